@@ -1,0 +1,50 @@
+# `make demo` and `make test` need Python 3.10+, make and the package registry, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
+
+.PHONY: demo test lint format bench clean help
+.DEFAULT_GOAL := help
+
+help:  ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo  ## Run the main job end to end against the sandbox, and check that it ties
+	@$(BIN)/python -m demo
+
+test: $(VENV)/.dev  ## Run all tests
+	@$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.dev  ## Check style and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev  ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev  ## Measure speed and memory beside the alternatives
+	@$(BIN)/python -m benchmarks
+
+clean:  ## Remove everything that was installed or made
+	@rm -rf $(VENV) .meltano output .mypy_cache .pytest_cache .ruff_cache
+
+# The stamps keep the second run quick: nothing is installed again until these files change.
+$(VENV)/.base: Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; try: make PYTHON=python3.12 ...")'
+	@echo "Preparing $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.base pyproject.toml constraints.txt
+	@echo "Installing (once) ..."
+	@$(UV) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base pyproject.toml constraints.txt
+	@echo "Installing (once) ..."
+	@$(UV) --editable '.[dev]'
+	@touch $@ $(VENV)/.demo

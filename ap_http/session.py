@@ -1,0 +1,212 @@
+"""The one door to a service: every request of a plugin goes through `Door.fetch`."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import InvalidHeader
+from urllib3.util.retry import Retry as RetryAfterParser
+
+from ap_http.errors import ApError, Outage, Retry, Stop
+from ap_http.redact import Redactor
+
+T = TypeVar("T")
+
+_PASSING = (
+    requests.Timeout,
+    requests.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long passing trouble is borne: `tries` in all, pauses doubling from `first_pause` to `longest_pause` seconds.
+
+    Pauses that the service asks for with ``Retry-After`` are taken as asked and are no failures; when they come to
+    more than `longest_asked` seconds for one call the run ends, and the next one goes on.
+    """
+
+    tries: int = 6
+    first_pause: float = 0.5
+    longest_pause: float = 30.0
+    longest_asked: float = 300.0
+
+    def pause(self, failures: int) -> float:
+        """Seconds to wait after so many failures, with jitter so that many runs do not come back at once."""
+        full = min(self.longest_pause, self.first_pause * 2.0 ** (failures - 1))
+        return full * random.uniform(0.5, 1)  # noqa: S311 - jitter, not cryptography
+
+
+class Door:
+    """HTTP to one service.
+
+    Args:
+        service: the service's name, for messages.
+        explain: turns a final answer (status 3XX or 4XX other than 408, 425, 429) into the error to raise.
+        headers: sent with every request (credentials among them).
+        secrets: texts that no message may show.
+        timeout: seconds to connect, and between two pieces of an answer.
+        patience: how long passing trouble is borne.
+        connections: how many threads may use the door at once without waiting for a connection.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        explain: Callable[[requests.Response, str], ApError],
+        headers: Mapping[str, str] | None = None,
+        secrets: Iterable[str] = (),
+        timeout: float = 60,
+        patience: Patience | None = None,
+        connections: int = 8,
+    ) -> None:
+        self.service = service
+        self.redact = Redactor(secrets)
+        self._explain = explain
+        self._timeout = timeout
+        self._patience = patience or Patience()
+        self._log = logging.getLogger(f"ap_http.{service}")
+        self._session = requests.Session()
+        self._session.headers.update(headers or {})
+        adapter = HTTPAdapter(pool_maxsize=connections)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        # urllib3 writes whole URLs, signatures and all, at debug level.
+        logging.getLogger("urllib3").setLevel(logging.INFO)
+
+    def fetch(
+        self,
+        method: str,
+        url: str,
+        parse: Callable[[requests.Response], T],
+        *,
+        what: str,
+        stream: bool = False,
+        redirects: bool = False,
+        **request: Any,
+    ) -> T:
+        """Send a request until it succeeds, and return `parse(response)`.
+
+        `parse` runs inside the retries: a body that breaks off, or is not what was promised, is asked for again
+        when `parse` raises `Retry`. Only for calls that may be repeated.
+
+        Args:
+            method: the HTTP verb.
+            url: absolute URL.
+            parse: reads the answer of a 2XX.
+            what: names the call in messages ("GET /pub/exported"); the URL itself is never shown.
+            stream: leave the body to `parse`.
+            redirects: follow them. Off where credentials are sent: requests would pass custom headers on to any host.
+            **request: passed to requests (params, json, data, headers).
+
+        Raises:
+            Outage: passing trouble outlasted the patience.
+            ApError: what `explain` made of a final answer.
+        """
+        failures, waited = 0, 0.0
+        while True:
+            try:
+                with self._send(method, url, what, stream=stream, allow_redirects=redirects, **request) as response:
+                    self._judge(response, what)
+                    return self._read(response, parse)
+            except Retry as trouble:
+                if trouble.after is None:
+                    failures += 1
+                    pause = self._pause_after_failure(trouble, failures, what)
+                else:
+                    pause = self._pause_asked_for(trouble, trouble.after, waited, what)
+                    waited += pause
+                time.sleep(pause)
+
+    def _send(self, method: str, url: str, what: str, **request: Any) -> requests.Response:
+        try:
+            return self._session.request(method, url, timeout=self._timeout, **request)
+        except _PASSING as error:
+            raise Retry(_describe(error, url)) from None
+        except requests.RequestException as error:
+            # Not passing: an address that is no URL, an unusable proxy, a redirect without end.
+            raise Stop(
+                f"{self.service}: {what} cannot be sent: {self.redact(str(error))}. Check the address."
+            ) from None
+
+    def _judge(self, response: requests.Response, what: str) -> None:
+        status = response.status_code
+        if status < 300:
+            return
+        if status in {408, 425, 429} or status >= 500:
+            reason = f" {response.reason}" if response.reason else ""
+            raise Retry(f"status {status}{reason}", after=_asked(response))
+        raise self._explain(response, what)
+
+    def _read(self, response: requests.Response, parse: Callable[[requests.Response], T]) -> T:
+        try:
+            return parse(response)
+        except _PASSING as error:
+            raise Retry(_describe(error, response.url)) from None
+
+    def _pause_after_failure(self, trouble: Retry, failures: int, what: str) -> float:
+        tries = min(self._patience.tries, trouble.tries or self._patience.tries)
+        reason = self.redact(str(trouble))
+        if failures >= tries:
+            raise Outage(
+                f"{self.service}: {what} failed {failures} times, last: {reason}. "
+                "Check the network and the address; the next run goes on from the last STATE."
+            ) from None
+        pause = self._patience.pause(failures)
+        self._log.warning("%s: %s; try %d of %d in %.1f s", what, reason, failures + 1, tries, pause)
+        return pause
+
+    def _pause_asked_for(self, trouble: Retry, asked: float, waited: float, what: str) -> float:
+        reason = self.redact(str(trouble))
+        if waited + asked > self._patience.longest_asked:
+            raise Outage(
+                f"{self.service}: {what}: {reason}; after {waited:.0f} s of waiting {asked:.0f} s more are asked for. "
+                "Run again later; the next run goes on from the last STATE."
+            ) from None
+        # A service that says "0 seconds" would otherwise be asked in a tight loop.
+        pause = max(asked, self._patience.first_pause) + random.uniform(0, 0.25)  # noqa: S311 - jitter
+        self._log.warning("%s: %s; waiting %.1f s as asked", what, reason, pause)
+        return pause
+
+
+def _asked(response: requests.Response) -> float | None:
+    """Seconds asked for by ``Retry-After`` (a number or an HTTP date), or None if absent or unreadable."""
+    header = response.headers.get("Retry-After")
+    if header is None:
+        return None
+    try:
+        return max(0.0, RetryAfterParser().parse_retry_after(header))
+    except InvalidHeader:
+        return None
+
+
+def _describe(error: Exception, url: str) -> str:
+    """Say what happened to the connection, without the URL's path and query."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    text = str(error)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return f"the proxy for {host} does not answer"
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"no secure connection to {host}: its certificate is not trusted here"
+    if isinstance(error, requests.ConnectTimeout):
+        return f"{host} could not be reached in time"
+    if isinstance(error, requests.Timeout):
+        return f"{host} did not answer in time"
+    if "NameResolution" in text or "Name or service" in text or "getaddrinfo" in text:
+        return f"the name {host} is unknown (no network, or a misspelt address)"
+    if "refused" in text:
+        return f"{host} refuses connections (nothing is listening there)"
+    if "IncompleteRead" in text or "ended prematurely" in text:
+        return f"the answer of {host} broke off in the middle"
+    return f"the connection to {host} broke"

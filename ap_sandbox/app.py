@@ -1,0 +1,124 @@
+"""Puts the sandbox together: services behind the calls log and the faults, beside them control API and start page."""
+
+import hmac
+from dataclasses import dataclass, field
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ap_sandbox import control, faults, page
+from ap_sandbox.answers import EXCEPTION_HANDLERS
+from ap_sandbox.calls import Call, Calls
+from ap_sandbox.faults import Faults
+from ap_sandbox.ivesk import PREFIX, Ivesk
+from ap_sandbox.models import Store
+from ap_sandbox.options import Options
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the sandbox starts with."""
+
+    documents: int = 400
+    seed: int = 1
+    api_key: str = "sandbox-key"
+    options: Options = field(default_factory=Options)
+
+
+class Sandbox:
+    """The state of all services, and what they share: calls log and faults."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.calls = Calls()
+        self.faults = Faults()
+        self.reset(setup)
+
+    def reset(self, setup: Setup) -> None:
+        """Starts afresh, as if the command had been started with this setup."""
+        self.calls.clear()
+        self.faults.clear()
+        self.current = setup
+        self.ivesk = Ivesk(Store.seeded(setup.seed, setup.documents, setup.options), setup.api_key)
+
+    def key_state(self, key: "bytes | None") -> str:
+        """Whether a call's `x-api-key` is `ok`, `wrong` or absent (`none`)."""
+        if key is None:
+            return "none"
+        return "ok" if hmac.compare_digest(key, self.setup.api_key.encode()) else "wrong"
+
+
+class Gate:
+    """Writes down every call to a service, and lets faults strike first."""
+
+    def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
+        self._app = app
+        self._sandbox = sandbox
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one ASGI request."""
+        path = scope.get("path", "")
+        if scope["type"] != "http" or path == "/" or path.startswith("/_control"):
+            await self._app(scope, receive, send)
+            return
+        sandbox = self._sandbox
+        key = dict(scope["headers"]).get(b"x-api-key")
+        query = scope["query_string"].decode("latin-1")
+        call = sandbox.calls.begin(scope["method"], path, query, sandbox.key_state(key))
+        order = sandbox.faults.meeting(scope["method"], path)
+        if order is None:
+            await self._app(scope, receive, _noting(call, send))
+            return
+        call.fault = order.kind
+        await faults.strike(order, _Noted(self._app, call), scope, receive, send)
+
+
+class _Noted:
+    """An app whose answers' status goes to the log even if a fault then swallows the answer."""
+
+    def __init__(self, app: ASGIApp, call: Call) -> None:
+        self._app = app
+        self._call = call
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, _noting(self._call, send))
+
+
+def _noting(call: Call, send: Send) -> Send:
+    async def noted(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            call.status = message["status"]
+        await send(message)
+
+    return noted
+
+
+def build(setup: Setup) -> ASGIApp:
+    """The ASGI application."""
+    sandbox = Sandbox(setup)
+
+    async def start_page(request: Request) -> Response:
+        return HTMLResponse(page.render(sandbox, str(request.base_url).rstrip("/")))
+
+    app: ASGIApp = Starlette(
+        routes=[
+            Route("/", start_page, methods=["GET"]),
+            Mount("/_control", routes=control.routes(sandbox)),
+        ],
+        exception_handlers=EXCEPTION_HANDLERS,
+    )
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        # Looked up at each call, for a reset replaces the services. By prefix rather than by route: storage reads paths
+        # by itself, as a file name may hold slashes and line breaks.
+        path, service = scope.get("path", ""), app
+        if path.startswith(PREFIX + "/"):
+            service = sandbox.ivesk
+        elif path.startswith("/storage/"):
+            service = sandbox.ivesk.storage
+        await service(scope, receive, send)
+
+    return Gate(dispatch, sandbox)

@@ -1,0 +1,60 @@
+"""What the services leave undocumented, as options: each flag of the command is one of these."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Choices between behaviours that the Įvesk REST API's description allows."""
+
+    from_is: Annotated[
+        Literal["exclusive", "inclusive"], Meta(description="Whether `from` itself belongs to a queue answer.")
+    ] = "exclusive"
+    borders: Annotated[
+        Literal["whole", "cut", "hard"],
+        Meta(
+            description="Documents that share an instant: kept in one page; cut by a page border unless they begin "
+            "the page; or always cut."
+        ),
+    ] = "whole"
+    next_when: Annotated[
+        Literal["more", "always"], Meta(description="`next` only if more follows, or on every non-empty page.")
+    ] = "more"
+    page_size: Annotated[int, Meta(ge=1, le=10_000, description="Documents in a page, about.")] = 100
+    doctype_filter: Annotated[
+        Literal["before", "after"],
+        Meta(description="Filter and then page, or page and then filter (pages may be short or empty)."),
+    ] = "before"
+    upload_headers: Annotated[
+        Literal["old", "new", "both"],
+        Meta(description="Names of the upload headers: ContentType (old), Content-Type (new)."),
+    ] = "old"
+    extra_fields: Annotated[bool, Meta(description="Fields that no description mentions.")] = False
+    link_seconds: Annotated[
+        float, Meta(ge=0, le=604_800, description="How long links and upload locations live; 0 = already expired.")
+    ] = 3600.0
+    empty_page_every: Annotated[
+        int, Meta(ge=0, description="Every n-th queue answer that has a successor is an empty page; 0 = never.")
+    ] = 0
+    latency_ms: Annotated[float, Meta(ge=0, le=600_000, description="Wait before every answer.")] = 0.0
+    big_amounts: Annotated[bool, Meta(description="19-digit amounts in one of 500 documents.")] = True
+
+    def changed(self, patch: Mapping[str, Any]) -> "Options":
+        """The options with some replaced.
+
+        Raises:
+            msgspec.ValidationError: An unknown option or a value that is not allowed.
+        """
+        return msgspec.convert({**msgspec.structs.asdict(self), **patch}, Options)
+
+
+def described() -> Iterator[tuple[str, Any, Any, str]]:
+    """Each option as (name, plain type, default, description)."""
+    hints = get_type_hints(Options, include_extras=True)
+    for field in msgspec.structs.fields(Options):
+        annotated = hints[field.name]
+        text = next(meta.description for meta in annotated.__metadata__ if isinstance(meta, Meta))
+        yield field.name, annotated.__origin__, field.default, text or ""

@@ -1,0 +1,140 @@
+"""Files beside the records: a folder, or any fsspec URL, under names that stay inside it."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import os
+import re
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import IO, Any
+
+from ap_http.errors import Reject, Stop
+
+FILE_FACTS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "path": {"type": ["string", "null"], "description": "Where the file is, beginning with documents_dir."},
+        "bytes": {"type": ["integer", "null"], "description": "Size in bytes."},
+        "sha256": {"type": ["string", "null"], "description": "SHA-256 of the bytes, hexadecimal."},
+        "content_type": {"type": ["string", "null"], "description": "Media type."},
+        "error": {"type": ["string", "null"], "description": "Why there is no file; null when there is one."},
+    },
+}
+"""Schema of the facts of a file: a `StoredFile`, or the reason why there is none."""
+
+_IN_MEMORY = 8 * 1024 * 1024
+_CHUNK = 256 * 1024
+_UNSAFE = re.compile(r"[^\w.,+()\-]+")
+
+
+def safe_part(text: str, *, longest: int = 80) -> str:
+    """Make one part of a path of any text: letters of any alphabet and digits stay, all else becomes ``_``.
+
+    The result is never empty, ``.`` or ``..``, begins with no dot, and is at most `longest` bytes long. Texts that had
+    to be changed or cut get eight hexadecimal digits of their hash, so that two of them never become one name.
+    """
+    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", text)).strip("._ ")
+    if name == text and len(name.encode()) <= longest:
+        return name
+    mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    kept = name.encode()[: longest - 9].decode(errors="ignore")
+    return f"{kept}-{mark}" if kept else mark
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What is known of a stored file: where it is, its size in bytes, the hex SHA-256 of its bytes, its media type."""
+
+    path: str
+    bytes: int
+    sha256: str
+    content_type: str
+
+
+class FileStore:
+    """A folder (or fsspec URL such as ``s3://bucket/invoices``) that files are kept in.
+
+    A file becomes visible only when it is whole. Names are relative, of `safe_part`s joined by ``/``.
+
+    Raises:
+        Stop: the folder cannot be used.
+    """
+
+    def __init__(self, root: str) -> None:
+        # fsspec takes a tenth of a second to import; a discovery has no use for it.
+        import fsspec  # noqa: PLC0415
+        from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415
+
+        self._root = root.rstrip("/") or "/"
+        try:
+            self._fs, self._base = fsspec.core.url_to_fs(os.path.expanduser(self._root))  # noqa: PTH111 - may be a URL
+            self._fs.makedirs(self._base, exist_ok=True)
+        except ImportError as error:
+            raise Stop(f"documents_dir: {error}.") from None
+        except (OSError, ValueError) as error:
+            raise Stop(f"documents_dir: {self._root} cannot be used: {_reason(error)}.") from None
+        self._local = isinstance(self._fs, LocalFileSystem)
+
+    def find(self, name: str) -> StoredFile | None:
+        """Return what is known of a file that is there already, or None."""
+        path = f"{self._base}/{name}"
+        if not self._fs.isfile(path):
+            return None
+        digest, size = hashlib.sha256(), 0
+        with self._fs.open(path, "rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        return StoredFile(f"{self._root}/{name}", size, digest.hexdigest(), kind) if size else None
+
+    def write(self, name: str, chunks: Iterable[bytes], content_type: str) -> StoredFile:
+        """Store the bytes of `chunks` under a name and return what is known of them.
+
+        Raises:
+            Reject: the bytes are not what they are said to be: empty, or no PDF although called one.
+            Stop: they cannot be stored.
+        """
+        digest, size = hashlib.sha256(), 0
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
+            for chunk in chunks:
+                digest.update(chunk)
+                size += len(chunk)
+                spool.write(chunk)
+            spool.seek(0)
+            _check(spool.read(1024), name, content_type)
+            spool.seek(0)
+            try:
+                self._publish(spool, f"{self._base}/{name}")
+            except OSError as error:
+                raise Stop(f"documents_dir: {self._root}/{name} cannot be written: {_reason(error)}.") from None
+        return StoredFile(f"{self._root}/{name}", size, digest.hexdigest(), content_type)
+
+    def _publish(self, spool: IO[Any], path: str) -> None:
+        folder, _, file_name = path.rpartition("/")
+        self._fs.makedirs(folder, exist_ok=True)
+        if not self._local:
+            # Object storage shows an object when its upload is complete.
+            with self._fs.open(path, "wb") as file:
+                shutil.copyfileobj(spool, file)
+            return
+        part = f"{folder}/.{hashlib.sha256(file_name.encode()).hexdigest()[:16]}.part"
+        with open(part, "wb") as file:  # noqa: PTH123
+            shutil.copyfileobj(spool, file)
+        os.replace(part, path)  # noqa: PTH105
+
+
+def _check(start: bytes, name: str, content_type: str) -> None:
+    if not start:
+        raise Reject(f"{name}: the file is empty")
+    if (name.lower().endswith(".pdf") or content_type == "application/pdf") and b"%PDF-" not in start:
+        raise Reject(f"{name}: is called a PDF and is none")
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__

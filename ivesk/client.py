@@ -1,0 +1,192 @@
+"""The client of the Įvesk REST API: queues, files and master-data columns. One door each for API and storage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import requests
+
+from ap_http.errors import ApError, Reject, Stop
+from ap_http.payload import Record, decode, text
+from ap_http.session import Door, Patience
+from ivesk import instants
+from ivesk.position import Position
+from ivesk.queue import Answer, Page, QueueReader
+
+T = TypeVar("T")
+
+Queue = Literal["exported", "digitized"]
+
+DEFAULT_URL = "https://app.ivesk.lt/api"
+KEY_PAGE = "https://app.ivesk.lt/settings/apikey"
+
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+
+
+class LinkExpired(Reject):
+    """The link to a file is too old: ask the queue for a fresh one (`IveskClient.fresh_link`) and download again."""
+
+
+class FileGone(Reject):
+    """The storage no longer has the file: leave it out, say so, and go on."""
+
+
+class ColumnAnswer(msgspec.Struct):
+    """A page of a master-data column: values, and the token of the next page unless it is the last."""
+
+    items: list[Record]
+    next: str | None = None
+
+
+class IveskClient:
+    """Įvesk REST API.
+
+    Args:
+        api_key: sent as ``x-api-key`` to the API, and to nobody else.
+        api_url: base address, ``https://app.ivesk.lt/api`` unless you use staging or the sandbox.
+        timeout: seconds to connect, and between two pieces of an answer.
+        user_agent: how the client introduces itself.
+        patience: how long passing trouble is borne.
+        connections: downloads at once.
+
+    Raises:
+        Stop: the key or the address cannot be right.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        api_url: str = DEFAULT_URL,
+        *,
+        timeout: float = 60,
+        user_agent: str = "ap-connectors",
+        patience: Patience | None = None,
+        connections: int = 8,
+    ) -> None:
+        self._url = _base(api_url)
+        self._api = Door(
+            "ivesk",
+            explain=self._explain_api,
+            headers={"x-api-key": _key(api_key), "Accept": "application/json", "User-Agent": user_agent},
+            secrets=[api_key],
+            timeout=timeout,
+            patience=patience,
+        )
+        self._storage = Door(
+            "ivesk storage",
+            explain=self._explain_storage,
+            headers={"User-Agent": user_agent},
+            secrets=[api_key],
+            timeout=timeout,
+            patience=patience,
+            connections=connections,
+        )
+        self._answers = msgspec.json.Decoder(Answer)
+        self._columns = msgspec.json.Decoder(ColumnAnswer)
+
+    def pages(self, queue: Queue, since: Position, doctype: str | None = None) -> Iterator[Page]:
+        """Yield the pages of a queue after a position, to its end; each document once (see `ivesk.queue`).
+
+        Raises:
+            Stop: key, address or bookmark are wrong. Outage: the service failed for too long.
+        """
+        return iter(QueueReader(lambda ask: self._page(queue, ask, doctype), f"{queue}at", since))
+
+    def fresh_link(self, queue: Queue, document: Record) -> str | None:
+        """Ask the queue for a document again; return its link, made anew, or None if it has moved on in the queue."""
+        at = text(document, f"{queue}at")
+        ask = instants.text(instants.milliseconds(at) - 1) if at else instants.text(0)
+        again = (found for found in self._page(queue, ask, None).documents if found.get("id") == document.get("id"))
+        return text(next(again, {}), "url")
+
+    def column(self, company_code: str, column: str, since: str | None) -> Iterator[list[Record]]:
+        """Yield the values of a company's master-data column that changed since an instant, by pages.
+
+        Raises:
+            Stop: the service does not know the company or the column.
+        """
+        url = f"{self._url}/pub/columns/{quote(company_code, safe='')}"
+        query = {"column": column} | ({"modifiedsince": since} if since else {})
+        tokens: set[str] = set()
+        while True:
+            what = f"GET /pub/columns/{company_code}?column={column}"
+            answer = self._api.fetch("GET", url, lambda r: decode(r.content, self._columns), what=what, params=query)
+            yield answer.items
+            if not answer.next:
+                return
+            if answer.next in tokens:
+                raise Stop(f"ivesk: {what} goes round in a circle: the same next page was named twice.")
+            tokens.add(answer.next)
+            query["next"] = answer.next
+
+    def download(self, document: Record, link: str, read: Callable[[requests.Response], T]) -> T:
+        """Fetch a document's file from its link, without the API key; `read` takes the streamed answer.
+
+        Raises:
+            LinkExpired: ask for a fresh link. FileGone: the file is not there any more. Outage: the storage failed.
+        """
+        return self._storage.fetch(
+            "GET", link, read, what=f"file of document {text(document, 'id')}", stream=True, redirects=True
+        )
+
+    def _page(self, queue: Queue, ask: str, doctype: str | None) -> Answer:
+        query = {"from": ask} | ({"doctype": doctype} if doctype else {})
+        return self._api.fetch(
+            "GET",
+            f"{self._url}/pub/{queue}",
+            lambda response: decode(response.content, self._answers),
+            what=f"GET /pub/{queue}?from={ask}",
+            params=query,
+        )
+
+    def _explain_api(self, response: requests.Response, what: str) -> ApError:
+        status = response.status_code
+        said = self._api.redact(_message(response))
+        said = f" ({said})" if said else ""
+        if status in {401, 403}:
+            return Stop(f"ivesk: the api_key is not accepted: status {status}{said}. Make a new key at {KEY_PAGE}.")
+        if status == 404:
+            return Stop(f"ivesk: {what}: not found at {self._url}{said}. Check api_url (usually {DEFAULT_URL}).")
+        if status < 400:
+            host = urlsplit(response.headers.get("Location", "")).netloc or "another path"
+            return Stop(f"ivesk: {self._url} redirects to {host}. Set api_url to the address of the API itself.")
+        return Stop(f"ivesk: {what}: the service refuses the call: status {status}{said}. Check the settings.")
+
+    def _explain_storage(self, response: requests.Response, what: str) -> ApError:
+        status = response.status_code
+        body = response.raw.read(2000, decode_content=True).decode("utf-8", "replace")
+        code = "".join(re.findall(r"<Code>(.*?)</Code>", body)[:1])
+        reason = "".join(re.findall(r"<Message>(.*?)</Message>", body)[:1])
+        said = self._storage.redact(": ".join(part for part in (code, reason) if part) or "no reason given")
+        if "expired" in f"{code} {reason}".lower():
+            return LinkExpired(f"ivesk: {what}: the link has expired")
+        if status in {404, 410}:
+            return FileGone(f"ivesk: {what}: the storage does not have it (status {status}, {said})")
+        return Stop(f"ivesk: {what}: the storage refuses the link: status {status} ({said}).")
+
+
+def _base(api_url: str) -> str:
+    parts = urlsplit(api_url.strip())
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        raise Stop(f"api_url: {api_url!r} is not an address such as {DEFAULT_URL}.")
+    return api_url.strip().rstrip("/")
+
+
+def _key(api_key: str) -> str:
+    if not _VISIBLE.fullmatch(api_key.strip()):
+        raise Stop(f"api_key: is empty or holds characters that no key has. Copy it again from {KEY_PAGE}.")
+    return api_key.strip()
+
+
+def _message(response: requests.Response) -> str:
+    try:
+        return text(decode(response.content, _MESSAGE), "message") or ""
+    except (ApError, requests.RequestException):
+        return ""
+
+
+_MESSAGE = msgspec.json.Decoder(Record)

@@ -1,0 +1,99 @@
+"""How far something was read, to the millisecond: what a bookmark keeps, and what a reader remembers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ap_http.errors import Stop
+from ap_http.payload import Record, text
+from ivesk import instants
+
+log = logging.getLogger("ivesk.position")
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a queue or a column was read: the bookmark.
+
+    Args:
+        instant: the newest instant handed out, in the service's own text; None at the beginning.
+        seen: keys of what was handed out at that instant and in the millisecond before it, by instant.
+        not_before: what is older than this (milliseconds since 1970) is left out (``start_date``).
+    """
+
+    instant: str | None = None
+    seen: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    not_before: int = 0
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], start_date: str | None) -> Position:
+        """Read a position from a Singer bookmark; a later `start_date` wins.
+
+        Raises:
+            Stop: the bookmark or the setting is no instant.
+        """
+        not_before = instants.setting("start_date", start_date) if start_date else 0
+        bookmark = state.get("replication_key_value")
+        if bookmark is None or instants.setting("replication_key_value in --state", str(bookmark)) < not_before:
+            return cls(not_before=not_before)
+        return cls(str(bookmark), state.get("seen") or {}, not_before)
+
+    def to_state(self) -> dict[str, Any]:
+        """Return what a Singer bookmark keeps of the position."""
+        if self.instant is None:
+            return {}
+        return {"replication_key_value": self.instant, "seen": {at: list(keys) for at, keys in self.seen.items()}}
+
+
+class Window:
+    """What was handed out around the newest instant, so that nothing is handed out twice.
+
+    Only the newest instant and the millisecond before it are remembered: older things are not asked for again.
+    """
+
+    def __init__(self, since: Position) -> None:
+        self.not_before = since.not_before
+        self.instant = since.instant
+        self.newest = instants.milliseconds(since.instant) if since.instant else since.not_before
+        self._seen = {(key, at): instants.milliseconds(at) for at, keys in since.seen.items() for key in keys}
+
+    def ask(self) -> str | None:
+        """Return the instant to ask from, one millisecond before the newest; None at the very beginning."""
+        return instants.text(self.newest - 1) if self.instant else None
+
+    def place(self, record: Record, instant_field: str) -> tuple[str, int]:
+        """Return a record's instant, as text and in milliseconds; without a readable one it stands at the newest."""
+        at = text(record, instant_field) or ""
+        try:
+            return at, instants.milliseconds(at)
+        except ValueError:
+            return self.instant or "", self.newest
+
+    def is_new(self, record: Record, key_field: str, instant_field: str) -> bool:
+        """Return whether the record was not handed out before and is wanted; remember it.
+
+        Raises:
+            Stop: it has no key.
+        """
+        key = text(record, key_field)
+        if key is None:
+            raise Stop(f"ivesk: something after {self.instant or 'the beginning'} has no {key_field}, so no key.")
+        at, moment = self.place(record, instant_field)
+        if (key, at) in self._seen or moment < self.not_before:
+            return False
+        self._seen[key, at] = moment
+        if at and moment >= self.newest:
+            self.newest, self.instant = moment, at
+        return True
+
+    def position(self) -> Position:
+        """Forget what is too old to come again; return the position reached."""
+        self._seen = {mark: moment for mark, moment in self._seen.items() if moment >= self.newest - 1}
+        seen: dict[str, list[str]] = {}
+        for key, at in self._seen:
+            if at:
+                seen.setdefault(at, []).append(key)
+        return Position(self.instant, seen, self.not_before)

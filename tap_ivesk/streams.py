@@ -1,0 +1,264 @@
+"""The streams of `tap-ivesk`: two queues, their lines, the files, and master-data columns."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import msgspec
+
+from ap_http.errors import Reject, Retry, Stop
+from ap_http.payload import NULL, Record, text, truth
+from ap_http.pool import ordered
+from ap_singer.files import FILE_FACTS, safe_part
+from ap_singer.stream import Batch, ExactStream
+from ivesk import contract
+from ivesk.client import LinkExpired, Queue
+from ivesk.position import Position, Window
+
+if TYPE_CHECKING:
+    import requests
+    from singer_sdk import Stream
+
+    from ap_singer.files import FileStore, StoredFile
+    from tap_ivesk.tap import TapIvesk
+
+DOWNLOADS = 8
+"""Files downloaded at once."""
+LINKS_PER_FILE = 3
+"""How many links to one file may expire before we look."""
+
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
+_as_json = msgspec.json.Encoder().encode
+_lines = msgspec.json.Decoder(list[Record])
+
+
+class IveskStream(ExactStream):
+    """A stream of the Įvesk REST API."""
+
+    schema_name: ClassVar[str] = "document"
+    own_fields: ClassVar[dict[str, Any]] = {}
+    """Schemas of the fields that we add to the service's, by name."""
+
+    def __init__(self, tap: TapIvesk) -> None:
+        schema = self.contract()
+        super().__init__(tap, schema | {"properties": self.own_fields | schema["properties"]})
+
+    def contract(self) -> dict[str, Any]:
+        """Return the JSON Schema of what the service sends."""
+        return contract.schema(self.schema_name)
+
+    @property
+    def tap(self) -> TapIvesk:
+        """The tap, for its client and its folder."""
+        return cast("TapIvesk", self._tap)
+
+
+class Documents(IveskStream):
+    """Documents of a queue, oldest first (Įvesk REST API, Synchronize results)."""
+
+    queue: ClassVar[Queue]
+    key_fields = ("id",)
+
+    def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
+        """Yield the queue's pages after the bookmark."""
+        since = Position.from_state(self.get_context_state(context), self.config.get("start_date"))
+        for page in self.tap.client.pages(self.queue, since, self.config.get("doctype")):
+            yield Batch([d for d in page.documents if self.tap.wants(*companies(d))], page.position.to_state())
+
+
+class ExportedDocuments(Documents):
+    """Documents that an accountant has checked and exported; the queue that the service advises."""
+
+    name, queue, instant_field = "exported_documents", "exported", "exportedat"
+
+
+class DigitizedDocuments(Documents):
+    """Documents as digitised, before an accountant has checked them."""
+
+    name, queue, instant_field = "digitized_documents", "digitized", "digitizedat"
+    selected_by_default = False
+
+
+class DocumentLines(IveskStream):
+    """Lines of a queue's documents, from the same answer."""
+
+    schema_name = "line"
+    key_fields = ("document_id", "line_number")
+    parent_stream_type: type[Documents]
+    own_fields: ClassVar = {
+        "document_id": {"type": ["string"], "description": "Id of the document."},
+        "line_number": {"type": ["integer"], "description": "Place in the document, from 1."},
+    }
+
+    def contract(self) -> dict[str, Any]:
+        """Return the line's schema and, from the document's, the instant."""
+        line, instant = super().contract(), self.parent_stream_type.instant_field
+        document = contract.schema("document")["properties"]
+        return line | {"properties": {str(instant): document[instant]} | line["properties"]}
+
+    def derive(self, parents: list[Record]) -> Iterator[Record]:
+        """Yield the lines, each with its document's id and instant.
+
+        The instant tells which export the line belongs to: a document that comes again may have fewer lines.
+        """
+        instant = str(self.parent_stream_type.instant_field)
+        for document in parents:
+            raw = document.get("lines", NULL)
+            own = {"document_id": document["id"], "line_number": NULL, instant: document.get(instant, NULL)}
+            for number, line in enumerate([] if raw == NULL else _lines.decode(raw), 1):
+                yield line | own | {"line_number": msgspec.Raw(b"%d" % number)}
+
+
+class ExportedDocumentLines(DocumentLines):
+    """Lines of exported documents."""
+
+    name, parent_stream_type = "exported_document_lines", ExportedDocuments
+
+
+class DigitizedDocumentLines(DocumentLines):
+    """Lines of digitised documents."""
+
+    name, parent_stream_type = "digitized_document_lines", DigitizedDocuments
+    selected_by_default = False
+
+
+class DocumentFiles(IveskStream):
+    """Files of the documents, downloaded to `documents_dir`: one record each with the facts of the file.
+
+    A file that the storage has lost gives a record with the reason in `error` and no path; the run goes on.
+    """
+
+    name = "document_files"
+    key_fields = ("document_id",)
+    own_fields: ClassVar = {"document_id": {"type": ["string"], "description": "Id of the document."}}
+    # Keeps the SDK from syncing it on its own; `attach_files` says whose child it is.
+    parent_stream_type = ExportedDocuments
+
+    def __init__(self, tap: TapIvesk) -> None:
+        self.selected_by_default = bool(tap.config.get("documents_dir"))
+        super().__init__(tap)
+
+    def contract(self) -> dict[str, Any]:
+        """Return the schema of the facts of a file, which are ours."""
+        return FILE_FACTS
+
+    def derive(self, parents: list[Record]) -> Iterator[Record]:
+        """Download the files of the documents, several at once; yield their facts in the documents' order."""
+        store = self.tap.files
+        if store is None:
+            return
+        fetch = functools.partial(self._fetch, store)
+        for document, found in zip(parents, ordered(fetch, parents, workers=DOWNLOADS), strict=True):
+            if isinstance(found, Reject):
+                self.logger.warning("%s", found)
+            facts = {"error": str(found)} if isinstance(found, Reject) else dataclasses.asdict(found)
+            own = {name: msgspec.Raw(_as_json(facts.get(name))) for name in FILE_FACTS["properties"]}
+            yield {"document_id": document["id"]} | own
+
+    def _fetch(self, store: FileStore, document: Record) -> StoredFile | Reject:
+        """Download one file unless it is there; a link that has expired on the way is renewed."""
+        name = file_name(document)
+        link = text(document, "url")
+        queue: Queue = "exported" if text(document, "exportedat") else "digitized"
+        for _ in range(LINKS_PER_FILE):
+            try:
+                return store.find(name) or self._download(store, name, document, link)
+            except LinkExpired as expired:
+                self.logger.info("%s; asking for a fresh one", expired)
+                link = self.tap.client.fresh_link(queue, document)
+            except Reject as reason:
+                return reason
+        raise Stop(
+            f"ivesk: the link to the file of document {text(document, 'id')} has expired each time it was asked for. "
+            "Is this machine's clock right? The next run tries again."
+        )
+
+    def _download(self, store: FileStore, name: str, document: Record, link: str | None) -> StoredFile:
+        if link is None:
+            raise Reject(f"document {text(document, 'id')} has no link to its file")
+
+        def keep(response: requests.Response) -> StoredFile:
+            kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if kind in {"text/html", "application/xhtml+xml"}:
+                raise Retry("the storage sends an HTML page where a file was expected", tries=3)
+            return store.write(name, response.iter_content(256 * 1024), kind or "application/octet-stream")
+
+        return self.tap.client.download(document, link, keep)
+
+
+class Columns(IveskStream):
+    """Values of master-data columns, such as departments (Įvesk REST API, columns)."""
+
+    name, schema_name = "columns", "column_value"
+    key_fields = ("company_code", "column", "code")
+    instant_field = "modifiedat"
+    own_fields: ClassVar = {
+        "company_code": {"type": ["string"], "description": "Registration code of the company."},
+        "column": {"type": ["string"], "description": "Name of the column."},
+    }
+
+    def __init__(self, tap: TapIvesk) -> None:
+        self.selected_by_default = bool(tap.config.get("columns"))
+        super().__init__(tap)
+
+    @property
+    def partitions(self) -> list[dict[str, Any]]:
+        """One bookmark for each company and column of the settings."""
+        return [{"company_code": c["company_code"], "column": c["column"]} for c in self.config.get("columns") or []]
+
+    def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
+        """Yield the values that changed; the bookmark moves at the end, for their order is not documented."""
+        where = dict(context or {})
+        own = {name: msgspec.Raw(_as_json(value)) for name, value in where.items()}
+        window = Window(Position.from_state(self.get_context_state(context), None))
+        for items in self.tap.client.column(since=window.ask(), **where):
+            yield Batch([own | item for item in items if window.is_new(item, "code", "modifiedat")])
+        yield Batch([], window.position().to_state())
+
+
+def companies(document: Record) -> list[str]:
+    """Registration codes of the companies that a document belongs to: the accountant's own, or else both parties."""
+    own = [party for party in ("buyer", "seller") if truth(document, f"{party}isfavorite")]
+    codes = (text(document, f"{party}code") for party in own or ("buyer", "seller"))
+    return [code for code in codes if code]
+
+
+def file_name(document: Record) -> str:
+    """Return a name that stays the same: company, month, number and id, none of which can leave the folder."""
+    company = next(iter(companies(document)), "unknown")
+    month = (text(document, "date") or "")[:7]
+    number = safe_part(text(document, "docnum") or "unnumbered")
+    suffix = PurePosixPath(text(document, "filename") or "").suffix.lower()
+    return "/".join(
+        (
+            safe_part(company),
+            month if re.fullmatch(r"\d{4}-\d\d", month) else "undated",
+            f"{number}_{safe_part(text(document, 'id') or '')}{suffix if _SUFFIX.fullmatch(suffix) else '.pdf'}",
+        )
+    )
+
+
+def attach_files(streams: Mapping[str, Stream]) -> None:
+    """Let the files come from the queues that are read for other reasons, or else from the exported one."""
+    files = streams[DocumentFiles.name]
+    queues = [stream for stream in streams.values() if isinstance(stream, Documents)]
+    for queue in queues:
+        queue.child_streams = [child for child in queue.child_streams if child is not files]
+    read = [queue for queue in queues if queue.selected or queue.has_selected_descendents]
+    for queue in read or [queue for queue in queues if isinstance(queue, ExportedDocuments)]:
+        queue.child_streams.append(files)
+
+
+ALL: tuple[type[IveskStream], ...] = (
+    ExportedDocuments,
+    ExportedDocumentLines,
+    DigitizedDocuments,
+    DigitizedDocumentLines,
+    DocumentFiles,
+    Columns,
+)

@@ -1,0 +1,129 @@
+"""Settings and streams of `tap-ivesk`."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from singer_sdk import Stream
+from singer_sdk import typing as th
+
+from ap_singer.files import FileStore
+from ap_singer.tap import ExactTap
+from ivesk.client import DEFAULT_URL, IveskClient
+from tap_ivesk import streams
+
+
+class TapIvesk(ExactTap):
+    """Digitised and exported documents of Įvesk (Virtualus Apskaitininkas), exact to the last digit."""
+
+    name = "tap-ivesk"
+
+    config_jsonschema = th.PropertiesList(
+        th.Property(
+            "api_key",
+            th.StringType,
+            required=True,
+            secret=True,
+            title="API key",
+            description="Key to the API; made at https://app.ivesk.lt/settings/apikey.",
+        ),
+        th.Property(
+            "api_url",
+            th.StringType,
+            default=DEFAULT_URL,
+            title="API address",
+            description="Address of the API; change it for staging or the sandbox.",
+            examples=["https://stagingapp.ivesk.lt/api", "http://127.0.0.1:8722/ivesk/api"],
+        ),
+        th.Property(
+            "start_date",
+            th.DateTimeType,
+            title="Start date",
+            description="Where the first run begins: documents exported (or digitised) before are left out. "
+            "Without it: from the very first.",
+            examples=["2026-01-01", "2026-01-01T00:00:00.000Z"],
+        ),
+        th.Property(
+            "doctype",
+            th.StringType,
+            title="Kind of document",
+            description="Read only documents of this kind.",
+            examples=["invoice"],
+        ),
+        th.Property(
+            "company_codes",
+            th.ArrayType(th.StringType),
+            default=[],
+            title="Companies",
+            description="Registration codes of the companies whose documents are wanted; empty means all.",
+            examples=[["302320404"]],
+        ),
+        th.Property(
+            "documents_dir",
+            th.StringType,
+            title="Folder for files",
+            description="Folder or fsspec URL that the documents' files (PDFs) are downloaded to. Without it none are.",
+            examples=["output/documents", "s3://bucket/ivesk"],
+        ),
+        th.Property(
+            "columns",
+            th.ArrayType(
+                th.ObjectType(
+                    th.Property("company_code", th.StringType, required=True),
+                    th.Property("column", th.StringType, required=True),
+                )
+            ),
+            default=[],
+            title="Master-data columns",
+            description="Master-data columns to read, each by company and name.",
+            examples=[[{"company_code": "302320404", "column": "department"}]],
+        ),
+        th.Property(
+            "request_timeout",
+            th.IntegerType(minimum=1),
+            default=60,
+            title="Timeout",
+            description="Seconds to wait for a connection, and between two pieces of an answer.",
+        ),
+        th.Property(
+            "user_agent",
+            th.StringType,
+            title="User agent",
+            description="How the tap introduces itself to the service; its name and version unless set.",
+        ),
+    ).to_dict()
+
+    def discover_streams(self) -> list[Stream]:
+        """Return the six streams."""
+        return [stream(self) for stream in streams.ALL]
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """The streams by name; the files hang on the queues that are read anyway, and on the advised one otherwise."""
+        known = self._streams is not None
+        found = super().streams
+        if not known:
+            streams.attach_files(found)
+        return found
+
+    @functools.cached_property
+    def client(self) -> IveskClient:
+        """The one client that all streams share."""
+        return IveskClient(
+            self.config["api_key"],
+            self.config.get("api_url") or DEFAULT_URL,
+            timeout=self.config.get("request_timeout") or 60,
+            user_agent=self.user_agent,
+        )
+
+    @functools.cached_property
+    def files(self) -> FileStore | None:
+        """Where downloaded files are kept, or None."""
+        folder: str | None = self.config.get("documents_dir")
+        return FileStore(folder) if folder else None
+
+    def wants(self, *company_codes: Any) -> bool:
+        """Whether any of the companies is among those wanted."""
+        wanted = self.config.get("company_codes")
+        return not wanted or any(code in wanted for code in company_codes)

@@ -1,0 +1,132 @@
+"""What all tests share: a sandbox with fresh data, and the real commands run against it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ap_sandbox.process import SandboxProcess
+
+DOCUMENTS = 300
+
+
+@pytest.fixture(scope="session")
+def _sandbox_process() -> Iterator[SandboxProcess]:
+    with SandboxProcess(documents=0) as process:
+        yield process
+
+
+@pytest.fixture
+def sandbox(_sandbox_process: SandboxProcess) -> SandboxProcess:
+    """A sandbox of 300 documents as if just started, without faults, calls or changed options."""
+    control = _sandbox_process.control
+    control.clear_faults()
+    control.reset(documents=DOCUMENTS)
+    control.clear_calls()
+    return _sandbox_process
+
+
+class Run:
+    """What a tap printed and how it ended. Numbers are `Decimal`s with the digits that were printed."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+        self.lines = out.removesuffix("\n").split("\n") if out else []
+        self.messages = [json.loads(line, parse_float=Decimal) for line in self.lines]
+        self.records: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.schemas: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.states: list[dict[str, Any]] = []
+        for message in self.messages:
+            if message["type"] == "RECORD":
+                self.records[message["stream"]].append(message["record"])
+            elif message["type"] == "SCHEMA":
+                self.schemas[message["stream"]].append(message["schema"])
+            elif message["type"] == "STATE":
+                self.states.append(message["value"])
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.states[-1]
+
+    @property
+    def complaints(self) -> list[str]:
+        """The log's ERROR lines, without time and logger."""
+        return [line.split(" | ")[-1].strip() for line in self.err.splitlines() if "| ERROR" in line]
+
+    def ids(self, stream: str = "exported_documents") -> list[str]:
+        return [record["id"] for record in self.records[stream]]
+
+
+RunTap = Callable[..., Run]
+
+
+@pytest.fixture
+def tap(sandbox: SandboxProcess, tmp_path: Path) -> RunTap:
+    """Run the real `tap-ivesk` as a process: `tap(state=..., catalog=..., start_date=...)`; keywords are settings."""
+
+    def run(
+        *arguments: str,
+        state: dict[str, Any] | None = None,
+        catalog: dict[str, Any] | None = None,
+        env: dict[str, str] | None = None,
+        expect: int | None = 0,
+        **settings: Any,
+    ) -> Run:
+        settings = {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url, **settings}
+        command = tap_command(tmp_path, settings, state=state, catalog=catalog)
+        done = subprocess.run(
+            [*command, *arguments], capture_output=True, encoding="utf-8", timeout=120, env=os.environ | (env or {})
+        )
+        assert expect in {None, done.returncode}, done.stderr[-3000:]
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def tap_command(
+    folder: Path,
+    settings: dict[str, Any],
+    *,
+    state: dict[str, Any] | None = None,
+    catalog: dict[str, Any] | None = None,
+) -> list[str]:
+    command = [sys.executable, "-m", "tap_ivesk"]
+    files = {"config": {k: v for k, v in settings.items() if v is not None}, "state": state, "catalog": catalog}
+    for option, content in files.items():
+        if content is not None:
+            path = folder / f"{option}.json"
+            path.write_text(json.dumps(content), encoding="utf-8")
+            command += [f"--{option}", str(path)]
+    return command
+
+
+@pytest.fixture(scope="session")
+def _discovery() -> str:
+    command = [sys.executable, "-m", "tap_ivesk", "--discover"]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+
+
+@pytest.fixture
+def catalog(_discovery: str) -> Callable[..., dict[str, Any]]:
+    """Make catalogs of the real discovery: `catalog("columns", without=(("columns", "code"),))`."""
+
+    def make(*selected: str, without: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
+        catalog: dict[str, Any] = json.loads(_discovery)
+        for stream in catalog["streams"]:
+            for entry in stream["metadata"]:
+                if not entry["breadcrumb"]:
+                    entry["metadata"]["selected"] = stream["tap_stream_id"] in selected
+                elif (stream["tap_stream_id"], entry["breadcrumb"][-1]) in without:
+                    entry["metadata"]["selected"] = False
+        return catalog
+
+    return make

@@ -1,0 +1,217 @@
+"""What a stranger reads when something is wrong: one or two clear lines, status 1, no secret, no traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from ap_sandbox.process import SandboxProcess
+from tests.conftest import RunTap
+
+SECRET = "s3cr3t-k3y-0123456789"
+
+
+def complain(*arguments: str, env: dict[str, str] | None = None) -> str:
+    """Run the command with bare arguments, expect status 1; return its ERROR lines."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tap_ivesk", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        env=os.environ | (env or {}),
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert SECRET not in done.stderr + done.stdout
+    errors = [line.split(" | ")[-1].strip() for line in done.stderr.splitlines() if "| ERROR" in line]
+    assert 1 <= len(errors) <= 3
+    return "\n".join(errors)
+
+
+def config(folder: Path, content: Any) -> str:
+    path = folder / "c.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return f"--config={path}"
+
+
+def test_wrong_key(sandbox: SandboxProcess, tap: RunTap) -> None:
+    run = tap(api_key=SECRET, expect=1)
+    assert SECRET not in run.err
+    assert len(run.complaints) == 1
+    assert "api_key" in run.complaints[0]
+    assert "https://app.ivesk.lt/settings/apikey" in run.complaints[0]
+    assert len(sandbox.control.calls()) == 1
+
+
+def test_test_really_connects(sandbox: SandboxProcess, tap: RunTap) -> None:
+    assert "api_key" in tap("--test", api_key=SECRET, expect=1).complaints[0]
+    assert sandbox.control.calls()[-1]["key"] == "wrong"
+
+
+def test_wrong_path_in_the_address(sandbox: SandboxProcess, tap: RunTap) -> None:
+    run = tap(api_url=f"{sandbox.url}/ivesk/ipa", expect=1)
+    assert len(run.complaints) == 1
+    assert "api_url" in run.complaints[0]
+
+
+def test_an_html_page_at_the_address(sandbox: SandboxProcess, tap: RunTap) -> None:
+    sandbox.control.fault("html", times=1000)
+    run = tap(expect=1)
+    assert len(run.complaints) == 1
+    assert "HTML" in run.complaints[0]
+    assert "address" in run.complaints[0]
+    assert "<" not in run.complaints[0]
+
+
+def test_nothing_listens(tap: RunTap) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        run = tap(api_url=f"http://127.0.0.1:{unused.getsockname()[1]}/api", expect=1)
+    assert len(run.complaints) == 1
+    assert "nothing is listening" in run.complaints[0]
+
+
+def test_an_unknown_host(tap: RunTap) -> None:
+    run = tap(api_url="http://no-such-host.invalid/api", expect=1)
+    assert len(run.complaints) == 1
+    assert "no-such-host.invalid is unknown" in run.complaints[0]
+
+
+@pytest.mark.parametrize(
+    "address", ["app.ivesk.lt/api", "ftp://app.ivesk.lt", "https://", "https://x/api?key=1", "x y"]
+)
+def test_what_is_no_address(tap: RunTap, address: str) -> None:
+    assert "api_url" in tap(api_url=address, expect=1).complaints[0]
+
+
+@pytest.fixture
+def redirecting() -> Iterator[tuple[str, list[str]]]:
+    """A server that redirects to another one; what the other one got."""
+    received: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if "x-api-key" in self.headers and self.path.startswith("/elsewhere"):
+                received.append(self.headers["x-api-key"])
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{self.server.server_port}/elsewhere")  # type: ignore[attr-defined]
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/api", received
+        server.shutdown()
+        thread.join()
+
+
+def test_a_redirect_does_not_get_the_key(tap: RunTap, redirecting: tuple[str, list[str]]) -> None:
+    address, received = redirecting
+    run = tap(api_url=address, api_key=SECRET, expect=1)
+    assert "redirects to localhost" in run.complaints[0]
+    assert received == []
+
+
+@pytest.mark.parametrize("key", ["", "   ", "ąžuolas", f"{SECRET}\n{SECRET}", f"{SECRET} x"])
+def test_what_cannot_be_a_key(tmp_path: Path, key: str) -> None:
+    said = complain(config(tmp_path, {"api_key": key}))
+    assert "api_key" in said
+    assert "ąžuolas" not in said
+
+
+def test_a_key_with_a_line_break_at_its_end_works(sandbox: SandboxProcess, tap: RunTap) -> None:
+    assert len(tap(api_key=f"{sandbox.api_key}\n").ids()) > 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, ["api_key is missing", "TAP_IVESK_API_KEY"]),
+        ({"api_kye": SECRET}, ["api_kye is no setting; did you mean api_key?", "api_key is missing"]),
+        ({"api_key": [SECRET]}, ["api_key must be text"]),
+        ({"api_key": 1234567}, ["api_key must be text"]),
+        ({"api_key": SECRET, "company_codes": [302320404]}, ["company_codes[0] must be text in quotes"]),
+        ({"api_key": SECRET, "company_codes": "302320404"}, ["company_codes must be a list"]),
+        ({"api_key": SECRET, "company_code": ["302320404"]}, ["did you mean company_codes?"]),
+        ({"api_key": SECRET, "request_timeout": "long"}, ["request_timeout must be a whole number"]),
+        ({"api_key": SECRET, "request_timeout": 0}, ["request_timeout", "minimum is 1"]),
+        ({"api_key": SECRET, "start_date": "last year"}, ["start_date"]),
+        ({"api_key": SECRET, "columns": [{"column": "x"}]}, ["columns[0].company_code is missing"]),
+        (f'{{"api_key": "{SECRET}",}}', ["--config", "no valid JSON at line 1"]),
+        (f'["{SECRET}"]', ["--config", "must hold one JSON object"]),
+    ],
+)
+def test_bad_settings(tmp_path: Path, settings: Any, words: list[str]) -> None:
+    said = complain(config(tmp_path, settings))
+    for word in words:
+        assert word in said
+    assert "1234567" not in said
+
+
+def test_a_misspelt_setting_that_resembles_none_is_only_a_warning(sandbox: SandboxProcess, tap: RunTap) -> None:
+    run = tap(zzz=1)
+    assert "zzz is unknown" in run.err
+
+
+def test_no_such_settings_file() -> None:
+    assert "--config /no/such/file.json: No such file" in complain("--config=/no/such/file.json")
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("{", "no valid JSON"),
+        ("[]", "one JSON object"),
+        ('{"exported_documents": {}}', "no 'bookmarks'"),
+        ('{"bookmarks": {"exported_documents": {"replication_key_value": "soon"}}}', "is not an instant"),
+    ],
+)
+def test_bad_state(sandbox: SandboxProcess, tmp_path: Path, state: str, words: str) -> None:
+    (tmp_path / "s.json").write_text(state)
+    settings = config(tmp_path, {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url})
+    assert words in complain(settings, f"--state={tmp_path}/s.json")
+
+
+def test_a_state_as_people_have_it_at_hand(tap: RunTap) -> None:
+    """The whole STATE message, or what `meltano state get` prints."""
+    state = tap().state
+    assert tap(state={"type": "STATE", "value": state}).ids() == []
+    assert tap(state={"singer_state": state}).ids() == []
+
+
+def test_an_empty_state_file_is_a_first_run(sandbox: SandboxProcess, tap: RunTap) -> None:
+    assert len(tap(state={}).ids()) > 200
+
+
+def test_debug_shows_where_but_no_secret(sandbox: SandboxProcess, tap: RunTap, tmp_path: Path) -> None:
+    sandbox.control.reset(documents=20)
+    sandbox.control.fault("status", path="/storage", status=404, times=3)
+    run = tap("--log-level=debug", documents_dir=str(tmp_path / "d"))
+    assert "Signature=" not in run.err
+    assert sandbox.api_key not in run.err
+    run = tap("--log-level=debug", api_key=SECRET, expect=1)
+    assert "Traceback" in run.err
+    assert SECRET not in run.err
+
+
+def test_links_are_not_logged(sandbox: SandboxProcess, tap: RunTap, tmp_path: Path) -> None:
+    """A pre-signed link is a secret while it lives."""
+    sandbox.control.reset(documents=20)
+    sandbox.control.fault("reset", path="/storage", times=2)
+    sandbox.control.fault("status", path="/storage", status=403, times=1, after=2)
+    for level in ("info", "debug"):
+        run = tap(f"--log-level={level}", documents_dir=str(tmp_path / level), env={"LOGLEVEL": level}, expect=None)
+        assert "Signature=" not in run.err

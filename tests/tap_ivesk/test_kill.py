@@ -1,0 +1,138 @@
+"""Killed at any point and run again from the last STATE: together the runs are complete, whatever else goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ap_sandbox.process import SandboxProcess
+from tests.conftest import Run, tap_command
+
+DOCUMENTS = 1_000
+
+
+def interrupted(command: list[str], after_bytes: int, how: signal.Signals) -> tuple[str, int]:
+    """Run a tap, end it once it has printed so many bytes; return its whole lines and its status."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        out = process.stdout.read(after_bytes)
+        process.send_signal(how)
+        out += process.stdout.read()
+        status = process.wait()
+    return out[: out.rfind(b"\n") + 1].decode(), status
+
+
+def last_state(out: str) -> dict[str, Any] | None:
+    """What a target would keep: the last STATE."""
+    states = [json.loads(line)["value"] for line in out.splitlines() if line.startswith('{"type":"STATE"')]
+    return states[-1] if states else None
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_union_of_killed_runs_is_complete(sandbox: SandboxProcess, tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    from_is, borders = dice.choice(["exclusive", "inclusive"]), dice.choice(["whole", "cut"])
+    sandbox.control.reset(
+        documents=DOCUMENTS, from_is=from_is, borders=borders, next_when=dice.choice(["more", "always"])
+    )
+    settings = {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url, "documents_dir": str(tmp_path / "files")}
+    if seed % 5:
+        del settings["documents_dir"]
+    else:
+        sandbox.control.reset(documents=200, from_is=from_is, borders=borders)
+    state: dict[str, Any] | None = None
+    documents: dict[str, dict[str, Any]] = {}
+    lines: set[tuple[str, int]] = set()
+    files: set[str] = set()
+    for attempt in range(30):
+        how = dice.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+        after = dice.choice([1, 5_000, 300_000, 1_500_000, 4_000_000]) if attempt < 6 else 10**9
+        out, status = interrupted(tap_command(tmp_path, settings, state=state), after, how)
+        run = Run(status, out, "")
+        documents |= {record["id"]: record for record in run.records["exported_documents"]}
+        lines |= {(line["document_id"], line["line_number"]) for line in run.records["exported_document_lines"]}
+        files |= {record["document_id"] for record in run.records["document_files"]}
+        state = last_state(out) or state
+        if status == 0:
+            break
+        assert status in {-how, 128 + how, -signal.SIGKILL}
+    assert status == 0
+    store = sandbox.control.documents()
+    assert set(documents) == {document["id"] for document in store}
+    assert all(documents[d["id"]]["total"] == d["total"] for d in store)
+    assert lines == {(d["id"], number) for d in store for number in range(1, len(d["lines"]) + 1)}
+    if "documents_dir" in settings:
+        assert files == set(documents)
+        assert not list((tmp_path / "files").rglob("*.part"))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_faults_lose_nothing_and_double_nothing(sandbox: SandboxProcess, tmp_path: Path, seed: int) -> None:
+    """Every kind of fault at once, one request in eight: one run is complete, or several together are."""
+    dice = random.Random(100 + seed)
+    sandbox.control.reset(documents=800, borders=dice.choice(["whole", "cut"]), page_size=20)
+    faults: list[dict[str, Any]] = [
+        {"kind": "status", "status": 503},
+        {"kind": "status", "status": 429},
+        {"kind": "status", "status": 429, "retry_after": 1},
+        {"kind": "reset"},
+        {"kind": "truncate"},
+        {"kind": "html"},
+    ]
+    for number, fault in enumerate(faults):
+        sandbox.control.fault(**fault, rate=0.02, seed=seed * 10 + number)
+    settings = {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url}
+    state: dict[str, Any] | None = None
+    marks: list[tuple[str, str]] = []
+    for _ in range(5):
+        done = subprocess.run(
+            tap_command(tmp_path, settings, state=state), capture_output=True, encoding="utf-8", timeout=300
+        )
+        run = Run(done.returncode, done.stdout, done.stderr)
+        state = last_state(done.stdout) or state
+        marks += [(record["id"], record["exportedat"]) for record in run.records["exported_documents"]]
+        if run.status == 0:
+            break
+    assert sum(fault["hits"] for fault in sandbox.control.faults()) > 0
+    assert run.status == 0
+    assert sorted(marks) == sorted((d["id"], d["exportedat"]) for d in sandbox.control.documents())
+
+
+def test_a_terminated_run_is_not_called_done(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    sandbox.control.reset(documents=DOCUMENTS, latency_ms=50)
+    command = tap_command(tmp_path, {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url})
+    out, status = interrupted(command, 200_000, signal.SIGTERM)
+    assert status == 128 + signal.SIGTERM
+    # It left a STATE that covers what it wrote, so the next run repeats at most a page.
+    run = Run(status, out, "")
+    rest = subprocess.run(
+        tap_command(tmp_path, {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url}, state=last_state(out)),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    again = set(run.ids()) & set(Run(0, rest.stdout, "").ids())
+    assert len(again) <= 100
+    assert len(run.ids()) > 30
+
+
+def test_a_reader_that_goes_away_is_explained(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    sandbox.control.reset(documents=DOCUMENTS)
+    command = tap_command(tmp_path, {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url})
+    reading, writing = os.pipe()
+    with subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE, encoding="utf-8") as process:
+        os.close(writing)
+        os.read(reading, 100_000)
+        os.close(reading)
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait() == 1
+    assert "Traceback" not in said
+    assert "reads our output has ended" in said
