@@ -114,6 +114,7 @@ class Door:
             Outage: passing trouble outlasted the patience.
             ApError: what `explain` made of a final answer.
         """
+        what = self.redact(what)
         failures, waited = 0, 0.0
         while True:
             try:

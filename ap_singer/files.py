@@ -39,7 +39,7 @@ def safe_part(text: str, *, longest: int = 80) -> str:
     to be changed or cut get eight hexadecimal digits of their hash, so that two of them never become one name.
     """
     name = _UNSAFE.sub("_", unicodedata.normalize("NFC", text)).strip("._ ")
-    if name == text and len(name.encode()) <= longest:
+    if name and name == text and len(name.encode()) <= longest:
         return name
     mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     kept = name.encode()[: longest - 9].decode(errors="ignore")

@@ -1,0 +1,17 @@
+"""Secrets stay inside."""
+
+from __future__ import annotations
+
+from ap_http.redact import Redactor
+
+
+def test_known_secrets_and_signed_links_are_masked() -> None:
+    redact = Redactor(["abc", "abcdef", ""])
+    said = redact('key abcdef, abc; get https://host/p/a?X-Amz-Signature=1&b=2 and "http://h/x?y" done')
+    assert said == 'key ***, ***; get https://host/p/a?*** and "http://h/x?***" done'
+
+
+def test_the_result_is_one_short_line() -> None:
+    assert Redactor()("a\n\tb   c") == "a b c"
+    assert len(Redactor()("x" * 5000)) == 300
+    assert Redactor(["secret"])("x" * 297 + "secret") == "x" * 297 + "***"
