@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
 import time
@@ -78,6 +79,10 @@ class Door:
         self._patience = patience or Patience()
         self._log = logging.getLogger(f"ap_http.{service}")
         self._session = requests.Session()
+        # Proxies and certificates come from the environment all the same, but are looked up once a host: requests does
+        # it for every call, which costs more than the call. A netrc file must not add credentials to signed links.
+        self._session.trust_env = False
+        self._surroundings = functools.lru_cache(_surroundings)
         self._session.headers.update(headers or {})
         adapter = HTTPAdapter(pool_maxsize=connections)
         self._session.mount("https://", adapter)
@@ -131,8 +136,10 @@ class Door:
                 time.sleep(pause)
 
     def _send(self, method: str, url: str, what: str, **request: Any) -> requests.Response:
+        parts = urlsplit(url)
         try:
-            return self._session.request(method, url, timeout=self._timeout, **request)
+            surroundings = self._surroundings(f"{parts.scheme}://{parts.netloc}")
+            return self._session.request(method, url, timeout=self._timeout, **surroundings, **request)
         except _PASSING as error:
             raise Retry(_describe(error, url)) from None
         except requests.RequestException as error:
@@ -179,6 +186,13 @@ class Door:
         pause = max(asked, self._patience.first_pause) + random.uniform(0, 0.25)  # noqa: S311 - jitter
         self._log.warning("%s: %s; waiting %.1f s as asked", what, reason, pause)
         return pause
+
+
+def _surroundings(host: str) -> dict[str, Any]:
+    """Return the proxies and the certificates that the environment names for a host."""
+    with requests.Session() as session:
+        merged = session.merge_environment_settings(host, {}, None, None, None)
+    return {"proxies": merged["proxies"], "verify": merged["verify"]}
 
 
 def _asked(response: requests.Response) -> float | None:

@@ -79,6 +79,10 @@ class FileStore:
         except (OSError, ValueError) as error:
             raise Stop(f"documents_dir: {self._root} cannot be used: {_reason(error)}.") from None
         self._local = isinstance(self._fs, LocalFileSystem)
+        # Asked for here, before there are threads: to read it is to set it.
+        umask = os.umask(0o022)
+        os.umask(umask)
+        self._mode = 0o666 & ~umask
 
     def find(self, name: str) -> StoredFile | None:
         """Return what is known of a file that is there already, or None."""
@@ -116,17 +120,24 @@ class FileStore:
         return StoredFile(f"{self._root}/{name}", size, digest.hexdigest(), content_type)
 
     def _publish(self, spool: IO[Any], path: str) -> None:
-        folder, _, file_name = path.rpartition("/")
+        folder = path.rpartition("/")[0]
         self._fs.makedirs(folder, exist_ok=True)
         if not self._local:
             # Object storage shows an object when its upload is complete.
             with self._fs.open(path, "wb") as file:
                 shutil.copyfileobj(spool, file)
             return
-        part = f"{folder}/.{hashlib.sha256(file_name.encode()).hexdigest()[:16]}.part"
-        with open(part, "wb") as file:  # noqa: PTH123
-            shutil.copyfileobj(spool, file)
-        os.replace(part, path)  # noqa: PTH105
+        # In the same folder, for a rename is whole or not at all only within one file system.
+        descriptor, part = tempfile.mkstemp(suffix=".part", prefix=".", dir=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                shutil.copyfileobj(spool, file)
+            # mkstemp lets nobody else read; an ordinary new file follows the user's own rules.
+            os.chmod(part, self._mode)  # noqa: PTH101
+            os.replace(part, path)  # noqa: PTH105
+        except BaseException:
+            os.unlink(part)  # noqa: PTH108
+            raise
 
 
 def _check(start: bytes, name: str, content_type: str) -> None:

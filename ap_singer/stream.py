@@ -24,6 +24,7 @@ from singer_sdk.exceptions import AbortedSyncPausedException
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from ap_http.errors import ApError
 from ap_http.payload import Record
@@ -119,7 +120,7 @@ class ExactStream(Stream):
         """Whether records leave as they are: no stream map, no flattening."""
         first = self.stream_maps[0]
         plain = len(self.stream_maps) == 1 and type(first) is SameRecordTransform
-        return plain and not first.flattening_options
+        return plain and not (first.flattening_options and first.flattening_options.enabled)
 
     def open(self, exits: ExitStack) -> None:
         """Get ready to `emit`."""
@@ -155,6 +156,12 @@ class ExactStream(Stream):
         self.logger.info("%s: new in the service's answers: %s; the schema grows", self.name, ", ".join(added))
         self._write_schema_message()
 
+    def last_bookmark(self, context: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Return where the last run ended; nothing where the catalog wants the whole table each time."""
+        if self.forced_replication_method == REPLICATION_FULL_TABLE:
+            return {}
+        return self.get_context_state(context)
+
     def bookmark(self, values: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> None:
         """Set the bookmark; write a STATE when enough has happened since the last one."""
         if values:
@@ -183,9 +190,12 @@ class ExactStream(Stream):
             parts: list[dict[str, Any]] | list[None] = [None] if self.partitions is None else self.partitions
             for part in parts:
                 self._sync_part(part, children)
-        # Even a run that found nothing ends with a STATE.
+        # Even a run that found nothing ends with a STATE, unless the one it began with still holds; the SDK writes none
+        # twice, so the records are written out here.
         self.state_manager.is_flushed = False
         self._write_state_message()
+        if isinstance(self._tap.message_writer, RecordWriter):
+            self._tap.message_writer.flush()
         yield from ()
 
     def _sync_part(self, part: Mapping[str, Any] | None, children: list[ExactStream]) -> None:

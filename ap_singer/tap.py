@@ -8,10 +8,13 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import JSONSchemaValidator, _ConfigInput
 
+from ap_http.errors import Stop
 from ap_singer.command import ClearCommand, explain, misspelt, read_config, read_state
 from ap_singer.writer import RecordWriter
 
@@ -43,6 +46,21 @@ class ExactTap(Tap):
         return self.config.get("user_agent") or f"ap-connectors/{self.plugin_version} {self.name}"
 
     # Settings
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
+        """Settings from the environment; one that cannot be read is named, its value is not shown."""
+        cls.append_builtin_config(cls.config_jsonschema)
+        try:
+            return parse_environment_config(cls.config_jsonschema, cls._env_var_prefix)
+        except ValueError:
+            for name, schema in cls.config_jsonschema["properties"].items():
+                try:
+                    parse_environment_config({"properties": {name: schema}}, cls._env_var_prefix)
+                except ValueError:
+                    wanted = "a whole number" if "integer" in schema["type"] else "JSON"
+                    raise Stop(f"{cls._env_var_prefix}{name.upper()} must be {wanted}.") from None
+            raise
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Say what is wrong with the settings; the SDK's own messages show values, secrets among them."""

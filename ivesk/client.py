@@ -150,7 +150,11 @@ class IveskClient:
         if status in {401, 403}:
             return Stop(f"ivesk: the api_key is not accepted: status {status}{said}. Make a new key at {KEY_PAGE}.")
         if status == 404:
-            return Stop(f"ivesk: {what}: not found at {self._url}{said}. Check api_url (usually {DEFAULT_URL}).")
+            of_column = what.startswith("GET /pub/columns/")
+            check = (
+                "company_code and column in the setting columns" if of_column else f"api_url (usually {DEFAULT_URL})"
+            )
+            return Stop(f"ivesk: {what}: not found at {self._url}{said}. Check {check}.")
         if status < 400:
             host = urlsplit(response.headers.get("Location", "")).netloc or "another path"
             return Stop(f"ivesk: {self._url} redirects to {host}. Set api_url to the address of the API itself.")

@@ -10,6 +10,10 @@ brings nothing new. This module is right either way, by three rules:
    A document that is exported again has a newer instant, so it is another one here, and does come again.
 3. Never ask twice from the same place, except a few times when an empty page points back at itself. When a page
    brings no progress, step on by a millisecond. So reading ends.
+
+Pages are fetched while the ones before them are worked on. Where pages end for another reason than their length (the
+exported queue shows one company a page), looking back brings nothing most of the time; then the page behind is fetched
+at the same time, and counts only if nothing was found.
 """
 
 from __future__ import annotations
@@ -59,59 +63,78 @@ class QueueReader:
         self._fetch = fetch
         self._field = instant_field
         self._window = Window(since)
+        self._inclusive = False
+        self._looked_back_in_vain = False
         self._longest_page = 0
         self._same_empty_page = 0
 
     def __iter__(self) -> Iterator[Page]:
-        ahead = ThreadPoolExecutor(1, thread_name_prefix="ivesk-page")
+        ahead = ThreadPoolExecutor(2, thread_name_prefix="ivesk-page")
+        under_way: dict[int, Future[Answer]] = {}
+
+        def request(ask: int) -> None:
+            if ask not in under_way:
+                under_way[ask] = ahead.submit(self._fetch, instants.text(ask))
+
         try:
-            ask = max(0, self._window.newest - 1)
-            pending = self._submit(ahead, ask)
+            ask, looking_back = max(0, self._window.newest - 1), False
+            request(ask)
             while True:
-                answer = pending.result()
-                last = max((self._window.place(d, self._field)[1] for d in answer.documents), default=None)
+                answer = under_way.pop(ask).result()
+                places = [self._window.place(document, self._field) for document in answer.documents]
                 fresh = [d for d in answer.documents if self._window.is_new(d, "id", self._field)]
-                following = self._following(ask, answer, last)
-                if following is not None:
-                    ask, pending = following, self._submit(ahead, following)
+                # Documents at the very instant that was asked for: `from` is inclusive, no need to look back.
+                self._inclusive |= bool(places) and places[0][0] == instants.text(ask)
+                if looking_back:
+                    self._looked_back_in_vain = not fresh
+                steps, looking_back = self._steps(ask, answer, [moment for _, moment in places])
+                for stale in under_way.keys() - set(steps):
+                    under_way.pop(stale).cancel()
+                # Looking back is seldom of use, but always needed; what follows it need not wait for it.
+                for step in steps[: 2 if looking_back and self._looked_back_in_vain else 1]:
+                    request(step)
                 yield Page(fresh, self._window.position())
-                if following is None:
+                if not steps:
                     return
+                ask = steps[0]
         finally:
             ahead.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(self, ahead: ThreadPoolExecutor, ask: int) -> Future[Answer]:
-        return ahead.submit(self._fetch, instants.text(ask))
+    def _steps(self, asked: int, answer: Answer, moments: list[int]) -> tuple[list[int], bool]:
+        """Return where to ask next (milliseconds), the likeliest first, and whether that looks back behind the page.
 
-    def _following(self, asked: int, answer: Answer, last: int | None) -> int | None:
-        """Return where to ask next (milliseconds), or None at the end of the queue."""
+        Nowhere at the end of the queue.
+        """
         if answer.next is None:
-            return None
+            return [], False
         edge = instants.setting("ivesk: next", answer.next)
-        if last is None and edge <= asked:
+        if not moments and edge <= asked:
             self._same_empty_page += 1
             if self._same_empty_page < _SAME_EMPTY_PAGE:
-                return asked
+                return [asked], False
             log.warning("%d empty pages in a row point back at themselves; taken for the end", _SAME_EMPTY_PAGE)
-            return None
+            return [], False
         self._same_empty_page = 0
-        if last is not None:
-            edge = max(edge, last) if edge <= asked else edge
-            self._watch_long_instants(asked, answer.documents, last)
-        return next((step for step in (edge - 1, edge, edge + 1) if step > asked), None)
+        if moments:
+            edge = max(edge, *moments) if edge <= asked else edge
+            self._watch_long_instants(asked, moments)
+        ladder = (edge, edge + 1) if self._inclusive else (edge - 1, edge, edge + 1)
+        steps = [step for step in ladder if step > asked]
+        return steps, steps[:1] == [edge - 1]
 
-    def _watch_long_instants(self, asked: int, documents: list[Record], last: int) -> None:
+    def _watch_long_instants(self, asked: int, moments: list[int]) -> None:
         """Warn when more documents may share an instant than the service is willing to show.
 
         A page that begins with an instant, holds nothing else and is just as long as pages usually are was perhaps
         cut, and no ``from`` reaches what was cut off. A longer one was lengthened to hold the whole instant.
         """
-        if self._window.place(documents[0], self._field)[1] < last:
-            self._longest_page = max(self._longest_page, len(documents))
-        elif asked >= last - 1 and _LONG_PAGE <= len(documents) == self._longest_page:
+        first, last = moments[0], max(moments)
+        if first < last:
+            self._longest_page = max(self._longest_page, len(moments))
+        elif asked >= last - 1 and _LONG_PAGE <= len(moments) == self._longest_page:
             log.warning(
                 "%d documents share the instant %s and fill a page; if the service holds more of that instant, "
                 "it offers no way to read them. Compare the count with the service's own list.",
-                len(documents),
+                len(moments),
                 instants.text(last),
             )

@@ -66,7 +66,7 @@ class Documents(IveskStream):
 
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield the queue's pages after the bookmark."""
-        since = Position.from_state(self.get_context_state(context), self.config.get("start_date"))
+        since = Position.from_state(self.last_bookmark(context), self.config.get("start_date"))
         for page in self.tap.client.pages(self.queue, since, self.config.get("doctype")):
             yield Batch([d for d in page.documents if self.tap.wants(*companies(d))], page.position.to_state())
 
@@ -215,7 +215,7 @@ class Columns(IveskStream):
         """Yield the values that changed; the bookmark moves at the end, for their order is not documented."""
         where = dict(context or {})
         own = {name: msgspec.Raw(_as_json(value)) for name, value in where.items()}
-        window = Window(Position.from_state(self.get_context_state(context), None))
+        window = Window(Position.from_state(self.last_bookmark(context), None))
         for items in self.tap.client.column(since=window.ask(), **where):
             yield Batch([own | item for item in items if window.is_new(item, "code", "modifiedat")])
         yield Batch([], window.position().to_state())

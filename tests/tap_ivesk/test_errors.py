@@ -161,6 +161,25 @@ def test_bad_settings(tmp_path: Path, settings: Any, words: list[str]) -> None:
     assert "1234567" not in said
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("TAP_IVESK_REQUEST_TIMEOUT", "long", "TAP_IVESK_REQUEST_TIMEOUT must be a whole number."),
+        ("TAP_IVESK_COLUMNS", f"[{SECRET}", "TAP_IVESK_COLUMNS must be JSON."),
+        ("TAP_IVESK_API_KEY", "", "api_key"),
+    ],
+)
+def test_bad_settings_in_the_environment(variable: str, value: str, words: str) -> None:
+    assert words in complain("--config=ENV", env={"TAP_IVESK_API_KEY": SECRET} | {variable: value})
+
+
+def test_an_unknown_column(tap: RunTap) -> None:
+    run = tap(columns=[{"company_code": "302320404", "column": "nėra"}], expect=1)
+    assert len(run.complaints) == 1
+    assert "nėra" in run.complaints[0]
+    assert "Check company_code and column in the setting columns." in run.complaints[0]
+
+
 def test_a_misspelt_setting_that_resembles_none_is_only_a_warning(sandbox: SandboxProcess, tap: RunTap) -> None:
     run = tap(zzz=1)
     assert "zzz is unknown" in run.err

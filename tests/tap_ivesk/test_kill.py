@@ -70,7 +70,9 @@ def test_union_of_killed_runs_is_complete(sandbox: SandboxProcess, tmp_path: Pat
     assert lines == {(d["id"], number) for d in store for number in range(1, len(d["lines"]) + 1)}
     if "documents_dir" in settings:
         assert files == set(documents)
-        assert not list((tmp_path / "files").rglob("*.part"))
+        whole = list((tmp_path / "files").rglob("*.pdf"))
+        assert len(whole) == len(files)
+        assert all(path.read_bytes().rstrip().endswith(b"%%EOF") for path in whole)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -228,6 +228,14 @@ def test_incremental(sandbox: SandboxProcess, tap: RunTap) -> None:
     assert third.state == second.state
 
 
+def test_the_whole_table_when_the_catalog_wants_it(tap: RunTap, catalog: MakeCatalog) -> None:
+    first = tap()
+    chosen = catalog("exported_documents")
+    for stream in chosen["streams"]:
+        stream["replication_method"] = "FULL_TABLE"
+    assert tap(catalog=chosen, state=first.state).ids() == first.ids() != []
+
+
 def test_an_empty_queue_ends_well(sandbox: SandboxProcess, tap: RunTap) -> None:
     sandbox.control.reset(documents=0)
     run = tap()

@@ -1,0 +1,100 @@
+"""The house stands: imports go down only, and what is written about the commands is what they say of themselves."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS = {"ap_http": 1, "ivesk": 2, "ap_singer": 3, "tap_ivesk": 4}
+# Packages of one floor do not know each other, and these are known to nobody but tests, demo and benchmarks.
+BESIDE = {"ap_sandbox"}
+
+
+def imports(package: str) -> set[str]:
+    """Top-level names that a package imports, wherever in its files."""
+    found: set[str] = set()
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_imports_go_down_only(package: str) -> None:
+    others = imports(package) & (FLOORS.keys() | BESIDE) - {package}
+    assert all(other in FLOORS and FLOORS[other] < FLOORS[package] for other in others), others
+
+
+@pytest.mark.parametrize("package", ["ap_http", "ivesk", "ap_sandbox"])
+def test_the_ground_knows_no_singer(package: str) -> None:
+    assert "singer_sdk" not in imports(package)
+
+
+def test_the_base_never_knows_a_client() -> None:
+    assert "ivesk" not in imports("ap_singer")
+
+
+def test_the_sandbox_stands_alone() -> None:
+    assert not imports("ap_sandbox") & FLOORS.keys()
+
+
+def about(command: str) -> dict[str, Any]:
+    printed = subprocess.run(
+        [sys.executable, "-m", command, "--about", "--format=json"], capture_output=True, encoding="utf-8", check=True
+    )
+    result: dict[str, Any] = json.loads(printed.stdout)
+    return result
+
+
+def table(heading: str) -> list[list[str]]:
+    """The cells of the first table after a heading of the README, without its head."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition(f"\n{heading}\n")[2]
+    assert text, f"README has no {heading!r}"
+    rows = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert rows
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[0].splitlines()[2:]]
+
+
+def test_readme_and_about_agree_on_settings() -> None:
+    settings = about("tap_ivesk")["settings"]["properties"]
+    ours = {name: setting for name, setting in settings.items() if not re.match("stream_map|faker|flattening", name)}
+    written = {row[0].strip("`"): row for row in table("### Settings of tap-ivesk")}
+    assert list(written) == list(ours)
+    for name, setting in ours.items():
+        _, default, description = written[name]
+        assert description == setting["description"]
+        expected = "required" if name == "api_key" else f"`{setting['default']}`" if setting.get("default") else ""
+        assert default == expected
+        assert setting.get("secret", False) == (name == "api_key")
+
+
+def test_readme_and_discovery_agree_on_streams() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "tap_ivesk", "--discover"], capture_output=True, encoding="utf-8", check=True
+    )
+    streams = {stream["tap_stream_id"]: stream for stream in json.loads(printed.stdout)["streams"]}
+    written = {row[0].strip("`"): row for row in table("### Streams of tap-ivesk")}
+    assert set(written) == set(streams)
+    for name, stream in streams.items():
+        assert re.findall(r"`(\w+)`", written[name][1]) == stream["key_properties"]
+        assert re.findall(r"`(\w+)`", written[name][2]) == [
+            stream[key] for key in ("replication_key",) if key in stream
+        ]
+
+
+def test_versions_agree() -> None:
+    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version
+    printed = subprocess.run([sys.executable, "-m", "tap_ivesk", "--version"], capture_output=True, encoding="utf-8")
+    assert printed.stdout.startswith(f"tap-ivesk v{version[1]},")
