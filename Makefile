@@ -11,7 +11,7 @@ help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo  ## Run the main job end to end against the sandbox, and check that it ties
-	@$(BIN)/python -m demo
+	@PYTHONUTF8=1 $(BIN)/python -m demo
 
 test: $(VENV)/.dev  ## Run all tests
 	@$(BIN)/python -m pytest -q

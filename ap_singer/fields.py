@@ -35,24 +35,41 @@ class FieldTypes:
         self._known = set(declared)
         self._left_out = {name for name in declared if not selected(name)}
         self._texts = {name for name, field in declared.items() if _is_text(field)} - self._left_out
-        self._numbers_as_text = any(
-            name in self._texts and "number" in _types(field) for name, field in contract.items()
-        )
+        self._turned = {name for name in self._texts if name in contract and not _is_text(contract[name])}
+        self._numbers_as_text = any("number" in _types(contract[name]) for name in self._turned)
+        self._check = self._text_check()
         self.added: dict[str, dict[str, Any]] = {}
         """Properties to add to the schema: what unheard-of fields turned out to be."""
 
-    def shape(self, record: Record) -> bool:
-        """Make `record` leave as declared, in place; return whether `added` has changed."""
+    def encode(self, record: Record) -> tuple[bytes, bool]:
+        """Return the record as it leaves, in JSON, and whether `added` has changed. `record` is changed, too."""
         changed = not self._known.issuperset(record) and self._meet(record)
         if self.added:
             changed |= self._check_added(record)
         for name in self._left_out:
             record.pop(name, None)
-        for name in self._texts:
+        self._turn_to_text(record, self._turned)
+        encoded = _as_json(record)
+        try:
+            # One pass in C over all text fields; it is seldom that one of them is something else.
+            self._check.decode(encoded)
+        except msgspec.ValidationError:
+            self._turn_to_text(record, self._texts)
+            encoded = _as_json(record)
+        return encoded, changed
+
+    def _text_check(self) -> msgspec.json.Decoder[Any]:
+        """Return a decoder that objects when a text field holds anything but a string or null."""
+        names = {f"field_{number}": name for number, name in enumerate(sorted(self._texts))}
+        fields = [(field, str | None, None) for field in names]
+        return msgspec.json.Decoder(msgspec.defstruct("Texts", fields, rename=names))
+
+    @staticmethod
+    def _turn_to_text(record: Record, names: set[str]) -> None:
+        for name in names:
             raw = record.get(name, NULL)
             if raw != NULL and (value := bytes(raw))[:1] != b'"':
                 record[name] = msgspec.Raw(_as_json(value.decode()))
-        return changed
 
     def _meet(self, record: Record) -> bool:
         """Take up fields met for the first time; return whether the schema grew."""
@@ -83,6 +100,8 @@ class FieldTypes:
         self.added[name] = field
         if _is_text(field):
             self._texts.add(name)
+            self._turned.add(name)
+            self._check = self._text_check()
 
     def _schema_of(self, kind: str) -> dict[str, Any]:
         if self._numbers_as_text and kind not in {"string", "boolean"}:

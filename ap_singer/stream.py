@@ -135,13 +135,14 @@ class ExactStream(Stream):
 
     def emit(self, record: Record) -> None:
         """Write one record, exactly; before it a SCHEMA if it has fields that nobody knew."""
-        if self._fields.shape(record):
+        encoded, changed = self._fields.encode(record)
+        if changed:
             self._extend_schema(self._fields.added)
         writer = self._tap.message_writer
         if self._passes_unmapped and isinstance(writer, RecordWriter):
-            writer.write_record(self._head, record, self._tail)
+            writer.write_record(self._head, encoded, self._tail)
         else:
-            for message in self._generate_record_messages(_decode(_encode(record))):
+            for message in self._generate_record_messages(_decode(encoded)):
                 self._tap.write_message(message)
         if self._counter:
             self._counter.increment()

@@ -15,9 +15,7 @@ import msgspec
 from singer_sdk.contrib.msgspec import enc_hook
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 
-from ap_http.payload import Record
-
-_BUFFER = 64 * 1024
+_BUFFER = 512 * 1024
 
 
 class RecordWriter(GenericSingerWriter[bytes, Any]):
@@ -41,9 +39,9 @@ class RecordWriter(GenericSingerWriter[bytes, Any]):
         self._lines.append(self.serialize_message(message))
         self.flush()
 
-    def write_record(self, head: bytes, record: Record, tail: bytes) -> None:
-        """Write `head`, the record as it came, and `tail`: together one RECORD line."""
-        line = b"".join((head, self._encode(record), tail))
+    def write_record(self, head: bytes, record: bytes, tail: bytes) -> None:
+        """Write `head`, a record's JSON and `tail`: together one RECORD line."""
+        line = b"".join((head, record, tail))
         self._lines.append(line)
         self._size += len(line)
         if self._size >= _BUFFER:
@@ -53,10 +51,12 @@ class RecordWriter(GenericSingerWriter[bytes, Any]):
         """Hand everything written so far to the operating system."""
         self.writing = True
         lines, self._lines, self._size = self._lines, [], 0
-        if lines:
-            out = sys.stdout.buffer
-            out.write(b"".join(lines))
-            out.flush()
+        rest = memoryview(b"".join(lines))
+        out = sys.stdout.buffer
+        while rest:
+            # Where Python runs unbuffered, a signal makes this write less than it was given.
+            rest = rest[out.write(rest) or 0 :]
+        out.flush()
         self.writing = False
         if self.after_writing:
             self.after_writing()

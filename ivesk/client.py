@@ -9,10 +9,12 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 import requests
+import urllib3
 
 from ap_http.errors import ApError, Reject, Stop
 from ap_http.payload import Record, decode, text
-from ap_http.session import Door, Patience
+from ap_http.pool import ahead
+from ap_http.session import Door, Patience, body
 from ivesk import instants
 from ivesk.position import Position
 from ivesk.queue import Answer, Page, QueueReader
@@ -94,7 +96,7 @@ class IveskClient:
         Raises:
             Stop: key, address or bookmark are wrong. Outage: the service failed for too long.
         """
-        return iter(QueueReader(lambda ask: self._page(queue, ask, doctype), f"{queue}at", since))
+        return ahead(QueueReader(lambda ask: self._page(queue, ask, doctype), f"{queue}at", since))
 
     def fresh_link(self, queue: Queue, document: Record) -> str | None:
         """Ask the queue for a document again; return its link, made anew, or None if it has moved on in the queue."""
@@ -114,7 +116,9 @@ class IveskClient:
         tokens: set[str] = set()
         while True:
             what = f"GET /pub/columns/{company_code}?column={column}"
-            answer = self._api.fetch("GET", url, lambda r: decode(r.content, self._columns), what=what, params=query)
+            answer = self._api.fetch(
+                "GET", url, lambda r: decode(body(r), self._columns), what=what, stream=True, params=query
+            )
             yield answer.items
             if not answer.next:
                 return
@@ -138,8 +142,9 @@ class IveskClient:
         return self._api.fetch(
             "GET",
             f"{self._url}/pub/{queue}",
-            lambda response: decode(response.content, self._answers),
+            lambda response: decode(body(response), self._answers),
             what=f"GET /pub/{queue}?from={ask}",
+            stream=True,
             params=query,
         )
 
@@ -162,9 +167,9 @@ class IveskClient:
 
     def _explain_storage(self, response: requests.Response, what: str) -> ApError:
         status = response.status_code
-        body = response.raw.read(2000, decode_content=True).decode("utf-8", "replace")
-        code = "".join(re.findall(r"<Code>(.*?)</Code>", body)[:1])
-        reason = "".join(re.findall(r"<Message>(.*?)</Message>", body)[:1])
+        xml = response.raw.read(2000, decode_content=True).decode("utf-8", "replace")
+        code = "".join(re.findall(r"<Code>(.*?)</Code>", xml)[:1])
+        reason = "".join(re.findall(r"<Message>(.*?)</Message>", xml)[:1])
         said = self._storage.redact(": ".join(part for part in (code, reason) if part) or "no reason given")
         if "expired" in f"{code} {reason}".lower():
             return LinkExpired(f"ivesk: {what}: the link has expired")
@@ -188,8 +193,8 @@ def _key(api_key: str) -> str:
 
 def _message(response: requests.Response) -> str:
     try:
-        return text(decode(response.content, _MESSAGE), "message") or ""
-    except (ApError, requests.RequestException):
+        return text(decode(body(response), _MESSAGE), "message") or ""
+    except (ApError, urllib3.exceptions.HTTPError):
         return ""
 
 

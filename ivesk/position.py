@@ -72,8 +72,8 @@ class Window:
         except ValueError:
             return self.instant or "", self.newest
 
-    def is_new(self, record: Record, key_field: str, instant_field: str) -> bool:
-        """Return whether the record was not handed out before and is wanted; remember it.
+    def is_new(self, record: Record, key_field: str, place: tuple[str, int]) -> bool:
+        """Return whether a record at its `place` was not handed out before and is wanted; remember it.
 
         Raises:
             Stop: it has no key.
@@ -81,7 +81,7 @@ class Window:
         key = text(record, key_field)
         if key is None:
             raise Stop(f"ivesk: something after {self.instant or 'the beginning'} has no {key_field}, so no key.")
-        at, moment = self.place(record, instant_field)
+        at, moment = place
         if (key, at) in self._seen or moment < self.not_before:
             return False
         self._seen[key, at] = moment

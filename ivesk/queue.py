@@ -82,7 +82,8 @@ class QueueReader:
             while True:
                 answer = under_way.pop(ask).result()
                 places = [self._window.place(document, self._field) for document in answer.documents]
-                fresh = [d for d in answer.documents if self._window.is_new(d, "id", self._field)]
+                pairs = zip(answer.documents, places, strict=True)
+                fresh = [document for document, place in pairs if self._window.is_new(document, "id", place)]
                 # Documents at the very instant that was asked for: `from` is inclusive, no need to look back.
                 self._inclusive |= bool(places) and places[0][0] == instants.text(ask)
                 if looking_back:

@@ -68,7 +68,11 @@ class Documents(IveskStream):
         """Yield the queue's pages after the bookmark."""
         since = Position.from_state(self.last_bookmark(context), self.config.get("start_date"))
         for page in self.tap.client.pages(self.queue, since, self.config.get("doctype")):
-            yield Batch([d for d in page.documents if self.tap.wants(*companies(d))], page.position.to_state())
+            yield Batch(self._wanted(page.documents), page.position.to_state())
+
+    def _wanted(self, documents: list[Record]) -> list[Record]:
+        codes = set(self.config.get("company_codes") or ())
+        return [d for d in documents if codes.intersection(companies(d))] if codes else documents
 
 
 class ExportedDocuments(Documents):
@@ -217,7 +221,7 @@ class Columns(IveskStream):
         own = {name: msgspec.Raw(_as_json(value)) for name, value in where.items()}
         window = Window(Position.from_state(self.last_bookmark(context), None))
         for items in self.tap.client.column(since=window.ask(), **where):
-            yield Batch([own | item for item in items if window.is_new(item, "code", "modifiedat")])
+            yield Batch([own | item for item in items if window.is_new(item, "code", window.place(item, "modifiedat"))])
         yield Batch([], window.position().to_state())
 
 

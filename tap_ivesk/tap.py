@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 from singer_sdk import Stream
 from singer_sdk import typing as th
@@ -122,8 +121,3 @@ class TapIvesk(ExactTap):
         """Where downloaded files are kept, or None."""
         folder: str | None = self.config.get("documents_dir")
         return FileStore(folder) if folder else None
-
-    def wants(self, *company_codes: Any) -> bool:
-        """Whether any of the companies is among those wanted."""
-        wanted = self.config.get("company_codes")
-        return not wanted or any(code in wanted for code in company_codes)

@@ -24,9 +24,8 @@ def record(text: str) -> Record:
 
 
 def shaped(fields: FieldTypes, text: str) -> tuple[str, bool]:
-    made = record(text)
-    changed = fields.shape(made)
-    return msgspec.json.encode(made).decode(), changed
+    encoded, changed = fields.encode(record(text))
+    return encoded.decode(), changed
 
 
 def everything(_: str) -> bool:

@@ -1,0 +1,64 @@
+"""`python -m demo`: status 0 if everything ties, 1 if not, 130 if somebody stopped it."""
+
+import argparse
+import io
+import signal
+import sys
+import time
+from pathlib import Path
+
+from ap_sandbox.process import SandboxError
+from demo.project import OUTPUT, DemoError, claim
+from demo.report import report
+from demo.story import Places, play
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Narrator:
+    """Prints what begins at once, and what came of it, with the seconds it took, when it is known."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self, title: str, outcome: str) -> None:
+        """Prints a title, or the rest of the line that began with it."""
+        if title:
+            self._began = time.monotonic()
+            print(f"  {title:12}", end="", flush=True)
+        if outcome:
+            print(f"{outcome:68} {time.monotonic() - self._began:5.1f} s", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the demo."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="folder to write to (default: output/demo)")
+    places = Places(parser.parse_args(arguments).output.resolve())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    print("From Įvesk to a warehouse: real commands, an emulated service, no account needed.\n")
+    try:
+        with claim(places.folder):
+            evidence = play(places, Narrator())
+            print()
+            return 0 if report(evidence, places) else 1
+    except (DemoError, SandboxError) as error:
+        print(f"\n\nThe demo failed. {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\n\nStopped.", file=sys.stderr)
+        return 130
+
+
+def _stop(_number: int, _frame: object) -> None:
+    # Once is enough: what follows is tidying up.
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    for each in STOPS:
+        signal.signal(each, _stop)
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""Meltano with this project's plugins, in a world of its own below `tmp_path`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ap_sandbox.process import SandboxProcess
+from demo import plugins
+from demo.meltano import Meltano
+
+
+@pytest.fixture(scope="session")
+def installed() -> None:
+    plugins.ensure("tap-ivesk", "target-duckdb")
+    # It wants older libraries than ours.
+    plugins.ensure("target-jsonl", constraints=None)
+
+
+@pytest.fixture
+def meltano(installed: None, sandbox: SandboxProcess, tmp_path: Path) -> Callable[..., Meltano]:
+    """Makes a `Meltano` that reads the sandbox; its files are in `tmp_path`."""
+
+    def make(**settings: str) -> Meltano:
+        return Meltano(
+            tmp_path / "meltano",
+            tmp_path / "meltano.log",
+            {
+                "TAP_IVESK_API_URL": sandbox.ivesk_url,
+                "TAP_IVESK_API_KEY": sandbox.api_key,
+                "TARGET_DUCKDB_PATH": str(tmp_path / "warehouse.duckdb"),
+                "TARGET_JSONL_DESTINATION_PATH": str(tmp_path / "jsonl"),
+                **settings,
+            },
+        )
+
+    return make

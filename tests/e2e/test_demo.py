@@ -1,0 +1,164 @@
+"""`make demo` is a check itself: it must end with 0 when all ties, and with 1 when anything does not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import demo.__main__
+from ap_sandbox.process import SandboxProcess
+from demo import source
+from demo.books import Books
+from demo.meltano import Meltano, Run
+from demo.project import ROOT, DemoError
+from demo.story import ADDED, AGAIN, DOCUMENTS, Act, Evidence, Places
+
+# One worker, for the demo is played once.
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("demo")]
+
+
+@pytest.fixture(scope="module")
+def played(installed: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a demo that ended with 0, and what it said."""
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "demo", "--output", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return folder, done.stdout
+
+
+@pytest.fixture(scope="module")
+def books() -> Books:
+    """What the demo's sandbox held at the end; the same seed and the same steps give the same documents."""
+    with SandboxProcess(DOCUMENTS) as sandbox:
+        sandbox.control.add(ADDED)
+        sandbox.control.export(count=AGAIN)
+        return source.read(sandbox.control)
+
+
+@pytest.fixture
+def demo_again(
+    played: tuple[Path, str], books: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., int]]:
+    """Runs the demo without its runs: what the warehouse says is compared once more. Returns the exit status."""
+    places = Places(played[0])
+    shutil.copy(places.warehouse, tmp_path / "untouched")
+
+    def run(sabotage: str = "select 1", *acts: Act) -> int:
+        with duckdb.connect(str(places.warehouse)) as connection:
+            connection.execute(sabotage)
+        monkeypatch.setattr(demo.__main__, "play", lambda *_: Evidence(books, acts))
+        return demo.__main__.main(["--output", str(places.folder)])
+
+    yield run
+    shutil.copy(tmp_path / "untouched", places.warehouse)
+
+
+def test_the_demo_ties(played: tuple[Path, str], books: Books) -> None:
+    text = played[1]
+    assert "It ties." in text
+    assert "NOT" not in text
+    for currency, sums in books.sums.items():
+        line = next(line for line in text.splitlines() if line.startswith(f"  {currency} "))
+        assert line.split() == [
+            currency,
+            *[str(sums.documents)] * 2,
+            *[str(sums.lines)] * 2,
+            *[f"{sums.total:,.2f}"] * 2,
+            "ties",
+        ]
+    assert len(text.splitlines()) <= 40
+
+
+def test_its_log_is_not_on_the_screen(played: tuple[Path, str]) -> None:
+    folder, text = played
+    assert "Run completed" in (folder / "meltano.log").read_text()
+    assert "Run completed" not in text
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (
+            "update ivesk.exported_documents set total = (total::decimal(38, 2) + 0.01)::varchar "
+            "where id = (select min(id) from ivesk.exported_documents)",
+            "total",
+        ),
+        (
+            "update ivesk.exported_documents set vat = '0' where vat = '0.00' and "
+            "id = (select min(id) from ivesk.exported_documents where vat = '0.00')",
+            "vat 0.00 became 0",
+        ),
+        (
+            "delete from ivesk.exported_document_lines where document_id = "
+            "(select min(document_id) from ivesk.exported_document_lines) and line_number = 1",
+            "lines became",
+        ),
+        (
+            "update ivesk.document_files set sha256 = repeat('0', 64) where document_id = "
+            "(select min(document_id) from ivesk.document_files)",
+            "SHA-256",
+        ),
+        (
+            "delete from ivesk.document_files where document_id = (select min(document_id) from ivesk.document_files)",
+            "does not tell of document",
+        ),
+    ],
+)
+def test_what_does_not_tie_is_named_and_gives_status_1(
+    demo_again: Callable[..., int], capsys: pytest.CaptureFixture[str], statement: str, words: str
+) -> None:
+    assert demo_again(statement) == 1
+    text = capsys.readouterr().out
+    assert "It does NOT tie" in text
+    assert "It ties" not in text
+    assert words in text
+
+
+def test_a_run_that_read_too_much_or_too_little_gives_status_1(
+    demo_again: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fine = Act("First run", Run({"exported_documents": 2}, 1.0), {"exported_documents": 2})
+    short = Act("Second run", Run({"exported_documents": 1}, 1.0), {"exported_documents": 0})
+    assert demo_again("select 1", fine) == 0
+    assert demo_again("select 1", fine, short) == 1
+    assert "Second run: 1 records of exported_documents were read, not 0" in capsys.readouterr().out
+
+
+def test_a_missing_pdf_gives_status_1(
+    demo_again: Callable[..., int], played: tuple[Path, str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pdf = next(Places(played[0]).documents.rglob("*.pdf"))
+    shutil.move(pdf, tmp_path / "away.pdf")
+    assert demo_again() == 1
+    assert "is not on disk" in capsys.readouterr().out
+    shutil.move(tmp_path / "away.pdf", pdf)
+    assert demo_again() == 0
+
+
+def test_a_failed_run_gives_status_1_and_the_end_of_the_log(meltano: Callable[..., Meltano], tmp_path: Path) -> None:
+    with pytest.raises(DemoError, match="ended with status 1") as caught:
+        meltano(TAP_IVESK_API_KEY="wrong").run("tap-ivesk", "target-duckdb")
+    assert "api_key" in str(caught.value)
+    assert "api_key" in (tmp_path / "meltano.log").read_text()
+
+
+def test_somebody_elses_folder_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert demo.__main__.main(["--output", str(tmp_path)]) == 1
+    assert "holds something that no demo has made" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_the_question_that_it_suggests_has_an_answer(played: tuple[Path, str]) -> None:
+    command = next(line for line in played[1].splitlines() if "-m demo.sql" in line)
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    assert "UAB" in done.stdout

@@ -1,0 +1,109 @@
+"""`meltano run` with the real loaders: exact amounts, unknown fields, and nothing twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ap_sandbox.process import Control, SandboxProcess
+from demo import books, source, warehouse
+from demo.meltano import Meltano
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("meltano")]
+
+LONG = Decimal("12345678901234567.89")
+
+
+def rows(file: Path, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(file), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def add_exact_document(control: Control) -> str:
+    amounts = {"subtotal": LONG, "vat": Decimal("0.10"), "total": LONG + Decimal("0.10"), "currency": "IDR"}
+    line = {"price": LONG, "quantity": Decimal("1.000"), "vat": Decimal("0.10"), "vatpercent": Decimal(0)}
+    return control.add(1, overrides=amounts, line_overrides=line)[0]
+
+
+def test_duckdb_gets_every_digit_every_field_and_nothing_twice(
+    meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    control, file = sandbox.control, tmp_path / "warehouse.duckdb"
+    control.reset(documents=120, extra_fields=True)
+    exact = add_exact_document(control)
+    project = meltano()
+
+    first = project.run("tap-ivesk", "target-duckdb")
+    sent = source.read(control)
+    assert first.records["exported_documents"] == len(sent.documents)
+    assert list(books.differences(sent, warehouse.read(file))) == []
+    document = f"from ivesk.exported_documents where id = '{exact}'"
+    assert rows(file, f"select subtotal, vat, total, currency {document}") == [
+        ("12345678901234567.89", "0.10", "12345678901234567.99", "IDR")
+    ]
+    assert rows(file, f"select total::decimal(38, 9) {document}") == [(Decimal("12345678901234567.99"),)]
+
+    # Fields that nobody has declared are columns, with their values.
+    there = {
+        key: fields
+        for key, *fields in rows(
+            file, "select id, approvalstage, exactweight, delivery, prepaid, costcenter from ivesk.exported_documents"
+        )
+    }
+    for line in control.document_lines():
+        one = json.loads(line, parse_float=str)
+        stage, weight, delivery, prepaid, center = there[one["id"]]
+        assert (stage, weight, prepaid, center) == tuple(
+            one[name] for name in ("approvalstage", "exactweight", "prepaid", "costcenter")
+        )
+        assert json.loads(delivery) == one["delivery"]
+
+    second = project.run("tap-ivesk", "target-duckdb")
+    assert set(second.records.values()) == {0}
+
+    added = control.add(7)
+    again = control.export(count=2)
+    third = project.run("tap-ivesk", "target-duckdb")
+    assert third.records["exported_documents"] == len(added) + len(again)
+    assert list(books.differences(source.read(control), warehouse.read(file))) == []
+
+
+def test_lines_of_an_older_export_do_not_count(
+    meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    control, file = sandbox.control, tmp_path / "warehouse.duckdb"
+    control.reset(documents=0)
+    long = control.add(1)
+    lines = control.documents()[0]["lines"] * 3
+    control.reset(documents=0)
+    control.add(1, overrides={"id": long[0], "lines": lines})
+    project = meltano()
+    project.run("tap-ivesk", "target-duckdb")
+    control.add(1, overrides={"id": long[0], "lines": lines[:1]})
+    project.run("tap-ivesk", "target-duckdb")
+
+    assert len(lines) > 1
+    assert rows(file, "select count(*) from ivesk.exported_document_lines") == [(len(lines),)]
+    assert rows(file, f"select count(*) {warehouse.CURRENT_LINES}") == [(1,)]
+    assert [len(document.lines) for document in warehouse.read(file).documents.values()] == [1]
+
+
+def test_jsonl_gets_the_same(meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path) -> None:
+    control = sandbox.control
+    control.reset(documents=30, extra_fields=True)
+    exact = add_exact_document(control)
+    run = meltano().run("tap-ivesk", "target-jsonl")
+
+    written = [json.loads(line) for line in (tmp_path / "jsonl/exported_documents.jsonl").read_text().splitlines()]
+    assert run.records["exported_documents"] == len(written) == control.ivesk(sums=False)["exported"]["count"]
+    document = next(document for document in written if document["id"] == exact)
+    assert (document["total"], document["vat"]) == ("12345678901234567.99", "0.10")
+    assert "exactweight" in document
+    lines = (tmp_path / "jsonl/exported_document_lines.jsonl").read_text().splitlines()
+    assert len(lines) == run.records["exported_document_lines"] == sum(len(d["lines"]) for d in control.documents())
