@@ -99,12 +99,12 @@ class Timeline:
 
     @property
     def busy(self) -> bool:
-        """Whether there is enough for accountants to export a company's month in one sitting."""
+        """Whether accountants export a company's month in one sitting; only then are pages full."""
         return self.expected >= 8 * BIG_CLICK
 
     def _sitting(self, company: int) -> int:
         """How many documents of a company are exported in a row: in a busy office some clicks' worth."""
-        return 60 + self._bits(company) % 121 if self.busy else self._size(company)
+        return 150 + self._bits(company) % 301 if self.busy else self._size(company)
 
     def _clicks(self, numbers: "list[int]", company: int) -> "list[tuple[int, int]]":
         exports: list[tuple[int, int]] = []

@@ -20,7 +20,7 @@ from demo.project import ROOT, DemoError
 from demo.story import ADDED, AGAIN, DOCUMENTS, Act, Evidence, Places
 
 # One worker, for the demo is played once.
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from ap_sandbox.process import Control, SandboxProcess
 from demo import books, source, warehouse
 from demo.meltano import Meltano
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("meltano")]
+pytestmark = pytest.mark.e2e
 
 LONG = Decimal("12345678901234567.89")
 
