@@ -13,9 +13,10 @@ import click
 import msgspec
 import uvicorn
 
-from ap_sandbox.app import Setup, build
+from ap_sandbox.app import build
 from ap_sandbox.ivesk import PREFIX
 from ap_sandbox.options import Options, described
+from ap_sandbox.state import Setup
 
 Command = Callable[..., Any]
 

@@ -18,7 +18,7 @@ from ap_sandbox.ivesk import base_url
 from ap_sandbox.models import FILE_STATES, QUEUES, ColumnItem, Queue, Store, UnknownDocumentError, Variant
 
 if TYPE_CHECKING:
-    from ap_sandbox.app import Sandbox
+    from ap_sandbox.state import Sandbox
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]

@@ -12,7 +12,7 @@ from ap_sandbox.control import companies
 from ap_sandbox.models import QUEUES, Store
 
 if TYPE_CHECKING:
-    from ap_sandbox.app import Sandbox
+    from ap_sandbox.state import Sandbox
 
 # Sums need every document made once; beyond so many the page would keep everybody waiting.
 MOST_SUMMED = 5_000

@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import msgspec
 
@@ -22,10 +22,10 @@ from ivesk.position import Position, Window
 
 if TYPE_CHECKING:
     import requests
-    from singer_sdk import Stream
+    from singer_sdk import Stream, Tap
 
     from ap_singer.files import FileStore, StoredFile
-    from tap_ivesk.tap import TapIvesk
+    from ivesk.client import IveskClient
 
 DOWNLOADS = 8
 """Files downloaded at once."""
@@ -37,6 +37,18 @@ _as_json = msgspec.json.Encoder().encode
 _lines = msgspec.json.Decoder(list[Record])
 
 
+class Source(Protocol):
+    """What the streams need of their tap."""
+
+    @property
+    def client(self) -> IveskClient:
+        """The one client that all streams share."""
+
+    @property
+    def files(self) -> FileStore | None:
+        """Where downloaded files are kept, or None."""
+
+
 class IveskStream(ExactStream):
     """A stream of the Įvesk REST API."""
 
@@ -44,7 +56,7 @@ class IveskStream(ExactStream):
     own_fields: ClassVar[dict[str, Any]] = {}
     """Schemas of the fields that we add to the service's, by name."""
 
-    def __init__(self, tap: TapIvesk) -> None:
+    def __init__(self, tap: Tap) -> None:
         schema = self.contract()
         super().__init__(tap, schema | {"properties": self.own_fields | schema["properties"]})
 
@@ -53,9 +65,9 @@ class IveskStream(ExactStream):
         return contract.schema(self.schema_name)
 
     @property
-    def tap(self) -> TapIvesk:
+    def source(self) -> Source:
         """The tap, for its client and its folder."""
-        return cast("TapIvesk", self._tap)
+        return cast("Source", self._tap)
 
 
 class Documents(IveskStream):
@@ -67,7 +79,7 @@ class Documents(IveskStream):
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield the queue's pages after the bookmark."""
         since = Position.from_state(self.last_bookmark(context), self.config.get("start_date"))
-        for page in self.tap.client.pages(self.queue, since, self.config.get("doctype")):
+        for page in self.source.client.pages(self.queue, since, self.config.get("doctype")):
             yield Batch(self._wanted(page.documents), page.position.to_state())
 
     def _wanted(self, documents: list[Record]) -> list[Record]:
@@ -143,7 +155,7 @@ class DocumentFiles(IveskStream):
     # Keeps the SDK from syncing it on its own; `attach_files` says whose child it is.
     parent_stream_type = ExportedDocuments
 
-    def __init__(self, tap: TapIvesk) -> None:
+    def __init__(self, tap: Tap) -> None:
         self.selected_by_default = bool(tap.config.get("documents_dir"))
         super().__init__(tap)
 
@@ -153,7 +165,7 @@ class DocumentFiles(IveskStream):
 
     def derive(self, parents: list[Record]) -> Iterator[Record]:
         """Download the files of the documents, several at once; yield their facts in the documents' order."""
-        store = self.tap.files
+        store = self.source.files
         if store is None:
             return
         fetch = functools.partial(self._fetch, store)
@@ -174,7 +186,7 @@ class DocumentFiles(IveskStream):
                 return store.find(name) or self._download(store, name, document, link)
             except LinkExpired as expired:
                 self.logger.info("%s; asking for a fresh one", expired)
-                link = self.tap.client.fresh_link(queue, document)
+                link = self.source.client.fresh_link(queue, document)
             except Reject as reason:
                 return reason
         raise Stop(
@@ -192,7 +204,7 @@ class DocumentFiles(IveskStream):
                 raise Retry("the storage sends an HTML page where a file was expected", tries=3)
             return store.write(name, response.iter_content(256 * 1024), kind or "application/octet-stream")
 
-        return self.tap.client.download(document, link, keep)
+        return self.source.client.download(document, link, keep)
 
 
 class Columns(IveskStream):
@@ -206,7 +218,7 @@ class Columns(IveskStream):
         "column": {"type": ["string"], "description": "Name of the column."},
     }
 
-    def __init__(self, tap: TapIvesk) -> None:
+    def __init__(self, tap: Tap) -> None:
         self.selected_by_default = bool(tap.config.get("columns"))
         super().__init__(tap)
 
@@ -220,7 +232,7 @@ class Columns(IveskStream):
         where = dict(context or {})
         own = {name: msgspec.Raw(_as_json(value)) for name, value in where.items()}
         window = Window(Position.from_state(self.last_bookmark(context), None))
-        for items in self.tap.client.column(since=window.ask(), **where):
+        for items in self.source.client.column(since=window.ask(), **where):
             yield Batch([own | item for item in items if window.is_new(item, "code", window.place(item, "modifiedat"))])
         yield Batch([], window.position().to_state())
 
