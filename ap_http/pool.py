@@ -18,11 +18,14 @@ _END: Any = object()
 def ahead(items: Iterable[T]) -> Iterator[T]:
     """Yield the items; the next one is made in a thread while the caller works on the one before it."""
     iterator = iter(items)
-    with ThreadPoolExecutor(1, thread_name_prefix="ap-http-ahead") as thread:
+    thread = ThreadPoolExecutor(1, thread_name_prefix="ap-http-ahead")
+    try:
         pending = thread.submit(next, iterator, _END)
         while (item := pending.result()) is not _END:
             pending = thread.submit(next, iterator, _END)
             yield item
+    finally:
+        thread.shutdown(wait=False, cancel_futures=True)
 
 
 def ordered(function: Callable[[T], R], items: Iterable[T], *, workers: int) -> Iterator[R]:
@@ -32,11 +35,12 @@ def ordered(function: Callable[[T], R], items: Iterable[T], *, workers: int) -> 
     first error ends the iteration where that item's result would have stood.
     """
     source = iter(items)
-    with ThreadPoolExecutor(workers, thread_name_prefix="ap-http") as threads:
-        try:
-            under_way: deque[Future[R]] = deque(threads.submit(function, item) for item in islice(source, 2 * workers))
-            while under_way:
-                yield under_way.popleft().result()
-                under_way.extend(threads.submit(function, item) for item in islice(source, 1))
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+    threads = ThreadPoolExecutor(workers, thread_name_prefix="ap-http")
+    try:
+        under_way: deque[Future[R]] = deque(threads.submit(function, item) for item in islice(source, 2 * workers))
+        while under_way:
+            yield under_way.popleft().result()
+            under_way.extend(threads.submit(function, item) for item in islice(source, 1))
+    finally:
+        # An error is not to wait for calls that are still being tried.
+        threads.shutdown(wait=False, cancel_futures=True)

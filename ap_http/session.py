@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import random
-import time
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -29,6 +29,14 @@ _PASSING = (
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
 )
+
+
+_ending = threading.Event()
+
+
+def end_waiting() -> None:
+    """End every pause, in whatever thread: the process is about to end, and nobody waits for another try."""
+    _ending.set()
 
 
 @dataclass(frozen=True)
@@ -126,8 +134,7 @@ class Door:
         while True:
             try:
                 with self._send(method, url, what, stream=stream, allow_redirects=redirects, **request) as response:
-                    self._judge(response, what)
-                    return self._read(response, parse)
+                    return self._read(response, parse, what)
             except Retry as trouble:
                 if trouble.after is None:
                     failures += 1
@@ -135,7 +142,8 @@ class Door:
                 else:
                     pause = self._pause_asked_for(trouble, trouble.after, waited, what)
                     waited += pause
-                time.sleep(pause)
+                if _ending.wait(pause):
+                    raise Outage(f"{self.service}: {what}: given up, for the run is ending.") from None
 
     def _send(self, method: str, url: str, what: str, **request: Any) -> requests.Response:
         parts = urlsplit(url)
@@ -159,8 +167,9 @@ class Door:
             raise Retry(f"status {status}{reason}", after=_asked(response))
         raise self._explain(response, what)
 
-    def _read(self, response: requests.Response, parse: Callable[[requests.Response], T]) -> T:
+    def _read(self, response: requests.Response, parse: Callable[[requests.Response], T], what: str) -> T:
         try:
+            self._judge(response, what)
             return parse(response)
         except _PASSING as error:
             raise Retry(_describe(error, response.url)) from None

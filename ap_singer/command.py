@@ -17,6 +17,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
 
 from ap_http.errors import ApError, Stop
+from ap_http.session import end_waiting
 
 _PLAIN_TYPES = {
     "string": "text in quotes",
@@ -71,6 +72,7 @@ class ClearCommand(SingerCommand):
             ) from None
 
     def _end(self, message: str) -> None:
+        end_waiting()
         debug = logging.getLogger().isEnabledFor(logging.DEBUG)
         self.logger.error("%s", message, exc_info=debug)
         sys.exit(1)

@@ -70,13 +70,14 @@ class FileStore:
         import fsspec  # noqa: PLC0415
         from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415
 
-        self._root = root.rstrip("/") or "/"
+        # What records and messages show: a user name and password in the URL stay out.
+        self._root = re.sub(r"^(\w+://)[^/]*@", r"\1", root.rstrip("/") or "/")
         try:
-            self._fs, self._base = fsspec.core.url_to_fs(os.path.expanduser(self._root))  # noqa: PTH111 - may be a URL
+            self._fs, self._base = fsspec.core.url_to_fs(os.path.expanduser(root.rstrip("/") or "/"))  # noqa: PTH111
             self._fs.makedirs(self._base, exist_ok=True)
         except ImportError as error:
             raise Stop(f"documents_dir: {error}.") from None
-        except (OSError, ValueError) as error:
+        except Exception as error:  # each file system has errors of its own
             raise Stop(f"documents_dir: {self._root} cannot be used: {_reason(error)}.") from None
         self._local = isinstance(self._fs, LocalFileSystem)
         # Asked for here, before there are threads: to read it is to set it.
@@ -87,13 +88,16 @@ class FileStore:
     def find(self, name: str) -> StoredFile | None:
         """Return what is known of a file that is there already, or None."""
         path = f"{self._base}/{name}"
-        if not self._fs.isfile(path):
-            return None
         digest, size = hashlib.sha256(), 0
-        with self._fs.open(path, "rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
+        try:
+            if not self._fs.isfile(path):
+                return None
+            with self._fs.open(path, "rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+                    size += len(chunk)
+        except Exception as error:  # each file system has errors of its own
+            raise Stop(f"documents_dir: {self._root}/{name} cannot be read: {_reason(error)}.") from None
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         return StoredFile(f"{self._root}/{name}", size, digest.hexdigest(), kind) if size else None
 
@@ -115,7 +119,7 @@ class FileStore:
             spool.seek(0)
             try:
                 self._publish(spool, f"{self._base}/{name}")
-            except OSError as error:
+            except Exception as error:  # each file system has errors of its own
                 raise Stop(f"documents_dir: {self._root}/{name} cannot be written: {_reason(error)}.") from None
         return StoredFile(f"{self._root}/{name}", size, digest.hexdigest(), content_type)
 
@@ -143,7 +147,9 @@ class FileStore:
 def _check(start: bytes, name: str, content_type: str) -> None:
     if not start:
         raise Reject(f"{name}: the file is empty")
-    if (name.lower().endswith(".pdf") or content_type == "application/pdf") and b"%PDF-" not in start:
+    unspecific = content_type in {"", "application/octet-stream", "binary/octet-stream"}
+    called_pdf = content_type == "application/pdf" or (unspecific and name.lower().endswith(".pdf"))
+    if called_pdf and b"%PDF-" not in start:
         raise Reject(f"{name}: is called a PDF and is none")
 
 

@@ -111,7 +111,7 @@ class ExactStream(Stream):
     def _fields(self) -> FieldTypes:
         return FieldTypes(
             self.schema["properties"],
-            self.effective_schema["properties"],
+            self.effective_schema.get("properties", {}),
             lambda name: self.mask["properties", name],
         )
 
@@ -187,6 +187,7 @@ class ExactStream(Stream):
             for stream in (self, *children):
                 stream.open(exits)
             for child in children:
+                self._warn_of_unread_past(child)
                 child._write_schema_message()
             parts: list[dict[str, Any]] | list[None] = [None] if self.partitions is None else self.partitions
             for part in parts:
@@ -198,6 +199,20 @@ class ExactStream(Stream):
         if isinstance(self._tap.message_writer, RecordWriter):
             self._tap.message_writer.flush()
         yield from ()
+
+    def _warn_of_unread_past(self, child: ExactStream) -> None:
+        """Say when a stream joins late: what its parent has left behind does not come again."""
+        followed = child.stream_state.setdefault("follows", [])
+        known = self.name in followed
+        if not known:
+            followed.append(self.name)
+        if self.tap_state.get("bookmarks", {}).get(self.name) and not known:
+            self.logger.warning(
+                "%s is read for the first time and begins at the bookmark of %s. To get what was before, run it once "
+                "with a state of its own.",
+                child.name,
+                self.name,
+            )
 
     def _sync_part(self, part: Mapping[str, Any] | None, children: list[ExactStream]) -> None:
         done = 0

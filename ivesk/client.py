@@ -15,7 +15,6 @@ from ap_http.errors import ApError, Reject, Stop
 from ap_http.payload import Record, decode, text
 from ap_http.pool import ahead
 from ap_http.session import Door, Patience, body
-from ivesk import instants
 from ivesk.position import Position
 from ivesk.queue import Answer, Page, QueueReader
 
@@ -31,6 +30,10 @@ _VISIBLE = re.compile(r"[\x21-\x7e]+")
 
 class LinkExpired(Reject):
     """The link to a file is too old: ask the queue for a fresh one (`IveskClient.fresh_link`) and download again."""
+
+
+class LinkRefused(Reject):
+    """The storage does not honour the link: try a fresh one, once; then leave the file out, say so, and go on."""
 
 
 class FileGone(Reject):
@@ -69,11 +72,14 @@ class IveskClient:
         patience: Patience | None = None,
         connections: int = 8,
     ) -> None:
+        api_key = _key(api_key)
+        if not user_agent.isascii():
+            raise Stop("user_agent: may hold only ASCII characters.")
         self._url = _base(api_url)
         self._api = Door(
             "ivesk",
             explain=self._explain_api,
-            headers={"x-api-key": _key(api_key), "Accept": "application/json", "User-Agent": user_agent},
+            headers={"x-api-key": api_key, "Accept": "application/json", "User-Agent": user_agent},
             secrets=[api_key],
             timeout=timeout,
             patience=patience,
@@ -101,9 +107,13 @@ class IveskClient:
     def fresh_link(self, queue: Queue, document: Record) -> str | None:
         """Ask the queue for a document again; return its link, made anew, or None if it has moved on in the queue."""
         at = text(document, f"{queue}at")
-        ask = instants.text(instants.milliseconds(at) - 1) if at else instants.text(0)
-        again = (found for found in self._page(queue, ask, None).documents if found.get("id") == document.get("id"))
-        return text(next(again, {}), "url")
+        for page in QueueReader(lambda ask: self._page(queue, ask, None), f"{queue}at", Position(at)):
+            for found in page.documents:
+                if found["id"] == document["id"]:
+                    return text(found, "url")
+            if at and (page.position.instant or "") > at:
+                break
+        return None
 
     def column(self, company_code: str, column: str, since: str | None) -> Iterator[list[Record]]:
         """Yield the values of a company's master-data column that changed since an instant, by pages.
@@ -131,7 +141,8 @@ class IveskClient:
         """Fetch a document's file from its link, without the API key; `read` takes the streamed answer.
 
         Raises:
-            LinkExpired: ask for a fresh link. FileGone: the file is not there any more. Outage: the storage failed.
+            LinkExpired, LinkRefused: ask for a fresh link. FileGone: the file is not there any more.
+            Outage: the storage failed for too long.
         """
         return self._storage.fetch(
             "GET", link, read, what=f"file of document {text(document, 'id')}", stream=True, redirects=True
@@ -175,13 +186,15 @@ class IveskClient:
             return LinkExpired(f"ivesk: {what}: the link has expired")
         if status in {404, 410}:
             return FileGone(f"ivesk: {what}: the storage does not have it (status {status}, {said})")
-        return Stop(f"ivesk: {what}: the storage refuses the link: status {status} ({said}).")
+        return LinkRefused(f"ivesk: {what}: the storage refuses the link (status {status}, {said})")
 
 
 def _base(api_url: str) -> str:
     parts = urlsplit(api_url.strip())
     if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
-        raise Stop(f"api_url: {api_url!r} is not an address such as {DEFAULT_URL}.")
+        raise Stop(f"api_url: is not an address such as {DEFAULT_URL}.")
+    if parts.username is not None:
+        raise Stop(f"api_url: holds a user name; the service takes none. It is an address such as {DEFAULT_URL}.")
     return api_url.strip().rstrip("/")
 
 

@@ -58,7 +58,9 @@ class Window:
         self.not_before = since.not_before
         self.instant = since.instant
         self.newest = instants.milliseconds(since.instant) if since.instant else since.not_before
-        self._seen = {(key, at): instants.milliseconds(at) for at, keys in since.seen.items() for key in keys}
+        self._seen = {
+            (key, at): instants.setting("seen in --state", at) for at, keys in since.seen.items() for key in keys
+        }
 
     def ask(self) -> str | None:
         """Return the instant to ask from, one millisecond before the newest; None at the very beginning."""
@@ -89,11 +91,12 @@ class Window:
             self.newest, self.instant = moment, at
         return True
 
-    def position(self) -> Position:
-        """Forget what is too old to come again; return the position reached."""
-        self._seen = {mark: moment for mark, moment in self._seen.items() if moment >= self.newest - 1}
+    def position(self, reached: tuple[str | None, int] | None = None) -> Position:
+        """Forget what is too old to come again; return the position reached, or an earlier one (text, ms)."""
+        instant, newest = reached or (self.instant, self.newest)
+        self._seen = {mark: moment for mark, moment in self._seen.items() if moment >= newest - 1}
         seen: dict[str, list[str]] = {}
         for key, at in self._seen:
             if at:
                 seen.setdefault(at, []).append(key)
-        return Position(self.instant, seen, self.not_before)
+        return Position(instant, seen, self.not_before)

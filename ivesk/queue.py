@@ -126,13 +126,13 @@ class QueueReader:
     def _watch_long_instants(self, asked: int, moments: list[int]) -> None:
         """Warn when more documents may share an instant than the service is willing to show.
 
-        A page that begins with an instant, holds nothing else and is just as long as pages usually are was perhaps
-        cut, and no ``from`` reaches what was cut off. A longer one was lengthened to hold the whole instant.
+        A page that begins with an instant, holds nothing else and is just as long as pages usually are (or the first
+        one) was perhaps cut, and no ``from`` reaches what was cut off. A longer one was lengthened on purpose.
         """
         first, last = moments[0], max(moments)
         if first < last:
             self._longest_page = max(self._longest_page, len(moments))
-        elif asked >= last - 1 and _LONG_PAGE <= len(moments) == self._longest_page:
+        elif asked >= last - 1 and len(moments) >= _LONG_PAGE and self._longest_page in {0, len(moments)}:
             log.warning(
                 "%d documents share the instant %s and fill a page; if the service holds more of that instant, "
                 "it offers no way to read them. Compare the count with the service's own list.",

@@ -17,7 +17,7 @@ from ap_http.pool import ordered
 from ap_singer.files import FILE_FACTS, safe_part
 from ap_singer.stream import Batch, ExactStream
 from ivesk import contract
-from ivesk.client import LinkExpired, Queue
+from ivesk.client import LinkExpired, LinkRefused, Queue
 from ivesk.position import Position, Window
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ LINKS_PER_FILE = 3
 
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _as_json = msgspec.json.Encoder().encode
-_lines = msgspec.json.Decoder(list[Record])
+_lines = msgspec.json.Decoder(list[Record | None] | None)
 
 
 class Source(Protocol):
@@ -45,8 +45,8 @@ class Source(Protocol):
         """The one client that all streams share."""
 
     @property
-    def files(self) -> FileStore | None:
-        """Where downloaded files are kept, or None."""
+    def files(self) -> FileStore:
+        """Where downloaded files are kept."""
 
 
 class IveskStream(ExactStream):
@@ -79,12 +79,14 @@ class Documents(IveskStream):
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield the queue's pages after the bookmark."""
         since = Position.from_state(self.last_bookmark(context), self.config.get("start_date"))
+        codes = {code.strip() for code in self.config.get("company_codes") or ()}
+        others = 0
         for page in self.source.client.pages(self.queue, since, self.config.get("doctype")):
-            yield Batch(self._wanted(page.documents), page.position.to_state())
-
-    def _wanted(self, documents: list[Record]) -> list[Record]:
-        codes = set(self.config.get("company_codes") or ())
-        return [d for d in documents if codes.intersection(companies(d))] if codes else documents
+            wanted = [d for d in page.documents if not codes or codes.intersection(companies(d))]
+            others += len(page.documents) - len(wanted)
+            yield Batch(wanted, page.position.to_state())
+        if others:
+            self.logger.info("%d documents of companies that are not in company_codes were left out", others)
 
 
 class ExportedDocuments(Documents):
@@ -124,10 +126,18 @@ class DocumentLines(IveskStream):
         """
         instant = str(self.parent_stream_type.instant_field)
         for document in parents:
-            raw = document.get("lines", NULL)
-            own = {"document_id": document["id"], "line_number": NULL, instant: document.get(instant, NULL)}
-            for number, line in enumerate([] if raw == NULL else _lines.decode(raw), 1):
-                yield line | own | {"line_number": msgspec.Raw(b"%d" % number)}
+            own = {"document_id": document["id"], instant: document.get(instant, NULL)}
+            for number, line in enumerate(self._lines_of(document), 1):
+                if line is not None:
+                    # Ours last: a key is never overwritten by a field that happens to have its name.
+                    yield line | own | {"line_number": msgspec.Raw(b"%d" % number)}
+
+    def _lines_of(self, document: Record) -> list[Record | None]:
+        try:
+            return _lines.decode(document.get("lines", NULL)) or []
+        except msgspec.ValidationError:
+            self.logger.warning("document %s: its lines are no list of lines; they are left out", text(document, "id"))
+            return []
 
 
 class ExportedDocumentLines(DocumentLines):
@@ -165,10 +175,7 @@ class DocumentFiles(IveskStream):
 
     def derive(self, parents: list[Record]) -> Iterator[Record]:
         """Download the files of the documents, several at once; yield their facts in the documents' order."""
-        store = self.source.files
-        if store is None:
-            return
-        fetch = functools.partial(self._fetch, store)
+        fetch = functools.partial(self._fetch, self.source.files)
         for document, found in zip(parents, ordered(fetch, parents, workers=DOWNLOADS), strict=True):
             if isinstance(found, Reject):
                 self.logger.warning("%s", found)
@@ -184,19 +191,24 @@ class DocumentFiles(IveskStream):
         for _ in range(LINKS_PER_FILE):
             try:
                 return store.find(name) or self._download(store, name, document, link)
-            except LinkExpired as expired:
-                self.logger.info("%s; asking for a fresh one", expired)
+            except (LinkExpired, LinkRefused) as refused:
+                reason: Reject = refused
+                self.logger.info("%s; asking for a fresh one", refused)
                 link = self.source.client.fresh_link(queue, document)
-            except Reject as reason:
-                return reason
+                if link is None:
+                    return Reject(f"document {text(document, 'id')} has moved on in the queue; its file comes with it")
+            except Reject as final:
+                return final
+        if isinstance(reason, LinkRefused):
+            return reason
         raise Stop(
             f"ivesk: the link to the file of document {text(document, 'id')} has expired each time it was asked for. "
             "Is this machine's clock right? The next run tries again."
         )
 
     def _download(self, store: FileStore, name: str, document: Record, link: str | None) -> StoredFile:
-        if link is None:
-            raise Reject(f"document {text(document, 'id')} has no link to its file")
+        if link is None or not link.startswith(("http://", "https://")):
+            raise Reject(f"document {text(document, 'id')} has no usable link to its file")
 
         def keep(response: requests.Response) -> StoredFile:
             kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -232,20 +244,34 @@ class Columns(IveskStream):
         where = dict(context or {})
         own = {name: msgspec.Raw(_as_json(value)) for name, value in where.items()}
         window = Window(Position.from_state(self.last_bookmark(context), None))
+        reached: tuple[str | None, int] | None = None
         for items in self.source.client.column(since=window.ask(), **where):
-            yield Batch([own | item for item in items if window.is_new(item, "code", window.place(item, "modifiedat"))])
-        yield Batch([], window.position().to_state())
+            yield Batch([item | own for item in items if self._is_new(window, item)])
+            # What changes while further pages are read bears a newer instant than anything on the first one, and may
+            # be on a page that was read already. So the bookmark stays there.
+            reached = reached or (window.instant, window.newest)
+        yield Batch([], window.position(reached).to_state())
+
+    @staticmethod
+    def _is_new(window: Window, item: Record) -> bool:
+        """Whether a value was not handed out before; one without an instant always comes, as it may have changed."""
+        dated = item.get("modifiedat", NULL) != NULL
+        return not dated or window.is_new(item, "code", window.place(item, "modifiedat"))
 
 
 def companies(document: Record) -> list[str]:
     """Registration codes of the companies that a document belongs to: the accountant's own, or else both parties."""
-    own = [party for party in ("buyer", "seller") if truth(document, f"{party}isfavorite")]
-    codes = (text(document, f"{party}code") for party in own or ("buyer", "seller"))
-    return [code for code in codes if code]
+    codes = {party: text(document, f"{party}code") for party in ("buyer", "seller")}
+    known = {party: code.strip() for party, code in codes.items() if code and code.strip()}
+    own = [code for party, code in known.items() if truth(document, f"{party}isfavorite")]
+    return own or list(known.values())
 
 
 def file_name(document: Record) -> str:
-    """Return a name that stays the same: company, month, number and id, none of which can leave the folder."""
+    """Return a name made of company, month, number and id, none of which can leave the folder.
+
+    Two documents never share one: the character between number and id stands in neither.
+    """
     company = next(iter(companies(document)), "unknown")
     month = (text(document, "date") or "")[:7]
     number = safe_part(text(document, "docnum") or "unnumbered")
@@ -254,7 +280,7 @@ def file_name(document: Record) -> str:
         (
             safe_part(company),
             month if re.fullmatch(r"\d{4}-\d\d", month) else "undated",
-            f"{number}_{safe_part(text(document, 'id') or '')}{suffix if _SUFFIX.fullmatch(suffix) else '.pdf'}",
+            f"{number}~{safe_part(text(document, 'id') or '')}{suffix if _SUFFIX.fullmatch(suffix) else '.pdf'}",
         )
     )
 
@@ -265,6 +291,10 @@ def attach_files(streams: Mapping[str, Stream]) -> None:
     queues = [stream for stream in streams.values() if isinstance(stream, Documents)]
     for queue in queues:
         queue.child_streams = [child for child in queue.child_streams if child is not files]
+    if not files.config.get("documents_dir"):
+        if files.selected:
+            files.logger.info("document_files is selected, but documents_dir is not set: no files are downloaded")
+        return
     read = [queue for queue in queues if queue.selected or queue.has_selected_descendents]
     for queue in read or [queue for queue in queues if isinstance(queue, ExportedDocuments)]:
         queue.child_streams.append(files)

@@ -117,7 +117,6 @@ class TapIvesk(ExactTap):
         )
 
     @functools.cached_property
-    def files(self) -> FileStore | None:
-        """Where downloaded files are kept, or None."""
-        folder: str | None = self.config.get("documents_dir")
-        return FileStore(folder) if folder else None
+    def files(self) -> FileStore:
+        """Where downloaded files are kept; asked for only when `documents_dir` is set."""
+        return FileStore(self.config["documents_dir"])

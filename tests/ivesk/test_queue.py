@@ -139,6 +139,40 @@ def test_a_hard_border_inside_a_long_instant_is_said_aloud(
     assert "100 documents share the instant 2027-03-01T08:00:00.000Z" in caplog.text
 
 
+@pytest.mark.parametrize("from_is", ["exclusive", "inclusive"])
+def test_a_queue_that_begins_with_a_hard_border_is_said_aloud_too(
+    sandbox: SandboxProcess, client: IveskClient, caplog: pytest.LogCaptureFixture, from_is: str
+) -> None:
+    sandbox.control.reset(documents=0, borders="hard", from_is=from_is)
+    sandbox.control.add(150, company="395901624", instant="2027-03-01T08:00:00.000Z")
+    sandbox.control.add(1, company="395901624")
+    with caplog.at_level(logging.WARNING):
+        marks, _ = read(client)
+    assert len(marks) == 101
+    assert "100 documents share the instant 2027-03-01T08:00:00.000Z" in caplog.text
+
+
+def test_a_fresh_link_is_found_behind_a_border(sandbox: SandboxProcess, client: IveskClient) -> None:
+    """Documents of several companies share an instant, and each page shows one company only."""
+    sandbox.control.reset(documents=0, borders="hard", from_is="inclusive", page_size=3)
+    for company in ("395901624", "391016469"):
+        sandbox.control.add(3, company=company, instant="2027-03-01T08:00:00.000Z")
+    sandbox.control.add(2, company="395901624")
+    for page in client.pages("exported", Position()):
+        for document in page.documents:
+            link = client.fresh_link("exported", document)
+            assert link
+            assert (text(document, "id") or "?") in link
+
+
+def test_a_document_that_has_moved_on_has_no_fresh_link(sandbox: SandboxProcess, client: IveskClient) -> None:
+    document = next(iter(client.pages("exported", Position()))).documents[0]
+    sandbox.control.export([text(document, "id") or ""])
+    sandbox.control.clear_calls()
+    assert client.fresh_link("exported", document) is None
+    assert len(sandbox.control.calls()) <= 4
+
+
 def test_empty_pages_that_point_back_do_not_end_the_reading(
     sandbox: SandboxProcess, client: IveskClient, meaning: tuple[str, ...]
 ) -> None:

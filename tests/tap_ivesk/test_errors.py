@@ -88,10 +88,39 @@ def test_an_unknown_host(tap: RunTap) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["app.ivesk.lt/api", "ftp://app.ivesk.lt", "https://", "https://x/api?key=1", "x y"]
+    "address",
+    [
+        "app.ivesk.lt/api",
+        "ftp://app.ivesk.lt",
+        "https://",
+        f"https://x/api?key={SECRET}",
+        "x y",
+        f"http://me:{SECRET}@x",
+    ],
 )
 def test_what_is_no_address(tap: RunTap, address: str) -> None:
-    assert "api_url" in tap(api_url=address, expect=1).complaints[0]
+    run = tap(api_url=address, expect=1)
+    assert "api_url" in run.complaints[0]
+    assert SECRET not in run.err
+
+
+def test_a_user_agent_that_cannot_be_sent(tap: RunTap) -> None:
+    assert "user_agent" in tap(user_agent="Įvesk", expect=1).complaints[0]
+
+
+def test_a_key_with_a_line_break_is_not_shown_either(sandbox: SandboxProcess, tap: RunTap) -> None:
+    assert SECRET not in tap(api_key=f"{SECRET}\n", expect=1).err
+
+
+def test_an_error_does_not_wait_for_other_downloads(sandbox: SandboxProcess, tap: RunTap, tmp_path: Path) -> None:
+    """One file ends the run while other threads wait for their next try, four minutes from now."""
+    sandbox.control.reset(documents=0)
+    sandbox.control.add(20, company="395901624")
+    first = sandbox.control.documents(with_url=True)[0]["url"].partition("?")[0].removeprefix(sandbox.url)
+    sandbox.control.fault("expired", path=first, times=1000)
+    sandbox.control.fault("status", path="/storage", status=503, retry_after=250, times=1000)
+    run = tap(documents_dir=str(tmp_path / "d"), expect=1)
+    assert "expired each time" in run.complaints[0]
 
 
 @pytest.fixture

@@ -165,12 +165,50 @@ def test_a_lost_file_is_reported_and_the_rest_goes_on(sandbox: SandboxProcess, t
     assert lost in run.err
 
 
+def test_a_refused_link_is_tried_afresh_and_then_reported(sandbox: SandboxProcess, tap: RunTap, folder: Path) -> None:
+    """Storage answers 403 for what is missing, too: one such file must not stop all others for ever."""
+    path = next(d["url"] for d in sandbox.control.documents(with_url=True)).partition("?")[0]
+    sandbox.control.fault("status", path=path.removeprefix(sandbox.url), status=403, times=1000)
+    run = tap(documents_dir=str(folder))
+    failed = [record for record in run.records["document_files"] if record["error"]]
+    assert len(failed) == 1
+    assert "403" in failed[0]["error"]
+    assert len(files_in(folder)) == len(run.records["document_files"]) - 1
+
+
+@pytest.mark.parametrize("url", [None, "", "/relative/x.pdf", "file:///etc/passwd"])
+def test_a_document_without_a_usable_link(sandbox: SandboxProcess, tap: RunTap, folder: Path, url: str | None) -> None:
+    (id_,) = sandbox.control.add(1, overrides={"url": url})
+    run = tap(documents_dir=str(folder))
+    (record,) = [record for record in run.records["document_files"] if record["document_id"] == id_]
+    assert "no usable link" in record["error"]
+    assert record["path"] is None
+
+
+def test_credentials_of_the_folder_stay_out(tap: RunTap) -> None:
+    run = tap(documents_dir="ftp://joe:hunter2@127.0.0.1:9/x", expect=1)
+    assert len(run.complaints) == 1
+    assert "hunter2" not in run.err + run.out
+
+
 def test_files_from_the_queue_that_is_read(
     sandbox: SandboxProcess, tap: RunTap, catalog: Callable[..., dict[str, Any]], folder: Path
 ) -> None:
     run = tap(catalog=catalog("digitized_documents", "document_files"), documents_dir=str(folder))
     assert "/pub/exported" not in {call["path"][-13:] for call in sandbox.control.calls()}
     assert {r["document_id"] for r in run.records["document_files"]} == set(run.ids("digitized_documents"))
+
+
+def test_files_of_both_queues(
+    sandbox: SandboxProcess, tap: RunTap, catalog: Callable[..., dict[str, Any]], folder: Path
+) -> None:
+    """Each file is downloaded once, though two queues show its document; later runs have nothing to say."""
+    chosen = catalog("digitized_documents", "exported_documents", "document_files")
+    run = tap(catalog=chosen, documents_dir=str(folder))
+    assert len(downloads(sandbox)) == len(files_in(folder)) == len(run.ids("digitized_documents"))
+    again = tap(catalog=chosen, documents_dir=str(folder), state=run.state)
+    assert again.records == {}
+    assert "WARNING" not in again.err
 
 
 def test_files_alone(

@@ -200,6 +200,8 @@ def test_only_the_wanted_companies(sandbox: SandboxProcess, tap: RunTap) -> None
     assert run.ids() == expected
     assert 0 < len(expected) < 300
     assert {line["document_id"] for line in run.records["exported_document_lines"]} == set(expected)
+    left_out = len(sandbox.control.documents()) - len(expected)
+    assert f"{left_out} documents of companies that are not in company_codes were left out" in run.err
     # What was left out is behind the bookmark all the same.
     assert tap(company_codes=[code], state=run.state).ids() == []
 
@@ -267,6 +269,34 @@ def test_columns(sandbox: SandboxProcess, tap: RunTap, catalog: MakeCatalog) -> 
     second = tap(columns=wanted, catalog=chosen, state=first.state)
     assert sorted((r["code"], r["description"]) for r in second.records["columns"]) == [("B", None), ("S007", "kitas")]
     assert tap(columns=wanted, catalog=chosen, state=second.state).records["columns"] == []
+
+
+def test_a_column_value_without_an_instant_always_comes(sandbox: SandboxProcess, tap: RunTap) -> None:
+    """Nobody can tell whether it changed."""
+    control = sandbox.control
+    control.columns("302320404", "skyrius", [{"code": "A", "modifiedat": "2026-02-01T00:00:00.000Z"}])
+    control.columns("302320404", "skyrius", [{"code": "N"}])
+    wanted = columns_setting(("302320404", "skyrius"))
+    first = tap(columns=wanted)
+    assert [r["code"] for r in first.records["columns"]] == ["A", "N"]
+    assert {r["company_code"] for r in first.records["columns"]} == {"302320404"}
+
+
+@pytest.mark.parametrize("lines", [[None], "x", {"a": 1}, [[]]])
+def test_lines_of_another_shape_do_not_stop_the_rest(sandbox: SandboxProcess, tap: RunTap, lines: Any) -> None:
+    sandbox.control.add(1, overrides={"lines": lines})
+    after = sandbox.control.add(1)
+    run = tap()
+    assert run.ids()[-1:] == after
+    assert run.records["exported_document_lines"][-1]["document_id"] == after[0]
+    assert ("its lines are no list of lines" in run.err) == (lines != [None])
+
+
+def test_a_stream_that_joins_late_says_what_it_misses(tap: RunTap, catalog: MakeCatalog) -> None:
+    first = tap(catalog=catalog("exported_documents"))
+    second = tap(state=first.state)
+    assert "exported_document_lines is read for the first time and begins at the bookmark" in second.err
+    assert "for the first time" not in first.err + tap(state=second.state).err
 
 
 def test_selected_by_default_when_set(sandbox: SandboxProcess, tap: RunTap, tmp_path: Any) -> None:
