@@ -274,20 +274,23 @@ def test_columns(sandbox: SandboxProcess, tap: RunTap, catalog: MakeCatalog) -> 
 
 
 def test_a_column_that_changes_while_it_is_read(sandbox: SandboxProcess) -> None:
-    """A value on a page that was read already gets a newer instant, but not the newest."""
-    sandbox.control.columns("302320404", "skyrius", [{"code": f"S{n:03}"} for n in range(250)])
+    """A value of a page that was read already changes, to an instant that is not the newest of the column."""
+
+    def values(codes: range, month: int) -> list[dict[str, str]]:
+        return [{"code": f"S{n:03}", "modifiedat": f"2026-{month:02}-01T00:00:00.000Z"} for n in codes]
+
+    sandbox.control.columns("302320404", "skyrius", values(range(120), 2) + values(range(120, 250), 4))
     part = {"company_code": "302320404", "column": "skyrius"}
     config = {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url, "columns": [part]}
     batches = iter(TapIvesk(config=dict(config)).streams["columns"].read(part))  # type: ignore[attr-defined]
-    read = next(batches).records
-    sandbox.control.columns("302320404", "skyrius", [{"code": "S001", "description": "pakeista"}, {"code": "S249"}])
-    *others, last = batches
-    assert len(read) + sum(len(batch.records) for batch in others) == 250
+    next(batches)
+    sandbox.control.columns("302320404", "skyrius", values(range(1, 2), 3))
+    *_, last = batches
     state = {"bookmarks": {"columns": {"partitions": [{"context": part, **last.bookmark}]}}}
     again = TapIvesk(config=dict(config), state=state).streams["columns"].read(part)  # type: ignore[attr-defined]
     codes = [field_text(item, "code") for batch in again for item in batch.records]
     assert "S001" in codes
-    assert set(codes) <= {"S001", "S249"}
+    assert len(codes) <= 2
 
 
 def test_a_column_value_without_an_instant_always_comes(sandbox: SandboxProcess, tap: RunTap) -> None:
