@@ -6,26 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-_END: Any = object()
-
-
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """Yield the items; the next one is made in a thread while the caller works on the one before it."""
-    iterator = iter(items)
-    thread = ThreadPoolExecutor(1, thread_name_prefix="ap-http-ahead")
-    try:
-        pending = thread.submit(next, iterator, _END)
-        while (item := pending.result()) is not _END:
-            pending = thread.submit(next, iterator, _END)
-            yield item
-    finally:
-        thread.shutdown(wait=False, cancel_futures=True)
 
 
 def ordered(function: Callable[[T], R], items: Iterable[T], *, workers: int) -> Iterator[R]:

@@ -13,7 +13,6 @@ import urllib3
 
 from ap_http.errors import ApError, Reject, Stop
 from ap_http.payload import Record, decode, text
-from ap_http.pool import ahead
 from ap_http.session import Door, Patience, body
 from ivesk.position import Position
 from ivesk.queue import Answer, Page, QueueReader
@@ -102,7 +101,7 @@ class IveskClient:
         Raises:
             Stop: key, address or bookmark are wrong. Outage: the service failed for too long.
         """
-        return ahead(QueueReader(lambda ask: self._page(queue, ask, doctype), f"{queue}at", since))
+        return iter(QueueReader(lambda ask: self._page(queue, ask, doctype), f"{queue}at", since))
 
     def fresh_link(self, queue: Queue, document: Record) -> str | None:
         """Ask the queue for a document again; return its link, made anew, or None if it has moved on in the queue."""
