@@ -1,5 +1,7 @@
 """Answers that services and faults share: errors in JSON and in storage's XML, a proxy's error page."""
 
+from __future__ import annotations
+
 from xml.sax.saxutils import escape
 
 from starlette.exceptions import HTTPException
@@ -34,4 +36,4 @@ async def fail(_: Request, error: Exception) -> Response:
     return JSONResponse({"message": f"The sandbox has a fault of its own: {error!r}"}, 500)
 
 
-EXCEPTION_HANDLERS: "dict[type[Exception], ExceptionHandler]" = {HTTPException: refuse, Exception: fail}
+EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {HTTPException: refuse, Exception: fail}

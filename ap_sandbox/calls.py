@@ -1,5 +1,7 @@
 """The log of calls to the emulated services: what came, what was answered, and whether a key came along."""
 
+from __future__ import annotations
+
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -18,15 +20,15 @@ class Call:
     path: str
     query: str
     key: str
-    status: "int | None" = None
-    fault: "str | None" = None
+    status: int | None = None
+    fault: str | None = None
 
 
 @dataclass
 class Calls:
     """The latest 20,000 calls."""
 
-    latest: "deque[Call]" = field(default_factory=lambda: deque(maxlen=MOST))
+    latest: deque[Call] = field(default_factory=lambda: deque(maxlen=MOST))
     count: int = 0
 
     def begin(self, method: str, path: str, query: str, key: str) -> Call:

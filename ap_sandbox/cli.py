@@ -1,5 +1,7 @@
 """The command `ap-sandbox`."""
 
+from __future__ import annotations
+
 import ipaddress
 import logging
 import signal
@@ -28,13 +30,13 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._line = line
 
-    async def startup(self, sockets: "list[socket.socket] | None" = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             click.echo(self._line)
             sys.stdout.flush()
 
-    def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Calls that are cut off by stopping are nobody's error.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
         super().handle_exit(sig, frame)
@@ -121,5 +123,5 @@ def _listen(address: str, port: int) -> socket.socket:
     return listener
 
 
-def _leave(_number: int, _frame: "FrameType | None") -> None:
+def _leave(_number: int, _frame: FrameType | None) -> None:
     sys.exit(0)

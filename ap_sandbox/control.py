@@ -1,5 +1,7 @@
 """The control API under `/_control`: what tests and the demo use to look inside and to make things happen."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, replace
@@ -29,18 +31,18 @@ class NewDocuments(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """An order for documents; `overrides` and `line_overrides` replace or add fields verbatim, `remove` takes away."""
 
     count: int = 1
-    instant: "str | None" = None
-    company: "str | None" = None
+    instant: str | None = None
+    company: str | None = None
     export: bool = True
-    overrides: "dict[str, Any]" = {}
-    line_overrides: "dict[str, Any]" = {}
-    remove: "list[str]" = []
+    overrides: dict[str, Any] = {}
+    line_overrides: dict[str, Any] = {}
+    remove: list[str] = []
 
 
 class Exports(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which documents are exported again: these, or so many of the oldest exported ones."""
 
-    ids: "list[str]" = []
+    ids: list[str] = []
     count: int = 0
 
 
@@ -55,8 +57,8 @@ class NewItem(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A column's value; without `modifiedat` it changes after all others."""
 
     code: str
-    description: "str | None" = None
-    modifiedat: "str | None" = None
+    description: str | None = None
+    modifiedat: str | None = None
 
 
 class NewItems(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -64,7 +66,7 @@ class NewItems(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     company: str
     column: str
-    items: "list[NewItem]"
+    items: list[NewItem]
 
 
 def answer(value: Any, status: int = 200) -> Response:
@@ -72,7 +74,7 @@ def answer(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.Encoder(decimal_format="number").encode(value), status, media_type="application/json")
 
 
-def routes(sandbox: "Sandbox") -> "list[Route]":
+def routes(sandbox: Sandbox) -> list[Route]:
     """The routes of the control API."""
     shared, ivesk = _Shared(sandbox), _IveskControl(sandbox)
 
@@ -101,7 +103,7 @@ def routes(sandbox: "Sandbox") -> "list[Route]":
 class _Shared:
     """What does not depend on a service: calls, faults, reset."""
 
-    def __init__(self, sandbox: "Sandbox") -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     async def calls(self, _: Request) -> Response:
@@ -140,7 +142,7 @@ class _Shared:
 class _IveskControl:
     """The state of the ivesk half, from inside."""
 
-    def __init__(self, sandbox: "Sandbox") -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     @property
@@ -250,7 +252,7 @@ class _IveskControl:
             raise HTTPException(404, f"Document {document_id} does not exist.") from None
 
 
-def companies(store: Store) -> "list[dict[str, Any]]":
+def companies(store: Store) -> list[dict[str, Any]]:
     """Each of the accountant's companies with its numbers of documents by queue."""
     parties = store.cast.companies
     counts = {name: [0] * len(parties) for name in QUEUES}
@@ -263,7 +265,7 @@ def companies(store: Store) -> "list[dict[str, Any]]":
     ]
 
 
-def _span(queue: Queue) -> "dict[str, Any]":
+def _span(queue: Queue) -> dict[str, Any]:
     first, last = (queue.instants[0], queue.instants[-1]) if len(queue) else (None, None)
     written = [None if instant is None else clock.iso(instant) for instant in (first, last)]
     return {"count": len(queue), "first": written[0], "last": written[1]}
@@ -276,7 +278,7 @@ def _instant(text: str) -> int:
         raise HTTPException(400, str(error)) from None
 
 
-def _options(change: "Callable[[dict[str, Any]], T]", patch: "dict[str, Any]") -> T:
+def _options(change: Callable[[dict[str, Any]], T], patch: dict[str, Any]) -> T:
     # Decimals are for documents; an option is a plain float.
     plain = {name: float(value) if isinstance(value, Decimal) else value for name, value in patch.items()}
     try:
@@ -285,7 +287,7 @@ def _options(change: "Callable[[dict[str, Any]], T]", patch: "dict[str, Any]") -
         raise HTTPException(400, str(error)) from None
 
 
-async def _body(request: Request, form: "type[T]") -> T:
+async def _body(request: Request, form: type[T]) -> T:
     """The JSON body in a form, decimals exact; an empty body is an empty object."""
     try:
         return msgspec.json.Decoder(form, float_hook=Decimal).decode(await request.body() or b"{}")

@@ -1,5 +1,7 @@
 """Faults on order: what networks, proxies and object storage do on bad days. Knows nothing of any service."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 import struct
@@ -27,14 +29,14 @@ class Order(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     kind: Kind
     path: str = ""
-    method: "str | None" = None
+    method: str | None = None
     times: int = 1
     after: int = 0
-    rate: "float | None" = None
+    rate: float | None = None
     seed: int = 1
-    retry_after: "str | int | float | None" = None
+    retry_after: str | int | float | None = None
     seconds: float = 1.0
-    status: "int | None" = None
+    status: int | None = None
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Fault:
 
     n: int
     order: Order
-    left: "int | None"
+    left: int | None
     skip: int
     hits: int = 0
     random: Random = field(default_factory=Random, repr=False)
@@ -63,7 +65,7 @@ class Fault:
             self.left -= 1
         return True
 
-    def shown(self) -> "dict[str, Any]":
+    def shown(self) -> dict[str, Any]:
         """The order and how far it has come."""
         return {
             **msgspec.structs.asdict(self.order),
@@ -78,7 +80,7 @@ class Fault:
 class Faults:
     """The faults that are on order; of several that match, the earliest hits."""
 
-    orders: "list[Fault]" = field(default_factory=list)
+    orders: list[Fault] = field(default_factory=list)
     count: int = 0
 
     def add(self, order: Order) -> Fault:
@@ -89,7 +91,7 @@ class Faults:
         self.orders.append(fault)
         return fault
 
-    def meeting(self, method: str, path: str) -> "Order | None":
+    def meeting(self, method: str, path: str) -> Order | None:
         """The order that hits this call, if any."""
         return next((fault.order for fault in self.orders if fault.meets(method, path)), None)
 
@@ -135,7 +137,7 @@ def _answer(order: Order) -> Response:
     return JSONResponse({"message": words.get(status, f"The sandbox was told to answer {status}.")}, status, headers)
 
 
-async def _collected(app: ASGIApp, scope: Scope, receive: Receive) -> "tuple[Message, bytes]":
+async def _collected(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
     """Runs the app and keeps its answer: the start message and the whole body."""
     start: Message = {}
     body = bytearray()

@@ -1,5 +1,7 @@
 """The HTTP edge of the ivesk half, under `/ivesk/api`; state and rules are in `models` and `paging`."""
 
+from __future__ import annotations
+
 import asyncio
 import base64
 import binascii
@@ -192,12 +194,12 @@ class Ivesk:
         return JSONResponse({"$id": address, **SCHEMA})
 
 
-def column_item(item: ColumnItem) -> "dict[str, str | None]":
+def column_item(item: ColumnItem) -> dict[str, str | None]:
     """A column's value as the service writes it."""
     return {"code": item.code, "description": item.description, "modifiedat": clock.iso(item.modified)}
 
 
-def _instant(request: Request, name: str) -> "int | None":
+def _instant(request: Request, name: str) -> int | None:
     text = request.query_params.get(name)
     if text is None:
         return None
@@ -214,7 +216,7 @@ def _source_data(text: str) -> Any:
         raise HTTPException(400, "sourcedata must be base64 of a JSON text.") from None
 
 
-async def _texts(request: Request, names: "tuple[str, ...]") -> "dict[str, str]":
+async def _texts(request: Request, names: tuple[str, ...]) -> dict[str, str]:
     """The named members of a JSON body, whatever its content type: the description's own examples send none."""
     try:
         body = msgspec.json.decode(await request.body())

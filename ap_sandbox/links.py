@@ -1,5 +1,7 @@
 """Pre-signed, time-limited links to object storage, in the manner of Amazon S3."""
 
+from __future__ import annotations
+
 import hmac
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -31,7 +33,7 @@ class Signer:
         return _mac(self._secret, b"%b?%b" % (decoded, self._terms)).encode()
 
 
-def flaw(secret: bytes, decoded: str, query: Mapping[str, str]) -> "tuple[str, str] | None":
+def flaw(secret: bytes, decoded: str, query: Mapping[str, str]) -> tuple[str, str] | None:
     """What is wrong with a link, as an S3 (code, message), or None if it opens its path."""
     date, expires = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
     words = f"{decoded}?X-Amz-Date={date}&X-Amz-Expires={expires}".encode()

@@ -1,5 +1,7 @@
 """The state of the ivesk half: documents, two queues, uploads, sync errors, subscriptions, columns. No HTTP here."""
 
+from __future__ import annotations
+
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
@@ -49,7 +51,7 @@ class Queue:
         place = self.numbers.index(number, bisect_left(self.instants, instant))
         del self.instants[place], self.numbers[place]
 
-    def start(self, since: "int | None", inclusive: bool) -> int:
+    def start(self, since: int | None, inclusive: bool) -> int:
         """The place of the first document from an instant on (microseconds since 1970; None = the beginning)."""
         if since is None:
             return 0
@@ -82,11 +84,11 @@ class Upload:
     name: str
     content_type: str
     disposition: str
-    options: "dict[str, Any]"
-    userdata: "str | None"
+    options: dict[str, Any]
+    userdata: str | None
     sourcedata: Any
-    sha256: "str | None" = None
-    size: "int | None" = None
+    sha256: str | None = None
+    size: int | None = None
     puts: int = 0
 
 
@@ -95,7 +97,7 @@ class ColumnItem:
     """A value of a custom column; `modified` in ms since 1970."""
 
     code: str
-    description: "str | None"
+    description: str | None
     modified: int
 
 
@@ -119,22 +121,22 @@ class Store:
     plan: timeline.Timeline
     digitized: Queue = field(default_factory=Queue)
     exported: Queue = field(default_factory=Queue)
-    company_of: "array[int]" = field(default_factory=lambda: array("B"))
-    doctype_of: "array[int]" = field(default_factory=lambda: array("H"))
-    digitized_at: "array[int]" = field(default_factory=lambda: array("q"))
-    exported_at: "array[int]" = field(default_factory=lambda: array("q"))
-    doctypes: "list[str]" = field(default_factory=lambda: list(timeline.DOCTYPES))
-    variants: "dict[int, Variant]" = field(default_factory=dict)
-    file_states: "dict[int, str]" = field(default_factory=dict)
-    uploads: "dict[str, Upload]" = field(default_factory=dict)
-    sync_errors: "list[dict[str, str]]" = field(default_factory=list)
-    subscriptions: "list[dict[str, str]]" = field(default_factory=list)
-    columns: "dict[tuple[str, str], dict[str, ColumnItem]]" = field(default_factory=dict)
-    _renamed: "dict[str, int]" = field(default_factory=dict)
-    _sums: "dict[str, Sums] | None" = None
+    company_of: array[int] = field(default_factory=lambda: array("B"))
+    doctype_of: array[int] = field(default_factory=lambda: array("H"))
+    digitized_at: array[int] = field(default_factory=lambda: array("q"))
+    exported_at: array[int] = field(default_factory=lambda: array("q"))
+    doctypes: list[str] = field(default_factory=lambda: list(timeline.DOCTYPES))
+    variants: dict[int, Variant] = field(default_factory=dict)
+    file_states: dict[int, str] = field(default_factory=dict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
+    sync_errors: list[dict[str, str]] = field(default_factory=list)
+    subscriptions: list[dict[str, str]] = field(default_factory=list)
+    columns: dict[tuple[str, str], dict[str, ColumnItem]] = field(default_factory=dict)
+    _renamed: dict[str, int] = field(default_factory=dict)
+    _sums: dict[str, Sums] | None = None
 
     @classmethod
-    def seeded(cls, seed: int, documents: int, options: Options) -> "Store":
+    def seeded(cls, seed: int, documents: int, options: Options) -> Store:
         """A fresh store with so many documents, of which about 92 % are exported."""
         store = cls(seed, options, Cast.of(seed), timeline.Timeline(seed, documents))
         digitize, select = store.plan.digitize, store.plan.select
@@ -212,9 +214,7 @@ class Store:
 
     # Changes
 
-    def add(
-        self, count: int, company: "int | None", instant: "int | None", export: bool, variant: Variant
-    ) -> list[int]:
+    def add(self, count: int, company: int | None, instant: int | None, export: bool, variant: Variant) -> list[int]:
         """Adds documents after all existing ones, or all at an instant (ms), and exports them in clicks by company."""
         if instant is None:
             self.plan.after(max(self.plan.digitized, self.plan.exported))
@@ -242,7 +242,7 @@ class Store:
             self._export(self.plan.click(pile, company))
 
     def _append(
-        self, planned: timeline.Planned, at: int, company: "int | None" = None, variant: "Variant | None" = None
+        self, planned: timeline.Planned, at: int, company: int | None = None, variant: Variant | None = None
     ) -> None:
         number = len(self)
         self.company_of.append(planned.company if company is None else company)
@@ -311,8 +311,8 @@ class Store:
         self.columns.setdefault((company, column), {}).update({item.code: item for item in items})
 
     def column_page(
-        self, company: str, column: str, since: "int | None", after: "str | None"
-    ) -> "tuple[list[ColumnItem], bool]":
+        self, company: str, column: str, since: int | None, after: str | None
+    ) -> tuple[list[ColumnItem], bool]:
         """Up to 100 values in order of code, and whether more follow; `since` in microseconds, inclusive.
 
         Raises:

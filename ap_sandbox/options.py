@@ -1,5 +1,7 @@
 """What the services leave undocumented, as options: each flag of the command is one of these."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -42,7 +44,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     latency_ms: Annotated[float, Meta(ge=0, le=600_000, description="Wait before every answer.")] = 0.0
     big_amounts: Annotated[bool, Meta(description="19-digit amounts in one of 500 documents.")] = True
 
-    def changed(self, patch: Mapping[str, Any]) -> "Options":
+    def changed(self, patch: Mapping[str, Any]) -> Options:
         """The options with some replaced.
 
         Raises:

@@ -1,5 +1,7 @@
 """The start page: what the sandbox holds and what happened, for people. No scripts, no assets from elsewhere."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import islice
@@ -34,7 +36,7 @@ code, pre { font: 13px/1.45 ui-monospace, monospace; }
 """
 
 
-def render(sandbox: "Sandbox", url: str) -> str:
+def render(sandbox: Sandbox, url: str) -> str:
     """The page as HTML; `url` is the sandbox's own address."""
     store = sandbox.ivesk.store
     parts = [
@@ -96,7 +98,7 @@ def _howto(url: str) -> Iterable[str]:
     yield f"<pre>curl -H 'x-api-key: sandbox-key' '{escape(queue)}'</pre>"
 
 
-def _span(store: Store, name: str) -> "tuple[object, ...]":
+def _span(store: Store, name: str) -> tuple[object, ...]:
     queue = store.queue(name)
     ends = (clock.iso(queue.instants[0]), clock.iso(queue.instants[-1])) if len(queue) else ("", "")
     return (name, len(queue), *ends)
@@ -109,11 +111,11 @@ def _sums(store: Store) -> str:
     return _table(("currency", "#documents", "#subtotal", "#vat", "#total"), rows)
 
 
-def _last(things: "list[Any]") -> "list[Any]":
+def _last(things: list[Any]) -> list[Any]:
     return things[-MOST_CALLS:]
 
 
-def _records(records: "list[dict[str, str]]", names: Sequence[str]) -> str:
+def _records(records: list[dict[str, str]], names: Sequence[str]) -> str:
     return _table(names, [tuple(record[name] for name in names) for record in _last(records)])
 
 
@@ -121,7 +123,7 @@ def _plain(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _table(heads: Sequence[str], rows: "Sequence[Sequence[object]]") -> str:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table; a head that starts with # is a column of numbers."""
     if not rows:
         return '<p class="dim">None.</p>'

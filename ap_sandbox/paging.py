@@ -1,5 +1,7 @@
 """Where a page of a queue ends: every reading of "pages of ~100 documents" that the description allows."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,12 +12,12 @@ from ap_sandbox.models import Queue, Store
 class Page:
     """Document numbers of a page, the instant of the last document looked at, and whether more documents follow."""
 
-    numbers: "list[int]"
-    last: "int | None"
+    numbers: list[int]
+    last: int | None
     more: bool
 
 
-def page(store: Store, name: str, since: "int | None", doctype: "str | None") -> Page:
+def page(store: Store, name: str, since: int | None, doctype: str | None) -> Page:
     """One page of the queue `name` from an instant (microseconds since 1970; None = from the beginning).
 
     Source: Įvesk REST API, Synchronize results; what it leaves open is decided by `Options`.
@@ -34,8 +36,8 @@ def page(store: Store, name: str, since: "int | None", doctype: "str | None") ->
 
 
 def _take(
-    store: Store, queue: Queue, places: Iterable[int], since: "int | None", by_company: bool
-) -> "tuple[list[int], bool]":
+    store: Store, queue: Queue, places: Iterable[int], since: int | None, by_company: bool
+) -> tuple[list[int], bool]:
     """The places that make one page, and whether another one follows."""
     size, borders = store.options.page_size, store.options.borders
     instants, numbers, company_of = queue.instants, queue.numbers, store.company_of

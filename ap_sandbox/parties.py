@@ -1,5 +1,7 @@
 """Who buys and sells: a fixed cast of companies and people, all invented."""
 
+from __future__ import annotations
+
 import unicodedata
 from dataclasses import dataclass
 
@@ -107,9 +109,9 @@ class Party:
     ascii: str
     address: str
     country: str
-    code: "str | None"
-    vat: "str | None"
-    iban: "str | None"
+    code: str | None
+    vat: str | None
+    iban: str | None
     person: bool
     favorite: bool
 
@@ -178,7 +180,7 @@ class Cast:
     partners: tuple[Party, ...]
 
     @classmethod
-    def of(cls, seed: int) -> "Cast":
+    def of(cls, seed: int) -> Cast:
         """The cast of a seed: always the same names, with codes of its own."""
         companies = [f"LT|{line}" for line in _COMPANIES.strip().splitlines()]
         partners = _PARTNERS.strip().splitlines()

@@ -1,5 +1,7 @@
 """Small real PDFs of documents: one page, a base-14 font, text that can be extracted letter by letter."""
 
+from __future__ import annotations
+
 import io
 import unicodedata
 from collections.abc import Mapping
@@ -62,7 +64,7 @@ def render(document: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _rows(document: Mapping[str, Any]) -> "list[tuple[int, int, str]]":
+def _rows(document: Mapping[str, Any]) -> list[tuple[int, int, str]]:
     """(x, y, text) of everything on the page, in points from the lower left corner."""
 
     def shown(name: str, source: Mapping[str, Any] = document) -> str:
@@ -87,7 +89,7 @@ def _rows(document: Mapping[str, Any]) -> "list[tuple[int, int, str]]":
     return [row for row in rows if row[2]]
 
 
-def _codes(text: str) -> "dict[str, int]":
+def _codes(text: str) -> dict[str, int]:
     """A one-byte code for each letter: ASCII as it is, up to 128 others from 128 on; the rest shows as `?`."""
     letters = sorted({letter for letter in text if ord(letter) > 126 and _glyph(letter)})
     return {chr(code): code for code in range(32, 127)} | {
@@ -102,7 +104,7 @@ def _drawable(letter: str) -> str:
     return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()[:1] or "?"
 
 
-def _shown(text: str, codes: "dict[str, int]") -> bytes:
+def _shown(text: str, codes: dict[str, int]) -> bytes:
     return b"<" + bytes(codes.get(letter, ord("?")) for letter in text).hex().encode() + b"> Tj"
 
 

@@ -1,5 +1,7 @@
 """A sandbox in a process of its own, and a small client of its control API: for tests, demo and benchmarks."""
 
+from __future__ import annotations
+
 import os
 import selectors
 import subprocess
@@ -42,7 +44,7 @@ class Control:
         """Counts, options, first and last instants, and, if asked, exact sums by currency."""
         return self.call("GET", "/ivesk" if sums else "/ivesk?sums=false")
 
-    def documents(self, queue: str = "exported", with_url: bool = False) -> "list[dict[str, Any]]":
+    def documents(self, queue: str = "exported", with_url: bool = False) -> list[dict[str, Any]]:
         """All documents of a queue, in its order."""
         return [_DECODER.decode(line) for line in self.document_lines(queue, with_url)]
 
@@ -50,17 +52,17 @@ class Control:
         """As `documents`, but the JSON text of each, exactly as served."""
         yield from self._bytes("GET", f"/ivesk/documents?queue={queue}&with_url={str(with_url).lower()}").splitlines()
 
-    def add(self, count: int = 1, **order: Any) -> "list[str]":
+    def add(self, count: int = 1, **order: Any) -> list[str]:
         """New documents (`instant`, `company`, `export`, `overrides`, `line_overrides`, `remove`); gives their ids."""
         ids: list[str] = self.call("POST", "/ivesk/documents", {"count": count, **order})["ids"]
         return ids
 
-    def export(self, ids: "list[str] | None" = None, count: int = 0) -> "list[str]":
+    def export(self, ids: list[str] | None = None, count: int = 0) -> list[str]:
         """Exports documents again: these, or so many of the oldest."""
         done: list[str] = self.call("POST", "/ivesk/export", {"ids": ids or [], "count": count})["ids"]
         return done
 
-    def options(self, **changes: Any) -> "dict[str, Any]":
+    def options(self, **changes: Any) -> dict[str, Any]:
         """Changes options (names as in `Options`); gives all of them."""
         options: dict[str, Any] = self.call("PATCH", "/ivesk/options", changes)
         return options
@@ -69,23 +71,23 @@ class Control:
         """Makes a document's PDF `gone`, `html`, `short` or `ok` again."""
         self.call("POST", "/ivesk/files", {"id": document_id, "state": state})
 
-    def uploads(self) -> "list[dict[str, Any]]":
+    def uploads(self) -> list[dict[str, Any]]:
         """Upload locations that were asked for, and what was put there."""
         return list(self.call("GET", "/ivesk/uploads"))
 
-    def sync_errors(self) -> "list[dict[str, Any]]":
+    def sync_errors(self) -> list[dict[str, Any]]:
         """Sync errors that were reported."""
         return list(self.call("GET", "/ivesk/syncerrors"))
 
-    def subscriptions(self) -> "list[dict[str, Any]]":
+    def subscriptions(self) -> list[dict[str, Any]]:
         """Webhook subscriptions."""
         return list(self.call("GET", "/ivesk/subscriptions"))
 
-    def columns(self, company: str, column: str, items: "list[dict[str, Any]]") -> None:
+    def columns(self, company: str, column: str, items: list[dict[str, Any]]) -> None:
         """Adds or changes values of a company's column."""
         self.call("POST", "/columns", {"company": company, "column": column, "items": items})
 
-    def calls(self) -> "list[dict[str, Any]]":
+    def calls(self) -> list[dict[str, Any]]:
         """The latest calls to the services."""
         return list(self.call("GET", "/calls"))
 
@@ -93,12 +95,12 @@ class Control:
         """Forgets the calls."""
         self.call("DELETE", "/calls")
 
-    def fault(self, kind: str, **order: Any) -> "dict[str, Any]":
+    def fault(self, kind: str, **order: Any) -> dict[str, Any]:
         """Orders a fault (see `faults.Order`)."""
         fault: dict[str, Any] = self.call("POST", "/faults", {"kind": kind, **order})
         return fault
 
-    def faults(self) -> "list[dict[str, Any]]":
+    def faults(self) -> list[dict[str, Any]]:
         """The faults on order, and how often each has hit."""
         return list(self.call("GET", "/faults"))
 
@@ -182,11 +184,11 @@ class SandboxProcess:
         self._errors.close()
         self._errors.close()
 
-    def __enter__(self) -> "SandboxProcess":
+    def __enter__(self) -> SandboxProcess:
         return self
 
     def __exit__(
-        self, kind: "type[BaseException] | None", error: "BaseException | None", trace: "TracebackType | None"
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
 

@@ -1,5 +1,7 @@
 """Documents as bytes: rendered once, then joined into pages with fresh links and instants."""
 
+from __future__ import annotations
+
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -79,7 +81,7 @@ class Renderer:
             # One comma too many goes; members never end in one.
             yield before + after.removeprefix(b",") + end if after or end == b"}" else before + end.removeprefix(b",")
 
-    def _with_ends(self, queue: str, numbers: Iterable[int]) -> "Iterator[tuple[Record, bytes]]":
+    def _with_ends(self, queue: str, numbers: Iterable[int]) -> Iterator[tuple[Record, bytes]]:
         """Each document's pieces, and what closes it: a brace, in the exported queue `exportedat` before it."""
         exported_at, stamp = self._store.exported_at, queue == "exported"
         instant, stamped_end = -1, b""

@@ -1,5 +1,7 @@
 """The JSON Schema of queue answers, served at `/ivesk/api/schema/jsonexport.json`."""
 
+from __future__ import annotations
+
 from typing import Any
 
 _TEXT = {"type": ["string", "null"]}
@@ -8,11 +10,11 @@ _FLAG = {"type": ["boolean", "null"]}
 _DATE = {"type": ["string", "null"], "format": "date"}
 _INSTANT = {"type": "string", "format": "date-time"}
 
-_LINE: "dict[str, Any]" = {
+_LINE: dict[str, Any] = {
     **dict.fromkeys(("lineid", "code", "name", "unit", "vatclass", "warehouse", "object"), _TEXT),
     **dict.fromkeys(("quantity", "price", "subtotal", "vat", "vatpercent", "total"), _AMOUNT),
 }
-_DOCUMENT: "dict[str, Any]" = {
+_DOCUMENT: dict[str, Any] = {
     "id": {"type": "string"},
     **dict.fromkeys(("date", "operationdate", "duedate"), _DATE),
     "paymentterm": {"type": ["integer", "null"]},
@@ -32,7 +34,7 @@ _DOCUMENT: "dict[str, Any]" = {
     "digitizedat": _INSTANT,
     "exportedat": _INSTANT,
 }
-SCHEMA: "dict[str, Any]" = {
+SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "Documents of a queue",
     "type": "object",

@@ -4,6 +4,8 @@ Fields and types are those of "Įvesk REST API, Synchronize results"; money is `
 header's amounts are exactly the sums of its lines.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -131,7 +133,7 @@ class Maker:
         document["digitizedat"] = clock.iso(facts.digitized_at)
         return document
 
-    def _currency(self, dice: Dice, seller: Party, big: bool) -> "tuple[str, Decimal | None]":
+    def _currency(self, dice: Dice, seller: Party, big: bool) -> tuple[str, Decimal | None]:
         currency, rate = _CURRENCIES.get(seller.country, ("EUR", 0))
         if big:
             currency = dice.pick(_BIG_CURRENCIES)
@@ -140,7 +142,7 @@ class Maker:
             rate += dice.below(rate // 50)
         return currency, Decimal(rate).scaleb(-4) if rate else None
 
-    def _lines(self, dice: Dice, facts: Facts, seller: Party, buyer: Party, big: bool) -> "list[Document]":
+    def _lines(self, dice: Dice, facts: Facts, seller: Party, buyer: Party, big: bool) -> list[Document]:
         count = dice.pick((1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6))
         if big:
             count = dice.between(2, 4)
@@ -186,7 +188,7 @@ class Maker:
             line |= {"batchno": f"P{dice.below(10**6):06d}", "discount": Decimal(dice.below(10**4)).scaleb(-4)}
         return line
 
-    def _names(self, dice: Dice, facts: Facts) -> "tuple[str, str]":
+    def _names(self, dice: Dice, facts: Facts) -> tuple[str, str]:
         if facts.number % timeline.ODD_NAME_EVERY == timeline.ODD_NAME_AT:
             return _ODD_NAMES[facts.number // timeline.ODD_NAME_EVERY % len(_ODD_NAMES)]
         docnum = f"{dice.pick(_SERIES)}-2026-{facts.number % 10**6:06d}"

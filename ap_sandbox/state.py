@@ -1,5 +1,7 @@
 """What the sandbox holds while it runs: the services' state, and what they share."""
 
+from __future__ import annotations
+
 import hmac
 from dataclasses import dataclass, field
 
@@ -36,7 +38,7 @@ class Sandbox:
         self.current = setup
         self.ivesk = Ivesk(Store.seeded(setup.seed, setup.documents, setup.options), setup.api_key)
 
-    def key_state(self, key: "bytes | None") -> str:
+    def key_state(self, key: bytes | None) -> str:
         """Whether a call's `x-api-key` is `ok`, `wrong` or absent (`none`)."""
         if key is None:
             return "none"

@@ -1,5 +1,7 @@
 """When documents are digitized and exported: working days from 2026-01-05, in an accountant's clicks."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
@@ -57,8 +59,8 @@ class Timeline:
     digitized: int = clock.START
     exported: int = clock.START
     clicks: int = 0
-    _waiting: "dict[int, list[int]]" = field(default_factory=dict)
-    _wanted: "dict[int, int]" = field(default_factory=dict)
+    _waiting: dict[int, list[int]] = field(default_factory=dict)
+    _wanted: dict[int, int] = field(default_factory=dict)
 
     def digitize(self, planned: Planned) -> int:
         """The instant at which the next document is digitized; now and then it is the previous one's."""
@@ -68,7 +70,7 @@ class Timeline:
             self.digitized = clock.advance(self.digitized, 1 + planned.lag % (2 * step - 1))
         return self.digitized
 
-    def select(self, number: int, company: int) -> "list[tuple[int, int]]":
+    def select(self, number: int, company: int) -> list[tuple[int, int]]:
         """Puts a digitized document on its company's pile; a big enough pile is exported by a click.
 
         Returns:
@@ -86,7 +88,7 @@ class Timeline:
         self._waiting[company] = []
         return self.click(pile, company) if big else self._clicks(pile, company)
 
-    def flush(self) -> "list[tuple[int, int]]":
+    def flush(self) -> list[tuple[int, int]]:
         """Exports what is still on the piles, in clicks of the usual sizes, companies by turns."""
         exports = []
         while any(self._waiting.values()):
@@ -106,7 +108,7 @@ class Timeline:
         """How many documents of a company are exported in a row: in a busy office some clicks' worth."""
         return 150 + self._bits(company) % 301 if self.busy else self._size(company)
 
-    def _clicks(self, numbers: "list[int]", company: int) -> "list[tuple[int, int]]":
+    def _clicks(self, numbers: list[int], company: int) -> list[tuple[int, int]]:
         exports: list[tuple[int, int]] = []
         while numbers:
             size = self._size(company)
@@ -114,7 +116,7 @@ class Timeline:
             numbers = numbers[size:]
         return exports
 
-    def click(self, numbers: "list[int]", company: int) -> "list[tuple[int, int]]":
+    def click(self, numbers: list[int], company: int) -> list[tuple[int, int]]:
         """Exports one company's documents: most clicks give all of them one instant, others spread over ms."""
         bits = self._bits(company)
         self.clicks += 1
