@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ap_http.payload import Record
+from ap_http.payload import Record, text
 from ivesk import instants
 from ivesk.position import Position, Window
 
@@ -85,7 +85,8 @@ class QueueReader:
                 pairs = zip(answer.documents, places, strict=True)
                 fresh = [document for document, place in pairs if self._window.is_new(document, "id", place)]
                 # Documents at the very instant that was asked for: `from` is inclusive, no need to look back.
-                self._inclusive |= bool(places) and places[0][0] == instants.text(ask)
+                own = text(answer.documents[0], self._field) if answer.documents else None
+                self._inclusive |= own == instants.text(ask)
                 if looking_back:
                     self._looked_back_in_vain = not fresh
                 steps, looking_back = self._steps(ask, answer, [moment for _, moment in places])

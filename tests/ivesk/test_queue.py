@@ -218,6 +218,20 @@ def test_a_document_without_a_readable_instant_is_kept_and_not_repeated(
     assert read(client, through_state(position))[0] == []
 
 
+def test_a_document_without_an_instant_does_not_pass_for_an_inclusive_from(
+    sandbox: SandboxProcess, client: IveskClient
+) -> None:
+    """It begins a page; looking back behind later borders goes on all the same."""
+    sandbox.control.reset(documents=0, from_is="exclusive", borders="cut")
+    sandbox.control.add(3, company="395901624", instant="2027-03-01T08:00:00.000Z")
+    sandbox.control.add(1, company="391016469", overrides={"exportedat": None})
+    sandbox.control.add(60, company="395901624")
+    sandbox.control.add(80, company="395901624", instant="2027-06-01T08:00:00.000Z")
+    sandbox.control.add(1, company="395901624")
+    marks, _ = read(client)
+    assert sorted(id_ for id_, _ in marks) == sorted(d["id"] for d in sandbox.control.documents())
+
+
 def test_a_document_without_id_stops(sandbox: SandboxProcess, client: IveskClient) -> None:
     sandbox.control.add(1, remove=["id"])
     with pytest.raises(Stop, match="no id"):
