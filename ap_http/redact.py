@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 MASK = "***"
 
+_SHORT = 6
+"""A secret below this many characters is masked as a word of its own only: a key "k" is no part of "network"."""
+
 _SIGNED_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
 
 
@@ -14,11 +17,16 @@ class Redactor:
     """Replaces known secrets, and the query of any URL (pre-signed links carry their signature there)."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = sorted((s for s in secrets if s), key=len, reverse=True)
+        self._secrets = [_pattern(secret) for secret in sorted(filter(None, secrets), key=len, reverse=True)]
 
     def __call__(self, text: str, *, limit: int = 300) -> str:
         """Return `text` on one line, without secrets, cut at `limit` characters."""
         for secret in self._secrets:
-            text = text.replace(secret, MASK)
+            text = secret.sub(MASK, text)
         text = " ".join(_SIGNED_QUERY.sub(rf"\1?{MASK}", text).split())
         return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _pattern(secret: str) -> re.Pattern[str]:
+    literal = re.escape(secret)
+    return re.compile(literal if len(secret) >= _SHORT else rf"(?<!\w){literal}(?!\w)")
