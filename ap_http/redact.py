@@ -17,7 +17,17 @@ class Redactor:
     """Replaces known secrets, and the query of any URL (pre-signed links carry their signature there)."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = [_pattern(secret) for secret in sorted(filter(None, secrets), key=len, reverse=True)]
+        self._known = set(filter(None, secrets))
+        self._order()
+
+    def add(self, secret: str) -> None:
+        """Mask another text from now on."""
+        self._known.add(secret)
+        self._order()
+
+    def _order(self) -> None:
+        # The longest first, for one secret may be part of another.
+        self._secrets = [_pattern(secret) for secret in sorted(self._known, key=len, reverse=True)]
 
     def __call__(self, text: str, *, limit: int = 300) -> str:
         """Return `text` on one line, without secrets, cut at `limit` characters."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import logging
 import random
-import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -17,7 +17,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry as RetryAfterParser
 
+from ap_http import ending
 from ap_http.errors import ApError, Outage, Retry, Stop
+from ap_http.limits import RateLimit
 from ap_http.redact import Redactor
 
 T = TypeVar("T")
@@ -31,12 +33,14 @@ _PASSING = (
 )
 
 
-_ending = threading.Event()
+class Credentials(Protocol):
+    """What a request is let in by, where that changes while a process runs."""
 
+    def header(self) -> Mapping[str, str]:
+        """Return the header to send; may ask the service for it first."""
 
-def end_waiting() -> None:
-    """End every pause, in whatever thread: the process is about to end, and nobody waits for another try."""
-    _ending.set()
+    def refused(self, sent: Mapping[str, str]) -> None:
+        """Take note that a request with these headers got a 401, so that the next `header` is a fresh one."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Door:
         timeout: seconds to connect, and between two pieces of an answer.
         patience: how long passing trouble is borne.
         connections: how many threads may use the door at once without waiting for a connection.
+        credentials: let each request in, beside `headers`; asked for a fresh header once when the service says 401.
+        limit: waited for before every request; may be shared with other doors.
     """
 
     def __init__(
@@ -81,12 +87,16 @@ class Door:
         timeout: float = 60,
         patience: Patience | None = None,
         connections: int = 8,
+        credentials: Credentials | None = None,
+        limit: RateLimit | None = None,
     ) -> None:
         self.service = service
         self.redact = Redactor(secrets)
         self._explain = explain
         self._timeout = timeout
         self._patience = patience or Patience()
+        self._credentials = credentials
+        self._limit = limit
         self._log = logging.getLogger(f"ap_http.{service}")
         self._session = requests.Session()
         # Proxies and certificates come from the environment all the same, but are looked up once a host: requests does
@@ -130,26 +140,34 @@ class Door:
             ApError: what `explain` made of a final answer.
         """
         what = self.redact(what)
-        failures, waited = 0, 0.0
+        failures, waited, renewed = 0, 0.0, False
         while True:
             try:
                 with self._send(method, url, what, stream=stream, allow_redirects=redirects, **request) as response:
+                    if response.status_code == 401 and self._credentials and not renewed:
+                        self._credentials.refused(response.request.headers)
+                        renewed = True
+                        continue
                     return self._read(response, parse, what)
             except Retry as trouble:
+                renewed = False
                 if trouble.after is None:
                     failures += 1
                     pause = self._pause_after_failure(trouble, failures, what)
                 else:
                     pause = self._pause_asked_for(trouble, trouble.after, waited, what)
                     waited += pause
-                if _ending.wait(pause):
+                if ending.pause(pause):
                     raise Outage(f"{self.service}: {what}: given up, for the run is ending.") from None
 
     def _send(self, method: str, url: str, what: str, **request: Any) -> requests.Response:
         parts = urlsplit(url)
+        if self._credentials:
+            request["headers"] = {**(request.get("headers") or {}), **self._credentials.header()}
         try:
             surroundings = self._surroundings(f"{parts.scheme}://{parts.netloc}")
-            return self._session.request(method, url, timeout=self._timeout, **surroundings, **request)
+            with self._limit.slot() if self._limit else nullcontext():
+                return self._session.request(method, url, timeout=self._timeout, **surroundings, **request)
         except _PASSING as error:
             raise Retry(_describe(error, url)) from None
         except requests.RequestException as error:
@@ -163,6 +181,8 @@ class Door:
         if status < 300:
             return
         if status in {408, 425, 429} or status >= 500:
+            if status == 429 and self._limit:
+                self._limit.hold(_asked(response) or 0.0)
             reason = f" {response.reason}" if response.reason else ""
             raise Retry(f"status {status}{reason}", after=_asked(response))
         raise self._explain(response, what)

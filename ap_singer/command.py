@@ -17,8 +17,8 @@ from jsonschema import ValidationError
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
 
+from ap_http.ending import end_waiting
 from ap_http.errors import ApError, Stop
-from ap_http.session import end_waiting
 
 _PLAIN_TYPES = {
     "string": "text in quotes",

@@ -45,6 +45,18 @@ class ExactTap(Tap):
         """How the tap introduces itself to a service."""
         return self.config.get("user_agent") or f"ap-connectors/{self.plugin_version} {self.name}"
 
+    def before_sync(self) -> None:
+        """Look whether all is well before anything is read.
+
+        Raises:
+            Stop: it is not.
+        """
+
+    def _reset_state_progress_markers(self) -> None:
+        # The first thing that the SDK's sync does; it has no hook for what we want.
+        self.before_sync()
+        super()._reset_state_progress_markers()
+
     # Settings
 
     @classproperty

@@ -11,10 +11,11 @@ import msgspec
 import requests
 import urllib3
 
+from ap_http import checks
 from ap_http.errors import ApError, Reject, Stop
 from ap_http.payload import Record, decode, text
+from ap_http.position import Position
 from ap_http.session import Door, Patience, body
-from ivesk.position import Position
 from ivesk.queue import Answer, Page, QueueReader
 
 T = TypeVar("T")
@@ -23,8 +24,6 @@ Queue = Literal["exported", "digitized"]
 
 DEFAULT_URL = "https://app.ivesk.lt/api"
 KEY_PAGE = "https://app.ivesk.lt/settings/apikey"
-
-_VISIBLE = re.compile(r"[\x21-\x7e]+")
 
 
 class LinkExpired(Reject):
@@ -71,10 +70,9 @@ class IveskClient:
         patience: Patience | None = None,
         connections: int = 8,
     ) -> None:
-        api_key = _key(api_key)
-        if not user_agent.isascii():
-            raise Stop("user_agent: may hold only ASCII characters.")
-        self._url = _base(api_url)
+        api_key = checks.credential("api_key", api_key, f"Copy it again from {KEY_PAGE}.")
+        user_agent = checks.user_agent(user_agent)
+        self._url = checks.address("api_url", api_url, DEFAULT_URL)
         self._api = Door(
             "ivesk",
             explain=self._explain_api,
@@ -186,21 +184,6 @@ class IveskClient:
         if status in {404, 410}:
             return FileGone(f"ivesk: {what}: the storage does not have it (status {status}, {said})")
         return LinkRefused(f"ivesk: {what}: the storage refuses the link (status {status}, {said})")
-
-
-def _base(api_url: str) -> str:
-    parts = urlsplit(api_url.strip())
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
-        raise Stop(f"api_url: is not an address such as {DEFAULT_URL}.")
-    if parts.username is not None:
-        raise Stop(f"api_url: holds a user name; the service takes none. It is an address such as {DEFAULT_URL}.")
-    return api_url.strip().rstrip("/")
-
-
-def _key(api_key: str) -> str:
-    if not _VISIBLE.fullmatch(api_key.strip()):
-        raise Stop(f"api_key: is empty or holds characters that no key has. Copy it again from {KEY_PAGE}.")
-    return api_key.strip()
 
 
 def _message(response: requests.Response) -> str:

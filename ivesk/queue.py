@@ -25,9 +25,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ap_http import instants
 from ap_http.payload import Record, text
-from ivesk import instants
-from ivesk.position import Position, Window
+from ap_http.position import Position, Window, key_of
 
 log = logging.getLogger("ivesk.queue")
 
@@ -83,7 +83,7 @@ class QueueReader:
                 answer = under_way.pop(ask).result()
                 places = [self._window.place(document, self._field) for document in answer.documents]
                 pairs = zip(answer.documents, places, strict=True)
-                fresh = [document for document, place in pairs if self._window.is_new(document, "id", place)]
+                fresh = [document for document, place in pairs if self._window.is_new(key_of(document, "id"), place)]
                 # Documents at the very instant that was asked for: `from` is inclusive, no need to look back.
                 own = text(answer.documents[0], self._field) if answer.documents else None
                 self._inclusive |= own == instants.text(ask)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -13,12 +11,12 @@ import msgspec
 
 from ap_http.errors import Reject, Retry, Stop
 from ap_http.payload import NULL, Record, text, truth
-from ap_http.pool import ordered
-from ap_singer.files import FILE_FACTS, safe_part
+from ap_http.position import Position, Window, key_of
+from ap_singer.documents import FileStream
+from ap_singer.files import safe_part
 from ap_singer.stream import Batch, ExactStream
 from ivesk import contract
 from ivesk.client import LinkExpired, LinkRefused, Queue
-from ivesk.position import Position, Window
 
 if TYPE_CHECKING:
     import requests
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
     from ap_singer.files import FileStore, StoredFile
     from ivesk.client import IveskClient
 
-DOWNLOADS = 8
-"""Files downloaded at once."""
 LINKS_PER_FILE = 3
 """How many links to one file may expire before we look."""
 
@@ -153,7 +149,7 @@ class DigitizedDocumentLines(DocumentLines):
     selected_by_default = False
 
 
-class DocumentFiles(IveskStream):
+class DocumentFiles(FileStream):
     """Files of the documents, downloaded to `documents_dir`: one record each with the facts of the file.
 
     A file that the storage has lost gives a record with the reason in `error` and no path; the run goes on.
@@ -161,48 +157,41 @@ class DocumentFiles(IveskStream):
 
     name = "document_files"
     key_fields = ("document_id",)
-    own_fields: ClassVar = {"document_id": {"type": ["string"], "description": "Id of the document."}}
     # Keeps the SDK from syncing it on its own; `attach_files` says whose child it is.
     parent_stream_type = ExportedDocuments
 
     def __init__(self, tap: Tap) -> None:
-        self.selected_by_default = bool(tap.config.get("documents_dir"))
-        super().__init__(tap)
+        super().__init__(tap, of="document")
 
-    def contract(self) -> dict[str, Any]:
-        """Return the schema of the facts of a file, which are ours."""
-        return FILE_FACTS
+    @property
+    def source(self) -> Source:
+        """The tap, for its client and its folder."""
+        return cast("Source", self._tap)
 
-    def derive(self, parents: list[Record]) -> Iterator[Record]:
-        """Download the files of the documents, several at once; yield their facts in the documents' order."""
-        fetch = functools.partial(self._fetch, self.source.files)
-        for document, found in zip(parents, ordered(fetch, parents, workers=DOWNLOADS), strict=True):
-            if isinstance(found, Reject):
-                self.logger.warning("%s", found)
-            facts = {"error": str(found)} if isinstance(found, Reject) else dataclasses.asdict(found)
-            own = {name: msgspec.Raw(_as_json(facts.get(name))) for name in FILE_FACTS["properties"]}
-            yield {"document_id": document["id"]} | own
+    def owner(self, record: Record) -> msgspec.Raw:
+        """Return the document's id."""
+        return record["id"]
 
-    def _fetch(self, store: FileStore, document: Record) -> StoredFile | Reject:
+    def fetch(self, record: Record) -> StoredFile:
         """Download one file unless it is there; a link that has expired on the way is renewed."""
-        name = file_name(document)
-        link = text(document, "url")
-        queue: Queue = "exported" if text(document, "exportedat") else "digitized"
+        store, name = self.source.files, file_name(record)
+        link = text(record, "url")
+        queue: Queue = "exported" if text(record, "exportedat") else "digitized"
         for _ in range(LINKS_PER_FILE):
             try:
-                return store.find(name) or self._download(store, name, document, link)
+                return store.find(name) or self._download(store, name, record, link)
             except (LinkExpired, LinkRefused) as refused:
                 reason: Reject = refused
                 self.logger.info("%s; asking for a fresh one", refused)
-                link = self.source.client.fresh_link(queue, document)
+                link = self.source.client.fresh_link(queue, record)
                 if link is None:
-                    return Reject(f"document {text(document, 'id')} has moved on in the queue; its file comes with it")
-            except Reject as final:
-                return final
+                    raise Reject(
+                        f"document {text(record, 'id')} has moved on in the queue; its file comes with it"
+                    ) from None
         if isinstance(reason, LinkRefused):
-            return reason
+            raise reason
         raise Stop(
-            f"ivesk: the link to the file of document {text(document, 'id')} has expired each time it was asked for. "
+            f"ivesk: the link to the file of document {text(record, 'id')} has expired each time it was asked for. "
             "Is this machine's clock right? The next run tries again."
         )
 
@@ -256,7 +245,7 @@ class Columns(IveskStream):
     def _is_new(window: Window, item: Record) -> bool:
         """Whether a value was not handed out before; one without an instant always comes, as it may have changed."""
         dated = item.get("modifiedat", NULL) != NULL
-        return not dated or window.is_new(item, "code", window.place(item, "modifiedat"))
+        return not dated or window.is_new(key_of(item, "code"), window.place(item, "modifiedat"))
 
 
 def companies(document: Record) -> list[str]:
@@ -300,7 +289,7 @@ def attach_files(streams: Mapping[str, Stream]) -> None:
         queue.child_streams.append(files)
 
 
-ALL: tuple[type[IveskStream], ...] = (
+ALL: tuple[type[IveskStream] | type[DocumentFiles], ...] = (
     ExportedDocuments,
     ExportedDocumentLines,
     DigitizedDocuments,

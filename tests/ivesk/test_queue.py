@@ -13,7 +13,7 @@ from ap_http.payload import text
 from ap_http.session import Patience
 from ap_sandbox.process import Control, SandboxProcess
 from ivesk.client import IveskClient, Queue
-from ivesk.position import Position
+from ap_http.position import Position
 
 MEANINGS = list(itertools.product(("exclusive", "inclusive"), ("whole", "cut"), ("more", "always")))
 

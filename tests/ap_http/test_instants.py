@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ap_http.errors import Stop
-from ivesk import instants
+from ap_http import instants
 
 NEW_YEAR = 1_767_225_600_000
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ap_http.errors import Stop
+from ap_http.instants import UTC, Clock
 from ap_http.payload import Record, text
-from ivesk import instants
-
-log = logging.getLogger("ivesk.position")
 
 
 @dataclass(frozen=True)
 class Position:
-    """How far a queue or a column was read: the bookmark.
+    """How far something that grows at its end was read: the bookmark.
 
     Args:
         instant: the newest instant handed out, in the service's own text; None at the beginning.
@@ -29,15 +26,15 @@ class Position:
     not_before: int = 0
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], start_date: str | None) -> Position:
+    def from_state(cls, state: Mapping[str, Any], start_date: str | None, clock: Clock = UTC) -> Position:
         """Read a position from a Singer bookmark; a later `start_date` wins.
 
         Raises:
             Stop: the bookmark or the setting is no instant.
         """
-        not_before = instants.setting("start_date", start_date) if start_date else 0
+        not_before = clock.setting("start_date", start_date) if start_date else 0
         bookmark = state.get("replication_key_value")
-        if bookmark is None or instants.setting("replication_key_value in --state", str(bookmark)) < not_before:
+        if bookmark is None or clock.setting("replication_key_value in --state", str(bookmark)) < not_before:
             return cls(not_before=not_before)
         return cls(str(bookmark), state.get("seen") or {}, not_before)
 
@@ -48,41 +45,51 @@ class Position:
         return {"replication_key_value": self.instant, "seen": {at: list(keys) for at, keys in self.seen.items()}}
 
 
+def key_of(record: Record, field_name: str) -> str:
+    """Return a record's key as text.
+
+    Raises:
+        Stop: it has none, so it could neither be told from others nor stored.
+    """
+    key = text(record, field_name)
+    if key is None:
+        raise Stop(f"The service sent something that has no {field_name}, so no key. Nothing behind it was read.")
+    return key
+
+
 class Window:
     """What was handed out around the newest instant, so that nothing is handed out twice.
 
     Only the newest instant and the millisecond before it are remembered: older things are not asked for again.
+
+    Args:
+        since: where to go on.
+        clock: whose times are read.
     """
 
-    def __init__(self, since: Position) -> None:
+    def __init__(self, since: Position, clock: Clock = UTC) -> None:
+        self._clock = clock
         self.not_before = since.not_before
         self.instant = since.instant
-        self.newest = instants.milliseconds(since.instant) if since.instant else since.not_before
+        self.newest = clock.milliseconds(since.instant) if since.instant else since.not_before
         self._seen = {
-            (key, at): instants.setting("seen in --state", at) for at, keys in since.seen.items() for key in keys
+            (key, at): clock.setting("seen in --state", at) for at, keys in since.seen.items() for key in keys
         }
 
     def ask(self) -> str | None:
         """Return the instant to ask from, one millisecond before the newest; None at the very beginning."""
-        return instants.text(self.newest - 1) if self.instant else None
+        return self._clock.text(self.newest - 1) if self.instant else None
 
     def place(self, record: Record, instant_field: str) -> tuple[str, int]:
         """Return a record's instant, as text and in milliseconds; without a readable one it stands at the newest."""
         at = text(record, instant_field) or ""
         try:
-            return at, instants.milliseconds(at)
+            return at, self._clock.milliseconds(at)
         except ValueError:
             return self.instant or "", self.newest
 
-    def is_new(self, record: Record, key_field: str, place: tuple[str, int]) -> bool:
-        """Return whether a record at its `place` was not handed out before and is wanted; remember it.
-
-        Raises:
-            Stop: it has no key.
-        """
-        key = text(record, key_field)
-        if key is None:
-            raise Stop(f"ivesk: something after {self.instant or 'the beginning'} has no {key_field}, so no key.")
+    def is_new(self, key: str, place: tuple[str, int]) -> bool:
+        """Return whether what has this key and `place` was not handed out before and is wanted; remember it."""
         at, moment = place
         if (key, at) in self._seen or moment < self.not_before:
             return False
