@@ -11,6 +11,8 @@ from ap_sandbox.answers import EXCEPTION_HANDLERS
 from ap_sandbox.calls import Call
 from ap_sandbox.ivesk import PREFIX
 from ap_sandbox.state import Sandbox, Setup
+from ap_sandbox.vicai.documents import PREFIX as VICAI_STORAGE
+from ap_sandbox.vicai.service import PREFIX as VICAI
 
 
 class Gate:
@@ -27,15 +29,17 @@ class Gate:
             await self._app(scope, receive, send)
             return
         sandbox = self._sandbox
-        key = dict(scope["headers"]).get(b"x-api-key")
+        headers = dict(scope["headers"])
         query = scope["query_string"].decode("latin-1")
-        call = sandbox.calls.begin(scope["method"], path, query, sandbox.key_state(key))
+        call = sandbox.calls.begin(scope["method"], path, query, sandbox.key_state(path, headers))
+        call.request_id = headers.get(b"x-request-id", b"").decode("latin-1") or None
         order = sandbox.faults.meeting(scope["method"], path)
         if order is None:
             await self._app(scope, receive, _noting(call, send))
             return
         call.fault = order.kind
-        await faults.strike(order, _Noted(self._app, call), scope, receive, send)
+        coded = path.startswith(VICAI)
+        await faults.strike(order, _Noted(self._app, call), scope, receive, send, coded=coded)
 
 
 class _Noted:
@@ -79,6 +83,10 @@ def build(setup: Setup) -> ASGIApp:
         path, service = scope.get("path", ""), app
         if path.startswith(PREFIX + "/"):
             service = sandbox.ivesk
+        elif path.startswith(VICAI + "/"):
+            service = sandbox.vicai
+        elif path.startswith(VICAI_STORAGE):
+            service = sandbox.vicai.storage
         elif path.startswith("/storage/"):
             service = sandbox.ivesk.storage
         await service(scope, receive, send)

@@ -12,7 +12,11 @@ MOST = 20_000
 
 @dataclass
 class Call:
-    """One call; `key` says whether `x-api-key` was `ok`, `wrong` or `none`, and never what it was."""
+    """One call.
+
+    `key` says whether `x-api-key` or the access token was `ok`, `wrong`, `expired` or `none`, and never what it was;
+    `request_id` is the X-Request-Id that the caller gave.
+    """
 
     n: int
     at: str
@@ -22,6 +26,7 @@ class Call:
     key: str
     status: int | None = None
     fault: str | None = None
+    request_id: str | None = None
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import logging
 import signal
@@ -19,8 +20,11 @@ from ap_sandbox.app import build
 from ap_sandbox.ivesk import PREFIX
 from ap_sandbox.options import Options, described
 from ap_sandbox.state import Setup
+from ap_sandbox.vicai.options import VicaiOptions
+from ap_sandbox.vicai.service import PREFIX as VICAI
 
 Command = Callable[..., Any]
+_VICAI = "vicai-"
 
 
 class _Server(uvicorn.Server):
@@ -42,16 +46,15 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _behaviour(command: Command) -> Command:
+def _behaviour(command: Command, options: type[msgspec.Struct], prefix: str = "") -> Command:
     """Adds a flag for each of the options."""
-    for name, kind, default, text in reversed(list(described())):
+    for name, kind, default, text in reversed(list(described(options))):
         choices = getattr(kind, "__args__", None)
-        more: dict[str, Any] = {"type": click.Choice(choices) if choices else kind}
+        more: dict[str, Any] = {"type": click.Choice([str(one) for one in choices]) if choices else kind}
         if kind is bool:  # `--extra-fields` and `--extra-fields=true` are the same
             more |= {"is_flag": False, "flag_value": "true"}
-        command = click.option(f"--{name.replace('_', '-')}", default=default, show_default=True, help=text, **more)(
-            command
-        )
+        flag = f"--{prefix}{name.replace('_', '-')}"
+        command = click.option(flag, default=default, show_default=True, help=text, **more)(command)
     return command
 
 
@@ -61,12 +64,28 @@ def _behaviour(command: Command) -> Command:
 @click.option("--documents", default=400, show_default=True, type=click.IntRange(0, 1_000_000))
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same data.")
 @click.option("--api-key", default="sandbox-key", show_default=True, help="What x-api-key must be.")
-@_behaviour
-def main(host: str, port: int, documents: int, seed: int, api_key: str, **behaviour: Any) -> None:
+@click.option("--invoices", default=400, show_default=True, type=click.IntRange(0, 1_000_000), help="Vic.ai's.")
+@click.option("--client-id", default=Setup.client_id, show_default=True, help="Whom Vic.ai grants tokens to.")
+@click.option("--client-secret", default=Setup.client_secret, show_default=True, help="What proves it.")
+@functools.partial(_behaviour, options=Options)
+@functools.partial(_behaviour, options=VicaiOptions, prefix=_VICAI)
+def main(  # noqa: PLR0917 - click calls it by name
+    host: str,
+    port: int,
+    documents: int,
+    seed: int,
+    api_key: str,
+    invoices: int,
+    client_id: str,
+    client_secret: str,
+    **behaviour: Any,
+) -> None:
     """Emulates the services offline, on this machine only, with data that is invented but looks real."""
     address = _loopback(host)
     try:
+        vicai = {name: behaviour.pop(name) for name in list(behaviour) if name.startswith("vicai_")}
         options = Options().changed(behaviour)
+        others = VicaiOptions().changed({name.removeprefix("vicai_"): value for name, value in vicai.items()})
     except msgspec.ValidationError as error:
         raise click.UsageError(str(error)) from None
     if not api_key.isascii() or not api_key.strip():
@@ -75,11 +94,14 @@ def main(host: str, port: int, documents: int, seed: int, api_key: str, **behavi
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     listener = _listen(address, port)
-    app = build(Setup(documents, seed, api_key, options))
+    app = build(Setup(documents, seed, api_key, options, invoices, client_id, client_secret, others))
     port = listener.getsockname()[1]
     url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
-    key = "sandbox-key" if api_key == "sandbox-key" else "as given"
-    line = f"ap-sandbox: {url}  ivesk at {PREFIX} (x-api-key: {key}), {documents} documents; Ctrl-C stops it"
+    key, secret = _shown(api_key, Setup.api_key), _shown(client_secret, Setup.client_secret)
+    line = (
+        f"ap-sandbox: {url}  ivesk at {PREFIX} (x-api-key: {key}), {documents} documents; "
+        f"vicai at {VICAI} (client_id: {client_id}, client_secret: {secret}), {invoices} invoices; Ctrl-C stops it"
+    )
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -95,6 +117,10 @@ def main(host: str, port: int, documents: int, seed: int, api_key: str, **behavi
         timeout_keep_alive=60,
     )
     _Server(config, line).run(sockets=[listener])
+
+
+def _shown(secret: str, default: str) -> str:
+    return secret if secret == default else "as given"
 
 
 def _loopback(host: str) -> str:

@@ -18,6 +18,7 @@ from ap_sandbox import clock
 from ap_sandbox.faults import Order
 from ap_sandbox.ivesk import base_url
 from ap_sandbox.models import FILE_STATES, QUEUES, ColumnItem, Queue, Store, UnknownDocumentError, Variant
+from ap_sandbox.vicai.control import VicaiCalls
 
 if TYPE_CHECKING:
     from ap_sandbox.state import Sandbox
@@ -76,7 +77,7 @@ def answer(value: Any, status: int = 200) -> Response:
 
 def routes(sandbox: Sandbox) -> list[Route]:
     """The routes of the control API."""
-    shared, ivesk = _Shared(sandbox), _IveskControl(sandbox)
+    shared, ivesk, vicai = _Shared(sandbox), _IveskControl(sandbox), VicaiCalls(sandbox)
 
     def route(path: str, **handlers: Handler) -> Route:
         async def handle(request: Request) -> Response:
@@ -97,6 +98,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
         route("/calls", GET=shared.calls, DELETE=shared.clear_calls),
         route("/faults", GET=shared.faults, POST=shared.add_fault, DELETE=shared.clear_faults),
         route("/reset", POST=shared.reset),
+        *(route(path, **handlers) for path, handlers in vicai.handlers.items()),
     ]
 
 
@@ -131,11 +133,15 @@ class _Shared:
     async def reset(self, request: Request) -> Response:
         wanted = await _body(request, dict[str, Any])
         setup = self._sandbox.setup
-        documents, seed = wanted.pop("documents", setup.documents), wanted.pop("seed", setup.seed)
-        if not isinstance(documents, int) or not isinstance(seed, int) or not 0 <= documents <= MOST_NEW:
-            raise HTTPException(400, f"documents must be from 0 to {MOST_NEW}, seed a whole number.")
-        options = _options(setup.options.changed, wanted)
-        self._sandbox.reset(replace(setup, documents=documents, seed=seed, options=options))
+        counts = {name: wanted.pop(name, getattr(setup, name)) for name in ("documents", "invoices")}
+        seed = wanted.pop("seed", setup.seed)
+        whole = all(isinstance(number, int) for number in (seed, *counts.values()))
+        if not whole or not all(0 <= count <= MOST_NEW for count in counts.values()):
+            raise HTTPException(400, f"documents and invoices must be from 0 to {MOST_NEW}, seed a whole number.")
+        if not isinstance(vicai := wanted.pop("vicai", {}), dict):
+            raise HTTPException(400, "vicai must be an object of options.")
+        options, others = _options(setup.options.changed, wanted), _options(setup.vicai.changed, vicai)
+        self._sandbox.reset(replace(setup, seed=seed, options=options, vicai=others, **counts))
         return answer({})
 
 

@@ -100,8 +100,10 @@ class Faults:
         self.orders.clear()
 
 
-async def strike(order: Order, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers a call with a fault."""
+async def strike(
+    order: Order, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, coded: bool = False
+) -> None:
+    """Answers a call with a fault; the JSON of a `coded` one tells its status too."""
     if order.kind == "slow":
         await asyncio.sleep(order.seconds)
         await app(scope, receive, send)
@@ -121,10 +123,10 @@ async def strike(order: Order, app: ASGIApp, scope: Scope, receive: Receive, sen
             await send({"type": "http.response.body", "body": body[len(body) // 2 :]})
     else:
         await _read(receive)
-        await _answer(order)(scope, receive, send)
+        await _answer(order, coded)(scope, receive, send)
 
 
-def _answer(order: Order) -> Response:
+def _answer(order: Order, coded: bool) -> Response:
     headers = {} if order.retry_after is None else {"Retry-After": str(order.retry_after)}
     if order.kind == "expired":
         return xml_error(order.status or 403, "AccessDenied", "Request has expired")
@@ -134,7 +136,8 @@ def _answer(order: Order) -> Response:
         return Response(HTML, order.status or 502, headers, "text/html")
     status = order.status or 500
     words = {429: "Too many requests.", 503: "Service unavailable."}
-    return JSONResponse({"message": words.get(status, f"The sandbox was told to answer {status}.")}, status, headers)
+    message = words.get(status, f"The sandbox was told to answer {status}.")
+    return JSONResponse({"code": status, "message": message} if coded else {"message": message}, status, headers)
 
 
 async def _collected(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Message, bytes]:

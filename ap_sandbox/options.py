@@ -53,10 +53,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return msgspec.convert({**msgspec.structs.asdict(self), **patch}, Options)
 
 
-def described() -> Iterator[tuple[str, Any, Any, str]]:
+def described(options: type[msgspec.Struct] = Options) -> Iterator[tuple[str, Any, Any, str]]:
     """Each option as (name, plain type, default, description)."""
-    hints = get_type_hints(Options, include_extras=True)
-    for field in msgspec.structs.fields(Options):
+    hints = get_type_hints(options, include_extras=True)
+    for field in msgspec.structs.fields(options):
         annotated = hints[field.name]
         text = next(meta.description for meta in annotated.__metadata__ if isinstance(meta, Meta))
         yield field.name, annotated.__origin__, field.default, text or ""

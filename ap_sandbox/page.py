@@ -12,6 +12,7 @@ import msgspec
 from ap_sandbox import clock
 from ap_sandbox.control import companies
 from ap_sandbox.models import QUEUES, Store
+from ap_sandbox.vicai.summary import sums
 
 if TYPE_CHECKING:
     from ap_sandbox.state import Sandbox
@@ -62,7 +63,8 @@ def render(sandbox: Sandbox, url: str) -> str:
         _records(store.sync_errors, ("documentid", "companycode", "message")),
         "<h2>Webhook subscriptions</h2>",
         _records(store.subscriptions, ("name", "eventType", "target")),
-        "<h2>Options</h2>",
+        *_vicai(sandbox),
+        "<h2>Options of ivesk</h2>",
         _table(("option", "value"), [(k, _plain(v)) for k, v in msgspec.structs.asdict(store.options).items()]),
         "<h2>Faults on order</h2>",
         _table(
@@ -96,6 +98,29 @@ def _howto(url: str) -> Iterable[str]:
     yield '<p class="dim">The key is what <code>--api-key</code> says; <code>sandbox-key</code> unless told.</p>'
     queue = f"{url}/ivesk/api/pub/exported?from=2026-01-05T00:00:00.000Z"
     yield f"<pre>curl -H 'x-api-key: sandbox-key' '{escape(queue)}'</pre>"
+
+    config = f'{{"api_url": "{url}/vicai/v0", "client_id": "sandbox-client", "client_secret": "sandbox-secret"}}'
+    yield "<h2>Point tap-vicai at it</h2>"
+    yield f"<pre>echo '{escape(config)}' &gt; vicai.json\ntap-vicai --config vicai.json</pre>"
+    yield '<p class="dim">The credentials are what <code>--client-id</code> and <code>--client-secret</code> say.</p>'
+
+
+def _vicai(sandbox: Sandbox) -> Iterable[str]:
+    store = sandbox.vicai.store
+    yield "<h2>Vic.ai: records</h2>"
+    counts = [(name, len(collection)) for name, collection in store.collections.items()]
+    yield _table(("resource", "#records"), counts)
+    yield "<h2>Vic.ai: invoices, by currency</h2>"
+    if len(store["invoices"]) > MOST_SUMMED:
+        yield '<p class="dim">Too many to sum up for a page; <code>GET /_control/vicai</code> does it.</p>'
+    else:
+        rows = [(name, count, total) for name, (count, total) in sums(store).items()]
+        yield _table(("currency", "#invoices", "#totalAmount"), rows)
+    yield "<h2>Vic.ai: webhook subscription</h2>"
+    found = [] if store.subscription is None else [store.subscription]
+    yield _table(("callbackUrl", "events"), [(one["callbackUrl"], ", ".join(one["events"])) for one in found])
+    yield f"<h2>Vic.ai: options</h2><p>{sandbox.vicai.limit.throttled} calls refused by the rate limit.</p>"
+    yield _table(("option", "value"), [(k, _plain(v)) for k, v in msgspec.structs.asdict(store.options).items()])
 
 
 def _span(store: Store, name: str) -> tuple[object, ...]:

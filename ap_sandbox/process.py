@@ -8,13 +8,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from types import TracebackType
 from typing import Any
 
 import msgspec
 import requests
+
+from ap_sandbox.vicai.remote import VicaiControl
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -35,10 +37,11 @@ class Control:
         self._url = f"{url}/_control"
         self._session = requests.Session()
         self._session.trust_env = False
+        self.vicai = VicaiControl(self)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Makes any control call; `path` starts with a slash."""
-        return _DECODER.decode(self._bytes(method, path, body))
+        return _DECODER.decode(self.raw(method, path, body))
 
     def ivesk(self, sums: bool = True) -> Any:
         """Counts, options, first and last instants, and, if asked, exact sums by currency."""
@@ -50,7 +53,7 @@ class Control:
 
     def document_lines(self, queue: str = "exported", with_url: bool = False) -> Iterator[bytes]:
         """As `documents`, but the JSON text of each, exactly as served."""
-        yield from self._bytes("GET", f"/ivesk/documents?queue={queue}&with_url={str(with_url).lower()}").splitlines()
+        yield from self.raw("GET", f"/ivesk/documents?queue={queue}&with_url={str(with_url).lower()}").splitlines()
 
     def add(self, count: int = 1, **order: Any) -> list[str]:
         """New documents (`instant`, `company`, `export`, `overrides`, `line_overrides`, `remove`); gives their ids."""
@@ -109,14 +112,15 @@ class Control:
         self.call("DELETE", "/faults")
 
     def reset(self, **setup: Any) -> None:
-        """Starts afresh: `documents`, `seed`, and any options; what is not named is as at the start."""
+        """Starts afresh: `documents`, `invoices`, `seed`, any options, `vicai={...}`; all else as at the start."""
         self.call("POST", "/reset", setup)
 
     def close(self) -> None:
         """Closes the connection."""
         self._session.close()
 
-    def _bytes(self, method: str, path: str, body: Any = None) -> bytes:
+    def raw(self, method: str, path: str, body: Any = None) -> bytes:
+        """Makes any control call and gives the bytes of its answer."""
         data = None if body is None else _ENCODER.encode(body)
         response = self._session.request(method, self._url + path, data=data, timeout=300)
         if response.status_code != 200:
@@ -129,8 +133,12 @@ class SandboxProcess:
 
     Args:
         documents: How many documents to start with.
+        invoices: How many invoices Vic.ai starts with.
         seed: Which data.
         api_key: What `x-api-key` must be.
+        client_id: Whom Vic.ai grants tokens to.
+        client_secret: What proves it.
+        vicai: Any of `VicaiOptions`, by name.
         port: 0 = any free one.
         start_seconds: How long to wait for it to serve.
         options: Any of `Options`, by name.
@@ -141,13 +149,19 @@ class SandboxProcess:
         documents: int = 400,
         *,
         seed: int = 1,
+        invoices: int = 0,
         api_key: str = "sandbox-key",
+        client_id: str = "sandbox-client",
+        client_secret: str = "sandbox-secret",  # noqa: S107 - nothing secret is behind it
+        vicai: Mapping[str, Any] | None = None,
         port: int = 0,
         start_seconds: float = 60,
         **options: Any,
     ) -> None:
-        self.api_key = api_key
-        flags = {"port": port, "documents": documents, "seed": seed, "api_key": api_key, **options}
+        self.api_key, self.client_id, self.client_secret = api_key, client_id, client_secret
+        flags = {"port": port, "documents": documents, "invoices": invoices, "seed": seed, "api_key": api_key}
+        flags |= {"client_id": client_id, "client_secret": client_secret, **options}
+        flags |= {f"vicai_{name}": value for name, value in (vicai or {}).items()}
         arguments = [f"--{name.replace('_', '-')}={_plain(value)}" for name, value in flags.items()]
         # A file, not a pipe: nobody reads it while the sandbox runs.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
@@ -171,6 +185,11 @@ class SandboxProcess:
     def ivesk_url(self) -> str:
         """What to give to a connector as `api_url`."""
         return f"{self.url}/ivesk/api"
+
+    @property
+    def vicai_url(self) -> str:
+        """What to give to a connector of Vic.ai as `api_url`."""
+        return f"{self.url}/vicai/v0"
 
     @property
     def pid(self) -> int:

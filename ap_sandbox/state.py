@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ap_sandbox.calls import Calls
@@ -10,6 +11,11 @@ from ap_sandbox.faults import Faults
 from ap_sandbox.ivesk import Ivesk
 from ap_sandbox.models import Store
 from ap_sandbox.options import Options
+from ap_sandbox.vicai.documents import PREFIX as VICAI_STORAGE
+from ap_sandbox.vicai.options import VicaiOptions
+from ap_sandbox.vicai.service import PREFIX as VICAI
+from ap_sandbox.vicai.service import Vicai
+from ap_sandbox.vicai.store import Store as VicaiStore
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,10 @@ class Setup:
     seed: int = 1
     api_key: str = "sandbox-key"
     options: Options = field(default_factory=Options)
+    invoices: int = 400
+    client_id: str = "sandbox-client"
+    client_secret: str = "sandbox-secret"  # noqa: S105 - nothing secret is behind it
+    vicai: VicaiOptions = field(default_factory=VicaiOptions)
 
 
 class Sandbox:
@@ -37,9 +47,13 @@ class Sandbox:
         self.faults.clear()
         self.current = setup
         self.ivesk = Ivesk(Store.seeded(setup.seed, setup.documents, setup.options), setup.api_key)
+        store = VicaiStore(setup.seed, setup.invoices, setup.vicai)
+        self.vicai = Vicai(store, setup.client_id, setup.client_secret)
 
-    def key_state(self, key: bytes | None) -> str:
-        """Whether a call's `x-api-key` is `ok`, `wrong` or absent (`none`)."""
-        if key is None:
+    def key_state(self, path: str, headers: Mapping[bytes, bytes]) -> str:
+        """Whether a call's key or access token is `ok`, `wrong`, `expired` (a token) or absent (`none`)."""
+        if path.startswith((VICAI, VICAI_STORAGE)):
+            return self.vicai.tokens.state(headers.get(b"authorization", b"").decode("latin-1"))
+        if (key := headers.get(b"x-api-key")) is None:
             return "none"
         return "ok" if hmac.compare_digest(key, self.setup.api_key.encode()) else "wrong"

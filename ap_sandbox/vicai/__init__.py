@@ -1,0 +1,1 @@
+"""The Vic.ai half: API 0.20.0, emulated."""

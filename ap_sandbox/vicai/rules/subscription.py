@@ -1,0 +1,45 @@
+"""The one webhook subscription of the company."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from ap_sandbox.vicai import crud
+from ap_sandbox.vicai.answers import ENCODER, Refusal
+from ap_sandbox.vicai.asked import Asked, Handler
+from ap_sandbox.vicai.resources import Record
+
+
+def get(asked: Asked) -> Response:
+    """Answer the subscription."""
+    return asked.done(ENCODER.encode(_current(asked)))
+
+
+def subscribe(asked: Asked) -> Response:
+    """Subscribe, or change the subscription; events that are left out stay as they were."""
+    body = asked.body
+    status = crud.refused_by(asked.operation)
+    if not body["callbackUrl"].startswith("https://"):
+        raise Refusal(status, "callbackUrl must be an https address.")
+    events = body.get("events")
+    if events is not None and "all" in events and len(events) > 1:
+        raise Refusal(status, "events: all must stand by itself.")
+    before = asked.store.subscription or {"events": ["all"]}
+    asked.store.subscription = {**body, "events": before["events"] if events is None else events}
+    return asked.done(ENCODER.encode(asked.store.subscription), created=True)
+
+
+def unsubscribe(asked: Asked) -> Response:
+    """End the subscription."""
+    _current(asked)
+    asked.store.subscription = None
+    return asked.done(b'"OK"')
+
+
+def _current(asked: Asked) -> Record:
+    if asked.store.subscription is None:
+        raise Refusal(404, "There is no subscription.")
+    return asked.store.subscription
+
+
+HANDLERS: dict[str, Handler] = {"getSubscription": get, "subscribe": subscribe, "unsubscribe": unsubscribe}
