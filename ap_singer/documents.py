@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any, ClassVar
 
 import msgspec
@@ -32,6 +33,12 @@ class FileStream(ExactStream):
         self.selected_by_default = bool(tap.config.get("documents_dir"))
         own = {self.key_fields[0]: {"type": ["string"], "description": f"Id of the {of}."}}
         super().__init__(tap, FILE_FACTS | {"properties": own | FILE_FACTS["properties"]})
+
+    def open(self, exits: ExitStack) -> None:
+        """Get ready; say so where there is no folder to download to."""
+        super().open(exits)
+        if not self.config.get("documents_dir"):
+            self.logger.info("%s is selected, but documents_dir is not set: no files are downloaded", self.name)
 
     def owner(self, record: Record) -> msgspec.Raw:
         """Return the id of the parent's record, as JSON."""

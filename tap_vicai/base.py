@@ -103,6 +103,16 @@ class ChangedSince(VicaiStream):
     clock: ClassVar[Clock] = UTC
     """Whose time `instant_field` holds."""
 
+    @property
+    def subset(self) -> dict[str, str]:
+        """Parameters that settings add, where they choose a part of the whole: a bookmark holds for that part only."""
+        return {}
+
+    def last_bookmark(self, context: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Return where the last run ended; nothing where it read another part."""
+        known = super().last_bookmark(context)
+        return known if self.subset.items() <= known.items() else {}
+
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield what changed after the bookmark; `context`, where there are partitions, is part of the query."""
         since = Position.from_state(self.last_bookmark(context), self.config.get("start_date"), self.clock)
@@ -112,11 +122,10 @@ class ChangedSince(VicaiStream):
             key=self.key,
             instant_field=str(self.instant_field),
             clock=self.clock,
-            **self.query,
-            **(context or {}),
+            **{**self.query, **self.subset, **(context or {})},
         )
         for page in pages:
-            yield Batch(page.records, page.position.to_state() or BEGINNING)
+            yield Batch(page.records, {**(page.position.to_state() or BEGINNING), **self.subset})
 
     def key(self, record: Record) -> str:
         """Return what tells a record from others."""

@@ -29,26 +29,28 @@ class PaymentBatchReader:
     """Compares batches with those of the last run.
 
     Args:
-        bookmark: what the last run left: ``replication_key_value``, the latest time of all, and ``sent``.
-        start_date: batches on which nothing happened since are left out.
+        bookmark: what the last run left: ``replication_key_value``, the latest time of all; ``sent``, the fingerprints;
+            ``whole``, whether the list was ever read to its end.
+        start_date: batches on which nothing happened since are left out, until something does.
     """
 
     def __init__(self, bookmark: Mapping[str, Any], start_date: str | None) -> None:
         self._latest: str | None = bookmark.get("replication_key_value")
         self._sent = _read(bookmark.get("sent") or "")
         self._found: set[bytes] = set()
-        self._not_before = instants.setting("start_date", start_date) if start_date else 0
+        self._whole = bool(bookmark.get("whole"))
+        # Who has read the list once wants every change, also one that bears an old time.
+        self._not_before = instants.setting("start_date", start_date) if start_date and not self._whole else 0
 
     def changed(self, batches: list[Record]) -> Iterator[tuple[Record, msgspec.Raw]]:
         """Yield the batches that are not as they were, each with the latest time on it (null where there is none)."""
         for batch in batches:
             content = _plain.decode(msgspec.json.encode(batch))
             at = max(_times(content), key=instants.milliseconds, default=None)
-            if at is not None and instants.milliseconds(at) < self._not_before:
-                continue
             mark = blake2b(_canonical.encode(content), digest_size=_SIZE).digest()
             self._found.add(mark)
-            if mark not in self._sent:
+            rests = at is not None and instants.milliseconds(at) < self._not_before
+            if mark not in self._sent and not rests:
                 self._note(at)
                 yield batch, NULL if at is None else msgspec.Raw(msgspec.json.encode(at))
 
@@ -56,7 +58,7 @@ class PaymentBatchReader:
         """Return what to keep; only when the `whole` list was read, what is no longer in it is forgotten."""
         marks = self._found if whole else self._sent | self._found
         sent = base64.b64encode(b"".join(sorted(marks))).decode()
-        return {"replication_key_value": self._latest, "sent": sent}
+        return {"replication_key_value": self._latest, "sent": sent, "whole": self._whole or whole}
 
     def _note(self, at: str | None) -> None:
         if at and (not self._latest or instants.milliseconds(at) > instants.milliseconds(self._latest)):

@@ -58,16 +58,22 @@ class Invoices(ChangedSince):
         return ["ALL"] if "ALL" in states else states
 
     @property
+    def subset(self) -> dict[str, str]:
+        """The state, where it is one."""
+        return {"state": self.states[0]} if len(self.states) == 1 else {}
+
+    @property
     def partitions(self) -> list[dict[str, Any]] | None:
-        """One bookmark for each state, for each is a list of its own; the usual single one needs no partition."""
-        return None if self.states == ["POSTED"] else [{"state": state} for state in self.states]
+        """One bookmark for each state where there are several, for each is a list of its own."""
+        return None if self.subset else [{"state": state} for state in self.states]
 
     def way_out(self, context: Mapping[str, Any] | None) -> str:
         """Say what can be done where the company may not see the state."""
-        if not context:
+        state = (context or self.subset)["state"]
+        if state == "POSTED":
             return super().way_out(context)
         return (
-            f" Invoices of state {context['state']} need a right of their own: set invoice_states to "
+            f" Invoices of state {state} need a right of their own: set invoice_states to "
             '["POSTED"], or ask Vic.ai for it.'
         )
 

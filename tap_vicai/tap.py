@@ -116,12 +116,21 @@ class TapVicai(ExactTap):
         return [stream(self) for stream in streams.ALL]
 
     def before_sync(self) -> None:
+        """Look whether files can be stored, and whose state this is."""
+        if self.config.get("documents_dir"):
+            _ = self.files
+        self._guard_tenant()
+
+    def _guard_tenant(self) -> None:
         """Stop before anything is read if the state is not of the company that the credentials belong to.
 
         Meltano can mix the states of two client companies without a word when they run at once; one of them would then
         go on from the other's bookmarks, and what lies between would never be read.
         """
-        own = text(self.company, "company") or ""
+        own = text(self.company, "company")
+        if not own:
+            self.logger.warning("The health check names no company, so nobody can tell whether the state is its own.")
+            return
         kept = self.state.setdefault("bookmarks", {}).setdefault("company", {})
         known = kept.setdefault("tenant", own)
         if known != own:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -69,9 +70,8 @@ class Run:
 RunTap = Callable[..., Run]
 
 
-@pytest.fixture
-def tap(sandbox: SandboxProcess, tmp_path: Path) -> RunTap:
-    """Run the real `tap-ivesk` as a process: `tap(state=..., catalog=..., start_date=...)`; keywords are settings."""
+def runner(module: str, folder: Path, defaults: dict[str, Any]) -> RunTap:
+    """Make what runs a real command: `tap(state=..., catalog=..., start_date=...)`; other keywords are settings."""
 
     def run(
         *arguments: str,
@@ -81,8 +81,7 @@ def tap(sandbox: SandboxProcess, tmp_path: Path) -> RunTap:
         expect: int | None = 0,
         **settings: Any,
     ) -> Run:
-        settings = {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url, **settings}
-        command = tap_command(tmp_path, settings, state=state, catalog=catalog)
+        command = tap_command(folder, defaults | settings, state=state, catalog=catalog, module=module)
         done = subprocess.run(
             [*command, *arguments], capture_output=True, encoding="utf-8", timeout=120, env=os.environ | (env or {})
         )
@@ -92,14 +91,21 @@ def tap(sandbox: SandboxProcess, tmp_path: Path) -> RunTap:
     return run
 
 
+@pytest.fixture
+def tap(sandbox: SandboxProcess, tmp_path: Path) -> RunTap:
+    """Run the real `tap-ivesk` as a process."""
+    return runner("tap_ivesk", tmp_path, {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url})
+
+
 def tap_command(
     folder: Path,
     settings: dict[str, Any],
     *,
     state: dict[str, Any] | None = None,
     catalog: dict[str, Any] | None = None,
+    module: str = "tap_ivesk",
 ) -> list[str]:
-    command = [sys.executable, "-m", "tap_ivesk"]
+    command = [sys.executable, "-m", module]
     files = {"config": {k: v for k, v in settings.items() if v is not None}, "state": state, "catalog": catalog}
     for option, content in files.items():
         if content is not None:
@@ -109,18 +115,20 @@ def tap_command(
     return command
 
 
-@pytest.fixture(scope="session")
-def _discovery() -> str:
-    command = [sys.executable, "-m", "tap_ivesk", "--discover"]
+@functools.cache
+def discovered(module: str) -> str:
+    command = [sys.executable, "-m", module, "--discover"]
     return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
 
 
-@pytest.fixture
-def catalog(_discovery: str) -> Callable[..., dict[str, Any]]:
+MakeCatalog = Callable[..., dict[str, Any]]
+
+
+def catalogs(module: str) -> MakeCatalog:
     """Make catalogs of the real discovery: `catalog("columns", without=(("columns", "code"),))`."""
 
     def make(*selected: str, without: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
-        catalog: dict[str, Any] = json.loads(_discovery)
+        catalog: dict[str, Any] = json.loads(discovered(module))
         for stream in catalog["streams"]:
             for entry in stream["metadata"]:
                 if not entry["breadcrumb"]:
@@ -130,3 +138,9 @@ def catalog(_discovery: str) -> Callable[..., dict[str, Any]]:
         return catalog
 
     return make
+
+
+@pytest.fixture
+def catalog() -> MakeCatalog:
+    """Make catalogs of `tap-ivesk`."""
+    return catalogs("tap_ivesk")

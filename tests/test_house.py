@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import discovered
+
 ROOT = Path(__file__).parent.parent
 FLOORS = {"ap_http": 1, "ivesk": 2, "vicai": 2, "ap_singer": 3, "tap_ivesk": 4, "tap_vicai": 4}
 # Packages of one floor do not know each other, and these are known to nobody but tests, demo and benchmarks.
@@ -72,31 +74,40 @@ def table(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[0].splitlines()[2:]]
 
 
-def test_readme_and_about_agree_on_settings() -> None:
-    settings = about("tap_ivesk")["settings"]["properties"]
+REQUIRED = {"tap_ivesk": {"api_key"}, "tap_vicai": {"client_id", "client_secret"}}
+SECRET = {"tap_ivesk": {"api_key"}, "tap_vicai": {"client_secret"}}
+
+
+def as_written(default: Any) -> str:
+    """A setting's default as the README writes it: text bare, the rest as JSON."""
+    return f"`{default if isinstance(default, str) else json.dumps(default)}`" if default else ""
+
+
+@pytest.mark.parametrize("command", REQUIRED)
+def test_readme_and_about_agree_on_settings(command: str) -> None:
+    settings = about(command)["settings"]["properties"]
     ours = {name: setting for name, setting in settings.items() if not re.match("stream_map|faker|flattening", name)}
-    written = {row[0].strip("`"): row for row in table("### Settings of tap-ivesk")}
+    written = {row[0].strip("`"): row for row in table(f"### Settings of {command.replace('_', '-')}")}
     assert list(written) == list(ours)
     for name, setting in ours.items():
         _, default, description = written[name]
         assert description == setting["description"]
-        expected = "required" if name == "api_key" else f"`{setting['default']}`" if setting.get("default") else ""
-        assert default == expected
-        assert setting.get("secret", False) == (name == "api_key")
+        assert default == ("required" if name in REQUIRED[command] else as_written(setting.get("default")))
+        assert setting.get("secret", False) == (name in SECRET[command])
 
 
-def test_readme_and_discovery_agree_on_streams() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "tap_ivesk", "--discover"], capture_output=True, encoding="utf-8", check=True
-    )
-    streams = {stream["tap_stream_id"]: stream for stream in json.loads(printed.stdout)["streams"]}
-    written = {row[0].strip("`"): row for row in table("### Streams of tap-ivesk")}
+@pytest.mark.parametrize("command", REQUIRED)
+def test_readme_and_discovery_agree_on_streams(command: str) -> None:
+    streams = {stream["tap_stream_id"]: stream for stream in json.loads(discovered(command))["streams"]}
+    written = {row[0].strip("`"): row for row in table(f"### Streams of {command.replace('_', '-')}")}
     assert set(written) == set(streams)
     for name, stream in streams.items():
         assert re.findall(r"`(\w+)`", written[name][1]) == stream["key_properties"]
         assert re.findall(r"`(\w+)`", written[name][2]) == [
             stream[key] for key in ("replication_key",) if key in stream
         ]
+        (root,) = [entry["metadata"] for entry in stream["metadata"] if not entry["breadcrumb"]]
+        assert root["selected-by-default"] == written[name][3].startswith("yes")
 
 
 def test_versions_agree() -> None:

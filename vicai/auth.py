@@ -18,7 +18,7 @@ class Grant(msgspec.Struct):
     """An answer to ``POST /token``: the token, and how many seconds it lives."""
 
     access_token: str
-    expires_in: float
+    expires_in: float = 3600
 
 
 class Token:
