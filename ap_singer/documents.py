@@ -40,8 +40,8 @@ class FileStream(ExactStream):
         if not self.config.get("documents_dir"):
             self.logger.info("%s is selected, but documents_dir is not set: no files are downloaded", self.name)
 
-    def owner(self, record: Record) -> msgspec.Raw:
-        """Return the id of the parent's record, as JSON."""
+    def owner(self, record: Record) -> msgspec.Raw | None:
+        """Return the id of the parent's record, as JSON; None where it shows none, so no file can be asked for."""
         raise NotImplementedError
 
     def fetch(self, record: Record) -> StoredFile:
@@ -56,12 +56,16 @@ class FileStream(ExactStream):
         """Yield the facts of the files, in the parents' order; nothing where there is no folder for them."""
         if not self.config.get("documents_dir"):
             return
-        for parent, found in zip(parents, ordered(self._try, parents, workers=self.downloads), strict=True):
+        owners = [(owner, parent) for parent in parents if (owner := self.owner(parent)) is not None]
+        if len(owners) < len(parents):
+            self.logger.warning("%s: %d records bear no id to ask by", self.name, len(parents) - len(owners))
+        files = ordered(self._try, [parent for _, parent in owners], workers=self.downloads)
+        for (owner, _), found in zip(owners, files, strict=True):
             if isinstance(found, Reject):
                 self.logger.warning("%s", found)
             facts = {"error": str(found)} if isinstance(found, Reject) else dataclasses.asdict(found)
             own = {name: msgspec.Raw(_as_json(facts.get(name))) for name in FILE_FACTS["properties"]}
-            yield {self.key_fields[0]: self.owner(parent)} | own
+            yield {self.key_fields[0]: owner} | own
 
     def _try(self, record: Record) -> StoredFile | Reject:
         try:

@@ -36,7 +36,7 @@ class FieldTypes:
         self._left_out = {name for name in declared if not selected(name)}
         self._texts = {name for name, field in declared.items() if _is_text(field)} - self._left_out
         self._turned = {name for name in self._texts if name in contract and not _is_text(contract[name])}
-        self._numbers_as_text = any("number" in _types(contract[name]) for name in self._turned)
+        self._numbers_as_text = any(_types(contract[name]) & {"number", "object", "array"} for name in self._turned)
         self._check = self._text_check()
         self.added: dict[str, dict[str, Any]] = {}
         """Properties to add to the schema: what unheard-of fields turned out to be."""

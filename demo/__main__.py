@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 from ap_sandbox.process import SandboxError
+from demo.acts import Places
 from demo.project import OUTPUT, DemoError, claim
 from demo.report import report
-from demo.story import Places, play
+from demo.story import play
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     places = Places(parser.parse_args(arguments).output.resolve())
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    print("From Įvesk to a warehouse: real commands, an emulated service, no account needed.\n")
+    print("From Įvesk and Vic.ai to a warehouse: real commands, emulated services, no account needed.\n")
     try:
         with claim(places.folder):
             evidence = play(places, Narrator())

@@ -11,13 +11,16 @@ def on_disk(folder: Path) -> set[Path]:
 
 
 def differences(
-    documents: Collection[str], rows: Iterable[tuple[str, str | None, str | None]], folder: Path
+    documents: Collection[str],
+    rows: Iterable[tuple[str, str | None, str | None]],
+    folder: Path,
+    table: str = "document_files",
 ) -> Iterator[str]:
-    """Says in a line each what does not fit between documents, rows of `document_files` and files on disk."""
+    """Says in a line each what does not fit between documents, rows of `table` and files on disk."""
     unclaimed, without = on_disk(folder), set(documents)
     for key, path, sha256 in rows:
         if key not in without:
-            yield f"document_files tells of {key}, which is no document"
+            yield f"{table} tells of {key}, which is no document"
         without.discard(key)
         if path is None or Path(path) not in unclaimed:
             yield f"the file of document {key} is not on disk, or is another document's too: {path}"
@@ -25,5 +28,5 @@ def differences(
         unclaimed.discard(Path(path))
         if hashlib.sha256(Path(path).read_bytes()).hexdigest() != sha256:
             yield f"{path} has not the SHA-256 that the warehouse says"
-    yield from (f"document_files does not tell of document {key}" for key in without)
-    yield from (f"no row of document_files tells of {path}" for path in unclaimed)
+    yield from (f"{table} does not tell of document {key}" for key in without)
+    yield from (f"no row of {table} tells of {path}" for path in unclaimed)

@@ -1,15 +1,15 @@
-"""Does it tie? The table that says so, and whatever does not."""
+"""Does it tie? The tables that say so, and whatever does not."""
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from pathlib import Path
 
-from demo import books, pdfs, warehouse
-from demo.books import Books, Sums
+from demo import acts, books, pdfs, table, warehouse
+from demo.acts import Places
 from demo.project import ROOT, shown
-from demo.story import Act, Evidence, Places
+from demo.story import Evidence
+from demo.vic import report as vic
+from demo.vic import warehouse as vic_warehouse
 
 _MOST = 8
 _QUESTION = (
@@ -19,14 +19,18 @@ _QUESTION = (
 
 
 def report(evidence: Evidence, places: Places) -> bool:
-    """Prints the comparison of source and warehouse; returns whether everything ties."""
+    """Prints the comparison of both services and the warehouse; returns whether everything ties."""
     there = warehouse.read(places.warehouse)
     rows = warehouse.files(places.warehouse)
-    print("\n".join(table(evidence.source, there)))
+    theirs = vic_warehouse.read(places.warehouse)
+    heads = ("documents", "lines", "sum of totals")
+    print("\n".join(table.lines("Įvesk", heads, evidence.source.sums, there.sums)))
+    print("\n".join(vic.lines(evidence.vic.source, theirs)))
     problems = [
-        *_runs(evidence.acts),
+        *acts.differences(evidence.acts),
         *books.differences(evidence.source, there),
-        *pdfs.differences(evidence.source.documents, rows, places.documents),
+        *pdfs.differences(evidence.source.documents, rows, places.ivesk_documents),
+        *vic.differences(evidence.vic, theirs, places.vic_documents),
     ]
     print()
     if problems:
@@ -35,49 +39,19 @@ def report(evidence: Evidence, places: Places) -> bool:
         if len(problems) > _MOST:
             print(f"  and {len(problems) - _MOST} more")
     else:
-        count = len(there.documents)
+        count, records = len(there.documents), sum(len(one) for one in evidence.vic.source.records.values())
         print(
-            f"It ties. {count} documents, {there.lines} lines: every amount in DuckDB has the digits that Įvesk sent."
+            f"It ties. Įvesk: {count} documents and {there.lines} lines, every amount in DuckDB with the digits sent."
         )
-        print(f"{len(pdfs.on_disk(places.documents))} PDFs on disk = {count} documents; all SHA-256 sums are right.")
+        print(f"Vic.ai: {records} records of {len(evidence.vic.source.records)} streams, every field the same.")
+        files = len(pdfs.on_disk(places.documents))
+        print(f"{files} PDFs on disk = {count} documents + {len(theirs.files)} invoices; all SHA-256 sums are right.")
     print()
     for name, path in (("Warehouse", places.warehouse), ("PDFs", places.documents), ("Meltano", places.log)):
         print(f"  {name:12}{shown(path)}")
     if not problems:
         print(f'\nAsk it something:\n\n  {_command(places.warehouse)} "{_QUESTION}"')
     return not problems
-
-
-def table(source: Books, there: Books) -> Iterator[str]:
-    """The books side by side, a line for each currency."""
-    currencies = sorted(
-        source.sums.keys() | there.sums.keys(), key=lambda name: -source.sums.get(name, Sums()).documents
-    )
-    rows = [(name, source.sums.get(name, Sums()), there.sums.get(name, Sums())) for name in currencies]
-    wide = max(15, *(len(_money(sums.total)) for _, *sides in rows for sums in sides), 0)
-    yield f"            {'documents':>15}   {'lines':>15}   {'sum of totals':>{2 * wide + 2}}"
-    sides = f"{'source':>7} {'DuckDB':>7}"
-    yield f"  currency  {sides}   {sides}   {'source':>{wide}}  {'DuckDB':>{wide}}"
-    for name, ours, theirs in rows:
-        verdict = "ties" if ours == theirs else "DOES NOT TIE"
-        yield (
-            f"  {name:8}  {ours.documents:7} {theirs.documents:7}   {ours.lines:7} {theirs.lines:7}   "
-            f"{_money(ours.total):>{wide}}  {_money(theirs.total):>{wide}}  {verdict}"
-        )
-
-
-def _runs(acts: Iterable[Act]) -> Iterator[str]:
-    for act in acts:
-        for stream, expected in act.expected.items():
-            read = act.run.records.get(stream, 0)
-            if read != expected:
-                yield f"{act.name}: {read} records of {stream} were read, not {expected}"
-
-
-def _money(amount: Decimal) -> str:
-    """At least the cents, and every other digit that is not zero."""
-    digits = amount.normalize(books.EXACT).as_tuple().exponent
-    return f"{amount:,.{max(2, -int(digits))}f}"
 
 
 def _command(file: Path) -> str:

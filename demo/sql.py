@@ -6,8 +6,8 @@ from pathlib import Path
 
 import duckdb
 
+from demo.acts import Places
 from demo.project import OUTPUT, shown
-from demo.story import Places
 
 
 def main(arguments: list[str] | None = None) -> int:

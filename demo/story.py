@@ -1,92 +1,49 @@
 """The story that the demo tells: everything, then nothing new, then only what changed."""
 
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ap_sandbox.process import SandboxProcess
 from demo import plugins, source
+from demo.acts import Act, Places, Say
 from demo.books import Books
 from demo.meltano import Meltano, Run
+from demo.vic import story as vic
 
 DOCUMENTS = 400
 ADDED = 25
 AGAIN = 3
 
-Say = Callable[[str, str], None]
-
-
-@dataclass(frozen=True)
-class Places:
-    """What the demo leaves in its folder."""
-
-    folder: Path
-
-    @property
-    def warehouse(self) -> Path:
-        """The DuckDB file."""
-        return self.folder / "warehouse.duckdb"
-
-    @property
-    def documents(self) -> Path:
-        """The folder of the PDFs."""
-        return self.folder / "documents"
-
-    @property
-    def log(self) -> Path:
-        """All that Meltano said."""
-        return self.folder / "meltano.log"
-
-    @property
-    def system(self) -> Path:
-        """What Meltano remembers between the runs."""
-        return self.folder / "meltano"
-
-    def clear(self) -> None:
-        """Removes what an earlier demo left."""
-        for folder in (self.documents, self.system):
-            if folder.exists():
-                shutil.rmtree(folder)
-        for file in (self.warehouse, self.warehouse.with_name("warehouse.duckdb.wal"), self.log):
-            file.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
-class Act:
-    """One run, and the records by stream that it should have read."""
-
-    name: str
-    run: Run
-    expected: dict[str, int]
-
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the source holds at the end, and what the runs have read."""
+    """What Įvesk holds at the end, and what the runs have read; and the same of Vic.ai."""
 
     source: Books
     acts: tuple[Act, ...]
+    vic: vic.Evidence
 
 
 def play(places: Places, say: Say) -> Evidence:
     """Installs, serves, runs and runs again; `say` gets a title when something begins, and then what came of it."""
     places.clear()
     say("Plugins", "")
-    names = ("tap-ivesk", "target-duckdb")
-    say("", f"{' and '.join(names)} {'installed' if plugins.ensure(*names) else 'are installed already'}")
+    names = ("tap-ivesk", "tap-vicai", "target-duckdb")
+    say(
+        "",
+        f"{', '.join(names[:-1])} and {names[-1]} {'installed' if plugins.ensure(*names) else 'are installed already'}",
+    )
 
     say("Sandbox", "")
-    with SandboxProcess(DOCUMENTS) as sandbox:
+    with SandboxProcess(DOCUMENTS, invoices=vic.INVOICES) as sandbox:
         everything = source.read(sandbox.control)
         say("", f"Įvesk at {sandbox.url}; {len(everything.documents)} of {DOCUMENTS} documents are exported")
         meltano = Meltano(
-            places.system,
+            places.ivesk_system,
             places.log,
             {
                 "TAP_IVESK_API_URL": sandbox.ivesk_url,
                 "TAP_IVESK_API_KEY": sandbox.api_key,
-                "TAP_IVESK_DOCUMENTS_DIR": str(places.documents),
+                "TAP_IVESK_DOCUMENTS_DIR": str(places.ivesk_documents),
                 "TARGET_DUCKDB_PATH": str(places.warehouse),
             },
         )
@@ -105,7 +62,7 @@ def play(places: Places, say: Say) -> Evidence:
         at_last = source.read(sandbox.control)
         news = {key: document for key, document in at_last.documents.items() if key in changed}
         third = act("Third run", Books(news, {}))
-    return Evidence(at_last, (first, second, third))
+        return Evidence(at_last, (first, second, third), vic.play(places, sandbox, say))
 
 
 def _records(news: Books) -> dict[str, int]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
 
-from ap_http.errors import Reject
 from ap_http.payload import Record, text
 from ap_singer.documents import FileStream
 from ap_singer.files import safe_part
@@ -43,17 +42,13 @@ class VicaiFiles(FileStream):
         """The tap, for its client and its folder."""
         return cast("Source", self._tap)
 
-    def owner(self, record: Record) -> msgspec.Raw:
-        """Return the id to ask by."""
-        return next((record[name] for name in self.id_names if text(record, name)), msgspec.Raw(b'""'))
+    def owner(self, record: Record) -> msgspec.Raw | None:
+        """Return the id to ask by, if the service shows one."""
+        return next((record[name] for name in self.id_names if text(record, name)), None)
 
     def fetch(self, record: Record) -> StoredFile:
         """Download one file."""
-        number = next((text(record, name) for name in self.id_names if text(record, name)), None)
-        if number is None:
-            raise Reject(
-                f"{self.name}: the service shows no id of {text(record, 'refNumber')}, so it cannot be asked for."
-            )
+        number = next(filter(None, (text(record, name) for name in self.id_names)))
         stem = self.stem(record, number)
         store = self.source.files
         known = store.find(f"{stem}.pdf") if self.kept_for_good else None

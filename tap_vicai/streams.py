@@ -28,6 +28,11 @@ def _text_field(description: str) -> dict[str, Any]:
     return {"type": ["string", "null"], "description": description}
 
 
+def _parent_time(parent: str) -> dict[str, Any]:
+    known = _text_field(f"internalUpdatedAt of the {parent}: tells lines that it still has from those that are gone.")
+    return known | {"format": "date-time"}
+
+
 class Accounts(ChangedSince):
     """General ledger accounts (Accounts)."""
 
@@ -87,9 +92,7 @@ class InvoiceLineItems(PartOfParent):
     selected_by_default = False
     own_fields: ClassVar = {
         "invoice_id": _text_field("Vic's id of the invoice."),
-        "invoice_updated_at": _text_field(
-            "internalUpdatedAt of the invoice: tells lines that it still has from others."
-        ),
+        "invoice_updated_at": _parent_time("invoice"),
     }
 
     def derive(self, parents: list[Record]) -> Iterator[Record]:
@@ -205,9 +208,7 @@ class PurchaseOrderLineItems(PartOfParent):
     from_parent: ClassVar = {"purchase_order_id": "internalId", "purchase_order_updated_at": "internalUpdatedAt"}
     own_fields: ClassVar = {
         "purchase_order_id": _text_field("Vic's id of the order."),
-        "purchase_order_updated_at": _text_field(
-            "internalUpdatedAt of the order: tells lines that it still has from others."
-        ),
+        "purchase_order_updated_at": _parent_time("order"),
     }
 
 

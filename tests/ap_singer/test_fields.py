@@ -80,6 +80,14 @@ def test_new_numbers_follow_the_known_ones(value: str) -> None:
     assert fields.added == {"new": {"type": ["string", "null"]}}
 
 
+@pytest.mark.parametrize("kind", ["object", "array"])
+def test_new_numbers_follow_known_objects_and_lists(kind: str) -> None:
+    """Who wants these as text has a destination that spoils numbers."""
+    contract = {"lines": {"type": [kind, "null"]}}
+    fields = FieldTypes(contract, {"lines": {"type": ["string", "null"]}}, everything)
+    assert shaped(fields, '{"new":1.50}') == ('{"new":"1.50"}', True)
+
+
 def test_a_field_that_changes_its_kind_becomes_text_for_good() -> None:
     fields = FieldTypes(CONTRACT, CONTRACT, everything)
     assert shaped(fields, '{"new":1.0}') == ('{"new":1.0}', True)

@@ -14,7 +14,7 @@ from demo.meltano import Meltano
 
 @pytest.fixture(scope="session")
 def installed() -> None:
-    plugins.ensure("tap-ivesk", "target-duckdb")
+    plugins.ensure("tap-ivesk", "tap-vicai", "target-duckdb")
     # It wants older libraries than ours.
     plugins.ensure("target-jsonl", constraints=None)
 
@@ -30,6 +30,9 @@ def meltano(installed: None, sandbox: SandboxProcess, tmp_path: Path) -> Callabl
             {
                 "TAP_IVESK_API_URL": sandbox.ivesk_url,
                 "TAP_IVESK_API_KEY": sandbox.api_key,
+                "TAP_VICAI_API_URL": sandbox.vicai_url,
+                "TAP_VICAI_CLIENT_ID": sandbox.client_id,
+                "TAP_VICAI_CLIENT_SECRET": sandbox.client_secret,
                 "TARGET_DUCKDB_PATH": str(tmp_path / "warehouse.duckdb"),
                 "TARGET_JSONL_DESTINATION_PATH": str(tmp_path / "jsonl"),
                 **settings,

@@ -23,15 +23,26 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-@pytest.fixture(scope="module")
-def own() -> dict[str, Any]:
+@pytest.fixture(scope="module", params=["tap-ivesk", "tap-vicai"])
+def own(request: pytest.FixtureRequest) -> dict[str, Any]:
     extractors = read(ROOT / "meltano.yml")["plugins"]["extractors"]
-    return next(plugin for plugin in extractors if plugin["name"] == "tap-ivesk")
+    return next(plugin for plugin in extractors if plugin["name"] == request.param)
 
 
 @pytest.fixture(scope="module")
-def for_others() -> dict[str, Any]:
-    return read(ROOT / "plugins/tap-ivesk.yml")
+def for_others(own: dict[str, Any]) -> dict[str, Any]:
+    return read(ROOT / f"plugins/{own['name']}.yml")
+
+
+def schema_of(plugin: dict[str, Any]) -> dict[str, Any]:
+    """A plugin's `schema`, a mapping or the JSON of one."""
+    schema = plugin["schema"]
+    content: dict[str, Any] = json.loads(schema) if isinstance(schema, str) else schema
+    return content
+
+
+def command_of(plugin: dict[str, Any]) -> list[str]:
+    return [sys.executable, "-m", plugin["namespace"]]
 
 
 def test_both_say_the_same(own: dict[str, Any], for_others: dict[str, Any]) -> None:
@@ -39,11 +50,13 @@ def test_both_say_the_same(own: dict[str, Any], for_others: dict[str, Any]) -> N
     assert "variant" not in for_others
     environment = for_others["env"]
     assert {**for_others, "pip_url": own["pip_url"]} == {**own, "env": environment}
-    assert {name: json.loads(value) for name, value in environment.items()} == {"TAP_IVESK__SCHEMA": own["schema"]}
+    assert {name: json.loads(value) for name, value in environment.items()} == {
+        f"{own['namespace'].upper()}__SCHEMA": schema_of(own)
+    }
 
 
 def test_they_say_what_the_tap_says(own: dict[str, Any]) -> None:
-    command = [sys.executable, "-m", "tap_ivesk", "--about", "--format=json"]
+    command = [*command_of(own), "--about", "--format=json"]
     about = json.loads(subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout)
     assert set(own["capabilities"]) == set(about["capabilities"])
 
@@ -66,12 +79,36 @@ def test_they_say_what_the_tap_says(own: dict[str, Any]) -> None:
 def test_another_project_can_add_it_without_the_hub(own: dict[str, Any], tmp_path: Path) -> None:
     project = tmp_path / "meltano.yml"
     project.write_text("send_anonymous_usage_stats: false\nhub_url: http://127.0.0.1:9\n")
-    command = [*meltano.COMMAND, "add", "--no-install", "--plugin-type", "extractor", "tap-ivesk"]
-    command += ["--from-ref", str(ROOT / "plugins/tap-ivesk.yml")]
+    command = [*meltano.COMMAND, "add", "--no-install", "--plugin-type", "extractor", own["name"]]
+    command += ["--from-ref", str(ROOT / f"plugins/{own['name']}.yml")]
     subprocess.run(command, cwd=tmp_path, env=meltano.environment({}), capture_output=True, check=True)
     [added] = read(project)["plugins"]["extractors"]
     assert added["pip_url"] == "ap-connectors"
     for name in ("settings", "capabilities", "commands", "executable", "namespace"):
         assert added[name] == own[name], name
     # Exact amounts come with it; Meltano leaves `schema` itself out.
-    assert json.loads(added["env"]["TAP_IVESK__SCHEMA"]) == own["schema"]
+    assert json.loads(added["env"][f"{own['namespace'].upper()}__SCHEMA"]) == schema_of(own)
+
+
+@pytest.mark.parametrize("own", ["tap-vicai"], indirect=True)
+def test_whatever_may_hold_a_number_arrives_as_text(own: dict[str, Any]) -> None:
+    done = subprocess.run([*command_of(own), "--discover"], capture_output=True, encoding="utf-8", check=True)
+    may_hold_one = {
+        stream["tap_stream_id"]: {
+            name: {"type": ["string", "null"]}
+            for name, field in stream["schema"]["properties"].items()
+            if {"number", "object", "array"} & set(field["type"])
+        }
+        for stream in json.loads(done.stdout)["streams"]
+    }
+    assert schema_of(own) == {stream: fields for stream, fields in may_hold_one.items() if fields}
+
+
+@pytest.mark.parametrize("own", ["tap-vicai"], indirect=True)
+def test_every_stream_is_selected_but_the_one_that_cannot_be_had(own: dict[str, Any]) -> None:
+    done = subprocess.run([*command_of(own), "--discover"], capture_output=True, encoding="utf-8", check=True)
+    streams = {stream["tap_stream_id"]: stream["schema"]["properties"] for stream in json.loads(done.stdout)["streams"]}
+    chosen = [pattern.split(".") for pattern in own["select"] if not pattern.startswith("!")]
+    assert {name for name, _ in chosen} == streams.keys() - {"training_invoice_documents"}
+    left_out = [pattern[1:].split(".") for pattern in own["select"] if pattern.startswith("!")]
+    assert all(field in streams[name] for name, field in left_out)

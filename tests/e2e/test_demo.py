@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import duckdb
@@ -14,10 +14,14 @@ import pytest
 import demo.__main__
 from ap_sandbox.process import SandboxProcess
 from demo import source
-from demo.books import Books
+from demo.acts import Act, Places
+from demo.books import Books, Sums
 from demo.meltano import Meltano, Run
 from demo.project import ROOT, DemoError
-from demo.story import ADDED, AGAIN, DOCUMENTS, Act, Evidence, Places
+from demo.story import ADDED, AGAIN, DOCUMENTS, Evidence
+from demo.vic import books as vic_books
+from demo.vic import source as vic_source
+from demo.vic import story as vic_story
 
 # One worker, for the demo is played once.
 pytestmark = pytest.mark.e2e
@@ -43,38 +47,50 @@ def books() -> Books:
         return source.read(sandbox.control)
 
 
+@pytest.fixture(scope="module")
+def vic() -> vic_source.Source:
+    """The same of Vic.ai."""
+    with SandboxProcess(0, invoices=vic_story.INVOICES) as sandbox:
+        vic_story.change(sandbox.control)
+        return vic_source.read(sandbox.control)
+
+
 @pytest.fixture
 def demo_again(
-    played: tuple[Path, str], books: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    played: tuple[Path, str],
+    books: Books,
+    vic: vic_source.Source,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., int]]:
     """Runs the demo without its runs: what the warehouse says is compared once more. Returns the exit status."""
     places = Places(played[0])
     shutil.copy(places.warehouse, tmp_path / "untouched")
 
-    def run(sabotage: str = "select 1", *acts: Act) -> int:
+    def run(sabotage: str = "select 1", *acts: Act, surprises: tuple[str, ...] = ()) -> int:
         with duckdb.connect(str(places.warehouse)) as connection:
             connection.execute(sabotage)
-        monkeypatch.setattr(demo.__main__, "play", lambda *_: Evidence(books, acts))
+        evidence = Evidence(books, acts, vic_story.Evidence(vic, (), surprises))
+        monkeypatch.setattr(demo.__main__, "play", lambda *_: evidence)
         return demo.__main__.main(["--output", str(places.folder)])
 
     yield run
     shutil.copy(tmp_path / "untouched", places.warehouse)
 
 
-def test_the_demo_ties(played: tuple[Path, str], books: Books) -> None:
+def test_the_demo_ties(played: tuple[Path, str], books: Books, vic: vic_source.Source) -> None:
     text = played[1]
     assert "It ties." in text
     assert "NOT" not in text
-    for currency, sums in books.sums.items():
-        line = next(line for line in text.splitlines() if line.startswith(f"  {currency} "))
-        assert line.split() == [
-            currency,
-            *[str(sums.documents)] * 2,
-            *[str(sums.lines)] * 2,
-            *[f"{sums.total:,.2f}"] * 2,
-            "ties",
-        ]
-    assert len(text.splitlines()) <= 40
+    said = [line.split() for line in text.splitlines()]
+    tables: tuple[Mapping[str, Sums], ...] = (books.sums, vic_books.invoices(vic), vic_books.payments(vic))
+    for currency, sums in ((currency, sums) for table in tables for currency, sums in table.items()):
+        total = f"{sums.total:,.2f}"
+        assert [currency, *[str(sums.documents)] * 2, *[str(sums.lines)] * 2, total, total, "ties"] in said
+    for name in ("accounts", "vendors", "vat_codes", "training_invoices", "purchase_orders"):
+        count = len(vic.records[name])
+        assert f"{name} {count} {count}" in " ".join(text.split())
+    assert len(text.splitlines()) <= 60
 
 
 def test_its_log_is_not_on_the_screen(played: tuple[Path, str]) -> None:
@@ -108,7 +124,36 @@ def test_its_log_is_not_on_the_screen(played: tuple[Path, str]) -> None:
         ),
         (
             "delete from ivesk.document_files where document_id = (select min(document_id) from ivesk.document_files)",
-            "does not tell of document",
+            "document_files does not tell of document",
+        ),
+        (
+            "update vicai.invoices set totalAmount = (totalAmount::decimal(38, 2) + 0.01)::varchar "
+            "where internalId = (select min(internalId) from vicai.invoices)",
+            "invoices in NOK do not tie",
+        ),
+        (
+            "update vicai.invoices set externalUpdatedAt = externalUpdatedAt || 'Z' "
+            "where internalId = (select min(internalId) from vicai.invoices)",
+            "externalUpdatedAt",
+        ),
+        (
+            "delete from vicai.invoice_line_items "
+            "where invoice_id = (select min(invoice_id) from vicai.invoice_line_items)"
+            ' and "index" = 0',
+            "is not in the warehouse",
+        ),
+        (
+            "update vicai.payments set voidedAt = null where voidedAt = timestamp '2026-09-14 07:30:00'",
+            "voidedAt 2026-09-14 07:30:00 became None",
+        ),
+        ("update vicai.purchase_orders set status = 'open'", "status closed became open"),
+        ("update vicai.vat_codes set rate = '25.0' where rate = '25.00'", "rate 25.00 became 25.0"),
+        ("delete from vicai.tags where id = (select min(id) from vicai.tags)", "tags 31 is not in the warehouse"),
+        ("insert into vicai.training_invoices from vicai.training_invoices limit 1", "is in the warehouse only"),
+        (
+            "update vicai.invoice_documents set sha256 = repeat('0', 64) where invoice_id = "
+            "(select min(invoice_id) from vicai.invoice_documents)",
+            "SHA-256",
         ),
     ],
 )
@@ -132,10 +177,22 @@ def test_a_run_that_read_too_much_or_too_little_gives_status_1(
     assert "Second run: 1 records of exported_documents were read, not 0" in capsys.readouterr().out
 
 
-def test_a_missing_pdf_gives_status_1(
-    demo_again: Callable[..., int], played: tuple[Path, str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_rows_that_changed_when_nothing_was_new_give_status_1(
+    demo_again: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pdf = next(Places(played[0]).documents.rglob("*.pdf"))
+    assert demo_again(surprises=("Vic.ai, second run: rows have changed",)) == 1
+    assert "rows have changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("service", ["ivesk", "vicai"])
+def test_a_missing_pdf_gives_status_1(
+    demo_again: Callable[..., int],
+    played: tuple[Path, str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    service: str,
+) -> None:
+    pdf = next((Places(played[0]).documents / service).rglob("*.pdf"))
     shutil.move(pdf, tmp_path / "away.pdf")
     assert demo_again() == 1
     assert "is not on disk" in capsys.readouterr().out
