@@ -1,1 +1,1 @@
-"""Speed and memory of `tap-ivesk`, measured beside the alternatives: `make bench`, or `python -m benchmarks --help`."""
+"""Speed and memory of the taps, measured beside the alternatives: `make bench`, or `python -m benchmarks --help`."""

@@ -1,49 +1,60 @@
-"""`python -m benchmarks`: measures, prints, and ends with status 1 if `tap-ivesk` lost something or anybody failed."""
+"""`python -m benchmarks`: measures, prints; ends with status 1 if a tap of ours lost something or anybody failed."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+import benchmarks.ivesk.report
+import benchmarks.vicai.report
 from ap_sandbox.process import SandboxError
-from benchmarks import measure, report
 from benchmarks.processes import FailedError
+from benchmarks.report import Measure, Order, Results, machine
 
-PARTS = ("speed", "fidelity", "memory", "discovery")
+SERVICES: Mapping[str, Measure] = {
+    "vicai": benchmarks.vicai.report.measured,
+    "ivesk": benchmarks.ivesk.report.measured,
+}
+PARTS = ("speed", "fidelity", "children", "memory", "discovery")
 
 
 def main() -> int:
     """Run the parts asked for; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--documents", type=_positive, default=30_000, help="length of the queue (default: 30000)")
+    parser.add_argument("--service", choices=(*SERVICES, "all"), default="all", help="whose tap (default: all)")
+    parser.add_argument(
+        "--records", type=_positive, default=30_000, help="documents or invoices to read (default: 30000)"
+    )
     parser.add_argument("--rounds", type=_positive, default=3, help="how often each contestant runs (default: 3)")
     parser.add_argument(
-        "--memory", type=_positive, nargs="+", default=[10_000, 100_000], metavar="N", help="queue lengths"
+        "--memory", type=_positive, nargs="+", default=[10_000, 100_000], metavar="N", help="records to read"
     )
-    parser.add_argument("--full", action="store_true", help="memory also at 1,000,000 documents; takes minutes")
-    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="some of the parts")
+    parser.add_argument("--full", action="store_true", help="memory also at 1,000,000 records; takes minutes")
+    parser.add_argument(
+        "--only", choices=PARTS, nargs="+", default=PARTS, help="some of the parts (children: vicai; discovery: ivesk)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     chosen = parser.parse_args()
 
-    results = report.Results(chosen.documents, chosen.rounds)
-    try:
-        if "speed" in chosen.only:
-            results.speed = measure.speed(chosen.documents, chosen.rounds, _progress)
-        if "fidelity" in chosen.only:
-            results.fidelity = measure.fidelity(_progress)
-        if "discovery" in chosen.only:
-            results.discovery = measure.discovery(_progress)
-        if "memory" in chosen.only:
-            results.memory = measure.memory(chosen.memory + [1_000_000] * chosen.full, _progress)
-    except (FailedError, SandboxError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(report.text(results))
+    sizes = chosen.memory + [1_000_000] * chosen.full
+    order = Order(frozenset(chosen.only), chosen.records, chosen.rounds, sizes)
+    found: dict[str, Results] = {}
+    print(machine())
+    for name, measured in SERVICES.items():
+        if chosen.service in {name, "all"}:
+            try:
+                found[name] = measured(order, _progress)
+            except (FailedError, SandboxError) as error:
+                print(error, file=sys.stderr)
+                return 1
+            print(f"\n{found[name].text()}", flush=True)
     if chosen.json:
-        chosen.json.write_text(json.dumps(report.as_json(results), indent=2) + "\n", encoding="utf-8")
-    return 1 if any(report.losses(results)) else 0
+        figures = {"machine": machine(), **{name: results.as_json() for name, results in found.items()}}
+        chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 1 if any(loss for results in found.values() for loss in results.losses()) else 0
 
 
 def _positive(text: str) -> int:

@@ -1,21 +1,22 @@
-"""Who is measured: five commands that read the same queue."""
+"""Who is measured, and what it is pointed at."""
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ap_sandbox.process import SandboxProcess
 
-TAP = [str(Path(sys.executable).with_name("tap-ivesk"))]
-DOCUMENTS, LINES = "exported_documents", "exported_document_lines"
+HERE = sys.executable
+"""The Python that the project is installed in."""
+OTHERS = Path(__file__).resolve().parent.parent / ".venv-bench" / "bin"
+"""What of other projects is measured lives apart, for its pins are not ours (`make bench` installs it)."""
 
 
 @dataclass(frozen=True)
@@ -23,50 +24,72 @@ class Contestant:
     """One command; `ours` may not lose anything, the others are only watched."""
 
     name: str
-    command: list[str]
-    """Without the settings, which `Source.command` adds."""
+    command: tuple[str, ...]
+    """With `{config}`, `{catalog}` and `{folder}` (an empty one to write to) where these belong."""
     streams: tuple[str, ...] = ()
-    """What `tap-ivesk` is told to select."""
+    """What our tap is told to select."""
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Added to the settings that all share."""
+    needs: str = ""
+    """The package of another project that it needs."""
 
     @property
     def ours(self) -> bool:
-        """Whether it is `tap-ivesk`."""
+        """Whether it is our tap."""
         return bool(self.streams)
 
+    @property
+    def there(self) -> bool:
+        """Whether what it needs is installed, and works."""
+        return not self.needs or _imports(self.needs)
 
-OURS = Contestant("tap-ivesk", TAP, (DOCUMENTS,))
-WITH_LINES = Contestant("tap-ivesk with lines", TAP, (DOCUMENTS, LINES))
-PLAIN = Contestant("plain singer-sdk tap", [sys.executable, "-m", "benchmarks.plain_tap"])
-JSON = Contestant("requests + json", [sys.executable, "-m", "benchmarks.bare_loop", "json"])
-EXACT = Contestant("requests + msgspec, exact", [sys.executable, "-m", "benchmarks.bare_loop", "msgspec"])
-ALL = (OURS, WITH_LINES, PLAIN, JSON, EXACT)
+
+def tap(command: str) -> tuple[str, ...]:
+    """Return the command line of one of our taps."""
+    return (str(Path(HERE).with_name(command)), "--config", "{config}", "--catalog", "{catalog}")
+
+
+@functools.cache
+def _imports(package: str) -> bool:
+    python = OTHERS / "python"
+    if not python.exists():
+        return False
+    return subprocess.run([python, "-c", f"import {package}"], capture_output=True, check=False).returncode == 0
 
 
 class Source:
-    """A sandbox with an exported queue of known length, and the files that point the contestants at it."""
+    """A running sandbox, and the files that point the contestants at it.
 
-    def __init__(self, sandbox: SandboxProcess, folder: Path, documents: int) -> None:
+    Args:
+        sandbox: whom they read.
+        settings: the settings that all of them share, credentials among them.
+        discovery: the command of our tap that prints its catalog, without its settings.
+        folder: where the files go.
+    """
+
+    def __init__(
+        self, sandbox: SandboxProcess, settings: Mapping[str, Any], discovery: tuple[str, ...], folder: Path
+    ) -> None:
         self.sandbox = sandbox
-        self.documents = documents
+        self._settings = settings
         self._folder = folder
-        self._config = folder / "config.json"
-        self._config.write_text(json.dumps({"api_url": sandbox.ivesk_url, "api_key": sandbox.api_key}))
-        self.discovery = [*TAP, "--config", str(self._config), "--discover"]
+        self.discovery = [*discovery, "--config", str(self._file("config", settings)), "--discover"]
 
-    def command(self, contestant: Contestant) -> list[str]:
-        """Return the whole command line."""
-        if contestant.ours:
-            catalog = str(self._catalog(contestant.streams))
-            return [*contestant.command, "--config", str(self._config), "--catalog", catalog]
-        if contestant is PLAIN:
-            return [*contestant.command, "--config", str(self._config)]
-        return [*contestant.command, str(self._config)]
+    def command(self, one: Contestant, folder: Path | None = None) -> list[str]:
+        """Return the whole command line; `folder` is where it may write more than its standard output."""
+        places = {"config": self._file(f"{one.name}.config", {**self._settings, **one.settings}), "folder": folder}
+        if one.streams:
+            places["catalog"] = self._file("+".join(one.streams), _select(self._catalog, one.streams))
+        return [part.format_map(places) for part in one.command]
 
-    def _catalog(self, streams: tuple[str, ...]) -> Path:
-        file = self._folder / f"{'+'.join(streams)}.json"
-        if not file.exists():
-            found = subprocess.run(self.discovery, check=True, capture_output=True).stdout
-            file.write_text(json.dumps(_select(json.loads(found), streams)))
+    @functools.cached_property
+    def _catalog(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(subprocess.run(self.discovery, check=True, capture_output=True).stdout)
+        return found
+
+    def _file(self, name: str, content: Any) -> Path:
+        file = self._folder / f"{name}.json"
+        file.write_text(json.dumps(content), encoding="utf-8")
         return file
 
 
@@ -75,17 +98,3 @@ def _select(catalog: dict[str, Any], streams: tuple[str, ...]) -> dict[str, Any]
         root = next(entry["metadata"] for entry in stream["metadata"] if not entry["breadcrumb"])
         root["selected"] = stream["tap_stream_id"] in streams
     return catalog
-
-
-@contextmanager
-def source(documents: int, **options: Any) -> Iterator[Source]:
-    """Start a sandbox whose exported queue holds exactly so many documents."""
-    with (
-        SandboxProcess(documents, start_seconds=300, **options) as sandbox,
-        TemporaryDirectory(prefix="benchmarks-") as folder,
-    ):
-        # Not every document has been exported, as in life.
-        missing = documents - sandbox.control.ivesk(sums=False)["exported"]["count"]
-        if missing:
-            sandbox.control.add(missing)
-        yield Source(sandbox, Path(folder), documents)

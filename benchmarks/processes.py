@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -18,6 +19,11 @@ sys.exit(status)
 """
 
 
+_ROOT = Path(__file__).resolve().parent.parent
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+"""Unbuffered output, or bytecode that is not kept, would be measured too."""
+
+
 class FailedError(RuntimeError):
     """A contestant ended with another status than 0."""
 
@@ -30,6 +36,11 @@ class Run:
     cpu: float
 
 
+def median(runs: list[Run]) -> Run:
+    """Return the medians of several runs."""
+    return Run(statistics.median(one.seconds for one in runs), statistics.median(one.cpu for one in runs))
+
+
 def run(command: list[str], output: Path | None = None) -> Run:
     """Run a command, its output to a file or to nowhere.
 
@@ -38,7 +49,9 @@ def run(command: list[str], output: Path | None = None) -> Run:
     """
     with Path(output or os.devnull).open("wb") as out, TemporaryFile() as said:
         start = time.perf_counter()
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=said)
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=said, cwd=_ROOT, env=_ENVIRONMENT
+        )
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - start
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -57,7 +70,9 @@ def peak_megabytes(command: list[str]) -> float:
         FailedError: it failed.
     """
     wrapped = [sys.executable, "-S", "-E", "-c", _PEAK, *command]
-    done = subprocess.run(wrapped, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    done = subprocess.run(
+        wrapped, stdin=subprocess.DEVNULL, capture_output=True, check=False, cwd=_ROOT, env=_ENVIRONMENT
+    )
     if done.returncode:
         raise FailedError(f"{' '.join(command)}: status {done.returncode}\n{done.stderr.decode()[-2000:]}")
     unit = 1 if sys.platform == "darwin" else 1024

@@ -1,0 +1,1 @@
+"""`tap-ivesk`, measured beside the alternatives."""

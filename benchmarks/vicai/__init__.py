@@ -1,0 +1,1 @@
+"""`tap-vicai`, measured beside the alternatives."""
