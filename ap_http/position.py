@@ -42,7 +42,7 @@ class Position:
         """Return what a Singer bookmark keeps of the position."""
         if self.instant is None:
             return {}
-        return {"replication_key_value": self.instant, "seen": {at: list(keys) for at, keys in self.seen.items()}}
+        return {"replication_key_value": self.instant, "seen": dict(self.seen)}
 
 
 def key_of(record: Record, field_name: str) -> str:
@@ -72,9 +72,9 @@ class Window:
         self.not_before = since.not_before
         self.instant = since.instant
         self.newest = clock.milliseconds(since.instant) if since.instant else since.not_before
-        self._seen = {
-            (key, at): clock.setting("seen in --state", at) for at, keys in since.seen.items() for key in keys
-        }
+        # By instant, for thousands may share one, and this is looked at for every page.
+        self._seen = {at: dict.fromkeys(keys) for at, keys in since.seen.items()}
+        self._moments = {at: clock.setting("seen in --state", at) for at in since.seen}
 
     def ask(self) -> str | None:
         """Return the instant to ask from, one millisecond before the newest; None at the very beginning."""
@@ -91,9 +91,15 @@ class Window:
     def is_new(self, key: str, place: tuple[str, int]) -> bool:
         """Return whether what has this key and `place` was not handed out before and is wanted; remember it."""
         at, moment = place
-        if (key, at) in self._seen or moment < self.not_before:
+        known = self._seen.get(at)
+        if known is None:
+            known = self._seen[at] = {}
+            self._moments[at] = moment
+        elif key in known:
             return False
-        self._seen[key, at] = moment
+        if moment < self.not_before:
+            return False
+        known[key] = None
         if at and moment >= self.newest:
             self.newest, self.instant = moment, at
         return True
@@ -101,9 +107,11 @@ class Window:
     def position(self, reached: tuple[str | None, int] | None = None) -> Position:
         """Forget what is too old to come again; return the position reached, or an earlier one (text, ms)."""
         instant, newest = reached or (self.instant, self.newest)
-        self._seen = {mark: moment for mark, moment in self._seen.items() if moment >= newest - 1}
-        seen: dict[str, list[str]] = {}
-        for key, at in self._seen:
-            if at:
-                seen.setdefault(at, []).append(key)
+        self.forget(newest - 1)
+        seen = {at: list(keys) for at, keys in self._seen.items() if at and keys}
         return Position(instant, seen, self.not_before)
+
+    def forget(self, before: int) -> None:
+        """Forget what was handed out with instants before this one (milliseconds since 1970)."""
+        for at in [at for at, moment in self._moments.items() if moment < before]:
+            del self._seen[at], self._moments[at]

@@ -22,8 +22,9 @@ class Redactor:
 
     def add(self, secret: str) -> None:
         """Mask another text from now on."""
-        self._known.add(secret)
-        self._order()
+        if secret:
+            self._known.add(secret)
+            self._order()
 
     def _order(self) -> None:
         # The longest first, for one secret may be part of another.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -16,6 +17,8 @@ from singer_sdk.plugin_base import JSONSchemaValidator, _ConfigInput
 
 from ap_http.errors import Stop
 from ap_singer.command import ClearCommand, explain, misspelt, read_config, read_state
+from ap_singer.documents import FileStream
+from ap_singer.files import FileStore
 from ap_singer.writer import RecordWriter
 
 if TYPE_CHECKING:
@@ -45,12 +48,25 @@ class ExactTap(Tap):
         """How the tap introduces itself to a service."""
         return self.config.get("user_agent") or f"ap-connectors/{self.plugin_version} {self.name}"
 
+    @property
+    def timeout(self) -> float:
+        """Seconds to wait for a connection, and between two pieces of an answer."""
+        return self.config.get("request_timeout") or 60
+
+    @functools.cached_property
+    def files(self) -> FileStore:
+        """Where downloaded files are kept; asked for only when `documents_dir` is set."""
+        return FileStore(self.config["documents_dir"])
+
     def before_sync(self) -> None:
         """Look whether all is well before anything is read.
 
         Raises:
             Stop: it is not.
         """
+        wants_files = any(isinstance(stream, FileStream) and stream.selected for stream in self.streams.values())
+        if wants_files and self.config.get("documents_dir"):
+            _ = self.files
 
     def _reset_state_progress_markers(self) -> None:
         # The first thing that the SDK's sync does; it has no hook for what we want.

@@ -7,7 +7,7 @@ import functools
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
-from ap_singer.files import FileStore
+from ap_singer.settings import REQUEST_TIMEOUT, USER_AGENT, documents_dir
 from ap_singer.tap import ExactTap
 from ivesk.client import DEFAULT_URL, IveskClient
 from tap_ivesk import streams
@@ -58,13 +58,7 @@ class TapIvesk(ExactTap):
             description="Registration codes of the companies whose documents are wanted; empty means all.",
             examples=[["302320404"]],
         ),
-        th.Property(
-            "documents_dir",
-            th.StringType,
-            title="Folder for files",
-            description="Folder or fsspec URL that the documents' files (PDFs) are downloaded to. Without it none are.",
-            examples=["output/documents", "s3://bucket/ivesk"],
-        ),
+        documents_dir("the documents' files", ["output/documents", "s3://bucket/ivesk"]),
         th.Property(
             "columns",
             th.ArrayType(
@@ -78,19 +72,8 @@ class TapIvesk(ExactTap):
             description="Master-data columns to read, each by company and name.",
             examples=[[{"company_code": "302320404", "column": "department"}]],
         ),
-        th.Property(
-            "request_timeout",
-            th.IntegerType(minimum=1),
-            default=60,
-            title="Timeout",
-            description="Seconds to wait for a connection, and between two pieces of an answer.",
-        ),
-        th.Property(
-            "user_agent",
-            th.StringType,
-            title="User agent",
-            description="How the tap introduces itself to the service; its name and version unless set.",
-        ),
+        REQUEST_TIMEOUT,
+        USER_AGENT,
     ).to_dict()
 
     def discover_streams(self) -> list[Stream]:
@@ -112,11 +95,6 @@ class TapIvesk(ExactTap):
         return IveskClient(
             self.config["api_key"],
             self.config.get("api_url") or DEFAULT_URL,
-            timeout=self.config.get("request_timeout") or 60,
+            timeout=self.timeout,
             user_agent=self.user_agent,
         )
-
-    @functools.cached_property
-    def files(self) -> FileStore:
-        """Where downloaded files are kept; asked for only when `documents_dir` is set."""
-        return FileStore(self.config["documents_dir"])

@@ -18,7 +18,7 @@ import msgspec
 
 from ap_http import instants
 from ap_http.errors import Stop
-from ap_http.payload import NULL, Record
+from ap_http.payload import NULL, Record, text
 
 _SIZE = 8
 _plain = msgspec.json.Decoder(float_hook=Decimal)
@@ -37,7 +37,7 @@ class PaymentBatchReader:
     def __init__(self, bookmark: Mapping[str, Any], start_date: str | None) -> None:
         self._latest: str | None = bookmark.get("replication_key_value")
         self._sent = _read(bookmark.get("sent") or "")
-        self._found: set[bytes] = set()
+        self._found: dict[str, bytes] = {}
         self._whole = bool(bookmark.get("whole"))
         # Who has read the list once wants every change, also one that bears an old time.
         self._not_before = instants.setting("start_date", start_date) if start_date and not self._whole else 0
@@ -48,15 +48,19 @@ class PaymentBatchReader:
             content = _plain.decode(msgspec.json.encode(batch))
             at = max(_times(content), key=instants.milliseconds, default=None)
             mark = blake2b(_canonical.encode(content), digest_size=_SIZE).digest()
-            self._found.add(mark)
+            # A page border that moves while we read shows a batch twice, perhaps changed: the last one counts.
+            before = self._found.get(number := text(batch, "id") or mark.hex())
+            self._found[number] = mark
             rests = at is not None and instants.milliseconds(at) < self._not_before
-            if mark not in self._sent and not rests:
+            known = mark in self._sent if before is None else mark == before
+            if not known and not rests:
                 self._note(at)
                 yield batch, NULL if at is None else msgspec.Raw(msgspec.json.encode(at))
 
     def bookmark(self, *, whole: bool = False) -> dict[str, Any]:
         """Return what to keep; only when the `whole` list was read, what is no longer in it is forgotten."""
-        marks = self._found if whole else self._sent | self._found
+        found = set(self._found.values())
+        marks = found if whole else self._sent | found
         sent = base64.b64encode(b"".join(sorted(marks))).decode()
         return {"replication_key_value": self._latest, "sent": sent, "whole": self._whole or whole}
 

@@ -10,7 +10,7 @@ from singer_sdk import typing as th
 from ap_http.errors import Stop
 from ap_http.limits import RateLimit
 from ap_http.payload import Record, text
-from ap_singer.files import FileStore
+from ap_singer.settings import REQUEST_TIMEOUT, USER_AGENT, documents_dir
 from ap_singer.tap import ExactTap
 from tap_vicai import streams
 from vicai import contract
@@ -70,14 +70,7 @@ class TapVicai(ExactTap):
             description='States of the invoices to read; ["ALL"] for every state.',
             examples=[["ALL"], ["POSTED", "TRANSFERRED"]],
         ),
-        th.Property(
-            "documents_dir",
-            th.StringType,
-            title="Folder for files",
-            description="Folder or fsspec URL that the invoices' documents (PDFs) are downloaded to. "
-            "Without it none are.",
-            examples=["output/documents", "s3://bucket/vicai"],
-        ),
+        documents_dir("the invoices' documents", ["output/documents", "s3://bucket/vicai"]),
         th.Property(
             "max_concurrency",
             th.IntegerType(minimum=1, maximum=100),
@@ -96,19 +89,8 @@ class TapVicai(ExactTap):
             description="Requests that may be sent in a time; the default is what the service allows a client id.",
             examples=[{"requests": 250, "seconds": 10}],
         ),
-        th.Property(
-            "request_timeout",
-            th.IntegerType(minimum=1),
-            default=60,
-            title="Timeout",
-            description="Seconds to wait for a connection, and between two pieces of an answer.",
-        ),
-        th.Property(
-            "user_agent",
-            th.StringType,
-            title="User agent",
-            description="How the tap introduces itself to the service; its name and version unless set.",
-        ),
+        REQUEST_TIMEOUT,
+        USER_AGENT,
     ).to_dict()
 
     def discover_streams(self) -> list[Stream]:
@@ -117,8 +99,7 @@ class TapVicai(ExactTap):
 
     def before_sync(self) -> None:
         """Look whether files can be stored, and whose state this is."""
-        if self.config.get("documents_dir"):
-            _ = self.files
+        super().before_sync()
         self._guard_tenant()
 
     def _guard_tenant(self) -> None:
@@ -158,13 +139,8 @@ class TapVicai(ExactTap):
             self.config["client_id"],
             self.config["client_secret"],
             api_url,
-            timeout=self.config.get("request_timeout") or 60,
+            timeout=self.timeout,
             user_agent=self.user_agent,
             connections=workers,
             limit=RateLimit(rate["requests"], rate["seconds"]),
         )
-
-    @functools.cached_property
-    def files(self) -> FileStore:
-        """Where downloaded files are kept; asked for only when `documents_dir` is set."""
-        return FileStore(self.config["documents_dir"])

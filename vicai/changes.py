@@ -7,40 +7,32 @@ may stand on both sides of a page border, what a cursor is, and whether ascendin
    remembered by key and instant, and left out when it comes again. A record that has changed bears a newer instant, so
    it does come again.
 2. A cursor is followed until there is none, empty pages included. But a cursor that merely counts what was shown goes
-   wrong when a record that was read changes and moves to the end: everything behind it moves up, one of them over the
-   border and out of sight. Where a cursor looks like a count, the page is also asked for by ``since`` the last instant
-   read; the cursor's page then only proves that the list is in order.
+   wrong when a record that was read changes and moves to the end, or is deleted: everything behind it moves up, one of
+   them over the border and out of sight. Where a cursor looks like a count, the list is read on by ``since`` the last
+   instant; the cursors are followed to the end beside that, but only to prove that the list is in order. Where more
+   records share an instant than a page holds, they are read again until two times agree.
 3. Should a page not be in the order of its times, the bookmark goes back to where the run began, and moves only at the
-   very end, when everything was read.
+   very end, when everything was read. What changed behind our back meanwhile is newer than all that the first page
+   showed; so what is from there on is read again, until that brings nothing more.
 
 The next page is fetched while the one before it is worked on.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
 import logging
-import re
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ap_http.errors import Stop
 from ap_http.instants import UTC, Clock
 from ap_http.payload import Record, text
 from ap_http.position import Position, Window
+from vicai.chains import Ahead, Answer, Chain, Fetch
 
 log = logging.getLogger("vicai.changes")
 
-
-@dataclass(frozen=True)
-class Answer:
-    """A page as the service sends it, and the cursor of the next one unless it is the last."""
-
-    records: list[Record]
-    cursor: str | None
+_PASSES = 4
+"""How often a list in no order is read from its beginning, if its cursors count, until two times agree."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,6 @@ class Changes:
     position: Position
 
 
-Fetch = Callable[[Mapping[str, str]], Answer]
 Key = Callable[[Record], str]
 
 
@@ -77,137 +68,122 @@ class ChangeReader:
         self._since = since
         self._clock = clock
         self._window = Window(since, clock)
-        self._in_order = True
 
     def __iter__(self) -> Iterator[Changes]:
         """Yield page after page; the last one bears the position that the run has reached."""
-        chain = _Chain(self._first_query())
-        with _Ahead(self._fetch) as pages:
-            pages.request(chain.queries())
+        with Ahead(self._fetch) as pages:
+            chain = proof = self._first()
+            pages.request([chain])
             while True:
-                answer, *by_time = pages.take()
-                if by_time and self._goes_on(chain, answer):
-                    answer = by_time[0]
-                    chain.restart()
-                self._in_order = self._in_order and self._goes_on(chain, answer)
-                fresh = self._fresh(chain, answer.records)
-                more = chain.go_on(answer, self._window.ask() if self._in_order else None)
-                if more:
-                    pages.request(chain.queries())
-                position = self._window.position()
-                yield Changes(fresh, position if self._in_order or not more else self._since)
+                answers = pages.take()
+                if not all(self._in_order(one, answer.records) for one, answer in answers.items()):
+                    break
+                for one, answer in answers.items():
+                    one.go_on(answer, self._newest(answer.records))
+                read = chain
+                fresh, chain = self._read(chain, answers[chain].records) if chain in answers else ([], chain)
+                more = [one for one in dict.fromkeys((chain, proof)) if not one.ended]
+                pages.request(more)
+                if read in answers:
+                    yield Changes(fresh, self._window.position())
                 if not more:
                     return
+            self._complain()
+            if chain is proof:
+                yield from self._whole(pages, chain, answers[chain])
+            else:
+                # Reading on by time has left out what stands further back than its time: all anew, by cursors alone.
+                chain = self._first()
+                pages.request([chain])
+                yield from self._whole(pages, chain, pages.take()[chain])
 
-    def _first_query(self) -> dict[str, str]:
-        if ask := self._window.ask():
-            return {"since": ask}
-        return {"since": self._clock.text(self._since.not_before)} if self._since.not_before else {}
+    def _first(self) -> Chain:
+        if ask := Window(self._since, self._clock).ask():
+            return Chain(self._what, {"since": ask})
+        not_before = self._since.not_before
+        return Chain(self._what, {"since": self._clock.text(not_before)} if not_before else {})
 
-    def _fresh(self, chain: _Chain, records: list[Record]) -> list[Record]:
+    def _read(self, chain: Chain, records: list[Record]) -> tuple[list[Record], Chain]:
+        """Return what a page of a sorted list has not shown before, and the chain to go on with."""
+        if chain.within is not None:
+            inside = [record for record in records if self._moment(record) <= chain.within]
+            if chain.ended or len(inside) < len(records):
+                fresh = self._fresh(chain, inside)
+                if not chain.is_sure():
+                    return fresh, chain.again()
+                # All of that instant was shown: on to what is newer.
+                return self._by_time(chain, fresh + self._fresh(chain, records[len(inside) :]))
+        return self._by_time(chain, self._fresh(chain, records))
+
+    def _by_time(self, chain: Chain, fresh: list[Record]) -> tuple[list[Record], Chain]:
+        if not chain.counts:
+            return fresh, chain
+        ask = self._window.ask()
+        if ask and ask != chain.query.get("since"):
+            return fresh, Chain(self._what, {"since": ask})
+        chain.within = self._window.newest
+        return fresh, chain
+
+    def _whole(self, pages: Ahead, chain: Chain, answer: Answer) -> Iterator[Changes]:
+        """Yield the rest of a list that is in no order, from a page on; the position moves with the last one only."""
+        passes, counted = 1, False
+        while True:
+            chain.go_on(answer, self._newest(answer.records))
+            fresh = self._fresh(chain, answer.records)
+            counted = counted or chain.counts
+            if not counted:
+                self._window.forget((chain.start or 0) - 1)
+            following: Chain | None = chain
+            if chain.ended:
+                following = self._once_more(chain, counted and passes < _PASSES)
+                passes += 1
+            if following:
+                pages.request([following])
+            yield Changes(fresh, self._since if following else self._window.position())
+            if not following:
+                return
+            chain, answer = following, pages.take()[following]
+
+    def _once_more(self, chain: Chain, all_of_it: bool) -> Chain | None:
+        """Return a chain of what may have been missed; None if nothing can have been."""
+        if chain.pages == 1 or chain.is_sure() or not (all_of_it or chain.brought):
+            return None
+        if all_of_it or not chain.start:
+            return chain.again()
+        return Chain(self._what, {"since": self._clock.text(chain.start - 1)})
+
+    def _fresh(self, chain: Chain, records: list[Record]) -> list[Record]:
         """Return what was not handed out before."""
         fresh = []
         for record in records:
-            place = self._window.place(record, self._field)
-            chain.reached = max(chain.reached, place[1])
-            if self._window.is_new(self._key(record), place):
+            key, place = self._key(record), self._window.place(record, self._field)
+            chain.trace = hash((chain.trace, key, place))
+            if self._window.is_new(key, place):
                 fresh.append(record)
+        chain.brought = chain.brought or bool(fresh)
         return fresh
 
-    def _goes_on(self, chain: _Chain, answer: Answer) -> bool:
+    def _moment(self, record: Record) -> int:
+        return self._window.place(record, self._field)[1]
+
+    def _newest(self, records: list[Record]) -> int:
+        return max(map(self._moment, records), default=0)
+
+    def _in_order(self, chain: Chain, records: list[Record]) -> bool:
         """Whether a page is in the order of its times, and none of them is before what was reached."""
         reached = chain.reached
-        for record in answer.records:
+        for record in records:
             at = text(record, self._field)
             moment = self._clock.milliseconds(at) if at and self._clock.knows(at) else reached
             if moment < reached:
-                self._complain()
                 return False
             reached = moment
         return True
 
     def _complain(self) -> None:
-        if self._in_order:
-            log.warning(
-                "%s does not come in the order of %s. All of it is read, and the bookmark moves only at the end; "
-                "a run that is ended before that begins anew.",
-                self._what,
-                self._field,
-            )
-
-
-class _Chain:
-    """Which page comes next: by cursor, and from the last instant where cursors look like counts."""
-
-    def __init__(self, first: dict[str, str]) -> None:
-        self._query = first
-        self._cursor: str | None = None
-        self._step: str | None = None
-        self._followed: set[str] = set()
-        self._shown = 0
-        self._pages = 0
-        self.reached = 0
-        """The newest instant shown so far, in milliseconds since 1970."""
-
-    def queries(self) -> list[dict[str, str]]:
-        """Return what to ask for: the cursor's page, and perhaps the same by time."""
-        by_cursor = self._query | ({"cursor": self._cursor} if self._cursor else {})
-        return [by_cursor, self._query | {"since": self._step}] if self._step else [by_cursor]
-
-    def restart(self) -> None:
-        """Go on from the page by time."""
-        assert self._step is not None  # noqa: S101
-        self._query = self._query | {"since": self._step}
-        self._followed.clear()
-        self._shown = self._pages = self.reached = 0
-
-    def go_on(self, answer: Answer, since: str | None) -> bool:
-        """Take note of a page; return whether there is another one. `since`: the last instant, if order is sure.
-
-        Raises:
-            Stop: the cursors go round in a circle.
-        """
-        self._shown += len(answer.records)
-        self._pages += 1
-        self._cursor, self._step = answer.cursor, None
-        if not answer.cursor:
-            return False
-        if answer.cursor in self._followed:
-            raise Stop(f"vicai: the list goes round in a circle: cursor {answer.cursor[:40]} came twice.")
-        self._followed.add(answer.cursor)
-        if since and since != self._query.get("since") and _counts(answer.cursor, self._shown, self._pages):
-            self._step = since
-        return True
-
-
-def _counts(cursor: str, shown: int, pages: int) -> bool:
-    """Whether a cursor says no more than how many records or pages were shown, plainly or in base64."""
-    texts = [cursor]
-    with contextlib.suppress(binascii.Error, ValueError):
-        texts.append(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
-    numbers = [found for text in texts for found in re.findall(r"\d+", text)]
-    return len(numbers) == 1 and int(numbers[0]) in {shown, shown + 1, pages, pages + 1}
-
-
-class _Ahead:
-    """What is asked for next is under way while the page before it is worked on."""
-
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="vicai-page")
-        self._under_way: list[Future[Answer]] = []
-
-    def __enter__(self) -> _Ahead:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # An error, or a reader who has enough, is not to wait for a call that is still being tried.
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def request(self, queries: list[dict[str, str]]) -> None:
-        """Ask for pages, all at once."""
-        self._under_way = [self._threads.submit(self._fetch, query) for query in queries]
-
-    def take(self) -> list[Answer]:
-        """Wait for the pages that were asked for."""
-        return [page.result() for page in self._under_way]
+        log.warning(
+            "%s does not come in the order of %s. All of it is read, and the bookmark moves only at the end; "
+            "a run that is ended before that begins anew.",
+            self._what,
+            self._field,
+        )

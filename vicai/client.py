@@ -12,7 +12,7 @@ import requests
 import urllib3
 
 from ap_http import checks
-from ap_http.errors import ApError, Outage, Reject, Retry, Stop
+from ap_http.errors import ApError, Reject, Retry, Stop
 from ap_http.instants import UTC, Clock
 from ap_http.limits import RateLimit
 from ap_http.payload import Record, decode, text
@@ -20,7 +20,8 @@ from ap_http.position import Position
 from ap_http.session import Door, Patience, body
 from vicai import contract
 from vicai.auth import Grant, Token, grant
-from vicai.changes import Answer, ChangeReader, Changes, Key
+from vicai.chains import Answer, Circle
+from vicai.changes import ChangeReader, Changes, Key
 
 T = TypeVar("T")
 
@@ -125,15 +126,13 @@ class VicaiClient:
         Raises:
             Forbidden, Refused: the service says no. Stop: cursors go round in a circle. Outage: it failed for too long.
         """
-        followed: set[str] = set()
+        circle = Circle(operation)
         while True:
             answer = self._page(operation, query)
             yield answer.records
             if not answer.cursor:
                 return
-            if answer.cursor in followed:
-                raise Stop(f"vicai: {operation} goes round in a circle: the same cursor came twice.")
-            followed.add(answer.cursor)
+            circle.follow(answer)
             query["cursor"] = answer.cursor
 
     def changes(
@@ -239,10 +238,7 @@ class VicaiClient:
             return _Moved(urljoin(response.url, link))
         said = self._said(response)
         if status == 401:
-            return Outage(
-                f"vicai: {what}: a fresh token is refused, too: status 401{said}. Has somebody withdrawn the "
-                "credentials? The next run goes on from the last STATE."
-            )
+            return Retry(f"status 401{said}, although the token is fresh")
         if status == 403:
             return Forbidden(f"vicai: {what}: this company has no right to it: status 403{said}.")
         if status in {404, 410}:
@@ -262,7 +258,8 @@ class VicaiClient:
         except (ApError, urllib3.exceptions.HTTPError):
             message = ""
         number = response.headers.get("x-request-id")
-        parts = [message.rstrip("."), f"request id {number}" if number else ""]
+        # Masked before anything is cut off, for a secret may end with a full stop.
+        parts = [self._tokens.redact(message).rstrip("."), f"request id {number}" if number else ""]
         said = self._tokens.redact("; ".join(part for part in parts if part))
         return f" ({said})" if said else ""
 

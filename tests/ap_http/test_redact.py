@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from ap_http.redact import Redactor
 
 
@@ -20,3 +22,33 @@ def test_the_result_is_one_short_line() -> None:
     assert Redactor()("a\n\tb   c") == "a b c"
     assert len(Redactor()("x" * 5000)) == 300
     assert Redactor(["secret"])("x" * 297 + "secret") == "x" * 297 + "***"
+
+
+def test_a_secret_that_is_learned_later_is_masked_from_then_on() -> None:
+    redact = Redactor(["client-secret"])
+    assert redact("token-1 client-secret") == "token-1 ***"
+    redact.add("token-1")
+    redact.add("token-1.longer")
+    redact.add("")
+    assert redact("token-1 token-1.longer client-secret, all") == "*** *** ***, all"
+
+
+def test_a_secret_is_masked_before_the_text_is_cut() -> None:
+    redact = Redactor()
+    redact.add("y" * 600)
+    assert redact("x" * 100 + " " + "y" * 600 + " end") == "x" * 100 + " *** end"
+
+
+def test_many_threads_may_add_while_others_write() -> None:
+    """Nobody who has added a secret ever sees it again."""
+    redact = Redactor()
+
+    def learn(n: int) -> list[str]:
+        said = []
+        for m in range(20):
+            redact.add(f"token-{n}-{m}-end")
+            said.append(redact(f"token-{n}-{m}-end"))
+        return said
+
+    with ThreadPoolExecutor(8) as threads:
+        assert {text for said in threads.map(learn, range(8)) for text in said} == {"***"}

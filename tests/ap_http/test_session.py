@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 
 import msgspec
 import pytest
 import requests
 
 from ap_http.errors import ApError, Outage, Stop
+from ap_http.limits import RateLimit
 from ap_http.payload import Record, decode
 from ap_http.session import Door, Patience
 from ap_sandbox.process import SandboxProcess
@@ -162,3 +164,78 @@ def test_parse_sees_only_good_answers(sandbox: SandboxProcess, door: Door) -> No
     sandbox.control.fault("status", status=503, times=2)
     door.fetch("GET", f"{sandbox.ivesk_url}/pub/exported", note, what="GET /pub/exported")
     assert seen == [200]
+
+
+class Passes:
+    """Credentials that count: `pass1`, and another one after each refusal."""
+
+    def __init__(self) -> None:
+        self.number = 1
+        self.refusals: list[str | None] = []
+
+    def header(self) -> Mapping[str, str]:
+        return {"x-api-key": f"pass{self.number}"}
+
+    def refused(self, sent: Mapping[str, str]) -> None:
+        self.refusals.append(sent.get("x-api-key"))
+        self.number += 1
+
+
+def door_with(passes: Passes, patience: Patience = QUICK, limit: RateLimit | None = None) -> Door:
+    return Door(
+        "here",
+        explain=lambda response, what: Refused(f"{what}: {response.status_code}"),
+        patience=patience,
+        credentials=passes,
+        limit=limit,
+    )
+
+
+class TestCredentials:
+    def test_a_401_asks_for_a_fresh_header_once(self, sandbox: SandboxProcess) -> None:
+        passes = Passes()
+        with pytest.raises(Refused, match="401"):
+            ask_through(door_with(passes), sandbox)
+        assert passes.refusals == ["pass1"]
+        assert tries(sandbox) == 2
+
+    def test_a_fresh_header_lets_in(self, sandbox: SandboxProcess) -> None:
+        passes = Passes()
+        sandbox.control.fault("status", status=401, times=1)
+        door = door_with(passes, Patience(tries=1))
+        passes.header = lambda: {"x-api-key": sandbox.api_key}  # type: ignore[method-assign]
+        assert "documents" in ask_through(door, sandbox)
+        assert passes.refusals == [sandbox.api_key]
+
+    def test_other_refusals_are_not_for_them(self, sandbox: SandboxProcess) -> None:
+        passes = Passes()
+        sandbox.control.fault("status", status=403, times=1)
+        with pytest.raises(Refused, match="403"):
+            ask_through(door_with(passes), sandbox)
+        assert passes.refusals == []
+
+    def test_stand_beside_the_headers_of_a_request(self, sandbox: SandboxProcess) -> None:
+        passes = Passes()
+        seen: list[Mapping[str, str]] = []
+        sandbox.control.fault("html", times=1)
+        door_with(passes).fetch(
+            "GET",
+            f"{sandbox.ivesk_url}/pub/exported",
+            lambda response: seen.append(response.request.headers),
+            what="GET /x",
+            headers={"X-Mine": "1", "x-api-key": "given"},
+        )
+        assert seen[0]["X-Mine"] == "1"
+        assert seen[0]["x-api-key"] == "pass1"
+
+    def test_every_try_takes_a_slot(self, sandbox: SandboxProcess) -> None:
+        """Tries of a call count as much as calls do: the service counts them all."""
+        sandbox.control.fault("status", status=503, times=2)
+        sandbox.control.fault("status", status=401, times=1)
+        sandbox.control.fault("html", times=1)
+        limit = RateLimit(3, 1)
+        began = time.monotonic()
+        door = door_with(Passes(), limit=limit)
+        door.fetch("GET", f"{sandbox.ivesk_url}/pub/exported", ignore, what="GET /x")
+        assert tries(sandbox) == 4
+        assert time.monotonic() - began >= 1

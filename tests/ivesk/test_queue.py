@@ -10,10 +10,10 @@ import pytest
 
 from ap_http.errors import Outage, Stop
 from ap_http.payload import text
+from ap_http.position import Position
 from ap_http.session import Patience
 from ap_sandbox.process import Control, SandboxProcess
 from ivesk.client import IveskClient, Queue
-from ap_http.position import Position
 
 MEANINGS = list(itertools.product(("exclusive", "inclusive"), ("whole", "cut"), ("more", "always")))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from ap_sandbox.process import SandboxProcess
+from tap_vicai.batches import PaymentBatchReader
 from tests.conftest import MakeCatalog, Run, RunTap
 
 Batch = dict[str, Any]
@@ -160,3 +162,22 @@ def test_parts_alone_can_be_read(vicai: SandboxProcess, tap: RunTap, catalog: Ma
     expected = [part | {"batch_id": batch["id"]} for batch in batches(vicai) for part in batch["payments"]]
     assert run.records["payments"] == expected
     assert "payment_batches" not in run.records
+
+
+def batch(status: str) -> dict[str, msgspec.Raw]:
+    return {"id": msgspec.Raw(b'"b1"'), "status": msgspec.Raw(msgspec.json.encode(status))}
+
+
+def test_a_batch_that_a_moving_page_border_shows_twice_is_sent_once() -> None:
+    reader = PaymentBatchReader({}, None)
+    assert len(list(reader.changed([batch("approved")]))) == 1
+    assert not list(reader.changed([batch("approved")]))
+
+
+def test_a_batch_that_changes_and_changes_back_while_it_is_read_ends_as_it_is() -> None:
+    first = PaymentBatchReader({}, None)
+    states = ["approved", "voided", "approved"]
+    assert [len(list(first.changed([batch(status)]))) for status in states] == [1, 1, 1]
+    later = PaymentBatchReader(first.bookmark(whole=True), None)
+    assert not list(later.changed([batch("approved")]))
+    assert len(list(later.changed([batch("voided")]))) == 1

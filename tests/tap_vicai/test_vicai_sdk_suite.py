@@ -42,5 +42,12 @@ def _everything() -> dict[str, Any]:
 pytestmark = pytest.mark.filterwarnings("ignore:Fields in transformed catalog but not in records:UserWarning")
 
 TestTapVicai = get_tap_test_class(
-    TapVicai, config=_settings, suite_config=SuiteConfig(max_records_limit=50), catalog=_everything()
+    TapVicai,
+    config=_settings,
+    suite_config=SuiteConfig(
+        max_records_limit=50,
+        # The contract shows no id of a training invoice to ask by.
+        ignore_no_records_for_streams=["training_invoice_documents"],
+    ),
+    catalog=_everything(),
 )

@@ -1,0 +1,154 @@
+"""Pages one after the other: by cursors, told apart by what cursors say, and fetched ahead."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from ap_http.errors import Stop
+from ap_http.payload import Record
+
+_REPEATS = 10
+"""How often in a row an empty page may lead to where we were already."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A page as the service sends it, and the cursor of the next one unless it is the last."""
+
+    records: list[Record]
+    cursor: str | None
+
+
+Fetch = Callable[[Mapping[str, str]], Answer]
+
+
+class Circle:
+    """Follows cursors, and notices when they go round in a circle.
+
+    An empty page may lead to itself for a while, for a service that has nothing at hand yet says so in that way.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._followed: set[str] = set()
+        self._repeats = 0
+
+    def follow(self, answer: Answer) -> None:
+        """Take note of a page.
+
+        Raises:
+            Stop: its cursor was followed before.
+        """
+        if not answer.cursor:
+            return
+        if answer.cursor not in self._followed:
+            self._repeats = 0
+            self._followed.add(answer.cursor)
+            return
+        self._repeats += 1
+        if answer.records or self._repeats > _REPEATS:
+            raise Stop(
+                f"vicai: {self._what} goes round in a circle: the same cursor came twice. What was read before is "
+                "safe; tell Vic.ai."
+            )
+
+
+class Chain:
+    """A list from one place on, by its cursors.
+
+    Args:
+        what: names the list in messages.
+        query: where it begins (``since``), without a cursor.
+        before: the `trace` of the same chain when it was read before.
+    """
+
+    def __init__(self, what: str, query: Mapping[str, str], before: int | None = None) -> None:
+        self.query = query
+        self.before = before
+        self.trace = 0
+        """Stands for all that it has shown, in that order."""
+        self.reached = 0
+        """The newest instant shown so far, in milliseconds since 1970."""
+        self.start: int | None = None
+        """The newest instant of the first page that holds any records."""
+        self.within: int | None = None
+        """Set while counting cursors are followed within one instant: that instant."""
+        self.brought = False
+        """Whether it has shown anything that was not handed out before."""
+        self.counts = False
+        """Whether the last cursor says no more than how much was shown."""
+        self.ended = False
+        self.pages = 0
+        self._what = what
+        self._shown = 0
+        self._cursor: str | None = None
+        self._circle = Circle(what)
+
+    def again(self) -> Chain:
+        """Return the same chain, from its beginning."""
+        return Chain(self._what, self.query, self.trace)
+
+    def is_sure(self) -> bool:
+        """Whether it has shown the same as before.
+
+        What is seen and then moves to the end or goes, so that others are passed over, is not there the next time.
+        """
+        return self.trace == self.before
+
+    def ask(self) -> dict[str, str]:
+        """Return what to ask for the next page with."""
+        return {**self.query, "cursor": self._cursor} if self._cursor else dict(self.query)
+
+    def go_on(self, answer: Answer, newest: int) -> None:
+        """Take note of a page and of its newest instant.
+
+        Raises:
+            Stop: the cursors go round in a circle.
+        """
+        self._circle.follow(answer)
+        self.pages += 1
+        self._shown += len(answer.records)
+        self._cursor, self.ended = answer.cursor, not answer.cursor
+        self.counts = bool(answer.cursor) and _counts(answer.cursor or "", self._shown, self.pages)
+        if answer.records:
+            self.reached = max(self.reached, newest)
+            self.start = newest if self.start is None else self.start
+
+
+def _counts(cursor: str, shown: int, pages: int) -> bool:
+    """Whether a cursor says no more than how many records or pages were shown, plainly or in base64."""
+    texts = [cursor]
+    with contextlib.suppress(binascii.Error, ValueError):
+        texts.append(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
+    found = [re.findall(r"\d+", text) for text in texts]
+    return any(len(numbers) == 1 and int(numbers[0]) in {shown, shown + 1, pages, pages + 1} for numbers in found)
+
+
+class Ahead:
+    """What is asked for next is under way while the page before it is worked on."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="vicai-page")
+        self._under_way: dict[Chain, Future[Answer]] = {}
+
+    def __enter__(self) -> Ahead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # An error, or a reader who has enough, is not to wait for a call that is still being tried.
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def request(self, chains: Iterable[Chain]) -> None:
+        """Ask for the next page of each chain, all at once."""
+        self._under_way = {chain: self._threads.submit(self._fetch, chain.ask()) for chain in chains}
+
+    def take(self) -> dict[Chain, Answer]:
+        """Wait for the pages that were asked for."""
+        return {chain: page.result() for chain, page in self._under_way.items()}
