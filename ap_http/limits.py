@@ -24,7 +24,7 @@ class RateLimit:
 
     def __init__(self, requests: int, seconds: float) -> None:
         self._requests = requests
-        self._seconds = seconds
+        self.seconds = seconds
         self._changed = threading.Condition()
         self._under_way = 0
         self._free_at: deque[float] = deque()
@@ -43,7 +43,7 @@ class RateLimit:
         finally:
             with self._changed:
                 self._under_way -= 1
-                self._free_at.append(time.monotonic() + self._seconds)
+                self._free_at.append(time.monotonic() + self.seconds)
                 self._changed.notify()
 
     def hold(self, seconds: float) -> None:

@@ -181,10 +181,13 @@ class Door:
         if status < 300:
             return
         if status in {408, 425, 429} or status >= 500:
-            if status == 429 and self._limit:
-                self._limit.hold(_asked(response) or 0.0)
             reason = f" {response.reason}" if response.reason else ""
-            raise Retry(f"status {status}{reason}", after=_asked(response))
+            asked = _asked(response)
+            if status == 429 and self._limit:
+                # Somebody else uses up the same limit. All of us wait, for as long as asked, or for part of its window.
+                asked = self._limit.seconds / 4 if asked is None else asked
+                self._limit.hold(asked)
+            raise Retry(f"status {status}{reason}", after=asked)
         raise self._explain(response, what)
 
     def _read(self, response: requests.Response, parse: Callable[[requests.Response], T], what: str) -> T:
@@ -215,7 +218,7 @@ class Door:
             ) from None
         # A service that says "0 seconds" would otherwise be asked in a tight loop.
         pause = max(asked, self._patience.first_pause) + random.uniform(0, 0.25)  # noqa: S311 - jitter
-        self._log.warning("%s: %s; waiting %.1f s as asked", what, reason, pause)
+        self._log.warning("%s: %s; waiting %.1f s", what, reason, pause)
         return pause
 
 

@@ -8,13 +8,14 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, cast
 
 import click
 from jsonschema import ValidationError
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
 from singer_sdk.plugin_base import SingerCommand
 
 from ap_http.ending import end_waiting
@@ -29,6 +30,9 @@ _PLAIN_TYPES = {
     "object": "an object",
     "null": "null",
 }
+
+
+_ABOUT = re.compile("--about=(.+)")
 
 
 class ClearCommand(SingerCommand):
@@ -60,8 +64,18 @@ class ClearCommand(SingerCommand):
             for problem in error.errors:
                 self.logger.error("%s", problem)  # noqa: TRY400 - the words are the explanation
             self._end("The settings are not usable; see above. All settings: --about.")
+        except (MapExpressionError, StreamMapConfigError) as error:
+            self._end(f"stream_maps: {error}. Check the expressions; a record may lack a field that one of them names.")
         except Exception as error:
             self._end(f"{type(error).__name__} that nobody expected; run with --log-level=debug to see where.")
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Understand ``--about=json``, too, beside the SDK's ``--about --format=json``."""
+        plain: list[str] = []
+        for arg in args:
+            style = _ABOUT.fullmatch(arg)
+            plain += ["--about", f"--format={style[1]}"] if style else [arg]
+        return super().parse_args(ctx, plain)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; say that the reader has gone away before click ends the process without a word."""

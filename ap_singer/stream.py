@@ -187,8 +187,8 @@ class ExactStream(Stream):
             for stream in (self, *children):
                 stream.open(exits)
             for child in children:
-                self._warn_of_unread_past(child)
                 child._write_schema_message()
+            self._warn_of_unread_past(children)
             parts: list[dict[str, Any]] | list[None] = [None] if self.partitions is None else self.partitions
             for part in parts:
                 self._sync_part(part, children)
@@ -200,19 +200,21 @@ class ExactStream(Stream):
             self._tap.message_writer.flush()
         yield from ()
 
-    def _warn_of_unread_past(self, child: ExactStream) -> None:
-        """Say when a stream joins late: what its parent has left behind does not come again."""
-        followed = child.stream_state.setdefault("follows", [])
-        known = self.name in followed
-        if not known:
-            followed.append(self.name)
-        if self.tap_state.get("bookmarks", {}).get(self.name) and not known:
-            self.logger.warning(
-                "%s is read for the first time and begins at the bookmark of %s. To get what was before, run it once "
-                "with a state of its own.",
-                child.name,
-                self.name,
-            )
+    def _warn_of_unread_past(self, children: list[ExactStream]) -> None:
+        """Say when a stream joins late, or joins again: what the bookmark has left behind does not come again."""
+        state = self.stream_state
+        served = [stream.name for stream in (self, *children) if stream.selected]
+        if "served" in state:
+            for name in served:
+                if name not in state["served"]:
+                    self.logger.warning(
+                        "%s was not read the last time and begins at the bookmark of %s. To get what was before, run "
+                        "it once with a state of its own.",
+                        name,
+                        self.name,
+                    )
+        if self.child_streams:
+            state["served"] = served
 
     def _sync_part(self, part: Mapping[str, Any] | None, children: list[ExactStream]) -> None:
         done = 0

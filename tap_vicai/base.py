@@ -92,7 +92,10 @@ class PlainList(VicaiStream):
 
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:  # noqa: ARG002 - there are no parts
         """Yield everything."""
-        yield Batch(self.source.client.whole_list(self.operation, **self.query))
+        records = self.source.client.whole_list(self.operation, **self.query)
+        for record in records:
+            key_of(record, self.key_fields[0])
+        yield Batch(records)
 
 
 class ChangedSince(VicaiStream):

@@ -112,7 +112,10 @@ class TapVicai(ExactTap):
         if not own:
             self.logger.warning("The health check names no company, so nobody can tell whether the state is its own.")
             return
-        kept = self.state.setdefault("bookmarks", {}).setdefault("company", {})
+        bookmarks = self.state.setdefault("bookmarks", {})
+        if bookmarks and "tenant" not in bookmarks.get("company", {}):
+            self.logger.warning('The state does not say whose it is; from now on it is that of "%s".', own)
+        kept = bookmarks.setdefault("company", {})
         known = kept.setdefault("tenant", own)
         if known != own:
             raise Stop(

@@ -10,15 +10,16 @@ import msgspec
 
 from ap_http.payload import decode
 
+_USUAL_LIFE = 3600.0
 _MARGIN = 60.0
 """Seconds before its end that a token counts as expired: a request may be on its way for a while."""
 
 
 class Grant(msgspec.Struct):
-    """An answer to ``POST /token``: the token, and how many seconds it lives."""
+    """An answer to ``POST /token``: the token, and how many seconds it lives (an hour where that is not said)."""
 
     access_token: str
-    expires_in: float = 3600
+    expires_in: float | None = None
 
 
 class Token:
@@ -48,8 +49,9 @@ class Token:
                 grant = self._obtain()
                 self._keep_secret(grant.access_token)
                 self._header = {"Authorization": f"Bearer {grant.access_token}"}
+                life = grant.expires_in or _USUAL_LIFE
                 # A token that lives shortly is used for half its life, not renewed before every request.
-                self._good_until = asked + max(grant.expires_in - _MARGIN, grant.expires_in / 2)
+                self._good_until = asked + max(life - _MARGIN, life / 2)
             return self._header
 
     def refused(self, sent: Mapping[str, str]) -> None:
@@ -68,4 +70,5 @@ def grant(body: bytes) -> Grant:
     return decode(body, _GRANT)
 
 
-_GRANT = msgspec.json.Decoder(Grant)
+# Not strict: a number in quotes is one.
+_GRANT = msgspec.json.Decoder(Grant, strict=False)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ap_http.errors import Stop
 from ap_http.payload import Record
 
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+")
 _REPEATS = 10
 """How often in a row an empty page may lead to where we were already."""
 
@@ -122,12 +123,20 @@ class Chain:
 
 
 def _counts(cursor: str, shown: int, pages: int) -> bool:
-    """Whether a cursor says no more than how many records or pages were shown, plainly or in base64."""
+    """Whether a cursor may say no more than how much was shown: plainly, in hexadecimal, or in base64, among others.
+
+    To take one for a count that is none costs a second request a page, no more.
+    """
     texts = [cursor]
     with contextlib.suppress(binascii.Error, ValueError):
         texts.append(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
-    found = [re.findall(r"\d+", text) for text in texts]
-    return any(len(numbers) == 1 and int(numbers[0]) in {shown, shown + 1, pages, pages + 1} for numbers in found)
+    for text in texts:
+        numbers = [int(digits) for digits in re.findall(r"\d+", _INSTANT.sub("", text))]
+        # Where the whole cursor is one number, it may be that of a page.
+        counted = {shown, shown + 1} | ({pages, pages + 1} if len(numbers) == 1 else set())
+        if not counted.isdisjoint(numbers):
+            return True
+    return bool(re.fullmatch(r"(0x)?[0-9a-fA-F]{1,16}", cursor)) and int(cursor, 16) in {shown, shown + 1}
 
 
 class Ahead:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote, urljoin
 
 import msgspec
@@ -117,8 +117,8 @@ class VicaiClient:
         return self._fetch(operation, lambda response: decode(body(response), _OBJECT), arguments)
 
     def whole_list(self, operation: str, **arguments: str) -> list[Record]:
-        """Call an operation that answers with a plain list. Where the contract says so, a lone object is one, too."""
-        return self._fetch(operation, functools.partial(_records, _decoder(operation)), arguments)
+        """Call an operation that answers with a plain list; a lone object counts as a list of one, as some show it."""
+        return self._fetch(operation, _records, arguments)
 
     def pages(self, operation: str, **query: str) -> Iterator[list[Record]]:
         """Yield a list's pages to the end, in the service's order.
@@ -181,10 +181,8 @@ class VicaiClient:
     # The door
 
     def _page(self, operation: str, query: Mapping[str, str]) -> Answer:
-        decoder = _decoder(operation)
-
         def read(response: requests.Response) -> Answer:
-            return Answer(_records(decoder, response), response.headers.get("x-next") or None)
+            return Answer(decode(body(response), _LIST), response.headers.get("x-next") or None)
 
         return self._fetch(operation, read, {"limit": str(PAGE), **query})
 
@@ -280,18 +278,11 @@ def _path(template: str, arguments: Mapping[str, str]) -> str:
     return template.format_map({name: quote(value, safe="") for name, value in arguments.items()})
 
 
-@functools.cache
-def _decoder(operation: str) -> msgspec.json.Decoder[Any]:
-    """Return what reads a list: where the contract shows a single object as well, that counts as a list of one."""
-    (schema,) = contract.operation(operation).answers["200"].values()
-    return _LIST_OR_ONE if "oneOf" in contract.inlined(schema) else _LIST
-
-
-def _records(decoder: msgspec.json.Decoder[Any], response: requests.Response) -> list[Record]:
-    found = decode(body(response), decoder)
+def _records(response: requests.Response) -> list[Record]:
+    found = decode(body(response), _LIST_OR_ONE)
     return [found] if isinstance(found, dict) else found
 
 
 _OBJECT = msgspec.json.Decoder(Record)
-_LIST: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[Record])
-_LIST_OR_ONE: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[Record] | Record)
+_LIST = msgspec.json.Decoder(list[Record])
+_LIST_OR_ONE: msgspec.json.Decoder[list[Record] | Record] = msgspec.json.Decoder(list[Record] | Record)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +170,27 @@ def test_settings_come_from_the_environment(vicai: SandboxProcess, tap: RunTap, 
     }
     run = tap("--config=ENV", env=env, client_id=None, client_secret=None, api_url=None)
     assert len(run.records["invoices"]) == 240
+
+
+@pytest.mark.parametrize("style", ["json", "markdown"])
+def test_about_takes_its_style_either_way(style: str) -> None:
+    def printed(*arguments: str) -> str:
+        command = [sys.executable, "-m", "tap_vicai", *arguments]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+
+    assert printed(f"--about={style}") == printed("--about", f"--format={style}") != printed("--about")
+
+
+def test_a_stream_map_that_fails_is_named(tap: RunTap, catalog: MakeCatalog) -> None:
+    maps = {"accounts": {"upper": "nonsense.upper()"}}
+    said = check_clear(tap(catalog=catalog("accounts"), stream_maps=maps, expect=1))
+    assert "stream_maps: " in said
+    assert "nonsense" in said
+
+
+def test_a_state_that_does_not_say_whose_it_is_is_noted(tap: RunTap, catalog: MakeCatalog) -> None:
+    state = tap(catalog=catalog("accounts")).state
+    del state["bookmarks"]["company"]
+    run = tap(state=state, catalog=catalog("accounts"))
+    assert 'The state does not say whose it is; from now on it is that of "Fjordlys Regnskap AS".' in run.err
+    assert "does not say whose" not in tap(state=run.state, catalog=catalog("accounts")).err

@@ -58,7 +58,7 @@ class Union:
 def command(vicai: SandboxProcess, folder: Path, catalog: MakeCatalog, state: dict[str, Any] | None) -> list[str]:
     return tap_command(
         folder,
-        settings(vicai) | {"invoice_states": ["ALL"]},
+        settings(vicai) | {"invoice_states": ["ALL"], "rate_limit": {"requests": 500, "seconds": 1}},
         state=state,
         catalog=catalog(*STREAMS),
         module="tap_vicai",
