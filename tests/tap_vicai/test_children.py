@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import signal
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from ap_http.payload import Record
 from ap_sandbox.process import SandboxProcess
+from tap_vicai.streams import InvoiceLineItems
+from tap_vicai.tap import TapVicai
 from tests.conftest import MakeCatalog, Run, RunTap
 
 
@@ -35,11 +43,44 @@ def test_lines_are_asked_for_changed_invoices_only(vicai: SandboxProcess, tap: R
         assert len(got) == len(vicai.control.vicai.line_items(invoice))
 
 
-def test_lines_without_index_get_their_place(vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog) -> None:
+def test_lines_alone_can_be_read(vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog) -> None:
     run = tap(catalog=catalog("invoice_line_items"))
     keys = [(line["invoice_id"], line["index"]) for line in run.records["invoice_line_items"]]
     assert len(set(keys)) == len(keys) > 200
     assert "invoices" not in run.records
+
+
+class WithoutIndex:
+    """A service that shows lines without an index, or with a null one, as the contract allows."""
+
+    def whole_list(self, _operation: str, **_arguments: str) -> list[Record]:
+        return [
+            {"amount": msgspec.Raw(b"1.10")},
+            {"amount": msgspec.Raw(b"2.20"), "index": msgspec.Raw(b"null")},
+            {"amount": msgspec.Raw(b"3.30"), "index": msgspec.Raw(b"7")},
+        ]
+
+
+@pytest.fixture
+def _own_signals() -> Iterator[None]:
+    """A tap in this process takes the signals over; give them back."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_own_signals")
+def test_lines_without_index_get_their_place() -> None:
+    tap = TapVicai(config={"client_id": "a", "client_secret": "b", "region": "us"})
+    vars(tap)["client"] = WithoutIndex()
+    lines = tap.streams["invoice_line_items"]
+    assert isinstance(lines, InvoiceLineItems)
+    invoice: Record = {"internalId": msgspec.Raw(b'"47"')}
+    made = [
+        (bytes(line["invoice_id"]), bytes(line["index"]), bytes(line["amount"])) for line in lines.derive([invoice])
+    ]
+    assert made == [(b'"47"', b"0", b"1.10"), (b'"47"', b"1", b"2.20"), (b'"47"', b"7", b"3.30")]
 
 
 def test_an_invoice_that_is_gone_does_not_stop_the_run(
@@ -56,12 +97,28 @@ def test_an_invoice_that_is_gone_does_not_stop_the_run(
     assert ids[7] in said
 
 
+def line_calls(vicai: SandboxProcess) -> list[datetime]:
+    """When the service was asked for lines, in order."""
+    calls = [call for call in vicai.control.calls() if call["path"].endswith("/lineItems")]
+    return [datetime.fromisoformat(call["at"].rstrip("Z")) for call in calls]
+
+
 def test_concurrency_is_as_set(vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog) -> None:
-    """With one request at a time 60 of 20 ms take 1.2 s at least; with twenty they need not."""
+    """One at a time, each call waits for the answer to the one before; with twenty, some do not."""
+    answers_after = timedelta(milliseconds=20)
     vicai.control.reset(documents=0, invoices=60, vicai={"latency_ms": 20})
     streams = catalog("invoice_line_items")
+    vicai.control.clear_calls()
     alone = tap(catalog=streams, max_concurrency=1)
+    times = line_calls(vicai)
+    # The log's times are whole milliseconds.
+    least = answers_after - timedelta(milliseconds=1)
+    assert all(later - earlier >= least for earlier, later in pairwise(times))
+    assert len(times) > 30
+    vicai.control.clear_calls()
     together = tap(catalog=streams, max_concurrency=20)
+    times = line_calls(vicai)
+    assert any(later - earlier < least for earlier, later in pairwise(times))
     assert alone.records == together.records
 
 
