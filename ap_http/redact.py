@@ -30,10 +30,15 @@ class Redactor:
         # The longest first, for one secret may be part of another.
         self._secrets = [_pattern(secret) for secret in sorted(self._known, key=len, reverse=True)]
 
-    def __call__(self, text: str, *, limit: int = 300) -> str:
-        """Return `text` on one line, without secrets, cut at `limit` characters."""
+    def mask(self, text: str) -> str:
+        """Return `text` without the known secrets, and otherwise as it is."""
         for secret in self._secrets:
             text = secret.sub(MASK, text)
+        return text
+
+    def __call__(self, text: str, *, limit: int = 300) -> str:
+        """Return `text` on one line, without secrets, cut at `limit` characters."""
+        text = self.mask(text)
         text = " ".join(_SIGNED_QUERY.sub(rf"\1?{MASK}", text).split())
         return text if len(text) <= limit else text[: limit - 1] + "…"
 

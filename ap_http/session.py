@@ -12,25 +12,24 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import requests
-import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry as RetryAfterParser
 
-from ap_http import ending
+from ap_http import ending, failures, tally
 from ap_http.errors import ApError, Outage, Retry, Stop
 from ap_http.limits import RateLimit
 from ap_http.redact import Redactor
 
 T = TypeVar("T")
 
-_PASSING = (
-    urllib3.exceptions.HTTPError,
-    requests.Timeout,
-    requests.ConnectionError,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-)
+
+class _NotDone(Retry):
+    """The service has surely not done what was asked: it said so, or the request never reached it."""
+
+
+class _Throttled(_NotDone):
+    """The service takes no more for now."""
 
 
 class Credentials(Protocol):
@@ -119,12 +118,14 @@ class Door:
         what: str,
         stream: bool = False,
         redirects: bool = False,
+        look: Callable[[], T | None] | None = None,
+        prepare: Callable[[], Mapping[str, Any]] | None = None,
         **request: Any,
     ) -> T:
         """Send a request until it succeeds, and return `parse(response)`.
 
         `parse` runs inside the retries: a body that breaks off, or is not what was promised, is asked for again
-        when `parse` raises `Retry`. Only for calls that may be repeated.
+        when `parse` raises `Retry`. A call that must not be done twice brings `look` along.
 
         Args:
             method: the HTTP verb.
@@ -133,32 +134,67 @@ class Door:
             what: names the call in messages ("GET /pub/exported"); the URL itself is never shown.
             stream: leave the body to `parse`.
             redirects: follow them. Off where credentials are sent: requests would pass custom headers on to any host.
+            look: looks whether the call was done after all, once a failure leaves that open: before every further try,
+                after the pause, and when the last try has failed. What it finds, unless None, is the result.
+            prepare: makes arguments anew for every try (open files, which a try reads to their end).
             **request: passed to requests (params, json, data, headers).
 
         Raises:
             Outage: passing trouble outlasted the patience.
-            ApError: what `explain` made of a final answer.
+            ApError: what `explain` made of a final answer; what `look` raises.
         """
         what = self.redact(what)
-        failures, waited, renewed = 0, 0.0, False
+        failed, waited, in_doubt = 0, 0.0, False
         while True:
             try:
-                with self._send(method, url, what, stream=stream, allow_redirects=redirects, **request) as response:
-                    if response.status_code == 401 and self._credentials and not renewed:
-                        self._credentials.refused(response.request.headers)
-                        renewed = True
-                        continue
-                    return self._read(response, parse, what)
+                return self._try(method, url, parse, what, prepare, stream=stream, allow_redirects=redirects, **request)
             except Retry as trouble:
-                renewed = False
-                if trouble.after is None:
-                    failures += 1
-                    pause = self._pause_after_failure(trouble, failures, what)
-                else:
-                    pause = self._pause_asked_for(trouble, trouble.after, waited, what)
-                    waited += pause
+                # Once in doubt, always in doubt: what timed out may get done while later tries are refused.
+                in_doubt = in_doubt or not isinstance(trouble, _NotDone)
+                try:
+                    if trouble.after is None:
+                        failed += 1
+                        pause = self._pause_after_failure(trouble, failed, what)
+                    else:
+                        pause = self._pause_asked_for(trouble, trouble.after, waited, what)
+                        waited += pause
+                except Outage:
+                    if look and in_doubt and (found := self._last_look(look)) is not None:
+                        return found
+                    raise
                 if ending.pause(pause):
                     raise Outage(f"{self.service}: {what}: given up, for the run is ending.") from None
+                if look and in_doubt and (found := look()) is not None:
+                    return found
+                tally.count(retries=0 if isinstance(trouble, _Throttled) else 1)
+
+    def _try(
+        self,
+        method: str,
+        url: str,
+        parse: Callable[[requests.Response], T],
+        what: str,
+        prepare: Callable[[], Mapping[str, Any]] | None,
+        **request: Any,
+    ) -> T:
+        """Send a request once; twice if it was not let in at first."""
+        renewed = False
+        while True:
+            prepared = prepare() if prepare else {}
+            with self._send(method, url, what, **{**request, **prepared}) as response:
+                if response.status_code != 401 or not self._credentials or renewed:
+                    return self._read(response, parse, what)
+                self._credentials.refused(response.request.headers)
+                renewed = True
+
+    def _last_look(self, look: Callable[[], T | None]) -> T | None:
+        """Look once more before giving up; None if that does not succeed either."""
+        if ending.pause(self._patience.first_pause):
+            return None
+        try:
+            return look()
+        except Outage:
+            return None
 
     def _send(self, method: str, url: str, what: str, **request: Any) -> requests.Response:
         parts = urlsplit(url)
@@ -167,9 +203,11 @@ class Door:
         try:
             surroundings = self._surroundings(f"{parts.scheme}://{parts.netloc}")
             with self._limit.slot() if self._limit else nullcontext():
+                tally.count(requests=1)
                 return self._session.request(method, url, timeout=self._timeout, **surroundings, **request)
-        except _PASSING as error:
-            raise Retry(_describe(error, url)) from None
+        except failures.PASSING as error:
+            kind = _NotDone if failures.never_left(error) else Retry
+            raise kind(failures.describe(error, url)) from None
         except requests.RequestException as error:
             # Not passing: an address that is no URL, an unusable proxy, a redirect without end.
             raise Stop(
@@ -183,30 +221,36 @@ class Door:
         if status in {408, 425, 429} or status >= 500:
             reason = f" {response.reason}" if response.reason else ""
             asked = _asked(response)
-            if status == 429 and self._limit:
+            if status != 429:
+                raise Retry(f"status {status}{reason}", after=asked)
+            tally.count(throttled=1)
+            if self._limit:
                 # Somebody else uses up the same limit. All of us wait, for as long as asked, or for part of its window.
                 asked = self._limit.seconds / 4 if asked is None else asked
                 self._limit.hold(asked)
-            raise Retry(f"status {status}{reason}", after=asked)
-        raise self._explain(response, what)
+            raise _Throttled(f"status {status}{reason}", after=asked)
+        error = self._explain(response, what)
+        if isinstance(error, Retry):
+            raise _NotDone(str(error), after=error.after, tries=error.tries)
+        raise error
 
     def _read(self, response: requests.Response, parse: Callable[[requests.Response], T], what: str) -> T:
         try:
             self._judge(response, what)
             return parse(response)
-        except _PASSING as error:
-            raise Retry(_describe(error, response.url)) from None
+        except failures.PASSING as error:
+            raise Retry(failures.describe(error, response.url)) from None
 
-    def _pause_after_failure(self, trouble: Retry, failures: int, what: str) -> float:
+    def _pause_after_failure(self, trouble: Retry, failed: int, what: str) -> float:
         tries = min(self._patience.tries, trouble.tries or self._patience.tries)
         reason = self.redact(str(trouble))
-        if failures >= tries:
+        if failed >= tries:
             raise Outage(
-                f"{self.service}: {what} failed {failures} times, last: {reason}. "
+                f"{self.service}: {what} failed {failed} times, last: {reason}. "
                 "Check the network and the address; the next run goes on from the last STATE."
             ) from None
-        pause = self._patience.pause(failures)
-        self._log.warning("%s: %s; try %d of %d in %.1f s", what, reason, failures + 1, tries, pause)
+        pause = self._patience.pause(failed)
+        self._log.warning("%s: %s; try %d of %d in %.1f s", what, reason, failed + 1, tries, pause)
         return pause
 
     def _pause_asked_for(self, trouble: Retry, asked: float, waited: float, what: str) -> float:
@@ -244,24 +288,3 @@ def _asked(response: requests.Response) -> float | None:
         return max(0.0, RetryAfterParser().parse_retry_after(header))
     except InvalidHeader:
         return None
-
-
-def _describe(error: Exception, url: str) -> str:
-    """Say what happened to the connection, without the URL's path and query."""
-    host = urlsplit(url).netloc.rpartition("@")[2]
-    text = str(error)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return f"the proxy for {host} does not answer"
-    if isinstance(error, requests.exceptions.SSLError):
-        return f"no secure connection to {host}: its certificate is not trusted here"
-    if isinstance(error, requests.ConnectTimeout):
-        return f"{host} could not be reached in time"
-    if isinstance(error, requests.Timeout):
-        return f"{host} did not answer in time"
-    if "NameResolution" in text or "Name or service" in text or "getaddrinfo" in text:
-        return f"the name {host} is unknown (no network, or a misspelt address)"
-    if "refused" in text:
-        return f"{host} refuses connections (nothing is listening there)"
-    if "IncompleteRead" in text or "ended prematurely" in text:
-        return f"the answer of {host} broke off in the middle"
-    return f"the connection to {host} broke"

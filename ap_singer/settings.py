@@ -16,8 +16,57 @@ USER_AGENT = th.Property(
     "user_agent",
     th.StringType,
     title="User agent",
-    description="How the tap introduces itself to the service; its name and version unless set.",
+    description="How the command introduces itself to the service; its name and version unless set.",
 )
+
+RATE_LIMIT = th.Property(
+    "rate_limit",
+    th.ObjectType(
+        th.Property("requests", th.IntegerType(minimum=1), default=500),
+        th.Property("seconds", th.NumberType(minimum=1), default=10),
+    ),
+    default={"requests": 500, "seconds": 10},
+    title="Rate limit",
+    description="Requests that may be sent in a time; the default is what the service allows a client id.",
+    examples=[{"requests": 250, "seconds": 10}],
+)
+
+REJECTS_PATH = th.Property(
+    "rejects_path",
+    th.StringType(min_length=1),
+    default="rejects-{timestamp}.jsonl",
+    title="Reject file",
+    description="File for the records that were refused, each with the reason; it is input to a later run. "
+    "{timestamp} stands for the time of the run; a file that exists is added to.",
+    examples=["output/rejects-{timestamp}.jsonl"],
+)
+
+MAX_REJECTS = th.Property(
+    "max_rejects",
+    th.IntegerType(minimum=0),
+    default=0,
+    title="Rejects allowed",
+    description="With more rejects than this the run ends with status 1, after everything else was loaded.",
+)
+
+REPORT_PATH = th.Property(
+    "report_path",
+    th.StringType(min_length=1),
+    title="Report",
+    description="File for the counts of the run, by stream, as JSON. Without it they are in the log only.",
+    examples=["output/report.json"],
+)
+
+
+def max_concurrency(what_for: str) -> th.Property[int]:
+    """Return the setting for requests at once; `what_for` ("for writes") is part of its description."""
+    return th.Property(
+        "max_concurrency",
+        th.IntegerType(minimum=1, maximum=100),
+        default=8,
+        title="Requests at once",
+        description=f"Requests under way at once, {what_for}.",
+    )
 
 
 def documents_dir(whose: str, examples: list[str]) -> th.Property[str]:

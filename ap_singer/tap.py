@@ -7,18 +7,13 @@ import os
 import signal
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-import click
 from singer_sdk import Tap
-from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
-from singer_sdk.plugin_base import JSONSchemaValidator, _ConfigInput
 
-from ap_http.errors import Stop
-from ap_singer.command import ClearCommand, explain, misspelt, read_config, read_state
+from ap_singer.command import read_state
 from ap_singer.documents import FileStream
 from ap_singer.files import FileStore
+from ap_singer.plugin import ClearPlugin
 from ap_singer.writer import RecordWriter
 
 if TYPE_CHECKING:
@@ -27,10 +22,9 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 
-class ExactTap(Tap):
+class ExactTap(ClearPlugin, Tap):
     """A tap whose streams are `ap_singer.stream.ExactStream`s."""
 
-    package_name = "ap-connectors"
     message_writer_class = RecordWriter
     # Neither BATCH (it would bypass selection and stream maps) nor ACTIVATE_VERSION (no table is ever read in full).
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
@@ -42,16 +36,6 @@ class ExactTap(Tap):
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
-
-    @property
-    def user_agent(self) -> str:
-        """How the tap introduces itself to a service."""
-        return self.config.get("user_agent") or f"ap-connectors/{self.plugin_version} {self.name}"
-
-    @property
-    def timeout(self) -> float:
-        """Seconds to wait for a connection, and between two pieces of an answer."""
-        return self.config.get("request_timeout") or 60
 
     @functools.cached_property
     def files(self) -> FileStore:
@@ -72,61 +56,6 @@ class ExactTap(Tap):
         # The first thing that the SDK's sync does; it has no hook for what we want.
         self.before_sync()
         super()._reset_state_progress_markers()
-
-    # Settings
-
-    @classproperty
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
-        """Settings from the environment; one that cannot be read is named, its value is not shown."""
-        cls.append_builtin_config(cls.config_jsonschema)
-        try:
-            return parse_environment_config(cls.config_jsonschema, cls._env_var_prefix)
-        except ValueError:
-            for name, schema in cls.config_jsonschema["properties"].items():
-                try:
-                    parse_environment_config({"properties": {name: schema}}, cls._env_var_prefix)
-                except ValueError:
-                    wanted = "a whole number" if "integer" in schema["type"] else "JSON"
-                    raise Stop(f"{cls._env_var_prefix}{name.upper()} must be {wanted}.") from None
-            raise
-
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Say what is wrong with the settings; the SDK's own messages show values, secrets among them."""
-        schema = self.config_jsonschema
-        self.append_builtin_config(schema)
-        # Before validation, which fills in defaults.
-        unknown = list(misspelt(self._config, schema["properties"]))
-        errors = list(explain(JSONSchemaValidator(schema).iter_errors(self._config), self._env_var_prefix))
-        for name, meant in unknown:
-            if meant is None:
-                self.logger.warning("The setting %s is unknown and has no effect.", name)
-            else:
-                errors.append(f"{name} is no setting; did you mean {meant}?")
-        if errors and raise_errors:
-            raise ConfigValidationError("The settings are not usable", errors=errors, schema=schema)
-        return errors
-
-    # The command
-
-    @classmethod
-    def get_singer_command(cls) -> click.Command:
-        """Return the SDK's command, in the form that explains errors."""
-        command = super().get_singer_command()
-        return ClearCommand(
-            name=command.name,
-            callback=command.callback,
-            context_settings=command.context_settings,
-            params=command.params,
-            help=f"{(cls.__doc__ or '').splitlines()[0]}",
-            logger=cls.logger,
-        )
-
-    @classmethod
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
-        """Read the settings files; a wrong path or broken JSON is explained without showing what is in the file."""
-        for path in value:
-            read_config(path)
-        return super().cb_config(ctx, param, value)
 
     @classmethod
     def invoke(cls, *, state: IO[str] | None = None, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures, prints; ends with status 1 if a tap of ours lost something or anybody failed."""
+"""`python -m benchmarks`: measures, prints; ends with status 1 if a plugin of ours lost something or anybody failed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import benchmarks.ivesk.report
+import benchmarks.loading.report
 import benchmarks.vicai.report
 from ap_sandbox.process import SandboxError
 from benchmarks.processes import FailedError
@@ -17,30 +18,41 @@ from benchmarks.report import Measure, Order, Results, machine
 SERVICES: Mapping[str, Measure] = {
     "vicai": benchmarks.vicai.report.measured,
     "ivesk": benchmarks.ivesk.report.measured,
+    "loading": benchmarks.loading.report.measured,
 }
-PARTS = ("speed", "fidelity", "children", "memory", "discovery")
+PARTS = ("speed", "fidelity", "children", "memory", "discovery", "rejects", "unchanged", "writes")
 
 
 def main() -> int:
     """Run the parts asked for; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--service", choices=(*SERVICES, "all"), default="all", help="whose tap (default: all)")
+    parser.add_argument("--service", choices=(*SERVICES, "all"), default="all", help="what to measure (default: all)")
     parser.add_argument(
-        "--records", type=_positive, default=30_000, help="documents or invoices to read (default: 30000)"
+        "--records",
+        type=_positive,
+        help="documents or invoices to read (30000); vendors to load (1500; the other parts in proportion)",
     )
     parser.add_argument("--rounds", type=_positive, default=3, help="how often each contestant runs (default: 3)")
     parser.add_argument(
-        "--memory", type=_positive, nargs="+", default=[10_000, 100_000], metavar="N", help="records to read"
+        "--memory",
+        type=_positive,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="records to read (10000 and 100000), or unchanged ones to load (1000000)",
     )
     parser.add_argument("--full", action="store_true", help="memory also at 1,000,000 records; takes minutes")
     parser.add_argument(
-        "--only", choices=PARTS, nargs="+", default=PARTS, help="some of the parts (children: vicai; discovery: ivesk)"
+        "--only",
+        choices=PARTS,
+        nargs="+",
+        default=PARTS,
+        help="some of the parts (children: vicai; discovery: ivesk; rejects, unchanged, writes: loading)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     chosen = parser.parse_args()
 
-    sizes = chosen.memory + [1_000_000] * chosen.full
-    order = Order(frozenset(chosen.only), chosen.records, chosen.rounds, sizes)
+    order = Order(frozenset(chosen.only), chosen.records, chosen.rounds, tuple(chosen.memory), chosen.full)
     found: dict[str, Results] = {}
     print(machine())
     for name, measured in SERVICES.items():

@@ -41,7 +41,7 @@ class Contestant:
     @property
     def there(self) -> bool:
         """Whether what it needs is installed, and works."""
-        return not self.needs or _imports(self.needs)
+        return not self.needs or imports(self.needs)
 
 
 def tap(command: str) -> tuple[str, ...]:
@@ -50,7 +50,8 @@ def tap(command: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def _imports(package: str) -> bool:
+def imports(package: str) -> bool:
+    """Whether a package of another project is installed, and works."""
     python = OTHERS / "python"
     if not python.exists():
         return False

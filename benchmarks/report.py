@@ -11,6 +11,9 @@ from typing import Any, Protocol
 from benchmarks.output import Fidelity
 from benchmarks.turns import Progress
 
+RECORDS = 30_000
+MEMORY = (10_000, 100_000)
+"""What taps read, unless told otherwise."""
 MEGABYTES = 150.0
 FLAT = 1.15
 """Memory counts as flat when the longest read takes at most this many times what the shortest takes."""
@@ -18,12 +21,17 @@ FLAT = 1.15
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for: which parts, how many records, how often, and the sizes for memory."""
+    """What is asked for: which parts, how many records, how often, and the sizes for memory; empty is the usual."""
 
     parts: frozenset[str]
-    records: int
+    records: int | None
     rounds: int
-    memory: list[int]
+    memory: tuple[int, ...]
+    full: bool
+
+    def sizes(self, *usual: int) -> list[int]:
+        """Return the sizes for memory, given those that are usual for a service."""
+        return list(dict.fromkeys([*(self.memory or usual), *[1_000_000] * self.full]))
 
 
 class Results(Protocol):

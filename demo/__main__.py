@@ -23,12 +23,14 @@ class Narrator:
         self._began = time.monotonic()
 
     def __call__(self, title: str, outcome: str) -> None:
-        """Prints a title, or the rest of the line that began with it."""
+        """Prints a title, or the rest of the line that began with it, and further lines of the outcome below it."""
         if title:
             self._began = time.monotonic()
             print(f"  {title:12}", end="", flush=True)
         if outcome:
-            print(f"{outcome:68} {time.monotonic() - self._began:5.1f} s", flush=True)
+            first, *more = outcome.splitlines()
+            lines = [f"{first:68} {time.monotonic() - self._began:5.1f} s", *(f"{'':14}{line}" for line in more)]
+            print("\n".join(lines), flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     places = Places(parser.parse_args(arguments).output.resolve())
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    print("From Įvesk and Vic.ai to a warehouse: real commands, emulated services, no account needed.\n")
+    print("From Įvesk and Vic.ai to a warehouse, and from an ERP to Vic.ai: real commands, emulated services.\n")
     try:
         with claim(places.folder):
             evidence = play(places, Narrator())

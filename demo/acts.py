@@ -1,4 +1,4 @@
-"""What both parts of the story share: where things go, who tells, and what a run should have read."""
+"""What the parts of the story share: where things go, who tells, and what a run should have read."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -37,6 +37,11 @@ class Places:
         return self.documents / "vicai"
 
     @property
+    def erp(self) -> Path:
+        """The folder of the ERP's files, and of what the target said of them."""
+        return self.folder / "erp"
+
+    @property
     def log(self) -> Path:
         """All that Meltano said."""
         return self.folder / "meltano.log"
@@ -53,7 +58,7 @@ class Places:
 
     def clear(self) -> None:
         """Removes what an earlier demo left."""
-        for folder in (self.documents, self.folder / "meltano"):
+        for folder in (self.documents, self.folder / "meltano", self.erp):
             if folder.exists():
                 shutil.rmtree(folder)
         for file in (self.warehouse, self.warehouse.with_name("warehouse.duckdb.wal"), self.log):

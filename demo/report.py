@@ -6,6 +6,7 @@ from pathlib import Path
 
 from demo import acts, books, pdfs, table, warehouse
 from demo.acts import Places
+from demo.erp import report as erp
 from demo.project import ROOT, shown
 from demo.story import Evidence
 from demo.vic import report as vic
@@ -19,18 +20,20 @@ _QUESTION = (
 
 
 def report(evidence: Evidence, places: Places) -> bool:
-    """Prints the comparison of both services and the warehouse; returns whether everything ties."""
+    """Prints the comparison of both services and the warehouse, and of the ERP; returns whether everything ties."""
     there = warehouse.read(places.warehouse)
     rows = warehouse.files(places.warehouse)
     theirs = vic_warehouse.read(places.warehouse)
     heads = ("documents", "lines", "sum of totals")
     print("\n".join(table.lines("Įvesk", heads, evidence.source.sums, there.sums)))
     print("\n".join(vic.lines(evidence.vic.source, theirs)))
+    print("\n".join(erp.lines(evidence.erp)))
     problems = [
         *acts.differences(evidence.acts),
         *books.differences(evidence.source, there),
         *pdfs.differences(evidence.source.documents, rows, places.ivesk_documents),
         *vic.differences(evidence.vic, theirs, places.vic_documents),
+        *erp.differences(evidence.erp),
     ]
     print()
     if problems:
@@ -44,10 +47,16 @@ def report(evidence: Evidence, places: Places) -> bool:
             f"It ties. Įvesk: {count} documents and {there.lines} lines, every amount in DuckDB with the digits sent."
         )
         print(f"Vic.ai: {records} records of {len(evidence.vic.source.records)} streams, every field the same.")
+        print(erp.summary(evidence.erp))
         files = len(pdfs.on_disk(places.documents))
         print(f"{files} PDFs on disk = {count} documents + {len(theirs.files)} invoices; all SHA-256 sums are right.")
     print()
-    for name, path in (("Warehouse", places.warehouse), ("PDFs", places.documents), ("Meltano", places.log)):
+    for name, path in (
+        ("Warehouse", places.warehouse),
+        ("PDFs", places.documents),
+        ("Meltano", places.log),
+        ("ERP", places.erp),
+    ):
         print(f"  {name:12}{shown(path)}")
     if not problems:
         print(f'\nAsk it something:\n\n  {_command(places.warehouse)} "{_QUESTION}"')

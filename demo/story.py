@@ -1,4 +1,4 @@
-"""The story that the demo tells: everything, then nothing new, then only what changed."""
+"""The story that the demo tells: everything, then nothing new, then only what changed; and a load the other way."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ from ap_sandbox.process import SandboxProcess
 from demo import plugins, source
 from demo.acts import Act, Places, Say
 from demo.books import Books
+from demo.erp import story as erp
 from demo.meltano import Meltano, Run
 from demo.vic import story as vic
 
@@ -16,11 +17,12 @@ AGAIN = 3
 
 @dataclass(frozen=True)
 class Evidence:
-    """What Įvesk holds at the end, and what the runs have read; and the same of Vic.ai."""
+    """What Įvesk holds at the end, and what the runs have read; the same of Vic.ai; and what came from the ERP."""
 
     source: Books
     acts: tuple[Act, ...]
     vic: vic.Evidence
+    erp: erp.Evidence
 
 
 def play(places: Places, say: Say) -> Evidence:
@@ -62,7 +64,8 @@ def play(places: Places, say: Say) -> Evidence:
         at_last = source.read(sandbox.control)
         news = {key: document for key, document in at_last.documents.items() if key in changed}
         third = act("Third run", Books(news, {}))
-        return Evidence(at_last, (first, second, third), vic.play(places, sandbox, say))
+        acts = (first, second, third)
+        return Evidence(at_last, acts, vic.play(places, sandbox, say), erp.play(places, sandbox, say))
 
 
 def _records(news: Books) -> dict[str, int]:

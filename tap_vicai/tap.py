@@ -8,13 +8,13 @@ from singer_sdk import Stream
 from singer_sdk import typing as th
 
 from ap_http.errors import Stop
-from ap_http.limits import RateLimit
 from ap_http.payload import Record, text
-from ap_singer.settings import REQUEST_TIMEOUT, USER_AGENT, documents_dir
+from ap_singer.settings import RATE_LIMIT, REQUEST_TIMEOUT, USER_AGENT, documents_dir, max_concurrency
 from ap_singer.tap import ExactTap
 from tap_vicai import streams
 from vicai import contract
-from vicai.client import REGIONS, VicaiClient
+from vicai.client import VicaiClient
+from vicai.settings import client, connected
 
 _STATES = contract.component("InvoiceState")["enum"]
 
@@ -24,74 +24,31 @@ class TapVicai(ExactTap):
 
     name = "tap-vicai"
 
-    config_jsonschema = th.PropertiesList(
-        th.Property(
-            "client_id",
-            th.StringType,
-            required=True,
-            title="Client id",
-            description="Client id of the company's integration; Vic.ai gives it out on request.",
-        ),
-        th.Property(
-            "client_secret",
-            th.StringType,
-            required=True,
-            secret=True,
-            title="Client secret",
-            description="The secret that belongs to client_id.",
-        ),
-        th.Property(
-            "region",
-            th.StringType,
-            allowed_values=list(REGIONS),
-            title="Region",
-            description="Where the company is: us or no. Needed unless api_url is set.",
-        ),
-        th.Property(
-            "api_url",
-            th.StringType,
-            title="API address",
-            description="Address of the API, for staging or the sandbox; wins over region. Ends in /v0.",
-            examples=["https://api.us.stage.vic.ai/v0", "http://127.0.0.1:8722/vicai/v0"],
-        ),
-        th.Property(
-            "start_date",
-            th.DateTimeType,
-            title="Start date",
-            description="Where the first run begins: what has not changed since is left out. "
-            "Without it: from the very first.",
-            examples=["2026-01-01", "2026-01-01T00:00:00Z"],
-        ),
-        th.Property(
-            "invoice_states",
-            th.ArrayType(th.StringType(allowed_values=[*_STATES, "ALL"])),
-            default=["POSTED"],
-            title="Invoice states",
-            description='States of the invoices to read; ["ALL"] for every state.',
-            examples=[["ALL"], ["POSTED", "TRANSFERRED"]],
-        ),
-        documents_dir("the invoices' documents", ["output/documents", "s3://bucket/vicai"]),
-        th.Property(
-            "max_concurrency",
-            th.IntegerType(minimum=1, maximum=100),
-            default=8,
-            title="Requests at once",
-            description="Requests under way at once, for line items and documents.",
-        ),
-        th.Property(
-            "rate_limit",
-            th.ObjectType(
-                th.Property("requests", th.IntegerType(minimum=1), default=500),
-                th.Property("seconds", th.NumberType(minimum=1), default=10),
+    config_jsonschema = connected(
+        th.PropertiesList(
+            th.Property(
+                "start_date",
+                th.DateTimeType,
+                title="Start date",
+                description="Where the first run begins: what has not changed since is left out. "
+                "Without it: from the very first.",
+                examples=["2026-01-01", "2026-01-01T00:00:00Z"],
             ),
-            default={"requests": 500, "seconds": 10},
-            title="Rate limit",
-            description="Requests that may be sent in a time; the default is what the service allows a client id.",
-            examples=[{"requests": 250, "seconds": 10}],
-        ),
-        REQUEST_TIMEOUT,
-        USER_AGENT,
-    ).to_dict()
+            th.Property(
+                "invoice_states",
+                th.ArrayType(th.StringType(allowed_values=[*_STATES, "ALL"])),
+                default=["POSTED"],
+                title="Invoice states",
+                description='States of the invoices to read; ["ALL"] for every state.',
+                examples=[["ALL"], ["POSTED", "TRANSFERRED"]],
+            ),
+            documents_dir("the invoices' documents", ["output/documents", "s3://bucket/vicai"]),
+            max_concurrency("for line items and documents"),
+            RATE_LIMIT,
+            REQUEST_TIMEOUT,
+            USER_AGENT,
+        ).to_dict()
+    )
 
     def discover_streams(self) -> list[Stream]:
         """Return the twenty streams."""
@@ -132,18 +89,4 @@ class TapVicai(ExactTap):
     @functools.cached_property
     def client(self) -> VicaiClient:
         """The one client that all streams share."""
-        region = self.config.get("region")
-        api_url = self.config.get("api_url") or REGIONS.get(region or "")
-        if not api_url:
-            raise Stop("region is missing: set it to us or no, where the company is, or set api_url.")
-        rate = {"requests": 500, "seconds": 10} | (self.config.get("rate_limit") or {})
-        workers = self.config.get("max_concurrency") or 8
-        return VicaiClient(
-            self.config["client_id"],
-            self.config["client_secret"],
-            api_url,
-            timeout=self.timeout,
-            user_agent=self.user_agent,
-            connections=workers,
-            limit=RateLimit(rate["requests"], rate["seconds"]),
-        )
+        return client(self.config, timeout=self.timeout, user_agent=self.user_agent)

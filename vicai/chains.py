@@ -40,20 +40,20 @@ class Circle:
         self._followed: set[str] = set()
         self._repeats = 0
 
-    def follow(self, answer: Answer) -> None:
-        """Take note of a page.
+    def follow(self, cursor: str | None, *, empty: bool) -> None:
+        """Take note of a page's cursor, and of whether the page was empty.
 
         Raises:
-            Stop: its cursor was followed before.
+            Stop: the cursor was followed before.
         """
-        if not answer.cursor:
+        if not cursor:
             return
-        if answer.cursor not in self._followed:
+        if cursor not in self._followed:
             self._repeats = 0
-            self._followed.add(answer.cursor)
+            self._followed.add(cursor)
             return
         self._repeats += 1
-        if answer.records or self._repeats > _REPEATS:
+        if not empty or self._repeats > _REPEATS:
             raise Stop(
                 f"vicai: {self._what} goes round in a circle: the same cursor came twice. What was read before is "
                 "safe; tell Vic.ai."
@@ -112,7 +112,7 @@ class Chain:
         Raises:
             Stop: the cursors go round in a circle.
         """
-        self._circle.follow(answer)
+        self._circle.follow(answer.cursor, empty=not answer.records)
         self.pages += 1
         self._shown += len(answer.records)
         self._cursor, self.ended = answer.cursor, not answer.cursor

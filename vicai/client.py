@@ -1,60 +1,39 @@
-"""The client of the Vic.ai API: calls by the names of the contract, pages, changes, documents. One door for the API."""
+"""The client of the Vic.ai API: calls by the names of the contract; lists, changes, documents; writing, uploading."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
-from urllib.parse import quote, urljoin
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from decimal import Decimal
+from typing import Any, TypeVar
 
 import msgspec
 import requests
-import urllib3
 
-from ap_http import checks
-from ap_http.errors import ApError, Reject, Retry, Stop
+from ap_http.errors import Reject, Retry, Stop
 from ap_http.instants import UTC, Clock
 from ap_http.limits import RateLimit
-from ap_http.payload import Record, decode, text
+from ap_http.payload import Record, decode
 from ap_http.position import Position
-from ap_http.session import Door, Patience, body
-from vicai import contract
-from vicai.auth import Grant, Token, grant
+from ap_http.session import Patience
+from ap_http.session import body as whole
+from vicai.access import REGIONS, Access, Forbidden, Moved, NotFound, Refused
 from vicai.chains import Answer, Circle
 from vicai.changes import ChangeReader, Changes, Key
+from vicai.forms import Form, Part
+
+__all__ = ["PAGE", "REGIONS", "Forbidden", "NotFound", "Part", "Plain", "Refused", "VicaiClient", "document_type"]
 
 T = TypeVar("T")
 
-REGIONS = {"us": "https://api.us.vic.ai/v0", "no": "https://api.no.vic.ai/v0"}
-"""Where the API is, by region."""
+Plain = dict[str, Any]
+"""A JSON object as plain Python: numbers with a point are `Decimal`s with all their digits, others are `int`s."""
 
 PAGE = 100
 """Records in a page: the most that the service gives."""
 
 _LINKS = 3
 """How many links to one document may be refused before we leave it out."""
-
-_WHERE = "Vic.ai gives it out on request."
-
-
-class Forbidden(Reject):
-    """This company has no right to it: leave it out, say so, and go on."""
-
-
-class NotFound(Reject):
-    """The service does not know the thing: leave it out, say so, and go on."""
-
-
-class Refused(Reject):
-    """The service does not take the call as it is: leave the record out, say why, and go on."""
-
-
-class _Moved(ApError):
-    """The answer is at another address: fetch it there, without the token."""
-
-    def __init__(self, link: str) -> None:
-        super().__init__("The answer is at another address.")
-        self.link = link
 
 
 class VicaiClient:
@@ -69,6 +48,7 @@ class VicaiClient:
         patience: how long passing trouble is borne.
         connections: requests at once.
         limit: kept ahead of the service's own limit, which is 500 requests in 10 seconds for a client id.
+        request_id: sent as ``X-Request-Id`` with every call that writes: the UUID of the sync that Vic.ai asked for.
 
     Raises:
         Stop: credentials or address cannot be right.
@@ -85,26 +65,23 @@ class VicaiClient:
         patience: Patience | None = None,
         connections: int = 8,
         limit: RateLimit | None = None,
+        request_id: str | None = None,
     ) -> None:
-        client_id = checks.credential("client_id", client_id, _WHERE)
-        client_secret = checks.credential("client_secret", client_secret, _WHERE)
-        self._url = checks.address("api_url", api_url, REGIONS["us"])
-        self._account = {"client_id": client_id, "client_secret": client_secret}
-        door = functools.partial(
-            Door,
-            secrets=[client_secret],
+        self._access = Access(
+            client_id,
+            client_secret,
+            api_url,
             timeout=timeout,
+            user_agent=user_agent,
             patience=patience,
-            # One more than work on records at once: the next page is fetched meanwhile.
-            connections=connections + 2,
+            connections=connections,
+            limit=limit,
+            request_id=request_id,
         )
-        headers = {"Accept": "application/json", "User-Agent": checks.user_agent(user_agent)}
-        self._tokens = door("vicai", explain=self._explain_token, headers=headers, limit=limit)
-        token = Token(self._grant, self._keep_secret)
-        self._api = door("vicai", explain=self._explain, headers=headers, credentials=token, limit=limit)
-        self._storage = door(
-            "vicai storage", explain=self._explain_storage, headers={"User-Agent": headers["User-Agent"]}
-        )
+
+    def mask(self, text: str) -> str:
+        """Return a text of any length without client_secret and tokens."""
+        return self._access.mask(text)
 
     # Reading
 
@@ -114,11 +91,31 @@ class VicaiClient:
         Raises:
             Forbidden, NotFound, Refused: the service says no. Outage: it failed for too long.
         """
-        return self._fetch(operation, lambda response: decode(body(response), _OBJECT), arguments)
+        return self._access.call(operation, lambda response: decode(whole(response), _OBJECT), arguments)
+
+    def found(self, operation: str, **arguments: str) -> Plain | None:
+        """Return one object by its id, or None if the service has none (404, 410).
+
+        Raises:
+            Forbidden, Refused: the service says no. Outage: it failed for too long.
+        """
+        try:
+            return self._access.call(operation, lambda response: decode(whole(response), _PLAIN_OBJECT), arguments)
+        except NotFound:
+            return None
 
     def whole_list(self, operation: str, **arguments: str) -> list[Record]:
         """Call an operation that answers with a plain list; a lone object counts as a list of one, as some show it."""
-        return self._fetch(operation, _records, arguments)
+
+        def read(response: requests.Response) -> list[Record]:
+            found = decode(whole(response), _LIST_OR_ONE)
+            return [found] if isinstance(found, dict) else found
+
+        return self._access.call(operation, read, arguments)
+
+    def raw_list(self, operation: str, **query: str) -> list[msgspec.Raw]:
+        """As `whole_list`, each record as the bytes that came."""
+        return self._access.call(operation, _raw_records, query)
 
     def pages(self, operation: str, **query: str) -> Iterator[list[Record]]:
         """Yield a list's pages to the end, in the service's order.
@@ -126,14 +123,11 @@ class VicaiClient:
         Raises:
             Forbidden, Refused: the service says no. Stop: cursors go round in a circle. Outage: it failed for too long.
         """
-        circle = Circle(operation)
-        while True:
-            answer = self._page(operation, query)
-            yield answer.records
-            if not answer.cursor:
-                return
-            circle.follow(answer)
-            query["cursor"] = answer.cursor
+        return self._pages(operation, _LIST, query)
+
+    def raw_pages(self, operation: str, **query: str) -> Iterator[list[msgspec.Raw]]:
+        """As `pages`, each record as the bytes that came. A record that is kept keeps its page: copy it then."""
+        return self._pages(operation, _RAW_LIST, query)
 
     def changes(
         self, operation: str, since: Position, *, key: Key, instant_field: str, clock: Clock = UTC, **query: str
@@ -145,7 +139,7 @@ class VicaiClient:
         """
 
         def fetch(more: Mapping[str, str]) -> Answer:
-            return self._page(operation, {**query, **more})
+            return Answer(*self._page(operation, _LIST, {**query, **more}))
 
         return iter(ChangeReader(operation, fetch, since, key=key, instant_field=instant_field, clock=clock))
 
@@ -157,15 +151,29 @@ class VicaiClient:
         """
         for _ in range(_LINKS):
             try:
-                return self._fetch(operation, read, arguments)
-            except _Moved as moved:
+                return self._access.call(operation, read, arguments)
+            except Moved as moved:
                 try:
-                    what = f"document behind {self._what(operation, arguments)}"
-                    return self._storage.fetch("GET", moved.link, read, what=what, stream=True, redirects=True)
+                    what = f"document behind {self._access.what(operation, arguments)}"
+                    return self._access.follow(moved, read, what)
                 except Refused as refused:
                     # A link lives for minutes; the next answer bears a fresh one.
                     last = refused
         raise last
+
+    def exists(self, operation: str, **arguments: str) -> bool:
+        """Return whether the service has a document, or a link to one; nothing of it is read.
+
+        Raises:
+            Forbidden, Refused: the service says no. Outage: it failed for too long.
+        """
+        try:
+            self._access.call(operation, document_type, arguments)
+        except NotFound:
+            return False
+        except Moved:
+            return True
+        return True
 
     def company(self) -> Record:
         """Return the health check: ``company``, ``status``, ``version`` (Vic.ai API 0.20.0, Status).
@@ -178,88 +186,84 @@ class VicaiClient:
         except Reject as error:
             raise Stop(f"{error} Check api_url: it ends in /v0, as in {REGIONS['us']}.") from None
 
-    # The door
+    # Writing
 
-    def _page(self, operation: str, query: Mapping[str, str]) -> Answer:
-        def read(response: requests.Response) -> Answer:
-            return Answer(decode(body(response), _LIST), response.headers.get("x-next") or None)
+    def send(
+        self, operation: str, body: Any = None, *, look: Callable[[], Plain | None] | None = None, **arguments: str
+    ) -> Plain:
+        """Call an operation that writes.
 
-        return self._fetch(operation, read, {"limit": str(PAGE), **query})
+        Args:
+            operation: its name ("upsertVendor").
+            body: sent as JSON, `Decimal`s as numbers with all their digits; None for an operation that takes none.
+            look: looks whether a call whose answer was lost was done after all; None if not. Without it the call is
+                repeated blindly, which is right only where doing it twice changes nothing.
+            **arguments: path and query parameters.
 
-    def _fetch(self, operation: str, read: Callable[[requests.Response], T], arguments: Mapping[str, str]) -> T:
-        called = contract.operation(operation)
-        query = {name: value for name, value in arguments.items() if f"{{{name}}}" not in called.path}
-        return self._api.fetch(
-            called.method,
-            self._url + _path(called.path, arguments),
-            read,
-            what=self._what(operation, arguments),
-            stream=True,
-            params=query,
-        )
+        Returns:
+            What the service answers or `look` finds; ``{}`` where an answer holds no object.
 
-    @staticmethod
-    def _what(operation: str, arguments: Mapping[str, str]) -> str:
-        called = contract.operation(operation)
-        return f"{called.method} {_path(called.path, arguments)}"
+        Raises:
+            Forbidden, NotFound, Refused: the service says no. Outage: it failed for too long. What `look` raises.
+        """
+        encoded = None if body is None else _ENCODER.encode(body)
+        return self._access.call(operation, _answered, arguments, json=encoded, look=look)
 
-    def _grant(self) -> Grant:
-        called = contract.operation("obtainToken")
-        return self._tokens.fetch(
-            called.method,
-            self._url + called.path,
-            lambda response: grant(body(response)),
-            what=f"{called.method} {called.path}",
-            stream=True,
-            json=self._account,
-        )
+    def upload(
+        self,
+        operation: str,
+        parts: Callable[[], Sequence[Part]],
+        *,
+        look: Callable[[], Plain | None] | None = None,
+        **arguments: str,
+    ) -> Plain:
+        """Call an operation that takes a form with files, which are never in memory as a whole.
 
-    def _keep_secret(self, token: str) -> None:
-        for door in (self._api, self._storage, self._tokens):
-            door.redact.add(token)
+        Args:
+            operation: its name ("uploadDocumentInvoice").
+            parts: opens the form's parts, anew for every try; what it opened is closed here.
+            look: as in `send`.
+            **arguments: path and query parameters.
 
-    # What answers mean
+        Returns:
+            As `send`.
 
-    def _explain_token(self, response: requests.Response, what: str) -> ApError:
-        said = self._said(response)
-        if response.status_code in {400, 401, 403, 422}:
-            return Stop(
-                f"vicai: client_id and client_secret are not accepted at {self._url}: status {response.status_code}"
-                f"{said}. Check both, and region: credentials of one region do not work in another."
-            )
-        return Stop(f"vicai: {what}: status {response.status_code}{said}. Check api_url: it ends in /v0.")
+        Raises:
+            Reject: a file changed while it was being sent. Else as `send`.
+        """
+        with ExitStack() as opened:
 
-    def _explain(self, response: requests.Response, what: str) -> ApError:
-        status = response.status_code
-        link = response.headers.get("Location")
-        if 300 <= status < 400 and link:
-            return _Moved(urljoin(response.url, link))
-        said = self._said(response)
-        if status == 401:
-            return Retry(f"status 401{said}, although the token is fresh")
-        if status == 403:
-            return Forbidden(f"vicai: {what}: this company has no right to it: status 403{said}.")
-        if status in {404, 410}:
-            return NotFound(f"vicai: {what}: not found: status {status}{said}.")
-        return Refused(f"vicai: {what}: the service refuses the call: status {status}{said}.")
+            def form() -> Form:
+                opened.close()
+                made = parts()
+                for part in made:
+                    if not isinstance(part.content, bytes):
+                        opened.enter_context(part.content)
+                return Form(made)
 
-    def _explain_storage(self, response: requests.Response, what: str) -> ApError:
-        status = response.status_code
-        if status in {404, 410}:
-            return NotFound(f"vicai: {what}: the storage does not have it: status {status}.")
-        return Refused(f"vicai: {what}: the storage refuses the link: status {status}.")
+            return self._access.call(operation, _answered, arguments, form=form, look=look)
 
-    def _said(self, response: requests.Response) -> str:
-        """Quote the service's message, and the id under which Vic.ai finds the request."""
-        try:
-            message = text(decode(body(response), _OBJECT), "message") or ""
-        except (ApError, urllib3.exceptions.HTTPError):
-            message = ""
-        number = response.headers.get("x-request-id")
-        # Masked before anything is cut off, for a secret may end with a full stop.
-        parts = [self._tokens.redact(message).rstrip("."), f"request id {number}" if number else ""]
-        said = self._tokens.redact("; ".join(part for part in parts if part))
-        return f" ({said})" if said else ""
+    # Pages
+
+    def _pages(
+        self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
+    ) -> Iterator[list[T]]:
+        circle, following = Circle(operation), query
+        while True:
+            records, cursor = self._page(operation, decoder, following)
+            yield records
+            if not cursor:
+                return
+            circle.follow(cursor, empty=not records)
+            following = {**query, "cursor": cursor}
+
+    def _page(
+        self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
+    ) -> tuple[list[T], str | None]:
+        def read(response: requests.Response) -> tuple[list[T], str | None]:
+            return decode(whole(response), decoder), response.headers.get("x-next") or None
+
+        return self._access.call(operation, read, {"limit": str(PAGE), **query})
 
 
 def document_type(response: requests.Response) -> str:
@@ -274,15 +278,22 @@ def document_type(response: requests.Response) -> str:
     return kind or "application/octet-stream"
 
 
-def _path(template: str, arguments: Mapping[str, str]) -> str:
-    return template.format_map({name: quote(value, safe="") for name, value in arguments.items()})
+def _raw_records(response: requests.Response) -> list[msgspec.Raw]:
+    found = decode(whole(response), _RAW)
+    return [found] if bytes(found).startswith(b"{") else decode(bytes(found), _RAW_LIST)
 
 
-def _records(response: requests.Response) -> list[Record]:
-    found = decode(body(response), _LIST_OR_ONE)
-    return [found] if isinstance(found, dict) else found
+def _answered(response: requests.Response) -> Plain:
+    content = whole(response)
+    found = decode(content, _PLAIN) if content.strip() else {}
+    return found if isinstance(found, dict) else {}
 
 
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_PLAIN: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
+_PLAIN_OBJECT = msgspec.json.Decoder(Plain, float_hook=Decimal)
 _OBJECT = msgspec.json.Decoder(Record)
 _LIST = msgspec.json.Decoder(list[Record])
 _LIST_OR_ONE: msgspec.json.Decoder[list[Record] | Record] = msgspec.json.Decoder(list[Record] | Record)
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])

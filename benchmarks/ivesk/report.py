@@ -11,7 +11,7 @@ from benchmarks.contestants import Contestant
 from benchmarks.ivesk import contestants, measure
 from benchmarks.ivesk.measure import Discovery
 from benchmarks.ivesk.output import Comparison, Count
-from benchmarks.report import Order, aim, memory_aims, row, share
+from benchmarks.report import MEMORY, RECORDS, Order, aim, memory_aims, row, share
 from benchmarks.turns import Progress, Speed
 
 PLAIN_TIMES = 4.0
@@ -76,15 +76,15 @@ class Results:
 
 def measured(order: Order, progress: Progress) -> Results:
     """Measure what is asked for."""
-    results = Results(order.records, order.rounds)
+    results = Results(order.records or RECORDS, order.rounds)
     if "speed" in order.parts:
-        results.speed = measure.speed(order.records, order.rounds, progress)
+        results.speed = measure.speed(results.documents, order.rounds, progress)
     if "fidelity" in order.parts:
         results.fidelity = measure.fidelity(progress)
     if "discovery" in order.parts:
         results.discovery = measure.discovery(progress)
     if "memory" in order.parts:
-        results.memory = measure.memory(order.memory, progress)
+        results.memory = measure.memory(order.sizes(*MEMORY), progress)
     return results
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.contestants import Contestant
-from benchmarks.report import Order, aim, memory_aims, row, share
+from benchmarks.report import MEMORY, RECORDS, Order, aim, memory_aims, row, share
 from benchmarks.turns import Progress, Speed
 from benchmarks.vicai import contestants, measure
 from benchmarks.vicai.measure import Children
@@ -95,15 +95,15 @@ class Results:
 
 def measured(order: Order, progress: Progress) -> Results:
     """Measure what is asked for."""
-    results = Results(order.records, order.rounds)
+    results = Results(order.records or RECORDS, order.rounds)
     if "speed" in order.parts:
-        results.speed = measure.speed(order.records, order.rounds, progress)
+        results.speed = measure.speed(results.invoices, order.rounds, progress)
     if "fidelity" in order.parts:
         results.fidelity = measure.fidelity(progress)
     if "children" in order.parts:
         results.children, results.lines = measure.children(progress)
     if "memory" in order.parts:
-        results.memory = measure.memory(order.memory, progress)
+        results.memory = measure.memory(order.sizes(*MEMORY), progress)
     return results
 
 

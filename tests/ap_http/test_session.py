@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import socket
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 import pytest
 import requests
 
-from ap_http.errors import ApError, Outage, Stop
+from ap_http.errors import ApError, Outage, Reject, Stop
 from ap_http.limits import RateLimit
 from ap_http.payload import Record, decode
 from ap_http.session import Door, Patience
@@ -239,3 +243,210 @@ class TestCredentials:
         door.fetch("GET", f"{sandbox.ivesk_url}/pub/exported", ignore, what="GET /x")
         assert tries(sandbox) == 4
         assert time.monotonic() - began >= 1
+
+
+FOUND: Record = {"found": msgspec.Raw(b"true")}
+
+
+class Look:
+    """Says what it is told to, and notes when it was asked."""
+
+    def __init__(self, *answers: Record | Exception | None) -> None:
+        self.answers = list(answers)
+        self.asked: list[float] = []
+
+    def __call__(self) -> Record | None:
+        self.asked.append(time.monotonic())
+        answer = self.answers.pop(0) if self.answers else None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def do(door: Door, look: Look, url: str) -> Record:
+    return door.fetch("GET", url, lambda response: decode(response.content, _answer), what="GET /x", look=look)
+
+
+@contextmanager
+def deaf() -> Iterator[str]:
+    """Takes requests and hangs up without an answer, as a proxy does when the service behind it is gone."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65536)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+class TestLook:
+    @pytest.fixture
+    def url(self, sandbox: SandboxProcess) -> str:
+        return f"{sandbox.ivesk_url}/pub/exported"
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            *({"kind": "status", "status": status} for status in (408, 425, 500, 502, 503, 504)),
+            {"kind": "status", "status": 503, "retry_after": 0},
+            *({"kind": kind} for kind in ("reset", "lost", "truncate", "html", "html_status")),
+        ],
+    )
+    def test_is_asked_where_it_may_have_been_done(
+        self, sandbox: SandboxProcess, door: Door, url: str, fault: dict[str, Any]
+    ) -> None:
+        sandbox.control.fault(**fault)
+        look = Look(FOUND)
+        assert do(door, look, url) == FOUND
+        assert tries(sandbox) == 1
+        assert len(look.asked) == 1
+
+    def test_is_asked_when_the_answer_takes_too_long(self, sandbox: SandboxProcess, url: str) -> None:
+        sandbox.control.fault("slow", seconds=1)
+        assert do(make_door(sandbox, timeout=0.2), Look(FOUND), url) == FOUND
+
+    def test_that_finds_nothing_lets_the_call_be_repeated(self, sandbox: SandboxProcess, door: Door, url: str) -> None:
+        sandbox.control.fault("lost", times=2)
+        look = Look()
+        assert "documents" in do(door, look, url)
+        assert (tries(sandbox), len(look.asked)) == (3, 2)
+
+    def test_is_not_asked_where_all_went_well(self, door: Door, url: str) -> None:
+        look = Look(FOUND)
+        assert "documents" in do(door, look, url)
+        assert not look.asked
+
+    @pytest.mark.parametrize("retry_after", [0, None])
+    def test_is_not_asked_after_a_429(
+        self, sandbox: SandboxProcess, door: Door, url: str, retry_after: int | None
+    ) -> None:
+        sandbox.control.fault("status", status=429, times=2, retry_after=retry_after)
+        look = Look(FOUND)
+        assert "documents" in do(door, look, url)
+        assert not look.asked
+
+    def test_is_asked_after_a_429_too_once_in_doubt(self, sandbox: SandboxProcess, door: Door, url: str) -> None:
+        """What timed out may get done while the next try is refused."""
+        sandbox.control.fault("reset")
+        sandbox.control.fault("status", status=429, retry_after=0)
+        look = Look(None, FOUND)
+        assert do(door, look, url) == FOUND
+        assert tries(sandbox) == 2
+
+    def test_is_not_asked_after_a_renewal(self, sandbox: SandboxProcess, url: str) -> None:
+        sandbox.control.fault("status", status=401)
+        passes, look = Passes(), Look(FOUND)
+        passes.header = lambda: {"x-api-key": sandbox.api_key}  # type: ignore[method-assign]
+        assert "documents" in do(door_with(passes), look, url)
+        assert (tries(sandbox), look.asked) == (2, [])
+
+    def test_is_not_asked_after_a_final_answer(self, sandbox: SandboxProcess, door: Door, url: str) -> None:
+        sandbox.control.fault("status", status=422)
+        look = Look(FOUND)
+        with pytest.raises(Refused):
+            do(door, look, url)
+        assert not look.asked
+
+    @pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "http://nowhere.invalid/x"])
+    def test_is_not_asked_without_a_connection(self, door: Door, url: str) -> None:
+        look = Look(FOUND)
+        with pytest.raises(Outage, match="failed 3 times"):
+            do(door, look, url)
+        assert not look.asked
+
+    def test_is_not_asked_where_nobody_takes_the_connection(self, sandbox: SandboxProcess) -> None:
+        with socket.socket() as server, socket.socket() as first, socket.socket() as second:
+            server.bind(("127.0.0.1", 0))
+            server.listen(0)
+            for other in (first, second):
+                other.setblocking(False)
+                other.connect_ex(server.getsockname())
+            look = Look(FOUND)
+            with pytest.raises(Outage, match="could not be reached in time"):
+                do(make_door(sandbox, timeout=0.2), look, f"http://127.0.0.1:{server.getsockname()[1]}/x")
+        assert not look.asked
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_is_not_asked_without_the_proxy(self, door: Door, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")
+        look = Look(FOUND)
+        with pytest.raises(Outage, match=r"the proxy for service\.test does not answer"):
+            do(door, look, f"{scheme}://service.test/x")
+        assert not look.asked
+
+    def test_is_asked_when_a_proxy_loses_the_answer(self, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+        with deaf() as proxy:
+            monkeypatch.setenv("no_proxy", "")
+            monkeypatch.setenv("http_proxy", proxy)
+            assert do(door, Look(FOUND), "http://service.test/x") == FOUND
+
+    def test_is_asked_after_the_pause(self, sandbox: SandboxProcess, url: str) -> None:
+        sandbox.control.fault("reset")
+        look, began = Look(FOUND), time.monotonic()
+        do(make_door(sandbox, Patience(first_pause=0.6)), look, url)
+        assert look.asked[0] - began >= 0.3
+
+    @pytest.mark.parametrize("fault", [{"times": 1000}, {"retry_after": 3600}])
+    def test_is_asked_after_the_last_try(
+        self, sandbox: SandboxProcess, door: Door, url: str, fault: dict[str, Any]
+    ) -> None:
+        sandbox.control.fault("status", status=503, **fault)
+        before = [] if "retry_after" in fault else [None, None]
+        assert do(door, Look(*before, FOUND), url) == FOUND
+        assert tries(sandbox) == len(before) + 1
+
+    @pytest.mark.parametrize("last", [None, Outage("the look failed")])
+    def test_that_finds_nothing_in_the_end_is_an_outage(
+        self, sandbox: SandboxProcess, door: Door, url: str, last: Exception | None
+    ) -> None:
+        sandbox.control.fault("status", status=500, times=1000)
+        look = Look(None, None, last)
+        with pytest.raises(Outage, match="failed 3 times, last: status 500"):
+            do(door, look, url)
+        assert (tries(sandbox), len(look.asked)) == (3, 3)
+
+    @pytest.mark.parametrize("tries_borne", [1, 3])
+    def test_may_raise(self, sandbox: SandboxProcess, url: str, tries_borne: int) -> None:
+        sandbox.control.fault("lost")
+        with pytest.raises(Reject, match="nobody can know"):
+            do(make_door(sandbox, Patience(tries_borne, 0.01)), Look(Reject("nobody can know")), url)
+        assert tries(sandbox) == 1
+
+
+def test_arguments_are_made_anew_for_every_try(sandbox: SandboxProcess) -> None:
+    """A body that can be read once only, tried four times: after a reset, a 401, and a 429."""
+    sandbox.control.fault("reset")
+    sandbox.control.fault("status", status=401)
+    sandbox.control.fault("status", status=429, retry_after=0)
+    made: list[Iterator[bytes]] = []
+    sent: list[Mapping[str, str]] = []
+
+    def prepare() -> Mapping[str, Any]:
+        made.append(iter([b"1", b"2"]))
+        return {"data": made[-1], "headers": {"X-Try": str(len(made))}}
+
+    passes = Passes()
+    passes.header = lambda: {"x-api-key": sandbox.api_key}  # type: ignore[method-assign]
+    door_with(passes).fetch(
+        "GET",
+        f"{sandbox.ivesk_url}/pub/exported",
+        lambda response: sent.append(response.request.headers),
+        what="GET /x",
+        prepare=prepare,
+        headers={"X-Try": "none"},
+    )
+    assert len(made) == tries(sandbox) == 4
+    assert [next(one, None) for one in made] == [None] * 4
+    assert sent[0]["X-Try"] == "4"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,11 @@ from ap_sandbox.process import SandboxProcess
 from demo import source
 from demo.acts import Act, Places
 from demo.books import Books, Sums
+from demo.erp import story as erp_story
+from demo.erp.report import differences as erp_differences
+from demo.erp.target import Act as ErpAct
+from demo.erp.target import Run as ErpRun
+from demo.erp.target import Target
 from demo.meltano import Meltano, Run
 from demo.project import ROOT, DemoError
 from demo.story import ADDED, AGAIN, DOCUMENTS, Evidence
@@ -55,11 +62,25 @@ def vic() -> vic_source.Source:
         return vic_source.read(sandbox.control)
 
 
+def play_erp(folder: Path) -> erp_story.Evidence:
+    """The ERP's part by itself: the real target, and a Vic.ai with few invoices."""
+    with SandboxProcess(0, invoices=20) as sandbox:
+        return erp_story.play(Places(folder), sandbox, lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def erp(tmp_path_factory: pytest.TempPathFactory) -> erp_story.Evidence:
+    """What the ERP has sent, and what Vic.ai held before and after."""
+    return play_erp(tmp_path_factory.mktemp("erp"))
+
+
 @pytest.fixture
 def demo_again(
+    *,
     played: tuple[Path, str],
     books: Books,
     vic: vic_source.Source,
+    erp: erp_story.Evidence,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., int]]:
@@ -67,10 +88,15 @@ def demo_again(
     places = Places(played[0])
     shutil.copy(places.warehouse, tmp_path / "untouched")
 
-    def run(sabotage: str = "select 1", *acts: Act, surprises: tuple[str, ...] = ()) -> int:
+    def run(
+        sabotage: str = "select 1",
+        *acts: Act,
+        surprises: tuple[str, ...] = (),
+        loaded: erp_story.Evidence | None = None,
+    ) -> int:
         with duckdb.connect(str(places.warehouse)) as connection:
             connection.execute(sabotage)
-        evidence = Evidence(books, acts, vic_story.Evidence(vic, (), surprises))
+        evidence = Evidence(books, acts, vic_story.Evidence(vic, (), surprises), loaded or erp)
         monkeypatch.setattr(demo.__main__, "play", lambda *_: evidence)
         return demo.__main__.main(["--output", str(places.folder)])
 
@@ -78,7 +104,7 @@ def demo_again(
     shutil.copy(tmp_path / "untouched", places.warehouse)
 
 
-def test_the_demo_ties(played: tuple[Path, str], books: Books, vic: vic_source.Source) -> None:
+def test_the_demo_ties(played: tuple[Path, str], books: Books, vic: vic_source.Source, erp: erp_story.Evidence) -> None:
     text = played[1]
     assert "It ties." in text
     assert "NOT" not in text
@@ -90,7 +116,14 @@ def test_the_demo_ties(played: tuple[Path, str], books: Books, vic: vic_source.S
     for name in ("accounts", "vendors", "vat_codes", "training_invoices", "purchase_orders"):
         count = len(vic.records[name])
         assert f"{name} {count} {count}" in " ".join(text.split())
-    assert len(text.splitlines()) <= 60
+    words = " ".join(text.split())
+    for name, records in erp.export.items():
+        assert f"{name} {len(records)} {len(records)}" in words
+    assert re.search(r"Load again nothing to do, 222 unchanged: \d+ GET, 0 POST, 0 PUT \d", words)
+    assert re.search(r"Load 2 created, 10 updated, 1 set aside: \d+ GET, 2 POST, 10 PUT \d", words)
+    assert "name is longer than 255 characters (300)" in words
+    assert "225 records of 10 streams at Vic.ai, every field the same" in words
+    assert len(text.splitlines()) <= 85
 
 
 def test_its_log_is_not_on_the_screen(played: tuple[Path, str]) -> None:
@@ -219,3 +252,121 @@ def test_the_question_that_it_suggests_has_an_answer(played: tuple[Path, str]) -
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     assert "UAB" in done.stdout
+
+
+def spoilt(evidence: erp_story.Evidence, resource: str, having: str, old: str, new: str | None) -> erp_story.Evidence:
+    """As if Vic.ai held something else in the one record of a resource that has these words; None = no record."""
+    lines = dict(evidence.after.lines)
+    (place,) = [place for place, line in lines.items() if place[0] == resource and having in line.decode()]
+    text = lines.pop(place).decode()
+    assert old in text
+    if new is not None:
+        lines[place] = text.replace(old, new, 1).encode()
+    return dataclasses.replace(evidence, after=dataclasses.replace(evidence.after, lines=lines))
+
+
+@pytest.mark.parametrize(
+    ("resource", "having", "old", "new", "words"),
+    [
+        ("vendors", '"L-20003"', "+47 55 00 11 22", "+47 55 00 11 23", "phone '+47 55 00 11 22' became"),
+        ("vendors", '"L-20012"', '"email":null', '"email":"faktura11@leverandor.example"', "email None became"),
+        ("vendors", '"L-20001"', "12345678901234567.00", "12345678901234568.00", "externalData: kreditt"),
+        ("vendors", '"L-20008"', '"saskaitos@ciobrelis.example"', "null", "email 'saskaitos@ciobrelis.example' became"),
+        ("vendors", '"L-20005"', '"countryCode":"NO"', '"countryCode":"NO","managers":[{"name":"?"}]', "managers came"),
+        ("vatCodes", '"SAFT-PVM1"', "21.0000000000000001", "21.000000000000000", "rate Decimal"),
+        ("accounts", '"GL-1350"', "Ąžuolas AB", "Ąžuolas UAB", "Ąžuolas AB' became"),
+        ("accounts", '"GL-3100"', ':07"', ':07Z"', "externalUpdatedAt"),
+        ("paymentTerms", "1.500000000000000001", "1.500000000000000001", "1.5", "discountPercentage"),
+        ("purchaseOrders", '"BEST-26001"', '"123456789012345.6789"', '"123456789012345.679"', "unitAmount"),
+        ("purchaseOrders", '"BEST-26004"', '"closed"', '"open"', "status 'closed' became 'open'"),
+        ("vendors", '"L-20082"', "", None, "vendors L-20082 is at Vic.ai 0 times"),
+        ("dimensions", '"KST-105"', "KST-105", "KST-106", "dimensions KST-105 is at Vic.ai 0 times"),
+        ("dimensions", '"KST-105"', "KST-105", "KST-104", "dimensions KST-104 is at Vic.ai 2 times"),
+        ("accounts", '"KTO-1000"', '"name":"', '"name":"Ikke ', "of Vic.ai's has changed"),
+        ("vendors", '"50000"', "", None, "of Vic.ai's is gone"),
+    ],
+)
+def test_what_the_load_did_not_get_right_gives_status_1(
+    *,
+    demo_again: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    erp: erp_story.Evidence,
+    resource: str,
+    having: str,
+    old: str,
+    new: str | None,
+    words: str,
+) -> None:
+    assert demo_again(loaded=spoilt(erp, resource, having, old, new)) == 1
+    text = capsys.readouterr().out
+    assert "It does NOT tie" in text
+    assert words in text
+
+
+def test_what_nobody_sent_gives_status_1(
+    demo_again: Callable[..., int], capsys: pytest.CaptureFixture[str], erp: erp_story.Evidence
+) -> None:
+    export = {**erp.export, "tags": erp.export["tags"][1:]}
+    assert demo_again(loaded=dataclasses.replace(erp, export=export)) == 1
+    assert "came from nowhere" in capsys.readouterr().out
+    export = {**erp.export, "tags": [*erp.export["tags"], erp.export["tags"][0]]}
+    assert demo_again(loaded=dataclasses.replace(erp, export=export)) == 1
+    assert "is in the file 2 times" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("number", "fact", "value"),
+    [
+        (0, "touched", 1),
+        (0, "state", "2026-01-05T06:30:00"),
+        (1, "created", 221),
+        (1, "writes", 233),
+        (2, "writes", 1),
+        (4, "writes", 13),
+        (4, "rejected", 0),
+        (4, "refused", 1),
+        (4, "state", None),
+        (5, "status", 1),
+    ],
+)
+def test_a_load_that_did_too_much_or_too_little_gives_status_1(
+    *,
+    demo_again: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    erp: erp_story.Evidence,
+    number: int,
+    fact: str,
+    value: object,
+) -> None:
+    act = erp.acts[number]
+    assert act.run.facts[fact] != value
+    other = ErpAct(act.name, ErpRun({**act.run.facts, fact: value}, act.run.calls, act.run.plan), act.expected)
+    acts = (*erp.acts[:number], other, *erp.acts[number + 1 :])
+    assert demo_again(loaded=dataclasses.replace(erp, acts=acts)) == 1
+    assert f"{act.name}: {fact} is {value}, not" in capsys.readouterr().out
+
+
+def test_what_the_erp_sent_can_be_looked_at(played: tuple[Path, str]) -> None:
+    folder = Places(played[0]).erp
+    assert "BEST-26001" in (folder / "master-data.jsonl").read_text(encoding="utf-8")
+    assert "222 records" in (folder / "target.log").read_text(encoding="utf-8")
+    plan = (folder / "plan-of-changes.txt").read_text(encoding="utf-8")
+    assert "~ SAFT-13" in plan
+    assert "12.00" in plan
+    assert "11.11" in plan
+    assert not [file for file in folder.iterdir() if "sandbox-secret" in file.read_text(encoding="utf-8")]
+
+
+def test_a_careless_load_does_not_tie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real target, told to write all it gets and to clear what a record lacks: the demo has to notice."""
+    load = Target._load
+
+    def careless(self: Target, source: Path, settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        careless = {"TARGET_VICAI_COMPARE": "none", "TARGET_VICAI_UPDATE_MODE": "replace"}
+        return load(self, source, {**settings, **careless})
+
+    monkeypatch.setattr(Target, "_load", careless)
+    told = "\n".join(erp_differences(play_erp(tmp_path)))
+    assert "ERP, second load: writes is" in told
+    assert "ERP, third load: writes is" in told
+    assert "vendors L-20008: email 'saskaitos@ciobrelis.example' became None" in told

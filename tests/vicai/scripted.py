@@ -81,7 +81,7 @@ def serving(script: Script) -> Iterator[Scripted]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_GET  # noqa: N815 - the server looks it up by this name
+        do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - the server looks them up by these names
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -1,0 +1,132 @@
+"""What became of the records, by stream: for the log and for the report."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from ap_http.errors import Stop
+from ap_http.tally import Tally
+
+Kind = Literal["received", "created", "updated", "unchanged", "deleted", "rejected", "failed"]
+KINDS: tuple[Kind, ...] = ("received", "created", "updated", "unchanged", "deleted", "rejected", "failed")
+
+
+class Counts:
+    """Counts of one stream. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self.received = self.created = self.updated = self.unchanged = 0
+        self.deleted = self.rejected = self.failed = 0
+        self.tally = Tally()
+        """The stream's HTTP requests."""
+        self.seconds = 0.0
+        """Seconds between the first count and the latest one."""
+        self._began: float | None = None
+        self._lock = threading.Lock()
+
+    def add(self, kind: Kind, n: int = 1) -> None:
+        """Count `n` more of a kind."""
+        with self._lock:
+            now = time.monotonic()
+            if self._began is None:
+                self._began = now
+            self.seconds = now - self._began
+            setattr(self, kind, getattr(self, kind) + n)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the eleven figures of the report."""
+        counts: dict[str, Any] = {kind: getattr(self, kind) for kind in KINDS}
+        tally = self.tally
+        calls = {"requests": tally.requests, "retries": tally.retries, "throttled": tally.throttled}
+        return counts | calls | {"seconds": round(self.seconds, 3)}
+
+    def __str__(self) -> str:
+        figures = self.as_json()
+        counted = ", ".join(f"{figures[kind]} {kind}" for kind in KINDS)
+        asked = ", ".join(f"{figures[kind]} {kind}" for kind in ("requests", "retries", "throttled"))
+        return f"{counted}, {self.seconds:.1f} s; {asked}"
+
+
+class Summary:
+    """The counts of a run, streams in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, Counts] = {}
+        self.tally = Tally()
+        """HTTP requests that belong to no stream."""
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+
+    def of(self, stream: str) -> Counts:
+        """Return a stream's counts, made when first asked for."""
+        counts = self._streams.get(stream)
+        if counts is not None:
+            return counts
+        with self._lock:
+            return self._streams.setdefault(stream, Counts())
+
+    def lines(self) -> Iterator[str]:
+        """Yield one line for the log per stream."""
+        for name, counts in self._all():
+            yield f"{name}: {counts}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{"streams": {"vendors": {...}}, "total": {...}}``, each with the eleven figures of the report.
+
+        The total's seconds are those of the run: streams overlap. Its requests are all, those of no stream included.
+        """
+        streams = {name: counts.as_json() for name, counts in self._all()}
+        total: dict[str, Any] = {
+            figure: sum(counts[figure] for counts in streams.values()) for figure in Counts().as_json()
+        }
+        for figure in ("requests", "retries", "throttled"):
+            total[figure] += getattr(self.tally, figure)
+        total["seconds"] = round(time.monotonic() - self._began, 3)
+        return {"streams": streams, "total": total}
+
+    def write(self, path: str, more: Mapping[str, Any] | None = None) -> None:
+        """Write the report, whole or not at all; folders are made, an older report is replaced.
+
+        Args:
+            path: of the file.
+            more: further members of the report.
+
+        Raises:
+            Stop: it cannot be written.
+        """
+        content = json.dumps({**self.as_json(), **(more or {})}, ensure_ascii=False, indent=2) + "\n"
+        try:
+            _replace(Path(path), content.encode(errors="replace"))
+        except OSError as error:
+            raise Stop(f"report_path: {path} cannot be written: {error.strerror or type(error).__name__}.") from None
+
+    def _all(self) -> list[tuple[str, Counts]]:
+        with self._lock:
+            return list(self._streams.items())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)  # /dev/stderr and the like must stay what they are
+        return
+    path = path.resolve()  # a link goes on pointing at the report
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, part = tempfile.mkstemp(suffix=".part", prefix=".", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(part).unlink()
+        raise

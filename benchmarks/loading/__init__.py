@@ -1,0 +1,1 @@
+"""`target-vicai`, measured beside the alternatives."""

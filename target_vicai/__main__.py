@@ -1,0 +1,5 @@
+"""`python -m target_vicai` is `target-vicai`."""
+
+from target_vicai.target import TargetVicai
+
+TargetVicai.cli()

@@ -1,0 +1,180 @@
+"""Which attachments Vic.ai has got from us: it can't say so itself, so we keep book, in a file beside the settings."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ap_http.errors import Stop
+
+State = Literal["sending", "sent", "refused", "unsent"]
+
+
+class Entry(msgspec.Struct):
+    """One line: what happened to an attachment, by the SHA-256 of its bytes.
+
+    "sending" stands before an upload, and one of the others after it: "sent" (Vic.ai has it, under `id`), "refused"
+    (Vic.ai does not take it), "unsent" (it never got there). A "sending" that nothing follows may have arrived.
+    """
+
+    sha256: str
+    at: str
+    company: str
+    state: State
+    name: str | None = None
+    id: str | None = None
+
+
+class AttachmentLedger:
+    """The book of attachments, a file of JSON lines; it may serve several companies, and several runs at once.
+
+    Args:
+        path: the file; it is made with the first line.
+        company: whose attachments count.
+
+    Raises:
+        Stop: the file can't be read or written (by every method).
+    """
+
+    def __init__(self, path: str, company: str) -> None:
+        self.path = path
+        self._file, self._company = Path(path).expanduser(), company
+        self._entries: dict[str, Entry] = {}
+        self._read_to = self._lines = 0
+        self._lock = threading.Lock()
+        self._turns = threading.Condition()
+        self._busy: set[str] = set()
+
+    @contextmanager
+    def turn(self, sha256: str) -> Iterator[None]:
+        """Keep other threads away from an attachment."""
+        with self._turns:
+            self._turns.wait_for(lambda: sha256 not in self._busy)
+            self._busy.add(sha256)
+        try:
+            yield
+        finally:
+            with self._turns:
+                self._busy.discard(sha256)
+                self._turns.notify_all()
+
+    def find(self, sha256: str) -> Entry | None:
+        """Return what is known of an attachment; None if nothing of it can be at Vic.ai."""
+        with self._lock, self._opened(os.O_RDONLY) as file:
+            if file is not None:
+                self._read(file)
+            return self._open_entry(sha256)
+
+    def begin(self, sha256: str, name: str) -> Entry | None:
+        """Write down that an attachment is about to be sent, unless it was; return what was known of it then.
+
+        When this returns None the line is on the disk.
+        """
+        with self._lock, self._opened(os.O_RDWR | os.O_CREAT) as file:
+            assert file is not None  # noqa: S101 - it is made
+            self._read(file)
+            if (known := self._open_entry(sha256)) is not None:
+                return known
+            self._write(file, self._entry(sha256, "sending", name=name))
+            return None
+
+    def end(self, sha256: str, state: State, id_: str | None = None) -> None:
+        """Write down what became of an attachment that was about to be sent."""
+        with self._lock, self._opened(os.O_RDWR | os.O_CREAT) as file:
+            assert file is not None  # noqa: S101 - it is made
+            self._read(file)
+            begun = self._entries.get(sha256)
+            self._write(file, self._entry(sha256, state, name=begun.name if begun else None, id_=id_))
+
+    def _entry(self, sha256: str, state: State, *, name: str | None, id_: str | None = None) -> Entry:
+        at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return Entry(sha256, at, self._company, state, name, id_)
+
+    def _open_entry(self, sha256: str) -> Entry | None:
+        entry = self._entries.get(sha256)
+        return entry if entry is not None and entry.state in {"sending", "sent"} else None
+
+    # The file
+
+    @contextmanager
+    def _opened(self, flags: int) -> Iterator[int | None]:
+        """Give the open file, for nobody else meanwhile; None if it is only to be read and is not there."""
+        try:
+            file = self._open(flags)
+            if file is None:
+                yield None
+                return
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH if flags == os.O_RDONLY else fcntl.LOCK_EX)
+                yield file
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise Stop(
+                f"attachments_path: {self.path} can't be used: {error.strerror or error}. Without it nobody knows "
+                "which attachments Vic.ai has got, so none is sent."
+            ) from None
+
+    def _open(self, flags: int) -> int | None:
+        if flags == os.O_RDONLY:
+            return os.open(self._file, flags) if self._file.exists() else None
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        new = not self._file.exists()
+        file = os.open(self._file, flags, 0o600)
+        if new:
+            folder = os.open(self._file.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+        return file
+
+    def _read(self, file: int) -> None:
+        """Take in what this run or another one has added."""
+        size = os.fstat(file).st_size
+        if size < self._read_to:
+            # Somebody took lines out.
+            self._entries.clear()
+            self._read_to = self._lines = 0
+        data = os.pread(file, size - self._read_to, self._read_to)
+        whole = data[: data.rfind(b"\n") + 1]
+        for line in whole.splitlines():
+            self._lines += 1
+            if line.strip():
+                self._take(line)
+        self._read_to += len(whole)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            entry = _decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Stop(
+                f"attachments_path: line {self._lines} of {self.path} is not what it was written as ({error}). "
+                "Mend it or take it out; no attachment is sent before."
+            ) from None
+        if entry.company == self._company:
+            self._entries[entry.sha256] = entry
+
+    def _write(self, file: int, entry: Entry) -> None:
+        """Add a line, and wait until it is on the disk."""
+        # A line that a dying run left unfinished is written over: nothing was sent after it.
+        os.ftruncate(file, self._read_to)
+        line = _encode(entry) + b"\n"
+        os.lseek(file, 0, os.SEEK_END)
+        if os.write(file, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file)
+        self._take(line)
+        self._lines += 1
+        self._read_to += len(line)
+
+
+_decode = msgspec.json.Decoder(Entry).decode
+_encode = msgspec.json.Encoder().encode

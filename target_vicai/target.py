@@ -1,0 +1,225 @@
+"""Settings of `target-vicai`, and what puts its parts together."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from singer_sdk import typing as th
+
+from ap_http.errors import Stop
+from ap_http.payload import text
+from ap_singer.crew import Job, Missing
+from ap_singer.loading import Loads
+from ap_singer.messages import Line, Message
+from ap_singer.settings import (
+    MAX_REJECTS,
+    RATE_LIMIT,
+    REJECTS_PATH,
+    REPORT_PATH,
+    REQUEST_TIMEOUT,
+    USER_AGENT,
+    max_concurrency,
+)
+from ap_singer.shape import canonical
+from ap_singer.target import ExactTarget
+from target_vicai import mirror
+from target_vicai.hands import IdleHands
+from target_vicai.loader import Loader
+from target_vicai.streams import ALL, MIRRORED
+from target_vicai.vic import Vic, Ways
+from vicai.client import VicaiClient
+from vicai.settings import client, connected
+
+
+class TargetVicai(ExactTarget):
+    """Master data, purchase orders, invoices and posting results into Vic.ai, each exactly once."""
+
+    name = "target-vicai"
+
+    config_jsonschema = connected(
+        th.PropertiesList(
+            max_concurrency("for writes and for documents"),
+            RATE_LIMIT,
+            REQUEST_TIMEOUT,
+            th.Property(
+                "request_id",
+                th.StringType,
+                title="Request id",
+                description="UUID of the sync that Vic.ai asked for; sent as X-Request-Id with every write.",
+                examples=["5b1f1c0e-6f0e-4a55-9d2c-1d0a4c8e7f21"],
+            ),
+            th.Property(
+                "compare",
+                th.StringType(allowed_values=["vic", "none"]),
+                default="vic",
+                title="Compare",
+                description="vic: read Vic's copy and write only what differs. none: write all.",
+            ),
+            th.Property(
+                "update_mode",
+                th.StringType(allowed_values=["merge", "replace"]),
+                default="merge",
+                title="Update mode",
+                description="merge: fields that a record lacks keep Vic's value. replace: they are cleared.",
+            ),
+            th.Property(
+                "deletes",
+                th.StringType(allowed_values=["ignore", "records", "mirror"]),
+                default="ignore",
+                title="Deletes",
+                description="ignore: nothing is deleted. records: what has _sdc_deleted_at is. "
+                "mirror: also what a full-table load no longer has.",
+            ),
+            th.Property(
+                "max_delete_fraction",
+                th.NumberType(minimum=0, maximum=1),
+                default=0.1,
+                title="Largest part to delete",
+                description="A mirror that would delete a larger part of a stream's records deletes nothing at all.",
+            ),
+            REJECTS_PATH,
+            MAX_REJECTS,
+            REPORT_PATH,
+            th.Property(
+                "dry_run",
+                th.BooleanType,
+                default=False,
+                title="Plan only",
+                description="Read, write nothing, and print what would happen, field by field.",
+            ),
+            th.Property(
+                "unknown_streams",
+                th.StringType(allowed_values=["fail", "ignore"]),
+                default="fail",
+                title="Unknown streams",
+                description="What to do with a stream that Vic.ai has no place for: fail, or ignore it.",
+            ),
+            th.Property(
+                "attachments_path",
+                th.StringType(min_length=1),
+                default="attachments.jsonl",
+                title="Ledger of attachments",
+                description="File that remembers which attachments were uploaded: Vic.ai cannot be asked.",
+                examples=["output/attachments.jsonl"],
+            ),
+            USER_AGENT,
+        ).to_dict()
+    )
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._versions: dict[str, tuple[int, str, int]] = {}
+        self._made: dict[str, Loader] = {}
+
+    # What the base asks for
+
+    @property
+    def streams(self) -> Iterable[str]:
+        """The names of the sixteen streams."""
+        return [loader.name for loader in ALL]
+
+    def loader(self, stream: str) -> Loads | None:
+        """Return the stream's loader."""
+        for known in ALL:
+            if canonical(known.name) == canonical(stream):
+                return self._loader(known)
+        return None
+
+    @functools.cached_property
+    def company(self) -> str:
+        """The company that the credentials belong to."""
+        return text(self.client.company(), "company") or "a company whose name the health check does not tell"
+
+    def redact(self, text: str) -> str:
+        """Mask client_secret and tokens."""
+        return self.client.mask(text)
+
+    def activate(self, loader: Loads, version: int, stream: str) -> None:
+        """Remember a full load that is complete; what it no longer has is deleted at the end."""
+        if self.config["deletes"] != "mirror":
+            return
+        if loader.name not in MIRRORED:
+            self.logger.info("%s: not mirrored, for nobody could tell whose records they are.", loader.name)
+            return
+        # No STATE may say that the load is done before what is gone is gone.
+        number = self.checkpoints.begin()
+        if loader.name in self._versions:
+            self.checkpoints.settle(self._versions[loader.name][2])
+        self._versions[loader.name] = (version, stream, number)
+
+    def after_loading(self) -> None:
+        """Delete what full loads no longer have, if it is not too much.
+
+        Raises:
+            Stop: it is. Nothing was deleted.
+        """
+        found = mirror.gone(self.vic, {name: version for name, (version, _, _) in self._versions.items()})
+        refused = mirror.refusals(found, float(self.config["max_delete_fraction"]), self.unread)
+        if not refused:
+            for one in found:
+                for key in one.keys:
+                    self._delete(one.stream, key)
+                self.crew.finish()
+        for _, _, number in self._versions.values():
+            self.checkpoints.settle(number)
+        if refused:
+            raise Stop(
+                f"deletes: mirror: {'; '.join(refused)}. Nothing was deleted; everything else was loaded. "
+                "If it is right, raise max_delete_fraction for one run."
+            )
+
+    # Its parts
+
+    @functools.cached_property
+    def client(self) -> VicaiClient:
+        """The one client."""
+        return client(self.config, timeout=self.timeout, user_agent=self.user_agent)
+
+    @functools.cached_property
+    def vic(self) -> Vic:
+        """What all loaders share."""
+        settings = self.config
+        ways = Ways(
+            compare=settings["compare"] == "vic",
+            merge=settings["update_mode"] == "merge",
+            delete_records=settings["deletes"] != "ignore",
+            mirror=settings["deletes"] == "mirror",
+            dry_run=bool(settings.get("dry_run")),
+        )
+        return Vic(
+            client=self.client,
+            hands=IdleHands() if ways.dry_run else self.client,
+            ways=ways,
+            is_coming=self.crew.is_busy,
+            has_come=self.crew.has_come,
+            warn=lambda message: self.logger.warning("%s", message),
+            check=self.heed_signal,
+            company=self.company,
+            attachments_path=settings["attachments_path"],
+            mirrored=MIRRORED,
+        )
+
+    def _loader(self, kind: type[Loader]) -> Loader:
+        if kind.name not in self._made:
+            self._made[kind.name] = kind(self.vic)
+        return self._made[kind.name]
+
+    def _delete(self, stream: str, key: str) -> None:
+        loader = next(self._loader(known) for known in ALL if known.name == stream)
+        item = loader.gone(key)
+        _, told, _ = self._versions[stream]
+        record = {"externalId": key, "_sdc_deleted_at": "1970-01-01T00:00:00Z"}
+        message = Message(type="RECORD", stream=told, record=record)
+        raw = msgspec.json.encode({"type": "RECORD", "stream": told, "record": record})
+        line = Line(0, raw, message)
+
+        def run() -> bool:
+            return self.attempt(loader, item, lambda: loader.apply(item), line)
+
+        def give_up(missing: Missing) -> None:
+            self.set_aside(loader, key, line, str(missing))
+
+        self.crew.submit(Job(item.lane, run, give_up, lambda: self.summary.of(stream).add("failed")))

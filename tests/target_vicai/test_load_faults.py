@@ -1,0 +1,19 @@
+"""A bad way to Vic: run again until it is done, and Vic holds the input exactly, nothing lost and nothing doubled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ap_sandbox.process import SandboxProcess
+from tests.target_vicai.conftest import Target
+from tests.target_vicai.storm import LOST, survive
+
+FAULTS = [LOST, {"kind": "reset"}, {"kind": "truncate"}, {"kind": "html"}]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_bad_way_loses_and_doubles_nothing(vicai: SandboxProcess, target: Target, tmp_path: Path, seed: int) -> None:
+    """One call in five is reset, cut off, answered by a proxy's page, or done and the answer lost; tokens expire."""
+    survive(vicai, target, tmp_path, seed, FAULTS)

@@ -1,0 +1,305 @@
+"""A company's whole load, and what Vic must hold when it is over: each thing once, field by field, and nothing else."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ap_sandbox.process import SandboxProcess
+from tests.target_vicai.cases import AT, LATER, PDF, WAITING, order_line, without
+from tests.target_vicai.conftest import fresh, load, record, state
+from tests.target_vicai.store import Documents, Record, Snapshot, covers
+
+INVOICES = 3
+OLD_ORDER = "UZS-SENAS"
+EVERY = 3
+"""A STATE after so many records."""
+
+
+class World:
+    """The input of a load, its records in some order, and the store as it was before.
+
+    STATE n says that the first n records are done.
+    """
+
+    def __init__(self, vicai: SandboxProcess, folder: Path, seed: int) -> None:
+        self.vicai, self.dice = vicai, random.Random(seed)
+        self.pdf = folder / "sąskaita.pdf"
+        self.pdf.write_bytes(PDF)
+        fresh(vicai, invoices=INVOICES)
+        self._prepare()
+        self.before = Snapshot(vicai)
+        self.records: list[tuple[str, Record]] = []
+        self._fill()
+
+    def _prepare(self) -> None:
+        control = self.vicai.control.vicai
+        self.waiting = [invoice["internalId"] for invoice in control.records("invoices")][:2]
+        control.touch("invoices", self.waiting, **WAITING)
+        lines = [
+            order_line(number, "1", "1.00", "1.00") | {"internalId": str(9_100_000 + number), "dimensions": []}
+            for number in (1, 2)
+        ]
+        own: Record = {
+            "externalId": OLD_ORDER,
+            "poNumber": "SENAS",
+            "status": "open",
+            "amount": "2.00",
+            "lineItems": lines,
+        }
+        control.add("purchaseOrders", 1, **own)
+
+    def _fill(self) -> None:
+        known = self.before.records
+        named = [vendor for vendor in known["vendors"].values() if vendor.get("externalId")]
+        streams: dict[str, list[Record]] = {
+            "vendor_groups": [{"name": f"Grupė {n}"} for n in range(3)],
+            "payment_terms": [{"name": f"Terminas {n}", "daysToPay": n + 1} for n in range(3)],
+            "tags": [{"value": f"Žyma {n}"} for n in range(3)],
+            "tax_codes": [{"code": f"M-{n}", "description": "Mokestis", "rate": f"{n}.50"} for n in range(3)],
+            "vat_codes": [
+                {"externalId": f"V-{n}", "externalUpdatedAt": AT, "code": f"V{n}", "description": "PVM", "rate": n}
+                for n in range(3)
+            ],
+            "accounts": [*map(_account, range(8)), *(self._changed("accounts", n, name="Kita") for n in range(4))],
+            "dimensions": [
+                *map(_dimension, range(4)),
+                *(self._changed("dimensions", n, shortName="X") for n in range(2)),
+            ],
+            "vendors": [
+                *map(_vendor, range(8)),
+                *(self._changed("vendors", n, phone="+370 5 1") for n in range(len(known["vendors"])) if n < 8),
+            ],
+            "vendor_tags": [{"vendorExternalId": f"T-{n}", "tagValue": f"Žyma {n % 3}"} for n in range(6)],
+            "purchase_orders": [*map(_order, range(3)), _old_order(named[0]["externalId"])],
+            "training_invoices": [self._training(n) for n in range(3)],
+            "invoices": [self._invoice(n) for n in range(3)],
+            "invoice_confirmations": [
+                {"internalId": self.waiting[0], "externalId": "DZ-1", "externalUpdatedAt": "2026-03-05T09:00:00"}
+            ],
+            "invoice_rejections": [
+                {"internalId": self.waiting[1], "item": None, "field": None, "reason": "PVM kodas neteisingas"}
+            ],
+            "vendor_errors": [
+                {"internalId": vendor["internalId"], "errors": [{"message": "Klaida", "field": "name"}]}
+                for vendor in named[-2:]
+            ],
+        }
+        streams["vendors"] = [one for one in streams["vendors"] if one["externalId"]]
+        names = list(streams)
+        # Streams come in some order, children before parents too.
+        self.dice.shuffle(names)
+        self.records = [(name, one) for name in names for one in streams[name]]
+        self.heads = [load(name, *streams[name])[0] for name in names]
+
+    def _changed(self, resource: str, number: int, **changes: Any) -> Record:
+        """One of the first records that Vic has: changed, but for every second one, which is as Vic has it."""
+        held = list(self.before.records[resource].values())[number]
+        shown = {"internalId", "internalUpdatedAt", "displayName", "description", "errors"}
+        kept = without(held, *shown) | {"externalId": held.get("externalId")}
+        return kept if number % 2 else kept | changes | {"externalUpdatedAt": LATER}
+
+    def _training(self, number: int) -> Record:
+        return {
+            "externalId": f"BILAG-9{number}",
+            "externalUpdatedAt": AT,
+            "transactionType": "INVOICE",
+            "refNumber": f"TR-{number}",
+            "vendorExternalId": f"T-{number}",
+            "lineItems": [{"index": 0, "amount": Decimal(f"{number}.01"), "costAccountExternalId": f"K-{number}"}],
+            "document": str(self.pdf),
+        }
+
+    def _invoice(self, number: int) -> Record:
+        return {
+            "externalId": f"PIRK-{number}",
+            "transactionType": "INVOICE",
+            "refNumber": f"SF-{number}",
+            "totalAmount": "12345678901234567.89",
+            "vendor": {"externalId": f"T-{number}"},
+            "lineItems": [{"amount": "12345678901234567.89", "costAccount": {"externalId": f"K-{number}"}}],
+            "document": str(self.pdf),
+        }
+
+    # The input
+
+    def messages(self, start: int = 0) -> list[Record]:
+        """What a tap would write that goes on from STATE `start`."""
+        messages = list(self.heads)
+        for number, (stream, one) in enumerate(self.records[start:], start + 1):
+            messages.append(record(stream, **one))
+            if number % EVERY == 0 or number == len(self.records):
+                messages.append(state(number))
+        return messages
+
+    def more(self) -> None:
+        """Meanwhile the company works on: more records to load."""
+        first = sum(stream == "accounts" for stream, _ in self.records)
+        self.records += [("accounts", _account(number)) for number in range(first, first + 30)]
+
+    # The outcome
+
+    def check(self) -> None:
+        """Check that Vic holds the whole input, each thing once, and that all else is as it was."""
+        after = Snapshot(self.vicai)
+        self.held(len(self.records), after)
+        expected: dict[str, list[int]] = {}
+        for stream, one in self.records:
+            resource, held = self._place(stream, one)
+            counts = expected.setdefault(resource, [0, 0, 0])
+            if held is None:
+                counts[0] += 1
+            elif not covers(held, self._shown(stream, one, after)):
+                counts[1] += 1
+        change = self.before.until(after)
+        change.only(**{name: (new, old, gone) for name, (new, old, gone) in expected.items() if new or old or gone})
+        documents = Documents(self.vicai)
+        for stream, one in self.records:
+            if "document" in one:
+                assert documents.sha256(RESOURCES[stream], one["externalId"]), one["externalId"]
+
+    def held(self, count: int, snapshot: Snapshot | None = None) -> None:
+        """Check that Vic holds the first `count` records of the input."""
+        now = Snapshot(self.vicai) if snapshot is None else snapshot
+        for number, (stream, one) in enumerate(self.records[:count]):
+            wanted = self._shown(stream, one, now)
+            found = [shown for shown in now.records[RESOURCES[stream]].values() if _same(stream, one, shown, now)]
+            assert len(found) == 1, (count, number, stream, one, len(found))
+            assert covers(found[0], wanted), (count, number, stream, one, found)
+
+    def _place(self, stream: str, one: Record) -> tuple[str, Record | None]:
+        """The resource that a record goes to, and what was there of it before."""
+        found = [
+            held for held in self.before.records[RESOURCES[stream]].values() if _same(stream, one, held, self.before)
+        ]
+        return RESOURCES[stream], found[0] if found else None
+
+    def _shown(self, stream: str, one: Record, now: Snapshot) -> Record:
+        return SHOWN.get(stream, _as_given)(one, now)
+
+
+RESOURCES = {
+    "accounts": "accounts",
+    "dimensions": "dimensions",
+    "vendors": "vendors",
+    "vat_codes": "vatCodes",
+    "vendor_groups": "vendorGroups",
+    "payment_terms": "paymentTerms",
+    "tags": "tags",
+    "tax_codes": "taxCodes",
+    "vendor_tags": "vendorTags",
+    "purchase_orders": "purchaseOrders",
+    "training_invoices": "trainingInvoices",
+    "invoices": "invoices",
+    "invoice_confirmations": "invoices",
+    "invoice_rejections": "invoices",
+    "vendor_errors": "vendors",
+}
+_KEYS = {
+    "vendor_groups": "name",
+    "payment_terms": "name",
+    "tags": "value",
+    "tax_codes": "code",
+    "training_invoices": "refNumber",
+    "invoice_confirmations": "internalId",
+    "invoice_rejections": "internalId",
+    "vendor_errors": "internalId",
+}
+
+
+def _same(stream: str, given: Record, shown: Record, now: Snapshot) -> bool:
+    if stream == "vendor_tags":
+        return _tag_shown(given, now) == without(shown, "id")
+    name = _KEYS.get(stream, "externalId")
+    return bool(shown.get(name) == given[name])
+
+
+def _only(snapshot: Snapshot, resource: str, name: str, value: str) -> str | None:
+    """The id of the one record that has a value, if there is one."""
+    found = [key for key, shown in snapshot.records[resource].items() if shown.get(name) == value]
+    return found[0] if len(found) == 1 else None
+
+
+def _as_given(given: Record, _: Snapshot) -> Record:
+    return given
+
+
+def _vendor_shown(given: Record, now: Snapshot) -> Record:
+    if "vendorGroupName" not in given:
+        return given
+    return without(given, "vendorGroupName", "paymentTermName") | {
+        "vendorGroupId": _only(now, "vendorGroups", "name", given["vendorGroupName"]),
+        "paymentTermId": _only(now, "paymentTerms", "name", given["paymentTermName"]),
+    }
+
+
+def _tag_shown(given: Record, now: Snapshot) -> Record:
+    return {
+        "vendorId": _only(now, "vendors", "externalId", given["vendorExternalId"]),
+        "tagId": _only(now, "tags", "value", given["tagValue"]),
+    }
+
+
+def _order_shown(given: Record, _: Snapshot) -> Record:
+    return without(given, "vendorExternalId") | {"vendor": {"externalId": given["vendorExternalId"]}}
+
+
+def _invoice_shown(given: Record, _: Snapshot) -> Record:
+    (line,) = given["lineItems"]
+    shown = {"amount": Decimal(line["amount"]), "costAccountExternalId": line["costAccount"]["externalId"]}
+    kept = without(given, "document", "vendor", "lineItems")
+    return kept | {"vendorExternalId": given["vendor"]["externalId"], "lineItems": [shown], "status": "READY_FOR_POST"}
+
+
+SHOWN: dict[str, Callable[[Record, Snapshot], Record]] = {
+    "vendors": _vendor_shown,
+    "vendor_tags": _tag_shown,
+    "purchase_orders": _order_shown,
+    "training_invoices": lambda given, _: without(given, "externalId", "document"),
+    "invoices": _invoice_shown,
+    "invoice_confirmations": lambda given, _: given | {"status": "POSTED"},
+    "invoice_rejections": lambda given, _: {"status": "NOT_READY", "postingError": given["reason"]},
+}
+
+
+def _account(number: int) -> Record:
+    return {"externalId": f"K-{number}", "externalUpdatedAt": AT, "number": f"{number}", "name": f"Sąskaita {number}"}
+
+
+def _dimension(number: int) -> Record:
+    return {"externalId": f"PRJ-{number}", "externalUpdatedAt": AT, "name": f"Projektas {number}", "type": "PROJECT"}
+
+
+def _vendor(number: int) -> Record:
+    return {
+        "externalId": f"T-{number}",
+        "externalUpdatedAt": AT,
+        "name": f"UAB „Tiekėjas {number}“",
+        "vendorGroupName": f"Grupė {number % 3}",
+        "paymentTermName": f"Terminas {number % 3}",
+        "taxInfo": {"orgNumber": f"30000{number}"},
+    }
+
+
+def _order(number: int) -> Record:
+    lines = [order_line(place, "2", "5.00", "10.00") for place in (1, 2)]
+    for line in lines:
+        line["dimensions"] = [{"externalId": f"PRJ-{number}"}]
+    return {
+        "externalId": f"UZS-{number}",
+        "poNumber": f"N-{number}",
+        "issuedOn": "2026-03-01",
+        "vendorExternalId": f"T-{number}",
+        "amount": "20.00",
+        "lineItems": lines,
+    }
+
+
+def _old_order(vendor: str) -> Record:
+    """Of the lines that Vic has, 1 goes and 2 changes; 3 and 4 come."""
+    lines = [order_line(2, "3", "1.00", "3.00"), order_line(3, "1", "0.50", "0.50"), order_line(4, "1", "0.50", "0.50")]
+    own = {"externalId": OLD_ORDER, "poNumber": "SENAS", "issuedOn": "2026-03-01", "amount": "4.00"}
+    return own | {"vendorExternalId": vendor, "lineItems": lines}

@@ -1,0 +1,91 @@
+"""docs/vicai-coverage.md tells the truth: every operation of the contract, and what uses it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ap_sandbox.process import SandboxProcess
+from tap_vicai import streams
+from tap_vicai.base import PartOfParent
+from target_vicai.streams import ALL
+from tests.conftest import catalogs, runner
+from tests.tap_vicai.conftest import settings
+from tests.tap_vicai.test_vicai_streams import STREAMS
+from vicai import contract
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "vicai-coverage.md"
+ROW = re.compile(r"^\| `(\w+)` \| `(\w+) (\S+)` \| (.+) \|$", re.MULTILINE)
+EVERYBODY = {"obtainToken", "healthCheck"}
+"""What every command of Vic.ai calls."""
+
+
+def rows() -> dict[str, tuple[str, str, str]]:
+    """Every operation of the table: method, path, and what uses it."""
+    return {name: (method, path, used) for name, method, path, used in ROW.findall(PAGE.read_text(encoding="utf-8"))}
+
+
+def test_every_operation_is_listed_as_it_is() -> None:
+    written = {name: (method, path) for name, (method, path, _) in rows().items()}
+    assert written == {name: (one.method, one.path) for name, one in contract.operations().items()}
+    assert len(written) == 71
+
+
+def test_streams_are_listed_with_the_operation_they_use() -> None:
+    written = {stream: name for name, (_, _, used) in rows().items() for stream in re.findall(r"stream `(\w+)`", used)}
+    used: dict[str, str] = {}
+    for stream in streams.ALL:
+        source = (
+            stream.parent_stream_type
+            if issubclass(stream, PartOfParent) and not hasattr(stream, "operation")
+            else stream
+        )
+        used[stream.name] = source.operation  # type: ignore[misc, union-attr]
+    assert written == used
+
+
+def test_users_are_named_in_one_way() -> None:
+    for name, (_, _, used) in rows().items():
+        for user in used.split(", "):
+            named = re.fullmatch(r"(stream|load of) `\w+`|not yet", user)
+            assert named or (name in EVERYBODY and user.startswith("every command")), (name, user)
+        assert used == "not yet" or "not yet" not in used
+
+
+def test_what_is_listed_as_read_is_really_called(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    """And what no stream is listed with is not."""
+    sandbox.control.reset(documents=0, invoices=40, vicai={"extra_fields": True})
+    sandbox.control.clear_calls()
+    runner("tap_vicai", tmp_path, settings(sandbox))(
+        catalog=catalogs("tap_vicai")(*STREAMS, "company", "invoice_documents", "training_invoice_documents"),
+        documents_dir=str(tmp_path / "files"),
+    )
+    patterns = {
+        (one.method, re.compile("/vicai/v0" + re.sub(r"\{\w+\}", "[^/]+", one.path))): name
+        for name, one in contract.operations().items()
+    }
+    called = {
+        name
+        for call in sandbox.control.calls()
+        for (method, path), name in patterns.items()
+        if call["method"] == method and path.fullmatch(call["path"])
+    }
+    assert called == {name for name, (_, _, used) in rows().items() if "stream `" in used} | EVERYBODY
+
+
+def test_target_uses_what_is_listed_as_loaded_and_nothing_else() -> None:
+    """What a load of a stream calls, its page says; tests/target_vicai/test_load_docs.py sees to that."""
+    loads = {name: re.findall(r"load of `(\w+)`", used) for name, (_, _, used) in rows().items()}
+    assert {name for name, found in loads.items() if found} == set(named("target_vicai"))
+    assert {stream for found in loads.values() for stream in found} == {loader.name for loader in ALL}
+
+
+def named(package: str) -> Iterator[str]:
+    """Yield every operation that a package's sources name."""
+    for path in sorted((ROOT / package).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and node.value in contract.operations():
+                yield str(node.value)
