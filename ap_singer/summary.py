@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
 import threading
@@ -11,6 +10,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
+
+import msgspec
 
 from ap_http.errors import Stop
 from ap_http.tally import Tally
@@ -102,9 +103,10 @@ class Summary:
         Raises:
             Stop: it cannot be written.
         """
-        content = json.dumps({**self.as_json(), **(more or {})}, ensure_ascii=False, indent=2) + "\n"
+        # Decimals with all their digits.
+        encoded = msgspec.json.Encoder(decimal_format="number").encode({**self.as_json(), **(more or {})})
         try:
-            _replace(Path(path), content.encode(errors="replace"))
+            _replace(Path(path), msgspec.json.format(encoded, indent=2) + b"\n")
         except OSError as error:
             raise Stop(f"report_path: {path} cannot be written: {error.strerror or type(error).__name__}.") from None
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from ap_http.errors import Reject
 from ap_http.instants import LOCAL
 from ap_singer.crew import Missing, Parent
+from ap_singer.differences import Change
 from ap_singer.loading import Outcome
 from ap_singer.shape import ObjectShape, Shape, canonical
 from target_vicai.copy import Plain
@@ -53,13 +54,14 @@ class Loader(ABC):
 
     A subclass sets `name` (of the stream) and `body_of` (the operation whose body its records have the form of);
     `extras` are fields that are not part of that body, by name with their JSON schema; `component` is what Vic shows,
-    so what can be compared.
+    so what can be compared; `omitted_is_cleared` says that Vic clears what a body does not name.
     """
 
     name: ClassVar[str]
     body_of: ClassVar[str]
     component: ClassVar[str | None] = None
     extras: ClassVar[Mapping[str, Any]] = {}
+    omitted_is_cleared: ClassVar[bool] = False
     _keys: ClassVar = tuple(map(canonical, ("externalId", "poNumber", "name", "value", "code", "internalId", "id")))
 
     def __init__(self, vic: Vic) -> None:
@@ -169,6 +171,21 @@ class Loader(ABC):
         raise Reject(f"{self.name}: Vic.ai offers no way to delete these.")
 
     # Help for subclasses
+
+    def emptied(self, body: Plain, present: Plain) -> Plain:
+        """Return a body that clears what it lacks: named as null, for what is left out Vic may keep."""
+        shown = self.body_shape.members
+        lacks = {name for name, shape in shown.items() if name not in body and present.get(name) is not None}
+        return {**body, **{name: None for name in lacks if shown[name].nullable}}
+
+    def clearable(self, found: Iterable[Change], body: Plain) -> tuple[Change, ...]:
+        """Return differences without those fields that a record lacks and that Vic offers no way to clear."""
+        shown = self.body_shape.members
+        return tuple(
+            one
+            for one in found
+            if self.omitted_is_cleared or one.path in body or one.path not in shown or shown[one.path].nullable
+        )
 
     def complete(self, body: Plain) -> Plain:
         """Return a body that has all that it needs.

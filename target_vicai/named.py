@@ -32,8 +32,8 @@ class Named(Loader):
         return str(key)
 
     def lane(self, key: str, body: Plain, extras: Plain) -> Hashable:  # noqa: ARG002
-        """Keep all records of a stream in one lane once ids are given: a name may pass from one thing to another."""
-        return (self.name,) if extras.get("id") else (self.name, key)
+        """Keep all records of a stream in one lane: a name may pass from one thing to another. The lists are small."""
+        return (self.name,)
 
     def settled(self, item: Item) -> Outcome | None:
         """Compare with Vic's copy; equal records are done with."""
@@ -59,7 +59,9 @@ class Named(Loader):
         if self.change is None:
             told = ", ".join(f"{one.path} is {one.old} at Vic.ai and {one.new} in the record" for one in differences)
             raise Reject(f"Vic.ai offers no way to change these: {told}.")
-        body = completed(self.body_shape, item.body, present) if self.vic.ways.merge else item.body
+        body = (
+            completed(self.body_shape, item.body, present) if self.vic.ways.merge else self.emptied(item.body, present)
+        )
         answer = self.vic.hands.send(self.change, self.complete(body), id=present["id"])
         self.vic.learn(self.name, answer, instead_of=present)
         return Outcome("updated", differences)
@@ -92,7 +94,7 @@ class Named(Loader):
 
     def _differences(self, body: Plain, present: Plain) -> tuple[Change, ...]:
         clears = not self.vic.ways.merge
-        return tuple(changes(self.body_shape, body, present, readable=self.readable, clears=clears))
+        return self.clearable(changes(self.body_shape, body, present, readable=self.readable, clears=clears), body)
 
     def _made(self, item: Item) -> Plain | None:
         """Look in Vic's list of now for what we may have created a moment ago."""

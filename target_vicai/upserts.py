@@ -52,7 +52,7 @@ class Upsert(Loader):
             return outcome
         if present is None:
             return self._made(item.key, self.complete(body))
-        whole = completed(self.body_shape, body, present) if self.vic.ways.merge else body
+        whole = completed(self.body_shape, body, present) if self.vic.ways.merge else self.emptied(body, present)
         self._put(item.key, self.complete(whole), present)
         return Outcome("updated", self._differences(body, present))
 
@@ -106,7 +106,7 @@ class Upsert(Loader):
 
     def _differences(self, body: Plain, present: Plain) -> tuple[Change, ...]:
         found = changes(self.body_shape, body, present, readable=self.readable, clears=not self.vic.ways.merge)
-        return tuple(found)
+        return self.clearable(found, body)
 
     # Writing
 
@@ -124,7 +124,7 @@ class Upsert(Loader):
             # Somebody else may have made it since we read the list.
             if (found := self.vic.fresh(self.name, key)) is None:
                 raise
-            whole = completed(self.body_shape, body, found) if self.vic.ways.merge else body
+            whole = completed(self.body_shape, body, found) if self.vic.ways.merge else self.emptied(body, found)
             self._put(key, self.complete(whole), found)
             return Outcome("updated", self._differences(body, found))
         self.vic.learn(self.name, answer)
@@ -160,6 +160,7 @@ class Vendors(Upsert):
 
     name, body_of, component = "vendors", "upsertVendor", "Vendor"
     get, drop = "getVendor", "deleteVendor"
+    omitted_is_cleared = True
     extras: ClassVar[dict[str, Any]] = {"paymentTermName": TEXT, "vendorGroupName": TEXT}
     # By name, what the field with Vic's id is called, and where to look.
     _named: ClassVar = {
