@@ -22,6 +22,8 @@ from vicai.client import Refused
 _VICS_OWN = frozenset(map(canonical, ("id", "internalId", "internalUpdatedAt", "displayName")))
 """Fields that Vic alone writes; taps for Vic send them, and nobody misses them."""
 
+_DELETED = canonical("_sdc_deleted_at")
+
 TEXT = {"type": "string", "maxLength": 255}
 """What a reference by a natural key looks like."""
 
@@ -103,8 +105,8 @@ class Loader(ABC):
         body, unknown = self._input.take_record(record)
         deleted = False
         for name, value in unknown.items():
-            if name.startswith("_sdc_"):
-                deleted = deleted or (name == "_sdc_deleted_at" and value is not None)
+            if name.lower().startswith("_sdc_"):
+                deleted = deleted or (canonical(name) == _DELETED and value is not None)
             elif name not in self._told:
                 self._tell(name)
         extras = {name: body.pop(name) for name in self.extras if name in body}
