@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from ap_http.errors import Stop
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def address(name: str, value: str, example: str) -> str:
@@ -48,3 +49,14 @@ def user_agent(value: str) -> str:
     if not value.isascii() or not value.isprintable():
         raise Stop("user_agent: may hold only ASCII characters.")
     return value
+
+
+def uuid(name: str, value: str) -> str:
+    """Return a UUID as it came, without the blanks around it.
+
+    Raises:
+        Stop: it is none.
+    """
+    if not _UUID.fullmatch(value.strip()):
+        raise Stop(f"{name}: is no UUID, such as 5b1f1c0e-6f0e-4a55-9d2c-1d0a4c8e7f21.")
+    return value.strip()

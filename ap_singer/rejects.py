@@ -51,6 +51,20 @@ class RejectFile:
         self._file: int | None = None
         self._unsynced = False
 
+    def check(self) -> None:
+        """Look whether the file could be written, before there is anything to write.
+
+        Raises:
+            Stop: it could not.
+        """
+        path = Path(self._path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
+                raise PermissionError(errno.EACCES, os.strerror(errno.EISDIR if path.is_dir() else errno.EACCES))
+        except OSError as error:
+            raise self._trouble(error) from None
+
     def schema(self, stream: str, raw_line: bytes) -> None:
         """Remember a stream's SCHEMA line; it goes into the file before the stream's next reject."""
         raw_line = raw_line.strip()

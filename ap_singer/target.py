@@ -292,6 +292,7 @@ class ExactTarget(ClearPlugin, Target):
             Stop: it ended before all was done, or more records were set aside than allowed. The last STATE is out.
         """
         try:
+            self.rejects.check()
             with counting(self.summary.tally):
                 company = self.company
             self.logger.info("Loading into %s%s.", company, " (a plan only: nothing is written)" * bool(self.plan))
@@ -304,6 +305,9 @@ class ExactTarget(ClearPlugin, Target):
             )
             sys.exit(128 + ended.signum)
         except BaseException as error:
+            if isinstance(error, Stop):
+                # It may quote the input, and that may hold anything.
+                error.args = tuple(self.redact(str(part)) for part in error.args)
             try:
                 if isinstance(error, Stop) and not isinstance(error, Outage):
                     # The input is wrong from here on; what came before is right, and is finished.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Hashable
 
@@ -10,7 +9,6 @@ from ap_http import ending
 from ap_http.errors import ApError, Reject
 from ap_singer.loading import UNCHANGED, Outcome
 from target_vicai import documents
-from target_vicai.attachment_ledger import AttachmentLedger
 from target_vicai.copy import Plain
 from target_vicai.documents import Document
 from target_vicai.loader import Item, Loader
@@ -21,7 +19,7 @@ from vicai.client import Forbidden, NotFound, Refused
 class Attachments(Loader):
     """Attachments (Attachments), told apart by the SHA-256 of their bytes.
 
-    Vic.ai can neither list them nor say whether it has one, so a ledger tells (`attachments_path`). One whose answer
+    Vic.ai can neither list them nor say whether it has one, so a ledger tells (`ledger_path`). One whose answer
     was lost may have arrived; it is not sent again before somebody has looked.
     """
 
@@ -31,11 +29,6 @@ class Attachments(Loader):
     def body_schema(self) -> contract.Schema:
         """Return a schema without fields: all that is sent is the document."""
         return {"type": "object", "properties": {}}
-
-    @functools.cached_property
-    def ledger(self) -> AttachmentLedger:
-        """The book of what was sent."""
-        return AttachmentLedger(self.vic.attachments_path, self.vic.company)
 
     def key(self, body: Plain, extras: Plain) -> str:  # noqa: ARG002
         """Return what names the document; its bytes are read later, and not by the main thread."""
@@ -53,12 +46,12 @@ class Attachments(Loader):
         with documents.opened(item.extras) as document:
             assert document is not None  # noqa: S101 - `key` has looked
             sha256 = document.sha256()
-            with self.ledger.turn(sha256):
+            with self.vic.ledger.turn(sha256):
                 return self._sent_once(document, sha256)
 
     def _sent_once(self, document: Document, sha256: str) -> Outcome:
         plans = self.vic.ways.dry_run
-        known = self.ledger.find(sha256) if plans else self.ledger.begin(sha256, document.name)
+        known = self.vic.ledger.find(sha256) if plans else self.vic.ledger.begin(sha256, document.name)
         if known is not None:
             if known.state == "sent":
                 return UNCHANGED
@@ -79,19 +72,19 @@ class Attachments(Loader):
         try:
             answer = self.vic.hands.upload(self.body_of, lambda: [document.part("file")], look=look)
         except (Forbidden, NotFound, Refused):
-            self.ledger.end(sha256, "refused")
+            self.vic.ledger.end(sha256, "refused")
             raise
         except ApError:
             # When the process is ending the door does not ask any more, so nothing is sure then.
             if not in_doubt and not ending.is_near():
-                self.ledger.end(sha256, "unsent")
+                self.vic.ledger.end(sha256, "unsent")
             raise
         id_ = answer.get("id")
-        self.ledger.end(sha256, "sent", None if id_ is None else str(id_))
+        self.vic.ledger.end(sha256, "sent", None if id_ is None else str(id_))
 
     def _may_have_arrived(self, sha256: str, name: str, at: str) -> Reject:
         return Reject(
             f"{name} may be at Vic.ai: it was sent ({at}), and the answer was lost. Vic.ai has no call that tells, so "
-            f'look there. If it is there, write "sent" for "sending" into its last line in {self.ledger.path} (sha256 '
+            f'look there. If it is there, write "sent" for "sending" into its last line in {self.vic.ledger.path} (key '
             f"{sha256}); if not, take that line out. Then load this record again."
         )

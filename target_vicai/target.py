@@ -12,6 +12,7 @@ from singer_sdk import typing as th
 from ap_http.errors import Stop
 from ap_http.payload import text
 from ap_singer.crew import Job, Missing
+from ap_singer.ledger import Ledger
 from ap_singer.loading import Loads
 from ap_singer.messages import Line, Message
 from ap_singer.settings import (
@@ -98,12 +99,13 @@ class TargetVicai(ExactTarget):
                 description="What to do with a stream that Vic.ai has no place for: fail, or ignore it.",
             ),
             th.Property(
-                "attachments_path",
+                "ledger_path",
                 th.StringType(min_length=1),
-                default="attachments.jsonl",
-                title="Ledger of attachments",
-                description="File that remembers which attachments were uploaded: Vic.ai cannot be asked.",
-                examples=["output/attachments.jsonl"],
+                default="target-vicai-ledger.jsonl",
+                title="Ledger",
+                description="File that remembers what Vic.ai cannot be asked: which attachments were uploaded, "
+                "and which purchase orders still have to be processed. Keep it from run to run.",
+                examples=["output/target-vicai-ledger.jsonl"],
             ),
             USER_AGENT,
         ).to_dict()
@@ -197,8 +199,8 @@ class TargetVicai(ExactTarget):
             has_come=self.crew.has_come,
             warn=lambda message: self.logger.warning("%s", message),
             check=self.heed_signal,
-            company=self.company,
-            attachments_path=settings["attachments_path"],
+            # The client id is one company's, and stays when the company is renamed.
+            ledger=Ledger(settings["ledger_path"], settings["client_id"]),
             mirrored=MIRRORED,
         )
 

@@ -13,6 +13,7 @@ import msgspec
 
 from ap_http.errors import Reject
 from ap_singer.crew import Missing, Parent
+from ap_singer.ledger import Ledger
 from target_vicai.copy import Copy, Names, Plain
 from vicai.client import Part, VicaiClient
 
@@ -73,8 +74,7 @@ class Vic:
         has_come: whether an object was written in this run.
         warn: tells the user something.
         check: called between the pages of long lists; may raise what ends the run (a signal).
-        company: whose data it is.
-        attachments_path: the ledger of attachments.
+        ledger: the book of what Vic cannot tell.
         mirrored: streams whose full load may delete what it no longer has.
     """
 
@@ -85,8 +85,7 @@ class Vic:
     has_come: Callable[[Parent], bool]
     warn: Callable[[str], None]
     check: Callable[[], None]
-    company: str
-    attachments_path: str
+    ledger: Ledger
     mirrored: Container[str] = ()
     _copies: dict[str, Copy] = field(default_factory=dict)
     _known: dict[tuple[str, str], tuple[Plain, float]] = field(default_factory=dict)

@@ -78,7 +78,7 @@ class Access:
         self._account = {"client_id": client_id, "client_secret": client_secret}
         self._of_writes: Mapping[str, str] = {}
         if request_id is not None:
-            self._of_writes = {"X-Request-Id": checks.credential("request_id", request_id, "It is a UUID.")}
+            self._of_writes = {"X-Request-Id": checks.uuid("request_id", request_id)}
         door = functools.partial(
             Door,
             secrets=[client_secret],

@@ -54,7 +54,7 @@ def settings(vicai: SandboxProcess, folder: Path) -> dict[str, Any]:
         "client_secret": vicai.client_secret,
         "api_url": vicai.vicai_url,
         "rate_limit": {"requests": 500, "seconds": 1},
-        "attachments_path": str(folder / "attachments.jsonl"),
+        "ledger_path": str(folder / "ledger.jsonl"),
     }
 
 

@@ -149,7 +149,7 @@ def test_a_lost_answer_to_cleared_errors(scene: Scene, target: Target) -> None:
 
 
 def ledger(tmp_path: Path) -> list[Record]:
-    path = tmp_path / "attachments.jsonl"
+    path = tmp_path / "ledger.jsonl"
     return [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
 
 
@@ -162,9 +162,9 @@ def test_the_ledger_tells_what_was_sent(scene: Scene, target: Target, tmp_path: 
     (held,) = scene.store.change().only(attachments=(1, 0, 0)).added("attachments")
     begun, sent = ledger(tmp_path)
     assert (begun["state"], sent["state"]) == ("sending", "sent")
-    assert (sent["sha256"], sent["id"]) == (scene.sha256, held["id"])
-    assert begun["company"]
-    assert (tmp_path / "attachments.jsonl").stat().st_mode & 0o777 == 0o600
+    assert (sent["key"], sent["id"]) == (scene.sha256, held["id"])
+    assert begun["owner"] == scene.vicai.client_id
+    assert (tmp_path / "ledger.jsonl").stat().st_mode & 0o777 == 0o600
     # The bytes count, not the name.
     other = scene.pdf.rename(scene.pdf.with_name("other.pdf"))
     run = target(load("attachments", {"document": str(other)}, {"document": f"file://{other}"}))
@@ -184,8 +184,8 @@ def test_one_attachment_many_times_at_once(scene: Scene, target: Target, tmp_pat
 
 
 def test_what_another_company_was_sent_does_not_count(scene: Scene, target: Target, tmp_path: Path) -> None:
-    line = {"sha256": scene.sha256, "at": "2026-03-01T00:00:00Z", "company": "Kita UAB", "state": "sent", "id": "1"}
-    (tmp_path / "attachments.jsonl").write_text(json.dumps(line) + "\n")
+    line = {"key": scene.sha256, "at": "2026-03-01T00:00:00Z", "owner": "kita", "state": "sent", "id": "1"}
+    (tmp_path / "ledger.jsonl").write_text(json.dumps(line) + "\n")
     target(load("attachments", given(scene)))
     scene.store.change().only(attachments=(1, 0, 0))
 
@@ -199,7 +199,7 @@ def test_in_doubt_it_is_set_aside_until_somebody_has_looked(
     run = target([*load("attachments", given(scene)), state(1)], expect=1)
     assert run.states == [{"n": 1}], "it is safe in the reject file"
     assert len(run.writes) == 1
-    path = tmp_path / "attachments.jsonl"
+    path = tmp_path / "ledger.jsonl"
     assert scene.sha256 in run.reasons[0]
     assert str(path) in run.reasons[0]
     assert [line["state"] for line in ledger(tmp_path)] == ["sending"]
@@ -265,32 +265,32 @@ def test_killed_while_nobody_knows(scene: Scene, target: Target, tmp_path: Path)
 def test_a_line_that_was_not_finished_is_none(scene: Scene, target: Target, tmp_path: Path) -> None:
     """A kill, or a full disk, in the middle of a line: nothing was sent after it."""
     target(load("attachments", {"documentBase64": "JVBERi0xLjQK"}))
-    path = tmp_path / "attachments.jsonl"
+    path = tmp_path / "ledger.jsonl"
     with path.open("a") as file:
-        file.write('{"sha256":"' + scene.sha256[:20])
+        file.write('{"key":"' + scene.sha256[:20])
     scene.store.change()
     target(load("attachments", given(scene), {"documentBase64": "JVBERi0xLjQK"}))
     scene.store.change().only(attachments=(1, 0, 0))
     assert [line["state"] for line in ledger(tmp_path)] == ["sending", "sent", "sending", "sent"]
 
 
-@pytest.mark.parametrize("content", ['{"sha256": 1}\n', "what?\n", b"\xff\xfe\n"], ids=["wrong", "text", "bytes"])
+@pytest.mark.parametrize("content", ['{"key": 1}\n', "what?\n", b"\xff\xfe\n"], ids=["wrong", "text", "bytes"])
 def test_a_ledger_that_cannot_be_read_stops_the_run(
     scene: Scene, target: Target, tmp_path: Path, content: str | bytes
 ) -> None:
-    path = tmp_path / "attachments.jsonl"
+    path = tmp_path / "ledger.jsonl"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     run = target([*load("attachments", given(scene)), state(1)], expect=1)
     assert run.states == []
     assert run.writes == []
-    assert re.search(r"attachments_path: line 1 of .*attachments\.jsonl", run.complaints[-1])
+    assert re.search(r"ledger_path: line 1 of .*ledger\.jsonl", run.complaints[-1])
 
 
 def test_a_ledger_that_cannot_be_written_stops_the_run(scene: Scene, target: Target, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    run = target(load("attachments", given(scene)), attachments_path=str(tmp_path / "file" / "a.jsonl"), expect=1)
+    run = target(load("attachments", given(scene)), ledger_path=str(tmp_path / "file" / "a.jsonl"), expect=1)
     assert run.writes == []
-    assert "attachments_path" in run.complaints[-1]
+    assert "ledger_path" in run.complaints[-1]
 
 
 def test_a_plan_leaves_the_ledger_alone(scene: Scene, target: Target, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which attachments Vic.ai has got from us: it can't say so itself, so we keep book, in a file beside the settings."""
+"""What a service got from us and cannot say so itself: we keep book, in a file beside the settings."""
 
 from __future__ import annotations
 
@@ -16,38 +16,47 @@ import msgspec
 
 from ap_http.errors import Stop
 
-State = Literal["sending", "sent", "refused", "unsent"]
+State = Literal["sending", "sent", "refused", "unsent", "done"]
 
 
 class Entry(msgspec.Struct):
-    """One line: what happened to an attachment, by the SHA-256 of its bytes.
+    """One line: what happened to something that is sent once.
 
-    "sending" stands before an upload, and one of the others after it: "sent" (Vic.ai has it, under `id`), "refused"
-    (Vic.ai does not take it), "unsent" (it never got there). A "sending" that nothing follows may have arrived.
+    "sending" stands before a call, and one of the others after it: "sent" (the service has it, under `id`), "refused"
+    (the service does not take it), "unsent" (it never got there), "done" (it may be wanted again, and begins anew
+    then). A "sending" that nothing follows may have arrived.
+
+    Args:
+        key: what is sent: the SHA-256 of a document, say.
+        at: when the line was written (an instant, UTC).
+        owner: whose account it is about.
+        state: what happened.
+        name: what a person calls it.
+        id: what the service calls it.
     """
 
-    sha256: str
+    key: str
     at: str
-    company: str
+    owner: str
     state: State
     name: str | None = None
     id: str | None = None
 
 
-class AttachmentLedger:
-    """The book of attachments, a file of JSON lines; it may serve several companies, and several runs at once.
+class Ledger:
+    """The book, a file of JSON lines; it may serve several accounts, and several runs at once.
 
     Args:
         path: the file; it is made with the first line.
-        company: whose attachments count.
+        owner: whose lines count: what tells one account of the service from another, and is no secret.
 
     Raises:
         Stop: the file can't be read or written (by every method).
     """
 
-    def __init__(self, path: str, company: str) -> None:
+    def __init__(self, path: str, owner: str) -> None:
         self.path = path
-        self._file, self._company = Path(path).expanduser(), company
+        self._file, self._owner = Path(path).expanduser(), owner
         self._entries: dict[str, Entry] = {}
         self._read_to = self._lines = 0
         self._lock = threading.Lock()
@@ -55,52 +64,62 @@ class AttachmentLedger:
         self._busy: set[str] = set()
 
     @contextmanager
-    def turn(self, sha256: str) -> Iterator[None]:
-        """Keep other threads away from an attachment."""
+    def turn(self, key: str) -> Iterator[None]:
+        """Keep other threads away from a thing."""
         with self._turns:
-            self._turns.wait_for(lambda: sha256 not in self._busy)
-            self._busy.add(sha256)
+            self._turns.wait_for(lambda: key not in self._busy)
+            self._busy.add(key)
         try:
             yield
         finally:
             with self._turns:
-                self._busy.discard(sha256)
+                self._busy.discard(key)
                 self._turns.notify_all()
 
-    def find(self, sha256: str) -> Entry | None:
-        """Return what is known of an attachment; None if nothing of it can be at Vic.ai."""
+    def find(self, key: str) -> Entry | None:
+        """Return what is known of a thing; None if nothing of it can have arrived."""
         with self._lock, self._opened(os.O_RDONLY) as file:
             if file is not None:
                 self._read(file)
-            return self._open_entry(sha256)
+            return self._open_entry(key)
 
-    def begin(self, sha256: str, name: str) -> Entry | None:
-        """Write down that an attachment is about to be sent, unless it was; return what was known of it then.
+    def unfinished(self) -> set[str]:
+        """Return what was begun, and has no line after that.
+
+        A thing that was done and then begins anew counts: the last line tells.
+        """
+        with self._lock, self._opened(os.O_RDONLY) as file:
+            if file is not None:
+                self._read(file)
+            return {key for key, entry in self._entries.items() if entry.state == "sending"}
+
+    def begin(self, key: str, name: str) -> Entry | None:
+        """Write down that a thing is about to be sent, unless it was; return what was known of it then.
 
         When this returns None the line is on the disk.
         """
         with self._lock, self._opened(os.O_RDWR | os.O_CREAT) as file:
             assert file is not None  # noqa: S101 - it is made
             self._read(file)
-            if (known := self._open_entry(sha256)) is not None:
+            if (known := self._open_entry(key)) is not None:
                 return known
-            self._write(file, self._entry(sha256, "sending", name=name))
+            self._write(file, self._entry(key, "sending", name=name))
             return None
 
-    def end(self, sha256: str, state: State, id_: str | None = None) -> None:
-        """Write down what became of an attachment that was about to be sent."""
+    def end(self, key: str, state: State, id_: str | None = None) -> None:
+        """Write down what became of a thing that was about to be sent."""
         with self._lock, self._opened(os.O_RDWR | os.O_CREAT) as file:
             assert file is not None  # noqa: S101 - it is made
             self._read(file)
-            begun = self._entries.get(sha256)
-            self._write(file, self._entry(sha256, state, name=begun.name if begun else None, id_=id_))
+            begun = self._entries.get(key)
+            self._write(file, self._entry(key, state, name=begun.name if begun else None, id_=id_))
 
-    def _entry(self, sha256: str, state: State, *, name: str | None, id_: str | None = None) -> Entry:
+    def _entry(self, key: str, state: State, *, name: str | None, id_: str | None = None) -> Entry:
         at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Entry(sha256, at, self._company, state, name, id_)
+        return Entry(key, at, self._owner, state, name, id_)
 
-    def _open_entry(self, sha256: str) -> Entry | None:
-        entry = self._entries.get(sha256)
+    def _open_entry(self, key: str) -> Entry | None:
+        entry = self._entries.get(key)
         return entry if entry is not None and entry.state in {"sending", "sent"} else None
 
     # The file
@@ -120,8 +139,8 @@ class AttachmentLedger:
                 os.close(file)
         except OSError as error:
             raise Stop(
-                f"attachments_path: {self.path} can't be used: {error.strerror or error}. Without it nobody knows "
-                "which attachments Vic.ai has got, so none is sent."
+                f"ledger_path: {self.path} can't be used: {error.strerror or error}. Without it nobody knows "
+                "what was sent before, so nothing is."
             ) from None
 
     def _open(self, flags: int) -> int | None:
@@ -156,11 +175,11 @@ class AttachmentLedger:
             entry = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Stop(
-                f"attachments_path: line {self._lines} of {self.path} is not what it was written as ({error}). "
-                "Mend it or take it out; no attachment is sent before."
+                f"ledger_path: line {self._lines} of {self.path} is not what it was written as ({error}). "
+                "Mend it or take it out; nothing is sent before."
             ) from None
-        if entry.company == self._company:
-            self._entries[entry.sha256] = entry
+        if entry.owner == self._owner:
+            self._entries[entry.key] = entry
 
     def _write(self, file: int, entry: Entry) -> None:
         """Add a line, and wait until it is on the disk."""
