@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections import Counter
 from collections.abc import Iterable
 
 MASK = "***"
@@ -17,18 +19,35 @@ class Redactor:
     """Replaces known secrets, and the query of any URL (pre-signed links carry their signature there)."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._known = set(filter(None, secrets))
-        self._order()
+        self._known: Counter[str] = Counter()
+        self._patterns: dict[str, re.Pattern[str]] = {}
+        self._lock = threading.Lock()
+        self._secrets: list[re.Pattern[str]] = []
+        for secret in secrets:
+            self.add(secret)
 
     def add(self, secret: str) -> None:
         """Mask another text from now on."""
-        if secret:
-            self._known.add(secret)
-            self._order()
+        if not secret:
+            return
+        with self._lock:
+            self._known[secret] += 1
+            if secret not in self._patterns:
+                self._patterns[secret] = _pattern(secret)
+                self._order()
+
+    def forget(self, secret: str) -> None:
+        """Let a text pass again when it was forgotten as often as added: nobody holds it, and every mask costs time."""
+        with self._lock:
+            self._known[secret] -= 1
+            if self._known[secret] <= 0:
+                del self._known[secret]
+                self._patterns.pop(secret, None)
+                self._order()
 
     def _order(self) -> None:
         # The longest first, for one secret may be part of another.
-        self._secrets = [_pattern(secret) for secret in sorted(self._known, key=len, reverse=True)]
+        self._secrets = [self._patterns[secret] for secret in sorted(self._patterns, key=len, reverse=True)]
 
     def mask(self, text: str) -> str:
         """Return `text` without the known secrets, and otherwise as it is."""

@@ -13,6 +13,7 @@ from ap_sandbox.ivesk import PREFIX
 from ap_sandbox.state import Sandbox, Setup
 from ap_sandbox.vicai.documents import PREFIX as VICAI_STORAGE
 from ap_sandbox.vicai.service import PREFIX as VICAI
+from ap_sandbox.webhooks.sns import PREFIX as SNS
 
 
 class Gate:
@@ -89,6 +90,8 @@ def build(setup: Setup) -> ASGIApp:
             service = sandbox.vicai.storage
         elif path.startswith("/storage/"):
             service = sandbox.ivesk.storage
+        elif path.startswith(SNS):
+            service = sandbox.topics
         await service(scope, receive, send)
 
     return Gate(dispatch, sandbox)

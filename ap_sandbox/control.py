@@ -19,6 +19,7 @@ from ap_sandbox.faults import Order
 from ap_sandbox.ivesk import base_url
 from ap_sandbox.models import FILE_STATES, QUEUES, ColumnItem, Queue, Store, UnknownDocumentError, Variant
 from ap_sandbox.vicai.control import VicaiCalls
+from ap_sandbox.webhooks.control import WebhookCalls
 
 if TYPE_CHECKING:
     from ap_sandbox.state import Sandbox
@@ -77,7 +78,8 @@ def answer(value: Any, status: int = 200) -> Response:
 
 def routes(sandbox: Sandbox) -> list[Route]:
     """The routes of the control API."""
-    shared, ivesk, vicai = _Shared(sandbox), _IveskControl(sandbox), VicaiCalls(sandbox)
+    shared, ivesk = _Shared(sandbox), _IveskControl(sandbox)
+    others = {**VicaiCalls(sandbox).handlers, **WebhookCalls(sandbox).handlers}
 
     def route(path: str, **handlers: Handler) -> Route:
         async def handle(request: Request) -> Response:
@@ -98,7 +100,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
         route("/calls", GET=shared.calls, DELETE=shared.clear_calls),
         route("/faults", GET=shared.faults, POST=shared.add_fault, DELETE=shared.clear_faults),
         route("/reset", POST=shared.reset),
-        *(route(path, **handlers) for path, handlers in vicai.handlers.items()),
+        *(route(path, **handlers) for path, handlers in others.items()),
     ]
 
 
@@ -208,6 +210,9 @@ class _IveskControl:
         instant = None if order.instant is None else _instant(order.instant)
         variant = Variant(order.overrides, order.line_overrides, frozenset(order.remove))
         numbers = self._store.add(order.count, company, instant, order.export, variant)
+        self._sandbox.document_events.digitized(numbers)
+        if order.export:
+            self._sandbox.document_events.exported(numbers)
         return answer({"ids": [self._store.id_of(number) for number in numbers]})
 
     async def export(self, request: Request) -> Response:
@@ -215,6 +220,7 @@ class _IveskControl:
         numbers = [self._number(document_id) for document_id in order.ids]
         numbers += self._store.exported.numbers[: max(0, order.count)]
         self._store.export(numbers)
+        self._sandbox.document_events.exported(numbers)
         return answer({"ids": [self._store.id_of(number) for number in dict.fromkeys(numbers)]})
 
     async def options(self, _: Request) -> Response:

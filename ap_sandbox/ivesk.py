@@ -7,8 +7,9 @@ import base64
 import binascii
 import hmac
 import secrets
+from decimal import Decimal
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 from starlette.applications import Starlette
@@ -26,6 +27,8 @@ from ap_sandbox.options import Options
 from ap_sandbox.render import Renderer
 from ap_sandbox.schema import SCHEMA
 from ap_sandbox.storage import Storage
+from ap_sandbox.webhooks import places
+from ap_sandbox.webhooks.sns import Topics
 
 PREFIX = "/ivesk/api"
 _TYPES = {
@@ -33,6 +36,7 @@ _TYPES = {
     "tiff": "image/tiff", "zip": "application/zip", "xml": "application/xml",
 }  # fmt: skip
 _SWITCHES = ("processlines", "splitdocuments", "checkduplicates", "rejectnoninvoices")
+_JSON = msgspec.json.Decoder(float_hook=Decimal)
 _EVENTS = ("on_exported", "on_digitized")
 
 
@@ -49,10 +53,12 @@ class Ivesk:
     Args:
         store: The state.
         api_key: What `x-api-key` must be.
+        topics: Where webhooks are subscribed.
     """
 
-    def __init__(self, store: Store, api_key: str) -> None:
+    def __init__(self, store: Store, api_key: str, topics: Topics) -> None:
         self.store = store
+        self._topics = topics
         self.renderer = Renderer(store)
         self.secret = b"sandbox storage %d" % store.seed
         self.storage = Storage(store, self.secret)
@@ -159,13 +165,10 @@ class Ivesk:
         subscription = await _texts(request, ("name", "eventType", "target"))
         if subscription["eventType"] not in _EVENTS:
             raise HTTPException(400, f"eventType must be one of {', '.join(_EVENTS)}.")
-        try:
-            target = urlsplit(subscription["target"])
-            valid = target.scheme == "https" and bool(target.hostname)
-        except ValueError:
-            valid = False
-        if not valid:
-            raise HTTPException(400, "target must be an https URL.")
+        event, name, target = subscription["eventType"], subscription["name"], subscription["target"]
+        if not places.acceptable(target):
+            raise HTTPException(400, "target must be an https URL (the sandbox also takes http on 127.0.0.1).")
+        self._topics.subscribe(event, name, target, base_url(request.scope).decode())
         self.store.subscriptions.append(subscription)
         return JSONResponse({})
 
@@ -211,7 +214,7 @@ def _instant(request: Request, name: str) -> int | None:
 
 def _source_data(text: str) -> Any:
     try:
-        return msgspec.json.decode(base64.b64decode(text, validate=True))
+        return _JSON.decode(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError):
         raise HTTPException(400, "sourcedata must be base64 of a JSON text.") from None
 

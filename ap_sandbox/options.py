@@ -43,6 +43,18 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     ] = 0
     latency_ms: Annotated[float, Meta(ge=0, le=600_000, description="Wait before every answer.")] = 0.0
     big_amounts: Annotated[bool, Meta(description="19-digit amounts in one of 500 documents.")] = True
+    signature_version: Annotated[
+        Literal["1", "2"], Meta(description="How webhooks are signed: SHA1withRSA (1) or SHA256withRSA (2).")
+    ] = "1"
+    webhook_retry_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="Wait before a webhook's first retry; doubled for each later one.")
+    ] = 0.2
+    webhook_patience: Annotated[
+        float, Meta(gt=0, le=10, description="The receiver's 15 s to answer a webhook, times this.")
+    ] = 1.0
+    webhook_senders: Annotated[
+        int, Meta(ge=1, le=64, description="Webhooks of a subscription under way at a time; 1 keeps their order.")
+    ] = 1
 
     def changed(self, patch: Mapping[str, Any]) -> Options:
         """The options with some replaced.

@@ -13,6 +13,7 @@ from ap_sandbox import clock
 from ap_sandbox.control import companies
 from ap_sandbox.models import QUEUES, Store
 from ap_sandbox.vicai.summary import sums
+from ap_sandbox.webhooks import places
 
 if TYPE_CHECKING:
     from ap_sandbox.state import Sandbox
@@ -62,8 +63,19 @@ def render(sandbox: Sandbox, url: str) -> str:
         "<h2>Sync errors</h2>",
         _records(store.sync_errors, ("documentid", "companycode", "message")),
         "<h2>Webhook subscriptions</h2>",
-        _records(store.subscriptions, ("name", "eventType", "target")),
+        _table(
+            ("name", "eventType", "target", "state"),
+            [(s.name, s.event, places.shown(s.target), s.state) for s in _last(sandbox.topics.subscriptions)],
+        ),
         *_vicai(sandbox),
+        f"<h2>Latest webhooks ({sandbox.courier.count} attempts in all, {sandbox.courier.waiting} waiting)</h2>",
+        _table(
+            ("at", "event", "url", "#attempt", "outcome", "#status", "why"),
+            [
+                (a.at, a.event, a.url, a.attempt, a.outcome, a.status, a.why)
+                for a in islice(reversed(sandbox.courier.latest), MOST_CALLS)
+            ],
+        ),
         "<h2>Options of ivesk</h2>",
         _table(("option", "value"), [(k, _plain(v)) for k, v in msgspec.structs.asdict(store.options).items()]),
         "<h2>Faults on order</h2>",
@@ -118,7 +130,9 @@ def _vicai(sandbox: Sandbox) -> Iterable[str]:
         yield _table(("currency", "#invoices", "#totalAmount"), rows)
     yield "<h2>Vic.ai: webhook subscription</h2>"
     found = [] if store.subscription is None else [store.subscription]
-    yield _table(("callbackUrl", "events"), [(one["callbackUrl"], ", ".join(one["events"])) for one in found])
+    yield _table(
+        ("callbackUrl", "events"), [(places.shown(one["callbackUrl"]), ", ".join(one["events"])) for one in found]
+    )
     yield f"<h2>Vic.ai: options</h2><p>{sandbox.vicai.limit.throttled} calls refused by the rate limit.</p>"
     yield _table(("option", "value"), [(k, _plain(v)) for k, v in msgspec.structs.asdict(store.options).items()])
 

@@ -86,6 +86,49 @@ class Control:
         """Webhook subscriptions."""
         return list(self.call("GET", "/ivesk/subscriptions"))
 
+    def webhook_subscriptions(self) -> list[dict[str, Any]]:
+        """Who is subscribed to Įvesk's events: event, name, target (without secrets), arn, state (`pending`, ...)."""
+        return list(self.call("GET", "/webhooks/subscriptions"))
+
+    def webhooks(self) -> list[dict[str, Any]]:
+        """The latest attempts to deliver webhooks, of both services, oldest first.
+
+        Each has n, at, service, event, id (SNS's MessageId, or the request id), url (without secrets), attempt (1 = the
+        first), outcome, status, seconds, why. Outcomes: `delivered`; `refused` (a 4XX, which counts as received);
+        `failed` (another attempt follows); `given up`; `withheld` (not sent; `why` says the reason); `under way`.
+        """
+        return list(self.call("GET", "/webhooks")["attempts"])
+
+    def wait_for_webhooks(self, timeout: float = 30) -> list[dict[str, Any]]:
+        """Waits until every webhook is delivered or given up; gives the attempts.
+
+        Raises:
+            SandboxError: Some still wait after so many seconds.
+        """
+        until = time.monotonic() + timeout
+        while True:
+            left = max(0.0, until - time.monotonic())
+            found = self.call("GET", f"/webhooks?wait={min(left, 20.0):.3f}")
+            if not found["waiting"]:
+                return list(found["attempts"])
+            if not left:
+                last = found["attempts"][-1] if found["attempts"] else None
+                raise SandboxError(
+                    f"{found['waiting']} webhooks still wait after {timeout} s; the last attempt: {last}"
+                )
+
+    def wait_until_confirmed(self, timeout: float = 30) -> None:
+        """Waits until no subscription to Įvesk's events is pending any more.
+
+        Raises:
+            SandboxError: One still is after so many seconds.
+        """
+        until = time.monotonic() + timeout
+        while pending := [one for one in self.webhook_subscriptions() if one["state"] == "pending"]:
+            if time.monotonic() > until:
+                raise SandboxError(f"not confirmed after {timeout} s: {pending}; attempts: {self.webhooks()[-3:]}")
+            time.sleep(0.02)
+
     def columns(self, company: str, column: str, items: list[dict[str, Any]]) -> None:
         """Adds or changes values of a company's column."""
         self.call("POST", "/columns", {"company": company, "column": column, "items": items})

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ap_sandbox.calls import Calls
+from ap_sandbox.dice import uuid_like
 from ap_sandbox.faults import Faults
 from ap_sandbox.ivesk import Ivesk
 from ap_sandbox.models import Store
@@ -16,6 +17,11 @@ from ap_sandbox.vicai.options import VicaiOptions
 from ap_sandbox.vicai.service import PREFIX as VICAI
 from ap_sandbox.vicai.service import Vicai
 from ap_sandbox.vicai.store import Store as VicaiStore
+from ap_sandbox.webhooks.callbacks import Callbacks
+from ap_sandbox.webhooks.courier import Courier
+from ap_sandbox.webhooks.documents import DocumentEvents
+from ap_sandbox.webhooks.signer import Signer
+from ap_sandbox.webhooks.sns import Topics
 
 
 @dataclass(frozen=True)
@@ -39,16 +45,24 @@ class Sandbox:
         self.setup = setup
         self.calls = Calls()
         self.faults = Faults()
+        self.courier = Courier()
+        # One key for the process: receivers may keep its certificate over a reset.
+        self.signer = Signer()
         self.reset(setup)
 
     def reset(self, setup: Setup) -> None:
         """Starts afresh, as if the command had been started with this setup."""
         self.calls.clear()
         self.faults.clear()
+        self.courier.clear()
         self.current = setup
-        self.ivesk = Ivesk(Store.seeded(setup.seed, setup.documents, setup.options), setup.api_key)
+        account = uuid_like(setup.seed, "webhook account")
+        self.topics = Topics(self.courier, self.signer, account, lambda: self.ivesk.store.options)
+        self.ivesk = Ivesk(Store.seeded(setup.seed, setup.documents, setup.options), setup.api_key, self.topics)
+        self.document_events = DocumentEvents(self.ivesk, self.topics)
         store = VicaiStore(setup.seed, setup.invoices, setup.vicai)
         self.vicai = Vicai(store, setup.client_id, setup.client_secret)
+        self.callbacks = Callbacks(store, self.courier)
 
     def key_state(self, path: str, headers: Mapping[bytes, bytes]) -> str:
         """Whether a call's key or access token is `ok`, `wrong`, `expired` (a token) or absent (`none`)."""

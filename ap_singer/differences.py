@@ -20,6 +20,8 @@ from ap_singer.values import Misfit, joined
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,4})?").fullmatch
 _FRACTION = re.compile(r"[.,]([0-9]+)")
 _NUMERIC = (int, Decimal)
+_SYSTEM = re.compile(r"\b(?:ex|in)ternal(?=Ids?$)|(?:Ex|In)ternal(?=Ids?$)")
+_OTHER = {"external": "internal", "internal": "external", "External": "Internal", "Internal": "External"}
 _ANYTHING = Shape.of({})
 
 
@@ -63,7 +65,9 @@ def completed(shape: ObjectShape, ours: dict[str, Any], theirs: dict[str, Any]) 
     """Return `ours` with the members that it lacks from `theirs`, as far as they can be written.
 
     Goes into declared objects, but not into lists, free-form objects, and objects that look something up in one of
-    several ways: of those, mixing two would say what nobody meant. Null in `ours` stays null.
+    several ways: of those, mixing two would say what nobody meant. So would one thing's id of ours with another thing's
+    id of theirs: of `creditAccountExternalId` and `creditAccountInternalId`, the one that `ours` lacks is taken only
+    where both mean the same by the other. Null in `ours` stays null.
     """
     whole = dict(ours)
     for name, member in shape.members.items():
@@ -72,11 +76,25 @@ def completed(shape: ObjectShape, ours: dict[str, Any], theirs: dict[str, Any]) 
             new = ours[name]
             if type(new) is dict and type(old) is dict and isinstance(member, ObjectShape) and not member.alternatives:
                 whole[name] = completed(member, new, old)
-        elif old is not None and not (type(old) is dict and _is_void(member, old)):
+        elif _is_kept(shape, name, ours, theirs):
             whole[name] = _as_written(member, old)
         elif name in theirs and name in shape.required and member.nullable:
             whole[name] = None
     return whole
+
+
+def _is_kept(shape: ObjectShape, name: str, ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    """Whether what the service has of a member that `ours` lacks says something, and of the same thing as `ours`."""
+    old, twin = theirs.get(name), _twin(name)
+    if old is None or (type(old) is dict and _is_void(shape.members[name], old)):
+        return False
+    return twin not in ours or _same(shape.members.get(twin, _ANYTHING), ours[twin], theirs.get(twin))
+
+
+@lru_cache(maxsize=1024)
+def _twin(name: str) -> str:
+    """Return where the other system's id of the same thing stands; a name that is no such id is its own twin."""
+    return _SYSTEM.sub(lambda found: _OTHER[found[0]], name)
 
 
 def _as_written(shape: Shape, value: Any) -> Any:

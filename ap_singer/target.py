@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 import click
 from singer_sdk import Sink, Target
 from singer_sdk.helpers.capabilities import PluginCapabilities
+from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.plugin_base import PluginBase, _ConfigInput
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
@@ -149,7 +150,8 @@ class ExactTarget(ClearPlugin, Target):
             return [stream]
         message = line.message
         self.mapper.register_raw_stream_schema(stream, message.schema or {}, message.key_properties)
-        return [each.stream_alias for each in self.mapper.stream_maps[stream]]
+        maps = self.mapper.stream_maps[stream]
+        return [each.stream_alias for each in maps if not isinstance(each, RemoveRecordTransform)]
 
     def _process_record_message(self, message_dict: Any) -> None:
         self.heed_signal()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from benchmarks.output import Fidelity
+from benchmarks.processes import Run
 from benchmarks.turns import Progress
 
 RECORDS = 30_000
@@ -47,6 +48,26 @@ class Results(Protocol):
         """Say what our tap lost: nothing, or the benchmark has failed."""
 
 
+class Paced(Protocol):
+    """A contestant's medians: the whole process, and the same command where there is nothing to do."""
+
+    @property
+    def whole(self) -> Run:
+        """The whole process."""
+
+    @property
+    def empty(self) -> Run:
+        """Its start and end."""
+
+    @property
+    def per_second(self) -> float:
+        """Records a second, start of the process included."""
+
+    @property
+    def per_second_running(self) -> float:
+        """Records a second once it runs."""
+
+
 Measure = Callable[[Order, Progress], Results]
 
 
@@ -61,6 +82,25 @@ def row(name: str, *cells: str, width: int = 10) -> str:
     return f"{name:26}" + "".join(f"{cell:>{width}}" for cell in cells)
 
 
+def paces(one: Paced) -> Sequence[str]:
+    """Return a contestant's medians as cells: seconds, CPU, the start alone, records a second, and once it runs."""
+    return (
+        f"{one.whole.seconds:.2f}",
+        f"{one.whole.cpu:.2f}",
+        f"{one.empty.seconds:.2f}",
+        f"{one.per_second:,.0f}",
+        f"{one.per_second_running:,.0f}",
+    )
+
+
+def peaks(title: str, unit: str, memory: Mapping[int, float]) -> Iterator[str]:
+    """Show peak memory in MB by the number of records; nothing if it was not measured."""
+    if memory:
+        yield f"\n{title}"
+        for size, peak in memory.items():
+            yield row(f"{size:,} {unit}", f"{peak:.0f} MB")
+
+
 def share(kept: Fidelity, number: int) -> str:
     """Say how many of the values came through."""
     return f"all {kept.sent:,}" if number == kept.sent else f"{number:,} of {kept.sent:,}"
@@ -69,6 +109,19 @@ def share(kept: Fidelity, number: int) -> str:
 def aim(met: bool, words: str) -> str:
     """Say whether an aim was met."""
     return f"{'yes' if met else 'NO ':4}  {words}"
+
+
+def times_aim(ours: Paced, other: Paced, name: str, times: float) -> str:
+    """Judge how many times as fast as another we are, its start and ours included."""
+    whole, running = ours.per_second / other.per_second, ours.per_second_running / other.per_second_running
+    return aim(whole >= times, f"{whole:.1f} times {name} (running: {running:.1f}); aim {times}")
+
+
+def loop_aim(ours: Paced, loop: Paced, least: float) -> str:
+    """Judge which share of a bare loop's speed we reach once we run."""
+    whole, running = ours.per_second / loop.per_second, ours.per_second_running / loop.per_second_running
+    words = f"{running:.0%} of the exact loop, running (start included: {whole:.0%}); aim {least * 100:.0f} %"
+    return aim(running >= least, words)
 
 
 def memory_aims(peaks: Iterable[float]) -> Iterator[str]:

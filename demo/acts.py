@@ -42,6 +42,11 @@ class Places:
         return self.folder / "erp"
 
     @property
+    def pipes(self) -> Path:
+        """The folder of what the pipelines set aside, reported and compared."""
+        return self.folder / "pipelines"
+
+    @property
     def log(self) -> Path:
         """All that Meltano said."""
         return self.folder / "meltano.log"
@@ -56,9 +61,14 @@ class Places:
         """What Meltano remembers between the runs of Vic.ai's job."""
         return self.folder / "meltano" / "vicai"
 
+    @property
+    def pipes_system(self) -> Path:
+        """What Meltano remembers between the runs of the pipelines."""
+        return self.folder / "meltano" / "pipelines"
+
     def clear(self) -> None:
         """Removes what an earlier demo left."""
-        for folder in (self.documents, self.folder / "meltano", self.erp):
+        for folder in (self.documents, self.folder / "meltano", self.erp, self.pipes):
             if folder.exists():
                 shutil.rmtree(folder)
         for file in (self.warehouse, self.warehouse.with_name("warehouse.duckdb.wal"), self.log):

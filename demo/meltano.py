@@ -18,6 +18,9 @@ from demo.project import ROOT, SYSTEM, DemoError
 # An empty .env instead of the project's, which may hold somebody's real settings.
 COMMAND = (str(Path(sys.executable).with_name("meltano")), "--env-file", os.devnull)
 
+FOLDERS = {"tap": "extractors", "mapper": "mappers", "target": "loaders"}
+"""Where Meltano keeps plugins, by how their names begin."""
+
 _TAIL = 25
 _WIDE = 200
 _PATIENCE = 5.0
@@ -45,7 +48,7 @@ class Meltano:
         # Two runs of one plugin in one system folder would mix up their states. So this one has its own; only the
         # installed plugins are shared.
         home.mkdir(parents=True)
-        for kind in ("extractors", "loaders"):
+        for kind in FOLDERS.values():
             (home / kind).symlink_to(SYSTEM / kind)
         self._environment = environment(
             {"MELTANO_SYS_DIR_ROOT": str(home), "MELTANO_PROJECT_READONLY": "true", **settings}

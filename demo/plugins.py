@@ -10,6 +10,16 @@ from pathlib import Path
 from demo import meltano
 from demo.project import ROOT, SYSTEM, DemoError
 
+ALL = (
+    "tap-ivesk",
+    "tap-vicai",
+    "tap-saft",
+    "tap-rejects",
+    "mapper-ivesk-vicai",
+    "target-vicai",
+    "target-ivesk",
+    "target-duckdb",
+)
 CONSTRAINTS = ROOT / "constraints.txt"
 
 
@@ -38,7 +48,7 @@ def ensure(*names: str, constraints: Path | None = CONSTRAINTS) -> list[str]:
 
 def folder(name: str) -> Path:
     """Where Meltano keeps a plugin."""
-    return SYSTEM / ("extractors" if name.startswith("tap-") else "loaders") / name
+    return SYSTEM / meltano.FOLDERS[name.partition("-")[0]] / name
 
 
 def _stamp() -> str:
@@ -63,7 +73,9 @@ def _install(names: Iterable[str], constraints: Path | None) -> None:
     settings = {"UV_COMPILE_BYTECODE": "1"} | ({"UV_CONSTRAINT": str(constraints)} if constraints else {})
     # All that is set for the package registry and the way to it, but nothing that is meant for other Meltano runs.
     inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MELTANO_", "TAP_", "TARGET_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MELTANO_", "TAP_", "TARGET_", "MAPPER_"))
     }
     with meltano.process([*meltano.COMMAND, "install", *names], inherited | settings) as child:
         said = child.communicate()[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 from demo import acts, books, pdfs, table, warehouse
 from demo.acts import Places
 from demo.erp import report as erp
+from demo.pipes import report as pipes
 from demo.project import ROOT, shown
 from demo.story import Evidence
 from demo.vic import report as vic
@@ -28,12 +29,14 @@ def report(evidence: Evidence, places: Places) -> bool:
     print("\n".join(table.lines("Įvesk", heads, evidence.source.sums, there.sums)))
     print("\n".join(vic.lines(evidence.vic.source, theirs)))
     print("\n".join(erp.lines(evidence.erp)))
+    print("\n".join(pipes.lines(evidence.pipes)))
     problems = [
         *acts.differences(evidence.acts),
         *books.differences(evidence.source, there),
         *pdfs.differences(evidence.source.documents, rows, places.ivesk_documents),
         *vic.differences(evidence.vic, theirs, places.vic_documents),
         *erp.differences(evidence.erp),
+        *pipes.differences(evidence.pipes),
     ]
     print()
     if problems:
@@ -48,6 +51,7 @@ def report(evidence: Evidence, places: Places) -> bool:
         )
         print(f"Vic.ai: {records} records of {len(evidence.vic.source.records)} streams, every field the same.")
         print(erp.summary(evidence.erp))
+        print(pipes.summary(evidence.pipes))
         files = len(pdfs.on_disk(places.documents))
         print(f"{files} PDFs on disk = {count} documents + {len(theirs.files)} invoices; all SHA-256 sums are right.")
     print()
@@ -56,6 +60,7 @@ def report(evidence: Evidence, places: Places) -> bool:
         ("PDFs", places.documents),
         ("Meltano", places.log),
         ("ERP", places.erp),
+        ("Pipelines", places.pipes),
     ):
         print(f"  {name:12}{shown(path)}")
     if not problems:

@@ -8,6 +8,7 @@ from demo.acts import Act, Places, Say
 from demo.books import Books
 from demo.erp import story as erp
 from demo.meltano import Meltano, Run
+from demo.pipes import story as pipes
 from demo.vic import story as vic
 
 DOCUMENTS = 400
@@ -17,23 +18,20 @@ AGAIN = 3
 
 @dataclass(frozen=True)
 class Evidence:
-    """What Įvesk holds at the end, and what the runs have read; the same of Vic.ai; and what came from the ERP."""
+    """What Įvesk holds at the end, and what its runs have read; and the evidence of the other parts."""
 
     source: Books
     acts: tuple[Act, ...]
     vic: vic.Evidence
     erp: erp.Evidence
+    pipes: pipes.Evidence
 
 
 def play(places: Places, say: Say) -> Evidence:
     """Installs, serves, runs and runs again; `say` gets a title when something begins, and then what came of it."""
     places.clear()
     say("Plugins", "")
-    names = ("tap-ivesk", "tap-vicai", "target-duckdb")
-    say(
-        "",
-        f"{', '.join(names[:-1])} and {names[-1]} {'installed' if plugins.ensure(*names) else 'are installed already'}",
-    )
+    say("", f"{len(plugins.ALL)} of Meltano's {'installed' if plugins.ensure(*plugins.ALL) else 'installed already'}")
 
     say("Sandbox", "")
     with SandboxProcess(DOCUMENTS, invoices=vic.INVOICES) as sandbox:
@@ -65,7 +63,10 @@ def play(places: Places, say: Say) -> Evidence:
         news = {key: document for key, document in at_last.documents.items() if key in changed}
         third = act("Third run", Books(news, {}))
         acts = (first, second, third)
-        return Evidence(at_last, acts, vic.play(places, sandbox, say), erp.play(places, sandbox, say))
+        of_vic = vic.play(places, sandbox, say)
+        compared = pipes.compare(places, sandbox)
+        of_erp = erp.play(places, sandbox, say)
+        return Evidence(at_last, acts, of_vic, of_erp, pipes.play(places, sandbox, say, compared))
 
 
 def _records(news: Books) -> dict[str, int]:

@@ -1,22 +1,25 @@
-"""The client of the Įvesk REST API: queues, files and master-data columns. One door each for API and storage."""
+"""The client of the Įvesk REST API: queues, files, columns, uploads, errors. One door each for API and storage."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Literal, TypeVar
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import IO, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
 import requests
 import urllib3
 
-from ap_http import checks
+from ap_http import checks, instants
 from ap_http.errors import ApError, Reject, Stop
 from ap_http.payload import Record, decode, text
 from ap_http.position import Position
 from ap_http.session import Door, Patience, body
 from ivesk.queue import Answer, Page, QueueReader
+from ivesk.uploads import Location, drain
 
 T = TypeVar("T")
 
@@ -38,6 +41,10 @@ class FileGone(Reject):
     """The storage no longer has the file: leave it out, say so, and go on."""
 
 
+class Refused(Reject):
+    """The service does not take what it was sent: say why, and go on with the rest."""
+
+
 class ColumnAnswer(msgspec.Struct):
     """A page of a master-data column: values, and the token of the next page unless it is the last."""
 
@@ -54,7 +61,7 @@ class IveskClient:
         timeout: seconds to connect, and between two pieces of an answer.
         user_agent: how the client introduces itself.
         patience: how long passing trouble is borne.
-        connections: downloads at once.
+        connections: requests at once.
 
     Raises:
         Stop: the key or the address cannot be right.
@@ -72,7 +79,7 @@ class IveskClient:
     ) -> None:
         api_key = checks.credential("api_key", api_key, f"Copy it again from {KEY_PAGE}.")
         user_agent = checks.user_agent(user_agent)
-        self._url = checks.address("api_url", api_url, DEFAULT_URL)
+        self.url = checks.address("api_url", api_url, DEFAULT_URL)
         self._api = Door(
             "ivesk",
             explain=self._explain_api,
@@ -80,6 +87,7 @@ class IveskClient:
             secrets=[api_key],
             timeout=timeout,
             patience=patience,
+            connections=connections,
         )
         self._storage = Door(
             "ivesk storage",
@@ -118,7 +126,7 @@ class IveskClient:
         Raises:
             Stop: the service does not know the company or the column.
         """
-        url = f"{self._url}/pub/columns/{quote(company_code, safe='')}"
+        url = f"{self.url}/pub/columns/{quote(company_code, safe='')}"
         query = {"column": column} | ({"modifiedsince": since} if since else {})
         tokens: set[str] = set()
         while True:
@@ -145,11 +153,97 @@ class IveskClient:
             "GET", link, read, what=f"file of document {text(document, 'id')}", stream=True, redirects=True
         )
 
+    def check(self) -> None:
+        """Make the cheapest call that proves key and address: what has been exported since now.
+
+        Raises:
+            Stop: one of them is wrong. Outage: the service failed for too long.
+        """
+        self._page("exported", instants.text(time.time_ns() // 1_000_000), None)
+
+    def location(self, file_name: str, query: Mapping[str, str]) -> Location:
+        """Ask where a file may be put; nothing is there before it is put (`put`).
+
+        Args:
+            file_name: as the service is to call it.
+            query: options of the upload, and what shall come back with the document, as the API names them.
+
+        Raises:
+            Refused: the service does not take these. Stop: key or address are wrong. Outage: the service failed.
+        """
+        return self._api.fetch(
+            "GET",
+            f"{self.url}/pub/uploadlocation/{quote(file_name, safe='')}",
+            lambda response: Location.read(body(response)),
+            what=f"{_UPLOAD}{file_name}",
+            stream=True,
+            params=query,
+        )
+
+    def put(
+        self, location: Location, read: Callable[[], IO[bytes]], *, what: str, look: Callable[[], None] | None = None
+    ) -> None:
+        """Put a file to its place, without the API key. To one place it may be put again and again.
+
+        Args:
+            location: its place.
+            read: opens the file, anew for every try.
+            what: names the file in messages.
+            look: told when a try has failed that may have been done all the same.
+
+        Raises:
+            LinkExpired: ask for another location. Reject: the storage does not take it. Outage: it failed.
+        """
+        with location.hidden(self._api.redact, self._storage.redact), ExitStack() as files:
+
+            def opened() -> dict[str, IO[bytes]]:
+                files.close()
+                return {"data": files.enter_context(read())}
+
+            self._storage.fetch(
+                "PUT",
+                location.url,
+                drain,
+                what=f"upload of {what}",
+                stream=True,
+                look=look,
+                prepare=opened,
+                headers=location.headers,
+            )
+
+    def report_error(
+        self, document_id: str, company_code: str, message: str, *, look: Callable[[], None] | None = None
+    ) -> None:
+        """Tell the accountant that a document did not arrive in the books. Not idempotent.
+
+        Args:
+            document_id: the service's id of the document.
+            company_code: registration code of the company that it belongs to.
+            message: why, for the accountant.
+            look: told when the call has failed and may have been done all the same; what it raises ends the call.
+
+        Raises:
+            Refused: the service does not take it. Stop: key or address are wrong. Outage: the service failed.
+        """
+        self._api.fetch(
+            "POST",
+            f"{self.url}/pub/syncerrors",
+            drain,
+            what=f"{_SYNC_ERRORS} for document {document_id}",
+            stream=True,
+            look=look,
+            json={"documentid": document_id, "companycode": company_code, "message": message},
+        )
+
+    def mask(self, text: str) -> str:
+        """Return a text without the secrets: the key, and links that somebody could write to."""
+        return self._api.redact.mask(text)
+
     def _page(self, queue: Queue, ask: str, doctype: str | None) -> Answer:
         query = {"from": ask} | ({"doctype": doctype} if doctype else {})
         return self._api.fetch(
             "GET",
-            f"{self._url}/pub/{queue}",
+            f"{self.url}/pub/{queue}",
             lambda response: decode(body(response), self._answers),
             what=f"GET /pub/{queue}?from={ask}",
             stream=True,
@@ -162,15 +256,19 @@ class IveskClient:
         said = f" ({said})" if said else ""
         if status in {401, 403}:
             return Stop(f"ivesk: the api_key is not accepted: status {status}{said}. Make a new key at {KEY_PAGE}.")
+        if status == 404 and what.startswith(_SYNC_ERRORS):
+            return Refused(f"ivesk: {what}: it does not exist there{said}.")
         if status == 404:
             of_column = what.startswith("GET /pub/columns/")
             check = (
                 "company_code and column in the setting columns" if of_column else f"api_url (usually {DEFAULT_URL})"
             )
-            return Stop(f"ivesk: {what}: not found at {self._url}{said}. Check {check}.")
+            return Stop(f"ivesk: {what}: not found at {self.url}{said}. Check {check}.")
         if status < 400:
             host = urlsplit(response.headers.get("Location", "")).netloc or "another path"
-            return Stop(f"ivesk: {self._url} redirects to {host}. Set api_url to the address of the API itself.")
+            return Stop(f"ivesk: {self.url} redirects to {host}. Set api_url to the address of the API itself.")
+        if what.startswith((_SYNC_ERRORS, _UPLOAD)):
+            return Refused(f"ivesk: {what}: the service refuses it: status {status}{said}.")
         return Stop(f"ivesk: {what}: the service refuses the call: status {status}{said}. Check the settings.")
 
     def _explain_storage(self, response: requests.Response, what: str) -> ApError:
@@ -193,4 +291,6 @@ def _message(response: requests.Response) -> str:
         return ""
 
 
+_UPLOAD = "GET /pub/uploadlocation/"
+_SYNC_ERRORS = "POST /pub/syncerrors"
 _MESSAGE = msgspec.json.Decoder(Record)

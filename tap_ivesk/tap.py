@@ -9,7 +9,8 @@ from singer_sdk import typing as th
 
 from ap_singer.settings import REQUEST_TIMEOUT, USER_AGENT, documents_dir
 from ap_singer.tap import ExactTap
-from ivesk.client import DEFAULT_URL, IveskClient
+from ivesk.client import IveskClient
+from ivesk.settings import client, connected
 from tap_ivesk import streams
 
 
@@ -18,63 +19,49 @@ class TapIvesk(ExactTap):
 
     name = "tap-ivesk"
 
-    config_jsonschema = th.PropertiesList(
-        th.Property(
-            "api_key",
-            th.StringType,
-            required=True,
-            secret=True,
-            title="API key",
-            description="Key to the API; made at https://app.ivesk.lt/settings/apikey.",
-        ),
-        th.Property(
-            "api_url",
-            th.StringType,
-            default=DEFAULT_URL,
-            title="API address",
-            description="Address of the API; change it for staging or the sandbox.",
-            examples=["https://stagingapp.ivesk.lt/api", "http://127.0.0.1:8722/ivesk/api"],
-        ),
-        th.Property(
-            "start_date",
-            th.DateTimeType,
-            title="Start date",
-            description="Where the first run begins: documents exported (or digitised) before are left out. "
-            "Without it: from the very first.",
-            examples=["2026-01-01", "2026-01-01T00:00:00.000Z"],
-        ),
-        th.Property(
-            "doctype",
-            th.StringType,
-            title="Kind of document",
-            description="Read only documents of this kind.",
-            examples=["invoice"],
-        ),
-        th.Property(
-            "company_codes",
-            th.ArrayType(th.StringType),
-            default=[],
-            title="Companies",
-            description="Registration codes of the companies whose documents are wanted; empty means all.",
-            examples=[["302320404"]],
-        ),
-        documents_dir("the documents' files", ["output/documents", "s3://bucket/ivesk"]),
-        th.Property(
-            "columns",
-            th.ArrayType(
-                th.ObjectType(
-                    th.Property("company_code", th.StringType, required=True),
-                    th.Property("column", th.StringType, required=True),
-                )
+    config_jsonschema = connected(
+        th.PropertiesList(
+            th.Property(
+                "start_date",
+                th.DateTimeType,
+                title="Start date",
+                description="Where the first run begins: documents exported (or digitised) before are left out. "
+                "Without it: from the very first.",
+                examples=["2026-01-01", "2026-01-01T00:00:00.000Z"],
             ),
-            default=[],
-            title="Master-data columns",
-            description="Master-data columns to read, each by company and name.",
-            examples=[[{"company_code": "302320404", "column": "department"}]],
-        ),
-        REQUEST_TIMEOUT,
-        USER_AGENT,
-    ).to_dict()
+            th.Property(
+                "doctype",
+                th.StringType,
+                title="Kind of document",
+                description="Read only documents of this kind.",
+                examples=["invoice"],
+            ),
+            th.Property(
+                "company_codes",
+                th.ArrayType(th.StringType),
+                default=[],
+                title="Companies",
+                description="Registration codes of the companies whose documents are wanted; empty means all.",
+                examples=[["302320404"]],
+            ),
+            documents_dir("the documents' files", ["output/documents", "s3://bucket/ivesk"]),
+            th.Property(
+                "columns",
+                th.ArrayType(
+                    th.ObjectType(
+                        th.Property("company_code", th.StringType, required=True),
+                        th.Property("column", th.StringType, required=True),
+                    )
+                ),
+                default=[],
+                title="Master-data columns",
+                description="Master-data columns to read, each by company and name.",
+                examples=[[{"company_code": "302320404", "column": "department"}]],
+            ),
+            REQUEST_TIMEOUT,
+            USER_AGENT,
+        ).to_dict()
+    )
 
     def discover_streams(self) -> list[Stream]:
         """Return the six streams."""
@@ -92,9 +79,4 @@ class TapIvesk(ExactTap):
     @functools.cached_property
     def client(self) -> IveskClient:
         """The one client that all streams share."""
-        return IveskClient(
-            self.config["api_key"],
-            self.config.get("api_url") or DEFAULT_URL,
-            timeout=self.timeout,
-            user_agent=self.user_agent,
-        )
+        return client(self.config, timeout=self.timeout, user_agent=self.user_agent)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable
 
-from ap_http import ending
-from ap_http.errors import ApError, Reject
-from ap_singer.loading import UNCHANGED, Outcome
+from ap_http.errors import Reject
+from ap_singer.loading import Outcome
+from ap_singer.once import Doubt, Once
 from target_vicai import documents
 from target_vicai.copy import Plain
 from target_vicai.documents import Document
 from target_vicai.loader import Item, Loader
 from vicai import contract
-from vicai.client import Forbidden, NotFound, Refused
 
 
 class Attachments(Loader):
@@ -46,45 +45,12 @@ class Attachments(Loader):
         with documents.opened(item.extras) as document:
             assert document is not None  # noqa: S101 - `key` has looked
             sha256 = document.sha256()
-            with self.vic.ledger.turn(sha256):
-                return self._sent_once(document, sha256)
+            once = Once(self.vic.ledger, "Vic.ai")
+            if self.vic.ways.dry_run:
+                return once.known(sha256, document.name) or Outcome("created")
+            return once.send(sha256, document.name, lambda doubt: self._send(document, doubt))
 
-    def _sent_once(self, document: Document, sha256: str) -> Outcome:
-        plans = self.vic.ways.dry_run
-        known = self.vic.ledger.find(sha256) if plans else self.vic.ledger.begin(sha256, document.name)
-        if known is not None:
-            if known.state == "sent":
-                return UNCHANGED
-            raise self._may_have_arrived(sha256, document.name, known.at)
-        if not plans:
-            self._send(document, sha256)
-        return Outcome("created")
-
-    def _send(self, document: Document, sha256: str) -> None:
-        in_doubt = False
-
-        def look() -> Plain | None:
-            # The door asks as soon as a call failed in a way that leaves open whether it was done.
-            nonlocal in_doubt
-            in_doubt = True
-            raise self._may_have_arrived(sha256, document.name, "a moment ago")
-
-        try:
-            answer = self.vic.hands.upload(self.body_of, lambda: [document.part("file")], look=look)
-        except (Forbidden, NotFound, Refused):
-            self.vic.ledger.end(sha256, "refused")
-            raise
-        except ApError:
-            # When the process is ending the door does not ask any more, so nothing is sure then.
-            if not in_doubt and not ending.is_near():
-                self.vic.ledger.end(sha256, "unsent")
-            raise
+    def _send(self, document: Document, doubt: Doubt) -> str | None:
+        answer = self.vic.hands.upload(self.body_of, lambda: [document.part("file")], look=doubt.refuse)
         id_ = answer.get("id")
-        self.vic.ledger.end(sha256, "sent", None if id_ is None else str(id_))
-
-    def _may_have_arrived(self, sha256: str, name: str, at: str) -> Reject:
-        return Reject(
-            f"{name} may be at Vic.ai: it was sent ({at}), and the answer was lost. Vic.ai has no call that tells, so "
-            f'look there. If it is there, write "sent" for "sending" into its last line in {self.vic.ledger.path} (key '
-            f"{sha256}); if not, take that line out. Then load this record again."
-        )
+        return None if id_ is None else str(id_)

@@ -6,9 +6,7 @@ import re
 from collections.abc import Mapping
 
 from ap_http.errors import Reject
-
-LONGEST_START = 1024
-"""So many bytes from the beginning are enough: a PDF may have so much before its mark."""
+from ap_singer.kinds import kind
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _WORD, _EXCEL = "application/vnd.ms-word", "application/vnd.ms-excel"
@@ -36,21 +34,12 @@ _FAMILIES: Mapping[str, Mapping[str, str]] = {
 }
 """What Vic.ai processes, by suffix (Attachments, Supported content types)."""
 
+_OFFICE_KINDS = {"ZIP": "Office", "OLE": "old Office"}
+"""What the containers are that Office files come in."""
+
 _OTHER_WORDS = {"application/xml": "text/xml", "image/jpg": "image/jpeg", "image/tif": "image/tiff"}
 _SAYS_NOTHING = {"", "application/octet-stream", "binary/octet-stream"}
 
-_MARKS = (
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"PK\x03\x04", "Office"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Office"),
-)
-_XML = re.compile(r"[\ufeff\s]*<[?!\w]")
-_WEB_PAGE = re.compile(r"<(!doctype\s+)?html\b", re.IGNORECASE)
 _SUFFIX = re.compile(r"\.\w{1,5}$")
 
 
@@ -59,13 +48,14 @@ def media_type(name: str, start: bytes, stated: str | None) -> str:
 
     Args:
         name: the file's name, or another word for it; what ends in a suffix counts.
-        start: its first bytes, `LONGEST_START` of them if there are as many.
+        start: its first bytes (see `ap_singer.kinds.kind`).
         stated: what the sender says: a media type, or a suffix ("pdf").
 
     Raises:
         Reject: Vic.ai does not process it, or it is not what it is said to be.
     """
-    family = _family(start)
+    found_kind = kind(start)
+    family = _OFFICE_KINDS.get(found_kind or "", found_kind)
     if family is None:
         raise Reject(
             f"The document {name} is not of a type that Vic.ai processes: it begins like no PDF, TIFF, JPEG, PNG, GIF, "
@@ -112,14 +102,3 @@ def _stated(stated: str | None) -> str | None:
     raise Reject(
         f"documentType is {stated}, which Vic.ai does not process: give a media type or a suffix, such as pdf."
     )
-
-
-def _family(start: bytes) -> str | None:
-    for mark, family in _MARKS:
-        if start.startswith(mark):
-            return family
-    if b"%PDF-" in start:
-        return "PDF"
-    wide = start[:2] in {b"\xff\xfe", b"\xfe\xff"}
-    text = start.decode("utf-16" if wide else "utf-8", "replace")
-    return "XML" if _XML.match(text) and not _WEB_PAGE.search(text) else None

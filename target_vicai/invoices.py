@@ -15,7 +15,7 @@ from target_vicai.copy import Plain
 from target_vicai.documents import Document
 from target_vicai.loader import TEXT, Item, Loader, external_id
 from vicai import contract
-from vicai.client import NotFound, Refused
+from vicai.client import Refused
 
 _EXTERNAL = {"useSystem": "EXTERNAL"}
 _NEW = "NOT_READY"
@@ -75,11 +75,7 @@ class Invoices(Loader):
         """Delete an invoice by the ERP's id."""
         if self._present(item.key) is None:
             return UNCHANGED
-        try:
-            self.vic.hands.send("deleteInvoice", look=lambda: self._gone(item.key), id=item.key, **_EXTERNAL)
-        except NotFound:
-            return UNCHANGED
-        return Outcome("deleted")
+        return self.dropped("deleteInvoice", lambda: self._gone(item.key), id=item.key, **_EXTERNAL)
 
     # What a record means
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -12,17 +12,17 @@ from ap_http.errors import Reject
 from ap_http.instants import LOCAL
 from ap_singer.crew import Missing, Parent
 from ap_singer.differences import Change
-from ap_singer.loading import Outcome
+from ap_singer.leftover import Leftover
+from ap_singer.loading import UNCHANGED, Outcome
 from ap_singer.shape import ObjectShape, Shape, canonical
 from target_vicai.copy import Plain
 from target_vicai.vic import Vic, unknown
 from vicai import contract
-from vicai.client import Refused
+from vicai.client import NotFound, Refused
 
-_VICS_OWN = frozenset(map(canonical, ("id", "internalId", "internalUpdatedAt", "displayName")))
-"""Fields that Vic alone writes; taps for Vic send them, and nobody misses them."""
-
-_DELETED = canonical("_sdc_deleted_at")
+_VICS_OWN = ("id", "internalId", "internalUpdatedAt", "displayName")
+_EXPECTED = frozenset(map(canonical, (*_VICS_OWN, "ivesk_document_id", "ivesk_company_code")))
+"""Fields that nobody misses: Vic alone writes the first; the others say in a reject which document is meant."""
 
 TEXT = {"type": "string", "maxLength": 255}
 """What a reference by a natural key looks like."""
@@ -68,7 +68,7 @@ class Loader(ABC):
 
     def __init__(self, vic: Vic) -> None:
         self.vic = vic
-        self._told: set[str] = set()
+        self._leftover = Leftover(self.name, "Vic.ai", vic.warn, _EXPECTED)
 
     # What a record says
 
@@ -103,12 +103,7 @@ class Loader(ABC):
             Reject: it is not what the contract says, or has no key.
         """
         body, unknown = self._input.take_record(record)
-        deleted = False
-        for name, value in unknown.items():
-            if name.lower().startswith("_sdc_"):
-                deleted = deleted or (canonical(name) == _DELETED and value is not None)
-            elif name not in self._told:
-                self._tell(name)
+        deleted = self._leftover.heed(unknown)
         extras = {name: body.pop(name) for name in self.extras if name in body}
         key = self.key(body, extras)
         place = (self.name, key)
@@ -125,11 +120,6 @@ class Loader(ABC):
     def lane(self, key: str, body: Plain, extras: Plain) -> Hashable:  # noqa: ARG002
         """Return the object that a record is about."""
         return self.name, key
-
-    def _tell(self, name: str) -> None:
-        self._told.add(name)
-        if canonical(name) not in _VICS_OWN:
-            self.vic.warn(f"{self.name}: the field {name} is left out, for Vic.ai takes no such field.")
 
     # What becomes of it
 
@@ -188,6 +178,18 @@ class Loader(ABC):
             for one in found
             if self.omitted_is_cleared or one.path in body or one.path not in shown or shown[one.path].nullable
         )
+
+    def dropped(self, operation: str, look: Callable[[], Plain | None], **arguments: str) -> Outcome:
+        """Call an operation that deletes; what somebody else deleted meanwhile is unchanged.
+
+        Raises:
+            Reject: Vic does not delete it. Outage: Vic failed.
+        """
+        try:
+            self.vic.hands.send(operation, look=look, **arguments)
+        except NotFound:
+            return UNCHANGED
+        return Outcome("deleted")
 
     def complete(self, body: Plain) -> Plain:
         """Return a body that has all that it needs.

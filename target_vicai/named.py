@@ -10,7 +10,6 @@ from ap_singer.differences import Change, changes, completed
 from ap_singer.loading import UNCHANGED, Outcome
 from target_vicai.copy import Plain
 from target_vicai.loader import TEXT, Item, Loader
-from vicai.client import NotFound
 
 
 class Named(Loader):
@@ -76,13 +75,9 @@ class Named(Loader):
         if len(found) > 1:
             raise Reject(f"Vic.ai has {len(found)} of the {self.naming} {item.key}: give the id of the one to delete.")
         id_ = found[0]["id"]
-        try:
-            self.vic.hands.send(self.drop, look=lambda: self._gone(id_), id=id_)
-        except NotFound:
-            self.vic.forget(self.name, id_, item.key)
-            return UNCHANGED
+        outcome = self.dropped(self.drop, lambda: self._gone(id_), id=id_)
         self.vic.forget(self.name, id_, item.key)
-        return Outcome("deleted")
+        return outcome
 
     def _found(self, item: Item) -> list[Plain]:
         copy = self.vic.copy(self.name)

@@ -12,7 +12,7 @@ from target_vicai.copy import Plain
 from target_vicai.documents import Document
 from target_vicai.loader import OLDER, Item, Loader, external_id
 from vicai import contract
-from vicai.client import NotFound, Part
+from vicai.client import Part
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -64,11 +64,7 @@ class TrainingInvoices(Loader):
             return UNCHANGED
         if self.is_older(item.body, present):
             return OLDER
-        try:
-            self.vic.hands.send("deleteTrainingInvoice", look=lambda: self._gone(item.key), id=item.key)
-        except NotFound:
-            return UNCHANGED
-        return Outcome("deleted")
+        return self.dropped("deleteTrainingInvoice", lambda: self._gone(item.key), id=item.key)
 
     def _present(self, key: str) -> Plain | None:
         return self.vic.client.found("getTrainingInvoice", id=key)

@@ -11,7 +11,7 @@ from ap_singer.loading import UNCHANGED, Outcome
 from target_vicai.copy import Plain
 from target_vicai.loader import OLDER, TEXT, Item, Loader, external_id
 from target_vicai.vic import unknown
-from vicai.client import NotFound, Refused
+from vicai.client import Refused
 
 _FRESH = 10.0
 """Seconds after which a value of Vic's is read again before it is sent back: somebody may have changed it there."""
@@ -63,13 +63,9 @@ class Upsert(Loader):
             return UNCHANGED
         if self.is_older(item.body, present):
             return OLDER
-        try:
-            self.vic.hands.send(self.drop, look=lambda: self._gone(item.key), id=item.key, useSystem="EXTERNAL")
-        except NotFound:
-            self.vic.forget(self.name, present["internalId"], item.key)
-            return UNCHANGED
+        outcome = self.dropped(self.drop, lambda: self._gone(item.key), id=item.key, useSystem="EXTERNAL")
         self.vic.forget(self.name, present["internalId"], item.key)
-        return Outcome("deleted")
+        return outcome
 
     def resolved(self, item: Item) -> Plain:
         """Return the body, with Vic's ids in place of natural references.

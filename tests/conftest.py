@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import subprocess
 import sys
 from collections import defaultdict
@@ -16,8 +15,19 @@ from typing import Any
 import pytest
 
 from ap_sandbox.process import SandboxProcess
+from tests import preloaded
 
 DOCUMENTS = 300
+
+PLUGINS = (
+    "tap_ivesk",
+    "tap_vicai",
+    "tap_saft",
+    "tap_rejects",
+    "target_vicai",
+    "target_ivesk",
+    "mapper_ivesk_vicai",
+)
 
 
 @pytest.fixture(scope="session")
@@ -29,11 +39,15 @@ def _sandbox_process() -> Iterator[SandboxProcess]:
 @pytest.fixture
 def sandbox(_sandbox_process: SandboxProcess) -> SandboxProcess:
     """A sandbox of 300 documents as if just started, without faults, calls or changed options."""
-    control = _sandbox_process.control
-    control.clear_faults()
-    control.reset(documents=DOCUMENTS)
-    control.clear_calls()
-    return _sandbox_process
+    return renewed(_sandbox_process, documents=DOCUMENTS)
+
+
+def renewed(sandbox: SandboxProcess, **setup: Any) -> SandboxProcess:
+    """The sandbox with new data, as if just started; a start takes ten times as long."""
+    sandbox.control.clear_faults()
+    sandbox.control.reset(**setup)
+    sandbox.control.clear_calls()
+    return sandbox
 
 
 class Run:
@@ -53,6 +67,10 @@ class Run:
                 self.schemas[message["stream"]].append(message["schema"])
             elif message["type"] == "STATE":
                 self.states.append(message["value"])
+
+    @classmethod
+    def of(cls, done: subprocess.CompletedProcess[bytes]) -> Run:
+        return cls(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     @property
     def state(self) -> dict[str, Any]:
@@ -82,11 +100,9 @@ def runner(module: str, folder: Path, defaults: dict[str, Any]) -> RunTap:
         **settings: Any,
     ) -> Run:
         command = tap_command(folder, defaults | settings, state=state, catalog=catalog, module=module)
-        done = subprocess.run(
-            [*command, *arguments], capture_output=True, encoding="utf-8", timeout=120, env=os.environ | (env or {})
-        )
-        assert expect in {None, done.returncode}, done.stderr[-3000:]
-        return Run(done.returncode, done.stdout, done.stderr)
+        done = preloaded.run([*command, *arguments], env=env)
+        assert expect in {None, done.returncode}, done.stderr.decode()[-3000:]
+        return Run.of(done)
 
     return run
 
@@ -118,7 +134,9 @@ def tap_command(
 @functools.cache
 def discovered(module: str) -> str:
     command = [sys.executable, "-m", module, "--discover"]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+    done = preloaded.run(command)
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    return done.stdout.decode()
 
 
 MakeCatalog = Callable[..., dict[str, Any]]

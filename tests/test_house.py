@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from target_vicai.streams import ALL
-from tests.conftest import discovered
+from tests.conftest import PLUGINS, discovered
 
 ROOT = Path(__file__).parent.parent
-FLOORS = {"ap_http": 1, "ivesk": 2, "vicai": 2, "ap_singer": 3, "tap_ivesk": 4, "tap_vicai": 4, "target_vicai": 4}
+FLOORS = {"ap_http": 1, "ivesk": 2, "vicai": 2, "ap_singer": 3, **dict.fromkeys(PLUGINS, 4)}
 # Packages of one floor do not know each other, and these are known to nobody but tests, demo and benchmarks.
-BESIDE = {"ap_sandbox"}
+BESIDE = {"ap_sandbox", "ap_tieout", "ap_webhooks"}
 
 
 def imports(package: str) -> set[str]:
@@ -39,13 +39,18 @@ def test_imports_go_down_only(package: str) -> None:
     assert all(other in FLOORS and FLOORS[other] < FLOORS[package] for other in others), others
 
 
-@pytest.mark.parametrize("package", ["ap_http", "ivesk", "vicai", "ap_sandbox"])
+@pytest.mark.parametrize("package", ["ap_http", "ivesk", "vicai", *sorted(BESIDE)])
 def test_the_ground_knows_no_singer(package: str) -> None:
     assert "singer_sdk" not in imports(package)
 
 
 def test_the_base_never_knows_a_client() -> None:
     assert not imports("ap_singer") & {"ivesk", "vicai"}
+
+
+@pytest.mark.parametrize("package", sorted(BESIDE - {"ap_sandbox"}))
+def test_what_stands_beside_uses_the_ground_only(package: str) -> None:
+    assert imports(package) & (FLOORS.keys() | BESIDE) - {package} <= {"ap_http", "ivesk", "vicai"}
 
 
 def test_the_sandbox_stands_alone() -> None:
@@ -66,21 +71,37 @@ def about(command: str) -> dict[str, Any]:
     return result
 
 
-def table(heading: str) -> list[list[str]]:
-    """The cells of the first table after a heading of the README, without its head."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8").partition(f"\n{heading}\n")[2]
-    assert text, f"README has no {heading!r}"
+def table(heading: str, page: str = "README.md") -> list[list[str]]:
+    """The cells of the first table after a heading of a page, without its head."""
+    text = (ROOT / page).read_text(encoding="utf-8").partition(f"\n{heading}\n")[2]
+    assert text, f"{page} has no {heading!r}"
     rows = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
     assert rows
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[0].splitlines()[2:]]
 
 
-REQUIRED = {
+REQUIRED: dict[str, set[str]] = {
     "tap_ivesk": {"api_key"},
     "tap_vicai": {"client_id", "client_secret"},
+    "tap_saft": {"path"},
+    "tap_rejects": set(),
     "target_vicai": {"client_id", "client_secret"},
+    "target_ivesk": {"api_key"},
+    "mapper_ivesk_vicai": {"company_code"},
 }
-SECRET = {"tap_ivesk": {"api_key"}, "tap_vicai": {"client_secret"}, "target_vicai": {"client_secret"}}
+SECRET = {
+    "tap_ivesk": {"api_key"},
+    "tap_vicai": {"client_secret"},
+    "target_vicai": {"client_secret"},
+    "target_ivesk": {"api_key"},
+}
+# The README has the settings of the two services' first three; of the others it names the page.
+PAGES = {
+    "tap_saft": "docs/tap-saft.md",
+    "tap_rejects": "docs/errors-to-ivesk.md",
+    "target_ivesk": "docs/target-ivesk.md",
+    "mapper_ivesk_vicai": "docs/mapper-ivesk-vicai.md",
+}
 
 
 def as_written(default: Any) -> str:
@@ -90,17 +111,20 @@ def as_written(default: Any) -> str:
     return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 
-@pytest.mark.parametrize("command", REQUIRED)
-def test_readme_and_about_agree_on_settings(command: str) -> None:
+@pytest.mark.parametrize("command", PLUGINS)
+def test_documents_and_about_agree_on_settings(command: str) -> None:
     settings = about(command)["settings"]["properties"]
     ours = {name: setting for name, setting in settings.items() if not re.match("stream_map|faker|flattening", name)}
-    written = {row[0].strip("`"): row for row in table(f"### Settings of {command.replace('_', '-')}")}
+    page = PAGES.get(command)
+    rows = table("## Settings", page) if page else table(f"### Settings of {command.replace('_', '-')}")
+    assert not page or f"({page})" in (ROOT / "README.md").read_text(encoding="utf-8")
+    written = {row[0].strip("`"): row for row in rows}
     assert list(written) == list(ours)
     for name, setting in ours.items():
         _, default, description = written[name]
         assert description == setting["description"]
         assert default == ("required" if name in REQUIRED[command] else as_written(setting.get("default")))
-        assert setting.get("secret", False) == (name in SECRET[command])
+        assert setting.get("secret", False) == (name in SECRET.get(command, ()))
 
 
 @pytest.mark.parametrize("command", ["tap_ivesk", "tap_vicai"])

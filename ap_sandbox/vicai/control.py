@@ -20,6 +20,7 @@ from ap_sandbox.vicai.options import VicaiOptions
 from ap_sandbox.vicai.resources import RESOURCES, Record
 from ap_sandbox.vicai.store import FILE_STATES, Store
 from ap_sandbox.vicai.summary import sums
+from ap_sandbox.webhooks.callbacks import ClickError
 
 if TYPE_CHECKING:
     from ap_sandbox.state import Sandbox
@@ -71,6 +72,14 @@ class BatchEvent(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     at: str | None = None
 
 
+class Click(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which button is clicked, on which invoice or vendor, and the request id if it shall not be a new one."""
+
+    kind: str
+    id: str | None = None
+    request_id: str | None = None
+
+
 class VicaiCalls:
     """The handlers of the control calls; `handlers` has them by path and verb."""
 
@@ -84,6 +93,7 @@ class VicaiCalls:
             "/vicai/add": {"POST": self.add},
             "/vicai/delete": {"POST": self.delete},
             "/vicai/batch": {"POST": self.batch_event},
+            "/vicai/click": {"POST": self.click},
             "/vicai/documents": {"POST": self.change_document},
             "/vicai/revoke": {"POST": self.revoke},
             "/vicai/options": {"GET": self.options, "PATCH": self.change_options},
@@ -173,7 +183,17 @@ class VicaiCalls:
         except KeyError:
             raise HTTPException(400, f"event must be one of {', '.join(events.EVENTS)}.") from None
         self._store.save("paymentBatches", batch, over=entry, instant=instant)
+        if order.event == "process" and order.payment_id is None:
+            self._sandbox.callbacks.processed(batch)
         return value_answer(batch)
+
+    async def click(self, request: Request) -> Response:
+        """Click a button, which sends a webhook."""
+        order = await _body(request, Click)
+        try:
+            return value_answer(self._sandbox.callbacks.click(order.kind, order.id, order.request_id))
+        except ClickError as error:
+            raise HTTPException(400, str(error)) from None
 
     async def change_document(self, request: Request) -> Response:
         """Spoil a document, or make it good again."""

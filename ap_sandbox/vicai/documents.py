@@ -25,7 +25,7 @@ RESOURCES = ("invoices", "trainingInvoices")
 def document(asked: Asked) -> Response:
     """Answer an invoice's document, or a redirect to it."""
     store, resource, entry = asked.store, asked.resource.name, asked.entry()
-    file = _file(store, resource, entry)
+    file = file_of(store, resource, entry)
     if file is None:
         raise Refusal(404, f"{asked.resource.component} {asked.id[:100]} has no document.")
     if store.options.documents_by == "direct":
@@ -70,13 +70,14 @@ class Storage:
             return xml_error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         resource, id_ = path.removeprefix(PREFIX).split("/")[:2]
         entry = self._store[resource].by_id.get(id_)
-        file = None if entry is None else _file(self._store, resource, entry)
+        file = None if entry is None else file_of(self._store, resource, entry)
         if entry is None or file is None:
             return xml_error(404, "NoSuchKey", "The specified key does not exist.")
         return _served(self._store, resource, entry, file)
 
 
-def _file(store: Store, resource: str, entry: Entry) -> File | None:
+def file_of(store: Store, resource: str, entry: Entry) -> File | None:
+    """Return a record's document, uploaded or drawn; None if it has none, or it is gone."""
     if store.file_states.get((resource, entry.id)) == "gone" or not has_document(store, resource, entry):
         return None
     return store.files.get((resource, entry.id)) or File(_drawn(store, resource, entry), "application/pdf")

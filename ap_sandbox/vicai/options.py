@@ -49,6 +49,19 @@ class VicaiOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         bool, Meta(description="Records made from now on have fields and enum values that no contract mentions.")
     ] = False
     big_amounts: Annotated[bool, Meta(description="19-digit amounts in some invoices made from now on.")] = True
+    webhook_retry_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="Wait before a webhook's first retry; doubled for each later one.")
+    ] = 0.2
+    webhook_patience: Annotated[
+        float, Meta(gt=0, le=10, description="The receiver's 5 s or 15 s to answer a webhook, times this.")
+    ] = 1.0
+    webhook_senders: Annotated[
+        int, Meta(ge=1, le=64, description="Webhooks under way at a time; 1 keeps their order.")
+    ] = 1
+    callbacks_retried: Annotated[
+        bool,
+        Meta(description="vendorNew, invoicePost, invoiceTransfer and syncRequest are tried again, as events are."),
+    ] = True
     company: Annotated[str, Meta(min_length=1, description="The name that healthCheck tells.")] = "Fjordlys Regnskap AS"
 
     def changed(self, patch: Mapping[str, Any]) -> VicaiOptions:

@@ -76,6 +76,17 @@ class VicaiControl:
         batch: dict[str, Any] = self._control.call("POST", "/vicai/batch", order)
         return batch
 
+    def click(self, kind: str, id: str | None = None, request_id: str | None = None) -> dict[str, Any]:
+        """Click a button in Vic, which sends a webhook if there is a subscription: {id, request_id, sent}.
+
+        `kind` is invoicePost or invoiceTransfer (the invoice then waits to be confirmed or rejected; without `id` the
+        first that can), vendorNew (without `id` a new vendor), or syncRequest. A payment batch that is processed
+        (`batch_event(id, "process")`) is told of in the same way.
+        """
+        order = {"kind": kind, "id": id, "request_id": request_id}
+        done: dict[str, Any] = self._control.call("POST", "/vicai/click", order)
+        return done
+
     def document(self, resource: str, record_id: str, state: str) -> None:
         """Make a document `gone`, `html`, `short` or `ok` again."""
         self._control.call("POST", "/vicai/documents", {"resource": resource, "id": record_id, "state": state})

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.loading import contestants, measure
 from benchmarks.loading.measure import Load, Memory, Rejects, Unchanged, Writing
-from benchmarks.report import Order, aim, row
+from benchmarks.report import Order, aim, paces, row
 from benchmarks.turns import Progress
 
 RECORDS = 1_500
@@ -163,11 +163,7 @@ def _writes(results: Results) -> Iterator[str]:
     for one in results.writes:
         yield row(
             one.loader.name,
-            f"{one.whole.seconds:.2f}",
-            f"{one.whole.cpu:.2f}",
-            f"{one.empty.seconds:.2f}",
-            f"{one.per_second:,.0f}",
-            f"{one.per_second_running:,.0f}",
+            *paces(one),
             f"{one.per_second_running / loop.per_second_running:.0%}" if loop else "-",
             f"{min(load.effect.loaded for load in one.loads):,}",
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.contestants import Contestant
-from benchmarks.report import MEMORY, RECORDS, Order, aim, memory_aims, row, share
+from benchmarks.report import MEMORY, RECORDS, Order, aim, loop_aim, memory_aims, paces, peaks, row, share, times_aim
 from benchmarks.turns import Progress, Speed
 from benchmarks.vicai import contestants, measure
 from benchmarks.vicai.measure import Children
@@ -45,7 +45,8 @@ class Results:
 
     def text(self) -> str:
         """Return the whole report."""
-        parts = [*_speed(self), *_fidelity(self), *_children(self), *_memory(self)]
+        memory = peaks("Peak memory of tap-vicai", "invoices", self.memory)
+        parts = [*_speed(self), *_fidelity(self), *_children(self), *memory]
         return "\n".join(["tap-vicai", *parts, "", *_aims(self), *(f"LOST  {loss}" for loss in self.losses())])
 
     def losses(self) -> Iterator[str]:
@@ -117,11 +118,7 @@ def _speed(results: Results) -> Iterator[str]:
     for one in results.speed:
         yield row(
             one.contestant.name,
-            f"{one.whole.seconds:.2f}",
-            f"{one.whole.cpu:.2f}",
-            f"{one.empty.seconds:.2f}",
-            f"{one.per_second:,.0f}",
-            f"{one.per_second_running:,.0f}",
+            *paces(one),
             f"{one.per_second / plain.per_second:.2f}",
             f"{one.per_second / rival.per_second:.2f}" if rival else "-",
             f"{one.per_second_running / exact.per_second_running:.0%}",
@@ -163,24 +160,13 @@ def _absent(all_of_them: tuple[Contestant, ...]) -> Iterator[str]:
     return (row(name, "not measured: not installed", width=29) for name in measure.absent(all_of_them))
 
 
-def _memory(results: Results) -> Iterator[str]:
-    if results.memory:
-        yield "\nPeak memory of tap-vicai"
-        for size, peak in results.memory.items():
-            yield row(f"{size:,} invoices", f"{peak:.0f} MB")
-
-
 def _aims(results: Results) -> Iterator[str]:
     if results.speed:
         ours, plain, exact = (results.speed_of(one) for one in (contestants.OURS, contestants.PLAIN, contestants.EXACT))
-        times, running = ours.per_second / plain.per_second, ours.per_second_running / plain.per_second_running
-        yield aim(times >= PLAIN_TIMES, f"{times:.1f} times the plain tap (running: {running:.1f}); aim {PLAIN_TIMES}")
+        yield times_aim(ours, plain, "the plain tap", PLAIN_TIMES)
         if rival := results.rival:
-            times, running = ours.per_second / rival.per_second, ours.per_second_running / rival.per_second_running
-            name = rival.contestant.name
-            yield aim(times >= RIVAL_TIMES, f"{times:.1f} times {name} (running: {running:.1f}); aim {RIVAL_TIMES}")
-        part, whole = ours.per_second_running / exact.per_second_running, ours.per_second / exact.per_second
-        yield aim(part >= LOOP_SHARE, f"{part:.0%} of the exact loop, running (start included: {whole:.0%}); aim 60 %")
+            yield times_aim(ours, rival, rival.contestant.name, RIVAL_TIMES)
+        yield loop_aim(ours, exact, LOOP_SHARE)
     if ours_kept := results.fidelity.get(contestants.OURS.name):
         kept = all(score.same == score.sent for score in vars(ours_kept).values())
         yield aim(kept, "every digit and every unknown field kept")

@@ -64,7 +64,7 @@ class Target:
             "TARGET_VICAI_API_URL": sandbox.vicai_url,
             "TARGET_VICAI_CLIENT_ID": sandbox.client_id,
             "TARGET_VICAI_CLIENT_SECRET": sandbox.client_secret,
-            "TARGET_VICAI_ATTACHMENTS_PATH": str(folder / "attachments.jsonl"),
+            "TARGET_VICAI_LEDGER_PATH": str(folder / "ledger.jsonl"),
         }
 
     @property

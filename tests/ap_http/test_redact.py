@@ -52,3 +52,15 @@ def test_many_threads_may_add_while_others_write() -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert {text for said in threads.map(learn, range(8)) for text in said} == {"***"}
+
+
+def test_a_secret_is_masked_until_everybody_who_added_it_has_forgotten_it() -> None:
+    redact = Redactor(["lasting-one"])
+    for _ in range(2):
+        redact.add("passing-one")
+    redact.forget("passing-one")
+    assert redact("passing-one lasting-one") == "*** ***"
+    redact.forget("passing-one")
+    redact.forget("passing-one")
+    redact.forget("never-added")
+    assert redact("passing-one lasting-one never-added") == "passing-one *** never-added"

@@ -190,6 +190,24 @@ def test_a_line_opens_a_closed_order_and_keeps_its_number_to_itself(vic: Vic) ->
     vic.refused("updatePurchaseOrderLineItem", new["internalId"], status=422, body=line(2, "1"))
 
 
+def test_putting_a_line_clears_what_is_null_and_keeps_what_is_left_out(vic: Vic) -> None:
+    told = {"productDescription": "Lenta", "unitOfMeasure": "vnt.", "quantityAccepted": "1"}
+    made = vic.call("createPurchaseOrder", body=order(vic, lineItems=[line(1, "10.10", **told), line(2, "20.20")]))
+    before, other = made["lineItems"]
+    kept = vic.call("updatePurchaseOrderLineItem", before["internalId"], body=line(1, "10.10"))
+    assert kept == before
+    bare = line(1, "9", productDescription=None, unitOfMeasure=None)
+    changed = vic.call("updatePurchaseOrderLineItem", before["internalId"], body=bare)
+    assert {name for name, value in changed.items() if value != before[name]} == {
+        "unitAmount",
+        "lineItemTotal",
+        "unitOfMeasure",
+    }
+    assert changed["unitOfMeasure"] is None
+    assert before.keys() - changed.keys() == {"productDescription"}
+    assert vic.call("getPurchaseOrder", made["internalId"])["lineItems"] == [changed, other]
+
+
 def test_a_line_that_is_matched_to_a_posted_invoice_stays(vic: Vic) -> None:
     orders = vic.control.records("purchaseOrders")
     matched = next(i for o in orders for i in o["lineItems"] if i.get("invoiceItemsMatched"))

@@ -384,6 +384,36 @@ def test_completed_never_mixes_two_ways_to_look_up() -> None:
     assert completed(ORDER, {}, {"vendor": {"internalId": None, "externalId": "7"}}) == {"vendor": {"externalId": "7"}}
 
 
+IDS = ("payerExternalId", "payerInternalId", "externalId", "internalId", "external")
+TWINS = ObjectShape.of(
+    {"required": ["payerInternalId"], "properties": {name: {"type": ["string", "null"]} for name in IDS}}
+)
+
+
+@pytest.mark.parametrize(
+    ("ours", "parted"),
+    [
+        ({}, {}),
+        ({"payerExternalId": "a", "external": "x"}, {}),
+        ({"payerExternalId": "x"}, {"payerInternalId": None}),  # required, so named as null
+        ({"payerExternalId": None}, {"payerInternalId": None}),
+        ({"payerInternalId": "x"}, {"payerExternalId": ...}),
+        ({"externalId": "x"}, {"internalId": ...}),
+        ({"internalId": "x"}, {"externalId": ...}),
+    ],
+)
+def test_completed_never_pairs_the_ids_of_two_things(ours: dict[str, Any], parted: dict[str, Any]) -> None:
+    """The other id of a thing is theirs only if ours and theirs agree on the one."""
+    theirs = dict(zip(IDS, "a1b2c", strict=True))
+    whole = {**theirs, **ours, **parted}
+    assert completed(TWINS, ours, theirs) == {name: value for name, value in whole.items() if value is not ...}
+
+
+def test_an_id_that_neither_side_has_parts_nothing() -> None:
+    theirs = {"payerExternalId": None, "payerInternalId": "1"}
+    assert completed(TWINS, {"payerExternalId": None}, theirs) == theirs
+
+
 def test_completed_writes_in_the_types_of_the_body() -> None:
     theirs = {
         "totalAmount": Decimal("1.50"),

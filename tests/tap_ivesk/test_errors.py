@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,26 +14,20 @@ from typing import Any
 import pytest
 
 from ap_sandbox.process import SandboxProcess
-from tests.conftest import RunTap
+from tests import preloaded
+from tests.conftest import Run, RunTap
 
 SECRET = "s3cr3t-k3y-0123456789"
 
 
 def complain(*arguments: str, env: dict[str, str] | None = None) -> str:
     """Run the command with bare arguments, expect status 1; return its ERROR lines."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tap_ivesk", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        env=os.environ | (env or {}),
-    )
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    assert SECRET not in done.stderr + done.stdout
-    errors = [line.split(" | ")[-1].strip() for line in done.stderr.splitlines() if "| ERROR" in line]
-    assert 1 <= len(errors) <= 3
-    return "\n".join(errors)
+    run = Run.of(preloaded.run([sys.executable, "-m", "tap_ivesk", *arguments], env=env, timeout=60))
+    assert run.status == 1, run.err
+    assert "Traceback" not in run.err
+    assert SECRET not in run.err + run.out
+    assert 1 <= len(run.complaints) <= 3
+    return "\n".join(run.complaints)
 
 
 def config(folder: Path, content: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ap_sandbox.process import SandboxProcess
+from tests import preloaded
 from tests.conftest import Run, tap_command
 
 DOCUMENTS = 1_000
@@ -21,15 +22,15 @@ DOCUMENTS = 1_000
 
 def interrupted(command: list[str], after_bytes: int, how: signal.Signals) -> tuple[str, int]:
     """Run a tap, end it once it has printed so many bytes; return its whole lines and its status."""
-    with (
-        tempfile.TemporaryFile() as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process,
-    ):
-        assert process.stdout is not None
-        out = process.stdout.read(after_bytes)
-        process.send_signal(how)
-        out += process.stdout.read()
-        status = process.wait()
+    with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as errors:
+        ours, theirs = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
+        with theirs:
+            process = preloaded.start(command, stdin=nothing, stdout=theirs, stderr=errors)
+        with process, ours:
+            out = ours.read(after_bytes)
+            process.send_signal(how)
+            out += ours.read()
+            status = process.wait()
         errors.seek(0)
         assert status in {0, -how, 128 + how}, errors.read().decode()[-3000:]
     return out[: out.rfind(b"\n") + 1].decode(), status
@@ -99,11 +100,8 @@ def test_random_faults_lose_nothing_and_double_nothing(sandbox: SandboxProcess, 
     state: dict[str, Any] | None = None
     marks: list[tuple[str, str]] = []
     for _ in range(5):
-        done = subprocess.run(
-            tap_command(tmp_path, settings, state=state), capture_output=True, encoding="utf-8", timeout=300
-        )
-        run = Run(done.returncode, done.stdout, done.stderr)
-        state = last_state(done.stdout) or state
+        run = Run.of(preloaded.run(tap_command(tmp_path, settings, state=state), timeout=300))
+        state = last_state(run.out) or state
         marks += [(record["id"], record["exportedat"]) for record in run.records["exported_documents"]]
         if run.status == 0:
             break
@@ -119,13 +117,10 @@ def test_a_terminated_run_is_not_called_done(sandbox: SandboxProcess, tmp_path: 
     assert status == 128 + signal.SIGTERM
     # It left a STATE that covers what it wrote, so the next run repeats at most a page.
     run = Run(status, out, "")
-    rest = subprocess.run(
-        tap_command(tmp_path, {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url}, state=last_state(out)),
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
-    again = set(run.ids()) & set(Run(0, rest.stdout, "").ids())
+    settings = {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url}
+    rest = Run.of(preloaded.run(tap_command(tmp_path, settings, state=last_state(out))))
+    assert rest.status == 0
+    again = set(run.ids()) & set(rest.ids())
     assert len(again) <= 100
     assert len(run.ids()) > 30
 

@@ -8,17 +8,15 @@ from typing import Any
 import pytest
 
 from ap_sandbox.process import SandboxProcess
-from tests.conftest import MakeCatalog, RunTap, catalogs, runner
+from tests.conftest import MakeCatalog, RunTap, catalogs, renewed, runner
 
 INVOICES = 240
 
 
 @pytest.fixture
-def vicai(sandbox: SandboxProcess) -> SandboxProcess:
+def vicai(_sandbox_process: SandboxProcess) -> SandboxProcess:
     """A sandbox of 240 invoices, with the master data, orders and batches that go with them."""
-    sandbox.control.reset(documents=0, invoices=INVOICES)
-    sandbox.control.clear_calls()
-    return sandbox
+    return renewed(_sandbox_process, documents=0, invoices=INVOICES)
 
 
 def settings(vicai: SandboxProcess) -> dict[str, Any]:

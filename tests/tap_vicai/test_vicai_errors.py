@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from ap_sandbox.process import SandboxProcess
+from tests import preloaded
 from tests.conftest import MakeCatalog, Run, RunTap, discovered
 
 SECRET = "s3cr3t-Ąžuolas-of-ours"
@@ -176,7 +176,9 @@ def test_settings_come_from_the_environment(vicai: SandboxProcess, tap: RunTap, 
 def test_about_takes_its_style_either_way(style: str) -> None:
     def printed(*arguments: str) -> str:
         command = [sys.executable, "-m", "tap_vicai", *arguments]
-        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+        done = preloaded.run(command)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
 
     assert printed(f"--about={style}") == printed("--about", f"--format={style}") != printed("--about")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,8 @@ import msgspec
 import pytest
 
 from ap_sandbox.process import SandboxProcess
+from tests import preloaded
+from tests.conftest import renewed
 from tests.target_vicai.store import Store
 
 Record = dict[str, Any]
@@ -29,17 +30,15 @@ OPTIONS = {"rate_requests": 0}
 
 
 @pytest.fixture
-def vicai(sandbox: SandboxProcess) -> SandboxProcess:
+def vicai(_sandbox_process: SandboxProcess) -> SandboxProcess:
     """A sandbox with the master data of a company, and no invoices."""
-    fresh(sandbox)
-    return sandbox
+    fresh(_sandbox_process)
+    return _sandbox_process
 
 
 def fresh(vicai: SandboxProcess, invoices: int = 0, **options: Any) -> None:
     """Begin with new data."""
-    vicai.control.clear_faults()
-    vicai.control.reset(documents=0, invoices=invoices, vicai=OPTIONS | options)
-    vicai.control.clear_calls()
+    renewed(vicai, documents=0, invoices=invoices, vicai=OPTIONS | options)
 
 
 @pytest.fixture
@@ -183,13 +182,7 @@ def target(vicai: SandboxProcess, tmp_path: Path) -> Target:
         folder = tmp_path / f"run{next(numbers)}"
         folder.mkdir()
         vicai.control.clear_calls()
-        done = subprocess.run(
-            [*command(vicai, folder, changed), *arguments],
-            input=lines(messages),
-            capture_output=True,
-            timeout=120,
-            env=os.environ | (env or {}),
-        )
+        done = preloaded.run([*command(vicai, folder, changed), *arguments], input=lines(messages), env=env)
         assert expect in {None, done.returncode}, done.stderr.decode()[-3000:]
         return Result(done, folder, vicai.control.calls())
 

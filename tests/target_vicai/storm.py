@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ap_sandbox.process import SandboxProcess
 from tests.target_vicai.conftest import PREFIX, Target
 from tests.target_vicai.world import World
+from tests.trouble import revoking
 
 Fault = dict[str, Any]
 
@@ -22,31 +21,14 @@ LOST: Fault = {"kind": "lost"}
 """Done, and the answer lost: what doubles things."""
 
 
-@contextmanager
-def revoking(vicai: SandboxProcess, seed: int) -> Iterator[None]:
-    """Let all tokens expire again and again."""
-    done, dice = threading.Event(), random.Random(seed)
-
-    def work() -> None:
-        while not done.wait(dice.uniform(0.1, 0.5)):
-            vicai.control.vicai.revoke_tokens()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
 def survive(vicai: SandboxProcess, target: Target, folder: Path, seed: int, faults: Iterable[Fault]) -> None:
     """Load a world through faults, from the last STATE on where a run gives up; Vic holds exactly the input then."""
     world = World(vicai, folder, seed)
     for number, fault in enumerate(faults):
         vicai.control.fault(**fault, path=PREFIX, rate=RATE, seed=seed * 10 + number)
     done = 0
-    with revoking(vicai, seed):
+    pauses = random.Random(seed)
+    with revoking(vicai, lambda: pauses.uniform(0.1, 0.5)):
         for _ in range(MOST_RUNS):
             run = target(world.messages(done), expect=None, max_concurrency=world.dice.choice([4, 8, 20]))
             assert run.status in {0, 1}, run.err[-2000:]

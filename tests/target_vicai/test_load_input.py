@@ -367,3 +367,12 @@ def test_fields_are_not_needed_in_the_schema(store: Store, target: Target) -> No
     bare = {"type": "SCHEMA", "stream": "accounts", "schema": {}, "key_properties": []}
     target([bare, record("accounts", **good()), schema("accounts", "x"), record("accounts", **good(2)), state(1)])
     store.change().only(accounts=(2, 0, 0))
+
+
+@pytest.mark.parametrize("maps", [{"accounts": {}, "__else__": None}, {"ledgers": None}])
+def test_a_stream_that_stream_maps_leaves_out_is_left_out(store: Store, target: Target, maps: Record) -> None:
+    messages = [*load("ledgers", {"id": "1"}), *load("accounts", good()), state(1)]
+    run = target(messages, stream_maps=maps)
+    assert run.states == [{"n": 1}]
+    assert store.change().only(accounts=(1, 0, 0)).added("accounts")
+    assert list(run.report["streams"]) == ["accounts"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import signal
-import subprocess
 import time
 from collections import Counter
 from decimal import Decimal
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ap_sandbox.process import SandboxProcess
+from tests import preloaded
 from tests.target_vicai.cases import AT, LATER, PDF, Scene, invoice, training_invoice, without
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, fresh, lines, load, record, state
 from tests.target_vicai.store import Documents, covers
@@ -35,8 +35,12 @@ def killed(vicai: SandboxProcess, folder: Path, messages: list[Record], hits: in
     """Load, and kill the target while it waits for another try of the call that a fault hit."""
     folder.mkdir()
     (folder / "input.jsonl").write_bytes(lines(messages))
-    with (folder / "input.jsonl").open("rb") as source, (folder / "err").open("wb") as err:
-        process = subprocess.Popen(command(vicai, folder, {}), stdin=source, stdout=subprocess.DEVNULL, stderr=err)
+    with (
+        (folder / "input.jsonl").open("rb") as source,
+        (folder / "out").open("wb") as out,
+        (folder / "err").open("wb") as err,
+        preloaded.start(command(vicai, folder, {}), stdin=source, stdout=out, stderr=err) as process,
+    ):
         deadline = time.monotonic() + 60
         while sum(fault["hits"] for fault in vicai.control.faults()) < hits:
             assert process.poll() is None, (folder / "err").read_text()
@@ -365,6 +369,28 @@ def test_merge_keeps_what_replace_clears(scene: Scene, target: Target) -> None:
     ((_, after),) = scene.store.change().changed("trainingInvoices")
     assert (after.get("description"), after.get("dueDate")) == (None, None)
     assert target(load("training_invoices", less), update_mode="replace").writes == []
+
+
+@pytest.mark.parametrize("compare", ["vic", "none"])
+def test_a_new_name_of_an_account_does_not_meet_the_old_one(scene: Scene, target: Target, compare: str) -> None:
+    """Vic shows an account by the ERP's id and by its own: merge keeps the one only where the other stays."""
+    given = training_invoice(scene)
+    first, second = (account["internalId"] for account in scene.store.all("accounts")[:2])
+    both = {"kid": "1", "creditAccountExternalId": "KTO-2400", "creditAccountInternalId": first}
+    target(load("training_invoices", given | {"invoiceInfo": both}))
+    scene.store.change()
+    cases: list[tuple[Record, Record]] = [
+        ({"kid": "2"}, both | {"kid": "2"}),
+        ({"kid": "3", "creditAccountExternalId": "KTO-2400"}, both | {"kid": "3"}),
+        ({"kid": "3", "creditAccountExternalId": "KTO-1000"}, {"kid": "3", "creditAccountExternalId": "KTO-1000"}),
+        ({"kid": "3", "creditAccountInternalId": second}, {"kid": "3", "creditAccountInternalId": second}),
+    ]
+    for said, expected in cases:
+        newer = without(given, "document") | {"invoiceInfo": said}
+        target(load("training_invoices", newer), compare=compare)
+        ((_, after),) = scene.store.change().only(trainingInvoices=(0, 1, 0)).changed("trainingInvoices")
+        assert after["invoiceInfo"] == expected
+        assert target(load("training_invoices", newer)).writes == []
 
 
 def test_an_older_training_invoice_does_not_overwrite_a_newer_one(scene: Scene, target: Target) -> None:

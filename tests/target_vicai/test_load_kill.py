@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from ap_sandbox.process import SandboxProcess
+from tests import preloaded
 from tests.target_vicai.cases import PDF
 from tests.target_vicai.conftest import PREFIX, command, lines, load, state
 from tests.target_vicai.store import Record, Snapshot
@@ -43,7 +43,7 @@ def interrupted(
         (folder / "input.jsonl").open("rb") as source,
         (folder / "out").open("wb") as out,
         (folder / "err").open("wb") as errors,
-        subprocess.Popen(command(vicai, folder, {}), stdin=source, stdout=out, stderr=errors) as process,
+        preloaded.start(command(vicai, folder, {}), stdin=source, stdout=out, stderr=errors) as process,
     ):
         while process.poll() is None:
             if after is not None and writes(vicai) >= after:
@@ -127,9 +127,7 @@ def test_killed_uploads_are_never_doubled(vicai: SandboxProcess, tmp_path: Path,
     folder = tmp_path / "again"
     folder.mkdir()
     vicai.control.vicai.options(latency_ms=0)
-    done = subprocess.run(
-        command(vicai, folder, {}), input=lines([*records, state(1)]), capture_output=True, timeout=60
-    )
+    done = preloaded.run(command(vicai, folder, {}), input=lines([*records, state(1)]), timeout=60)
     rejects = (folder / "rejects.jsonl").read_text().splitlines() if (folder / "rejects.jsonl").exists() else []
     aside = [json.loads(text)["record"]["document"] for text in rejects if '"RECORD"' in text]
     assert done.returncode == (1 if aside else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +14,41 @@ from tests.target_vicai.conftest import PREFIX, Target, load, record, state
 from tests.target_vicai.store import Record, Store
 from tests.target_vicai.test_load_deletes import owned
 from tests.target_vicai.test_load_input import check_clear, good
+
+REPLACED: dict[str, tuple[Record, set[str]]] = {
+    # A kind's id is cleared by Vic when it is left out; the rest of the kind cannot be null.
+    "dimensions": (
+        {
+            "externalId": "PRJ-1",
+            "externalUpdatedAt": AT,
+            "name": "Tiltas",
+            "type": "PROJECT",
+            "typeName": "Projektas",
+            "typeExternalId": "PRJ",
+            "shortName": "1",
+            "externalData": {"vadovas": "Šarūnė"},
+        },
+        {"externalData", "typeExternalId"},
+    ),
+    "vat_codes": (
+        {
+            "externalId": "PVM9",
+            "externalUpdatedAt": AT,
+            "code": "PVM9",
+            "description": "Sena",
+            "rate": Decimal("9.00"),
+            "vatDebitAccount": "2441",
+            "remoteData": {"šalis": "LT"},
+        },
+        set(),
+    ),
+    "payment_terms": (
+        {"name": "30 d.", "daysToPay": 30, "description": "Trisdešimt", "discountDays": 5, "discountPercentage": "2"},
+        {"description", "discountDays", "discountPercentage"},
+    ),
+}
+"""By stream, a record, and what of it goes when another has no more than `KEPT`."""
+KEPT = {"externalId", "externalUpdatedAt", "name", "code", "daysToPay"}
 
 
 @pytest.fixture
@@ -72,6 +108,35 @@ def test_replace_clears_what_a_record_lacks(store: Store, target: Target, rich: 
     assert after["email"] is after["addressCity"] is after["vendorGroupId"] is None
     assert target(load("vendors", part_of(rich, phone="+370 5 1")), update_mode="replace").writes == []
     store.untouched()
+
+
+@pytest.mark.parametrize("stream", ["dimensions", "vat_codes", "payment_terms"])
+def test_replace_clears_what_can_be_null_and_what_vic_clears(store: Store, target: Target, stream: str) -> None:
+    """Elsewhere Vic keeps what a body lacks; nothing is written for the sake of that, in this run or in any other."""
+    whole, cleared = REPLACED[stream]
+    bare = {name: whole[name] for name in whole if name in KEPT}
+    resource = {"vat_codes": "vatCodes", "payment_terms": "paymentTerms"}.get(stream, stream)
+    target(load(stream, whole))
+    (before,) = store.change().only(**{resource: (1, 0, 0)}).added(resource)
+    run = target([*load(stream, bare), state(1)], update_mode="replace")
+    if not cleared:
+        assert run.writes == []
+        store.untouched()
+        bare["description"] = "Nauja"
+        target(load(stream, bare), update_mode="replace")
+    ((_, after),) = store.change().only(**{resource: (0, 1, 0)}).changed(resource)
+    assert differing(before, after) - {"internalUpdatedAt"} == (cleared or {"description"})
+    assert all(after.get(name) is None for name in cleared)
+    assert target(load(stream, bare), update_mode="replace").writes == []
+
+
+def test_a_vendor_is_cleared_of_what_cannot_be_null_too(store: Store, target: Target, rich: Record) -> None:
+    target(load("vendors", part_of(rich, currency="NOK", taxInfo={"orgNumber": "300"})))
+    store.look()
+    target(load("vendors", part_of(rich)), update_mode="replace")
+    ((before, after),) = store.change().only(vendors=(0, 1, 0)).changed("vendors")
+    assert (before["currency"], before["taxInfo"]["orgNumber"]) == ("NOK", "300")
+    assert not {"currency", "taxInfo"} & after.keys()
 
 
 def test_without_comparison_everything_is_written(store: Store, target: Target) -> None:

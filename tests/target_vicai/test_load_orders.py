@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ap_sandbox.process import SandboxProcess
+from tests import preloaded
 from tests.target_vicai.cases import order_line, without
 from tests.target_vicai.conftest import PREFIX, Record, Result, Target, command, fresh, lines, load, state
 from tests.target_vicai.store import Store, covers
@@ -338,7 +338,8 @@ def kill_before(vicai: SandboxProcess, folder: Path, messages: list[Record], ste
     with (
         (folder / "input.jsonl").open("rb") as source,
         (folder / "out").open("wb") as out,
-        subprocess.Popen(command(vicai, folder, {}), stdin=source, stdout=out, stderr=subprocess.DEVNULL) as process,
+        (folder / "err").open("wb") as err,
+        preloaded.start(command(vicai, folder, {}), stdin=source, stdout=out, stderr=err) as process,
     ):
         deadline = time.monotonic() + 60
         while not vicai.control.faults()[0]["hits"]:

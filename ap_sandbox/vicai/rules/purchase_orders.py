@@ -22,6 +22,7 @@ _QUANTITIES = {
     "THREE_WAY": ("quantityRequested", "quantityReceived"),
     "FOUR_WAY": ("quantityRequested", "quantityReceived", "quantityAccepted"),
 }
+_LINE = "PurchaseOrderLineItem"
 _LINE_WRITTEN = ("internalId", "invoiceItemsMatched")
 
 
@@ -79,10 +80,11 @@ def create_line(asked: Asked) -> Response:
 
 
 def update_line(asked: Asked) -> Response:
-    """Change a line that no posted invoice is matched to."""
+    """Change a line that no posted invoice is matched to; null clears, and what the body does not speak of stays."""
     entry, record, place = _found_line(asked)
     before = record["lineItems"][place]
-    line = {**before, **_line(asked.store, {**before, **asked.body}, before["internalId"])}
+    kept = crud.merged(_LINE, before, asked.body)
+    line = {**kept, **_line(asked.store, {**before, **asked.body}, before["internalId"])}
     record["lineItems"][place] = line
     _distinct(record["lineItems"])
     asked.store.save("purchaseOrders", record, over=entry)
@@ -109,7 +111,7 @@ def _line(store: Store, given: Mapping[str, Any], id_: str | None = None) -> Rec
         raise Refusal(422, f"{missing[0]} is required when matchingType is {kind}.")
     found = lookup.dimensions(store, given.get("dimensions"))
     names = ("internalId", "externalId", "name", "typeExternalId")
-    line = crud.readable("PurchaseOrderLineItem", {n: v for n, v in given.items() if n not in _LINE_WRITTEN})
+    line = crud.readable(_LINE, {n: v for n, v in given.items() if n not in _LINE_WRITTEN})
     return {
         "internalId": id_ or store.next_line_id(),
         **line,

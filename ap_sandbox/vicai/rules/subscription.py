@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from ap_sandbox.vicai import crud
+from ap_sandbox.vicai import crud, instants
 from ap_sandbox.vicai.answers import ENCODER, Refusal
 from ap_sandbox.vicai.asked import Asked, Handler
 from ap_sandbox.vicai.resources import Record
+from ap_sandbox.webhooks import places
 
 
 def get(asked: Asked) -> Response:
@@ -19,8 +20,12 @@ def subscribe(asked: Asked) -> Response:
     """Subscribe, or change the subscription; events that are left out stay as they were."""
     body = asked.body
     status = crud.refused_by(asked.operation)
-    if not body["callbackUrl"].startswith("https://"):
-        raise Refusal(status, "callbackUrl must be an https address.")
+    if not places.acceptable(body["callbackUrl"]):
+        raise Refusal(status, "callbackUrl must be an https address (the sandbox also takes http on 127.0.0.1).")
+    try:
+        instants.utc(body["expiresAt"])
+    except (ValueError, OverflowError) as error:
+        raise Refusal(status, f"expiresAt: {error}.") from None
     events = body.get("events")
     if events is not None and "all" in events and len(events) > 1:
         raise Refusal(status, "events: all must stand by itself.")

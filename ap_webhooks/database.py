@@ -1,0 +1,87 @@
+"""Opens the database of the inbox: SQLite that keeps what it acknowledged through a power cut, or PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+
+from ap_http.errors import Stop
+
+BUSY_SECONDS = 2.5
+"""How long a writer waits for another one: well inside the 5 s that Vic gives us."""
+
+
+def address(given: str) -> URL:
+    """Read the setting `inbox`: a URL, or the plain path of an SQLite file.
+
+    Raises:
+        Stop: it is neither.
+    """
+    if not given.strip():
+        raise Stop("inbox: is empty; give a file such as webhooks.db, or a URL such as postgresql://user@host/name.")
+    if "://" not in given:
+        return URL.create("sqlite", database=given)
+    try:
+        url = make_url(given)
+    except sa.exc.ArgumentError:
+        raise Stop("inbox: is no URL of a database; sqlite:///webhooks.db or postgresql://user@host/name is.") from None
+    if url.drivername in {"postgres", "postgresql"}:
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise Stop(f"inbox: {url.get_backend_name()} is not known here; use SQLite or PostgreSQL.")
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise Stop("inbox: a database in memory would lose every event at the end; name a file.")
+    return url
+
+
+def open_engine(url: URL) -> sa.Engine:
+    """Make the engine; nothing is connected yet.
+
+    Raises:
+        Stop: the driver is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        engine = sa.create_engine(
+            url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+        )
+        sa.event.listen(engine, "connect", _prepare)
+        sa.event.listen(engine, "begin", _begin)
+        return engine
+    try:
+        return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=_patience(url))
+    except ModuleNotFoundError as error:
+        raise Stop(
+            f"inbox: PostgreSQL needs the package {error.name}; install it with: pip install psycopg[binary]"
+        ) from None
+
+
+def file_of(url: URL) -> Path | None:
+    """The file of an SQLite database; None of a server."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def _patience(url: URL) -> dict[str, Any]:
+    if url.get_driver_name() != "psycopg":
+        return {}
+    waits = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c synchronous_commit=on"
+    return {"connect_timeout": 3, "options": waits}
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    # The driver would begin transactions by its own rules; `_begin` does it instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another one wrote meanwhile, however long it
+    # would wait; one that is known to read only never takes the lock.
+    reads = connection.get_execution_options().get("reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+"""How fast the receiver of webhooks answers under load."""

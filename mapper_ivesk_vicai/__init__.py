@@ -1,0 +1,1 @@
+"""Floor 4: `mapper-ivesk-vicai`, documents of Įvesk as vendors and invoices for Vic.ai."""

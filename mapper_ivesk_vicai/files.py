@@ -1,0 +1,68 @@
+"""Where the documents' files are: what tap-ivesk says of its downloads, what lies in its folder, or else the link."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from typing import Any
+
+from ap_http.errors import Stop
+from ap_singer.files import safe_part
+from mapper_ivesk_vicai.fields import Fields, text
+
+
+class Files:
+    """Finds documents' files.
+
+    Args:
+        root: the `documents_dir` of tap-ivesk, a folder or fsspec URL; None if nothing is kept.
+    """
+
+    def __init__(self, root: str | None) -> None:
+        self._root = root
+        self._told: dict[str, str] = {}
+
+    def told(self, facts: Fields) -> None:
+        """Take note of a record of tap-ivesk's `document_files`, which comes before its document."""
+        document, path = facts.get("document_id"), facts.get("path")
+        if isinstance(document, str) and isinstance(path, str):
+            self._told[document] = path
+
+    def of(self, document: Fields) -> str | None:
+        """Return the path or link of a document's file; None if it has none. To be asked once."""
+        id_ = text(document, "id") or ""
+        path = self._told.pop(id_, None)
+        if path is None and self._root:
+            path = self._kept.get(safe_part(id_))
+        return path or text(document, "url")
+
+    @functools.cached_property
+    def _kept(self) -> dict[str, str]:
+        """All files of the folder, by the id in their names ("302320404/2026-01/SF-1~ID.pdf"); of several the newest.
+
+        Raises:
+            Stop: the folder cannot be read.
+        """
+        # fsspec takes a tenth of a second to import; where the tap names its files nobody needs it.
+        import fsspec  # noqa: PLC0415
+
+        root = str(self._root).rstrip("/") or "/"
+        shown = re.sub(r"^(\w+://)[^/]*@", r"\1", root)
+        newest: dict[str, tuple[Any, str]] = {}
+        try:
+            files, base = fsspec.core.url_to_fs(os.path.expanduser(root))  # noqa: PTH111
+            if "://" not in root and not files.isdir(base):
+                raise FileNotFoundError("there is no such folder")  # noqa: TRY301
+            found = files.find(base, detail=True)
+            for path, facts in found.items():
+                _, mark, end = path.rpartition("~")
+                if not mark or "/" in end:
+                    continue
+                changed = facts.get("mtime") or facts.get("LastModified") or 0
+                id_ = end.rpartition(".")[0]
+                if id_ not in newest or newest[id_][0] <= changed:
+                    newest[id_] = changed, f"{shown}/{path[len(base) :].lstrip('/')}"
+        except Exception as error:  # each file system has errors of its own
+            raise Stop(f"documents_dir: {shown} cannot be read: {error}.") from None
+        return {id_: path for id_, (_, path) in newest.items()}

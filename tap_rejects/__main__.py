@@ -1,0 +1,5 @@
+"""`python -m tap_rejects` is `tap-rejects`."""
+
+from tap_rejects.tap import TapRejects
+
+TapRejects.cli()

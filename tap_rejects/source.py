@@ -1,0 +1,145 @@
+"""Reject files on the disk: which there are, and their lines, whole ones only, with the place that each ends at."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ap_http.errors import Stop
+from ap_singer import messages
+
+DEFAULT = "rejects-*.jsonl"
+"""How reject files are called unless somebody says otherwise; so it goes for a folder, too."""
+
+_PIECE = 1024 * 1024
+_decoder = json.JSONDecoder(strict=False)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """How far a file has been read: so many bytes, and the SHA-256 of these."""
+
+    size: int = 0
+    sha256: str = hashlib.sha256().hexdigest()
+
+
+def places(bookmark: Mapping[str, Any]) -> dict[str, Place]:
+    """Return how far each file was read, by path; what cannot be understood counts as unread."""
+    try:
+        return msgspec.convert(bookmark.get("files") or {}, dict[str, Place])
+    except msgspec.ValidationError:
+        return {}
+
+
+def find(path: str) -> list[str]:
+    """Return the paths of the reject files, in the order of their names.
+
+    Args:
+        path: a file, a folder (its `rejects-*.jsonl`) or a glob (`**` goes into folders); "{timestamp}" in it stands
+            for any time, as in the setting that named the files.
+
+    Raises:
+        Stop: the folder in which they should be does not exist. That there are none in it is no error.
+    """
+    if Path(path).is_file():  # whatever characters its name has
+        return [path]
+    if Path(path).is_dir():
+        return _files(str(Path(glob.escape(path)) / DEFAULT))
+    path = path.replace("{timestamp}", "*")
+    if not glob.has_magic(path) and (path.endswith("/") or not Path(path).suffix):
+        raise Stop(f"path: there is no file or folder {path}. Give a reject file, a folder or a glob.")
+    folder = Path(path).parent
+    while glob.has_magic(str(folder)) and not folder.is_dir():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise Stop(f"path: the folder {folder} does not exist, so {path} can mean no file.")
+    return _files(path)
+
+
+def _files(pattern: str) -> list[str]:
+    return sorted(found for found in glob.glob(pattern, recursive=True) if Path(found).is_file())  # noqa: PTH207
+
+
+class Source:
+    """A reject file, read from its first byte: what a reject means may have been said before it.
+
+    Args:
+        path: of the file.
+        warn: told of a line that a killed run left unfinished.
+
+    Attributes:
+        path: as given.
+        number: of the line that was read last, from 1.
+    """
+
+    def __init__(self, path: str, warn: Callable[[str], None]) -> None:
+        self.path, self.number = path, 0
+        self._warn = warn
+        self._size, self._digest = 0, hashlib.sha256()
+
+    @property
+    def start(self) -> int:
+        """Where the line that was handed out last begins, in bytes from the start of the file."""
+        return self._size
+
+    def place(self) -> Place:
+        """Return how far the file is read: to the end of the line before the one that was handed out last."""
+        return Place(self._size, self._digest.hexdigest())
+
+    def holds(self, place: Place) -> bool:
+        """Whether the file still begins with what was read of it.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        digest, rest = hashlib.sha256(), place.size
+        with Path(self.path).open("rb") as file:
+            while rest and (piece := file.read(min(rest, _PIECE))):
+                digest.update(piece)
+                rest -= len(piece)
+        return not rest and digest.hexdigest() == place.sha256
+
+    def lines(self, since: Place) -> Iterator[messages.Line]:
+        """Yield the lines; the last one only if it is whole, for somebody may be writing it.
+
+        Raises:
+            Stop: a line that no reject file can hold; it names file and line. OSError: the file cannot be read.
+        """
+        with Path(self.path).open("rb") as file:
+            try:
+                yield from messages.read(self._whole(file, since))
+            except Stop:
+                raise Stop(
+                    f"{self.path}, line {self.number}: this is no line of a reject file, which is a Singer message in "
+                    "JSON. Let path mean the files that target-vicai and mapper-ivesk-vicai wrote, or mend the line; "
+                    "what stands before it was read."
+                ) from None
+
+    def _whole(self, file: Iterable[bytes], since: Place) -> Iterator[bytes]:
+        for raw in file:
+            if not raw.endswith(b"\n"):
+                return
+            self.number += 1
+            torn = _is_torn(raw.strip())
+            if torn and self._size >= since.size:
+                # Whoever was killed while writing it had not given out a STATE: the record comes again.
+                self._warn(f"{self.path}, line {self.number} breaks off and is passed over; a run was killed there.")
+            yield b"" if torn else raw
+            self._size += len(raw)
+            self._digest.update(raw)
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether a line is the beginning of a message, and no more of it."""
+    if not line.startswith(b"{") or line.endswith(b"}"):
+        return False
+    try:
+        _decoder.raw_decode(line.decode(errors="replace"))
+    except ValueError:
+        return True
+    return False

@@ -1,0 +1,52 @@
+"""What the records look like: names and types of `fields.json`, and of Vic.ai's contract where they go there."""
+
+from __future__ import annotations
+
+import functools
+import json
+from importlib import resources
+from typing import Any
+
+from vicai import contract as vic
+
+_TYPES: dict[str, dict[str, Any]] = {
+    "text": {"type": ["string", "null"]},
+    "number": {"type": ["number", "null"]},
+    "integer": {"type": ["integer", "null"]},
+    "object": {"type": ["object", "null"], "properties": {}, "additionalProperties": True},
+    # What a list holds is text or objects, all of them as the file has them.
+    "list": {"type": ["array", "null"], "items": {"type": ["object", "string", "null"], "additionalProperties": True}},
+}
+
+
+@functools.cache
+def _declared() -> dict[str, dict[str, list[str]]]:
+    text = resources.files(__package__).joinpath("fields.json").read_text(encoding="utf-8")
+    declared: dict[str, dict[str, list[str]]] = json.loads(text)
+    return declared
+
+
+def fields(section: str) -> dict[str, Any]:
+    """Return the JSON Schemas of a section's fields, by name."""
+    return {name: {**_TYPES[kind], "description": words} for name, (kind, words) in _declared()[section].items()}
+
+
+@functools.cache
+def kinds(section: str) -> dict[str, str]:
+    """Return what the fields of a section are, by name: text, number, integer, object or list."""
+    return {name: kind for name, (kind, _) in _declared()[section].items()}
+
+
+def vic_fields(component: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the JSON Schemas of some fields of what Vic.ai takes ("Vendor"), by name."""
+    known = vic.singer_schema(component)["properties"]
+    return {name: known[name] for name in names}
+
+
+def party(id_name: str) -> dict[str, Any]:
+    """Return the first fields of a customer or supplier: whose, which (`id_name`), and which of its entries."""
+    return {
+        "company_id": fields("parties")["company_id"],
+        id_name: {**_TYPES["text"], "description": "Id in the books."},
+        "occurrence": {**_TYPES["integer"], "description": "Place among the entries of this id in the file, from 1."},
+    }

@@ -1,0 +1,259 @@
+"""A file's XML, piece by piece: never more than a piece in memory, and nothing that XML can be made to do to us.
+
+A document type is refused, and with it every entity; so are elements, comments and texts that go on and on.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
+from xml.parsers import expat
+
+from ap_http.errors import Stop
+from tap_saft.plain import Unfit, local
+from tap_saft.sources import Bytes, Source
+from tap_saft.walk import Holder, Walk
+
+PIECE = 512 * 1024
+_LARGEST = 16 * 1024 * 1024
+"""Bytes that one record, comment or text may have."""
+
+_CUT_OFF = {expat.errors.codes[text] for text in ("no element found", "unclosed token", "unclosed CDATA section")}
+_CUT_OFF.add(expat.errors.codes["partial character"])
+_INVALID = expat.errors.codes["not well-formed (invalid token)"]
+_ENCODINGS = {
+    expat.errors.codes[text] for text in ("unknown encoding", "encoding specified in XML declaration is incorrect")
+}
+
+
+@dataclass(frozen=True)
+class Root:
+    """The root element: its name, and its namespace (empty if it has none)."""
+
+    name: str
+    namespace: str
+
+
+class _Prolog:
+    """Reads up to the root element, and refuses a document type. Nothing beyond can declare an entity."""
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+        self.root: Root | None = None
+        self.encoding = ""
+        self._parser = expat.ParserCreate(namespace_separator="}")
+        self._parser.XmlDeclHandler = self._declared
+        self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.StartElementHandler = self._started
+
+    def feed(self, piece: bytes) -> None:
+        if self.root is None:
+            self._parser.Parse(piece, False)
+
+    def _declared(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        self.encoding = encoding or ""
+
+    def _doctype(self, *_: Any) -> None:
+        raise Stop(
+            f"{self._shown}, line {self._parser.CurrentLineNumber}: a DOCTYPE, which no SAF-T file has and which can "
+            "do harm. The file is refused; export it again, or take that line out if you trust it."
+        )
+
+    def _started(self, name: str, _attributes: dict[str, str]) -> None:
+        if self.root is not None:
+            return
+        namespace, _, tag = name.rpartition("}")
+        self.root = Root(tag, namespace)
+        if tag != "AuditFile":
+            raise Stop(
+                f"{self._shown}, line {self._parser.CurrentLineNumber}: no SAF-T Financial file: its root element is "
+                f"<{tag[:60]}>, not <AuditFile>. Take it out of the path, or give another."
+            )
+
+
+class Reading:
+    """One reading of a file from its beginning.
+
+    Args:
+        source: the file.
+        record: gets each record's section, element and holder. Raises Unfit.
+        closed: gets each journal, transaction and so on when it is complete. Raises Unfit.
+    """
+
+    def __init__(
+        self, source: Source, record: Callable[[str, Element, Holder], None], closed: Callable[[Holder], None]
+    ) -> None:
+        self.source = source
+        self._builder = TreeBuilder()
+        top: Element = self._builder.start("top", {})
+        self._walk = Walk(top, record, closed)
+        self._parser = XMLParser(target=self._builder)  # noqa: S314 - guarded by `_Prolog`
+        self._prolog = _Prolog(source.shown)
+        self._bytes = self._unmoved = 0
+
+    @property
+    def root(self) -> Root | None:
+        """The root element, once it has come."""
+        return self._prolog.root
+
+    def feed(self, piece: bytes) -> None:
+        """Read the next piece.
+
+        Raises:
+            Stop: it is not XML, no SAF-T, or holds what cannot be used; the message names the line.
+        """
+        if not self._bytes:
+            self._look(piece)
+        self._bytes += len(piece)
+        self._guarded(lambda: self._prolog.feed(piece), piece)
+        self._guarded(lambda: self._parser.feed(piece), piece)
+        self._unmoved = 0 if self._stepped() else self._unmoved + len(piece)
+        if self._unmoved > _LARGEST:
+            raise Stop(
+                f"{self.source.shown}: after byte {self._bytes - self._unmoved}, more than {_LARGEST} bytes belong to "
+                "a single element or comment. No record of SAF-T is that large; the file is refused."
+            )
+
+    def finish(self) -> None:
+        """Read what is left at the end of the file. Raises Stop."""
+        if not self._bytes:
+            raise Stop(f"{self.source.shown} is empty: 0 bytes. Export or fetch it again.")
+        self._guarded(self._parser.close, b"")
+        self._explained(self._walk.finish)
+
+    def _look(self, piece: bytes) -> None:
+        if piece.startswith(b"\x1f\x8b"):
+            raise Stop(f"{self.source.shown} is packed with gzip. Unpack it, or make it a ZIP.")
+
+    def _stepped(self) -> bool:
+        moved = False
+
+        def step() -> None:
+            nonlocal moved
+            moved = self._walk.step()
+
+        self._explained(step)
+        return moved
+
+    def _explained(self, do: Callable[[], Any]) -> None:
+        try:
+            do()
+        except Unfit as unfit:
+            line = line_of(self.source, *(unfit.at or self._walk.at), unfit.field)
+            raise Stop(
+                f"{self.source.shown}, line {line}: {unfit.words}. Nothing of the file is loaded; have it exported "
+                "again, or correct it."
+            ) from None
+
+    def _guarded(self, do: Callable[[], Any], piece: bytes) -> None:
+        try:
+            do()
+        except expat.ExpatError as error:
+            raise Stop(f"{self.source.shown}, {self._why(error.code, error.lineno, error.offset, piece)}") from None
+        except ParseError as error:
+            raise Stop(f"{self.source.shown}, {self._why(error.code, *error.position, piece)}") from None
+        except (LookupError, ValueError) as error:
+            encoding = self._prolog.encoding or "an encoding"
+            raise Stop(
+                f"{self.source.shown}, line 1: it says that it is written in {encoding[:40]}, which cannot be read "
+                f"({error}). Have it exported as UTF-8."
+            ) from None
+
+    def _why(self, code: int, line: int, column: int, piece: bytes) -> str:
+        where = f"line {line}, column {column + 1}"
+        if code in _CUT_OFF:
+            if self.root is None:
+                return f"{where}: it ends before any element. It is no XML, or was cut off; export or fetch it again."
+            return (
+                f"line {line}: it breaks off there, after {self._bytes} bytes, in the middle of the file. Nothing of "
+                "it is loaded; export or fetch it again."
+            )
+        if self.root is None and code not in _ENCODINGS:
+            return f"{where}: it is no XML ({expat.ErrorString(code)}). Take it out of the path, or export it again."
+        encoding = self._prolog.encoding or "UTF-8"
+        if code in _ENCODINGS or (code == _INVALID and not _is_text(piece, encoding)):
+            return (
+                f"{where}: the bytes there are not {encoding[:40]}, as the file says it is. Have it exported again; or "
+                "name its true encoding in its first line, for example ISO-8859-1."
+            )
+        return (
+            f"{where}: it is not well-formed XML ({expat.ErrorString(code)}). Nothing of it is loaded; export it again."
+        )
+
+
+def _is_text(piece: bytes, encoding: str) -> bool:
+    if encoding.upper().replace("-", "") != "UTF8":
+        return True
+    # The first and the last character of a piece may be cut through.
+    start = 0
+    while start < 3 and start < len(piece) and piece[start] & 0xC0 == 0x80:
+        start += 1
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(piece[start:])
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def pieces(file: Bytes) -> Iterator[bytes]:
+    """Yield a file's bytes, in pieces of the same size each time."""
+    while piece := _full(file):
+        yield piece
+
+
+def _full(file: Bytes) -> bytes:
+    """Return the next `PIECE` bytes, fewer only at the end: a remote file may give less than it is asked for."""
+    got = file.read(PIECE)
+    while got and len(got) < PIECE:
+        more = file.read(PIECE - len(got))
+        if not more:
+            break
+        got += more
+    return got
+
+
+def line_of(source: Source, path: str, count: int, field: str | None) -> int:
+    """Return the line of an element, found by reading the file once more: trees do not know their lines.
+
+    Args:
+        source: the file.
+        path: names down to the element, joined by ``/`` and beginning with one.
+        count: which one of that path, from 1.
+        field: an element in it that is meant, if it has such.
+    """
+    parser = expat.ParserCreate(namespace_separator="}")
+    names: list[str] = []
+    wanted = path.split("/")[1:]
+    found = [0, 0, 0]  # how many so far, line of the element, line of the field
+
+    def start(tag: str, _: dict[str, str]) -> None:
+        names.append(local(tag))
+        if found[1]:
+            if names[-1] == field:
+                found[2] = parser.CurrentLineNumber
+                raise _Found
+        elif names == wanted:
+            found[0] += 1
+            if found[0] == count:
+                found[1] = parser.CurrentLineNumber
+
+    def end(_: str) -> None:
+        if found[1] and names == wanted:
+            raise _Found
+        names.pop()
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    try:
+        with source.opened() as file:
+            for piece in pieces(file):
+                parser.Parse(piece, False)
+    except (_Found, expat.ExpatError):
+        pass
+    return found[2] or found[1] or 1
+
+
+class _Found(Exception):
+    """The line has been found."""

@@ -1,0 +1,153 @@
+"""Which files are to be read: one, a folder's, a glob's; plain or in a ZIP; of this machine or any fsspec URL."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+from ap_http.errors import Stop
+
+_SUFFIXES = (".xml", ".zip")
+_ENCRYPTED = 0x1
+# Deflate does not get beyond 1,032 to 1; XML of accounts gets to about 30 to 1.
+_BOMB_BYTES, _BOMB_RATIO = 256 * 1024 * 1024, 250
+
+
+@dataclass(frozen=True)
+class Source:
+    """One XML file, by itself or in a ZIP.
+
+    Args:
+        name: how STATE and records call it: as seen from the folder of `path`, with the ZIP's name before its member's.
+        shown: how messages call it: where it is, without user name and password.
+        size: bytes of the XML.
+    """
+
+    name: str
+    shown: str
+    size: int
+    _fs: Any
+    _path: str
+    _member: str | None = None
+
+    @contextmanager
+    def opened(self) -> Iterator[Bytes]:
+        """Open the XML for reading.
+
+        Raises:
+            Stop: it cannot be read.
+        """
+        with _explained(self.shown):
+            file = self._fs.open(self._path, "rb")
+        with file:
+            if self._member is None:
+                yield Bytes(file, self.shown)
+                return
+            with _explained(self.shown):
+                member = zipfile.ZipFile(file).open(self._member)  # noqa: SIM115 - closed below
+            with member:
+                yield Bytes(member, self.shown)
+
+
+class Bytes:
+    """A file to read from, whose errors say where they happened."""
+
+    def __init__(self, file: IO[bytes], shown: str) -> None:
+        self._file, self._shown = file, shown
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, none at the end. Raises Stop."""
+        with _explained(self._shown):
+            return self._file.read(size)
+
+
+def find(path: str) -> list[Source]:
+    """Return the files of a path in the order of their names.
+
+    Raises:
+        Stop: there are none, or they cannot be read.
+    """
+    # fsspec takes a tenth of a second to import; a discovery has no use for it.
+    import fsspec  # noqa: PLC0415
+
+    shown = re.sub(r"^(\w+://)[^/]*@", r"\1", path)
+    with _explained(f"path {shown}"):
+        fs, base = fsspec.core.url_to_fs(os.path.expanduser(path))  # noqa: PTH111
+        base = base.rstrip("/") or "/"
+        if fs.isdir(base):
+            found = [entry["name"] for entry in fs.ls(base, detail=True) if entry["type"] == "file"]
+            found, folder, nothing = [one for one in found if one.lower().endswith(_SUFFIXES)], base, "no .xml or .zip"
+        elif fs.exists(base):
+            found, folder, nothing = [base], base.rpartition("/")[0], ""
+        elif re.search(r"[*?\[]", base):
+            folder = re.split(r"[*?\[]", base, maxsplit=1)[0].rpartition("/")[0]
+            found, nothing = [one for one in fs.glob(base) if not fs.isdir(one)], "nothing of that form"
+        else:
+            raise Stop(
+                f"path: there is no {shown}. Give a SAF-T file, a folder, or a pattern such as /exports/*.xml, as seen "
+                "from where the command runs."
+            )
+    if not found:
+        raise Stop(f"path: {shown} holds {nothing}, so there is nothing to read.")
+    sources: list[Source] = []
+    for one in sorted(found):
+        inside = one[len(folder) :].lstrip("/")
+        # What users typed, rather than what the file system makes of it, where both can be told.
+        where = inside if len(found) > 1 or one != base else one
+        sources += _of(fs, one, inside, f"{shown.rstrip('/')}/{where}" if fs.isdir(base) else _masked(one))
+    return sources
+
+
+def _masked(path: str) -> str:
+    return re.sub(r"^(\w+://)[^/]*@", r"\1", path)
+
+
+def _of(fs: Any, path: str, name: str, shown: str) -> list[Source]:
+    with _explained(shown):
+        size = int(fs.info(path)["size"] or 0)
+        with fs.open(path, "rb") as file:
+            if file.read(4) != b"PK\x03\x04":
+                return [Source(name, shown, size, fs, path)]
+            file.seek(0)
+            members = [one for one in zipfile.ZipFile(file).infolist() if one.filename.lower().endswith(".xml")]
+    members = [one for one in members if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
+    if not members:
+        raise Stop(f"{shown}: the ZIP holds no .xml. Is it the right one?")
+    for one in members:
+        if one.flag_bits & _ENCRYPTED:
+            raise Stop(f"{shown}: {one.filename} in it is encrypted. Unpack it, or zip it without a password.")
+        if one.file_size > _BOMB_BYTES and one.file_size > _BOMB_RATIO * max(one.compress_size, 1):
+            raise Stop(
+                f"{shown}: {one.filename} in it would unpack to {one.file_size} bytes, more than {_BOMB_RATIO} times "
+                "what it is packed to. That is no SAF-T; if it is, unpack it first."
+            )
+    return [
+        Source(f"{name}/{one.filename}", f"{shown}/{one.filename}", one.file_size, fs, path, one.filename)
+        for one in sorted(members, key=lambda one: one.filename)
+    ]
+
+
+@contextmanager
+def _explained(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except Stop:
+        raise
+    except zipfile.BadZipFile as error:
+        raise Stop(f"{shown}: the ZIP is broken or cut off ({error}). Fetch it again.") from None
+    except (EOFError, zipfile.LargeZipFile, NotImplementedError) as error:
+        raise Stop(f"{shown}: the ZIP cannot be unpacked ({error or 'it is cut off'}). Fetch it again.") from None
+    except FileNotFoundError:
+        raise Stop(f"{shown} is not there any more. Run again when nobody moves files about.") from None
+    except PermissionError:
+        raise Stop(f"{shown} cannot be read: permission denied. Let the user who runs the command read it.") from None
+    except (OSError, ImportError, ValueError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+        reason = (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(
+            error
+        ).__name__
+        raise Stop(f"{shown} cannot be read: {reason}.") from None

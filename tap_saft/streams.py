@@ -1,0 +1,210 @@
+"""The streams of `tap-saft`. They share the reading of a file: `header` reads, the others take their part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
+
+from ap_http.errors import Stop
+from ap_http.payload import Record
+from ap_singer.stream import Batch, ExactStream
+from tap_saft import contract, vic
+from tap_saft.checking import Checked, check, peek, portions, sha256
+from tap_saft.memory import Memory
+from tap_saft.sources import Source, find
+
+if TYPE_CHECKING:
+    from singer_sdk import Tap
+
+
+class Portion(list[Record]):
+    """Records of the header's stream, and what the same part of the file holds for the others.
+
+    Args:
+        built: records by stream.
+    """
+
+    def __init__(self, built: Mapping[str, list[Record]]) -> None:
+        super().__init__(built.get(Header.name, ()))
+        self.built = built
+
+    def __getitem__(self, place: SupportsIndex | slice) -> Any:
+        """Return one record; or, for a slice, some of them with what belongs to the others."""
+        if not isinstance(place, slice):
+            return super().__getitem__(place)
+        return Portion({**self.built, Header.name: super().__getitem__(place)})
+
+
+class SaftStream(ExactStream):
+    """A stream of what SAF-T files hold."""
+
+    section: ClassVar[str | None]
+    """Its part of `fields.json`; None if all its fields are Vic.ai's."""
+    own_fields: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, tap: Tap) -> None:
+        company = contract.fields("accounts")["company_id"]
+        ready = (
+            {"company_id": company, **contract.vic_fields(*vic.FIELDS[self.name])} if self.name in vic.FIELDS else {}
+        )
+        saft = contract.fields(self.section) if self.section else {}
+        properties = {**ready, **self.own_fields}
+        properties |= {name: field for name, field in saft.items() if name not in properties}
+        super().__init__(tap, {"type": "object", "properties": properties})
+
+
+class Header(SaftStream):
+    """One record for each file: what it says of itself. Its bookmark holds what is known of the files."""
+
+    name, section = "header", "header"
+    key_fields = ("company_id", "file")
+
+    def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
+        """Yield what the files hold that are new, or changed; each after it was seen to be whole."""
+        wanted = frozenset(stream.name for stream in self._tap.streams.values() if stream.selected)
+        memory = Memory(self.last_bookmark(context))
+        for source, streams in self._in_order(list(self._changed(wanted, memory))):
+            checked = self._checked(source, streams, memory)
+            for built in portions(source, checked, streams, memory, lambda words: self._warn(source, words)):  # noqa: B023
+                yield Batch(Portion(built))
+            self.logger.info("%s: read to its end", source.shown)
+            yield Batch([], memory.done(source.name, checked.size, checked.sha256, streams))
+
+    def _changed(self, wanted: frozenset[str], memory: Memory) -> Iterator[tuple[Source, frozenset[str]]]:
+        """Yield the files that are not known as they are, each with the streams that lack its records."""
+        for source in find(self.config["path"]):
+            known = memory.file(source.name)
+            lacking = wanted - set(known.get("streams", ()))
+            if known.get("size") != source.size or known.get("sha256") != sha256(source):
+                yield source, wanted
+            elif lacking:
+                yield source, lacking
+            else:
+                self.logger.info("%s: unchanged since the last run", source.shown)
+
+    def _in_order(self, found: list[tuple[Source, frozenset[str]]]) -> list[tuple[Source, frozenset[str]]]:
+        """Return the files in the order in which they were made, so that the latest has the last word."""
+        only, companies, dated = self.config.get("company_id"), set(), []
+        for source, streams in found:
+            company = peek(source)
+            if company and only and company.id != only.strip():
+                self.logger.info("%s: left out, for it is of company %s (company_id)", source.shown, company.id)
+                continue
+            if company:
+                companies.add(company.id)
+            # What cannot be told comes last: what is before it is not to suffer.
+            dated.append(((company is None, company.created if company else "", source.name), source, streams))
+        if len(companies) > 1 and any(self._tap.streams[name].selected for name in ("vendors", "vat_codes")):
+            self.logger.warning(
+                "The files are of %d companies (%s). Vic.ai has one company behind its credentials: set company_id, "
+                "and load each company by itself.",
+                len(companies),
+                ", ".join(sorted(companies)),
+            )
+        return [(source, streams) for _, source, streams in sorted(dated, key=lambda one: one[0])]
+
+    def _checked(self, source: Source, streams: frozenset[str], memory: Memory) -> Checked:
+        checked = check(source, streams, memory)
+        if checked.problems:
+            words = f"{source.shown}: its control totals do not agree: {'; '.join(checked.problems)}."
+            if self.config.get("control_totals") != "warn":
+                raise Stop(
+                    f"{words} Nothing of it is loaded. Export it again; or, to load it as it is: control_totals: warn."
+                )
+            self.logger.warning("%s It is loaded as it is (control_totals: warn).", words)
+        return checked
+
+    def _warn(self, source: Source, words: str) -> None:
+        self.logger.warning("%s: %s", source.shown, words)
+
+    def last_bookmark(self, context: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Return what is known of the files.
+
+        Discovery calls every stream without a field to go by FULL_TABLE; what is to be read anew here are files.
+        """
+        return self.get_context_state(context)
+
+    def bookmark(self, values: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> None:
+        """Write a STATE after each file, and none in the middle of one: it would say nothing new."""
+        if values:
+            super().bookmark(values, context)
+            self._write_state_message()
+
+    def _warn_of_unread_past(self, children: list[ExactStream]) -> None:
+        """Say nothing: a stream that joins later gets every file."""
+
+
+class Part(SaftStream):
+    """A stream that takes its records from the same reading."""
+
+    parent_stream_type = Header
+
+    def derive(self, parents: list[Record]) -> Iterator[Record]:
+        """Yield the stream's records of a portion."""
+        yield from parents.built.get(self.name, ()) if isinstance(parents, Portion) else ()
+
+
+class Accounts(Part):
+    """Accounts of the general ledger, also in Vic.ai's names."""
+
+    name, section, key_fields = "accounts", "accounts", ("company_id", "externalId")
+
+
+class Suppliers(Part):
+    """Suppliers, as the file has them."""
+
+    name, section, key_fields = "suppliers", "parties", ("company_id", "supplier_id", "occurrence")
+    own_fields: ClassVar = contract.party("supplier_id")
+
+
+class Customers(Part):
+    """Customers, as the file has them."""
+
+    name, section, key_fields = "customers", "parties", ("company_id", "customer_id", "occurrence")
+    own_fields: ClassVar = contract.party("customer_id")
+
+
+class TaxCodes(Part):
+    """Tax codes with all their entries, as the file has them."""
+
+    name, section, key_fields = "tax_codes", "tax_codes", ("company_id", "tax_type", "tax_code", "occurrence")
+
+
+class Dimensions(Part):
+    """Analysis types (departments, projects and the like), also in Vic.ai's names."""
+
+    name, section, key_fields = "dimensions", "dimensions", ("company_id", "externalId")
+
+
+class JournalLines(Part):
+    """Lines of the journals, each with its transaction's and its journal's fields."""
+
+    name, section = "journal_lines", "journal_lines"
+    key_fields = ("company_id", "period_year", "journal_id", "transaction_id", "line_number")
+
+
+class Vendors(Part):
+    """Suppliers in Vic.ai's names, ready to load."""
+
+    name, section, key_fields = "vendors", None, ("company_id", "externalId")
+    selected_by_default = False
+
+
+class VatCodes(Part):
+    """Tax codes in Vic.ai's names, ready to load: of each the entry in force when the file was made."""
+
+    name, section, key_fields = "vat_codes", None, ("company_id", "externalId")
+    selected_by_default = False
+
+
+ALL: tuple[type[SaftStream], ...] = (
+    Header,
+    Accounts,
+    Suppliers,
+    Customers,
+    TaxCodes,
+    Dimensions,
+    JournalLines,
+    Vendors,
+    VatCodes,
+)

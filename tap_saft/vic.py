@@ -1,0 +1,149 @@
+"""Records in Vic.ai's names: accounts, dimensions, vendors and VAT codes, from what SAF-T says and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ap_singer.shape import canonical
+
+Plain = dict[str, Any]
+
+FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "accounts": ("Account", ("externalId", "externalUpdatedAt", "number", "name")),
+    "dimensions": (
+        "Dimension",
+        ("externalId", "externalUpdatedAt", "name", "type", "typeName", "typeExternalId", "shortName"),
+    ),
+    "vendors": (
+        "Vendor",
+        (
+            *("externalId", "externalUpdatedAt", "name", "email", "phone", "addressStreet", "addressCity"),
+            *("addressState", "addressPostalCode", "countryCode", "currency", "taxInfo", "defaultPaymentInfo"),
+        ),
+    ),
+    "vat_codes": (
+        "VatCode",
+        ("externalId", "externalUpdatedAt", "code", "description", "rate", "activeStartingAt", "activeEndingAt"),
+    ),
+}
+"""By stream: the component of Vic.ai's contract, and which of its fields SAF-T can fill."""
+
+RESERVED = {stream: frozenset(map(canonical, ("company_id", *names))) for stream, (_, names) in FIELDS.items()}
+_METHODS = {"bban": "BBAN", "bankAccountNum": "BANKACCOUNT", "internationalBankAccount": "IBAN"}
+
+
+def account(saft: Mapping[str, Any]) -> Plain:
+    """Return an account for Vic.ai."""
+    return _given(
+        externalId=saft.get("account_id"), number=saft.get("account_id"), name=saft.get("account_description")
+    )
+
+
+def dimension(saft: Mapping[str, Any]) -> Plain:
+    """Return a dimension for Vic.ai. Ids are unique within their type only, so the key is ``type:id``."""
+    kind, id_ = _text(saft.get("analysis_type")), _text(saft.get("analysis_id"))
+    return _given(
+        externalId=f"{kind}:{id_}" if id_ else None,
+        name=saft.get("analysis_id_description"),
+        type=kind,
+        typeName=saft.get("analysis_type_description"),
+        typeExternalId=kind,
+        shortName=id_,
+    )
+
+
+def vat_code(saft: Mapping[str, Any]) -> Plain:
+    """Return a VAT code for Vic.ai; its rate is still text."""
+    return _given(
+        externalId=saft.get("tax_code"),
+        code=saft.get("tax_code"),
+        description=_text(saft.get("description")) or saft.get("tax_type_description"),
+        rate=saft.get("tax_percentage"),
+        activeStartingAt=_midnight(saft.get("effective_date")),
+        activeEndingAt=_midnight(saft.get("expiration_date")),
+    )
+
+
+def vendor(saft: Mapping[str, Any], country: str) -> Plain:
+    """Return a supplier as a vendor for Vic.ai.
+
+    Args:
+        saft: the supplier.
+        country: of the audit file; it tells what a bank account number is.
+    """
+    address = _address(_objects(saft, "address"))
+    contacts, party = _objects(saft, "contact"), _object(saft.get("party_info"))
+    phones = [_text(contact.get(kind)) for kind in ("telephone", "mobile_phone") for contact in contacts]
+    registrations = _objects(saft, "tax_registration")
+    tax = _given(
+        orgNumber=saft.get("registration_number"),
+        taxId=_first(_text(one.get("tax_registration_number")) for one in registrations),
+    )
+    return _given(
+        externalId=saft.get("supplier_id"),
+        name=saft.get("name"),
+        email=_first(_text(contact.get("email")) for contact in contacts),
+        phone=_first(phones),
+        addressStreet=" ".join(part for key in ("street_name", "number") if (part := _text(address.get(key)))),
+        addressCity=address.get("city"),
+        addressState=address.get("region"),
+        addressPostalCode=address.get("postal_code"),
+        countryCode=address.get("country"),
+        currency=party.get("currency_code"),
+        taxInfo=tax,
+        defaultPaymentInfo=_payment(_objects(saft, "bank_account"), _object(party.get("payment_terms")), country),
+    )
+
+
+def _address(addresses: list[Plain]) -> Plain:
+    """Return the street address, or one without a type; else the first."""
+    usual = [one for one in addresses if _text(one.get("address_type")) in {"", "StreetAddress"}]
+    return next(iter([*usual, *addresses]), {})
+
+
+def _payment(accounts: list[Plain], terms: Plain, country: str) -> Plain:
+    ways: Plain = {}
+    for one in accounts:
+        iban, bank_number = _text(one.get("iban_number")), _text(one.get("bank_account_number"))
+        if iban and "internationalBankAccount" not in ways:
+            ways["internationalBankAccount"] = _given(iban=iban, bic=one.get("bic"))
+        if bank_number and not {"bban", "bankAccountNum"} & ways.keys():
+            # In Norway the whole number, eleven digits, is what banks elsewhere call a BBAN.
+            if country == "NO" and len(bank_number) == 11 and bank_number.isascii() and bank_number.isdecimal():
+                ways["bban"] = bank_number
+            else:
+                ways |= _given(bankAccountNum=bank_number, bankCode=one.get("sort_code"))
+    methods = [method for name, method in _METHODS.items() if name in ways]
+    if len(methods) == 1:
+        ways["defaultMethod"] = methods[0]
+    days = _text(terms.get("days"))
+    if days.isdecimal() and days.isascii() and len(days) < 6 and int(days) > 0 and not _text(terms.get("months")):
+        ways["paymentTerm"] = {"count": int(days), "unit": "DAYS"}
+    return ways
+
+
+def _given(**members: Any) -> Plain:
+    """Return the members that say anything: what SAF-T leaves out, or empty, is left out."""
+    return {name: item for name, item in members.items() if item not in (None, "", {}, [])}
+
+
+def _text(item: Any) -> str:
+    return item.strip() if isinstance(item, str) else ""
+
+
+def _first(texts: Any) -> str:
+    return next((text for text in texts if text), "")
+
+
+def _object(item: Any) -> Plain:
+    return item if isinstance(item, dict) else {}
+
+
+def _objects(saft: Mapping[str, Any], name: str) -> list[Plain]:
+    found = saft.get(name)
+    return [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
+
+
+def _midnight(date: Any) -> str:
+    return f"{_text(date)[:10]}T00:00:00" if _text(date) else ""

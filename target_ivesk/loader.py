@@ -1,0 +1,138 @@
+"""What a stream's records become at Įvesk: the base of both loaders."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+
+from ap_singer.crew import Parent
+from ap_singer.leftover import Leftover
+from ap_singer.loading import Outcome
+from ap_singer.once import Once
+from ap_singer.shape import ObjectShape, canonical
+from ivesk.client import IveskClient
+from target_ivesk.options import Query
+
+SERVICE = "Įvesk"
+LEFT = Outcome("unchanged", note="marked as deleted, and left alone: Įvesk offers no way to delete")
+
+_encode = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
+
+
+@dataclass(frozen=True)
+class Account:
+    """One account at Įvesk, as the loaders see it.
+
+    Args:
+        client: reads and writes.
+        once: knows what was sent.
+        options: of uploads, where a record says nothing else.
+        warn: tells the user something.
+    """
+
+    client: IveskClient
+    once: Once
+    options: Query
+    warn: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A record, read.
+
+    Args:
+        key: what a person calls it.
+        lane: records of one lane come one after another.
+        body: its fields, in our names and types.
+        deleted: it says that its object is to go.
+        provides: nothing: no record waits for another here.
+    """
+
+    key: str
+    lane: tuple[str, bytes]
+    body: Mapping[str, Any]
+    deleted: bool = False
+    provides: Parent | None = None
+
+
+class Loader(ABC):
+    """Loads the records of one stream: sets `name`, and `fields` by name with their JSON schemas.
+
+    `expected` are fields that come along and go nowhere, and that nobody misses.
+    """
+
+    name: ClassVar[str]
+    fields: ClassVar[Mapping[str, Any]]
+    expected: ClassVar[Collection[str]] = ()
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self._leftover = Leftover(self.name, SERVICE, account.warn, self.expected)
+
+    @functools.cached_property
+    def _shape(self) -> ObjectShape:
+        return ObjectShape.of({"type": "object", "properties": self.fields})
+
+    def item(self, record: Mapping[str, Any], replayed: str | None) -> Item:  # noqa: ARG002
+        """Read a record.
+
+        Raises:
+            Reject: it lacks something, or is not what we take.
+        """
+        body, unknown = self._shape.take_record(record)
+        deleted = self._leftover.heed(unknown)
+        if not deleted:
+            self.check(body)
+        return Item(self.key(body), (self.name, self.lane(body)), body, deleted)
+
+    @abstractmethod
+    def check(self, body: Mapping[str, Any]) -> None:
+        """Look whether all is there that is needed.
+
+        Raises:
+            Reject: something is missing.
+        """
+
+    @abstractmethod
+    def key(self, body: Mapping[str, Any]) -> str:
+        """Return what a person calls the record; a deleted one may lack anything."""
+
+    @abstractmethod
+    def lane(self, body: Mapping[str, Any]) -> bytes:
+        """Return what is equal for records that are surely about the same; a deleted one may lack anything."""
+
+    @abstractmethod
+    def hint(self, record: Mapping[str, Any]) -> str | None:
+        """Return what a person calls a record that cannot be read."""
+
+    @abstractmethod
+    def apply(self, item: Item) -> Outcome:
+        """Send what was not sent yet. Called by many threads.
+
+        Raises:
+            Reject: Įvesk does not take it, or may have it. Outage: Įvesk failed.
+        """
+
+    def settled(self, item: Item) -> Outcome | None:
+        """Return the outcome of a record that speaks of a deletion: there is nothing to do."""
+        return LEFT if item.deleted else None
+
+    def seen(self, key: str, version: int) -> None:  # noqa: B027 - there is nothing to do, for any stream
+        """Take no note of full loads: nothing is deleted."""
+
+
+def fingerprint(*parts: Any) -> str:
+    """Return the SHA-256 of some JSON values, whatever the order of their members; hexadecimal."""
+    return hashlib.sha256(_encode(parts)).hexdigest()
+
+
+def named(record: Mapping[str, Any], *names: str) -> str | None:
+    """Return the first of some fields that holds text or a number, in whatever spelling."""
+    given = {canonical(name): value for name, value in record.items() if isinstance(value, str | int) and value}
+    return next((str(given[name]) for name in map(canonical, names) if name in given), None)

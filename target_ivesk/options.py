@@ -1,0 +1,76 @@
+"""Options of an upload: how the service is to work on a document; given by the settings, and by records over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ap_http.errors import Reject, Stop
+from ap_singer.shape import ObjectShape
+
+SWITCHES: Mapping[str, str] = {
+    "processlines": "Read the lines of documents, too.",
+    "splitdocuments": "Take a file apart that holds several documents.",
+    "checkduplicates": "Look whether a document is there already.",
+    "rejectnoninvoices": "Refuse what is no invoice.",
+}
+WORDS: Mapping[str, str] = {
+    "warehouse": "Warehouse that the goods go to.",
+    "allocation": "What the costs are allocated to.",
+}
+TAGS = "tags"
+
+FIELDS: Mapping[str, Any] = {
+    **{name: {"type": "boolean"} for name in SWITCHES},
+    **{name: {"type": "string"} for name in WORDS},
+    TAGS: {"oneOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]},
+}
+"""The options by name, with their schemas; tags are a list, or text with commas."""
+
+_shape = ObjectShape.of({"type": "object", "properties": FIELDS})
+
+Query = dict[str, str]
+
+
+def query(options: Mapping[str, Any]) -> Query:
+    """Return options as the service takes them; null is none.
+
+    Raises:
+        Reject: a tag holds a comma, by which the service tells tags apart.
+    """
+    written: Query = {}
+    for name in FIELDS:
+        value = options.get(name)
+        if value is None:
+            continue
+        if name in SWITCHES:
+            written[name] = "true" if value else "false"
+        elif name == TAGS:
+            written[name] = ",".join(_tags(value))
+        else:
+            written[name] = value
+    return written
+
+
+def defaults(settings: Mapping[str, Any]) -> Query:
+    """Read the setting `upload_options`.
+
+    Raises:
+        Stop: it names what is no option, or a value is none.
+    """
+    try:
+        known, unknown = _shape.take_record(settings)
+        if unknown:
+            raise Stop(f"upload_options: {', '.join(unknown)} is no option; there are {', '.join(FIELDS)}.")
+        return query(known)
+    except Reject as error:
+        raise Stop(f"upload_options: {error}") from None
+
+
+def _tags(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [tag.strip() for tag in value.split(",") if tag.strip()]
+    for tag in value:
+        if "," in tag:
+            raise Reject(f"tags: {tag!r} holds a comma, by which Įvesk tells tags apart.")
+    return list(value)

@@ -1,0 +1,50 @@
+"""Errors for the accountant: why a document did not arrive in the books. Each is reported once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ap_http.errors import Reject
+from ap_singer.loading import Outcome
+from ap_singer.once import Doubt
+from target_ivesk.loader import Item, Loader, fingerprint, named
+
+_NAMES = ("documentid", "companycode", "message")
+
+
+class SyncErrors(Loader):
+    """Synchronisation errors (Report synchronization errors), told apart by all that they say."""
+
+    name = "sync_errors"
+    fields: ClassVar[Mapping[str, Any]] = {name: {"type": "string"} for name in _NAMES}
+    # What tap-rejects adds for whoever looks closer.
+    expected = frozenset({"at", "stream", "key"})
+
+    def check(self, body: Mapping[str, Any]) -> None:
+        """Look whether the three fields are there; Įvesk takes no empty ones."""
+        missing = [name for name in _NAMES if not (body.get(name) or "").strip()]
+        if missing:
+            raise Reject(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.")
+
+    def key(self, body: Mapping[str, Any]) -> str:
+        """Return the document's id."""
+        return str(body.get("documentid"))
+
+    def hint(self, record: Mapping[str, Any]) -> str | None:
+        """Return the document's id."""
+        return named(record, "documentid")
+
+    def lane(self, body: Mapping[str, Any]) -> bytes:
+        """Keep what is said of one document in order."""
+        return self.key(body).encode()
+
+    def apply(self, item: Item) -> Outcome:
+        """Report an error that was not reported yet."""
+        document_id, company_code, message = (item.body[name] for name in _NAMES)
+
+        def report(doubt: Doubt) -> None:
+            self.account.client.report_error(document_id, company_code, message, look=doubt.refuse)
+
+        key = fingerprint(self.name, document_id, company_code, message)
+        return self.account.once.send(key, f"The error of document {document_id}", report)

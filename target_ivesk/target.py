@@ -1,0 +1,107 @@
+"""Settings of `target-ivesk`, and what puts its parts together."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from singer_sdk import typing as th
+
+from ap_singer.ledger import Ledger
+from ap_singer.loading import Loads
+from ap_singer.once import Once
+from ap_singer.settings import MAX_REJECTS, REJECTS_PATH, REPORT_PATH, REQUEST_TIMEOUT, USER_AGENT, max_concurrency
+from ap_singer.shape import canonical
+from ap_singer.target import ExactTarget
+from ivesk.client import IveskClient
+from ivesk.settings import client, connected
+from target_ivesk.documents import Documents
+from target_ivesk.loader import SERVICE, Account, Loader
+from target_ivesk.options import SWITCHES, TAGS, WORDS, defaults
+from target_ivesk.sync_errors import SyncErrors
+
+ALL: tuple[type[Loader], ...] = (Documents, SyncErrors)
+
+
+class TargetIvesk(ExactTarget):
+    """Documents into Įvesk (Virtualus Apskaitininkas), and errors back to its accountants, each exactly once."""
+
+    name = "target-ivesk"
+
+    config_jsonschema = connected(
+        th.PropertiesList(
+            th.Property(
+                "upload_options",
+                th.ObjectType(
+                    *(th.Property(name, th.BooleanType, description=words) for name, words in SWITCHES.items()),
+                    *(th.Property(name, th.StringType, description=words) for name, words in WORDS.items()),
+                    th.Property(TAGS, th.ArrayType(th.StringType), description="Tags that the document gets."),
+                ),
+                title="Options of uploads",
+                description="How Įvesk is to work on documents, where a record does not say it: processlines, "
+                "splitdocuments, checkduplicates, rejectnoninvoices, warehouse, allocation, tags.",
+                examples=[{"processlines": True, "tags": ["erp"]}],
+            ),
+            max_concurrency("for uploads and for errors"),
+            REQUEST_TIMEOUT,
+            REJECTS_PATH,
+            MAX_REJECTS,
+            REPORT_PATH,
+            th.Property(
+                "ledger_path",
+                th.StringType(min_length=1),
+                default="target-ivesk-ledger.jsonl",
+                title="Ledger",
+                description="File that remembers what was uploaded and reported: Įvesk cannot be asked.",
+                examples=["output/target-ivesk-ledger.jsonl"],
+            ),
+            USER_AGENT,
+        ).to_dict()
+    )
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._options = defaults(self.config.get("upload_options") or {})
+
+    @property
+    def streams(self) -> Iterable[str]:
+        """The names of the two streams."""
+        return [loader.name for loader in ALL]
+
+    def loader(self, stream: str) -> Loads | None:
+        """Return the stream's loader; one for all spellings of its name."""
+        return self._loaders_by_name.get(canonical(stream))
+
+    @functools.cached_property
+    def company(self) -> str:
+        """The service and its host: it has no call that tells whose key it is, but one that proves the key."""
+        self.client.check()
+        return f"ivesk at {self._host}"
+
+    def redact(self, text: str) -> str:
+        """Mask the key, and places that somebody could write to."""
+        return self.client.mask(text)
+
+    @functools.cached_property
+    def client(self) -> IveskClient:
+        """The one client."""
+        return client(self.config, timeout=self.timeout, user_agent=self.user_agent)
+
+    @functools.cached_property
+    def _loaders_by_name(self) -> dict[str, Loader]:
+        # Told by its key, for the service tells no other name of an account.
+        owner = f"{self._host} {hashlib.sha256(self.config['api_key'].strip().encode()).hexdigest()[:16]}"
+        account = Account(
+            self.client,
+            Once(Ledger(self.config["ledger_path"], owner), SERVICE),
+            self._options,
+            warn=lambda message: self.logger.warning("%s", message),
+        )
+        return {canonical(loader.name): loader(account) for loader in ALL}
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.client.url).netloc

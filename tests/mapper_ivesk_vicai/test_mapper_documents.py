@@ -1,0 +1,453 @@
+"""What a document becomes: field by field, exactly, and set aside with clear words where it does not add up."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.mapper_ivesk_vicai.conftest import COMPANY, OTHER, SELLER, Mapper, document, line, messages, record, schema
+
+OURS = {"ivesk_document_id": "d-1", "ivesk_company_code": COMPANY}
+LONG, LONG_VAT = Decimal("12345678901234567.89"), Decimal("0.10")
+
+
+def test_a_purchase_becomes_a_vendor_and_a_training_invoice(mapper: Mapper) -> None:
+    said = document(
+        ordernum="U-7",
+        operationdate="2026-03-01",
+        lines=[
+            line(object="ADM"),
+            line(code="6301", object="GAM-2", vatclass="PVM5", vat=0, vatpercent=0, total=5, subtotal=5, quantity=1),
+            line(code=None, vatclass=None, name=None, quantity=None, vatpercent=None, subtotal=1, vat=0, total=1),
+        ],
+        subtotal=Decimal("16.00"),
+        total=Decimal("18.10"),
+        new_field={"anything": [None, "ž"]},
+    )
+    done = mapper(messages(said))
+    payment = {"internationalBankAccount": {"iban": "LT121000011101001000"}, "defaultMethod": "IBAN"}
+    assert done.records("vendors") == [
+        {
+            "externalId": SELLER,
+            "externalUpdatedAt": "2026-03-06T07:08:09.123",
+            "name": "UAB „Žalia šaka“",
+            "addressStreet": "Liepų g. 5, LT-01234 Vilnius",
+            "countryCode": "LT",
+            "taxInfo": {"orgNumber": SELLER, "taxId": "LT100001234567"},
+            "defaultPaymentInfo": payment,
+            **OURS,
+        }
+    ]
+    assert done.records("training_invoices") == [
+        {
+            "externalId": "d-1",
+            "transactionType": "INVOICE",
+            "refNumber": "SF-1",
+            "poNumber": "U-7",
+            "currency": "EUR",
+            "issueDate": "2026-03-05",
+            "glDate": "2026-03-01",
+            "dueDate": "2026-04-04",
+            "totalAmount": "18.10",
+            "externalUpdatedAt": "2026-03-06T07:08:09.123",
+            "vendorExternalId": SELLER,
+            "paymentInfo": payment | {"paymentTerm": {"count": 30, "unit": "DAYS"}},
+            "lineItems": [
+                {
+                    "index": 0,
+                    "description": "Ąžuolinė lenta",
+                    "quantityInvoiced": "2.000",
+                    "costAccountExternalId": "KTO-6312",
+                    "dimensions": [{"externalId": "AVD-10"}],
+                    "amount": Decimal("10.00"),
+                    "invoiceLineItemInfo": {"vatCode": "1", "vatAmount": Decimal("2.10"), "vatRate": "21"},
+                },
+                {
+                    "index": 1,
+                    "description": "Ąžuolinė lenta",
+                    "quantityInvoiced": "1",
+                    "costAccountExternalId": "KTO-6301",
+                    "dimensions": [{"externalId": "PRJ-2", "typeExternalId": "PRJ"}],
+                    "amount": 5,
+                    "invoiceLineItemInfo": {"vatCode": "0", "vatAmount": 0, "vatRate": "0"},
+                },
+                {"index": 2, "amount": 1, "invoiceLineItemInfo": {"vatAmount": 0}},
+            ],
+            **OURS,
+            "document": said["url"],
+            "documentName": "sąskaita.pdf",
+        }
+    ]
+    assert not done.reject_path.exists()
+
+
+def test_an_invoice_has_the_same_in_other_words(mapper: Mapper) -> None:
+    done = mapper(
+        messages(document(lines=[line(object="ADM")], paymentterm=0), document(id="d-2", paymentterm="30 d.")),
+        invoices_as="invoices",
+    )
+    found, other = done.records("invoices")
+    assert "paymentTerm" not in other
+    assert found == {
+        "externalId": "d-1",
+        "transactionType": "INVOICE",
+        "refNumber": "SF-1",
+        "currency": "EUR",
+        "issueDate": "2026-03-05",
+        "glDate": "2026-03-05",
+        "dueDate": "2026-04-04",
+        "totalAmount": "12.10",
+        "source": "ivesk",
+        "vendorExternalId": SELLER,
+        "paymentInfo": {"kind": "IBAN", "accountNumber": "LT121000011101001000"},
+        "paymentTerm": {"count": 0, "unit": "DAYS"},
+        "lineItems": [
+            {
+                "index": 0,
+                "description": "Ąžuolinė lenta",
+                "quantityInvoiced": "2.000",
+                "costAccountExternalId": "KTO-6312",
+                "dimensions": [{"externalId": "AVD-10"}],
+                "amount": "10.00",
+                "vat": {"code": "1", "amount": "2.10", "rate": "21"},
+            }
+        ],
+        **OURS,
+        "document": "https://storage.example/d-1/SF-1.pdf?signature=abc",
+        "documentName": "sąskaita.pdf",
+    }
+
+
+def test_digits_stay_whether_they_come_as_numbers_or_as_text(mapper: Mapper) -> None:
+    header = {"subtotal": LONG, "vat": LONG_VAT, "total": LONG + LONG_VAT}
+    exact = document(**header, lines=[line(**header, price=LONG, quantity=Decimal("1.000"))])
+
+    def texts(fields: dict[str, Any]) -> dict[str, Any]:
+        return {name: str(value) if isinstance(value, Decimal) else value for name, value in fields.items()}
+
+    as_text = texts(exact) | {"lines": [texts(one) for one in exact["lines"]], "id": "d-2"}
+    done = mapper(messages(exact, as_text))
+    assert b'"amount":12345678901234567.89,' in done.raw
+    for found in done.records("training_invoices"):
+        assert found["totalAmount"] == "12345678901234567.99"
+        assert found["lineItems"][0]["amount"] == LONG
+    assert len(done.records("training_invoices")) == 2
+    assert done.report["sums"]["EUR"]["mapped"]["total"] == "24691357802469135.98"
+
+
+def test_a_document_that_says_little(mapper: Mapper) -> None:
+    bare = dict.fromkeys(document()) | {
+        name: document()[name] for name in ("id", "total", "currency", "buyercode", "sellername", "exportedat")
+    }
+    done = mapper(messages(bare | {"sellerid": "s-9", "lines": [{"subtotal": Decimal("12.10")}]}))
+    assert done.only == {
+        "externalId": "d-1",
+        "transactionType": "INVOICE",
+        "refNumber": None,
+        "poNumber": None,
+        "currency": "EUR",
+        "issueDate": None,
+        "glDate": None,
+        "dueDate": None,
+        "totalAmount": "12.10",
+        "externalUpdatedAt": "2026-03-06T07:08:09.123",
+        "vendorExternalId": "s-9",
+        "lineItems": [{"index": 0, "amount": Decimal("12.10")}],
+        **OURS,
+    }
+    assert set(done.records("vendors")[0]) == {"externalId", "externalUpdatedAt", "name", *OURS}
+
+
+# Credit notes
+
+
+def negative(**changes: Any) -> dict[str, Any]:
+    amounts = {"subtotal": Decimal("-10.00"), "vat": Decimal("-2.10"), "total": Decimal("-12.10")}
+    return document(**amounts, lines=[line(**amounts, quantity=-2)]) | changes
+
+
+def test_what_is_negative_is_a_credit_note_of_positive_amounts(mapper: Mapper) -> None:
+    kinds = ("creditnote", "invoice", None)
+    done = mapper(messages(*(negative(id=f"d-{n}", doctype=doctype) for n, doctype in enumerate(kinds))))
+    assert len(done.records("training_invoices")) == len(kinds)
+    for found in done.records("training_invoices"):
+        (only,) = found["lineItems"]
+        assert (found["transactionType"], found["totalAmount"]) == ("CREDITNOTE", "12.10")
+        assert (only["amount"], only["quantityInvoiced"]) == (Decimal("10.00"), "2")
+        assert only["invoiceLineItemInfo"]["vatAmount"] == Decimal("2.10")
+
+
+def test_amounts_of_credit_notes_keep_their_sign_on_demand(mapper: Mapper) -> None:
+    found = mapper(messages(negative()), credit_amounts="negative").only
+    (only,) = found["lineItems"]
+    assert (found["transactionType"], found["totalAmount"]) == ("CREDITNOTE", "-12.10")
+    assert (only["amount"], only["quantityInvoiced"]) == (Decimal("-10.00"), "-2")
+
+
+def test_a_positive_credit_note_is_not_guessed_at(mapper: Mapper) -> None:
+    done = mapper(messages(document(doctype="creditnote")), expect=1)
+    assert done.reasons == ["It is a creditnote, but its total is 12.10: a credit note's amounts are negative."]
+    assert done.records("training_invoices") == done.records("vendors") == []
+
+
+# Header against lines
+
+CENT = Decimal("0.01")
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    (
+        {"subtotal": Decimal("10.01"), "total": Decimal("12.11")},
+        "Header and lines differ: subtotal is 10.01, and the lines together make 10.00 (difference 0.01 EUR); "
+        "Header and lines differ: total is 12.11, and the lines together make 12.10 (difference 0.01 EUR).",
+    ),
+    (
+        {"total": Decimal("12.11")},
+        "The header does not add up: subtotal 10.00 and vat 2.10 make 12.10, but total is 12.11 (difference 0.01 EUR).",
+    ),
+    (
+        {"lines": [line(), line(total=Decimal("12.09"))]},
+        "Line 2 does not add up: subtotal 10.00 and vat 2.10 make 12.10, but total is 12.09 (difference 0.01 EUR).",
+    ),
+    (
+        {"lines": [line(subtotal=None, vat=None)], "vat": None, "subtotal": None},
+        "Line 1 has no subtotal.",
+    ),
+    (
+        {"lines": [line(vat=None, total=None)]},
+        "Header and lines differ: vat is 2.10, and the lines together make 0 (difference 2.10 EUR); "
+        "Header and lines differ: total is 12.10, and the lines together make 10.00 (difference 2.10 EUR).",
+    ),
+    ({"lines": None}, "It has no lines (without_lines: header makes one of the header)."),
+    ({"lines": []}, "It has no lines (without_lines: header makes one of the header)."),
+    ({"lines": [line(), None]}, "Line 2 is null."),
+    ({"lines": "x"}, "lines are no list: 'x'."),
+    ({"total": None, "vat": None}, "total is missing."),
+    ({"currency": " "}, "currency is missing."),
+    (
+        {"lines": [line(subtotal="10,00")]},
+        "line 1: subtotal is not a number: '10,00' (write it like 1234.50, with a point and without an exponent).",
+    ),
+    ({"exportedat": None}, "exportedat is missing (and digitizedat)."),
+    ({"exportedat": "vakar"}, "exportedat is no time such as 2026-01-31T10:11:12.000Z: 'vakar'."),
+    (
+        {"sellercode": None, "sellervat": "", "sellerid": None},
+        "The seller has neither a registration code nor a VAT number nor an id (sellercode, sellervat).",
+    ),
+    ({"docnum": ["SF"]}, "docnum is not text: a list."),
+    ({"id": None}, "id is missing."),
+    (
+        {"docnum": "SF\n2", "lines": [line(vatpercent="21 %")]},
+        "line 1: vatpercent is not a number: '21 %' (write it like 1234.50, with a point and without an exponent).",
+    ),
+]
+"""What is wrong with a document, and what is said of it."""
+
+
+def test_what_does_not_agree_is_set_aside(mapper: Mapper) -> None:
+    wrong = [document(**{"id": f"w-{number}"} | changes) for number, (changes, _) in enumerate(WRONG)]
+    done = mapper(messages(*wrong, document(id="fine")), expect=1)
+    assert done.reasons == [reason for _, reason in WRONG]
+    assert [one["record"] for one in done.rejects] == wrong
+    assert done.only["externalId"] == "fine"
+    assert done.report["documents"] == {
+        "received": len(WRONG) + 1,
+        "purchases": len(WRONG) + 1,
+        "mapped": 1,
+        "set_aside": len(WRONG),
+        "sales": 0,
+        "other_companies": {},
+    }
+    assert done.complaints == [
+        f"{len(WRONG)} records were set aside in {done.reject_path}; 0 are allowed (max_rejects). All others went on. "
+        "The file is input to a later run, through mapper-ivesk-vicai again."
+    ]
+
+
+def test_two_of_the_three_amounts_are_enough(mapper: Mapper) -> None:
+    lines = [line(vat=None), line(total=None), line(subtotal=None)]
+    said = document(subtotal=None, vat=Decimal("6.30"), total=Decimal("36.30"), lines=lines)
+    found = mapper(messages(said)).only["lineItems"]
+    assert [one["amount"] for one in found] == [Decimal("10.00")] * 3
+    assert [one["invoiceLineItemInfo"]["vatAmount"] for one in found] == [Decimal("2.10")] * 3
+
+
+def test_sums_are_exact_beyond_any_context(mapper: Mapper) -> None:
+    parts = [Decimal(f"1{'0' * 30}.01"), Decimal("-1e30"), Decimal("0.02")]
+    said = document(vat=0, subtotal=Decimal("0.03"), total=Decimal("0.03"))
+    lines = [line(subtotal=one, vat=0, total=one) for one in parts]
+    assert len(mapper(messages(said | {"lines": lines})).only["lineItems"]) == 3
+    lines[2] |= {"subtotal": Decimal("0.020000000000000000000000000001"), "total": None}
+    assert (
+        "difference 0.000000000000000000000000000001 EUR"
+        in mapper(messages(said | {"lines": lines}), expect=1).reasons[0]
+    )
+
+
+def test_the_header_makes_a_line_only_on_demand(mapper: Mapper) -> None:
+    done = mapper(messages(document(lines=None), document(id="d-2", lines=[])), without_lines="header")
+    for found in done.records("training_invoices"):
+        assert found["lineItems"] == [
+            {"index": 0, "amount": Decimal("10.00"), "invoiceLineItemInfo": {"vatAmount": Decimal("2.10")}}
+        ]
+    nothing = mapper(messages(document(lines=None, subtotal=None, vat=None)), without_lines="header", expect=1)
+    assert nothing.reasons == ["Line 1 has no subtotal."]
+
+
+def test_all_that_is_wrong_is_said_at_once(mapper: Mapper) -> None:
+    done = mapper(messages(document(total=13, lines=[line(vatclass="PVM32", code="9", object="X")])), expect=1)
+    assert done.reasons == [
+        "The header does not add up: subtotal 10.00 and vat 2.10 make 12.10, but total is 13 (difference 0.90 EUR). "
+        "No mapping for account 9 (accounts), VAT class PVM32 (vat_classes), object X (objects)."
+    ]
+
+
+def test_half_a_character_is_set_aside_and_the_rest_goes_on(mapper: Mapper) -> None:
+    said = [schema(), b'{"type":"RECORD","stream":"exported_documents","record":' + _half() + b"}"]
+    done = mapper([*said, record(document(id="d-2"))], expect=1)
+    assert done.reasons == ["A text holds half a character (a lone surrogate), which JSON can't carry."]
+    assert (done.only["externalId"], len(done.records("vendors"))) == ("d-2", 1)
+
+
+def _half() -> bytes:
+    import msgspec  # noqa: PLC0415
+
+    plain = msgspec.json.Encoder(decimal_format="number").encode(document(sellername="HALF"))
+    return plain.replace(b"HALF", b"\\ud800")
+
+
+# Whose document
+
+
+def test_sales_and_other_companies_are_left_out_and_counted(mapper: Mapper) -> None:
+    done = mapper(
+        messages(
+            document(),
+            document(id="sale", buyercode=SELLER, buyerisfavorite=False, sellercode=COMPANY, sellerisfavorite=True),
+            document(id="other", buyercode=OTHER),
+            document(id="other-sale", buyercode="1", buyerisfavorite=False, sellercode=OTHER, sellerisfavorite=True),
+            # Between two of the accountant's companies: our sale, and our purchase.
+            document(id="inside-sale", buyercode=OTHER, sellercode=COMPANY, sellerisfavorite=True),
+            document(id="inside", sellercode=OTHER, sellerisfavorite=True, buyercode=f" {COMPANY} "),
+        )
+    )
+    assert [found["externalId"] for found in done.records("training_invoices")] == ["d-1", "inside"]
+    assert done.report["documents"] == {
+        "received": 6,
+        "purchases": 2,
+        "mapped": 2,
+        "set_aside": 0,
+        "sales": 2,
+        "other_companies": {OTHER: 2},
+    }
+    assert f"left out: 2 sales, 2 of other companies ({OTHER}: 2)." in done.err
+
+
+def test_nobody_guesses_whose_document_it_is(mapper: Mapper) -> None:
+    stranger, codeless = (
+        "neither is marked as favorite.",
+        "one of the accountant's own companies has no registration code.",
+    )
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"buyercode": "1", "buyerisfavorite": False}, stranger),
+        ({"buyercode": "1", "buyerisfavorite": None}, stranger),
+        ({"buyercode": None}, codeless),
+        # The seller is known as another company, but the buyer may be ours.
+        ({"buyercode": None, "sellerisfavorite": True}, codeless),
+        ({"buyercode": OTHER, "sellercode": None, "sellerisfavorite": True}, codeless),
+    ]
+    done = mapper(messages(*(document(**changes) for changes, _ in cases)), expect=1)
+    assert len(done.reasons) == len(cases)
+    for reason, (_, end) in zip(done.reasons, cases, strict=True):
+        assert reason.startswith(f"It is not clear whose document this is, of company {COMPANY} or of another: ")
+        assert reason.endswith(end)
+    assert done.records("training_invoices") == []
+    assert (done.report["documents"]["purchases"], done.report["documents"]["set_aside"]) == (0, len(cases))
+
+
+# Vendors
+
+
+def test_the_key_of_a_vendor(mapper: Mapper) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"sellercode": " 304111222 "}, SELLER),
+        ({"sellercode": None}, "LT100001234567"),
+        ({"sellercode": "", "sellervat": None}, "s-1"),
+    ]
+    done = mapper(messages(*(document(**changes) for changes, _ in cases)))
+    assert [vendor["externalId"] for vendor in done.records("vendors")] == [key for _, key in cases]
+    assert [found["vendorExternalId"] for found in done.records("training_invoices")] == [key for _, key in cases]
+
+
+def test_a_vendor_comes_again_only_with_news(mapper: Mapper) -> None:
+    changes: list[dict[str, Any]] = [
+        {"selleriban": None},
+        {},
+        {"selleriban": None, "sellervat": None, "selleraddress": ""},
+        {"exportedat": "2026-03-07T00:00:00Z"},
+        {"sellername": "UAB „Žalia šaka LT“"},
+        {"sellername": "UAB „Žalia šaka LT“", "sellercountry": "Lietuva"},
+    ]
+    done = mapper(messages(*(document(id=f"d-{n}", **one) for n, one in enumerate(changes))))
+    sent = done.records("vendors")
+    assert [vendor["ivesk_document_id"] for vendor in sent] == ["d-0", "d-1", "d-4"]
+    assert "defaultPaymentInfo" not in sent[0]
+    # What one document leaves out is not forgotten.
+    assert sent[2] == sent[1] | {"name": "UAB „Žalia šaka LT“", "ivesk_document_id": "d-4"}
+    assert done.report["vendors"] == 3
+    # The vendor comes before its invoice.
+    order = [(one["stream"], one["record"]["ivesk_document_id"]) for one in done.lines if one["type"] == "RECORD"]
+    assert order.index(("vendors", "d-4")) == order.index(("training_invoices", "d-4")) - 1
+
+
+def test_a_country_in_words_is_left_out_and_named_once(mapper: Mapper) -> None:
+    done = mapper(messages(*(document(id=f"d-{n}", sellercode=str(n), sellercountry="Lietuva") for n in range(3))))
+    assert all("countryCode" not in vendor for vendor in done.records("vendors"))
+    assert done.warnings == ["sellercountry 'Lietuva' is no two-letter code; it is left out of vendors."]
+
+
+def test_a_vendor_of_a_document_that_was_set_aside_is_not_sent(mapper: Mapper) -> None:
+    done = mapper(messages(document(total=1), document(id="d-2")), expect=1)
+    assert [vendor["ivesk_document_id"] for vendor in done.records("vendors")] == ["d-2"]
+
+
+# Files
+
+
+def test_a_file_on_disk_goes_before_the_link(mapper: Mapper, tmp_path: Path) -> None:
+    facts: list[dict[str, Any]] = [
+        {"document_id": "d-1", "path": "kept/SF-1~d-1.pdf", "bytes": 3, "error": None},
+        {"document_id": "d-2", "path": None, "error": "document d-2: the storage has lost the file"},
+    ]
+    told: list[dict[str, Any]] = [
+        {"type": "SCHEMA", "stream": "document_files", "schema": {}, "key_properties": ["document_id"]}
+    ]
+    told += [record(one, "document_files") for one in facts]
+    folder = tmp_path / "files" / COMPANY / "2026-03"
+    folder.mkdir(parents=True)
+    (folder / "SF-1~d-3.pdf").write_bytes(b"%PDF-")
+    documents = [document(id=f"d-{n}", url=f"https://storage.example/{n}") for n in (1, 2, 3)]
+    done = mapper([*told, *messages(*documents)], documents_dir=str(tmp_path / "files"))
+    assert [found["document"] for found in done.records("training_invoices")] == [
+        "kept/SF-1~d-1.pdf",
+        "https://storage.example/2",
+        str(folder / "SF-1~d-3.pdf"),
+    ]
+
+
+def test_a_folder_that_is_not_there_is_named(mapper: Mapper) -> None:
+    done = mapper(messages(document()), documents_dir="nirgends", expect=1)
+    assert done.complaints == ["documents_dir: nirgends cannot be read: there is no such folder."]
+
+
+def test_without_a_file_nothing_is_said_of_one(mapper: Mapper) -> None:
+    found = mapper(messages(document(url=None))).only
+    assert not {"document", "documentName"} & found.keys()
+
+
+def test_a_name_too_long_for_vic_is_left_out(mapper: Mapper) -> None:
+    done = mapper(messages(document(filename="ž" * 252 + ".pdf"), document(id="d-2", filename="ž" * 251 + ".pdf")))
+    first, second = done.records("training_invoices")
+    assert "documentName" not in first
+    assert second["documentName"] == "ž" * 251 + ".pdf"

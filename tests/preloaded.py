@@ -1,0 +1,234 @@
+"""Runs the real commands, each in a process of its own that need not load the libraries first.
+
+Most of a command's second goes into importing the SDK, and the tests run commands by the hundred. So one process
+imports the libraries, but none of this project's modules, and forks for every command. That is executed from its first
+line on, as by `python -m`, with its own arguments, standard files and status.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).parent.parent
+LIBRARIES = ("singer_sdk", "singer_sdk.tap_base", "singer_sdk.target_base", "singer_sdk.mapper_base", "sqlite3")
+
+
+def run(
+    command: Sequence[str], *, input: bytes = b"", env: Mapping[str, str] | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command as `subprocess.run` does with `capture_output`; `env` is added to the environment.
+
+    Raises:
+        subprocess.TimeoutExpired: it took too long, and was killed.
+    """
+    if env:
+        # What a library does when it is loaded may hang on these.
+        whole = {**os.environ, **env}
+        return subprocess.run(command, input=input, capture_output=True, timeout=timeout, env=whole)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        source, sink = os.pipe()
+        with os.fdopen(source, "rb") as stdin:
+            process = start(command, stdin=stdin, stdout=out, stderr=err)
+        feeder = threading.Thread(target=_feed, args=(sink, input))
+        feeder.start()
+        with process:
+            try:
+                status = process.wait(timeout)
+            finally:
+                process.kill()
+                feeder.join()
+        return subprocess.CompletedProcess(command, status, _content(out), _content(err))
+
+
+def start(
+    command: Sequence[str], *, stdin: IO[Any], stdout: IO[Any], stderr: IO[Any]
+) -> Process | subprocess.Popen[bytes]:
+    """Start `python -m module ...` as `subprocess.Popen` does."""
+    if _environment() != _server().environment or Path.cwd() != ROOT:
+        return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
+    python, option, *arguments = command
+    assert (python, option) == (sys.executable, "-m")
+    return _server().start(arguments, (stdin.fileno(), stdout.fileno(), stderr.fileno()))
+
+
+class Process:
+    """A command that runs, or has ended."""
+
+    def __init__(self, told: socket.socket) -> None:
+        self._told = told
+        self.pid = _number(told)
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the status, below zero if a signal ended it, or None if it still runs."""
+        if self.returncode is None and select.select([self._told], [], [], 0)[0]:
+            return self.wait(None)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; return the status.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs.
+        """
+        if self.returncode is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+            with self._told:
+                self.returncode = _number(self._told)
+        return self.returncode
+
+    def send_signal(self, how: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            # Its end may be on its way to us.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, how)
+
+    def kill(self) -> None:
+        """Kill it, unless it has ended."""
+        self.send_signal(signal.SIGKILL)
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait()
+
+
+def _feed(sink: int, content: bytes) -> None:
+    try:
+        with os.fdopen(sink, "wb") as pipe:
+            pipe.write(content)
+    except BrokenPipeError:
+        pass  # It did not want to read all; `subprocess.run` says nothing of that either.
+
+
+def _content(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+class _Server:
+    """The process that has the libraries loaded; it ends with this one, when its socket is closed."""
+
+    def __init__(self) -> None:
+        self.environment = _environment()
+        self._lock = threading.Lock()
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.preloaded", str(theirs.fileno())],
+                cwd=ROOT,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+    def start(self, arguments: Sequence[str], files: Sequence[int]) -> Process:
+        """Start a command with these standard files."""
+        ours, theirs = socket.socketpair()
+        content = json.dumps(arguments).encode()
+        with theirs, self._lock:
+            socket.send_fds(self._socket, [len(content).to_bytes(8, "big")], [*files, theirs.fileno()])
+            self._socket.sendall(content)
+        return Process(ours)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+@functools.cache
+def _server() -> _Server:
+    return _Server()
+
+
+def _received(source: socket.socket, size: int) -> bytes:
+    content = b""
+    while len(content) < size:
+        more = source.recv(size - len(content))
+        assert more, "the other side has ended"
+        content += more
+    return content
+
+
+def _number(source: socket.socket) -> int:
+    return int.from_bytes(_received(source, 8), "big", signed=True)
+
+
+def _tell(sink: socket.socket, number: int) -> None:
+    sink.sendall(number.to_bytes(8, "big", signed=True))
+
+
+# In the process that forks
+
+
+def _awaited(asks: socket.socket) -> list[str]:
+    """Fork for every command that is asked for; returns its arguments in the process that is to be the command."""
+    while True:
+        size, files, _, _ = socket.recv_fds(asks, 8, 4)
+        if not size:
+            os._exit(0)
+        arguments: list[str] = json.loads(_received(asks, int.from_bytes(size, "big")))
+        if os.fork() == 0:
+            asks.close()
+            _keep(files)
+            return arguments
+        for file in files:
+            os.close(file)
+        _bury()
+
+
+def _keep(files: Sequence[int]) -> None:
+    """Fork once more: the child returns, with these standard files; the parent tells its id and at last its status."""
+    *standard, report = files
+    child = os.fork()
+    if child == 0:
+        for number, file in enumerate(standard):
+            os.dup2(file, number)
+        for file in files:
+            os.close(file)
+        return
+    # Else nobody would notice that the command has stopped reading.
+    for file in standard:
+        os.close(file)
+    with socket.socket(fileno=report) as told:
+        _tell(told, child)
+        _tell(told, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    os._exit(0)
+
+
+def _bury() -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+if __name__ == "__main__":
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    assert threading.active_count() == 1, "a fork would take only one of them along"
+    sys.argv = _awaited(socket.socket(fileno=int(sys.argv[1])))
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -1,0 +1,105 @@
+"""`tap-saft | target-vicai`, both real: the store holds what the file says, and a second run writes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import MakeCatalog, RunTap
+from tests.tap_saft.conftest import NORWAY_110, TO_VIC, Write
+from tests.target_vicai.conftest import Target, store, target, vicai
+from tests.target_vicai.store import BY_VIC, Store, covers
+
+__all__ = ["store", "target", "vicai"]
+
+SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "saf-t"
+RESOURCES = {"accounts": "accounts", "dimensions": "dimensions", "vendors": "vendors", "vat_codes": "vatCodes"}
+
+
+def vics(record: dict[str, Any], stream: str) -> dict[str, Any]:
+    """What of a record goes to Vic.ai: names with a capital in them, or none that SAF-T knows."""
+    plain = {"number", "name", "type", "code", "description", "rate", "email", "phone", "currency"}
+    return {name: item for name, item in record.items() if name in plain or not name.islower()}
+
+
+def check_store(store: Store, records: dict[str, list[dict[str, Any]]]) -> None:
+    """The store has gained the records, each with all that it says, and nothing else."""
+    change = store.change()
+    change.only(**{RESOURCES[stream]: (len(records[stream]), 0, 0) for stream in TO_VIC})
+    for stream in TO_VIC:
+        given = {record["externalId"]: vics(record, stream) for record in records[stream]}
+        shown = {record["externalId"]: record for record in change.added(RESOURCES[stream])}
+        assert shown.keys() == given.keys()
+        for key, record in given.items():
+            assert covers(shown[key], record), (record, shown[key])
+            extra = {n for n, v in shown[key].items() if v not in (None, [], {}, "")} - record.keys() - BY_VIC
+            assert extra <= {"state", "confirmedAt", "taxInfo", "defaultPaymentInfo"}, extra
+
+
+def test_what_is_loaded_is_what_the_file_says(tap: RunTap, target: Target, store: Store, catalog: MakeCatalog) -> None:
+    chosen = catalog(*TO_VIC)
+    run = tap(path=str(NORWAY_110), catalog=chosen)
+    load = target(run.lines)
+    assert load.states[-1] == run.state
+    check_store(store, run.records)
+    # With a fresh state everything comes again, and nothing is written.
+    again = target(tap(path=str(NORWAY_110), catalog=chosen).lines)
+    assert again.writes == []
+    store.untouched()
+
+
+def test_a_new_export_writes_what_changed(
+    tap: RunTap, target: Target, store: Store, catalog: MakeCatalog, write: Write
+) -> None:
+    chosen = catalog(*TO_VIC)
+    write("jan.xml")
+    first = tap(catalog=chosen)
+    target(first.lines)
+    store.look()
+    write("feb.xml", NORWAY_110, ("2026-02-01", "2026-02-28"), ("ClosingDebitBalance>+007.50", "ClosingDebitBalance>8"))
+    same = tap(catalog=chosen, state=first.state)
+    assert len(same.records["vendors"]) == 2
+    assert target(same.lines).writes == []
+    write("mar.xml", NORWAY_110, ("2026-02-01", "2026-03-31"), ("Fjord Papir AS", "Fjord Papir Årdal AS"))
+    third = target(tap(catalog=chosen, state=same.state).lines)
+    assert third.writes == [("PUT", "/vendors/2000")]
+    (((before, after)),) = store.change().only(vendors=(0, 1, 0)).changed("vendors")
+    assert (before["name"], after["name"]) == ("Fjord Papir AS", "Fjord Papir Årdal AS")
+    assert after["externalUpdatedAt"].startswith("2026-03-31T00:00:00")
+
+
+def test_an_older_export_leaves_the_newer_alone(
+    tap: RunTap, target: Target, store: Store, catalog: MakeCatalog, write: Write
+) -> None:
+    chosen = catalog(*TO_VIC)
+    target(tap(path=str(NORWAY_110), catalog=chosen).lines)
+    store.look()
+    older = write("x.xml", NORWAY_110, ("2026-02-01", "2025-02-01"), ("Fjord Papir AS", "Gammelt navn"))
+    assert target(tap(path=str(older), catalog=chosen).lines).writes == []
+    store.untouched()
+
+
+def test_raw_tax_codes_make_none_at_vic(tap: RunTap, target: Target, store: Store, catalog: MakeCatalog) -> None:
+    """Vic.ai has a stream of that name, and what is made there stays for ever."""
+    load = target(tap(path=str(NORWAY_110), catalog=catalog("tax_codes")).lines, expect=1)
+    assert load.writes == []
+    assert len(load.rejects) == 4
+    store.untouched()
+
+
+@pytest.mark.skipif(not SAMPLES.exists(), reason="the sample is not there")
+def test_the_tax_administrations_example_loads(tap: RunTap, target: Target, store: Store, catalog: MakeCatalog) -> None:
+    chosen = catalog(*TO_VIC)
+    run = tap(path=str(SAMPLES), catalog=chosen)
+    target(run.lines)
+    assert {stream: len(run.records[stream]) for stream in TO_VIC} == {
+        "accounts": 22,
+        "dimensions": 8,
+        "vendors": 6,
+        "vat_codes": 8,  # one of nine entries is an older one of the same code
+    }
+    check_store(store, run.records)
+    assert target(tap(path=str(SAMPLES), catalog=chosen).lines).writes == []
+    store.untouched()

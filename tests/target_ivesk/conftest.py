@@ -1,0 +1,108 @@
+"""A sandbox with an account at Įvesk, and the real `target-ivesk` run against it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ap_sandbox.process import SandboxProcess
+from tests.target_vicai.cases import PDF
+from tests.target_vicai.conftest import Message, Result, lines
+
+Record = dict[str, Any]
+STORAGE = "/storage/uploads"
+API = "/ivesk/api/pub"
+
+
+@pytest.fixture
+def ivesk(sandbox: SandboxProcess) -> SandboxProcess:
+    """A sandbox with a handful of documents, and nothing uploaded."""
+    sandbox.control.reset(documents=20)
+    sandbox.control.clear_calls()
+    return sandbox
+
+
+def pdf(folder: Path, name: str = "sąskaita 1.pdf", text: str = "") -> Path:
+    """Write a document; one text, one document."""
+    path = folder / name
+    path.write_bytes(PDF + text.encode())
+    return path
+
+
+def held(ivesk: SandboxProcess) -> list[Record]:
+    """What lies in the storage: uploads that were put, each place once."""
+    return [upload for upload in ivesk.control.uploads() if upload["sha256"] is not None]
+
+
+def puts(run: Result) -> int:
+    return sum(method == "PUT" for method, _ in run.writes)
+
+
+def ledger(folder: Path) -> list[Record]:
+    return [json.loads(text) for text in (folder / "ledger.jsonl").read_text().splitlines()]
+
+
+Target = Callable[..., Result]
+
+
+@pytest.fixture
+def target(ivesk: SandboxProcess, tmp_path: Path) -> Target:
+    """Run the real `target-ivesk` as a process: `target(messages, expect=0)`; other keywords are settings."""
+    numbers = itertools.count(1)
+
+    def run(
+        messages: Iterable[Message],
+        *arguments: str,
+        expect: int | None = 0,
+        env: dict[str, str] | None = None,
+        **changed: Any,
+    ) -> Result:
+        folder = tmp_path / f"run{next(numbers)}"
+        folder.mkdir()
+        ivesk.control.clear_calls()
+        done = subprocess.run(
+            [*command(ivesk, folder, changed), *arguments],
+            input=lines(messages),
+            capture_output=True,
+            timeout=120,
+            env=os.environ | (env or {}),
+        )
+        assert expect in {None, done.returncode}, done.stderr.decode()[-3000:]
+        result = Result(done, folder, ivesk.control.calls())
+        assert_secret(ivesk, result)
+        return result
+
+    return run
+
+
+def assert_secret(ivesk: SandboxProcess, run: Result) -> None:
+    """Check what goes for every run: the storage never saw the key; nobody can read a key or a place to write to."""
+    assert all(call["key"] == "none" for call in run.calls if call["path"].startswith("/storage"))
+    secrets = [upload["token"] for upload in ivesk.control.uploads()]
+    secrets += [call["query"].rpartition("=")[2] for call in run.calls if "Signature" in call["query"]]
+    for text in (run.err, run.out, run.reject_text, run.report_text):
+        assert not any(secret in text for secret in (ivesk.api_key, *secrets))
+
+
+def command(ivesk: SandboxProcess, folder: Path, changed: Record) -> list[str]:
+    """The command that loads, with its settings in a file of `folder`; a setting that is None is left out."""
+    settings = {
+        "api_key": ivesk.api_key,
+        "api_url": ivesk.ivesk_url,
+        # One book for all runs of a test.
+        "ledger_path": str(folder.parent / "ledger.jsonl"),
+        "rejects_path": str(folder / "rejects.jsonl"),
+        "report_path": str(folder / "report.json"),
+    }
+    config = folder / "config.json"
+    chosen = {name: value for name, value in (settings | changed).items() if value is not None}
+    config.write_text(json.dumps(chosen), encoding="utf-8")
+    return [sys.executable, "-m", "target_ivesk", "--config", str(config)]

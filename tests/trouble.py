@@ -1,0 +1,27 @@
+"""Trouble at the service that goes on while something runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ap_sandbox.process import SandboxProcess
+
+
+@contextmanager
+def revoking(vicai: SandboxProcess, pause: Callable[[], float]) -> Iterator[None]:
+    """Let all tokens expire again and again, with pauses of so many seconds."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(pause()):
+            vicai.control.vicai.revoke_tokens()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
