@@ -126,7 +126,7 @@ def _settings(places: Places, sandbox: SandboxProcess) -> dict[str, str]:
         **allowed,
         "TAP_IVESK_FOR_VIC_API_URL": sandbox.ivesk_url,
         "TAP_IVESK_FOR_VIC_API_KEY": sandbox.api_key,
-        "TAP_IVESK_FOR_VIC_DOCUMENTS_DIR": str(places.ivesk_documents),
+        "TAP_IVESK_FOR_VIC_DOCUMENTS_DIR": str(folder / "documents"),
         "MAPPER_IVESK_VICAI_REJECTS_PATH": str(folder / "rejects-mapper.jsonl"),
         "MAPPER_IVESK_VICAI_REPORT_PATH": str(folder / "map.json"),
         "TARGET_VICAI_REJECTS_PATH": str(folder / "rejects-vicai.jsonl"),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -24,11 +28,29 @@ from demo.erp.target import Act as ErpAct
 from demo.erp.target import Run as ErpRun
 from demo.erp.target import Target
 from demo.meltano import Meltano, Run
+from demo.pipes import story as pipes_story
+from demo.pipes.report import differences as pipes_differences
+from demo.pipes.ties import Tie
 from demo.project import ROOT, DemoError
 from demo.story import ADDED, AGAIN, DOCUMENTS, Evidence
 from demo.vic import books as vic_books
 from demo.vic import source as vic_source
 from demo.vic import story as vic_story
+
+PURCHASE = {"id": "a", "currency": "EUR", "total": Decimal("12.10")}
+TRAINED = {
+    "transactionType": "INVOICE",
+    "currency": "EUR",
+    "lineItems": [{"amount": "10.00", "invoiceLineItemInfo": {"vatAmount": "2.10"}}],
+}
+PIPES = pipes_story.Evidence(
+    (pipes_story.Act("erp-to-vic, Again", {"created": 0}, {"created": 0}),),
+    {"a": PURCHASE, "b": {**PURCHASE, "id": "b"}},
+    Counter([json.dumps(TRAINED)]),
+    {"b": "No mapping for account 9 (accounts)."},
+    {"b": "Nobody has said what this is in Vic.ai: account 9."},
+    (Tie("ivesk-warehouse", True, ""),),
+)
 
 # One worker, for the demo is played once.
 pytestmark = pytest.mark.e2e
@@ -96,7 +118,7 @@ def demo_again(
     ) -> int:
         with duckdb.connect(str(places.warehouse)) as connection:
             connection.execute(sabotage)
-        evidence = Evidence(books, acts, vic_story.Evidence(vic, (), surprises), loaded or erp)
+        evidence = Evidence(books, acts, vic_story.Evidence(vic, (), surprises), loaded or erp, PIPES)
         monkeypatch.setattr(demo.__main__, "play", lambda *_: evidence)
         return demo.__main__.main(["--output", str(places.folder)])
 
@@ -123,7 +145,29 @@ def test_the_demo_ties(played: tuple[Path, str], books: Books, vic: vic_source.S
     assert re.search(r"Load 2 created, 10 updated, 1 set aside: \d+ GET, 2 POST, 10 PUT \d", words)
     assert "name is longer than 255 characters (300)" in words
     assert "225 records of 10 streams at Vic.ai, every field the same" in words
-    assert len(text.splitlines()) <= 85
+    assert "Again nothing to do, 29 records unchanged" in words
+    assert "explained to their accountants; again: 0 more" in words
+    assert "Tie-out ivesk-warehouse ties; vic-warehouse ties; input-vic ties" in words
+    assert re.search(r"Purchases: 82 in Įvesk = 73 training invoices at Vic\.ai \+ 9 set aside", words)
+    assert len(text.splitlines()) <= 105
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"acts": (pipes_story.Act("erp-to-vic, Again", {"created": 1}, {"created": 0}),)}, "created is 1, not 0"),
+        ({"trained": Counter()}, "2 purchases: 0 came, 1 were set aside"),
+        ({"trained": Counter([json.dumps(TRAINED)] * 2)}, "2 purchases: 2 came, 1 were set aside"),
+        ({"trained": Counter([json.dumps({**TRAINED, "currency": "NOK"})])}, "purchases in EUR: 12.10 in Įvesk, None"),
+        ({"trained": Counter([json.dumps({**TRAINED, "transactionType": "CREDITNOTE"})])}, "-12.10 at Vic.ai"),
+        ({"told": {}}, "0 documents have an error in Įvesk, 1 were set aside"),
+        ({"ties": (Tie("vic-warehouse", False, "what it printed"),)}, "ap-tieout vic-warehouse finds differences"),
+    ],
+)
+def test_what_the_pipelines_lose_or_double_is_named(changed: dict[str, Any], said: str) -> None:
+    assert list(pipes_differences(PIPES)) == []
+    found = list(pipes_differences(dataclasses.replace(PIPES, **changed)))
+    assert any(said in one for one in found), found
 
 
 def test_its_log_is_not_on_the_screen(played: tuple[Path, str]) -> None:
