@@ -18,6 +18,8 @@ from ap_sandbox.process import SandboxProcess
 from tests.target_vicai.cases import PDF, Scene, confirmation, rejection
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, fresh, lines, load, state
 
+SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "peppol"
+
 
 @pytest.fixture
 def scene(vicai: SandboxProcess, tmp_path: Path) -> Scene:
@@ -171,6 +173,16 @@ def test_the_ledger_tells_what_was_sent(scene: Scene, target: Target, tmp_path: 
     assert run.writes == []
     assert run.counts("attachments")["unchanged"] == 2
     assert len(ledger(tmp_path)) == 2
+
+
+@pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not there")
+def test_peppol_invoices_arrive_byte_for_byte(scene: Scene, target: Target) -> None:
+    paths = sorted(SAMPLES.glob("*.xml"))
+    assert paths
+    target(load("attachments", *({"document": str(path)} for path in paths)))
+    held = scene.store.change().only(attachments=(len(paths), 0, 0)).added("attachments")
+    sums = {hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    assert {one["sha256"] for one in held} == sums
 
 
 def test_one_attachment_many_times_at_once(scene: Scene, target: Target, tmp_path: Path) -> None:

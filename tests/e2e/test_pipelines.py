@@ -1,0 +1,82 @@
+"""The jobs of meltano.yml that carry things across, run as users run them."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ap_sandbox.process import SandboxProcess
+from demo import plugins
+from demo.meltano import Meltano
+from demo.project import ROOT
+from tests.target_vicai.store import Store
+
+pytestmark = pytest.mark.e2e
+
+SAMPLE = ROOT.parent / "shared" / "samples" / "saf-t"
+OURS = ROOT / "demo" / "saft"
+EXTERNAL_IDS = {
+    "accounts": ("Account", "AccountID"),
+    "vendors": ("Supplier", "SupplierID"),
+    "vatCodes": ("TaxCodeDetails", "TaxCode"),
+    "dimensions": ("AnalysisTypeTableEntry", "AnalysisID"),
+}
+
+
+@pytest.fixture
+def saft_to_vic(meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path) -> Callable[..., Meltano]:
+    plugins.ensure("tap-saft", "target-vicai")
+    sandbox.control.reset(documents=0, vicai={"rate_requests": 0})
+
+    def make(path: Path) -> Meltano:
+        return meltano(
+            TAP_SAFT_PATH=str(path),
+            TARGET_VICAI_API_URL=sandbox.vicai_url,
+            TARGET_VICAI_CLIENT_ID=sandbox.client_id,
+            TARGET_VICAI_CLIENT_SECRET=sandbox.client_secret,
+            TARGET_VICAI_REJECTS_PATH=str(tmp_path / "rejects.jsonl"),
+            TARGET_VICAI_LEDGER_PATH=str(tmp_path / "ledger.jsonl"),
+        )
+
+    return make
+
+
+def in_file(path: Path) -> dict[str, set[str]]:
+    """The ids in the master files, counted by another reader of XML."""
+    root = ET.parse(path).getroot()
+    found: dict[str, set[str]] = {}
+    for kind, (element, name) in EXTERNAL_IDS.items():
+        ids = set()
+        for one in root.iterfind(f".//{{*}}MasterFiles//{{*}}{element}"):
+            id_ = one.findtext(f"{{*}}{name}") or ""
+            ids.add(f"{one.findtext('{*}AnalysisType')}:{id_}" if kind == "dimensions" else id_)
+        found[kind] = ids
+    return found
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [OURS, pytest.param(SAMPLE, marks=pytest.mark.skipif(not SAMPLE.exists(), reason="the sample is not there"))],
+    ids=["ours", "the tax administration's"],
+)
+def test_a_saft_file_is_at_vic_and_a_second_run_writes_nothing(
+    saft_to_vic: Callable[[Path], Meltano], sandbox: SandboxProcess, folder: Path
+) -> None:
+    (path,) = folder.glob("*.xml")
+    store, project = Store(sandbox), saft_to_vic(path)
+    project.run("erp-to-vic")
+    expected = in_file(path)
+    assert all(expected.values())
+    change = store.change()
+    for kind, ids in expected.items():
+        assert {one["externalId"] for one in change.added(kind)} == ids, kind
+    store.look()
+    sandbox.control.clear_calls()
+    project.run("--full-refresh", "erp-to-vic")
+    store.untouched()
+    calls = [call for call in sandbox.control.calls() if "/token" not in call["path"]]
+    assert calls
+    assert {call["method"] for call in calls} == {"GET"}
