@@ -21,6 +21,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,4})?").fullma
 _FRACTION = re.compile(r"[.,]([0-9]+)")
 _NUMERIC = (int, Decimal)
 _SYSTEM = re.compile(r"\b(?:ex|in)ternal(?=Ids?$)|(?:Ex|In)ternal(?=Ids?$)")
+_BANKS = {"bic": "iban", "bankCode": "bankAccountNum"}
 _OTHER = {"external": "internal", "internal": "external", "External": "Internal", "Internal": "External"}
 _ANYTHING = Shape.of({})
 
@@ -67,7 +68,8 @@ def completed(shape: ObjectShape, ours: dict[str, Any], theirs: dict[str, Any]) 
     Goes into declared objects, but not into lists, free-form objects, and objects that look something up in one of
     several ways: of those, mixing two would say what nobody meant. So would one thing's id of ours with another thing's
     id of theirs: of `creditAccountExternalId` and `creditAccountInternalId`, the one that `ours` lacks is taken only
-    where both mean the same by the other. Null in `ours` stays null.
+    where both mean the same by the other; and the bank that `bic` names is that of the old `iban`. Null in `ours` stays
+    null.
     """
     whole = dict(ours)
     for name, member in shape.members.items():
@@ -93,8 +95,11 @@ def _is_kept(shape: ObjectShape, name: str, ours: dict[str, Any], theirs: dict[s
 
 @lru_cache(maxsize=1024)
 def _twin(name: str) -> str:
-    """Return where the other system's id of the same thing stands; a name that is no such id is its own twin."""
-    return _SYSTEM.sub(lambda found: _OTHER[found[0]], name)
+    """Return what a member means nothing without: the other system's id of the same thing, the account at a bank.
+
+    A member that stands by itself is its own twin.
+    """
+    return _BANKS.get(name) or _SYSTEM.sub(lambda found: _OTHER[found[0]], name)
 
 
 def _as_written(shape: Shape, value: Any) -> Any:

@@ -59,6 +59,7 @@ class Ledger:
         self._file, self._owner = Path(path).expanduser(), owner
         self._entries: dict[str, Entry] = {}
         self._read_to = self._lines = 0
+        self._unended = b""
         self._lock = threading.Lock()
         self._turns = threading.Condition()
         self._busy: set[str] = set()
@@ -167,15 +168,20 @@ class Ledger:
         for line in whole.splitlines():
             self._lines += 1
             if line.strip():
-                self._take(line)
+                self._take(line, self._lines)
         self._read_to += len(whole)
+        # Whoever edits the book may leave its last line without an end; it counts all the same.
+        rest = data[len(whole) :]
+        self._unended = rest if _is_json(rest) else b""
+        if self._unended:
+            self._take(rest, self._lines + 1)
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, line: bytes, number: int) -> None:
         try:
             entry = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Stop(
-                f"ledger_path: line {self._lines} of {self.path} is not what it was written as ({error}). "
+                f"ledger_path: line {number} of {self.path} is not what it was written as ({error}). "
                 "Mend it or take it out; nothing is sent before."
             ) from None
         if entry.owner == self._owner:
@@ -184,15 +190,26 @@ class Ledger:
     def _write(self, file: int, entry: Entry) -> None:
         """Add a line, and wait until it is on the disk."""
         # A line that a dying run left unfinished is written over: nothing was sent after it.
-        os.ftruncate(file, self._read_to)
+        os.ftruncate(file, self._read_to + len(self._unended))
         line = _encode(entry) + b"\n"
+        added = b"\n" + line if self._unended else line
         os.lseek(file, 0, os.SEEK_END)
-        if os.write(file, line) < len(line):
+        if os.write(file, added) < len(added):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(file)
-        self._take(line)
-        self._lines += 1
-        self._read_to += len(line)
+        self._lines += 2 if self._unended else 1
+        self._take(line, self._lines)
+        self._read_to += len(self._unended) + len(added)
+        self._unended = b""
+
+
+def _is_json(line: bytes) -> bool:
+    """Whether a line is all there; one that breaks off is no JSON."""
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
 
 
 _decode = msgspec.json.Decoder(Entry).decode

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 import click
@@ -119,8 +122,10 @@ class ExactMapper(ClearPlugin, BaseSingerReader):
         Raises:
             Stop: the input is wrong, or more records were set aside than allowed. All that could be mapped is out.
         """
+        source = file_input or sys.stdin
+        self._check_rejects(source)
         try:
-            self.listen(cast("IO[str]", self._heeding(file_input or sys.stdin)))
+            self.listen(cast("IO[str]", self._heeding(source)))
         except Ended as ended:
             self._close()
             self.logger.warning(
@@ -133,12 +138,20 @@ class ExactMapper(ClearPlugin, BaseSingerReader):
             self._close()
             raise
         self._close()
-        allowed = self.config.get("max_rejects") or 0
-        if self.rejects.count > allowed:
-            raise Stop(
-                f"{self.rejects.count} records were set aside in {self.rejects.path}; {allowed} are allowed "
-                f"(max_rejects). All others went on. The file is input to a later run, through {self.name} again."
-            )
+        advice = f"All others went on. The file is input to a later run, through {self.name} again."
+        self.rejects.end(self.config.get("max_rejects") or 0, advice)
+
+    def _check_rejects(self, source: IO[str]) -> None:
+        """Look whether rejects can be written, and not to the very file that is read: it would never end.
+
+        Raises:
+            Stop: they could not.
+        """
+        self.rejects.check()
+        path = Path(self.config["rejects_path"])
+        with suppress(OSError, ValueError):  # what is no file of the disk has no number
+            if path.is_file() and os.path.samestat(os.fstat(source.fileno()), path.stat()):
+                raise Stop(f"rejects_path: {path} is the file that is read. Name another one, or move it first.")
 
     def _close(self) -> None:
         self._out.flush()

@@ -113,6 +113,16 @@ class RejectFile:
                     raise self._trouble(error) from None
             self._unsynced = False
 
+    def end(self, allowed: int, advice: str) -> None:
+        """End a run that went well otherwise.
+
+        Raises:
+            Stop: there are more rejects than allowed; `advice` says what to do with them.
+        """
+        if self.count > allowed:
+            records = "1 record was" if self.count == 1 else f"{self.count} records were"
+            raise Stop(f"{records} set aside in {self.path}; {allowed} are allowed (max_rejects). {advice}")
+
     def _write(self, content: bytes) -> None:
         try:
             if self._file is None:

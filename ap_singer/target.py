@@ -318,12 +318,8 @@ class ExactTarget(ClearPlugin, Target):
                 self._close()
             raise
         self._close()
-        allowed = self.config.get("max_rejects") or 0
-        if self.rejects.count > allowed:
-            raise Stop(
-                f"{self.rejects.count} records were set aside in {self.rejects.path}; {allowed} are allowed "
-                f"(max_rejects). Correct them there, and load that file: {self.name} --config ... < {self.rejects.path}"
-            )
+        advice = f"Correct them there, and load that file: {self.name} --config ... < {self.rejects.path}"
+        self.rejects.end(self.config.get("max_rejects") or 0, advice)
 
     def _close(self) -> None:
         self.crew.close(_PATIENCE)

@@ -409,6 +409,17 @@ def test_completed_never_pairs_the_ids_of_two_things(ours: dict[str, Any], parte
     assert completed(TWINS, ours, theirs) == {name: value for name, value in whole.items() if value is not ...}
 
 
+@pytest.mark.parametrize(("bank", "account"), [("bic", "iban"), ("bankCode", "bankAccountNum")])
+def test_no_new_account_goes_with_the_bank_of_the_old_one(bank: str, account: str) -> None:
+    shape = ObjectShape.of({"properties": {name: {"type": ["string", "null"]} for name in (bank, account)}})
+    theirs = {bank: "HABALT22", account: "1"}
+    assert completed(shape, {account: "2"}, theirs) == {account: "2"}
+    assert completed(shape, {account: "1"}, theirs) == theirs
+    assert completed(shape, {account: "2", bank: "B"}, theirs) == {account: "2", bank: "B"}
+    assert completed(shape, {bank: "B"}, theirs) == {account: "1", bank: "B"}
+    assert completed(shape, {}, theirs) == theirs
+
+
 def test_an_id_that_neither_side_has_parts_nothing() -> None:
     theirs = {"payerExternalId": None, "payerInternalId": "1"}
     assert completed(TWINS, {"payerExternalId": None}, theirs) == theirs

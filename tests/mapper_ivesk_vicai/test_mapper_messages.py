@@ -90,6 +90,20 @@ def test_what_was_set_aside_is_input_to_a_later_run(mapper: Mapper) -> None:
     assert again.lines == direct.lines
 
 
+def test_a_reject_file_is_not_read_and_written_at_once(mapper: Mapper, tmp_path: Path) -> None:
+    first = mapper(messages(document(total=1)), expect=1)
+    before = first.reject_path.read_bytes()
+    done = mapper([], f"--input={first.reject_path}", rejects_path=str(first.reject_path), expect=1)
+    assert "is the file that is read" in done.complaints[-1]
+    assert first.reject_path.read_bytes() == before
+
+
+def test_a_reject_file_that_cannot_be_is_told_before_anything_is_read(mapper: Mapper, tmp_path: Path) -> None:
+    done = mapper(messages(document()), rejects_path=str(tmp_path), expect=1)
+    assert done.lines == []
+    assert "Is a directory" in done.complaints[-1]
+
+
 @contextmanager
 def started(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The mapper under way; one that says nothing for half a minute is ended, so that nobody waits for it forever."""

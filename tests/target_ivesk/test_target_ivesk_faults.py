@@ -131,6 +131,21 @@ def test_an_outage_ends_the_run_and_the_next_one_asks_a_person(
     assert len(held(ivesk)) == 3
 
 
+def test_a_last_line_without_an_end_counts(ivesk: SandboxProcess, target: Target, tmp_path: Path) -> None:
+    """People edit the book, as they are told to, and some editors leave its last line without an end."""
+    first, second = ({"document": str(pdf(tmp_path, f"{number}.pdf", number))} for number in "12")
+    target(load("documents", first))
+    book = tmp_path / "ledger.jsonl"
+    book.write_bytes(book.read_bytes().splitlines()[-1])
+    run = target(load("documents", first, second))
+    assert (run.counts("documents")["unchanged"], run.counts("documents")["created"]) == (1, 1)
+    assert [line["state"] for line in ledger(tmp_path)] == ["sent", "sending", "sent"]
+    book.write_bytes(book.read_bytes().rstrip().replace(b'"sent","name":"2', b'"dispatched","name":"2'))
+    run = target(load("documents", second), expect=1)
+    assert "line 3 of" in run.complaints[-1]
+    assert puts(run) == 0
+
+
 def test_a_key_that_is_withdrawn_ends_the_run(ivesk: SandboxProcess, target: Target, tmp_path: Path) -> None:
     ivesk.control.fault("status", path=f"{API}/uploadlocation", status=401, times=1000)
     run = target([*load("documents", {"document": str(pdf(tmp_path))}), state(1)], expect=1)

@@ -92,6 +92,19 @@ def test_nested_fields_keep_their_values_too(store: Store, target: Target, rich:
     assert solid(after["defaultPaymentInfo"]) == solid(before["defaultPaymentInfo"] | {"bankCode": "7"})
 
 
+def test_a_new_account_does_not_keep_the_bank_of_the_old_one(store: Store, target: Target, rich: Record) -> None:
+    def pays(**account: str) -> Record:
+        return part_of(rich, defaultPaymentInfo={"internationalBankAccount": account})
+
+    target(load("vendors", pays(iban="LT121000011101001000", bic="HABALT22")))
+    target(load("vendors", pays(iban="LT121000011101001000") | {"phone": "+370 5 2"}))
+    store.look()
+    target(load("vendors", pays(iban="LT601010012345678901")))
+    ((before, after),) = store.change().only(vendors=(0, 1, 0)).changed("vendors")
+    assert solid(before["defaultPaymentInfo"]["internationalBankAccount"])["bic"] == "HABALT22"
+    assert solid(after["defaultPaymentInfo"]["internationalBankAccount"]) == {"iban": "LT601010012345678901"}
+
+
 def test_null_clears(store: Store, target: Target, rich: Record) -> None:
     """A record that says null means it."""
     target(load("vendors", part_of(rich, email=None, vendorGroupId=None)))

@@ -187,7 +187,7 @@ def test_an_attachment_whose_answer_is_lost_is_never_sent_blindly_again(scene: S
     scene.store.untouched()
     assert first.status == 1
     assert len(second.rejects) == 1
-    assert "attachments.jsonl" in second.reasons[0], "says where to look and what to change"
+    assert "ledger.jsonl" in second.reasons[0], "says where to look and what to change"
 
 
 # What single streams do besides
