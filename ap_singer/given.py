@@ -57,12 +57,18 @@ class Given:
         """Open it anew; whoever does closes it.
 
         Raises:
-            Reject: it has become unreadable.
+            Reject: it has become unreadable, or has another size by now: somebody is still writing it.
         """
         try:
-            return self.read()
+            file = self.read()
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
         except OSError as error:
             raise _unreadable(self.shown, error) from None
+        if size != self.size:
+            file.close()
+            raise Reject(f"The document {self.shown} changed while it was being sent.")
+        return file
 
     def start(self, size: int) -> bytes:
         """Return its first bytes."""

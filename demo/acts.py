@@ -42,6 +42,11 @@ class Places:
         return self.folder / "erp"
 
     @property
+    def hooks(self) -> Path:
+        """The folder of the receiver of webhooks."""
+        return self.folder / "webhooks"
+
+    @property
     def pipes(self) -> Path:
         """The folder of what the pipelines set aside, reported and compared."""
         return self.folder / "pipelines"
@@ -68,7 +73,7 @@ class Places:
 
     def clear(self) -> None:
         """Removes what an earlier demo left."""
-        for folder in (self.documents, self.folder / "meltano", self.erp, self.pipes):
+        for folder in (self.documents, self.folder / "meltano", self.erp, self.pipes, self.hooks):
             if folder.exists():
                 shutil.rmtree(folder)
         for file in (self.warehouse, self.warehouse.with_name("warehouse.duckdb.wal"), self.log):

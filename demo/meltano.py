@@ -50,9 +50,9 @@ class Meltano:
         home.mkdir(parents=True)
         for kind in FOLDERS.values():
             (home / kind).symlink_to(SYSTEM / kind)
-        self._environment = environment(
-            {"MELTANO_SYS_DIR_ROOT": str(home), "MELTANO_PROJECT_READONLY": "true", **settings}
-        )
+        self.settings = {"MELTANO_SYS_DIR_ROOT": str(home), "MELTANO_PROJECT_READONLY": "true", **settings}
+        """What a run has in its environment, beside what any program needs."""
+        self._environment = environment(self.settings)
 
     def run(self, *blocks: str) -> Run:
         """Runs plugins or jobs, as `meltano run` does.

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from demo import acts, books, pdfs, table, warehouse
+from demo import acts, books, hooks, pdfs, table, warehouse
 from demo.acts import Places
 from demo.erp import report as erp
 from demo.pipes import report as pipes
@@ -34,6 +34,7 @@ def report(evidence: Evidence, places: Places) -> bool:
         *acts.differences(evidence.acts),
         *books.differences(evidence.source, there),
         *pdfs.differences(evidence.source.documents, rows, places.ivesk_documents),
+        *hooks.differences(evidence.hooks),
         *vic.differences(evidence.vic, theirs, places.vic_documents),
         *erp.differences(evidence.erp),
         *pipes.differences(evidence.pipes),

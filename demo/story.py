@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ap_sandbox.process import SandboxProcess
-from demo import plugins, source
+from demo import hooks, plugins, source
 from demo.acts import Act, Places, Say
 from demo.books import Books
 from demo.erp import story as erp
@@ -22,6 +22,7 @@ class Evidence:
 
     source: Books
     acts: tuple[Act, ...]
+    hooks: hooks.Evidence
     vic: vic.Evidence
     erp: erp.Evidence
     pipes: pipes.Evidence
@@ -63,10 +64,12 @@ def play(places: Places, say: Say) -> Evidence:
         news = {key: document for key, document in at_last.documents.items() if key in changed}
         third = act("Third run", Books(news, {}))
         acts = (first, second, third)
+        hooked = hooks.play(places, sandbox, say, meltano.settings)
+        at_last = source.read(sandbox.control)
         of_vic = vic.play(places, sandbox, say)
         compared = pipes.compare(places, sandbox)
         of_erp = erp.play(places, sandbox, say)
-        return Evidence(at_last, acts, of_vic, of_erp, pipes.play(places, sandbox, say, compared))
+        return Evidence(at_last, acts, hooked, of_vic, of_erp, pipes.play(places, sandbox, say, compared))
 
 
 def _records(news: Books) -> dict[str, int]:

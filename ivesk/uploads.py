@@ -79,10 +79,14 @@ class Location:
 def drain(response: requests.Response) -> None:
     """Take a status that says "done" at its word, whatever comes after it; but a proxy's page says nothing.
 
+    Some servers call an empty body, or a mere "OK", HTML: what counts is how it begins.
+
     Raises:
         Retry: it is such a page.
     """
-    if "html" in response.headers.get("Content-Type", ""):
-        raise Retry("the answer is an HTML page, which the service never sends")
+    is_page = "html" in response.headers.get("Content-Type", "").lower()
     with suppress(urllib3.exceptions.HTTPError):
-        response.raw.read(_ENOUGH)
+        start = response.raw.read(_ENOUGH, decode_content=True)
+        is_page = is_page and start.lstrip().startswith((b"<", b"\xef\xbb\xbf"))
+    if is_page:
+        raise Retry("the answer is an HTML page, which the service never sends")

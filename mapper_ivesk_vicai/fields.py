@@ -7,7 +7,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
 from ap_http.errors import Reject
-from ap_singer.values import Misfit, digits, quoted, reader
+from ap_singer.values import Misfit, check_encodable, digits, quoted, reader
 
 Fields = Mapping[str, Any]
 """A document, or one of its lines: decoded JSON, numbers int or Decimal."""
@@ -22,16 +22,18 @@ def text(fields: Fields, name: str) -> str | None:
     """Return a field as the text that it is; None if it is null, absent or blank.
 
     Raises:
-        Reject: it is neither text nor a number.
+        Reject: it is neither text nor a number, or holds what no file can.
     """
     value = fields.get(name)
-    if type(value) is str:
-        return value if value.strip() else None
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        try:
+    try:
+        if type(value) is str:
+            if not value.isascii():
+                check_encodable(value)
+            return value if value.strip() else None
+        if isinstance(value, int | Decimal) and not isinstance(value, bool):
             value = digits(value)
-        except Misfit as misfit:
-            raise Reject(f"{name} {misfit.words}.") from None
+    except Misfit as misfit:
+        raise Reject(f"{name} {misfit.words}.") from None
     if value is not None and not isinstance(value, str):
         raise Reject(f"{name} is not text: {quoted(value)}.")
     return value
@@ -62,7 +64,7 @@ def needed(fields: Fields, name: str) -> str:
 def shown(document: Fields) -> str:
     """Return how a message calls a document, on one line: its number, else its id."""
     said = document.get("docnum") or document.get("id") or "without number and id"
-    return " ".join(str(said).split())
+    return " ".join(str(said).split()).encode(errors="replace").decode()
 
 
 def amount(fields: Fields, name: str, where: str = "") -> Decimal | None:

@@ -129,6 +129,8 @@ class MapperIveskVicai(ExactMapper):
         super().__init__(**kwargs)
         settings = self.config
         self._company = settings["company_code"].strip()
+        if not self._company:
+            raise Stop("company_code is empty.")
         self._kind: Literal["training_invoices", "invoices"] = settings["invoices_as"]
         self._ways = invoices.Ways(
             {kind.setting: Table(kind, settings.get(kind.setting), settings["unmapped"]) for kind in KINDS},
@@ -140,6 +142,7 @@ class MapperIveskVicai(ExactMapper):
         self._vendors = vendors.Vendors()
         self._report = Report(self._ways.tables.values())
         self._announced: set[str] = set()
+        self._ours: set[str] = set()
         self._strange_countries: set[str] = set()
 
     # Messages
@@ -165,8 +168,8 @@ class MapperIveskVicai(ExactMapper):
                 f"{'it' if len(missing) == 1 else 'them'} at the tap (select: {stream}.*)."
             )
         for name in ("vendors", self._kind):
-            if name not in self._announced:
-                self._announced.add(name)
+            if name not in self._ours:
+                self._ours.add(name)
                 self.write_schema(name, schemas.ALL[name](), schemas.KEYS)
 
     def record(self, line: Line) -> None:

@@ -143,6 +143,8 @@ def _file(kind: Kind, path: str) -> Iterator[tuple[str, str, Row]]:
             where = f"{kind.setting}: {path}, line {rows.line_num}"
             if not any(cell.strip() for cell in cells):
                 continue
+            if len(cells) <= names.index(kind.columns[0]):
+                raise Stop(f"{where}: there is no cell for {kind.columns[0]}; leave an empty one if that is meant.")
             if len(cells) > len(names):
                 raise Stop(f"{where}: {len(cells)} cells, but the first line names {len(names)} columns.")
             said = {name: cell.strip() or None for name, cell in zip(names, cells, strict=False)}

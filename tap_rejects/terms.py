@@ -32,6 +32,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "date": "dokumento data",
         "description": "aprašymas",
         "docnum": "dokumento numeris",
+        "documentName": "failo pavadinimas",
         "doctype": "dokumento rūšis",
         "dueDate": "apmokėjimo terminas",
         "duedate": "apmokėjimo terminas",
@@ -45,6 +46,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "operationdate": "operacijos data",
         "orgNumber": "įmonės kodas",
         "poNumber": "užsakymo numeris",
+        "quantity": "kiekis",
         "quantityInvoiced": "kiekis",
         "refNumber": "dokumento numeris",
         "sellercode": "pardavėjo įmonės kodas",
@@ -56,6 +58,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "totalAmount": "suma su PVM",
         "transactionType": "dokumento rūšis",
         "vat": "PVM",
+        "vatpercent": "PVM tarifas",
         "vendor": "pardavėjas",
         "vendorExternalId": "pardavėjo kodas",
     },
@@ -68,6 +71,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "countryCode": "country code",
         "date": "date of the document",
         "docnum": "number of the document",
+        "documentName": "name of the file",
         "doctype": "kind of document",
         "dueDate": "due date",
         "duedate": "due date",
@@ -89,6 +93,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "totalAmount": "total with VAT",
         "transactionType": "kind of document",
         "vat": "VAT",
+        "vatpercent": "VAT rate",
         "vendor": "seller",
         "vendorExternalId": "seller's code",
     },
@@ -97,6 +102,12 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
 
 LINE: Mapping[str, str] = {"lt": "{number} eilutės {field}", "en": "line {number}, {field}"}
 """A field of a line; lines count from 1."""
+
+UNNAMED: Mapping[str, tuple[str, str]] = {
+    "lt": ("be pavadinimo", "įmonės kodo nėra"),
+    "en": ("without a name", "no registration code"),
+}
+"""What stands for the name, and for the code, of a party that has none; the English ones are the mapper's."""
 
 WHERE: Mapping[str, Mapping[str, str]] = {
     "lt": {"header": "Dokumento antraštė", "line": "{number} eilutė"},

@@ -9,7 +9,7 @@ from typing import Any
 from ap_http.redact import Redactor
 from ap_singer.shape import canonical
 from tap_rejects.phrases import ADVICE, CLAUSES, OF_A_VENDOR, PHRASES, REST, Phrase
-from tap_rejects.terms import FIELDS, KINDS, LINE, WHERE
+from tap_rejects.terms import FIELDS, KINDS, LINE, UNNAMED, WHERE
 
 _MOST = 1000
 """Characters of a reason that are looked at; nobody reads more of it."""
@@ -101,9 +101,17 @@ class Speaker:
             return where["line"].format(number=number) if number.isdigit() else where["header"]
         if name == "fields":
             return ", ".join(map(self._field, value.split(", ")))
+        if name in {"buyer", "seller"}:
+            return self._party(value)
         if name == "codes":
             value = _SETTING.sub("", value)
         return self._together(_parents(value)) if name in {"parents", "codes"} else value
+
+    def _party(self, value: str) -> str:
+        """Put "without a name (no registration code)" into words; a name or a code stays."""
+        party, _, code = value.removesuffix(")").rpartition(" (")
+        (no_name, no_code), (nameless, codeless) = UNNAMED["en"], UNNAMED[self._language]
+        return f"{nameless if party == no_name else party} ({codeless if code == no_code else code})"
 
     def _field(self, path: str) -> str:
         if line := _LINE.fullmatch(path):

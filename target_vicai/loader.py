@@ -68,7 +68,10 @@ class Loader(ABC):
 
     def __init__(self, vic: Vic) -> None:
         self.vic = vic
-        self._leftover = Leftover(self.name, "Vic.ai", vic.warn, _EXPECTED)
+        self._leftover = Leftover(self.name, "Vic.ai", self._warn, _EXPECTED)
+
+    def _warn(self, message: str) -> None:
+        self.vic.warn(message)
 
     # What a record says
 

@@ -24,6 +24,7 @@ PLUGINS = (
     "tap_vicai",
     "tap_saft",
     "tap_rejects",
+    "tap_webhooks",
     "target_vicai",
     "target_ivesk",
     "mapper_ivesk_vicai",

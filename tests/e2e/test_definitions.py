@@ -15,6 +15,7 @@ from demo import meltano
 from demo.project import ROOT
 from tests.conftest import PLUGINS
 
+PACKAGE = {"tap-webhooks": "ap-connectors[webhooks]"}
 # Settings that every tap of the SDK has; Meltano takes them without a declaration.
 OF_THE_SDK = {"stream_maps", "stream_map_config", "faker_config"}
 
@@ -47,7 +48,7 @@ def command_of(plugin: dict[str, Any]) -> list[str]:
 
 
 def test_both_say_the_same(own: dict[str, Any], for_others: dict[str, Any]) -> None:
-    assert for_others["pip_url"] == "ap-connectors"
+    assert for_others["pip_url"] == PACKAGE.get(own["name"], "ap-connectors")
     assert "variant" not in for_others
     environment = for_others.pop("env", {})
     assert {**for_others, "pip_url": own["pip_url"]} == own
@@ -85,7 +86,7 @@ def test_another_project_can_add_it_without_the_hub(own: dict[str, Any], tmp_pat
     command += ["--from-ref", str(ROOT / f"plugins/{own['name']}.yml")]
     subprocess.run(command, cwd=tmp_path, env=meltano.environment({}), capture_output=True, check=True)
     [added] = read(project)["plugins"][f"{kind}s"]
-    assert added["pip_url"] == "ap-connectors"
+    assert added["pip_url"] == PACKAGE.get(own["name"], "ap-connectors")
     for name in ("settings", "capabilities", "commands", "executable", "namespace"):
         assert added.get(name) == own.get(name), name
     if "schema" not in own:

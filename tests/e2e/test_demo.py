@@ -19,7 +19,7 @@ import pytest
 
 import demo.__main__
 from ap_sandbox.process import SandboxProcess
-from demo import source
+from demo import hooks, source
 from demo.acts import Act, Places
 from demo.books import Books, Sums
 from demo.erp import story as erp_story
@@ -37,6 +37,7 @@ from demo.vic import books as vic_books
 from demo.vic import source as vic_source
 from demo.vic import story as vic_story
 
+HOOKS = hooks.Evidence(hooks.CLICKED, ("done",))
 PURCHASE = {"id": "a", "currency": "EUR", "total": Decimal("12.10")}
 TRAINED = {
     "transactionType": "INVOICE",
@@ -73,6 +74,7 @@ def books() -> Books:
     with SandboxProcess(DOCUMENTS) as sandbox:
         sandbox.control.add(ADDED)
         sandbox.control.export(count=AGAIN)
+        hooks.click(sandbox)
         return source.read(sandbox.control)
 
 
@@ -118,7 +120,7 @@ def demo_again(
     ) -> int:
         with duckdb.connect(str(places.warehouse)) as connection:
             connection.execute(sabotage)
-        evidence = Evidence(books, acts, vic_story.Evidence(vic, (), surprises), loaded or erp, PIPES)
+        evidence = Evidence(books, acts, HOOKS, vic_story.Evidence(vic, (), surprises), loaded or erp, PIPES)
         monkeypatch.setattr(demo.__main__, "play", lambda *_: evidence)
         return demo.__main__.main(["--output", str(places.folder)])
 
@@ -145,11 +147,26 @@ def test_the_demo_ties(played: tuple[Path, str], books: Books, vic: vic_source.S
     assert re.search(r"Load 2 created, 10 updated, 1 set aside: \d+ GET, 2 POST, 10 PUT \d", words)
     assert "name is longer than 255 characters (300)" in words
     assert "225 records of 10 streams at Vic.ai, every field the same" in words
+    assert "3 clicks, 3 events, 1 run of ivesk-to-warehouse: done" in words
     assert "Again nothing to do, 29 records unchanged" in words
     assert "explained to their accountants; again: 0 more" in words
     assert "Tie-out ivesk-warehouse ties; vic-warehouse ties; input-vic ties" in words
     assert re.search(r"Purchases: 82 in Įvesk = 73 training invoices at Vic\.ai \+ 9 set aside", words)
     assert len(text.splitlines()) <= 105
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"events": 2}, "3 documents were exported, and 2 events came"),
+        ({"runs": ()}, "there were none"),
+        ({"runs": ("done", "failed")}, "ended so: done, failed"),
+    ],
+)
+def test_what_webhooks_lose_is_named(changed: dict[str, Any], said: str) -> None:
+    assert list(hooks.differences(HOOKS)) == []
+    (found,) = hooks.differences(dataclasses.replace(HOOKS, **changed))
+    assert said in found
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ import logging
 from dataclasses import replace
 
 import pytest
+import requests
+import urllib3
 
 from ap_http.errors import Outage, Retry
 from ap_http.session import Patience
 from ap_sandbox.process import SandboxProcess
 from ivesk.client import IveskClient, LinkExpired, LinkRefused
-from ivesk.uploads import Location
+from ivesk.uploads import Location, drain
 
 URL = "https://storage.example/public/21d6d167-edda-4a87?AWSAccessKeyId=ASIAQDMJYDC73OP47GHF&Signature=short"
 
@@ -35,6 +37,25 @@ def test_both_styles_of_headers_are_read_and_any_letter_in_them(names: tuple[str
 def test_what_is_no_place_is_asked_for_again(body: bytes) -> None:
     with pytest.raises(Retry):
         Location.read(body)
+
+
+def answer(kind: str, body: bytes) -> requests.Response:
+    response = requests.Response()
+    response.headers["Content-Type"] = kind
+    response.raw = urllib3.HTTPResponse(io.BytesIO(body), preload_content=False)
+    return response
+
+
+@pytest.mark.parametrize("body", [b"", b"OK", b" \n"])
+def test_an_empty_answer_is_done_even_if_it_is_called_a_page(body: bytes) -> None:
+    drain(answer("text/html; charset=UTF-8", body))
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"\n<!DOCTYPE html>", b"\xef\xbb\xbf<html>"])
+def test_a_page_is_no_answer(body: bytes) -> None:
+    with pytest.raises(Retry, match="HTML page"):
+        drain(answer("Text/HTML", body))
+    drain(answer("application/xml", body))
 
 
 def test_the_storage_says_why_it_refuses(sandbox: SandboxProcess) -> None:

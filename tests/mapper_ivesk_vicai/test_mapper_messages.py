@@ -48,6 +48,19 @@ def test_states_keep_their_place_and_their_bytes(mapper: Mapper) -> None:
     assert done.err.count("is left out: documents are mapped, with the lines in them.") == 2
 
 
+def test_a_stream_of_the_input_may_be_called_like_one_of_ours(mapper: Mapper) -> None:
+    done = mapper([schema("vendors"), record({"id": "1"}, "vendors"), *messages(document())])
+    assert [(one["type"], one["stream"]) for one in done.lines] == [
+        (kind, stream) for kind in ("SCHEMA", "RECORD") for stream in ("vendors", "training_invoices")
+    ]
+
+
+def test_no_company_is_said_before_anything_is_read(mapper: Mapper) -> None:
+    done = mapper(messages(document()), company_code=" ", expect=1)
+    assert done.lines == []
+    assert done.complaints[-1].startswith("company_code is empty.")
+
+
 @pytest.mark.parametrize(
     ("said", "complaint"),
     [

@@ -61,6 +61,10 @@ def test_inline_in_all_its_forms() -> None:
         ("", "vat_classes: {path} has no column vat_class and no column vat_code in its first line; it has none."),
         ("class,vat_code\n", "vat_classes: {path} has no column vat_class in its first line; it has class, vat_code."),
         ("vat_class,vat_code\nPVM1,1,2\n", "vat_classes: {path}, line 2: 3 cells, but the first line names 2 columns."),
+        (
+            "vat_class,vat_code\nPVM1\n",
+            "vat_classes: {path}, line 2: there is no cell for vat_code; leave an empty one if that is meant.",
+        ),
         ("vat_class,vat_code\n,1\n", "vat_classes: {path}, line 2: vat_class is empty."),
         (
             "vat_class,vat_code\nPVM1,1\nPVM1,2\n",

@@ -102,8 +102,19 @@ CASES = [
     (
         "It is not clear whose document this is, of company 302 or of another: the buyer is A (no registration code) "
         "and the seller is B (7); neither is marked as favorite.",
-        ["įmonės 302: pirkėjas – A (no registration code), pardavėjas – B (7)."],
+        ["įmonės 302: pirkėjas – A (įmonės kodo nėra), pardavėjas – B (7)."],
         ["company 302: the buyer is A (no registration code), the seller B (7)."],
+    ),
+    (
+        "It is not clear whose document this is, of company 302 or of another: the buyer is without a name (7) and "
+        "the seller is UAB A (Vilnius) (no registration code); neither is marked as favorite.",
+        ["pirkėjas – be pavadinimo (7), pardavėjas – UAB A (Vilnius) (įmonės kodo nėra)."],
+        ["the buyer is without a name (7), the seller UAB A (Vilnius) (no registration code)."],
+    ),
+    (
+        "line 2: vatpercent is not a number: '21%' (write it like 1234.50, with a point and without an exponent).",
+        ["2 eilutė: netinkamas skaičius, PVM tarifas – '21%'."],
+        ["Line 2: not a number, VAT rate, '21%'."],
     ),
 ]
 

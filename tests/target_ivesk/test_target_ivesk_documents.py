@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from ap_http.errors import Reject
 from ap_sandbox.process import SandboxProcess
+from ap_singer import given
+from target_ivesk.documents import LIMIT
 from tests.conftest import Run, runner
 from tests.target_ivesk.conftest import Record, Target, held, ledger, pdf, puts
 from tests.target_vicai.cases import PDF
@@ -113,7 +116,7 @@ def test_names_match_in_any_spelling(ivesk: SandboxProcess, target: Target, styl
     run = target(load("Documents", styled(record, STYLES[style]) | {"_sdc_batched_at": "2026-01-01", "kita": 1}))
     [upload] = held(ivesk)
     assert (upload["name"], upload["userdata"], upload["sha256"]) == ("a.pdf", "u", sha256(PDF))
-    assert "the field kita is left out" in run.err
+    assert "documents: kita: left out, for Įvesk takes no such field." in run.err
     assert "_sdc_batched_at" not in run.err
 
 
@@ -191,6 +194,17 @@ def test_what_is_no_good_is_set_aside_and_the_rest_goes_on(
     assert [upload["sha256"] for upload in held(ivesk)] == [sha256(PDF)]
     assert puts(run) == 1
     assert [line["state"] for line in ledger(tmp_path)] == ["sending", "sent"]
+
+
+def test_a_document_that_is_still_being_written_is_not_sent(tmp_path: Path) -> None:
+    path = pdf(tmp_path)
+    with given.opened(str(path), None, None, LIMIT) as found:
+        assert found is not None
+        assert found.sha256()
+        with path.open("ab") as writer:
+            writer.write(b"more")
+        with pytest.raises(Reject, match=r"sąskaita 1\.pdf changed while it was being sent\.$"):
+            found.open()
 
 
 def test_a_deleted_record_is_left_alone(ivesk: SandboxProcess, target: Target, tmp_path: Path) -> None:

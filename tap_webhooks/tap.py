@@ -1,0 +1,73 @@
+"""Settings and stream of `tap-webhooks`."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from singer_sdk import Stream
+from singer_sdk import typing as th
+
+from ap_http.errors import Stop
+from ap_singer.settings import documents_dir
+from ap_singer.tap import ExactTap
+from ap_webhooks.database import address, file_of
+from ap_webhooks.inbox import Inbox
+from tap_webhooks.streams import WebhookEvents
+
+
+class TapWebhooks(ExactTap):
+    """The inbox of `ap-webhooks`: every event that a service pushed, in the order of arrival."""
+
+    name = "tap-webhooks"
+
+    config_jsonschema = th.PropertiesList(
+        th.Property(
+            "inbox",
+            th.StringType(min_length=1),
+            required=True,
+            title="Inbox",
+            description="File or URL of the inbox, as in the settings of ap-webhooks. A password belongs into "
+            "PGPASSWORD or ~/.pgpass.",
+            examples=["webhooks.db", "postgresql://ap@db.example.com/ap"],
+            secret=True,
+        ),
+        th.Property(
+            "services",
+            th.ArrayType(th.StringType(allowed_values=["vicai", "ivesk"])),
+            title="Services",
+            description="Only events of these: vicai, ivesk; empty = all.",
+        ),
+        th.Property(
+            "kinds",
+            th.ArrayType(th.StringType),
+            title="Kinds",
+            description="Only events of these kinds, such as invoicePost; empty = all.",
+            examples=[["invoicePost", "invoiceTransfer"]],
+        ),
+        documents_dir("the documents of invoices", ["invoices", "s3://bucket/invoices"]),
+    ).to_dict()
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """The inbox, opened.
+
+        Raises:
+            Stop: there is none.
+        """
+        url = self.config["inbox"]
+        file = file_of(address(url))
+        # To open it would make an empty one.
+        if file is not None and not file.is_file():
+            raise Stop(f"inbox: there is no file {file}; it is where ap-webhooks receives (its setting inbox).")
+        return Inbox(url)
+
+    def before_sync(self) -> None:
+        """Look whether inbox and folder are there before anything is read."""
+        super().before_sync()
+        _ = self.inbox
+        if self.config.get("documents_dir"):
+            _ = self.files
+
+    def discover_streams(self) -> list[Stream]:
+        """Return the one stream."""
+        return [WebhookEvents(self)]
