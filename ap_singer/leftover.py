@@ -35,6 +35,6 @@ class Leftover:
                 if canonical(name) not in self._expected:
                     new.append(name)
         if new:
-            said = f"{self._stream}: {', '.join(new)}: left out, for {self._service} takes no such fields."
-            self._warn(said if len(new) > 1 else said.replace("fields.", "field."))
+            kind = "field" if len(new) == 1 else "fields"
+            self._warn(f"{self._stream}: {', '.join(new)}: left out, for {self._service} takes no such {kind}.")
         return deleted

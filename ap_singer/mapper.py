@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 import msgspec
 from singer_sdk.helpers.capabilities import PluginCapabilities
-from singer_sdk.plugin_base import BaseSingerReader, PluginBase, _ConfigInput
+from singer_sdk.plugin_base import PluginBase, _ConfigInput
 
 from ap_http.errors import Stop
+from ap_singer.input import Ended, LineInput, LineReader
 from ap_singer.messages import Line
 from ap_singer.plugin import ClearPlugin
 from ap_singer.rejects import RejectFile
-from ap_singer.target import Ended, LineReader
 from ap_singer.writer import RecordWriter
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _MOST_LOGGED = 20
 
 
-class ExactMapper(ClearPlugin, BaseSingerReader):
+class ExactMapper(ClearPlugin, LineInput):
     """Reads messages with exact numbers, and writes exact ones.
 
     A subclass defines `schema` and `record`; `ending` is a hook. Its settings have `rejects_path` and `max_rejects`.
@@ -45,8 +42,6 @@ class ExactMapper(ClearPlugin, BaseSingerReader):
         super().__init__(**kwargs)
         self.rejects = RejectFile(self.config["rejects_path"])
         self._out = RecordWriter()
-        self._signal: int | None = None
-        self._reading = False
 
     # What a subclass says
 
@@ -125,7 +120,7 @@ class ExactMapper(ClearPlugin, BaseSingerReader):
         source = file_input or sys.stdin
         self._check_rejects(source)
         try:
-            self.listen(cast("IO[str]", self._heeding(source)))
+            self.read_lines(source)
         except Ended as ended:
             self._close()
             self.logger.warning(
@@ -157,26 +152,6 @@ class ExactMapper(ClearPlugin, BaseSingerReader):
         self._out.flush()
         self.rejects.sync()
         self.ending()
-
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        # A second signal ends the process the hard way.
-        signal.signal(signum, signal.SIG_DFL)
-        self._signal = signum
-        if self._reading:
-            raise Ended(signum)
-
-    def _heeding(self, file: IO[str]) -> Iterator[bytes]:
-        """Yield the lines; a signal breaks in only here, so whatever is written is whole."""
-        source = iter(file.buffer)  # type: ignore[attr-defined]
-        while True:
-            self._reading = True
-            if self._signal is not None:
-                raise Ended(self._signal)
-            line = next(source, None)
-            self._reading = False
-            if line is None:
-                return
-            yield line
 
     # The command
 

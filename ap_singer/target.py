@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import copy
 import functools
-import signal
 import sys
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Sink, Target
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.plugin_base import PluginBase, _ConfigInput
-from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
 from ap_http.errors import Outage, Reject, Stop
 from ap_http.tally import counting
-from ap_singer import messages
 from ap_singer.checkpoints import Checkpoints
 from ap_singer.crew import Crew, Job, Missing
+from ap_singer.input import Ended, LineInput, LineReader
 from ap_singer.loading import Loads, Outcome, Taken
 from ap_singer.messages import Line
 from ap_singer.plan import Plan
@@ -31,44 +29,13 @@ from ap_singer.rejects import RejectFile
 from ap_singer.summary import Summary
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 _PATIENCE = 8.0
 """Seconds that a signal leaves to what is under way before pauses between tries are cut short."""
 
 
-class Ended(BaseException):
-    """A signal asks the process to end."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
-
-
-class LineReader(GenericSingerReader[str]):
-    """Hands `Line`s, numbers exact, to the SDK's callbacks."""
-
-    @property
-    def default_input(self) -> IO[str]:
-        """Standard input."""
-        return sys.stdin
-
-    def deserialize_json(self, line: str) -> dict[str, Any]:
-        """Not used: lines are read as bytes."""
-        raise NotImplementedError
-
-    def process_lines(self, file_input: IO[str] | None, callbacks: Mapping[str, Callable[[Any], None]]) -> Counter[str]:
-        """Read all lines; return how many there were of each type."""
-        counts: Counter[str] = Counter()
-        for line in messages.read(_bytes(file_input or sys.stdin)):
-            callbacks[cast("Any", line.message.type)](line)
-            counts[line.message.type] += 1
-        return counts
-
-
-class ExactTarget(ClearPlugin, Target):
+class ExactTarget(ClearPlugin, LineInput, Target):
     """A target whose streams are `Loads`.
 
     A subclass defines `loader` (by stream), `company` and `redact`; `before_loading` and `after_loading` are hooks.
@@ -93,8 +60,6 @@ class ExactTarget(ClearPlugin, Target):
         """How many records of a stream had no key that could be read, so that nobody knows what they are about."""
         self._loaders: dict[str, Loads] = {}
         self._ignored: set[str] = set()
-        self._signal: int | None = None
-        self._reading = False
         self._notes: Counter[tuple[str, str]] = Counter()
 
     # What a subclass says
@@ -298,7 +263,7 @@ class ExactTarget(ClearPlugin, Target):
             with counting(self.summary.tally):
                 company = self.company
             self.logger.info("Loading into %s%s.", company, " (a plan only: nothing is written)" * bool(self.plan))
-            self.listen(cast("IO[str]", self._heeding(_bytes(file_input or sys.stdin))))
+            self.read_lines(file_input or sys.stdin)
         except Ended as ended:
             self._close()
             self.logger.warning(
@@ -383,37 +348,3 @@ class ExactTarget(ClearPlugin, Target):
             click.echo(f"{target.name}: the credentials are those of {target.company}; a load could begin.")
             return
         target.run(file_input)
-
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        # A second signal ends the process the hard way.
-        signal.signal(signum, signal.SIG_DFL)
-        self._signal = signum
-        if self._reading:
-            raise Ended(signum)
-
-    def _heeding(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield the lines; only while we wait for one may a signal break in on the spot."""
-        source = iter(lines)
-        while True:
-            self._reading = True
-            self.heed_signal()
-            line = next(source, None)
-            self._reading = False
-            if line is None:
-                return
-            yield line
-
-    def heed_signal(self) -> None:
-        """End the run if a signal asked for it.
-
-        Raises:
-            Ended: it did.
-        """
-        if self._signal is not None:
-            raise Ended(self._signal)
-
-
-def _bytes(file: IO[str] | Iterable[bytes]) -> Iterator[bytes]:
-    """Yield a text file's lines as the bytes that they are; lines of bytes pass."""
-    for line in getattr(file, "buffer", file):
-        yield line.encode() if isinstance(line, str) else line

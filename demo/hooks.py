@@ -48,7 +48,7 @@ def play(places: Places, sandbox: SandboxProcess, say: Say, settings: Mapping[st
     with _serving(file, folder / "serve.log"):
         _told(file, "subscribe", "ivesk", "--events", "on_exported")
         sandbox.control.wait_until_confirmed(_PATIENCE)
-        say("", f"ap-webhooks receives at {url}; Įvesk has confirmed the subscription")
+        say("", f"receiving at {url}; Įvesk's subscription is confirmed")
         say("Export", "")
         click(sandbox)
         sandbox.control.wait_for_webhooks(_PATIENCE)

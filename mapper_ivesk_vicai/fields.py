@@ -63,8 +63,12 @@ def needed(fields: Fields, name: str) -> str:
 
 def shown(document: Fields) -> str:
     """Return how a message calls a document, on one line: its number, else its id."""
-    said = document.get("docnum") or document.get("id") or "without number and id"
-    return " ".join(str(said).split()).encode(errors="replace").decode()
+    return one_line(document.get("docnum") or document.get("id") or "without number and id")
+
+
+def one_line(value: Any) -> str:
+    """Return any value as text for a message, on one line and without what no file can hold."""
+    return " ".join(str(value).split()).encode(errors="replace").decode()
 
 
 def amount(fields: Fields, name: str, where: str = "") -> Decimal | None:

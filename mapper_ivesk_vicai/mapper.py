@@ -14,7 +14,7 @@ from ap_singer.messages import Line
 from ap_singer.settings import MAX_REJECTS, REPORT_PATH
 from ap_singer.shape import canonical
 from mapper_ivesk_vicai import invoices, schemas, vendors
-from mapper_ivesk_vicai.fields import Fields, needed, shown, text
+from mapper_ivesk_vicai.fields import Fields, needed, one_line, shown, text
 from mapper_ivesk_vicai.files import Files
 from mapper_ivesk_vicai.parties import belonging
 from mapper_ivesk_vicai.report import Report
@@ -254,4 +254,4 @@ _HAPPENED = {"reject": "set aside", "pass": "with the code as it is", "leave_out
 
 
 def _name(document: Fields) -> str:
-    return f"document {shown(document)} ({document.get('id')})"
+    return f"document {shown(document)} ({one_line(document.get('id'))})"

@@ -68,7 +68,8 @@ def play(places: Places, sandbox: SandboxProcess, say: Say, compared: tuple[Tie,
         say("", _counted(loaded["streams"]) or f"nothing to do, {loaded['total']['unchanged']} records unchanged")
         acts.append(Act(f"erp-to-vic, {name}", {effect: loaded["total"][effect] for effect in saft}, expected))
 
-    control.add(1, overrides={**_purchase(control), "sellername": _SELLER, "sellercode": "399999993"})
+    refused = {**_purchase(control), "sellername": _SELLER, "sellercode": "399999993"}
+    control.add(1, overrides=refused, line_overrides={"vatclass": "PVM1"})
     purchases = across.purchases(control, COMPANY)
     say("Purchases", "")
     before = across.trained(control)

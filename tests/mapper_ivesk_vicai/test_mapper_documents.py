@@ -6,7 +6,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.mapper_ivesk_vicai.conftest import COMPANY, OTHER, SELLER, Mapper, document, line, messages, record, schema
+from tests.mapper_ivesk_vicai.conftest import (
+    COMPANY,
+    OTHER,
+    SELLER,
+    Mapper,
+    document,
+    encoded,
+    line,
+    messages,
+    record,
+    schema,
+)
 
 OURS = {"ivesk_document_id": "d-1", "ivesk_company_code": COMPANY}
 LONG, LONG_VAT = Decimal("12345678901234567.89"), Decimal("0.10")
@@ -304,17 +315,30 @@ def test_all_that_is_wrong_is_said_at_once(mapper: Mapper) -> None:
 
 
 def test_half_a_character_is_set_aside_and_the_rest_goes_on(mapper: Mapper) -> None:
-    said = [schema(), b'{"type":"RECORD","stream":"exported_documents","record":' + _half() + b"}"]
+    said = [schema(), *map(_half, ("sellername", "currency", "buyercode")), _half("docnum", code="zz")]
+    file = encoded([record({"document_id": "d-1", "path": "HALF"}, "document_files")]).strip()
+    said += [schema("document_files"), file.replace(b"HALF", b"\\ud800"), record(document())]
     done = mapper([*said, record(document(id="d-2"))], expect=1)
-    assert done.reasons == ["A text holds half a character (a lone surrogate), which JSON can't carry."]
+    words = "holds half a character (a lone surrogate), which JSON can't carry"
+    assert done.reasons == [
+        *(f"{name} {words}." for name in ("sellername", "currency", "buyercode")),
+        "No mapping for account zz (accounts).",
+        "A text holds half a character (a lone surrogate), which JSON can't carry.",
+    ]
     assert (done.only["externalId"], len(done.records("vendors"))) == ("d-2", 1)
+    # What is named there may be half a character, too.
+    assert done.report["unmapped"]["accounts"]["zz"]["example"] == "?"
+    assert list(done.report["sums"]) == ["EUR", "unreadable"]
 
 
-def _half() -> bytes:
-    import msgspec  # noqa: PLC0415
+def test_nothing_of_a_document_makes_a_line_of_its_own_in_the_log(mapper: Mapper) -> None:
+    done = mapper(messages(document(id="d\n1", docnum="SF\r\n1", total=1)), expect=1)
+    assert "Set aside: document SF 1 (d 1) (line 2): The header" in done.warnings[0]
 
-    plain = msgspec.json.Encoder(decimal_format="number").encode(document(sellername="HALF"))
-    return plain.replace(b"HALF", b"\\ud800")
+
+def _half(name: str, **changes: Any) -> bytes:
+    made = encoded([record(document(id="d-0", lines=[line(**changes)]) | {name: "HALF"})]).strip()
+    return made.replace(b"HALF", b"\\ud800")
 
 
 # Whose document

@@ -113,10 +113,12 @@ def test_records_override_the_options_of_the_settings(ivesk: SandboxProcess, tar
 @pytest.mark.parametrize("style", STYLES)
 def test_names_match_in_any_spelling(ivesk: SandboxProcess, target: Target, style: str) -> None:
     record = {"fileName": "a.pdf", "documentBase64": base64.b64encode(PDF).decode(), "userdata": "u"}
-    run = target(load("Documents", styled(record, STYLES[style]) | {"_sdc_batched_at": "2026-01-01", "kita": 1}))
+    run = target(
+        load("Documents", styled(record, STYLES[style]) | {"_sdc_batched_at": "2026-01-01", "kita.fields.x": 1})
+    )
     [upload] = held(ivesk)
     assert (upload["name"], upload["userdata"], upload["sha256"]) == ("a.pdf", "u", sha256(PDF))
-    assert "documents: kita: left out, for Įvesk takes no such field." in run.err
+    assert "documents: kita.fields.x: left out, for Įvesk takes no such field." in run.err
     assert "_sdc_batched_at" not in run.err
 
 
