@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from abc import abstractmethod
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
@@ -40,7 +37,7 @@ class ExactMapper(ClearPlugin, LineInput):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rejects = RejectFile(self.config["rejects_path"])
+        self.rejects = RejectFile(self.config["rejects_path"], mark=self.mark)
         self._out = RecordWriter()
 
     # What a subclass says
@@ -52,6 +49,11 @@ class ExactMapper(ClearPlugin, LineInput):
     @abstractmethod
     def record(self, line: Line) -> None:
         """Take a RECORD message."""
+
+    @property
+    def mark(self) -> Mapping[str, str]:
+        """What the reject file is to say beside each reason."""
+        return {}
 
     def ending(self) -> None:
         """Say what became of the input; called however it ended."""
@@ -118,7 +120,7 @@ class ExactMapper(ClearPlugin, LineInput):
             Stop: the input is wrong, or more records were set aside than allowed. All that could be mapped is out.
         """
         source = file_input or sys.stdin
-        self._check_rejects(source)
+        self.rejects.check(source)
         try:
             self.read_lines(source)
         except Ended as ended:
@@ -135,18 +137,6 @@ class ExactMapper(ClearPlugin, LineInput):
         self._close()
         advice = f"All others went on. The file is input to a later run, through {self.name} again."
         self.rejects.end(self.config.get("max_rejects") or 0, advice)
-
-    def _check_rejects(self, source: IO[str]) -> None:
-        """Look whether rejects can be written, and not to the very file that is read: it would never end.
-
-        Raises:
-            Stop: they could not.
-        """
-        self.rejects.check()
-        path = Path(self.config["rejects_path"])
-        with suppress(OSError, ValueError):  # what is no file of the disk has no number
-            if path.is_file() and os.path.samestat(os.fstat(source.fileno()), path.stat()):
-                raise Stop(f"rejects_path: {path} is the file that is read. Name another one, or move it first.")
 
     def _close(self) -> None:
         self._out.flush()

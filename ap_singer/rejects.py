@@ -8,8 +8,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -31,12 +32,15 @@ class RejectFile:
     Args:
         path: of the file; "{timestamp}" in it stands for the time now, in UTC (20261121T120000Z).
         redact: replaces secrets in a text of any length, and nothing else: not a space of the rest may change.
+        mark: what else the member "rejected" is to say.
 
     Raises:
         ValueError: `redact` changes more, as one made for log lines does; records would come out spoilt.
     """
 
-    def __init__(self, path: str, redact: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self, path: str, redact: Callable[[str], str] | None = None, *, mark: Mapping[str, str] | None = None
+    ) -> None:
         if redact and redact(_HARMLESS) != _HARMLESS:
             raise ValueError("redact changes text that holds no secret")
         self.count = 0
@@ -44,15 +48,18 @@ class RejectFile:
         self.path: str | None = None
         """Where the rejects are; None as long as there are none."""
         self._path = path.replace("{timestamp}", time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
-        self._redact = redact
+        self._redact, self._mark = redact, mark or {}
         self._lock = threading.Lock()
         self._schemas: dict[str, bytes] = {}
         self._unwritten: set[str] = set()
         self._file: int | None = None
         self._unsynced = False
 
-    def check(self) -> None:
+    def check(self, source: IO[str] | None = None) -> None:
         """Look whether the file could be written, before there is anything to write.
+
+        Args:
+            source: what will be read; were it the same file, its end would never come.
 
         Raises:
             Stop: it could not.
@@ -64,6 +71,9 @@ class RejectFile:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EISDIR if path.is_dir() else errno.EACCES))
         except OSError as error:
             raise self._trouble(error) from None
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # what is no file of the disk has no number
+            if source and path.is_file() and os.path.samestat(os.fstat(source.fileno()), path.stat()):
+                raise Stop(f"rejects_path: {path} is the file that is read. Name another one, or move it first.")
 
     def schema(self, stream: str, raw_line: bytes) -> None:
         """Remember a stream's SCHEMA line; it goes into the file before the stream's next reject."""
@@ -87,7 +97,7 @@ class RejectFile:
         """
         # A quoted value may hold half a character, which no file can.
         said = self._masked_text(reason).encode(errors="replace").decode()
-        mark = {"reason": said, "at": instants.text(time.time_ns() // 1_000_000), "line": line}
+        mark = {**self._mark, "reason": said, "at": instants.text(time.time_ns() // 1_000_000), "line": line}
         record = self._masked(_marked(raw_line.strip(), msgspec.json.encode(mark)))
         with self._lock:
             lines = [record]

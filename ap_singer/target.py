@@ -259,7 +259,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
             Stop: it ended before all was done, or more records were set aside than allowed. The last STATE is out.
         """
         try:
-            self.rejects.check()
+            self.rejects.check(file_input or sys.stdin)
             with counting(self.summary.tally):
                 company = self.company
             self.logger.info("Loading into %s%s.", company, " (a plan only: nothing is written)" * bool(self.plan))

@@ -147,6 +147,11 @@ class MapperIveskVicai(ExactMapper):
 
     # Messages
 
+    @property
+    def mark(self) -> Mapping[str, str]:
+        """Whose document it is that was set aside; tap-rejects goes by it."""
+        return {"company_code": str(self.config["company_code"]).strip()}
+
     def schema(self, line: Line) -> None:
         """Announce our streams before the first document; say which streams are of no use here.
 

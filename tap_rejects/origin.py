@@ -27,20 +27,24 @@ def fields(record: Mapping[str, Any]) -> dict[str, Any]:
     return {canonical(name): value for name, value in record.items()}
 
 
-def origin(stream: str, record: Mapping[str, Any], company_code: str | None) -> Origin | None:
+def origin(
+    stream: str, record: Mapping[str, Any], company_code: str | None, mark: Mapping[str, Any] | None = None
+) -> Origin | None:
     """Return the document that a record stems from; None if it stems from somewhere else.
 
     Args:
         stream: the record's.
         record: its `fields`.
-        company_code: whose document it is where nothing else says so, and where it is one of ivesk's own.
+        company_code: whose document it is where the reject does not say so.
+        mark: its member `rejected`; the mapper says there for which company it worked.
 
     Raises:
         Reject: it stems from a document, but nobody knows whose that is.
     """
     document, company = _text(record.get(_DOCUMENT)), _text(record.get(_COMPANY)) or company_code
     if not document and canonical(stream) in _QUEUES:
-        document, company = _text(record.get("id")), company_code or _owner(record)
+        company = _text((mark or {}).get("company_code")) or company_code or _owner(record)
+        document = _text(record.get("id"))
     if not document:
         return None
     if not company:

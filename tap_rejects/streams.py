@@ -130,7 +130,7 @@ class SyncErrors(ExactStream):
         # What was read before is put into words again: it explains what comes, and is not told twice.
         message = speaker.message(stream, record, str(mark.get("reason") or ""))
         try:
-            found = origin(stream, record, self.config.get("company_code"))
+            found = origin(stream, record, self.config.get("company_code"), mark)
         except Reject as error:
             raise Stop(f"{source.path}, line {line.number}: {error}.") from None
         if found is None:

@@ -29,8 +29,8 @@ class TapRejects(ExactTap):
             "company_code",
             th.StringType(min_length=1),
             title="Company",
-            description="Registration code of the company that the documents belong to. Unless set, it is what the "
-            "reject names, or the party of the document that the accountant works for.",
+            description="Registration code of the company that the documents belong to, where a reject does not name "
+            "it. Without it: the party of the document that the accountant works for.",
             examples=["302320404"],
         ),
         th.Property(

@@ -137,6 +137,7 @@ class Mapped:
 
     @property
     def reasons(self) -> list[str]:
+        assert all(one["rejected"]["company_code"] for one in self.rejects)
         return [one["rejected"]["reason"] for one in self.rejects]
 
     @functools.cached_property
@@ -151,7 +152,9 @@ class Mapped:
 
     @property
     def warnings(self) -> list[str]:
-        return [one.split(" | ", 3)[-1].strip() for one in self.err.splitlines() if "| WARNING" in one]
+        """The log's WARNING lines, but for the SDK's about the end of this Python's life."""
+        lines = [one for one in self.err.splitlines() if "| WARNING" in one and "EOLWarning" not in one]
+        return [one.split(" | ", 3)[-1].strip() for one in lines]
 
 
 Mapper = Callable[..., Mapped]

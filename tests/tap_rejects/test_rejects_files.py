@@ -74,6 +74,11 @@ def test_whose_document_it_is(document: dict[str, Any], setting: str | None, com
     assert found == ("dok-1", company)
 
 
+def test_the_company_that_the_mapper_worked_for_counts_first() -> None:
+    document = fields({"id": "dok-1", "buyercode": "111", "sellercode": "222", "sellerisfavorite": True})
+    assert origin("exported_documents", document, "333", {"company_code": "111"}) == ("dok-1", "111")
+
+
 def test_a_document_that_the_mapper_set_aside(tap: RunTap, write: Write) -> None:
     write(("digitized_documents", {"id": "dok-1", "lines": None, "buyercode": "111"}, "docnum is missing."))
     run = tap()

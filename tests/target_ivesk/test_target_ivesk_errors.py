@@ -10,7 +10,7 @@ import pytest
 
 from ap_sandbox.process import SandboxProcess
 from tests.target_ivesk.conftest import API, Record, Target, held, ledger, pdf
-from tests.target_vicai.conftest import load, record, schema, state
+from tests.target_vicai.conftest import lines, load, record, schema, state
 
 
 @pytest.fixture
@@ -109,6 +109,15 @@ def test_a_wrong_key_is_told_before_anything_is_read(ivesk: SandboxProcess, targ
     assert ivesk.control.uploads() == []
     run = target(messages, api_url=f"{ivesk.url}/nothing", expect=1)
     assert "Check api_url" in run.complaints[-1]
+
+
+def test_a_reject_file_is_not_read_and_written_at_once(target: Target, tmp_path: Path) -> None:
+    path = tmp_path / "rejects.jsonl"
+    path.write_bytes(lines(load("sync_errors", {"documentid": "7"})))
+    before = path.read_bytes()
+    run = target([], f"--input={path}", rejects_path=str(path), expect=1)
+    assert "is the file that is read" in run.complaints[-1]
+    assert path.read_bytes() == before
 
 
 def test_looking_whether_a_load_could_begin(ivesk: SandboxProcess, target: Target) -> None:
