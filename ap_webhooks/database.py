@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,7 @@ def open_engine(url: URL) -> sa.Engine:
         engine = sa.create_engine(
             url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
         )
+        sa.event.listen(engine, "do_connect", _make_private)
         sa.event.listen(engine, "connect", _prepare)
         sa.event.listen(engine, "begin", _begin)
         return engine
@@ -68,6 +72,13 @@ def _patience(url: URL) -> dict[str, Any]:
         return {}
     waits = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c synchronous_commit=on"
     return {"connect_timeout": 3, "options": waits}
+
+
+def _make_private(_dialect: object, _record: object, arguments: Sequence[Any], _more: object) -> None:
+    # Invoices are nobody else's business; SQLite would make the file as the umask says, and it gives its own others the
+    # same rights. Where it can't be made, SQLite says why.
+    with suppress(OSError):
+        os.close(os.open(arguments[0], os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _prepare(connection: Any, _record: object) -> None:

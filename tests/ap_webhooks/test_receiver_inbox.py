@@ -157,3 +157,12 @@ def test_one_that_is_something_else(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_bytes(b"This is no database at all." * 100)
     with pytest.raises(Stop, match="not a database"):
         Inbox(str(tmp_path / "a.db"))
+
+
+def test_the_inbox_is_for_its_owner_only(tmp_path: Path) -> None:
+    inbox = Inbox(str(tmp_path / "inbox.db"))
+    inbox.beat()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes["inbox.db"] == 0o600
+    assert set(modes.values()) == {0o600}
+    inbox.close()
