@@ -76,9 +76,10 @@ def _patience(url: URL) -> dict[str, Any]:
 
 def _make_private(_dialect: object, _record: object, arguments: Sequence[Any], _more: object) -> None:
     # Invoices are nobody else's business; SQLite would make the file as the umask says, and it gives its own others the
-    # same rights. Where it can't be made, SQLite says why.
+    # same rights. A file that exists is left alone: to close it here would end all of SQLite's locks on it. Where none
+    # can be made, SQLite says why.
     with suppress(OSError):
-        os.close(os.open(arguments[0], os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare(connection: Any, _record: object) -> None:

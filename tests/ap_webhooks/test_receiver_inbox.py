@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -165,4 +167,23 @@ def test_the_inbox_is_for_its_owner_only(tmp_path: Path) -> None:
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes["inbox.db"] == 0o600
     assert set(modes.values()) == {0o600}
+    inbox.close()
+
+
+def test_others_look_in_while_it_is_open(tmp_path: Path) -> None:
+    """Whoever looks closes the file as SQLite's last user, if our locks are gone; then what we store is nowhere."""
+    path = tmp_path / "inbox.db"
+    look = [
+        sys.executable,
+        "-c",
+        f"from ap_webhooks.inbox import Inbox; i = Inbox({str(path)!r}); print(i.count()); i.close()",
+    ]
+    inbox = Inbox(str(path))
+    for number in range(1, 4):
+        inbox.store([delivery(f"k{number}")])
+        # Another connection of the same process, as each thread has one.
+        with inbox.engine.connect(), inbox.engine.execution_options(reads=True).connect() as second:
+            second.execute(sa.text("select 1"))
+        looked = subprocess.run(look, capture_output=True, encoding="utf-8", check=True)
+        assert looked.stdout.strip() == str(number)
     inbox.close()
