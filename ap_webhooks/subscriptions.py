@@ -9,17 +9,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-import requests
-
-from ap_http import checks, instants
+from ap_http import instants
 from ap_http.errors import ApError, Outage, Stop
-from ap_http.session import Door, body
 from ap_webhooks.inbox import Inbox, Pin
 from ap_webhooks.settings import Settings, demanded
 from ap_webhooks.tokens import Secret, Token, Tokens
-from ivesk.client import DEFAULT_URL, KEY_PAGE
+from ivesk.client import DEFAULT_URL, IveskClient
 from vicai import contract
 from vicai.client import Forbidden, NotFound, Refused, VicaiClient
 from vicai.settings import REQUIRED
@@ -210,24 +207,11 @@ def subscribe_ivesk(settings: Settings, *, name: str, events: Sequence[str], new
         if event not in IVESK_EVENTS:
             raise Stop(f"--events: there is no event {event!r}; known are {', '.join(IVESK_EVENTS)}.")
     secret = _next_secret(settings, new=new_secret)
-    key = checks.credential("ivesk_api_key", given["ivesk_api_key"], f"Copy it again from {KEY_PAGE}.")
-    api = checks.address("ivesk_api_url", given.get("ivesk_api_url", DEFAULT_URL), DEFAULT_URL)
-    door = Door(
-        "ivesk",
-        explain=_explain,
-        headers={"x-api-key": key, "Accept": "application/json", "User-Agent": AGENT},
-        secrets=[key, secret],
-        timeout=TIMEOUT,
+    client = IveskClient(
+        given["ivesk_api_key"], given.get("ivesk_api_url", DEFAULT_URL), timeout=TIMEOUT, user_agent=AGENT
     )
     for event in events:
-        door.fetch(
-            "POST",
-            f"{api}/pub/subscriptions",
-            lambda response: len(body(response)),
-            what=f"POST /pub/subscriptions ({event})",
-            stream=True,
-            json={"name": name, "eventType": event, "target": f"{url}?secret={quote(secret, safe='')}"},
-        )
+        client.subscribe(name, event, url, secret)
 
 
 def pins(settings: Settings) -> list[Pin]:
@@ -254,15 +238,6 @@ def _next_secret(settings: Settings, *, new: bool) -> str:
         settings.tokens.write(Tokens(known.vicai, (made, *known.ivesk)))
     time.sleep(1.0)
     return made.secret
-
-
-def _explain(response: requests.Response, what: str) -> ApError:
-    status = response.status_code
-    if status in {401, 403}:
-        return Stop(f"ivesk: the ivesk_api_key is not accepted: status {status}. Make a new key at {KEY_PAGE}.")
-    if status == 404:
-        return Stop(f"ivesk: {what}: not found. Check ivesk_api_url (usually {DEFAULT_URL}).")
-    return Stop(f"ivesk: {what}: the service refuses it: status {status}. Is public_url reachable from outside?")
 
 
 def _is_among(token: str, tokens: Sequence[str]) -> bool:

@@ -235,6 +235,28 @@ class IveskClient:
             json={"documentid": document_id, "companycode": company_code, "message": message},
         )
 
+    def subscribe(self, name: str, event: str, target: str, secret: str) -> None:
+        """Subscribe to an event; the service then asks the target to confirm. Asked twice, it stays one subscription.
+
+        Args:
+            name: of the subscription.
+            event: ``on_exported`` or ``on_digitized``.
+            target: https address that the service is to call, without its query.
+            secret: becomes the target's query; it must not show anywhere.
+
+        Raises:
+            Stop: the service does not take it. Outage: it failed for too long; ask again.
+        """
+        self._api.redact.add(secret)
+        self._api.fetch(
+            "POST",
+            f"{self.url}/pub/subscriptions",
+            drain,
+            what=f"POST /pub/subscriptions ({event})",
+            stream=True,
+            json={"name": name, "eventType": event, "target": f"{target}?secret={quote(secret, safe='')}"},
+        )
+
     def mask(self, text: str) -> str:
         """Return a text without the secrets: the key, and links that somebody could write to."""
         return self._api.redact.mask(text)
