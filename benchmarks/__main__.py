@@ -11,7 +11,7 @@ from pathlib import Path
 import benchmarks.ivesk.report
 import benchmarks.loading.report
 import benchmarks.vicai.report
-from ap_sandbox.process import SandboxError
+from ap_connectors.sandbox.process import SandboxError
 from benchmarks.processes import FailedError
 from benchmarks.report import Measure, Order, Results, machine
 

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from ap_sandbox.process import SandboxError
+from ap_connectors.sandbox.process import SandboxError
 from demo.acts import Places
 from demo.project import OUTPUT, DemoError, claim
 from demo.report import report

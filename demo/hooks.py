@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from demo.acts import Places, Say
 from demo.meltano import COMMAND, environment
 from demo.project import ROOT, DemoError
@@ -106,7 +106,7 @@ def _serving(file: Path, log: Path) -> Iterator[None]:
     with (
         log.open("w", encoding="utf-8") as output,
         subprocess.Popen(
-            [sys.executable, "-m", "ap_webhooks", "serve", "--config", str(file)],
+            [sys.executable, "-m", "ap_connectors.webhooks", "serve", "--config", str(file)],
             cwd=ROOT,
             env=environment({}),
             stdin=subprocess.DEVNULL,
@@ -126,7 +126,7 @@ def _serving(file: Path, log: Path) -> Iterator[None]:
 
 
 def _told(file: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "ap_webhooks", *arguments, "--config", str(file)]
+    command = [sys.executable, "-m", "ap_connectors.webhooks", *arguments, "--config", str(file)]
     done = subprocess.run(
         command,
         cwd=ROOT,

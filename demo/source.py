@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ap_sandbox.process import Control
+from ap_connectors.sandbox.process import Control
 from demo.books import DOCUMENT_AMOUNTS, LINE_AMOUNTS, Amounts, Books, Document, add_up
 
 

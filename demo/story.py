@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from demo import hooks, plugins, source
 from demo.acts import Act, Places, Say
 from demo.books import Books

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ap_http.errors import Reject
+from ap_connectors.core.errors import Reject
 from mapper_ivesk_vicai.fields import EXACT, Fields, amount, plain
 
 PARTS = ("subtotal", "vat", "total")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
-from ap_http.errors import Reject
-from ap_singer.values import Misfit, check_encodable, digits, quoted, reader
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.coercion import Misfit, check_encodable, digits, quoted, reader
 
 Fields = Mapping[str, Any]
 """A document, or one of its lines: decoded JSON, numbers int or Decimal."""

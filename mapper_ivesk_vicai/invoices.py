@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ap_http import instants
-from ap_http.errors import Reject
-from ap_singer.values import quoted
+from ap_connectors.core import instants
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.coercion import quoted
 from mapper_ivesk_vicai import tables, vendors
 from mapper_ivesk_vicai.amounts import Amounts, agreed
 from mapper_ivesk_vicai.fields import EXACT, Fields, amount, code, needed, plain, shown, text

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from singer_sdk import typing as th
 
-from ap_http.errors import Reject, Stop
-from ap_singer.mapper import ExactMapper
-from ap_singer.messages import Line
-from ap_singer.settings import MAX_REJECTS, REPORT_PATH
-from ap_singer.shape import canonical
+from ap_connectors.core.errors import Reject, Stop
+from ap_connectors.core.messages import Line
+from ap_connectors.singer.mapper import ExactMapper
+from ap_connectors.singer.schema import canonical
+from ap_connectors.singer.settings import MAX_REJECTS, REPORT_PATH
 from mapper_ivesk_vicai import invoices, schemas, vendors
 from mapper_ivesk_vicai.fields import Fields, needed, one_line, shown, text
 from mapper_ivesk_vicai.files import Files

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ap_http.errors import Reject
+from ap_connectors.core.errors import Reject
 from mapper_ivesk_vicai.fields import Fields, code, text
 
 _PARTIES = ("buyer", "seller")

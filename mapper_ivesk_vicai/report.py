@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Literal
 
-from ap_http.errors import Reject
-from ap_singer.summary import Summary
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.run_report import Summary
 from mapper_ivesk_vicai.amounts import PARTS, Amounts
 from mapper_ivesk_vicai.fields import EXACT, Fields, code, plain
 from mapper_ivesk_vicai.tables import Table

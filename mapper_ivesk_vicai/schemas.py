@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vicai import contract
+from ap_connectors.vicai import contract
 
 KEYS = ["externalId"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ap_http.errors import Reject, Stop
+from ap_connectors.core.errors import Reject, Stop
 
 Row = tuple[str | None, ...]
 """What a code becomes: a text for each of its table's columns; None for nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ap_http.errors import Reject
+from ap_connectors.core.errors import Reject
 from mapper_ivesk_vicai.fields import Fields, code, text
 
 _KEYS = ("sellercode", "sellervat", "sellerid")

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import msgspec
 
-from ap_http.errors import Reject, Retry, Stop
-from ap_http.payload import NULL, Record, text, truth
-from ap_http.position import Position, Window, key_of
-from ap_singer.documents import FileStream
-from ap_singer.files import safe_part
-from ap_singer.stream import Batch, ExactStream
-from ivesk import contract
-from ivesk.client import LinkExpired, LinkRefused, Queue
+from ap_connectors.core.bookmarks import Position, Window, key_of
+from ap_connectors.core.errors import Reject, Retry, Stop
+from ap_connectors.core.raw_json import NULL, Record, text, truth
+from ap_connectors.ivesk import contract
+from ap_connectors.ivesk.client import LinkExpired, LinkRefused, Queue
+from ap_connectors.singer.file_store import safe_part
+from ap_connectors.singer.file_streams import FileStream
+from ap_connectors.singer.stream import Batch, ExactStream
 
 if TYPE_CHECKING:
     import requests
     from singer_sdk import Stream, Tap
 
-    from ap_singer.files import FileStore, StoredFile
-    from ivesk.client import IveskClient
+    from ap_connectors.ivesk.client import IveskClient
+    from ap_connectors.singer.file_store import FileStore, StoredFile
 
 LINKS_PER_FILE = 3
 """How many links to one file may expire before we look."""

@@ -7,10 +7,10 @@ import functools
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
-from ap_singer.settings import REQUEST_TIMEOUT, USER_AGENT, documents_dir
-from ap_singer.tap import ExactTap
-from ivesk.client import IveskClient
-from ivesk.settings import client, connected
+from ap_connectors.ivesk.client import IveskClient
+from ap_connectors.ivesk.settings import client, connected
+from ap_connectors.singer.settings import REQUEST_TIMEOUT, USER_AGENT, documents_dir
+from ap_connectors.singer.tap import ExactTap
 from tap_ivesk import streams
 
 

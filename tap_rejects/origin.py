@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ap_http.errors import Reject
-from ap_singer.shape import canonical
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.schema import canonical
 
 _DOCUMENT, _COMPANY = canonical("ivesk_document_id"), canonical("ivesk_company_code")
 """What mapper-ivesk-vicai sends along with everything that it makes of a document."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from ap_http.errors import Stop
-from ap_singer import messages
+from ap_connectors.core import messages
+from ap_connectors.core.errors import Stop
 
 DEFAULT = "rejects-*.jsonl"
 """How reject files are called unless somebody says otherwise; so it goes for a folder, too."""

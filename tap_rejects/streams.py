@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ap_http.errors import Reject, Stop
-from ap_http.payload import Record
-from ap_singer.stream import Batch, ExactStream
+from ap_connectors.core.errors import Reject, Stop
+from ap_connectors.core.raw_json import Record
+from ap_connectors.singer.stream import Batch, ExactStream
 from tap_rejects.origin import Origin, fields, origin
 from tap_rejects.source import DEFAULT, Place, Source, find, places
 from tap_rejects.words import Speaker
@@ -19,7 +19,7 @@ from tap_rejects.words import Speaker
 if TYPE_CHECKING:
     from singer_sdk import Tap
 
-    from ap_singer.messages import Line
+    from ap_connectors.core.messages import Line
 
 _MANY = 500
 """Records between two bookmarks."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ap_http.redact import Redactor
-from ap_singer.shape import canonical
+from ap_connectors.core.redact import Redactor
+from ap_connectors.singer.schema import canonical
 from tap_rejects.phrases import ADVICE, CLAUSES, OF_A_VENDOR, PHRASES, REST, Phrase
 from tap_rejects.terms import FIELDS, KINDS, LINE, UNNAMED, WHERE
 

@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from ap_http.payload import Record
-from ap_singer.shape import canonical
+from ap_connectors.core.raw_json import Record
+from ap_connectors.singer.schema import canonical
 from tap_saft import contract, vic
 from tap_saft.lines import Lines
 from tap_saft.memory import Memory

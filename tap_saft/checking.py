@@ -10,8 +10,8 @@ from decimal import Context, Decimal
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from ap_http.errors import Stop
-from ap_http.payload import Record
+from ap_connectors.core.errors import Stop
+from ap_connectors.core.raw_json import Record
 from tap_saft.building import Building, Company
 from tap_saft.lines import identity, look, transaction_of
 from tap_saft.memory import Memory

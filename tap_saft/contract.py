@@ -7,7 +7,7 @@ import json
 from importlib import resources
 from typing import Any
 
-from vicai import contract as vic
+from ap_connectors.vicai import contract as vic
 
 _TYPES: dict[str, dict[str, Any]] = {
     "text": {"type": ["string", "null"]},

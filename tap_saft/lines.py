@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from ap_http.payload import Record
+from ap_connectors.core.raw_json import Record
 from tap_saft import contract
 from tap_saft.plain import Plain, Unfit, members, number, put, record, snake, spelled
 from tap_saft.walk import Holder

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 import msgspec
 from msgspec import Raw
 
-from ap_http.payload import Record
+from ap_connectors.core.raw_json import Record
 
 DEEPEST = 50
 """Levels of elements; SAF-T has ten."""

@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from xml.parsers import expat
 
-from ap_http.errors import Stop
+from ap_connectors.core.errors import Stop
 from tap_saft.plain import Unfit, local
 from tap_saft.sources import Bytes, Source
 from tap_saft.walk import Holder, Walk

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
-from ap_http.errors import Stop
+from ap_connectors.core.errors import Stop
 
 _SUFFIXES = (".xml", ".zip")
 _ENCRYPTED = 0x1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
 
-from ap_http.errors import Stop
-from ap_http.payload import Record
-from ap_singer.stream import Batch, ExactStream
+from ap_connectors.core.errors import Stop
+from ap_connectors.core.raw_json import Record
+from ap_connectors.singer.stream import Batch, ExactStream
 from tap_saft import contract, vic
 from tap_saft.checking import Checked, check, peek, portions, sha256
 from tap_saft.memory import Memory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
-from ap_singer.tap import ExactTap
+from ap_connectors.singer.tap import ExactTap
 from tap_saft import streams
 
 

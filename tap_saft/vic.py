@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ap_singer.shape import canonical
+from ap_connectors.singer.schema import canonical
 
 Plain = dict[str, Any]
 

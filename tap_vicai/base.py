@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import msgspec
 
-from ap_http.instants import UTC, Clock
-from ap_http.payload import NULL, Record, text
-from ap_http.position import Position, key_of
-from ap_singer.stream import Batch, ExactStream
-from vicai import contract
-from vicai.client import Forbidden
+from ap_connectors.core.bookmarks import Position, key_of
+from ap_connectors.core.instants import UTC, Clock
+from ap_connectors.core.raw_json import NULL, Record, text
+from ap_connectors.singer.stream import Batch, ExactStream
+from ap_connectors.vicai import contract
+from ap_connectors.vicai.client import Forbidden
 
 if TYPE_CHECKING:
     from singer_sdk import Tap
 
-    from ap_singer.files import FileStore
-    from vicai.client import VicaiClient
+    from ap_connectors.singer.file_store import FileStore
+    from ap_connectors.vicai.client import VicaiClient
 
 _items = msgspec.json.Decoder(list[Record | None] | None)
 

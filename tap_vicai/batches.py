@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
-from ap_http import instants
-from ap_http.errors import Stop
-from ap_http.payload import NULL, Record, text
+from ap_connectors.core import instants
+from ap_connectors.core.errors import Stop
+from ap_connectors.core.raw_json import NULL, Record, text
 
 _SIZE = 8
 _plain = msgspec.json.Decoder(float_hook=Decimal)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
 
-from ap_http.payload import Record, text
-from ap_singer.documents import FileStream
-from ap_singer.files import safe_part
-from vicai.client import document_type
+from ap_connectors.core.raw_json import Record, text
+from ap_connectors.singer.file_store import safe_part
+from ap_connectors.singer.file_streams import FileStream
+from ap_connectors.vicai.client import document_type
 
 if TYPE_CHECKING:
     import requests
 
-    from ap_singer.files import StoredFile
+    from ap_connectors.singer.file_store import StoredFile
     from tap_vicai.base import Source
 
 _CHUNK = 256 * 1024

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from ap_http.errors import Reject
-from ap_http.instants import LOCAL
-from ap_http.payload import NULL, Record, text
-from ap_http.pool import ordered
-from ap_singer.stream import Batch
+from ap_connectors.core.errors import Reject
+from ap_connectors.core.instants import LOCAL
+from ap_connectors.core.raw_json import NULL, Record, text
+from ap_connectors.http.concurrency import ordered
+from ap_connectors.singer.stream import Batch
 from tap_vicai.base import ChangedSince, PartOfParent, PlainList, VicaiStream, WholeList
 from tap_vicai.batches import PaymentBatchReader
 from tap_vicai.documents import VicaiFiles

@@ -7,14 +7,14 @@ import functools
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
-from ap_http.errors import Stop
-from ap_http.payload import Record, text
-from ap_singer.settings import RATE_LIMIT, REQUEST_TIMEOUT, USER_AGENT, documents_dir, max_concurrency
-from ap_singer.tap import ExactTap
+from ap_connectors.core.errors import Stop
+from ap_connectors.core.raw_json import Record, text
+from ap_connectors.singer.settings import RATE_LIMIT, REQUEST_TIMEOUT, USER_AGENT, documents_dir, max_concurrency
+from ap_connectors.singer.tap import ExactTap
+from ap_connectors.vicai import contract
+from ap_connectors.vicai.client import VicaiClient
+from ap_connectors.vicai.settings import client, connected
 from tap_vicai import streams
-from vicai import contract
-from vicai.client import VicaiClient
-from vicai.settings import client, connected
 
 _STATES = contract.component("InvoiceState")["enum"]
 

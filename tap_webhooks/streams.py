@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from ap_http.errors import Reject, Retry, Stop
-from ap_http.payload import NULL, Record, decode
-from ap_singer.files import safe_part
-from ap_singer.stream import Batch, ExactStream
+from ap_connectors.core.errors import Reject, Retry, Stop
+from ap_connectors.core.raw_json import NULL, Record, decode
+from ap_connectors.singer.file_store import safe_part
+from ap_connectors.singer.stream import Batch, ExactStream
 
 if TYPE_CHECKING:
-    from ap_webhooks.inbox import Event
+    from ap_connectors.webhooks.inbox import Event
     from tap_webhooks.tap import TapWebhooks
 
 _PAGE = 200

@@ -7,11 +7,11 @@ from functools import cached_property
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
-from ap_http.errors import Stop
-from ap_singer.settings import documents_dir
-from ap_singer.tap import ExactTap
-from ap_webhooks.database import address, file_of
-from ap_webhooks.inbox import Inbox
+from ap_connectors.core.errors import Stop
+from ap_connectors.singer.settings import documents_dir
+from ap_connectors.singer.tap import ExactTap
+from ap_connectors.webhooks.database import address, file_of
+from ap_connectors.webhooks.inbox import Inbox
 from tap_webhooks.streams import WebhookEvents
 
 

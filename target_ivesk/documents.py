@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ap_http.errors import Outage, Reject
-from ap_singer import given
-from ap_singer.given import Given, Limit
-from ap_singer.loading import Outcome
-from ap_singer.once import Doubt
-from ap_singer.values import Misfit, digits, quoted
-from ivesk.client import IveskClient, LinkExpired
-from ivesk.uploads import Location
+from ap_connectors.core.errors import Outage, Reject
+from ap_connectors.ivesk.client import IveskClient, LinkExpired
+from ap_connectors.ivesk.uploads import Location
+from ap_connectors.singer import input_files
+from ap_connectors.singer.coercion import Misfit, digits, quoted
+from ap_connectors.singer.input_files import Given, Limit
+from ap_connectors.singer.ledger import Doubt
+from ap_connectors.singer.loader_api import Outcome
 from target_ivesk import options
 from target_ivesk.file_names import file_name
 from target_ivesk.loader import SERVICE, Item, Loader, fingerprint, named
@@ -50,7 +50,7 @@ class Documents(Loader):
 
     def check(self, body: Mapping[str, Any]) -> None:
         """Look whether there is a document, and whether the rest can be sent."""
-        if not given.is_given(body.get("document"), body.get("documentBase64")):
+        if not input_files.is_given(body.get("document"), body.get("documentBase64")):
             raise Reject("document is missing (a path or URL), and documentBase64 too.")
         if _CONTROL.search(body.get("file_name") or ""):
             raise Reject("file_name holds a line break or another character that no name has.")
@@ -58,12 +58,12 @@ class Documents(Loader):
 
     def key(self, body: Mapping[str, Any]) -> str:
         """Return what the document is called as far as the record tells."""
-        return body.get("file_name") or given.show(body.get("document") or "documentBase64")
+        return body.get("file_name") or input_files.show(body.get("document") or "documentBase64")
 
     def hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the same."""
         found = named(record, "file_name", "document")
-        return found and given.show(found)
+        return found and input_files.show(found)
 
     def lane(self, body: Mapping[str, Any]) -> bytes:
         """Keep what is surely the same in order; the ledger sees to what turns out to be."""
@@ -72,7 +72,9 @@ class Documents(Loader):
     def apply(self, item: Item) -> Outcome:
         """Upload a document that was not uploaded yet."""
         body = item.body
-        with given.opened(body.get("document"), body.get("documentBase64"), body.get("file_name"), LIMIT) as found:
+        with input_files.opened(
+            body.get("document"), body.get("documentBase64"), body.get("file_name"), LIMIT
+        ) as found:
             assert found is not None  # noqa: S101 - `check` has looked
             name = file_name(found)
             key = fingerprint(found.sha256(), _meant(body.get("userdata")))

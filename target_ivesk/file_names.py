@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ap_http.errors import Reject
-from ap_singer.given import Given
-from ap_singer.kinds import LONGEST_START, kind
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.input_files import LONGEST_START, Given, kind
 
 _SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "PDF": (".pdf",),

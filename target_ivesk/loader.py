@@ -11,12 +11,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ap_singer.crew import Parent
-from ap_singer.leftover import Leftover
-from ap_singer.loading import Outcome
-from ap_singer.once import Once
-from ap_singer.shape import ObjectShape, canonical
-from ivesk.client import IveskClient
+from ap_connectors.ivesk.client import IveskClient
+from ap_connectors.singer.ledger import Once
+from ap_connectors.singer.loader_api import Leftover, Outcome
+from ap_connectors.singer.schema import ObjectShape, canonical
+from ap_connectors.singer.worker_pool import Parent
 from target_ivesk.options import Query
 
 SERVICE = "Įvesk"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ap_http.errors import Reject, Stop
-from ap_singer.shape import ObjectShape
+from ap_connectors.core.errors import Reject, Stop
+from ap_connectors.singer.schema import ObjectShape
 
 SWITCHES: Mapping[str, str] = {
     "processlines": "Read the lines of documents, too.",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ap_http.errors import Reject
-from ap_singer.loading import Outcome
-from ap_singer.once import Doubt
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.ledger import Doubt
+from ap_connectors.singer.loader_api import Outcome
 from target_ivesk.loader import Item, Loader, fingerprint, named
 
 _NAMES = ("documentid", "companycode", "message")

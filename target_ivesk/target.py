@@ -10,14 +10,20 @@ from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
 
-from ap_singer.ledger import Ledger
-from ap_singer.loading import Loads
-from ap_singer.once import Once
-from ap_singer.settings import MAX_REJECTS, REJECTS_PATH, REPORT_PATH, REQUEST_TIMEOUT, USER_AGENT, max_concurrency
-from ap_singer.shape import canonical
-from ap_singer.target import ExactTarget
-from ivesk.client import IveskClient
-from ivesk.settings import client, connected
+from ap_connectors.ivesk.client import IveskClient
+from ap_connectors.ivesk.settings import client, connected
+from ap_connectors.singer.ledger import Ledger, Once
+from ap_connectors.singer.loader_api import Loads
+from ap_connectors.singer.schema import canonical
+from ap_connectors.singer.settings import (
+    MAX_REJECTS,
+    REJECTS_PATH,
+    REPORT_PATH,
+    REQUEST_TIMEOUT,
+    USER_AGENT,
+    max_concurrency,
+)
+from ap_connectors.singer.target import ExactTarget
 from target_ivesk.documents import Documents
 from target_ivesk.loader import SERVICE, Account, Loader
 from target_ivesk.options import SWITCHES, TAGS, WORDS, defaults

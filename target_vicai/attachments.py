@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable
 
-from ap_http.errors import Reject
-from ap_singer.loading import Outcome
-from ap_singer.once import Doubt, Once
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.ledger import Doubt, Once
+from ap_connectors.singer.loader_api import Outcome
+from ap_connectors.vicai import contract
 from target_vicai import documents
 from target_vicai.copy import Plain
 from target_vicai.documents import Document
 from target_vicai.loader import Item, Loader
-from vicai import contract
 
 
 class Attachments(Loader):

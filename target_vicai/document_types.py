@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ap_http.errors import Reject
-from ap_singer.kinds import kind
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.input_files import kind
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _WORD, _EXCEL = "application/vnd.ms-word", "application/vnd.ms-excel"
@@ -48,7 +48,7 @@ def media_type(name: str, start: bytes, stated: str | None) -> str:
 
     Args:
         name: the file's name, or another word for it; what ends in a suffix counts.
-        start: its first bytes (see `ap_singer.kinds.kind`).
+        start: its first bytes (see `ap_connectors.singer.input_files.kind`).
         stated: what the sender says: a media type, or a suffix ("pdf").
 
     Raises:

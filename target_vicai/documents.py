@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ap_singer import given
-from ap_singer.given import Given, Limit, show
-from ap_singer.kinds import LONGEST_START
+from ap_connectors.singer import input_files
+from ap_connectors.singer.input_files import LONGEST_START, Given, Limit, show
+from ap_connectors.vicai.client import Part
 from target_vicai.document_types import media_type, suffix_of
-from vicai.client import Part
 
 __all__ = ["FIELDS", "MOST_BYTES", "Document", "is_given", "opened", "show"]
 
@@ -55,17 +54,17 @@ def is_given(extras: Mapping[str, Any]) -> bool:
     Raises:
         Reject: it brings two.
     """
-    return given.is_given(extras.get("document"), extras.get("documentBase64"))
+    return input_files.is_given(extras.get("document"), extras.get("documentBase64"))
 
 
 @contextmanager
 def opened(extras: Mapping[str, Any]) -> Iterator[Document | None]:
-    """Give a record's document, fetched and looked at; None if the record brings none (see `ap_singer.given.opened`).
+    """Give a record's document, fetched and looked at; None if the record brings none (see `input_files.opened`).
 
     Raises:
         Reject: there are two, it can't be had, or Vic.ai would not take it.
     """
     limit = Limit(MOST_BYTES, "64 MB", "Vic.ai")
     source = extras.get("document"), extras.get("documentBase64"), extras.get("documentName")
-    with given.opened(*source, limit) as found:
+    with input_files.opened(*source, limit) as found:
         yield None if found is None else Document(found, extras.get("documentType"))

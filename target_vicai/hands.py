@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ap_connectors.vicai.client import Part
 from target_vicai.copy import Plain
-from vicai.client import Part
 
 
 class IdleHands:

@@ -7,15 +7,15 @@ import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from ap_http.errors import Reject
-from ap_singer.differences import Change, changes
-from ap_singer.loading import UNCHANGED, Effect, Outcome
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.diff import Change, changes
+from ap_connectors.singer.loader_api import UNCHANGED, Effect, Outcome
+from ap_connectors.vicai import contract
+from ap_connectors.vicai.client import Refused
 from target_vicai import documents
 from target_vicai.copy import Plain
 from target_vicai.documents import Document
 from target_vicai.loader import TEXT, Item, Loader, external_id
-from vicai import contract
-from vicai.client import Refused
 
 _EXTERNAL = {"useSystem": "EXTERNAL"}
 _NEW = "NOT_READY"

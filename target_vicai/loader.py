@@ -8,17 +8,16 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ap_http.errors import Reject
-from ap_http.instants import LOCAL
-from ap_singer.crew import Missing, Parent
-from ap_singer.differences import Change
-from ap_singer.leftover import Leftover
-from ap_singer.loading import UNCHANGED, Outcome
-from ap_singer.shape import ObjectShape, Shape, canonical
+from ap_connectors.core.errors import Reject
+from ap_connectors.core.instants import LOCAL
+from ap_connectors.singer.diff import Change
+from ap_connectors.singer.loader_api import UNCHANGED, Leftover, Outcome
+from ap_connectors.singer.schema import ObjectShape, Shape, canonical
+from ap_connectors.singer.worker_pool import Missing, Parent
+from ap_connectors.vicai import contract
+from ap_connectors.vicai.client import NotFound, Refused
 from target_vicai.copy import Plain
 from target_vicai.vic import Vic, unknown
-from vicai import contract
-from vicai.client import NotFound, Refused
 
 _VICS_OWN = ("id", "internalId", "internalUpdatedAt", "displayName")
 _EXPECTED = frozenset(map(canonical, (*_VICS_OWN, "ivesk_document_id", "ivesk_company_code")))

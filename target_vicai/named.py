@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, ClassVar
 
-from ap_http.errors import Reject
-from ap_singer.differences import Change, changes, completed
-from ap_singer.loading import UNCHANGED, Outcome
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.diff import Change, changes, completed
+from ap_connectors.singer.loader_api import UNCHANGED, Outcome
 from target_vicai.copy import Plain
 from target_vicai.loader import TEXT, Item, Loader
 

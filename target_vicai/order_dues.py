@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Literal
 
-from ap_singer.ledger import Ledger
+from ap_connectors.singer.ledger import Ledger
 
 Due = Literal["process", "close"]
 

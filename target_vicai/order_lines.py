@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
-from ap_http.errors import Reject
-from ap_singer.differences import Change, changes, completed
-from ap_singer.shape import ObjectShape
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.diff import Change, changes, completed
+from ap_connectors.singer.schema import ObjectShape
+from ap_connectors.vicai import contract
 from target_vicai.copy import Plain
 from target_vicai.loader import TEXT
-from vicai import contract
 
 _NAMES = "dimensionsExternalIds"
 # Sums are exact: more digits than any amount has, and no context of somebody else's.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ap_http.errors import Reject
-from ap_http.instants import UTC
+from ap_connectors.core.errors import Reject
+from ap_connectors.core.instants import UTC
 from target_vicai.copy import Plain
 from target_vicai.loader import Item
 

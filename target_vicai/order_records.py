@@ -8,12 +8,12 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from ap_http.errors import Reject
-from ap_singer.shape import ObjectShape
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.schema import ObjectShape
+from ap_connectors.vicai import contract
 from target_vicai import order_lines
 from target_vicai.copy import Plain
 from target_vicai.loader import TEXT, Item, Loader
-from vicai import contract
 
 
 class OrderRecords(Loader):

@@ -6,10 +6,10 @@ import functools
 from contextlib import suppress
 from typing import Any
 
+from ap_connectors.vicai.client import NotFound
 from target_vicai.copy import Plain
 from target_vicai.order_lines import LineChanges
 from target_vicai.vic import Vic
-from vicai.client import NotFound
 
 
 class OrderWrites:

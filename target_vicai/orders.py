@@ -6,9 +6,10 @@ import functools
 import threading
 from dataclasses import dataclass, replace
 
-from ap_http.errors import Reject
-from ap_singer.differences import Change, changes, completed
-from ap_singer.loading import UNCHANGED, Outcome
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.diff import Change, changes, completed
+from ap_connectors.singer.loader_api import UNCHANGED, Outcome
+from ap_connectors.vicai.client import NotFound, Refused
 from target_vicai import order_lines
 from target_vicai.copy import Copy, Plain
 from target_vicai.loader import Item
@@ -18,7 +19,6 @@ from target_vicai.order_matching import guard, is_untouched, means
 from target_vicai.order_records import OrderRecords
 from target_vicai.order_writes import OrderWrites, status_of
 from target_vicai.vic import Vic
-from vicai.client import NotFound, Refused
 
 _FRESH = 10.0
 """Seconds after which an order of Vic's is read again before it is changed."""

@@ -6,12 +6,12 @@ from abc import abstractmethod
 from collections.abc import Hashable
 from typing import Any, ClassVar
 
-from ap_http.errors import Reject
-from ap_singer.loading import UNCHANGED, Outcome
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.loader_api import UNCHANGED, Outcome
+from ap_connectors.vicai.client import Refused
 from target_vicai.copy import Plain
 from target_vicai.invoices import status
 from target_vicai.loader import TEXT, Item, Loader
-from vicai.client import Refused
 
 _POSTED = {"POSTED", "TRANSFERRED"}
 _WITH_VIC = {"NOT_READY", "IN_APPROVALS"}

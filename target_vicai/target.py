@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from singer_sdk import typing as th
 
-from ap_http.errors import Stop
-from ap_http.payload import text
-from ap_singer.crew import Job, Missing
-from ap_singer.ledger import Ledger
-from ap_singer.loading import Loads
-from ap_singer.messages import Line, Message
-from ap_singer.settings import (
+from ap_connectors.core.errors import Stop
+from ap_connectors.core.messages import Line, Message
+from ap_connectors.core.raw_json import text
+from ap_connectors.singer.ledger import Ledger
+from ap_connectors.singer.loader_api import Loads
+from ap_connectors.singer.schema import canonical
+from ap_connectors.singer.settings import (
     MAX_REJECTS,
     RATE_LIMIT,
     REJECTS_PATH,
@@ -24,15 +24,15 @@ from ap_singer.settings import (
     USER_AGENT,
     max_concurrency,
 )
-from ap_singer.shape import canonical
-from ap_singer.target import ExactTarget
+from ap_connectors.singer.target import ExactTarget
+from ap_connectors.singer.worker_pool import Job, Missing
+from ap_connectors.vicai.client import VicaiClient
+from ap_connectors.vicai.settings import client, connected
 from target_vicai import mirror
 from target_vicai.hands import IdleHands
 from target_vicai.loader import Loader
 from target_vicai.streams import ALL, MIRRORED
 from target_vicai.vic import Vic, Ways
-from vicai.client import VicaiClient
-from vicai.settings import client, connected
 
 
 class TargetVicai(ExactTarget):

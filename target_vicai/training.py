@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from ap_http.errors import Reject
-from ap_singer.differences import changes, completed
-from ap_singer.loading import UNCHANGED, Outcome
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.diff import changes, completed
+from ap_connectors.singer.loader_api import UNCHANGED, Outcome
+from ap_connectors.vicai import contract
+from ap_connectors.vicai.client import Part
 from target_vicai import documents
 from target_vicai.copy import Plain
 from target_vicai.documents import Document
 from target_vicai.loader import OLDER, Item, Loader, external_id
-from vicai import contract
-from vicai.client import Part
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 

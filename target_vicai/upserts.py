@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ap_http.errors import Reject
-from ap_singer.crew import Missing
-from ap_singer.differences import Change, changes, completed
-from ap_singer.loading import UNCHANGED, Outcome
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.diff import Change, changes, completed
+from ap_connectors.singer.loader_api import UNCHANGED, Outcome
+from ap_connectors.singer.worker_pool import Missing
+from ap_connectors.vicai.client import Refused
 from target_vicai.copy import Plain
 from target_vicai.loader import OLDER, TEXT, Item, Loader, external_id
 from target_vicai.vic import unknown
-from vicai.client import Refused
 
 _FRESH = 10.0
 """Seconds after which a value of Vic's is read again before it is sent back: somebody may have changed it there."""

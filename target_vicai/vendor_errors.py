@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ap_http.errors import Reject
-from ap_singer.differences import Change, changes
-from ap_singer.loading import UNCHANGED, Outcome
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.diff import Change, changes
+from ap_connectors.singer.loader_api import UNCHANGED, Outcome
 from target_vicai.copy import Plain
 from target_vicai.loader import TEXT, Item, Loader
 from target_vicai.postings import internal_id

@@ -6,13 +6,13 @@ import functools
 from contextlib import suppress
 from typing import Any, ClassVar
 
-from ap_http.errors import Reject
-from ap_singer.crew import Missing
-from ap_singer.loading import UNCHANGED, Outcome
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.loader_api import UNCHANGED, Outcome
+from ap_connectors.singer.worker_pool import Missing
+from ap_connectors.vicai.client import NotFound, Refused
 from target_vicai.copy import Plain
 from target_vicai.loader import TEXT, Item, Loader
 from target_vicai.vic import unknown
-from vicai.client import NotFound, Refused
 
 
 class VendorTags(Loader):

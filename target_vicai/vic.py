@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ap_http.errors import Reject
-from ap_singer.crew import Missing, Parent
-from ap_singer.ledger import Ledger
+from ap_connectors.core.errors import Reject
+from ap_connectors.singer.ledger import Ledger
+from ap_connectors.singer.worker_pool import Missing, Parent
+from ap_connectors.vicai.client import Part, VicaiClient
 from target_vicai.copy import Copy, Names, Plain
-from vicai.client import Part, VicaiClient
 
 _SINGLY = 16
 """So many records are asked for one by one before their whole list is read: an hourly load has a handful of changes,

@@ -16,53 +16,77 @@ from target_vicai.streams import ALL
 from tests.conftest import PLUGINS, discovered
 
 ROOT = Path(__file__).parent.parent
-FLOORS = {"ap_http": 1, "ivesk": 2, "vicai": 2, "ap_singer": 3, **dict.fromkeys(PLUGINS, 4)}
-# Packages of one floor do not know each other, and these are known to nobody but tests, demo and benchmarks.
-BESIDE = {"ap_sandbox", "ap_tieout", "ap_webhooks"}
-
-
-def imports(package: str) -> set[str]:
-    """Top-level names that a package imports, wherever in its files."""
-    found: set[str] = set()
-    for path in (ROOT / package).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                found.add(node.module.partition(".")[0])
-    return found
-
-
-@pytest.mark.parametrize("package", FLOORS)
-def test_imports_go_down_only(package: str) -> None:
+SHARED = ROOT / "ap_connectors"
+# Rooms of one floor do not know each other, but for those that `NEIGHBOURS` names.
+FLOORS = {
+    "core": 1,
+    "http": 2,
+    "ivesk": 3,
+    "vicai": 3,
+    "singer": 3,
+    "sandbox": 4,
+    "tieout": 4,
+    "webhooks": 4,
+    **dict.fromkeys(PLUGINS, 4),
+}
+NEIGHBOURS = {
     # The inbox is what tap-webhooks reads, as the clients are what the other taps read.
-    known = {"ap_webhooks"} if package == "tap_webhooks" else set()
-    others = imports(package) & (FLOORS.keys() | BESIDE) - {package} - known
-    assert all(other in FLOORS and FLOORS[other] < FLOORS[package] for other in others), others
+    "tap_webhooks": {"webhooks"},
+}
+NO_HTTP = {"requests", "urllib3"}
 
 
-@pytest.mark.parametrize("package", ["ap_http", "ivesk", "vicai", *sorted(BESIDE)])
-def test_the_ground_knows_no_singer(package: str) -> None:
-    assert "singer_sdk" not in imports(package)
+def folder(room: str) -> Path:
+    return ROOT / room if room in PLUGINS else SHARED / room
 
 
-def test_the_base_never_knows_a_client() -> None:
-    assert not imports("ap_singer") & {"ivesk", "vicai"}
+def imports(room: str) -> set[str]:
+    """What a room imports, wherever in its files: rooms of the house by their names, the rest by the top-level name."""
+    found: set[str] = set()
+    for path in folder(room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules: list[str] = []
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module == "ap_connectors":
+                modules = [f"ap_connectors.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: a relative import hides which room is meant"
+                assert node.module
+                modules = [node.module]
+            for module in modules:
+                first, _, rest = module.partition(".")
+                found.add(rest.partition(".")[0] if first == "ap_connectors" else first)
+    return found - {room}
 
 
-@pytest.mark.parametrize("package", sorted(BESIDE - {"ap_sandbox"}))
-def test_what_stands_beside_uses_the_ground_only(package: str) -> None:
-    assert imports(package) & (FLOORS.keys() | BESIDE) - {package} <= {"ap_http", "ivesk", "vicai"}
+def test_every_room_has_a_floor() -> None:
+    assert {path.name for path in SHARED.iterdir() if (path / "__init__.py").exists()} == FLOORS.keys() - set(PLUGINS)
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_imports_go_down_only(room: str) -> None:
+    known = NEIGHBOURS.get(room, set())
+    assert all(FLOORS[other] < FLOORS[room] for other in imports(room) & FLOORS.keys() - known)
+
+
+def test_core_knows_neither_http_nor_the_sdk() -> None:
+    assert not imports("core") & {"singer_sdk", *NO_HTTP}
+
+
+@pytest.mark.parametrize("room", ["http", "ivesk", "vicai", "sandbox", "tieout", "webhooks"])
+def test_the_sdk_is_for_plugins_and_their_base(room: str) -> None:
+    assert "singer_sdk" not in imports(room)
 
 
 def test_the_sandbox_stands_alone() -> None:
-    assert imports("ap_sandbox") & FLOORS.keys() <= {"vicai"}
+    assert imports("sandbox") & FLOORS.keys() <= {"vicai"}
     # Of the client it knows the contract, which is data, and none of the code that it is to put to the test.
-    for path in (ROOT / "ap_sandbox").rglob("*.py"):
+    for path in folder("sandbox").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "vicai":
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ap_connectors.vicai"):
                 names = {alias.name for alias in node.names}
-                assert node.module == "vicai.contract" or names == {"contract"}, path
+                assert node.module == "ap_connectors.vicai.contract" or names == {"contract"}, path
 
 
 def about(command: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from benchmarks.contestants import HERE, Contestant, Source, tap
 
 DOCUMENTS, LINES = "exported_documents", "exported_document_lines"

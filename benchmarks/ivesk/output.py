@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from ap_connectors.ivesk import contract
 from benchmarks.ivesk.contestants import DOCUMENTS, LINES
 from benchmarks.output import Fidelity, records
-from ivesk import contract
 
 Fields = dict[str, msgspec.Raw]
 

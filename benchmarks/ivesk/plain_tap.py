@@ -13,7 +13,7 @@ from singer_sdk import RESTStream, Tap
 from singer_sdk import typing as th
 from singer_sdk.authenticators import APIKeyAuthenticator
 
-from ivesk import contract
+from ap_connectors.ivesk import contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

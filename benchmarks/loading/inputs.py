@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from ap_connectors.vicai import contract
 from benchmarks.loading import accounts
-from vicai import contract
 
 VENDORS = "vendors"
 CHANGES = 12

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from ap_sandbox.process import SandboxError, SandboxProcess
+from ap_connectors.sandbox.process import SandboxError, SandboxProcess
 from benchmarks.loading.contestants import Loader
 from benchmarks.loading.list_server import PREFIX
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from benchmarks.contestants import HERE, OTHERS, Contestant, Source, tap
 
 INVOICES, LINES = "invoices", "invoice_line_items"

@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
+from ap_connectors.vicai import contract
 from benchmarks import output
 from benchmarks.output import Fidelity
 from benchmarks.vicai.contestants import INVOICES, LINES
-from vicai import contract
 
 _GZIP = b"\x1f\x8b"
 

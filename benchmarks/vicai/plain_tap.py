@@ -14,7 +14,7 @@ from singer_sdk.authenticators import OAuthAuthenticator, SingletonMeta
 from singer_sdk.helpers._util import utc_now
 from singer_sdk.pagination import SimpleHeaderPaginator
 
-from vicai import contract
+from ap_connectors.vicai import contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

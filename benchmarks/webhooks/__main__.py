@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ap_sandbox.webhooks.signer import Signer
-from ap_webhooks.inbox import Inbox
+from ap_connectors.sandbox.webhooks.signer import Signer
+from ap_connectors.webhooks.inbox import Inbox
 from benchmarks.report import machine
 from benchmarks.webhooks.load import SECRET, TOKEN, TOPIC, Answer, certificates, deliveries, send
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from ap_sandbox.webhooks import messages
-from ap_sandbox.webhooks.signer import Signer
+from ap_connectors.sandbox.webhooks import signer as messages
+from ap_connectors.sandbox.webhooks.signer import Signer
 
 TOPIC = "arn:aws:sns:eu-west-1:000000000000:benchmark_onexport"
 TOKEN, SECRET = "benchmark-token", "benchmark-secret"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 
-from ap_webhooks.app import create_app
-from ap_webhooks.inbox import Inbox
-from ap_webhooks.receiving import Receiving
-from ap_webhooks.serve import serve
+from ap_connectors.webhooks.inbox import Inbox
+from ap_connectors.webhooks.receiver import create_app
+from ap_connectors.webhooks.serve import serve
+from ap_connectors.webhooks.settings import Receiving
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from ap_sandbox.process import Control
-from ap_sandbox.vicai.resources import RESOURCES
+from ap_connectors.sandbox.process import Control
+from ap_connectors.sandbox.vicai.resources import RESOURCES
 from demo.erp.streams import STREAMS, Names, Record
 
 _DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ap_sandbox.process import Control, SandboxProcess
+from ap_connectors.sandbox.process import Control, SandboxProcess
 from demo.acts import Places, Say
 from demo.erp import export, store
 from demo.erp.books import ByUsers

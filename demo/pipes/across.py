@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from ap_sandbox.process import Control
+from ap_connectors.sandbox.process import Control
 
 Record = Mapping[str, Any]
 Sums = Mapping[str, Decimal]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ap_sandbox.process import Control, SandboxProcess
+from ap_connectors.sandbox.process import Control, SandboxProcess
 from demo.acts import Places, Say
 from demo.meltano import Meltano
 from demo.pipes import across, ties

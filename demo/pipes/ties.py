@@ -28,7 +28,7 @@ def compare(folder: Path, name: str, arguments: list[str], settings: Mapping[str
         DemoError: It could not compare.
     """
     report = ["--report", str(folder / f"tie-{name}.json")]
-    command = [sys.executable, "-m", "ap_tieout", name, *arguments, *report]
+    command = [sys.executable, "-m", "ap_connectors.tieout", name, *arguments, *report]
     done = subprocess.run(
         command,
         cwd=ROOT,

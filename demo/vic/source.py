@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ap_sandbox.process import Control
+from ap_connectors.sandbox.process import Control
 from demo.vic.streams import FILES, STREAMS, Stream
 
 Key = tuple[str, ...]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ap_sandbox.process import Control, SandboxProcess
+from ap_connectors.sandbox.process import Control, SandboxProcess
 from demo.acts import Act, Places, Say
 from demo.meltano import Meltano, Run
 from demo.vic import source, warehouse

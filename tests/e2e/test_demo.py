@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 import demo.__main__
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from demo import hooks, source
 from demo.acts import Act, Places
 from demo.books import Books, Sums

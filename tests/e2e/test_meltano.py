@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ap_sandbox.process import Control, SandboxProcess
+from ap_connectors.sandbox.process import Control, SandboxProcess
 from demo import books, source, warehouse
 from demo.meltano import Meltano
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from demo import plugins
 from demo.meltano import Meltano
 from demo.project import ROOT

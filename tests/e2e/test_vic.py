@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from demo.meltano import Meltano
 from demo.project import DemoError
 from demo.vic import books, source, story, warehouse

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ap_sandbox.process import SandboxProcess
-from ivesk import contract
+from ap_connectors.ivesk import contract
+from ap_connectors.sandbox.process import SandboxProcess
 
 
 def types(schema: dict[str, Any]) -> set[str]:

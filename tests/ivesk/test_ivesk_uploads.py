@@ -11,11 +11,11 @@ import pytest
 import requests
 import urllib3
 
-from ap_http.errors import Outage, Retry
-from ap_http.session import Patience
-from ap_sandbox.process import SandboxProcess
-from ivesk.client import IveskClient, LinkExpired, LinkRefused
-from ivesk.uploads import Location, drain
+from ap_connectors.core.errors import Outage, Retry
+from ap_connectors.http.session import Patience
+from ap_connectors.ivesk.client import IveskClient, LinkExpired, LinkRefused
+from ap_connectors.ivesk.uploads import Location, drain
+from ap_connectors.sandbox.process import SandboxProcess
 
 URL = "https://storage.example/public/21d6d167-edda-4a87?AWSAccessKeyId=ASIAQDMJYDC73OP47GHF&Signature=short"
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from ap_http.errors import Outage, Stop
-from ap_http.payload import text
-from ap_http.position import Position
-from ap_http.session import Patience
-from ap_sandbox.process import Control, SandboxProcess
-from ivesk.client import IveskClient, Queue
+from ap_connectors.core.bookmarks import Position
+from ap_connectors.core.errors import Outage, Stop
+from ap_connectors.core.raw_json import text
+from ap_connectors.http.session import Patience
+from ap_connectors.ivesk.client import IveskClient, Queue
+from ap_connectors.sandbox.process import Control, SandboxProcess
 
 MEANINGS = list(itertools.product(("exclusive", "inclusive"), ("whole", "cut"), ("more", "always")))
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.conftest import tap_command
 from tests.mapper_ivesk_vicai import conftest as mapping
 from tests.target_vicai import conftest as loading

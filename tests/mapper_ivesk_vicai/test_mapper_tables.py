@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ap_http.errors import Stop
+from ap_connectors.core.errors import Stop
 from mapper_ivesk_vicai.tables import ACCOUNTS, OBJECTS, VAT_CLASSES, Kind, Table
 from tests.mapper_ivesk_vicai.conftest import COMPANY, Mapper, document, line, messages
 

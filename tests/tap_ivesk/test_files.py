@@ -11,7 +11,7 @@ import pypdf
 import pytest
 import requests
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.conftest import Run, RunTap
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tap_ivesk.tap import TapIvesk
 
 # The address is filled in by `_sandbox_settings`: there is no sandbox yet when the class is made.

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ap_http.payload import text as field_text
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.core.raw_json import text as field_text
+from ap_connectors.sandbox.process import SandboxProcess
 from tap_ivesk.tap import TapIvesk
 from tests.conftest import Run, RunTap
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ap_http.errors import Stop
+from ap_connectors.core.errors import Stop
 from tap_rejects.origin import fields, origin
 from tap_rejects.source import Place, Source, find
 from tests.conftest import RunTap, discovered

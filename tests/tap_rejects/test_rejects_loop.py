@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.conftest import Run, RunTap
 from tests.tap_rejects.conftest import of
 from tests.target_vicai.cases import PDF

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ap_http.errors import Stop
+from ap_connectors.core.errors import Stop
 from tap_saft.checking import check, peek, portions
 from tap_saft.memory import Memory
 from tap_saft.sources import find

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.conftest import MakeCatalog, RunTap, catalogs, renewed, runner
 
 INVOICES = 240

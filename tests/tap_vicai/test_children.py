@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from ap_http.payload import Record
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.core.raw_json import Record
+from ap_connectors.sandbox.process import SandboxProcess
 from tap_vicai.streams import InvoiceLineItems
 from tap_vicai.tap import TapVicai
 from tests.conftest import MakeCatalog, Run, RunTap

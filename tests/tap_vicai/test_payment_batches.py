@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tap_vicai.batches import PaymentBatchReader
 from tests.conftest import MakeCatalog, Run, RunTap
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.conftest import MakeCatalog, Run, RunTap, discovered
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.conftest import MakeCatalog, Run
 from tests.tap_ivesk.test_kill import last_state

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.conftest import MakeCatalog, Run
 from tests.tap_ivesk.test_kill import interrupted, last_state
 from tests.tap_vicai.union import Union, command

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.conftest import MakeCatalog, Run, RunTap
 
 Records = list[dict[str, Any]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.conftest import MakeCatalog, Run, tap_command
 from tests.tap_vicai.conftest import settings
 from tests.tap_vicai.test_vicai_streams import STREAMS, as_sent, everything

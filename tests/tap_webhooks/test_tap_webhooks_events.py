@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ap_webhooks.inbox import Delivery, Inbox
+from ap_connectors.webhooks.inbox import Delivery, Inbox
 from tests.conftest import RunTap, runner
 
 PDF = b"%PDF-1.4\nall of it\n%%EOF\n"

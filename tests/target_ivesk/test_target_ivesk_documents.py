@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from ap_http.errors import Reject
-from ap_sandbox.process import SandboxProcess
-from ap_singer import given
+from ap_connectors.core.errors import Reject
+from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.singer import input_files as given
 from target_ivesk.documents import LIMIT
 from tests.conftest import Run, runner
 from tests.target_ivesk.conftest import Record, Target, held, ledger, pdf, puts

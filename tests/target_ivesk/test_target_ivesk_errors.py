@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_ivesk.conftest import API, Record, Target, held, ledger, pdf
 from tests.target_vicai.conftest import lines, load, record, schema, state
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_ivesk.conftest import API, STORAGE, Record, Target, command, held, ledger, pdf, puts
 from tests.target_vicai.conftest import lines, load, state
 

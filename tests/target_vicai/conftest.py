@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.conftest import renewed
 from tests.target_vicai.store import Store

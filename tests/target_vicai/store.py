@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 
 Record = dict[str, Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.conftest import PREFIX, Target
 from tests.target_vicai.world import World
 from tests.trouble import revoking

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.cases import AT, PDF, order_line, without
 from tests.target_vicai.conftest import PREFIX, Record, Target, fresh, load, record, schema, state, version
 from tests.target_vicai.store import Store

@@ -14,17 +14,16 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ap_http.errors import Reject
-from ap_sandbox.process import SandboxProcess
-from ap_singer.declared import Declared
-from ap_singer.shape import canonical
+from ap_connectors.core.errors import Reject
+from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.singer.schema import Declared, canonical
+from ap_connectors.vicai import contract
 from target_vicai.loader import Loader
 from target_vicai.streams import ALL
 from tests.target_vicai.cases import Scene
 from tests.target_vicai.conftest import PREFIX, Record, Result, Target, fresh
 from tests.target_vicai.store import Documents, Snapshot
 from tests.vicai.test_vicai_coverage import rows as coverage
-from vicai import contract
 
 DOCS = Path(__file__).parents[2] / "docs" / "target-vicai"
 STREAMS = {loader.name: loader for loader in ALL}

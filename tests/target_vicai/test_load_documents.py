@@ -13,7 +13,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from ap_http.errors import Reject
+from ap_connectors.core.errors import Reject
 from target_vicai import documents
 from target_vicai.documents import Document
 from tests.target_vicai.cases import PDF

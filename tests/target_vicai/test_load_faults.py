@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.conftest import Target
 from tests.target_vicai.storm import LOST, survive
 

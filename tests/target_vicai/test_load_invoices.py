@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.target_vicai.cases import AT, LATER, PDF, Scene, invoice, training_invoice, without
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, fresh, lines, load, record, state

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.target_vicai.cases import PDF
 from tests.target_vicai.conftest import PREFIX, command, lines, load, state

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.cases import AT, LATER
 from tests.target_vicai.conftest import PREFIX, Target, load, record, state
 from tests.target_vicai.store import Record, Store

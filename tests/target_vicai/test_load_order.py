@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.cases import AT, order_line
 from tests.target_vicai.conftest import Record, Target, command, lines, load, record, state
 from tests.target_vicai.store import Store, covers

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.target_vicai.cases import order_line, without
 from tests.target_vicai.conftest import PREFIX, Record, Result, Target, command, fresh, lines, load, state

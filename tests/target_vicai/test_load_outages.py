@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.conftest import PREFIX, Target, load, state
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_input import check_clear, good

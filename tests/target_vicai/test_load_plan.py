@@ -6,7 +6,7 @@ import base64
 import json
 import re
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.cases import AT, LATER, LONG, PDF, order_line
 from tests.target_vicai.conftest import Message, Target, load, state, version
 from tests.target_vicai.store import Store

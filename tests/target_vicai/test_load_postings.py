@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.cases import PDF, Scene, confirmation, rejection
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, fresh, lines, load, state
 

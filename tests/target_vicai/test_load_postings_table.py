@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.cases import WAITING
 from tests.target_vicai.conftest import Record, Target, fresh, load, state
 from tests.target_vicai.store import Store

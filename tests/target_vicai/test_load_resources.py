@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.cases import BY_STREAM, CASES, PDF, Case, Scene
 from tests.target_vicai.conftest import PREFIX, STYLES, Record, Result, Target, fresh, load, state, styled
 from tests.target_vicai.store import Change, Documents, covers, made_up

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.cases import AT, LATER, PDF, WAITING, order_line, without
 from tests.target_vicai.conftest import fresh, load, record, state
 from tests.target_vicai.store import Documents, Record, Snapshot, covers

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from ap_http.errors import ApError, Outage, Stop
-from ap_http.limits import RateLimit
-from ap_http.session import Patience
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.core.errors import ApError, Outage, Stop
+from ap_connectors.http.rate_limit import RateLimit
+from ap_connectors.http.session import Patience
+from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.vicai.client import VicaiClient
+from ap_connectors.vicai.transport import Grant, Token, grant
 from tests.vicai.scripted import TOKEN, Asked, Said, granting, serving
-from vicai.auth import Grant, Token, grant
-from vicai.client import VicaiClient
 
 QUICK = Patience(tries=3, first_pause=0.01, longest_pause=0.02)
 SECRET = "s3cret-Zx9.q"

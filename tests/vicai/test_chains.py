@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from ap_http.payload import Record
-from vicai.chains import Answer, Chain
+from ap_connectors.core.raw_json import Record
+from ap_connectors.vicai.changes import Answer, Chain
 
 
 def chain_after(cursor: str, pages: int = 3) -> Chain:

@@ -14,15 +14,14 @@ from urllib.parse import parse_qs
 import msgspec
 import pytest
 
-from ap_http.errors import Outage, Stop
-from ap_http.instants import LOCAL, UTC, Clock
-from ap_http.payload import Record, text
-from ap_http.position import Position, key_of
-from ap_http.session import Patience
-from ap_sandbox.process import SandboxProcess
-from vicai.chains import Answer
-from vicai.changes import ChangeReader, Changes
-from vicai.client import VicaiClient
+from ap_connectors.core.bookmarks import Position, key_of
+from ap_connectors.core.errors import Outage, Stop
+from ap_connectors.core.instants import LOCAL, UTC, Clock
+from ap_connectors.core.raw_json import Record, text
+from ap_connectors.http.session import Patience
+from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.vicai.changes import Answer, ChangeReader, Changes
+from ap_connectors.vicai.client import VicaiClient
 
 Version = tuple[str, str]
 """(internalId, time): one state of a record."""

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import requests
 
-from ap_http.errors import ApError, Outage, Stop
-from ap_http.payload import Record, text
-from ap_http.session import Patience, body
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.core.errors import ApError, Outage, Stop
+from ap_connectors.core.raw_json import Record, text
+from ap_connectors.http.session import Patience, body
+from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.vicai.client import Forbidden, NotFound, Refused, VicaiClient, document_type
 from tests.vicai.scripted import TOKEN, Asked, Said, granting, serving
-from vicai.client import Forbidden, NotFound, Refused, VicaiClient, document_type
 
 QUICK = Patience(tries=3, first_pause=0.01, longest_pause=0.02)
 INVOICES = 30

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vicai import contract
+from ap_connectors.vicai import contract
 
 FACTS = Path(__file__).resolve().parents[2] / "../shared/reference/vicai/openapi-0.20.0.json"
 

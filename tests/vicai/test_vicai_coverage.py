@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.vicai import contract
 from tap_vicai import streams
 from tap_vicai.base import PartOfParent
 from target_vicai.streams import ALL
 from tests.conftest import catalogs, runner
 from tests.tap_vicai.conftest import settings
 from tests.tap_vicai.test_vicai_streams import STREAMS
-from vicai import contract
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "vicai-coverage.md"

@@ -14,12 +14,12 @@ from typing import IO, Any
 import msgspec
 import pytest
 
-from ap_http.errors import Outage, Reject, Stop
-from ap_http.session import Patience
-from ap_http.tally import Tally, counting
-from ap_sandbox.process import SandboxProcess
+from ap_connectors.core.errors import Outage, Reject, Stop
+from ap_connectors.http.request_counts import Tally, counting
+from ap_connectors.http.session import Patience
+from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.vicai.client import Forbidden, NotFound, Part, Plain, Refused, VicaiClient
 from tests.vicai.scripted import Asked, Said, Scripted, granting, serving
-from vicai.client import Forbidden, NotFound, Part, Plain, Refused, VicaiClient
 
 QUICK = Patience(tries=3, first_pause=0.01, longest_pause=0.02)
 ACCOUNT = {"name": "Kanceliarinės prekės", "number": "6310", "externalUpdatedAt": "2026-02-01T10:11:12.154"}

@@ -1,0 +1,109 @@
+"""Instants as services write them (``2026-01-05T10:11:12.123Z``), as numbers, and back.
+
+The text of an instant is never rewritten on its way to a destination; numbers serve for comparing and asking only.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from ap_connectors.core.errors import Stop
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_INSTANT = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*(Z|z|[+-]\d\d:?(?:\d\d)?)?"
+)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Whose times a field holds: those of the service, in UTC, or those of a clock on somebody's wall (`local`).
+
+    Wall-clock times are compared by their digits. They bear no zone, and are never given one.
+    """
+
+    local: bool = False
+
+    def milliseconds(self, instant: str) -> int:
+        """Whole milliseconds since 1970 on this clock, rounded down.
+
+        Raises:
+            ValueError: the text is no date and no instant.
+        """
+        return milliseconds(_on_the_wall(instant) if self.local else instant)
+
+    def knows(self, instant: str) -> bool:
+        """Whether a text is an instant."""
+        try:
+            self.milliseconds(instant)
+        except ValueError:
+            return False
+        return True
+
+    def text(self, moment: int) -> str:
+        """Write milliseconds since 1970 the way the services want to be asked; nothing before 1970 is asked for."""
+        return text(moment)[:-1] if self.local else text(moment)
+
+    def setting(self, name: str, value: str) -> int:
+        """Read an instant from a setting.
+
+        Raises:
+            Stop: it is none; the message names the setting.
+        """
+        return setting(name, _on_the_wall(value) if self.local else value)
+
+
+UTC, LOCAL = Clock(), Clock(local=True)
+
+
+@functools.lru_cache(maxsize=4096)
+def milliseconds(instant: str) -> int:
+    """Whole milliseconds since 1970, rounded down; a text without a zone counts as UTC, as the services' times are.
+
+    Raises:
+        ValueError: the text is no date and no instant.
+    """
+    match = _INSTANT.fullmatch(instant.strip())
+    if match is None:
+        raise ValueError(f"{instant!r} is not an instant such as 2026-01-05T10:11:12.123Z")
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    moment = datetime(  # a wrong month or hour raises ValueError
+        int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=timezone.utc
+    )
+    whole = (moment - _EPOCH) // timedelta(milliseconds=1)
+    return whole + int((fraction or "0").ljust(3, "0")[:3]) - _offset_minutes(zone) * 60_000
+
+
+_ZONE = re.compile(r"(:\d\d(?:[.,]\d+)?)\s*(?:Z|z|[+-]\d\d:?(?:\d\d)?)$")
+
+
+def _on_the_wall(instant: str) -> str:
+    return _ZONE.sub(r"\1", instant.strip())
+
+
+def _offset_minutes(zone: str | None) -> int:
+    if zone is None or zone in "Zz":
+        return 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    minutes = int(digits[:2]) * 60 + int(digits[2:])
+    return -minutes if zone[0] == "-" else minutes
+
+
+def text(moment: int) -> str:
+    """Write milliseconds since 1970 the way the services want to be asked; nothing before 1970 is asked for."""
+    return (_EPOCH + timedelta(milliseconds=max(0, moment))).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def setting(name: str, value: str) -> int:
+    """Read an instant from a setting.
+
+    Raises:
+        Stop: it is none; the message names the setting.
+    """
+    try:
+        return milliseconds(value)
+    except ValueError as error:
+        raise Stop(f"{name}: {error}.") from None

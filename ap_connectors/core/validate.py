@@ -1,0 +1,62 @@
+"""Settings that every client takes, checked before the first request."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from ap_connectors.core.errors import Stop
+
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def address(name: str, value: str, example: str) -> str:
+    """Return the base address of an API, without a slash at its end.
+
+    Raises:
+        Stop: it is none; the message names the setting and shows `example`.
+    """
+    value = value.strip()
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        raise Stop(f"{name}: is not an address such as {example}.")
+    if parts.username is not None:
+        raise Stop(f"{name}: holds a user name; the service takes none. It is an address such as {example}.")
+    return value.rstrip("/")
+
+
+def credential(name: str, value: str, where: str) -> str:
+    """Return a key or a secret without the blanks that copying adds.
+
+    Raises:
+        Stop: it is empty or holds characters that none has; the message says `where` to get it, and does not show it.
+    """
+    if not _VISIBLE.fullmatch(value.strip()):
+        raise Stop(f"{name}: is empty or holds characters that none has. {where}")
+    return value.strip()
+
+
+def user_agent(value: str) -> str:
+    """Return what may stand in the header of that name.
+
+    Raises:
+        Stop: it may not.
+    """
+    if not value.isascii() or not value.isprintable():
+        raise Stop("user_agent: may hold only ASCII characters.")
+    return value
+
+
+def uuid(name: str, value: str) -> str:
+    """Return a UUID as it came, without the blanks around it.
+
+    Raises:
+        Stop: it is none.
+    """
+    if not _UUID.fullmatch(value.strip()):
+        raise Stop(f"{name}: is no UUID, such as 5b1f1c0e-6f0e-4a55-9d2c-1d0a4c8e7f21.")
+    return value.strip()

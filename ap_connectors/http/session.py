@@ -1,0 +1,334 @@
+"""The one door to a service: every request of a plugin goes through `Door.fetch`."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import random
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import InvalidHeader
+from urllib3.util.retry import Retry as RetryAfterParser
+
+from ap_connectors.core.errors import ApError, Outage, Retry, Stop
+from ap_connectors.core.redact import Redactor
+from ap_connectors.http import request_counts, shutdown
+from ap_connectors.http.rate_limit import RateLimit
+
+# What goes wrong between us and a service: which of it passes, whether the request was still sent, what to call it.
+
+PASSING = (
+    urllib3.exceptions.HTTPError,
+    requests.Timeout,
+    requests.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+"""Errors after which the same call may well succeed."""
+
+
+def never_left(error: Exception) -> bool:
+    """Return whether the request surely never reached the service: there was no connection that could carry it."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(reason, urllib3.exceptions.ProxyError):
+        # urllib3 blames the proxy for an answer that got lost behind it, too; the request was sent then.
+        reason = reason.original_error
+    no_connection = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+    return isinstance(reason, no_connection) or "Tunnel connection failed" in str(reason)
+
+
+def describe(error: Exception, url: str) -> str:
+    """Say what happened to the connection, without the URL's path and query."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    text = str(error)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return f"the proxy for {host} does not answer"
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"no secure connection to {host}: its certificate is not trusted here"
+    if isinstance(error, requests.ConnectTimeout):
+        return f"{host} could not be reached in time"
+    if isinstance(error, requests.Timeout):
+        return f"{host} did not answer in time"
+    if "NameResolution" in text or "Name or service" in text or "getaddrinfo" in text:
+        return f"the name {host} is unknown (no network, or a misspelt address)"
+    if "refused" in text:
+        return f"{host} refuses connections (nothing is listening there)"
+    if "IncompleteRead" in text or "ended prematurely" in text:
+        return f"the answer of {host} broke off in the middle"
+    return f"the connection to {host} broke"
+
+
+T = TypeVar("T")
+
+
+class _NotDone(Retry):
+    """The service has surely not done what was asked: it said so, or the request never reached it."""
+
+
+class _Throttled(_NotDone):
+    """The service takes no more for now."""
+
+
+class Credentials(Protocol):
+    """What a request is let in by, where that changes while a process runs."""
+
+    def header(self) -> Mapping[str, str]:
+        """Return the header to send; may ask the service for it first."""
+
+    def refused(self, sent: Mapping[str, str]) -> None:
+        """Take note that a request with these headers got a 401, so that the next `header` is a fresh one."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long passing trouble is borne: `tries` in all, pauses doubling from `first_pause` to `longest_pause` seconds.
+
+    Pauses that the service asks for with ``Retry-After`` are taken as asked and are no failures; when they come to
+    more than `longest_asked` seconds for one call the run ends, and the next one goes on.
+    """
+
+    tries: int = 6
+    first_pause: float = 0.5
+    longest_pause: float = 30.0
+    longest_asked: float = 300.0
+
+    def pause(self, failures: int) -> float:
+        """Seconds to wait after so many failures, with jitter so that many runs do not come back at once."""
+        full = min(self.longest_pause, self.first_pause * 2.0 ** (failures - 1))
+        return full * random.uniform(0.5, 1)  # noqa: S311 - jitter, not cryptography
+
+
+class Door:
+    """HTTP to one service.
+
+    Args:
+        service: the service's name, for messages.
+        explain: turns a final answer (status 3XX or 4XX other than 408, 425, 429) into the error to raise.
+        headers: sent with every request (credentials among them).
+        secrets: texts that no message may show.
+        timeout: seconds to connect, and between two pieces of an answer.
+        patience: how long passing trouble is borne.
+        connections: how many threads may use the door at once without waiting for a connection.
+        credentials: let each request in, beside `headers`; asked for a fresh header once when the service says 401.
+        limit: waited for before every request; may be shared with other doors.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        explain: Callable[[requests.Response, str], ApError],
+        headers: Mapping[str, str] | None = None,
+        secrets: Iterable[str] = (),
+        timeout: float = 60,
+        patience: Patience | None = None,
+        connections: int = 8,
+        credentials: Credentials | None = None,
+        limit: RateLimit | None = None,
+    ) -> None:
+        self.service = service
+        self.redact = Redactor(secrets)
+        self._explain = explain
+        self._timeout = timeout
+        self._patience = patience or Patience()
+        self._credentials = credentials
+        self._limit = limit
+        self._log = logging.getLogger(f"ap_connectors.http.{service}")
+        self._session = requests.Session()
+        # Proxies and certificates come from the environment all the same, but are looked up once a host: requests does
+        # it for every call, which costs more than the call. A netrc file must not add credentials to signed links.
+        self._session.trust_env = False
+        self._surroundings = functools.lru_cache(_surroundings)
+        self._session.headers.update(headers or {})
+        adapter = HTTPAdapter(pool_maxsize=connections)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        # urllib3 writes whole URLs, signatures and all, at debug level.
+        logging.getLogger("urllib3").setLevel(logging.INFO)
+
+    def fetch(
+        self,
+        method: str,
+        url: str,
+        parse: Callable[[requests.Response], T],
+        *,
+        what: str,
+        stream: bool = False,
+        redirects: bool = False,
+        look: Callable[[], T | None] | None = None,
+        prepare: Callable[[], Mapping[str, Any]] | None = None,
+        **request: Any,
+    ) -> T:
+        """Send a request until it succeeds, and return `parse(response)`.
+
+        `parse` runs inside the retries: a body that breaks off, or is not what was promised, is asked for again
+        when `parse` raises `Retry`. A call that must not be done twice brings `look` along.
+
+        Args:
+            method: the HTTP verb.
+            url: absolute URL.
+            parse: reads the answer of a 2XX.
+            what: names the call in messages ("GET /pub/exported"); the URL itself is never shown.
+            stream: leave the body to `parse`.
+            redirects: follow them. Off where credentials are sent: requests would pass custom headers on to any host.
+            look: looks whether the call was done after all, once a failure leaves that open: before every further try,
+                after the pause, and when the last try has failed. What it finds, unless None, is the result.
+            prepare: makes arguments anew for every try (open files, which a try reads to their end).
+            **request: passed to requests (params, json, data, headers).
+
+        Raises:
+            Outage: passing trouble outlasted the patience.
+            ApError: what `explain` made of a final answer; what `look` raises.
+        """
+        what = self.redact(what)
+        failed, waited, in_doubt = 0, 0.0, False
+        while True:
+            try:
+                return self._try(method, url, parse, what, prepare, stream=stream, allow_redirects=redirects, **request)
+            except Retry as trouble:
+                # Once in doubt, always in doubt: what timed out may get done while later tries are refused.
+                in_doubt = in_doubt or not isinstance(trouble, _NotDone)
+                try:
+                    if trouble.after is None:
+                        failed += 1
+                        pause = self._pause_after_failure(trouble, failed, what)
+                    else:
+                        pause = self._pause_asked_for(trouble, trouble.after, waited, what)
+                        waited += pause
+                except Outage:
+                    if look and in_doubt and (found := self._last_look(look)) is not None:
+                        return found
+                    raise
+                if shutdown.pause(pause):
+                    raise Outage(f"{self.service}: {what}: given up, for the run is ending.") from None
+                if look and in_doubt and (found := look()) is not None:
+                    return found
+                request_counts.count(retries=0 if isinstance(trouble, _Throttled) else 1)
+
+    def _try(
+        self,
+        method: str,
+        url: str,
+        parse: Callable[[requests.Response], T],
+        what: str,
+        prepare: Callable[[], Mapping[str, Any]] | None,
+        **request: Any,
+    ) -> T:
+        """Send a request once; twice if it was not let in at first."""
+        renewed = False
+        while True:
+            prepared = prepare() if prepare else {}
+            with self._send(method, url, what, **{**request, **prepared}) as response:
+                if response.status_code != 401 or not self._credentials or renewed:
+                    return self._read(response, parse, what)
+                self._credentials.refused(response.request.headers)
+                renewed = True
+
+    def _last_look(self, look: Callable[[], T | None]) -> T | None:
+        """Look once more before giving up; None if that does not succeed either."""
+        if shutdown.pause(self._patience.first_pause):
+            return None
+        try:
+            return look()
+        except Outage:
+            return None
+
+    def _send(self, method: str, url: str, what: str, **request: Any) -> requests.Response:
+        parts = urlsplit(url)
+        if self._credentials:
+            request["headers"] = {**(request.get("headers") or {}), **self._credentials.header()}
+        try:
+            surroundings = self._surroundings(f"{parts.scheme}://{parts.netloc}")
+            with self._limit.slot() if self._limit else nullcontext():
+                request_counts.count(requests=1)
+                return self._session.request(method, url, timeout=self._timeout, **surroundings, **request)
+        except PASSING as error:
+            kind = _NotDone if never_left(error) else Retry
+            raise kind(describe(error, url)) from None
+        except requests.RequestException as error:
+            # Not passing: an address that is no URL, an unusable proxy, a redirect without end.
+            raise Stop(
+                f"{self.service}: {what} cannot be sent: {self.redact(str(error))}. Check the address."
+            ) from None
+
+    def _judge(self, response: requests.Response, what: str) -> None:
+        status = response.status_code
+        if status < 300:
+            return
+        if status in {408, 425, 429} or status >= 500:
+            reason = f" {response.reason}" if response.reason else ""
+            asked = _asked(response)
+            if status != 429:
+                raise Retry(f"status {status}{reason}", after=asked)
+            request_counts.count(throttled=1)
+            if self._limit:
+                # Somebody else uses up the same limit. All of us wait, for as long as asked, or for part of its window.
+                asked = self._limit.seconds / 4 if asked is None else asked
+                self._limit.hold(asked)
+            raise _Throttled(f"status {status}{reason}", after=asked)
+        error = self._explain(response, what)
+        if isinstance(error, Retry):
+            raise _NotDone(str(error), after=error.after, tries=error.tries)
+        raise error
+
+    def _read(self, response: requests.Response, parse: Callable[[requests.Response], T], what: str) -> T:
+        try:
+            self._judge(response, what)
+            return parse(response)
+        except PASSING as error:
+            raise Retry(describe(error, response.url)) from None
+
+    def _pause_after_failure(self, trouble: Retry, failed: int, what: str) -> float:
+        tries = min(self._patience.tries, trouble.tries or self._patience.tries)
+        reason = self.redact(str(trouble))
+        if failed >= tries:
+            raise Outage(
+                f"{self.service}: {what} failed {failed} times, last: {reason}. "
+                "Check the network and the address; the next run goes on from the last STATE."
+            ) from None
+        pause = self._patience.pause(failed)
+        self._log.warning("%s: %s; try %d of %d in %.1f s", what, reason, failed + 1, tries, pause)
+        return pause
+
+    def _pause_asked_for(self, trouble: Retry, asked: float, waited: float, what: str) -> float:
+        reason = self.redact(str(trouble))
+        if waited + asked > self._patience.longest_asked:
+            raise Outage(
+                f"{self.service}: {what}: {reason}; after {waited:.0f} s of waiting {asked:.0f} s more are asked for. "
+                "Run again later; the next run goes on from the last STATE."
+            ) from None
+        # A service that says "0 seconds" would otherwise be asked in a tight loop.
+        pause = max(asked, self._patience.first_pause) + random.uniform(0, 0.25)  # noqa: S311 - jitter
+        self._log.warning("%s: %s; waiting %.1f s", what, reason, pause)
+        return pause
+
+
+def body(response: requests.Response) -> bytes:
+    """Read the whole body of a streamed answer in one piece; requests' own way takes it in pieces of 10 kB."""
+    read: bytes = response.raw.read(decode_content=True)
+    return read
+
+
+def _surroundings(host: str) -> dict[str, Any]:
+    """Return the proxies and the certificates that the environment names for a host."""
+    with requests.Session() as session:
+        merged = session.merge_environment_settings(host, {}, None, None, None)
+    return {"proxies": merged["proxies"], "verify": merged["verify"]}
+
+
+def _asked(response: requests.Response) -> float | None:
+    """Seconds asked for by ``Retry-After`` (a number or an HTTP date), or None if absent or unreadable."""
+    header = response.headers.get("Retry-After")
+    if header is None:
+        return None
+    try:
+        return max(0.0, RetryAfterParser().parse_retry_after(header))
+    except InvalidHeader:
+        return None

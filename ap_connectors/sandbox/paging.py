@@ -1,0 +1,64 @@
+"""Where a page of a queue ends: every reading of "pages of ~100 documents" that the description allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ap_connectors.sandbox.models import Queue, Store
+
+
+@dataclass(frozen=True)
+class Page:
+    """Document numbers of a page, the instant of the last document looked at, and whether more documents follow."""
+
+    numbers: list[int]
+    last: int | None
+    more: bool
+
+
+def page(store: Store, name: str, since: int | None, doctype: str | None) -> Page:
+    """One page of the queue `name` from an instant (microseconds since 1970; None = from the beginning).
+
+    Source: Įvesk REST API, Synchronize results; what it leaves open is decided by `Options`.
+    """
+    options, queue = store.options, store.queue(name)
+    start = queue.start(since, options.from_is == "inclusive")
+    places: Iterable[int] = range(start, len(queue))
+    wanted = None if doctype is None else store.doctype_place(doctype)
+    if wanted is not None and options.doctype_filter == "before":
+        places = (place for place in places if store.doctype_of[queue.numbers[place]] == wanted)
+    taken, more = _take(store, queue, places, since, by_company=name == "exported")
+    numbers = [queue.numbers[place] for place in taken]
+    if wanted is not None and options.doctype_filter == "after":
+        numbers = [number for number in numbers if store.doctype_of[number] == wanted]
+    return Page(numbers, queue.instants[taken[-1]] if taken else None, more)
+
+
+def _take(
+    store: Store, queue: Queue, places: Iterable[int], since: int | None, by_company: bool
+) -> tuple[list[int], bool]:
+    """The places that make one page, and whether another one follows."""
+    size, borders = store.options.page_size, store.options.borders
+    instants, numbers, company_of = queue.instants, queue.numbers, store.company_of
+    # Only an inclusive `from` lets a page begin with what was seen already (the lead). The page must go on behind
+    # it, whosever document comes next, or its `next` would lead to the same page for ever.
+    asked = None if since is None else since / 1000
+    taken: list[int] = []
+    company: int | None = None
+    border = False
+    last = -1
+    for place in places:
+        instant, owner = instants[place], company_of[numbers[place]]
+        lead = instant == asked
+        border = border or len(taken) >= size or (by_company and company is not None and owner != company)
+        if border and not (lead and borders != "hard"):
+            begins = company is None
+            together = instant == last and (borders == "whole" or (borders == "cut" and instant == instants[taken[0]]))
+            if not together and (borders == "hard" or not begins):
+                return taken, True
+        if not lead and company is None:
+            company = owner
+        taken.append(place)
+        last = instant
+    return taken, False

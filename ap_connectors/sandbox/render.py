@@ -1,0 +1,134 @@
+"""Documents as bytes: rendered once, then joined into pages with fresh links and instants."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from ap_connectors.sandbox import clock
+from ap_connectors.sandbox.models import Store
+from ap_connectors.sandbox.storage import Signer
+
+MOST_BYTES = 250_000_000
+_LINK = b'"url":"'
+
+
+class Record(NamedTuple):
+    """A rendered document, in pieces around what changes from answer to answer.
+
+    With a link: `head` ends where its URL begins, `tail` begins with the quotation mark behind it; `path` and `decoded`
+    are the PDF's path with and without percent-encoding. Without (the document was ordered with a `url` of its own, or
+    with none): all is in `head`. The closing brace is missing; `stamped` says that `exportedat` comes before it.
+    """
+
+    head: bytes
+    path: bytes
+    decoded: bytes
+    tail: bytes
+    stamped: bool
+
+
+class Renderer:
+    """Renders a store's documents and keeps the latest used ones, at most 250 MB of them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._encoder = msgspec.json.Encoder(decimal_format="number")
+        self._cache: OrderedDict[int, Record] = OrderedDict()
+        self._bytes = 0
+
+    def forget(self) -> None:
+        """Drops what is kept: the options changed what documents look like."""
+        self._cache.clear()
+        self._bytes = 0
+
+    def join(self, queue: str, numbers: Iterable[int], base: bytes, signer: Signer) -> bytes:
+        """Documents as JSON, with commas between them, as the queue serves them.
+
+        Args:
+            queue: `exported` or `digitized`.
+            numbers: Document numbers.
+            base: Scheme, host and port of the links.
+            signer: Signs the links.
+        """
+        pieces: list[bytes] = []
+        add, start, sign, prefix = pieces.append, b"", signer.signature, signer.prefix
+        for (head, path, decoded, tail, _), end in self._with_ends(queue, numbers):
+            add(start)
+            add(head)
+            if path:
+                add(base)
+                add(path)
+                add(prefix)
+                add(sign(decoded))
+                add(tail)
+            add(end)
+            start = b","
+        return b"".join(pieces)
+
+    def plain(self, queue: str, numbers: Iterable[int]) -> Iterator[bytes]:
+        """Each document as JSON, as the queue serves it but without its link."""
+        for record, end in self._with_ends(queue, numbers):
+            if not record.path:
+                yield record.head + end
+                continue
+            before = record.head.removesuffix(_LINK)
+            after = record.tail[1:]
+            # One comma too many goes; members never end in one.
+            yield before + after.removeprefix(b",") + end if after or end == b"}" else before + end.removeprefix(b",")
+
+    def _with_ends(self, queue: str, numbers: Iterable[int]) -> Iterator[tuple[Record, bytes]]:
+        """Each document's pieces, and what closes it: a brace, in the exported queue `exportedat` before it."""
+        exported_at, stamp = self._store.exported_at, queue == "exported"
+        instant, stamped_end = -1, b""
+        for number in numbers:
+            record = self.record(number)
+            if not (stamp and record.stamped):
+                yield record, b"}"
+                continue
+            if exported_at[number] != instant:
+                instant = exported_at[number]
+                stamped_end = b',"exportedat":"%b"}' % clock.iso(instant).encode()
+            yield record, stamped_end
+
+    def record(self, number: int) -> Record:
+        """A document's pieces."""
+        record = self._cache.get(number)
+        if record is not None:
+            self._cache.move_to_end(number)
+            return record
+        record = self._make(number)
+        self._cache[number] = record
+        self._bytes += _size(record)
+        while self._bytes > MOST_BYTES:
+            _, old = self._cache.popitem(last=False)
+            self._bytes -= _size(old)
+        return record
+
+    def _make(self, number: int) -> Record:
+        document = self._store.document(number)
+        variant = self._store.variants.get(number)
+        stamped = "exportedat" not in document and not (variant and "exportedat" in variant.remove)
+        own_link = variant is not None and ("url" in variant.overrides or "url" in variant.remove)
+        if own_link or "url" not in document:
+            return Record(self._encoder.encode(document)[:-1], b"", b"", b"", stamped)
+        # The link is null here; rendered last of the first half, it leaves the place for the real one.
+        names = list(document)
+        place = names.index("url") + 1
+        head = self._encoder.encode({name: document[name] for name in names[:place]}).removesuffix(b"null}") + b'"'
+        tail = b'",' + self._encoder.encode({name: document[name] for name in names[place:]})[1:-1]
+        # A file name such as ".." must not vanish when a client tidies the path up.
+        name = str(document.get("filename") or "document.pdf")
+        parts = ("storage", "documents", self._store.id_of(number), name)
+        path = "".join(f"/{quote(part, safe='') if part.strip('.') else part.replace('.', '%2E')}" for part in parts)
+        decoded = "/".join(("", *parts)).encode()
+        return Record(head, path.encode(), decoded, tail.removesuffix(b","), stamped)
+
+
+def _size(record: Record) -> int:
+    # The interpreter's own share: four bytes objects, a tuple, a number and a place in the cache.
+    return len(record.head) + len(record.tail) + 2 * len(record.path) + 450

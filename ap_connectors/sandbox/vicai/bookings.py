@@ -1,0 +1,173 @@
+"""Invoices and training invoices: headers around lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ap_connectors.sandbox import clock
+from ap_connectors.sandbox.dice import Dice
+from ap_connectors.sandbox.vicai import cast, matches, moments, plan, suppliers
+from ap_connectors.sandbox.vicai.lines import LineMaker, grouped
+
+Record = dict[str, Any]
+
+_LANGUAGES = {"NOK": "no", "USD": "en", "EUR": "lt", "SEK": "sv"}
+_SOURCES = ("EHF", "EHF", "EMAIL", "UPLOAD", None)
+_DESCRIPTIONS = (
+    "Månedlig avregning",
+    "Etter bestilling fra Åse",
+    "Pagal sąskaitą – ąčęėįšųūž",
+    'Delleveranse "2 av 3"',
+)
+_ODD_IDS = ("Bilag #{} æøå", "B {}%", 'Bilag "{}"', "Č+{}")
+_POSTING_ERRORS = ("Prosjektet er avsluttet i ERP-systemet", "Vedlegget kunne ikke lagres: navnet er for langt")
+_FIELDS = ("Vår referanse", "Bestiller", "Målepunkt-ID")
+
+
+@dataclass(frozen=True)
+class Invoice:
+    """An invoice as it is listed (the contract's Invoice, lines grouped), and its lines before they were grouped."""
+
+    record: Record
+    lines: list[Record]
+
+
+class Booker:
+    """Makes invoices.
+
+    Args:
+        chosen: what is decided about each.
+        vendors: all vendors.
+        lines: makes their lines.
+    """
+
+    def __init__(self, chosen: plan.Plan, vendors: list[Record], lines: LineMaker) -> None:
+        self._plan, self._lines = chosen, lines
+        self._vendors = vendors
+        self._sparse = [_sparse(vendor) for vendor in vendors]
+        self._moments = moments.Moments(chosen.seed, "invoices", chosen.invoices)
+
+    def changed(self, number: int) -> int:
+        """Return when an invoice last changed in Vic, in milliseconds since 1970."""
+        return clock.advance(self._moments.at(number), 40 * moments.MINUTE)
+
+    def invoice(self, number: int) -> Invoice:
+        """Make an invoice; `internalUpdatedAt` in milliseconds since 1970."""
+        planned, changed = self._plan.of(number), self.changed(number)
+        dice = Dice(self._plan.seed, "invoice", number)
+        vendor, sparse = self._vendors[planned.vendor], self._sparse[planned.vendor]
+        lines = self._lines.ungrouped(dice, planned, number, vendor["currency"] != "NOK")
+        net = sum(line["amount"] for line in lines)
+        tax = sum(Decimal(line["amountTax"]) for line in lines)
+        record: Record = {
+            "totalAmount": str(net + tax),
+            "amountWithoutTax": str(net),
+            "amountTax": str(tax),
+            **self._header(dice, planned, changed // clock.DAY, vendor),
+            "internalId": plan.invoice_id(number),
+            "internalUpdatedAt": changed,
+            "paymentTermId": vendor["paymentTermId"],
+            "vendorInternalId": sparse["internalId"],
+            "vendorExternalId": sparse["externalId"],
+            "vendor": dict(sparse),
+            "status": planned.status,
+            "source": dice.pick(_SOURCES),
+        }
+        if planned.order is not None:
+            record["poNumber"] = matches.po_number(planned.order)
+        if planned.known_to_erp:
+            odd = number % 97 == 41
+            name = dice.pick(_ODD_IDS) if odd else "BILAG-{:06d}"
+            record["externalId"] = name.format(number + 1)
+            record["externalUpdatedAt"] = moments.wall(changed - dice.between(1000, 90_000))
+            if dice.chance(40):
+                record["postingError"] = dice.pick(_POSTING_ERRORS)
+        elif dice.chance(2):
+            record["externalId"] = None
+        self._rarely(dice, record, vendor)
+        record["lineItems"] = grouped(lines)
+        return Invoice(record, lines)
+
+    def training_invoice(self, number: int) -> Record:
+        """Make a training invoice of the year before, with `externalId` beside the contract's fields."""
+        dice = Dice(self._plan.seed, "training invoice", number)
+        chosen = self._plan.of(number)._replace(status="POSTED", big=False, order=None)
+        known = [vendor for vendor in self._vendors if "externalId" in vendor]
+        vendor = known[chosen.vendor % len(known)]
+        # Ascending, and before anything happened in Vic.
+        changed = clock.START - (400 - number) * 6 * clock.HOUR - dice.below(clock.HOUR)
+        record: Record = {
+            "externalId": f"HIST 2025 #{number + 1}" if number % 25 == 7 else f"HIST-{number + 1:05d}",
+            "externalUpdatedAt": moments.wall(changed),
+            **self._header(dice, chosen, changed // clock.DAY, vendor),
+            "vendorExternalId": vendor["externalId"],
+            "lineItems": self._lines.ungrouped(dice, chosen, number, vendor["currency"] != "NOK"),
+        }
+        del record["paymentRef"], record["paymentTerm"]
+        if dice.chance(3):
+            record["externalData"] = {"bilagsart": dice.pick(("IB", "LF", "KN"))} if dice.below(4) else None
+        return record
+
+    def _header(self, dice: Dice, planned: plan.Planned, today: int, vendor: Record) -> Record:
+        issued = today - dice.below(12)
+        term = dice.pick(suppliers.TERM_DAYS)
+        currency = vendor["currency"]
+        # Norwegian vendors invoice abroad's money at times.
+        if currency == "NOK" and dice.chance(25):
+            currency = "EUR"
+        header: Record = {
+            "transactionType": "CREDITNOTE" if planned.credit_note else "INVOICE",
+            "refNumber": f"{dice.between(10**4, 10**7)}" if dice.below(30) else f"F-{dice.below(10**4)}/26 Ø",
+            "poNumber": None,
+            "description": None if dice.below(3) else dice.pick(_DESCRIPTIONS),
+            "currency": currency,
+            "language": None if dice.chance(20) else _LANGUAGES[vendor["currency"]],
+            "issueDate": moments.day(issued),
+            "glDate": moments.day(today),
+            "dueDate": moments.day(issued + term),
+            "paymentTerm": {"count": term, "unit": "DAYS"} if dice.below(9) else None,
+            "paymentInfo": {
+                name: dict(value) if isinstance(value, dict) else value
+                for name, value in vendor["defaultPaymentInfo"].items()
+            },
+        }
+        number = f"{dice.below(10**11):011d}"
+        if vendor["currency"] == "NOK":
+            kid = number + cast.luhn(number)
+            header["paymentRef"] = kid
+            header["invoiceInfo"] = {"kid": kid, "creditAccountExternalId": "KTO-2400"}
+        else:
+            header["paymentRef"] = f"{number[:5]} {number[5:]}"
+        return header
+
+    def _rarely(self, dice: Dice, record: Record, vendor: Record) -> None:
+        oddity = dice.below(100)
+        if oddity < 12:
+            label = dice.pick(_FIELDS)
+            value = dice.pick(("Bjørn Ås", "Žydrūnė", "707057500012345678", None))
+            record["fields"] = [{"label": label, "title": label, "type": "text", "value": value}]
+        elif oddity < 20:
+            record["customFields"] = [{"id": "7", "value": f"{dice.below(10**4):04d}", "label": "Kjøretøy"}]
+        elif oddity < 24:
+            record["bolNumbers"] = [{"bolNumber": f"BOL{dice.below(10**6):06d}"}]
+        elif oddity < 26:
+            record["vendor"] = {"internalId": vendor["internalId"]}
+        elif oddity < 28:
+            record |= {"fields": [], "customFields": [], "bolNumbers": []}
+        elif oddity == 28 and record["status"] == "NOT_READY":
+            # The vendor was not recognised yet.
+            record |= {"vendor": None, "vendorInternalId": None, "vendorExternalId": None}
+        if vendor["currency"] == "USD" and dice.chance(2):
+            record |= {"selfAssessedUseTaxAmount": "0.00", "selfAssessedUseTaxAccount": None}
+
+
+def _sparse(vendor: Record) -> Record:
+    return {
+        "internalId": vendor["internalId"],
+        "externalId": vendor.get("externalId"),
+        "orgNumber": vendor["taxInfo"]["orgNumber"],
+        "countryCode": vendor["countryCode"],
+        "name": vendor["name"],
+    }

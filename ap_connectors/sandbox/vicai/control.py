@@ -1,0 +1,279 @@
+"""The Vic half of the control API, under `/_control/vicai`: look inside, and make things happen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from ap_connectors.sandbox.vicai import instants, remittances
+from ap_connectors.sandbox.vicai.answers import ENCODER, value_answer
+from ap_connectors.sandbox.vicai.catalogue import MOST_NEW, Catalogue
+from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.vicai.options import VicaiOptions
+from ap_connectors.sandbox.vicai.resources import RESOURCES, Record
+from ap_connectors.sandbox.vicai.store import FILE_STATES, Store
+from ap_connectors.sandbox.webhooks.callbacks import ClickError
+
+# Exact sums of the invoices that Vic holds.
+
+_EXACT = Context(prec=100)
+
+
+class _Amount(msgspec.Struct):
+    currency: str | None = None
+    totalAmount: str | None = None  # noqa: N815 - the contract's name
+
+
+def sums(store: Store) -> dict[str, tuple[int, Decimal]]:
+    """Return (number, total) of all invoices, whatever their state, by currency."""
+    decoder = msgspec.json.Decoder(_Amount)
+    found: dict[str, tuple[int, Decimal]] = {}
+    for entry in store["invoices"].by_id.values():
+        amount = decoder.decode(entry.body)
+        count, total = found.get(amount.currency or "", (0, Decimal(0)))
+        found[amount.currency or ""] = (count + 1, _EXACT.add(total, Decimal(amount.totalAmount or 0)))
+    return dict(sorted(found.items()))
+
+
+if TYPE_CHECKING:
+    from ap_connectors.sandbox.state import Sandbox
+
+T = TypeVar("T")
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class _Order(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    resource: str
+
+
+class Touch(_Order, kw_only=True):
+    """Which records change (these, or so many), what in them, and when."""
+
+    ids: list[str] | None = None
+    count: int = 0
+    at: str | None = None
+    changes: dict[str, Any] = {}
+
+
+class Add(_Order, kw_only=True):
+    """How many new records, what is different in them, and when they came."""
+
+    count: int = 1
+    at: str | None = None
+    overrides: dict[str, Any] = {}
+
+
+class Delete(_Order, kw_only=True):
+    """Which records go."""
+
+    ids: list[str]
+
+
+class DocumentState(_Order, kw_only=True):
+    """What a record's document shall be: `ok`, `gone`, `html` or `short`."""
+
+    id: str
+    state: str
+
+
+class BatchEvent(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What happens to a payment batch, or to one payment of it, and when."""
+
+    id: str
+    event: str
+    payment_id: str | None = None
+    at: str | None = None
+
+
+class Click(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which button is clicked, on which invoice or vendor, and the request id if it shall not be a new one."""
+
+    kind: str
+    id: str | None = None
+    request_id: str | None = None
+
+
+class VicaiCalls:
+    """The handlers of the control calls; `handlers` has them by path and verb."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.handlers: Mapping[str, Mapping[str, Handler]] = {
+            "/vicai": {"GET": self.overview},
+            "/vicai/records/{resource}": {"GET": self.records},
+            "/vicai/lines/{id}": {"GET": self.lines},
+            "/vicai/touch": {"POST": self.touch},
+            "/vicai/add": {"POST": self.add},
+            "/vicai/delete": {"POST": self.delete},
+            "/vicai/batch": {"POST": self.batch_event},
+            "/vicai/click": {"POST": self.click},
+            "/vicai/documents": {"POST": self.change_document},
+            "/vicai/revoke": {"POST": self.revoke},
+            "/vicai/options": {"GET": self.options, "PATCH": self.change_options},
+        }
+
+    @property
+    def _store(self) -> Store:
+        return self._sandbox.vicai.store
+
+    async def overview(self, request: Request) -> Response:
+        """Tell counts, options, refusals by the rate limit and, unless told otherwise, sums."""
+        value: dict[str, Any] = {name: len(collection) for name, collection in self._store.collections.items()}
+        value |= {
+            "subscription": int(self._store.subscription is not None),
+            "options": self._store.options,
+            "throttled": self._sandbox.vicai.limit.throttled,
+        }
+        if request.query_params.get("sums") != "false":
+            value["sums"] = {
+                currency: {"invoices": count, "totalAmount": str(total)}
+                for currency, (count, total) in sums(self._store).items()
+            }
+        return value_answer(value)
+
+    async def records(self, request: Request) -> Response:
+        """Tell all records of a resource, one a line."""
+        name = request.path_params["resource"]
+        if name == "subscription":
+            found = [ENCODER.encode(record) for record in (self._store.subscription,) if record is not None]
+        else:
+            kind = RESOURCES[_known(name)]
+            order = "internal" if kind.dated else kind.order
+            found = [entry.body for entry in self._store[name].sorted(order)]
+
+        async def lines() -> AsyncIterator[bytes]:
+            for start in range(0, len(found), 1000):
+                yield b"".join(body + b"\n" for body in found[start : start + 1000])
+                await asyncio.sleep(0)  # others are served in between
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    async def lines(self, request: Request) -> Response:
+        """Tell an invoice's ungrouped line items."""
+        return value_answer(self._store.line_items(self._entry("invoices", request.path_params["id"])))
+
+    async def touch(self, request: Request) -> Response:
+        """Change records."""
+        order = await _body(request, Touch)
+        name, at = _known(order.resource), _instant(order.at)
+        kind = RESOURCES[name]
+        if order.ids is None:
+            entries = self._store[name].sorted("internal" if kind.dated else kind.order)[: max(0, order.count)]
+        else:
+            entries = [self._entry(name, id_) for id_ in order.ids]
+        for entry in list(entries):
+            record = {**self._store.record(entry), **order.changes}
+            self._store.save(name, record, over=entry, instant=at)
+        return value_answer({"ids": [_id(name, entry) for entry in entries]})
+
+    async def add(self, request: Request) -> Response:
+        """Make records."""
+        order = await _body(request, Add)
+        if not 0 <= order.count <= MOST_NEW:
+            raise HTTPException(400, f"count must be from 0 to {MOST_NEW}.")
+        name = _known(order.resource)
+        catalogue = Catalogue(self._store)
+        made = catalogue.add(name, order.count, _instant(order.at), order.overrides)
+        return value_answer({"ids": [_id(name, entry) for entry in made]})
+
+    async def delete(self, request: Request) -> Response:
+        """Delete records."""
+        order = await _body(request, Delete)
+        for entry in [self._entry(_known(order.resource), id_) for id_ in order.ids]:
+            self._store.delete(order.resource, entry)
+        return value_answer({})
+
+    async def batch_event(self, request: Request) -> Response:
+        """Let something happen to a payment batch."""
+        order = await _body(request, BatchEvent)
+        entry, at = self._entry("paymentBatches", order.id), _instant(order.at)
+        instant = self._store.tick() if at is None else at
+        batch: Record = self._store.record(entry)
+        try:
+            remittances.apply(batch, order.event, self._store.written(instant), order.payment_id)
+        except remittances.UnknownPaymentError:
+            raise HTTPException(404, f"The batch has no payment or credit {order.payment_id}.") from None
+        except KeyError:
+            raise HTTPException(400, f"event must be one of {', '.join(remittances.EVENTS)}.") from None
+        self._store.save("paymentBatches", batch, over=entry, instant=instant)
+        if order.event == "process" and order.payment_id is None:
+            self._sandbox.callbacks.processed(batch)
+        return value_answer(batch)
+
+    async def click(self, request: Request) -> Response:
+        """Click a button, which sends a webhook."""
+        order = await _body(request, Click)
+        try:
+            return value_answer(self._sandbox.callbacks.click(order.kind, order.id, order.request_id))
+        except ClickError as error:
+            raise HTTPException(400, str(error)) from None
+
+    async def change_document(self, request: Request) -> Response:
+        """Spoil a document, or make it good again."""
+        order = await _body(request, DocumentState)
+        if order.state not in FILE_STATES:
+            raise HTTPException(400, f"state must be one of {', '.join(FILE_STATES)}.")
+        entry = self._entry(_known(order.resource), order.id)
+        self._store.file_states[order.resource, entry.id] = order.state
+        return value_answer({})
+
+    async def revoke(self, _: Request) -> Response:
+        """Let all tokens expire."""
+        self._sandbox.vicai.tokens.revoke()
+        return value_answer({})
+
+    async def options(self, _: Request) -> Response:
+        """Tell the options."""
+        return value_answer(self._store.options)
+
+    async def change_options(self, request: Request) -> Response:
+        """Replace options."""
+        options = _changed(self._store.options, await _body(request, dict[str, Any]))
+        self._store.change_options(options)
+        return value_answer(options)
+
+    def _entry(self, resource: str, id_: str) -> Entry:
+        system = "external" if RESOURCES[resource].key is None else "internal"
+        if (entry := self._store.find(resource, system, id_)) is None:
+            raise HTTPException(404, f"{resource} has no {id_}.")
+        return entry
+
+
+def _changed(options: VicaiOptions, patch: dict[str, Any]) -> VicaiOptions:
+    # Decimals are for records; an option is a plain float.
+    plain = {name: float(value) if isinstance(value, Decimal) else value for name, value in patch.items()}
+    try:
+        return options.changed(plain)
+    except msgspec.ValidationError as error:
+        raise HTTPException(400, str(error)) from None
+
+
+def _id(resource: str, entry: Entry) -> str:
+    return (entry.external_id or "") if RESOURCES[resource].key is None else entry.id
+
+
+def _known(resource: str) -> str:
+    if resource not in RESOURCES:
+        raise HTTPException(404, f"resource must be one of {', '.join(RESOURCES)}.")
+    return resource
+
+
+def _instant(text: str | None) -> int | None:
+    try:
+        return None if text is None else instants.utc(text)
+    except (ValueError, OverflowError) as error:
+        raise HTTPException(400, str(error)) from None
+
+
+async def _body(request: Request, form: type[T]) -> T:
+    try:
+        return msgspec.json.Decoder(form, float_hook=Decimal).decode(await request.body() or b"{}")
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None

@@ -1,0 +1,145 @@
+"""What an operation does unless a rule says otherwise: list, get, create, write, delete."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from ap_connectors.sandbox.vicai.answers import Refusal
+from ap_connectors.sandbox.vicai.asked import Asked, Handler
+from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.vicai.lists import listed
+from ap_connectors.sandbox.vicai.resources import RESOURCES, Record
+from ap_connectors.vicai import contract
+from ap_connectors.vicai.contract import Operation, Schema
+
+
+def default(operation: Operation) -> Handler:
+    """Return what an operation does by its verb, and by whether its path ends in an id.
+
+    Raises:
+        KeyError: Nothing follows from these; the operation needs a rule.
+    """
+    if operation.path.count("/") != 1 + operation.path.endswith("}"):
+        raise KeyError(operation.name)
+    return _BY_SHAPE[operation.method, operation.path.endswith("}")]
+
+
+def get(asked: Asked) -> Response:
+    """Answer one record."""
+    return asked.done(asked.entry().body)
+
+
+def create(asked: Asked) -> Response:
+    """Write a new record; the service never asks whether there is one like it, but an external id is one record's."""
+    body = asked.body or {}
+    name = asked.resource.name
+    not_taken(asked, body.get("externalId"), None)
+    entry = asked.store.save(name, readable(asked.resource.component, body))
+    return asked.done(entry.body, created=True)
+
+
+def write(asked: Asked) -> Response:
+    """Change a record, or create it under the ERP's id; members that are left out keep their values."""
+    found = known(asked)
+    before = {} if found is None else asked.store.record(found)
+    return put(asked, found, merged(asked.resource.component, before, asked.body))
+
+
+def known(asked: Asked) -> Entry | None:
+    """Find the record to write, or None if the call creates it.
+
+    Raises:
+        Refusal: 404, the id is one of Vic's own, and Vic never gave it.
+    """
+    if asked.system == "internal":
+        return asked.entry()
+    return asked.store.find(asked.resource.name, "external", asked.id)
+
+
+def put(asked: Asked, found: Entry | None, record: Record) -> Response:
+    """Write a record in place of what was found, and answer it."""
+    if RESOURCES[asked.resource.name].key == "internalId" and asked.system == "external":
+        record.setdefault("externalId", asked.id)
+    not_taken(asked, record.get("externalId"), found)
+    missing = sorted(set(_component(asked.resource.component).get("required", ())) - record.keys() - _BY_VIC)
+    if missing:
+        raise Refusal(refused_by(asked.operation), f"{missing[0]} can't be blank.")
+    entry = asked.store.save(asked.resource.name, record, over=found)
+    return asked.done(entry.body, created=found is None)
+
+
+def delete(asked: Asked) -> Response:
+    """Delete a record; the answer is what it was."""
+    entry = asked.entry()
+    asked.store.delete(asked.resource.name, entry)
+    return asked.done(entry.body)
+
+
+def not_taken(asked: Asked, external_id: str | None, found: Entry | None) -> None:
+    """Make sure that an external id is nobody else's.
+
+    Raises:
+        Refusal: It is.
+    """
+    holder = None if external_id is None else asked.store.find(asked.resource.name, "external", external_id)
+    if holder is not None and holder is not found:
+        raise Refusal(422, f"externalId {external_id} has already been taken.")
+
+
+def readable(component: str, body: Mapping[str, Any]) -> Record:
+    """Return what of a body is shown later: members of the component; null only where it may be; money as text."""
+    fields = _component(component)["properties"]
+    record = {name: shown(fields[name], value) for name, value in body.items() if name in fields}
+    return {name: value for name, value in record.items() if value is not None or nullable(fields[name])}
+
+
+def merged(component: str, before: Record, body: Mapping[str, Any]) -> Record:
+    """Return a record with what a body says; null clears, and what it does not speak of stays."""
+    kept = {name: value for name, value in before.items() if name not in body or body[name] is not None}
+    return {**kept, **readable(component, body)}
+
+
+def shown(schema: Schema, value: Any) -> Any:
+    """Return a value as answers show it: money that came as a JSON number is text."""
+    choices = schema.get("oneOf") or schema.get("anyOf")
+    if choices:
+        schema = next((choice for choice in choices if choice.get("type") != "null"), schema)
+    if schema.get("format") == "decimal" and value is not None and not isinstance(value, str):
+        return str(value)
+    if isinstance(value, dict):
+        fields = schema.get("properties", {})
+        return {name: shown(fields[name], item) if name in fields else item for name, item in value.items()}
+    if isinstance(value, list):
+        return [shown(schema.get("items", {}), item) for item in value]
+    return value
+
+
+def nullable(schema: Schema) -> bool:
+    """Tell whether a member may be null."""
+    return any(choice.get("type") == "null" for choice in schema.get("oneOf", ()))
+
+
+def refused_by(operation: Operation) -> int:
+    """Return the status by which an operation refuses a body."""
+    return 422 if "422" in operation.answers else 400
+
+
+_BY_VIC = frozenset({"internalId", "internalUpdatedAt", "id"})
+
+
+@functools.cache
+def _component(name: str) -> Schema:
+    return contract.component(name)
+
+
+_BY_SHAPE: dict[tuple[str, bool], Handler] = {
+    ("GET", False): listed,
+    ("GET", True): get,
+    ("POST", False): create,
+    ("PUT", True): write,
+    ("DELETE", True): delete,
+}

@@ -1,0 +1,245 @@
+"""Lists: which records, in which order, how many; the cursor goes into a header."""
+
+from __future__ import annotations
+
+import base64
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from ap_connectors.sandbox.vicai import instants
+from ap_connectors.sandbox.vicai.answers import ENCODER, Refusal, json_answer
+from ap_connectors.sandbox.vicai.asked import Asked
+from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.vicai.store import Store, shuffle_key, shuffled
+
+# Pages of a list: where one begins, where it ends, and the cursor that leads to the next.
+
+Keep = Callable[[Entry], bool]
+_AFTER = "\U0010ffff"  # behind every id
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a list call asks for.
+
+    `order` is "internal", "external" or "id"; `since` microseconds or wall-clock digits accordingly; `keep` are the
+    filters, all of which a record must pass.
+    """
+
+    resource: str
+    order: str
+    limit: int
+    cursor: str | None = None
+    since: Any = None
+    descending: bool = False
+    keep: Sequence[Keep] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """The records of a page, and the cursor of the next one if more follow."""
+
+    entries: list[Entry]
+    following: str | None
+
+
+def page(store: Store, ask: Ask) -> Page:
+    """Return one page.
+
+    Raises:
+        Refusal: 400, the cursor is not one of this list's.
+    """
+    entries, position = _walk(store, ask)
+    found = list(islice(entries, ask.limit + 1))
+    if len(found) <= ask.limit:
+        return Page(found, None)
+    taken = found[: ask.limit]
+    options = store.options
+    if options.empty_page_every:
+        store.list_answers += 1
+        if store.list_answers % options.empty_page_every == 0:
+            return Page([], _token(position))
+    if options.cursors == "offset":
+        return Page(taken, _token((position or 0) + ask.limit))
+    return Page(taken, _token(list(_key(store, ask)(taken[-1]))))
+
+
+def _key(store: Store, ask: Ask) -> Callable[[Entry], tuple[Any, str]]:
+    return shuffle_key if store.options.order == "shuffled" else store[ask.resource].key(ask.order)
+
+
+def _walk(store: Store, ask: Ask) -> tuple[Iterator[Entry], Any]:
+    """The records from the cursor on, and what the cursor holds (None = the beginning)."""
+    collection, options, key = store[ask.resource], store.options, _key(store, ask)
+    position = None if ask.cursor is None else _position(ask.cursor)
+    keep = list(ask.keep)
+    first = 0
+    if options.order == "shuffled":
+        view = shuffled(list(collection.by_id.values()))
+        if ask.since is not None:
+            keep.append(_since(collection.key(ask.order), ask.since, options.since_is == "inclusive"))
+    else:
+        view = collection.sorted(ask.order)
+        if ask.since is not None:
+            first = bisect_left(view, (ask.since, "" if options.since_is == "inclusive" else _AFTER), key=key)
+    last, skip = len(view), 0
+    if isinstance(position, int):
+        skip = position
+    elif position is not None:
+        try:
+            if ask.descending:
+                last = min(last, bisect_left(view, tuple(position), key=key))
+            else:
+                first = max(first, bisect_right(view, tuple(position), key=key))
+        except TypeError:
+            raise _wrong_cursor() from None
+    places = range(last - 1, first - 1, -1) if ask.descending else range(first, last)
+    walk = (entry for place in places if all(fits(entry := view[place]) for fits in keep))
+    if not keep:
+        walk = (view[place] for place in places)
+    return islice(walk, skip, None), position
+
+
+def _since(key: Callable[[Entry], tuple[Any, str]], since: Any, inclusive: bool) -> Keep:
+    if inclusive:
+        return lambda entry: bool(key(entry)[0] >= since)
+    return lambda entry: bool(key(entry)[0] > since)
+
+
+def _token(position: Any) -> str:
+    return base64.urlsafe_b64encode(ENCODER.encode(position)).decode().rstrip("=")
+
+
+def _position(token: str) -> Any:
+    try:
+        position = msgspec.json.decode(base64.urlsafe_b64decode(token.encode("ascii") + b"=="))
+    except ValueError:
+        raise _wrong_cursor() from None
+    if position is None or (isinstance(position, int) and position >= 0):
+        return position
+    if isinstance(position, list) and len(position) == 2:
+        return position
+    raise _wrong_cursor()
+
+
+def _wrong_cursor() -> Refusal:
+    return Refusal(400, "cursor is not one that x-next has told.")
+
+
+MOST = 100
+_LONE = {"paymentTerms", "taxCodes"}
+
+
+def listed(asked: Asked) -> Response:
+    """Answer a list: by pages where the operation has a limit, else all at once."""
+    store, resource = asked.store, asked.resource
+    if "limit" not in {parameter.name for parameter in asked.operation.parameters}:
+        return _whole(asked)
+    query = asked.query
+    order = asked.system if resource.order == "system" else resource.order
+    keep = [fits for name, make in _FILTERS.get(asked.operation.name, ()) if (fits := make(store, query.get(name)))]
+    since = None if "since" not in query else _time(order, query["since"])
+    descending = query.get("sortOrder") == "DESCENDING"
+    ask = Ask(resource.name, order, query.get("limit", MOST), query.get("cursor"), since, descending, keep)
+    found = page(store, ask)
+    answer = json_answer(b"[" + b",".join([entry.body for entry in found.entries]) + b"]")
+    if found.following is not None:
+        answer.headers["x-next"] = found.following
+    elif store.options.last_cursor == "empty":
+        answer.headers["x-next"] = ""
+    return answer
+
+
+def _whole(asked: Asked) -> Response:
+    store, name = asked.store, asked.resource.name
+    entries = store[name].sorted("id")
+    if store.options.order == "shuffled":
+        entries = shuffled(entries)
+    if len(entries) == 1 and store.options.lone_objects and name in _LONE:
+        return json_answer(entries[0].body)
+    return json_answer(b"[" + b",".join([entry.body for entry in entries]) + b"]")
+
+
+def _time(order: str, text: str) -> Any:
+    """What `since` compares with: Vic's instant, or the ERP's wall clock."""
+    return instants.utc(text) if order == "internal" else instants.wall(text)
+
+
+# Filters: each makes a test of a record from the parameter's value (None if it was not given), or None: all pass.
+
+Make = Callable[[Store, Any], Keep | None]
+
+
+def _vendor_switch(confirmed: bool) -> Make:
+    def make(_: Store, wanted: Any) -> Keep | None:
+        return None if wanted else lambda entry: entry.fact[0] is not confirmed
+
+    return make
+
+
+def _vendor_state(_: Store, wanted: Any) -> Keep | None:
+    return None if wanted is None else lambda entry: entry.fact[1] == wanted
+
+
+def _same(_: Store, wanted: Any) -> Keep | None:
+    return None if wanted is None else lambda entry: entry.fact == wanted
+
+
+def _invoice_state(store: Store, wanted: Any) -> Keep | None:
+    if wanted not in (None, "POSTED") and not store.options.unposted_allowed:
+        raise Refusal(403, "Access to invoices that are not posted is restricted.")
+    return None if wanted == "ALL" else _same(store, wanted or "POSTED")
+
+
+def _order_status(store: Store, wanted: Any) -> Keep | None:
+    return _same(store, wanted or "open")
+
+
+def _up_to(store: Store, wanted: Any) -> Keep | None:
+    if wanted is None:
+        return None
+    unit, latest = instants.UNITS[store.options.instant_digits], instants.utc(wanted)
+    return lambda entry: entry.instant // unit * unit <= latest
+
+
+def _batch_status(_: Store, wanted: Any) -> Keep | None:
+    return None if wanted in (None, "all") else lambda entry: entry.fact[0] == wanted
+
+
+def _completed(is_in: Callable[[int, int], bool]) -> Make:
+    def make(_: Store, wanted: Any) -> Keep | None:
+        if wanted is None:
+            return None
+        border = instants.utc(wanted)
+
+        def fits(entry: Entry) -> bool:
+            # A batch that is not completed yet matches no filter of this kind.
+            completed = entry.fact[1]
+            return completed is not None and is_in(completed, border)
+
+        return fits
+
+    return make
+
+
+_FILTERS: dict[str, tuple[tuple[str, Make], ...]] = {
+    "listVendors": (
+        ("confirmed", _vendor_switch(True)),
+        ("unconfirmed", _vendor_switch(False)),
+        ("state", _vendor_state),
+    ),
+    "listInvoices": (("state", _invoice_state),),
+    "listVatCodes": (("vatCode", _same),),
+    "listPurchaseOrders": (("status", _order_status), ("upto", _up_to)),
+    "listPaymentBatches": (
+        ("status", _batch_status),
+        ("completedAtOrAfter", _completed(int.__ge__)),
+        ("completedAtOrBefore", _completed(int.__le__)),
+    ),
+}

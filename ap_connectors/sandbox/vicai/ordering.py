@@ -1,0 +1,108 @@
+"""Purchase orders: some open, some closed, some matched to a posted invoice line by line."""
+
+from __future__ import annotations
+
+import copy
+from decimal import Decimal
+from typing import Any
+
+from ap_connectors.sandbox import clock
+from ap_connectors.sandbox.dice import Dice
+from ap_connectors.sandbox.vicai import chart, matches, moments
+from ap_connectors.sandbox.vicai.bookings import Booker
+from ap_connectors.sandbox.vicai.lines import money
+from ap_connectors.sandbox.vicai.plan import Plan
+
+Record = dict[str, Any]
+
+_FIRST_ID = 40_001
+_MATCHING = ("TWO_WAY", "THREE_WAY", "THREE_WAY", "FOUR_WAY")
+_STOCKED = tuple(goods for goods in chart.GOODS if goods[-1])
+
+
+def purchase_orders(plan: Plan, booker: Booker, vendors: list[Record]) -> list[Record]:
+    """Return all purchase orders; `internalUpdatedAt` in milliseconds since 1970, but their vendors' as text in UTC."""
+    return [_order(plan, booker, vendors, place) for place in range(plan.orders)]
+
+
+def _order(plan: Plan, booker: Booker, vendors: list[Record], place: int) -> Record:
+    dice = Dice(plan.seed, "purchase order", place)
+    near = plan.near(place)
+    planned, changed = plan.of(near), booker.changed(near)
+    vendor = vendors[planned.vendor]
+    lines, currency = [], vendor["currency"]
+    number = plan.order_invoice(place)
+    if number is not None:
+        invoice = booker.invoice(number)
+        currency = invoice.record["currency"]
+        lines = [_matched(dice, place, spot, line) for spot, line in enumerate(invoice.lines[: matches.MOST_MATCHED])]
+    invoiced = len(lines)
+    if not lines or dice.chance(2):
+        more = min(dice.pick((1, 1, 2, 3, 5, 12)), matches.MOST_LINES - invoiced)
+        lines += [_wanted(dice, place, invoiced + spot) for spot in range(more)]
+    closed = dice.below(4) != 0 if invoiced == len(lines) else dice.chance(6)
+    order: Record = {
+        "internalId": str(_FIRST_ID + place),
+        "internalUpdatedAt": changed,
+        "vendor": {**copy.deepcopy(vendor), "internalUpdatedAt": moments.utc(vendor["internalUpdatedAt"])},
+        "issuedOn": moments.day(changed // clock.DAY - dice.between(5, 60)),
+        "poNumber": matches.po_number(place),
+        "description": dice.pick(("Bestilling til lageret", "Rammeavtale, avrop 3", "Užsakymas Vilniaus biurui")),
+        "amount": str(sum(Decimal(line["lineItemTotal"]) for line in lines)),
+        "currencyId": currency,
+        "status": "closed" if closed else "open",
+        "lineItems": lines,
+    }
+    if dice.below(12):
+        order["externalId"] = f"BEST-{place + 1:05d}"
+    if dice.below(3):
+        order["deliverOn"] = moments.day(changed // clock.DAY + dice.between(-3, 40))
+    return order
+
+
+def _matched(dice: Dice, order: int, place: int, line: Record) -> Record:
+    quantity = line["quantityInvoiced"]
+    return _line(dice, order, place) | {
+        "productDescription": line["description"],
+        "quantityRequested": quantity,
+        "quantityAccepted": quantity,
+        "quantityReceived": quantity,
+        "unitAmount": line["unitPrice"],
+        "lineItemTotal": line["lineItemTotal"],
+        "dimensions": _refs(line["dimensions"]),
+        "invoiceItemsMatched": [*line["poItemsMatched"]],
+    }
+
+
+def _wanted(dice: Dice, order: int, place: int) -> Record:
+    name, unit, _, _, low, high, _ = dice.pick(_STOCKED)
+    quantity, price = dice.between(1, 60), dice.between(low, high)
+    received = str(dice.below(quantity + 1))
+    return _line(dice, order, place) | {
+        "productDescription": name,
+        "unitOfMeasure": unit,
+        "quantityRequested": str(quantity),
+        "quantityAccepted": received,
+        "quantityReceived": received,
+        "unitAmount": money(price),
+        "lineItemTotal": money(quantity * price),
+        "dimensions": [],
+        "invoiceItemsMatched": [],
+    }
+
+
+def _line(dice: Dice, order: int, place: int) -> Record:
+    """Make what all lines have in common."""
+    return {
+        "internalId": matches.line_id(order, place),
+        "lineNumber": place + 1,
+        "productNumber": f"V{dice.below(10**5):05d}" if dice.below(6) else None,
+        "unitOfMeasure": "stk" if dice.below(5) else None,
+        "matchingType": dice.pick(_MATCHING),
+    }
+
+
+def _refs(dimensions: list[Record]) -> list[Record]:
+    return [
+        {name: item[name] for name in ("internalId", "externalId", "name", "typeExternalId")} for item in dimensions
+    ]

@@ -1,0 +1,190 @@
+"""Payment batches: what was paid, credited, rejected or voided, of posted invoices and credit notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from ap_connectors.sandbox import clock
+from ap_connectors.sandbox.dice import Dice, uuid_like
+from ap_connectors.sandbox.vicai import moments
+from ap_connectors.sandbox.vicai.bookings import Booker
+from ap_connectors.sandbox.vicai.plan import Plan
+from ap_connectors.sandbox.vicai.resources import Record
+
+# What happens to payment batches: approvals, funding, voiding; to the whole batch or to one payment or credit.
+
+
+class UnknownPaymentError(LookupError):
+    """The batch has neither a payment nor a credit of this id."""
+
+
+# What an event sets: (on the batch, on its payments and credits); True stands for the event's own time.
+EVENTS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+    "approve": ({"status": "approved", "approvedAt": True}, {"status": "approved", "approvedAt": True}),
+    "complete": ({"completedAt": True}, {}),
+    "process": ({"processedAt": True}, {}),
+    "fund": ({}, {"fundedAt": True}),
+    "reject": ({"status": "rejected", "rejectedAt": True}, {"status": "rejected", "rejectedAt": True}),
+    "void": ({"status": "voided", "voidedAt": True}, {"status": "voided", "voidedAt": True}),
+    "acknowledge": ({}, {"status": "acknowledged"}),
+}
+
+
+def apply(batch: Record, event: str, time: str, payment_id: str | None) -> None:
+    """Let an event happen at a time: to the batch with all its payments and credits, or to one of these.
+
+    Raises:
+        KeyError: There is no such event.
+        UnknownPaymentError: The batch has no such payment or credit.
+    """
+    on_batch, on_payment = EVENTS[event]
+    payments = [*(batch.get("payments") or ()), *(batch.get("credits") or ())]
+    if payment_id is not None:
+        payments = [payment for payment in payments if payment.get("id") == payment_id]
+        if not payments:
+            raise UnknownPaymentError(payment_id)
+    else:
+        batch.update(_timed(on_batch, time))
+    for payment in payments:
+        payment.update(_timed(on_payment, time))
+
+
+def _timed(changes: Mapping[str, Any], time: str) -> Record:
+    return {name: time if value is True else value for name, value in changes.items()}
+
+
+COMPANY_ID = "1"
+_MOST_PAYMENTS, _MOST_CREDITS = 6, 2
+# A batch is filled from so many invoices at most, lest a million of them are looked through.
+_LOOKED_AT = 40
+_CENT = Decimal("0.01")
+_RATES = {"EUR": (114_000, 119_000), "USD": (98_000, 104_000), "SEK": (10_100, 10_600)}
+# When things happen to a batch: working days, and then hours, after the last of its invoices was posted.
+_WHEN = {"approvedAt": (0, 1), "rejectedAt": (0, 2), "processedAt": (1, 0), "completedAt": (2, 1), "voidedAt": (7, 3)}
+_FUNDED = (1, 2)
+
+
+@dataclass(frozen=True)
+class _Fate:
+    """How far a batch got: its status and times, and the statuses of its payments and credits by turns."""
+
+    status: str
+    times: tuple[str, ...]
+    statuses: tuple[str, ...]
+    funded: bool = False
+
+
+_FATES = (
+    _Fate("pending_approval", (), ("pending_approval",)),
+    _Fate("approved", ("approvedAt", "processedAt", "completedAt"), ("acknowledged",), True),
+    _Fate("voided", ("approvedAt", "processedAt", "completedAt", "voidedAt"), ("voided",), True),
+    _Fate("rejected", ("rejectedAt",), ("rejected",)),
+    _Fate("approved", ("approvedAt",), ("approved",)),
+    # Completed, and afterwards some of it came back.
+    _Fate(
+        "approved",
+        ("approvedAt", "processedAt", "completedAt"),
+        ("acknowledged", "voided", "rejected", "approved"),
+        True,
+    ),
+    _Fate("approved", ("approvedAt", "processedAt"), ("approved", "rejected")),
+)
+
+# Which times the statuses of payments and credits imply.
+_HAPPENED = {
+    "pending_approval": (),
+    "approved": ("approvedAt",),
+    "acknowledged": ("approvedAt", "fundedAt"),
+    "rejected": ("rejectedAt",),
+    "voided": ("approvedAt", "fundedAt", "voidedAt"),
+}
+
+
+def count(invoices: int) -> int:
+    """Return how many batches there are."""
+    return min(120, max(6, invoices // 15)) if invoices else 0
+
+
+def payment_batches(plan: Plan, booker: Booker) -> list[Record]:
+    """Return all batches, the earliest first; times are text in UTC."""
+    return [_batch(plan, booker, place) for place in range(count(plan.invoices))]
+
+
+def _batch(plan: Plan, booker: Booker, place: int) -> Record:
+    batches, fate = count(plan.invoices), _FATES[place % len(_FATES)]
+    first = place * plan.invoices // batches
+    last = min(max(first + 1, (place + 1) * plan.invoices // batches), first + _LOOKED_AT)
+    planned = {number: plan.of(number) for number in range(first, last)}
+    posted = [number for number, invoice in planned.items() if invoice.status == "POSTED"]
+    paid = [number for number in posted if not planned[number].credit_note][:_MOST_PAYMENTS]
+    credited = [number for number in posted if planned[number].credit_note][:_MOST_CREDITS]
+    began, lap = booker.changed(last - 1), place // len(_FATES)
+    batch: Record = {
+        "id": uuid_like(plan.seed, "payment batch", place),
+        "name": f"Betaling {moments.day(began // clock.DAY)} {place + 1:03d}",
+        "companyId": COMPANY_ID,
+        **{name: _after(began, when) if name in fate.times else None for name, when in _WHEN.items()},
+        "status": fate.status,
+        "payments": [
+            _payment(plan.seed, booker.invoice(number).record, _times(fate, began, turn))
+            for turn, number in enumerate(paid)
+        ],
+        "credits": [
+            _credit(plan.seed, booker.invoice(number).record, _times(fate, began, lap + turn))
+            for turn, number in enumerate(credited)
+        ],
+    }
+    # Some answers leave out what has not happened.
+    return {name: value for name, value in batch.items() if value is not None} if place % 4 == 3 else batch
+
+
+def _after(instant: int, when: tuple[int, int]) -> str:
+    days, hours = when
+    for _ in range(days):
+        instant = clock.advance(instant, clock.DAY)
+    return moments.utc(clock.advance(instant, hours * clock.HOUR))
+
+
+def _times(fate: _Fate, began: int, turn: int) -> Record:
+    """Return status and times of the payment or credit whose turn it is."""
+    status = fate.statuses[turn % len(fate.statuses)]
+    happened = _HAPPENED[status]
+    return {
+        "status": status,
+        "approvedAt": _after(began, _WHEN["approvedAt"]) if "approvedAt" in happened else None,
+        "fundedAt": _after(began, _FUNDED) if fate.funded and "fundedAt" in happened else None,
+        "rejectedAt": _after(began, _WHEN["rejectedAt"]) if "rejectedAt" in happened else None,
+        "voidedAt": _after(began, _WHEN["voidedAt"]) if "voidedAt" in happened else None,
+    }
+
+
+def _payment(seed: int, invoice: Record, times: Record) -> Record:
+    payment = _credit(seed, invoice, times)
+    account = invoice["lineItems"][0]["costAccount"]
+    payment["discountAmount"] = "0.00"
+    payment["costAccount"] = {"internalId": account["internalId"], "externalId": account["externalId"]}
+    return payment
+
+
+def _credit(seed: int, invoice: Record, times: Record) -> Record:
+    """Make a credit, which is also what a payment has in common with it."""
+    dice = Dice(seed, "payment of", invoice["internalId"])
+    amount, currency = invoice["totalAmount"], invoice["currency"]
+    rate, settled = "1.0", amount
+    if currency in _RATES:
+        exchange = Decimal(dice.between(*_RATES[currency])).scaleb(-4)
+        rate, settled = str(exchange), str((Decimal(amount) * exchange).quantize(_CENT, ROUND_HALF_UP))
+    return {
+        "id": uuid_like(seed, "payment of", invoice["internalId"]),
+        "amount": amount,
+        "settlementAmount": settled,
+        "currencyId": currency,
+        "settlementCurrencyId": "NOK",
+        "exchangeRate": rate,
+        **times,
+        "invoice": {"internalId": invoice["internalId"], "externalId": invoice["externalId"]},
+        "vendor": {"internalId": invoice["vendorInternalId"], "externalId": invoice["vendorExternalId"]},
+    }

@@ -1,0 +1,157 @@
+"""Vendors, vendor groups, payment terms, tags, dimensions and tax codes, where they are more than records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from starlette.responses import Response
+
+from ap_connectors.sandbox.vicai import crud
+from ap_connectors.sandbox.vicai.answers import Refusal
+from ap_connectors.sandbox.vicai.asked import Asked, Handler
+from ap_connectors.sandbox.vicai.resources import Record
+from ap_connectors.sandbox.vicai.store import Store
+
+# Members of a vendor that a PUT does not speak of, and so leaves alone.
+_VENDOR_KEEPS = ("description",)
+_VENDOR_NULLS = (
+    "email", "phone", "addressStreet", "addressCity", "addressState", "addressPostalCode", "countryCode",
+    "confirmedAt", "paymentTermId", "vendorGroupId", "externalData",
+)  # fmt: skip
+_VENDOR_REFERENCES = {"paymentTermId": "paymentTerms", "vendorGroupId": "vendorGroups"}
+
+
+class _VendorUser(msgspec.Struct):
+    vendorInternalId: str | None = None  # noqa: N815 - the contract's name
+    vendor: dict[str, object] | None = None
+
+
+def write_vendor(asked: Asked) -> Response:
+    """Write a vendor as it was sent: what is left out becomes null, or goes where null is not allowed."""
+    found, store = crud.known(asked), asked.store
+    body = crud.readable("Vendor", asked.body)
+    if not body.get("name"):
+        raise Refusal(crud.refused_by(asked.operation), "name can't be blank.")
+    for name, resource in _VENDOR_REFERENCES.items():
+        if (id_ := body.get(name)) is not None and id_ not in store[resource].by_id:
+            raise Refusal(422, f"{name} {id_} does not exist.")
+    before = {} if found is None else store.record(found)
+    kept = {name: before[name] for name in _VENDOR_KEEPS if name in before}
+    if found is not None and "externalId" in before:
+        kept["externalId"] = before["externalId"]
+    return crud.put(asked, found, {**dict.fromkeys(_VENDOR_NULLS), **kept, **body})
+
+
+def delete_vendor(asked: Asked) -> Response:
+    """Delete a vendor that no invoice and no purchase order needs."""
+    entry, store = asked.entry(), asked.store
+    for resource, word in (("invoices", "an invoice"), ("purchaseOrders", "a purchase order")):
+        if _uses(store, resource, entry.id):
+            raise Refusal(409, f"The vendor can't be deleted: {word} uses it.")
+    for tag in [t for t in store["vendorTags"].sorted("id") if store.record(t)["vendorId"] == entry.id]:
+        store.delete("vendorTags", tag)
+    return crud.delete(asked)
+
+
+def _uses(store: Store, resource: str, vendor: str) -> bool:
+    decoder = msgspec.json.Decoder(_VendorUser)
+    users = (decoder.decode(entry.body) for entry in store[resource].by_id.values())
+    return any(vendor in (user.vendorInternalId, (user.vendor or {}).get("internalId")) for user in users)
+
+
+def set_errors(asked: Asked) -> Response:
+    """Show the errors that the ERP has with a vendor."""
+    return _with_errors(asked, asked.body["errors"])
+
+
+def clear_errors(asked: Asked) -> Response:
+    """Show no errors any more."""
+    return _with_errors(asked, [])
+
+
+def _with_errors(asked: Asked, errors: list[Record]) -> Response:
+    entry = asked.entry()
+    record = {**asked.store.record(entry), "errors": errors}
+    return asked.done(asked.store.save("vendors", record, over=entry).body)
+
+
+def create_vendor_tag(asked: Asked) -> Response:
+    """Attach a tag to a vendor, once."""
+    store = asked.store
+    wanted = {name: asked.body[name] for name in ("vendorId", "tagId")}
+    for name, resource in (("vendorId", "vendors"), ("tagId", "tags")):
+        if wanted[name] not in store[resource].by_id:
+            raise Refusal(422, f"{name} {wanted[name][:100]} does not exist.")
+    if any(wanted.items() <= store.record(entry).items() for entry in store["vendorTags"].by_id.values()):
+        raise Refusal(422, "The vendor has this tag already.")
+    return crud.create(asked)
+
+
+def delete_tag(asked: Asked) -> Response:
+    """Delete a tag, and take it off all vendors."""
+    entry, store = asked.entry(), asked.store
+    for tag in [t for t in store["vendorTags"].sorted("id") if store.record(t)["tagId"] == entry.id]:
+        store.delete("vendorTags", tag)
+    return crud.delete(asked)
+
+
+def _freeing(name: str) -> Handler:
+    """Return how something is deleted that vendors refer to by the member `name`."""
+
+    def delete(asked: Asked) -> Response:
+        entry, store = asked.entry(), asked.store
+        for vendor in list(store["vendors"].by_id.values()):
+            record = store.record(vendor)
+            if record.get(name) == entry.id:
+                store.save("vendors", {**record, name: None}, over=vendor)
+        return crud.delete(asked)
+
+    return delete
+
+
+def write_dimension(asked: Asked) -> Response:
+    """Write a dimension; a typeExternalId that is left out is cleared."""
+    found = crud.known(asked)
+    before = {} if found is None else asked.store.record(found)
+    before.pop("typeExternalId", None)
+    return crud.put(asked, found, _displayed(crud.merged("Dimension", before, asked.body)))
+
+
+def create_dimension(asked: Asked) -> Response:
+    """Create a dimension."""
+    crud.not_taken(asked, asked.body.get("externalId"), None)
+    entry = asked.store.save("dimensions", _displayed(crud.readable("Dimension", asked.body)))
+    return asked.done(entry.body, created=True)
+
+
+def _displayed(record: Record) -> Record:
+    words = (record.get("shortName"), record.get("name"))
+    return {**record, "displayName": " ".join(word for word in words if word)}
+
+
+def _named(handler: Callable[[Asked], Response]) -> Handler:
+    """Refuse a payment term without a name: a body may say null, an answer may not."""
+
+    def named(asked: Asked) -> Response:
+        if asked.body["name"] is None:
+            raise Refusal(422, "name can't be blank.")
+        return handler(asked)
+
+    return named
+
+
+HANDLERS: dict[str, Handler] = {
+    "upsertVendor": write_vendor,
+    "deleteVendor": delete_vendor,
+    "setVendorRemoteErrors": set_errors,
+    "clearVendorRemoteErrors": clear_errors,
+    "createVendorTag": create_vendor_tag,
+    "deleteTag": delete_tag,
+    "deleteVendorGroup": _freeing("vendorGroupId"),
+    "deletePaymentTerm": _freeing("paymentTermId"),
+    "createPaymentTerm": _named(crud.create),
+    "updatePaymentTerm": _named(crud.write),
+    "createDimension": create_dimension,
+    "upsertDimension": write_dimension,
+}

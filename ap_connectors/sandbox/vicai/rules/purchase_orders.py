@@ -1,0 +1,157 @@
+"""Purchase orders and their lines: written, added up by the caller, and then processed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from ap_connectors.sandbox.vicai import crud
+from ap_connectors.sandbox.vicai.answers import ENCODER, Refusal
+from ap_connectors.sandbox.vicai.asked import Asked, Handler
+from ap_connectors.sandbox.vicai.checks import money
+from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.vicai.resources import Record
+from ap_connectors.sandbox.vicai.rules import invoice_lines, lookup
+from ap_connectors.sandbox.vicai.store import Store
+
+# Which quantities a line must tell, by the way in which it is matched.
+_QUANTITIES = {
+    "TWO_WAY": ("quantityRequested",),
+    "THREE_WAY": ("quantityRequested", "quantityReceived"),
+    "FOUR_WAY": ("quantityRequested", "quantityReceived", "quantityAccepted"),
+}
+_LINE = "PurchaseOrderLineItem"
+_LINE_WRITTEN = ("internalId", "invoiceItemsMatched")
+
+
+def create(asked: Asked) -> Response:
+    """Create an open order with its lines."""
+    crud.not_taken(asked, asked.body.get("externalId"), None)
+    lines = [_line(asked.store, line) for line in asked.body["lineItems"]]
+    _distinct(lines)
+    record = {**_header(asked, {}), "status": "open", "lineItems": lines}
+    return asked.done(asked.store.save("purchaseOrders", record).body, created=True)
+
+
+def update(asked: Asked) -> Response:
+    """Change an order's own members; its lines have calls of their own."""
+    entry = asked.entry()
+    crud.not_taken(asked, asked.body.get("externalId"), entry)
+    return _saved(asked, entry, _header(asked, asked.store.record(entry)))
+
+
+def process(asked: Asked) -> Response:
+    """Process an order, whose amount must be the sum of its lines."""
+    entry = asked.entry()
+    record = asked.store.record(entry)
+    total = money(0)
+    for line in record["lineItems"]:
+        total = invoice_lines.EXACT.add(total, money(line.get("lineItemTotal") or 0))
+    if money(record.get("amount") or 0) != total:
+        raise Refusal(422, f"amount is {record.get('amount')}, but the line items sum up to {total}.")
+    return _saved(asked, entry, record)
+
+
+def close(asked: Asked) -> Response:
+    """Close an order."""
+    entry = asked.entry()
+    return _saved(asked, entry, {**asked.store.record(entry), "status": "closed"})
+
+
+def reopen(asked: Asked) -> Response:
+    """Open an order."""
+    entry = asked.entry()
+    return _saved(asked, entry, {**asked.store.record(entry), "status": "open"})
+
+
+def create_line(asked: Asked) -> Response:
+    """Add a line to an order, which is open from then on."""
+    order = asked.body["purchaseOrderId"]
+    if (entry := asked.store.find("purchaseOrders", "internal", order)) is None:
+        raise Refusal(404, f"PurchaseOrder {order[:100]} does not exist.")
+    record = asked.store.record(entry)
+    line = _line(asked.store, asked.body)
+    record["lineItems"].append(line)
+    _distinct(record["lineItems"])
+    asked.store.save("purchaseOrders", {**record, "status": "open"}, over=entry)
+    return asked.done(ENCODER.encode(line), created=True)
+
+
+def update_line(asked: Asked) -> Response:
+    """Change a line that no posted invoice is matched to; null clears, and what the body does not speak of stays."""
+    entry, record, place = _found_line(asked)
+    before = record["lineItems"][place]
+    kept = crud.merged(_LINE, before, asked.body)
+    line = {**kept, **_line(asked.store, {**before, **asked.body}, before["internalId"])}
+    record["lineItems"][place] = line
+    _distinct(record["lineItems"])
+    asked.store.save("purchaseOrders", record, over=entry)
+    return asked.done(ENCODER.encode(line))
+
+
+def delete_line(asked: Asked) -> Response:
+    """Delete a line that no posted invoice is matched to."""
+    entry, record, place = _found_line(asked)
+    del record["lineItems"][place]
+    asked.store.save("purchaseOrders", record, over=entry)
+    return asked.done()
+
+
+def _header(asked: Asked, before: Record) -> Record:
+    given = {name: value for name, value in asked.body.items() if name != "lineItems"}
+    vendor = lookup.vendor(asked.store, given["vendor"])
+    return crud.merged("PurchaseOrder", before, {**given, "vendor": vendor})
+
+
+def _line(store: Store, given: Mapping[str, Any], id_: str | None = None) -> Record:
+    kind = given.get("matchingType") or "THREE_WAY"
+    if missing := [name for name in _QUANTITIES.get(kind, ()) if given.get(name) is None]:
+        raise Refusal(422, f"{missing[0]} is required when matchingType is {kind}.")
+    found = lookup.dimensions(store, given.get("dimensions"))
+    names = ("internalId", "externalId", "name", "typeExternalId")
+    line = crud.readable(_LINE, {n: v for n, v in given.items() if n not in _LINE_WRITTEN})
+    return {
+        "internalId": id_ or store.next_line_id(),
+        **line,
+        "matchingType": kind,
+        "dimensions": [{name: one.get(name) for name in names if one.get(name) is not None} for one in found],
+        "invoiceItemsMatched": given.get("invoiceItemsMatched") or [],
+    }
+
+
+def _distinct(lines: Iterable[Mapping[str, Any]]) -> None:
+    numbers: set[Any] = set()
+    for line in lines:
+        if (number := line.get("lineNumber")) in numbers:
+            raise Refusal(422, f"lineNumber {number} is given twice in the order.")
+        numbers.add(number)
+
+
+def _found_line(asked: Asked) -> tuple[Entry, Record, int]:
+    for entry in asked.store["purchaseOrders"].by_id.values():
+        record = asked.store.record(entry)
+        for place, line in enumerate(record["lineItems"]):
+            if line["internalId"] != asked.id:
+                continue
+            if line.get("invoiceItemsMatched"):
+                raise Refusal(422, "The line item is matched to a posted invoice; it stays as it is.")
+            return entry, record, place
+    raise Refusal(404, f"PurchaseOrderLineItem {asked.id[:100]} does not exist.")
+
+
+def _saved(asked: Asked, entry: Entry, record: Record) -> Response:
+    return asked.done(asked.store.save("purchaseOrders", record, over=entry).body)
+
+
+HANDLERS: dict[str, Handler] = {
+    "createPurchaseOrder": create,
+    "updatePurchaseOrder": update,
+    "processPurchaseOrder": process,
+    "closePurchaseOrder": close,
+    "openPurchaseOrder": reopen,
+    "createPurchaseOrderLineItem": create_line,
+    "updatePurchaseOrderLineItem": update_line,
+    "deletePurchaseOrderLineItem": delete_line,
+}

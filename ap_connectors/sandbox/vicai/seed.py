@@ -1,0 +1,105 @@
+"""The sandbox's Vic data, made from (seed, number) alone: a Norwegian company with vendors at home and abroad.
+
+Shapes are the contract's, but `internalUpdatedAt` of a record is a whole number: milliseconds since 1970. Money is
+text, JSON numbers are `decimal.Decimal`. Every call makes new dictionaries; those within one invoice may be shared.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from ap_connectors.sandbox.vicai import ledger, novelties, ordering, plan, remittances, suppliers
+from ap_connectors.sandbox.vicai.bookings import Booker, Invoice
+from ap_connectors.sandbox.vicai.lines import LineMaker
+
+Record = dict[str, Any]
+
+
+class Seed:
+    """All that the sandbox's Vic knows at the start.
+
+    Args:
+        seed: decides everything.
+        invoices: how many invoices there are; vendors, orders, batches follow from it.
+        big_amounts: one in 500 invoices, number 3 at least, has amounts of 19 digits.
+        extra_fields: one in five records has fields and enumerated values that the contract does not know.
+    """
+
+    def __init__(self, seed: int, invoices: int, *, big_amounts: bool = True, extra_fields: bool = False) -> None:
+        self.seed, self.invoices, self.extra_fields = seed, invoices, extra_fields
+        self._plan = plan.Plan(seed, invoices, big_amounts)
+
+    def accounts(self) -> list[Record]:
+        """Return about 120 accounts (Account)."""
+        return self._with_novelties("account", ledger.accounts(self.seed))
+
+    def dimensions(self) -> list[Record]:
+        """Return 40 departments, projects and cost carriers (Dimension)."""
+        return self._with_novelties("dimension", ledger.dimensions(self.seed))
+
+    def vendors(self) -> list[Record]:
+        """Return the vendors (Vendor): one per 20 invoices, 40 at least, 400 at most."""
+        return self._with_novelties("vendor", suppliers.vendors(self.seed, self.invoices))
+
+    def vendor_groups(self) -> list[Record]:
+        """Return five vendor groups (VendorGroup)."""
+        return self._with_novelties("vendor group", ledger.vendor_groups(self.seed))
+
+    def tags(self) -> list[Record]:
+        """Return the tags (Tag)."""
+        return self._with_novelties("tag", ledger.tags())
+
+    def vendor_tags(self) -> list[Record]:
+        """Return which vendor bears which tag (VendorTag)."""
+        return self._with_novelties("vendor tag", ledger.vendor_tags(self.seed, self._vendors))
+
+    def payment_terms(self) -> list[Record]:
+        """Return six payment terms (PaymentTerm), one with a discount."""
+        return self._with_novelties("payment term", ledger.payment_terms(self.seed))
+
+    def vat_codes(self) -> list[Record]:
+        """Return the Norwegian standard VAT codes (VatCode)."""
+        return self._with_novelties("VAT code", ledger.vat_codes(self.seed))
+
+    def tax_codes(self) -> list[Record]:
+        """Return four American tax codes (TaxCode)."""
+        return self._with_novelties("tax code", ledger.tax_codes(self.seed))
+
+    def invoice(self, number: int) -> Invoice:
+        """Make one invoice with its lines; numbers count from 0 in the order of internalUpdatedAt."""
+        invoice = self._booker.invoice(number)
+        if self.extra_fields:
+            novelties.add(self.seed, "invoice", number, invoice.record)
+            novelties.add(self.seed, "line", number, invoice.lines[0])
+        return invoice
+
+    def training_invoices(self) -> list[Record]:
+        """Return the training invoices (TrainingInvoice) and their `externalId`s: one per 8 invoices, at most 200."""
+        made = [self._booker.training_invoice(number) for number in range(min(200, self.invoices // 8))]
+        return self._with_novelties("training invoice", made)
+
+    def purchase_orders(self) -> list[Record]:
+        """Return the purchase orders (PurchaseOrder), one per 10 invoices, at most 150; most have been invoiced."""
+        made = ordering.purchase_orders(self._plan, self._booker, self._vendors)
+        return self._with_novelties("purchase order", made)
+
+    def payment_batches(self) -> list[Record]:
+        """Return the payment batches (PaymentBatch): one per 15 invoices, 6 at least if there are any, at most 120."""
+        made = remittances.payment_batches(self._plan, self._booker)
+        return self._with_novelties("payment batch", made)
+
+    @functools.cached_property
+    def _vendors(self) -> list[Record]:
+        return suppliers.vendors(self.seed, self.invoices)
+
+    @functools.cached_property
+    def _booker(self) -> Booker:
+        lines = LineMaker(ledger.accounts(self.seed), ledger.vat_codes(self.seed), ledger.dimensions(self.seed))
+        return Booker(self._plan, self._vendors, lines)
+
+    def _with_novelties(self, kind: str, records: list[Record]) -> list[Record]:
+        if self.extra_fields:
+            for number, record in enumerate(records):
+                novelties.add(self.seed, kind, number, record)
+        return records

@@ -1,0 +1,127 @@
+"""The HTTP edge of the Vic half, under `/vicai/v0`: limit, route, token, checks, and then the operation."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ap_connectors.sandbox.vicai import checks, crud, documents, forms, routes, rules
+from ap_connectors.sandbox.vicai.answers import Refusal
+from ap_connectors.sandbox.vicai.asked import Asked, Handler
+from ap_connectors.sandbox.vicai.store import DECODER, Store
+from ap_connectors.sandbox.vicai.tokens import Limit, Tokens
+from ap_connectors.vicai.contract import Operation
+
+PREFIX = "/vicai/v0"
+_JSON, _FORM = "application/json", "multipart/form-data"
+_OPEN = "obtainToken"
+_UNAUTHORIZED = {
+    "none": "The access token is missing: Authorization: Bearer ...",
+    "wrong": "The access token is not one of ours.",
+    "expired": "The access token has expired.",
+}
+
+
+class Vicai:
+    """Vic.ai API 0.20.0 over one store, with its object storage.
+
+    Args:
+        store: the state.
+        client_id: whom tokens are granted to.
+        client_secret: what proves it.
+    """
+
+    def __init__(self, store: Store, client_id: str, client_secret: str) -> None:
+        self.store = store
+        self.tokens = Tokens(client_id, client_secret)
+        self.limit = Limit()
+        self.storage = documents.Storage(store)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI request below `PREFIX`."""
+        request = Request(scope, receive)
+        body = await request.body()
+        if self.store.options.latency_ms:
+            await asyncio.sleep(self.store.options.latency_ms / 1000)
+        response = self._answer(request, body)
+        response.headers["x-request-id"] = str(uuid.uuid4())
+        await response(scope, receive, send)
+
+    def _answer(self, request: Request, body: bytes) -> Response:
+        try:
+            return self._handled(request, body)
+        except Refusal as refusal:
+            return refusal.answer()
+        except Exception as error:  # an error of the sandbox itself
+            traceback.print_exc()
+            return Refusal(500, f"The sandbox has a fault of its own: {error!r}").answer()
+
+    def _handled(self, request: Request, body: bytes) -> Response:
+        options = self.store.options
+        if (seconds := self.limit.wait(options.rate_requests, options.rate_seconds)) is not None:
+            raise Refusal(429, "Too many requests.", {"Retry-After": str(seconds)})
+        # The raw path: an external id may hold slashes of its own.
+        path = request.scope["raw_path"].decode("ascii", "replace").partition("?")[0].removeprefix(PREFIX)
+        if (request.method, path) != ("POST", "/token"):
+            state = self.tokens.state(request.headers.get("authorization"))
+            if state != "ok":
+                raise Refusal(401, _UNAUTHORIZED[state], {"WWW-Authenticate": "Bearer"})
+        operation, ids = routes.find(request.method, path)
+        query = checks.parameters(operation, ids, request.query_params.multi_items(), request.headers)
+        value, parts = _body(operation, request.headers, body)
+        base = b"http://" + request.headers.get("host", "127.0.0.1").encode("latin-1")
+        return _handler(operation)(Asked(self.store, self.tokens, operation, ids, query, base, value, parts))
+
+
+def _handler(operation: Operation) -> Handler:
+    return rules.HANDLERS.get(operation.name) or crud.default(operation)
+
+
+def _body(operation: Operation, headers: Mapping[str, str], body: bytes) -> tuple[Any, dict[str, forms.Part]]:
+    """Read and check a body: its JSON, and the parts of a form."""
+    if not operation.body:
+        return None, {}
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    takes = {*operation.body, _JSON} if operation.name == "upsertTrainingInvoice" else {*operation.body}
+    if media == _FORM and _FORM in takes:
+        return _form(operation, headers["content-type"], body)
+    if media != _JSON or _JSON not in takes:
+        if not body and not media and not operation.body_required:
+            return _checked(operation, {}), {}
+        raise Refusal(
+            415, f"{operation.name} takes {' or '.join(sorted(takes))}, not {media[:60] or 'no content type'}."
+        )
+    return _checked(operation, _decoded(body)), {}
+
+
+def _form(operation: Operation, content_type: str, body: bytes) -> tuple[Any, dict[str, forms.Part]]:
+    parts = forms.parts(content_type, body)
+    schema = operation.body[_FORM]
+    status = crud.refused_by(operation)
+    if unknown := sorted(parts.keys() - schema["properties"].keys()):
+        raise Refusal(status, f"{operation.name} takes no part {', '.join(unknown)[:120]}.")
+    if missing := sorted(set(schema["required"]) - parts.keys()):
+        raise Refusal(status, f"The part {missing[0]} is missing.")
+    if "invoiceData" not in parts:
+        return None, parts
+    return _checked(operation, _decoded(parts["invoiceData"].data)), parts
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return DECODER.decode(body)
+    except (ValueError, msgspec.DecodeError):
+        raise Refusal(400, "The body is not JSON.") from None
+
+
+def _checked(operation: Operation, value: Any) -> Any:
+    checks.body(operation, value)
+    return value

@@ -1,0 +1,227 @@
+"""The state of the Vic half: records of all kinds, documents, line items, and Vic's own clock. No HTTP here."""
+
+from __future__ import annotations
+
+import gc
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from ap_connectors.sandbox import clock
+from ap_connectors.sandbox.vicai import instants
+from ap_connectors.sandbox.vicai.answers import ENCODER
+from ap_connectors.sandbox.vicai.collection import Collection, Entry
+from ap_connectors.sandbox.vicai.options import VicaiOptions
+from ap_connectors.sandbox.vicai.resources import RESOURCES, Record, Resource
+from ap_connectors.sandbox.vicai.seed import Seed
+
+DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_ORDER_LINES = "purchaseOrderLineItems"
+FILE_STATES = ("ok", "gone", "html", "short")
+# Which method of Seed makes the records of a resource; invoices are made one by one.
+SEEDED = {
+    "accounts": Seed.accounts,
+    "dimensions": Seed.dimensions,
+    "vendors": Seed.vendors,
+    "vendorGroups": Seed.vendor_groups,
+    "tags": Seed.tags,
+    "vendorTags": Seed.vendor_tags,
+    "paymentTerms": Seed.payment_terms,
+    "vatCodes": Seed.vat_codes,
+    "taxCodes": Seed.tax_codes,
+    "trainingInvoices": Seed.training_invoices,
+    "purchaseOrders": Seed.purchase_orders,
+    "paymentBatches": Seed.payment_batches,
+}
+
+
+@dataclass(frozen=True)
+class File:
+    """A document that was uploaded: its bytes, and the content type and name it came with."""
+
+    data: bytes
+    media: str
+    name: str = ""
+
+
+class Store:
+    """Everything that Vic knows about one company.
+
+    Args:
+        seed: which data.
+        invoices: how many invoices to begin with; other records follow from it.
+        options: the service's behaviour.
+    """
+
+    def __init__(self, seed: int, invoices: int, options: VicaiOptions) -> None:
+        self.seed, self.invoices, self.options = seed, invoices, options
+        self.maker = Seed(seed, invoices, big_amounts=options.big_amounts, extra_fields=options.extra_fields)
+        unit = instants.UNITS[options.instant_digits]
+        self.collections = {name: Collection(resource, unit) for name, resource in RESOURCES.items()}
+        self.files: dict[tuple[str, str], File] = {}
+        self.file_states: dict[tuple[str, str], str] = {}
+        self.lines: dict[str, list[Record]] = {}
+        self.rejections: dict[str, Record] = {}
+        self.subscription: Record | None = None
+        self.newest = clock.START * 1000
+        self.list_answers = 0
+        self._last_numbers = dict.fromkeys([*RESOURCES, _ORDER_LINES], 0)
+        for name, seeded in SEEDED.items():
+            self.collections[name].load([self._seeded(RESOURCES[name], record) for record in seeded(self.maker)])
+        # Nothing of what is made here is garbage; looking for it would take a tenth of the time.
+        gc.disable()
+        try:
+            self.collections["invoices"].load(self._seeded_invoices())
+        finally:
+            gc.enable()
+        lines = [line for e in self["purchaseOrders"].by_id.values() for line in self.record(e)["lineItems"]]
+        self._last_numbers[_ORDER_LINES] = max(
+            [int(n) for n in (line["internalId"] for line in lines) if n.isdecimal()] or [0]
+        )
+
+    def __getitem__(self, resource: str) -> Collection:
+        return self.collections[resource]
+
+    # Reading
+
+    def find(self, resource: str, system: str, id_: str) -> Entry | None:
+        """Find a record by its internal id or the ERP's; `system` is "internal" or "external"."""
+        collection = self.collections[resource]
+        return (collection.by_external if system == "external" else collection.by_id).get(id_)
+
+    def record(self, entry: Entry) -> Record:
+        """Decode a record, decimals exact; changes to it go in with `save`."""
+        record: Record = DECODER.decode(entry.body)
+        return record
+
+    def line_items(self, entry: Entry) -> list[Record]:
+        """Return an invoice's line items as they were before grouping."""
+        if entry.id in self.lines:
+            return self.lines[entry.id]
+        return [] if entry.number is None else list(self.maker.invoice(entry.number).lines)
+
+    # Changing
+
+    def tick(self) -> int:
+        """Return an instant later than all others, in microseconds: when the next change happens."""
+        self.newest = clock.advance(self.newest // 1000, 1000) * 1000
+        return self.newest
+
+    def next_id(self, resource: Resource) -> str:
+        """Return an id that no record has had."""
+        return str(uuid.uuid4()) if resource.uuids else self._next_number(resource.name)
+
+    def next_line_id(self) -> str:
+        """Return an id that no line of a purchase order has had."""
+        return self._next_number(_ORDER_LINES)
+
+    def _next_number(self, name: str) -> str:
+        self._last_numbers[name] += 1
+        return str(self._last_numbers[name])
+
+    def save(
+        self,
+        resource: str,
+        record: Mapping[str, Any],
+        *,
+        over: Entry | None = None,
+        instant: int | None = None,
+        external_id: str | None = None,
+    ) -> Entry:
+        """Write a new record, or one over another that it replaces; it changes now, or at `instant`.
+
+        `external_id` is for records that do not show theirs.
+        """
+        kind = RESOURCES[resource]
+        id_ = self.next_id(kind) if over is None else over.id
+        moment = self.tick() if instant is None else instant
+        self.newest = max(self.newest, moment)
+        entry = self._entry(kind, {**record}, id_, moment, external_id or (over.external_id if over else None))
+        if over is not None:
+            entry.number, entry.drawn = over.number, over.drawn
+        self.collections[resource].put(entry)
+        return entry
+
+    def delete(self, resource: str, entry: Entry) -> None:
+        """Forget a record and what belongs to it."""
+        self.collections[resource].remove(entry.id)
+        self.files.pop((resource, entry.id), None)
+        if resource == "invoices":
+            self.lines.pop(entry.id, None)
+
+    def change_options(self, options: VicaiOptions) -> None:
+        """Replace the options; instants are written anew if they have other digits now."""
+        digits, self.options = self.options.instant_digits, options
+        if digits == options.instant_digits:
+            return
+        unit = instants.UNITS[options.instant_digits]
+        for name, old in self.collections.items():
+            self.collections[name] = Collection(old.resource, unit)
+            if old.resource.dated:
+                for entry in old.by_id.values():
+                    record = self.record(entry)
+                    record["internalUpdatedAt"] = self.written(entry.instant)
+                    entry.body = ENCODER.encode(record)
+            self.collections[name].load(old.by_id.values())
+
+    def written(self, instant: int) -> str:
+        """Write an instant as Vic does."""
+        return instants.written(instant, self.options.instant_digits)
+
+    def _entry(self, kind: Resource, record: Record, id_: str, instant: int, external_id: str | None) -> Entry:
+        if kind.key is not None:
+            record[kind.key] = id_
+        if kind.dated:
+            record["internalUpdatedAt"] = self.written(instant)
+        if kind.key == "internalId":
+            external_id = record.get("externalId")
+        local = record.get("externalUpdatedAt")
+        entry = Entry(id_, instant, external_id, _wall(local), ENCODER.encode(record))
+        entry.fact = kind.fact(record)
+        return entry
+
+    def _seeded(self, kind: Resource, record: Record, number: int | None = None) -> Entry:
+        record = {**record}
+        milliseconds = record.pop("internalUpdatedAt", clock.START)
+        # Finer digits for those who want to see them; records of one millisecond keep sharing their instant.
+        instant = milliseconds * 1000 + milliseconds * 7919 % 1000
+        self.newest = max(self.newest, instant)
+        id_ = self.next_id(kind) if kind.key is None else record[kind.key]
+        if id_.isdecimal():
+            self._last_numbers[kind.name] = max(self._last_numbers[kind.name], int(id_))
+        external_id = None
+        if kind.key is None:
+            # Training invoices do not show by which id they are asked for.
+            external_id = record["externalId"]
+            if not self.options.extra_fields:
+                del record["externalId"]
+        entry = self._entry(kind, record, id_, instant, external_id)
+        entry.number, entry.drawn = number, True
+        return entry
+
+    def _seeded_invoices(self) -> Iterator[Entry]:
+        kind = RESOURCES["invoices"]
+        for number in range(self.invoices):
+            yield self._seeded(kind, self.maker.invoice(number).record, number)
+
+
+def shuffled(entries: Sequence[Entry]) -> list[Entry]:
+    """Sort records by nothing that they show."""
+    return sorted(entries, key=shuffle_key)
+
+
+def shuffle_key(entry: Entry) -> tuple[Any, str]:
+    """What `shuffled` sorts by."""
+    return blake2b(entry.id.encode(), digest_size=8).hexdigest(), entry.place
+
+
+def _wall(local: Any) -> str:
+    try:
+        return instants.wall(local) if isinstance(local, str) else ""
+    except ValueError:
+        return ""

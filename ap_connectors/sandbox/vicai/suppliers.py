@@ -1,0 +1,176 @@
+"""Vendors: most from Norway, others from the United States, Lithuania and Sweden, with their countries' numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ap_connectors.sandbox import clock, parties
+from ap_connectors.sandbox.dice import Dice, uuid_like
+from ap_connectors.sandbox.vicai import cast, moments
+
+Record = dict[str, Any]
+
+FIRST_ID = 2001
+TERM_DAYS = (14, 30, 10, 20, 45, 60)
+_CURRENCIES = {"NO": "NOK", "US": "USD", "LT": "EUR", "SE": "SEK"}
+_PHONES = {"NO": "+47 {:03d} {:02d} {:03d}", "US": "+1 555 01{1:02d}", "LT": "+370 6{:02d} {:02d} {:03d}"}
+_ERRORS = (
+    {"message": "Bankkontonummeret finnes ikke i ERP-systemet", "field": "defaultPaymentInfo.bban"},
+    {"message": "Leverandøren er sperret for bokføring"},
+    {"message": "PVM kodas negalioja – patikrinkite mokėtojo duomenis", "field": "taxInfo.orgNumber"},
+)
+_ODD_IDS = ("Lev #7 & sønn", "LEV 100%", "Leverandør æøå", 'LEV "9"', "Tiekėjas ąčęž+1")
+# Of so many vendors one is of that kind; the places keep them apart.
+_UNCONFIRMED_EVERY, _UNCONFIRMED_AT = 9, 5
+_ERRORS_EVERY, _ERRORS_AT = 14, 6
+_ODD_ID_EVERY, _ODD_ID_AT = 20, 11
+
+
+def count(invoices: int) -> int:
+    """Return how many vendors there are."""
+    return min(400, max(40, invoices // 20))
+
+
+def term_id(seed: int, place: int) -> str:
+    """Return the id of a payment term."""
+    return uuid_like(seed, "payment term", place)
+
+
+def group_id(seed: int, place: int) -> str:
+    """Return the id of a vendor group."""
+    return uuid_like(seed, "vendor group", place)
+
+
+def unconfirmed(place: int) -> bool:
+    """Whether the ERP does not know a vendor yet, so that it has no external id."""
+    return place % _UNCONFIRMED_EVERY == _UNCONFIRMED_AT
+
+
+def vendors(seed: int, invoices: int) -> list[Record]:
+    """Return all vendors in the contract's shape (Vendor), but `internalUpdatedAt` in milliseconds since 1970.
+
+    Seven of ten came in four bulk imports, each at one instant; the rest one by one.
+    """
+    number = count(invoices)
+    seen: dict[str, int] = {}
+    made = []
+    for place in range(number):
+        country = cast.COUNTRIES[place % len(cast.COUNTRIES)]
+        named = seen[country] = seen.get(country, -1) + 1
+        made.append(_vendor(seed, place, _changed(seed, place, number), country, cast.name(country, named)))
+    return made
+
+
+def _changed(seed: int, place: int, number: int) -> int:
+    imported = number * 7 // 10
+    if place < imported:
+        return clock.START + 20 * moments.MINUTE + place * 4 // imported * 1500
+    return clock.advance(moments.Moments(seed, "vendors", number).at(place - imported), 30 * moments.MINUTE)
+
+
+def _vendor(seed: int, place: int, changed: int, country: str, name: str) -> Record:
+    dice = Dice(seed, "vendor", place)
+    known = not unconfirmed(place)
+    payment_info, tax_info = _payment_info(dice, country), _tax_info(dice, country)
+    vendor: Record = {"internalId": str(FIRST_ID + place), "internalUpdatedAt": changed}
+    if known:
+        odd = place % _ODD_ID_EVERY == _ODD_ID_AT
+        lap, spot = divmod(place // _ODD_ID_EVERY, len(_ODD_IDS))
+        vendor["externalId"] = _ODD_IDS[spot] + (f" ({lap})" if lap else "") if odd else str(50_000 + place * 3)
+        vendor["externalUpdatedAt"] = moments.wall(changed - dice.between(1, 9 * clock.DAY))
+    host = parties.without_diacritics(name).lower()
+    host = "".join(letter for letter in host if letter.isalnum())
+    vendor |= {
+        "name": name,
+        "description": None if dice.below(4) else dice.pick(("Rammeavtale 2026", "Betaler alltid for sent", "EHF")),
+        "email": None if dice.chance(6) else f"faktura@{host}.example",
+        "phone": None if dice.chance(5) else _phone(dice, country),
+        **cast.address(dice, country),
+        "countryCode": None if dice.chance(40) else country,
+        "currency": _CURRENCIES[country],
+        "confirmedAt": moments.utc(changed - dice.between(1, clock.DAY)) if known else None,
+        "state": "CONFIRMED" if known else "UNCONFIRMED",
+        "taxInfo": tax_info,
+        "defaultPaymentInfo": payment_info,
+        "paymentTermId": None if dice.chance(6) else term_id(seed, dice.below(len(TERM_DAYS))),
+        "vendorGroupId": group_id(seed, dice.below(5)) if dice.chance(3) else None,
+        "externalData": {"kundenr": f"K{dice.below(10**5):05d}", "sperret": dice.chance(9)} if known else None,
+    }
+    if place % _ERRORS_EVERY == _ERRORS_AT:
+        vendor["errors"] = [dict(error) for error in _ERRORS[: dice.between(1, len(_ERRORS))]]
+    elif dice.chance(2):
+        vendor["errors"] = []
+    return vendor
+
+
+def _phone(dice: Dice, country: str) -> str:
+    shape = _PHONES.get(country, "+46 8 {:03d} {:02d} {:03d}")
+    return shape.format(dice.between(10, 99), dice.below(100), dice.below(1000))
+
+
+def _tax_info(dice: Dice, country: str) -> Record:
+    # Numbers that nobody bears: Norwegian ones that begin with 3, Lithuanian ones with 39, American ones with 07.
+    if country == "US":
+        tax_id = f"07-{dice.below(10**7):07d}"
+        return {"taxId": tax_id, "is1099vendor": dice.chance(2), "orgNumber": None}
+    if country == "NO":
+        org_number = cast.org_number(dice)
+        return {"taxId": f"NO{org_number}MVA", "is1099vendor": False, "orgNumber": org_number}
+    if country == "LT":
+        digits = f"39{dice.below(10**6):06d}"
+        vat = f"{dice.between(1, 9)}{dice.below(10**6):06d}1"
+        return {
+            "taxId": f"LT{vat}{parties.check_digit(vat)}",
+            "is1099vendor": False,
+            "orgNumber": f"{digits}{parties.check_digit(digits)}",
+        }
+    digits = f"55{dice.below(10**7):07d}"
+    org_number = digits + cast.luhn(digits)
+    return {"taxId": f"SE{org_number}01", "is1099vendor": False, "orgNumber": f"{org_number[:6]}-{org_number[6:]}"}
+
+
+def _payment_info(dice: Dice, country: str) -> Record:
+    term: Record | None = {"count": dice.pick(TERM_DAYS), "unit": "DAYS"}
+    info: Record = {
+        "bankAccountNum": None,
+        "bankCode": None,
+        "paymentTerm": term if dice.below(8) else None,
+        "bankGiro": None,
+        "plusGiro": None,
+        "bban": None,
+        "internationalBankAccount": None,
+    }
+    return info | _ACCOUNTS[country](dice)
+
+
+def _norwegian(dice: Dice) -> Record:
+    bban = cast.bban(dice)
+    international = {"iban": parties.iban("NO", bban), "bic": "FJLYNOKK"}
+    return {
+        "bban": bban,
+        "bankAccountNum": bban,
+        "internationalBankAccount": international if dice.below(3) else None,
+        "defaultMethod": dice.pick(("BBAN", "BBAN", "BANKACCOUNT")),
+    }
+
+
+def _american(dice: Dice) -> Record:
+    number = f"{dice.below(10**10):010d}"
+    return {"bankAccountNum": number, "bankCode": f"0000{dice.below(10**5):05d}", "defaultMethod": "BANKACCOUNT"}
+
+
+def _lithuanian(dice: Dice) -> Record:
+    iban = parties.iban("LT", f"99999{dice.below(10**11):011d}")
+    bic = "ZALILT2X" if dice.below(4) else None
+    return {"internationalBankAccount": {"iban": iban, "bic": bic}, "defaultMethod": "IBAN"}
+
+
+def _swedish(dice: Dice) -> Record:
+    if dice.chance(3):
+        digits = f"{dice.between(10, 99)}{dice.below(10**4):04d}"
+        plusgiro = f"{digits[:2]} {digits[2:4]} {digits[4:]}-{cast.luhn(digits)}"
+        return {"plusGiro": plusgiro, "defaultMethod": "PLUSGIRO"}
+    return {"bankGiro": cast.bankgiro(dice), "defaultMethod": "BANKGIRO"}
+
+
+_ACCOUNTS = {"NO": _norwegian, "US": _american, "LT": _lithuanian, "SE": _swedish}

@@ -1,0 +1,211 @@
+"""Vic.ai's webhooks: what people click and what happens to payments goes to the one subscription's callback URL."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ap_connectors.sandbox import clock
+from ap_connectors.sandbox.vicai import documents, instants
+from ap_connectors.sandbox.vicai.answers import ENCODER
+from ap_connectors.sandbox.vicai.catalogue import Catalogue
+from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.vicai.resources import Record
+from ap_connectors.sandbox.vicai.store import DECODER, File, Store
+from ap_connectors.sandbox.webhooks.courier import Courier, Letter, Policy
+from ap_connectors.sandbox.webhooks.sender import Answer, Parcel, WithheldError
+from ap_connectors.vicai import contract
+
+BATCH_PROCESSED = "payment_batch_processed"
+EVENTS_SECONDS, CALLBACK_SECONDS = 15.0, 5.0
+RETRIES = 5
+# What a click makes of an invoice, and what of it the receiver's 201 then makes.
+_CLICKED = {"invoicePost": ("READY_FOR_POST", "POSTED"), "invoiceTransfer": ("READY_FOR_TRANSFER", "TRANSFERRED")}
+_CLICKABLE = ("NOT_READY", "IN_APPROVALS", "READY_FOR_POST", "READY_FOR_TRANSFER")
+CLICKS = (*_CLICKED, "vendorNew", "syncRequest")
+
+
+class ClickError(Exception):
+    """There is nothing of this id to click on, or it does not have this button; the text says which."""
+
+
+class Callbacks:
+    """The company's webhooks.
+
+    Args:
+        store: the state, its subscription included.
+        courier: delivers them.
+    """
+
+    def __init__(self, store: Store, courier: Courier) -> None:
+        self._store, self._courier = store, courier
+
+    def click(self, kind: str, id_: str | None, request_id: str | None) -> Record:
+        """Click a button in Vic: post or transfer an invoice, add a vendor, ask for a sync.
+
+        Args:
+            kind: one of `CLICKS`.
+            id_: the invoice or vendor by Vic's id; without it the first that has the button, or a new vendor.
+            request_id: the delivery's X-Request-Id, or a sync's requestId, if not a new one.
+
+        Returns:
+            id of the invoice or vendor, request_id, and in `sent` whether a subscription wants to know.
+
+        Raises:
+            ClickError: there is no such invoice, vendor or button.
+        """
+        request_id = request_id or str(uuid.uuid4())
+        if kind in _CLICKED:
+            entry = self._ready(kind, id_)
+            sent = self._send(
+                kind, request_id, *_form(self._store, entry), lambda answer: self._done(kind, entry.id, answer)
+            )
+            return {"id": entry.id, "request_id": request_id, "sent": sent}
+        if kind == "vendorNew":
+            entry = self._vendor(id_)
+            body = ENCODER.encode(_callback(self._store.record(entry)))
+            sent = self._send(kind, request_id, "application/json", body, lambda answer: self._known(entry.id, answer))
+            return {"id": entry.id, "request_id": request_id, "sent": sent}
+        if kind != "syncRequest":
+            raise ClickError(f"kind must be one of {', '.join(CLICKS)}.")
+        sent = self._send(kind, request_id, "application/json", ENCODER.encode({"requestId": request_id}))
+        return {"id": None, "request_id": request_id, "sent": sent}
+
+    def processed(self, batch: Record) -> None:
+        """Tell that a payment batch went to the payment processor, with its approved payments and credits only."""
+        parts = {
+            name: [one for one in batch.get(name) or () if str(one.get("status")).lower() == "approved"]
+            for name in ("payments", "credits")
+        }
+        body = ENCODER.encode({"event": BATCH_PROCESSED, "data": {**batch, **parts}})
+        self._send(BATCH_PROCESSED, str(uuid.uuid4()), "application/json", body)
+
+    def _send(
+        self, kind: str, request_id: str, media: str, body: bytes, answered: Callable[[Answer], None] | None = None
+    ) -> bool:
+        options, store = self._store.options, self._store
+        if self._unwanted(kind):
+            return False
+        newer = kind == BATCH_PROCESSED
+        path = "/events" if newer else f"/{kind}"
+
+        async def parcel() -> Parcel:
+            # Looked up for each attempt: a token that was renewed meanwhile serves the retry.
+            if (why := self._unwanted(kind)) or store.subscription is None:
+                raise WithheldError(f"not sent: {why}")
+            headers = {
+                "Authorization": f"Bearer {store.subscription['accessToken']}",
+                "Content-Type": media,
+                "Accept": "application/json",
+                # A sync's id is in its body, and the contract knows no header beside it.
+                **({} if kind == "syncRequest" else {"X-Request-Id": request_id}),
+            }
+            return Parcel(store.subscription["callbackUrl"].rstrip("/") + path, headers, body)
+
+        assert store.subscription is not None  # noqa: S101 - else it would be unwanted
+        policy = Policy(
+            seconds=(EVENTS_SECONDS if newer else CALLBACK_SECONDS) * options.webhook_patience,
+            retries=RETRIES if newer or options.callbacks_retried else 0,
+            first=options.webhook_retry_seconds,
+            longest=options.webhook_retry_seconds * 2**RETRIES,
+            again=frozenset({401, 403}),
+        )
+        url = store.subscription["callbackUrl"].rstrip("/") + path
+        letter = Letter("vicai", kind, request_id, url, parcel, policy, answered)
+        self._courier.send("vicai", letter, options.webhook_senders)
+        return True
+
+    def _unwanted(self, kind: str) -> str | None:
+        """Return why nobody wants to know of an event, if so."""
+        subscription = self._store.subscription
+        if subscription is None:
+            return "there is no subscription"
+        if not {"all", kind} & {*(subscription.get("events") or ())}:
+            return f"the subscription is not for {kind}"
+        if instants.utc(subscription["expiresAt"]) <= clock.now() * 1_000_000:
+            return f"the subscription expired at {subscription['expiresAt']}"
+        return None
+
+    def _ready(self, kind: str, id_: str | None) -> Entry:
+        store = self._store
+        if id_ is None:
+            entry = next((one for one in store["invoices"].sorted("internal") if one.fact in _CLICKABLE), None)
+        else:
+            entry = store.find("invoices", "internal", id_)
+        if entry is None:
+            raise ClickError("There is no invoice to click on." if id_ is None else f"There is no invoice {id_}.")
+        if entry.fact not in _CLICKABLE:
+            raise ClickError(f"Invoice {entry.id} is {entry.fact}: there is no {kind} to click on.")
+        return store.save("invoices", {**store.record(entry), "status": _CLICKED[kind][0]}, over=entry)
+
+    def _vendor(self, id_: str | None) -> Entry:
+        if id_ is not None:
+            if (found := self._store.find("vendors", "internal", id_)) is None:
+                raise ClickError(f"There is no vendor {id_}.")
+            return found
+        new: Record = {
+            "externalId": None,
+            "externalUpdatedAt": None,
+            "state": "UNCONFIRMED",
+            "confirmedAt": None,
+            "errors": [],
+        }
+        [made] = Catalogue(self._store).add("vendors", 1, None, new)
+        return made
+
+    def _done(self, kind: str, id_: str, answer: Answer) -> None:
+        """Take a 201 as the confirmation that it is; 202 promises one by another call."""
+        waiting, done = _CLICKED[kind]
+        entry = self._store.find("invoices", "internal", id_)
+        if answer.status != 201 or entry is None or entry.fact != waiting:
+            return
+        told = self._told(answer, "invoices", entry, ("externalId", "externalUpdatedAt", "postingError"))
+        if told is not None or kind == "invoiceTransfer":  # whose 201 says just "OK"
+            self._store.save("invoices", {**self._store.record(entry), **(told or {}), "status": done}, over=entry)
+
+    def _known(self, id_: str, answer: Answer) -> None:
+        entry = self._store.find("vendors", "internal", id_)
+        if answer.status != 201 or entry is None:
+            return
+        if told := self._told(answer, "vendors", entry, ("externalId", "externalUpdatedAt")):
+            confirmed = {"state": "CONFIRMED", "confirmedAt": self._store.written(self._store.tick())}
+            self._store.save("vendors", {**self._store.record(entry), **told, **confirmed}, over=entry)
+
+    def _told(self, answer: Answer, resource: str, entry: Entry, names: tuple[str, ...]) -> Record | None:
+        """Read a confirmation; None if it is none, or names an external id that is another record's."""
+        try:
+            body = DECODER.decode(answer.body)
+        except (ValueError, msgspec.DecodeError):
+            return None
+        if not isinstance(body, dict) or not all(isinstance(body.get(name), str) for name in names[:2]):
+            return None
+        if self._store.find(resource, "external", body["externalId"]) not in (None, entry):
+            return None
+        return {name: body[name] for name in names if isinstance(body.get(name), str)}
+
+
+def _callback(vendor: Mapping[str, Any]) -> Record:
+    """Return what of a vendor a receiver is shown."""
+    component = contract.component("VendorCallback")
+    shown = {name: vendor[name] for name in component["properties"] if name in vendor}
+    return {**dict.fromkeys(component["required"]), **shown}
+
+
+def _form(store: Store, entry: Entry) -> tuple[str, bytes]:
+    """Return content type and body of an invoice's two parts; one that has no document lacks the second."""
+    boundary = f"sandbox-{secrets.token_hex(16)}"
+    pieces = [_part(boundary, 'name="invoiceData"', "application/json", entry.body)]
+    file: File | None = documents.file_of(store, "invoices", entry)
+    if file is not None:
+        name = f'name="invoiceDocument"; filename="{entry.id}.pdf"'
+        pieces.append(_part(boundary, name, file.media, file.data))
+    return f"multipart/form-data; boundary={boundary}", b"".join([*pieces, f"--{boundary}--\r\n".encode()])
+
+
+def _part(boundary: str, name: str, media: str, data: bytes) -> bytes:
+    head = f"--{boundary}\r\nContent-Disposition: form-data; {name}\r\nContent-Type: {media}\r\n\r\n"
+    return b"".join((head.encode(), data, b"\r\n"))

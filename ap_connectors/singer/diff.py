@@ -1,0 +1,245 @@
+"""What a record would change in the copy that the service has, field by field.
+
+Equal is what means the same: 12.5 and "12.50" of an amount, two texts of one instant, null and nothing at all.
+Whether to write hangs on this, so in doubt a field differs: to write once too often loses nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from ap_connectors.core import instants
+from ap_connectors.singer.coercion import Misfit, joined
+from ap_connectors.singer.schema import ChoiceShape, ListShape, ObjectShape, ScalarShape, Shape
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,4})?").fullmatch
+_FRACTION = re.compile(r"[.,]([0-9]+)")
+_NUMERIC = (int, Decimal)
+_SYSTEM = re.compile(r"\b(?:ex|in)ternal(?=Ids?$)|(?:Ex|In)ternal(?=Ids?$)")
+_BANKS = {"bic": "iban", "bankCode": "bankAccountNum"}
+_OTHER = {"external": "internal", "internal": "external", "External": "Internal", "Internal": "External"}
+_ANYTHING = Shape.of({})
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field that differs.
+
+    Args:
+        path: where it stands ("defaultPaymentInfo.bban", "lineItems[2].amount").
+        old: what the service has; None if nothing.
+        new: what it is to have.
+    """
+
+    path: str
+    old: Any
+    new: Any
+
+
+def changes(
+    shape: Shape, ours: Any, theirs: Any, *, readable: Shape | None = None, clears: bool = False
+) -> list[Change]:
+    """Return what writing `ours` would change, in the order of our fields.
+
+    Only members that `ours` has are compared. Lists of different lengths are one change, of the whole list.
+
+    Args:
+        shape: what is written; `ours` must have been taken by it.
+        ours: what is to be written.
+        theirs: the service's copy, as it shows it; None if it has none.
+        readable: the shape of what the service shows. A member that it lacks can't be read back, and is not compared
+            unless the service shows it all the same.
+        clears: whether members that `ours` lacks become null when it is written; then they are changes, too. What is
+            in lists, and objects that look something up in one of several ways, are compared by our members alone.
+    """
+    found = _Comparison()
+    found.compare(shape, ours, theirs, readable, "", clears=clears)
+    return found.changes
+
+
+def completed(shape: ObjectShape, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """Return `ours` with the members that it lacks from `theirs`, as far as they can be written.
+
+    Goes into declared objects, but not into lists, free-form objects, and objects that look something up in one of
+    several ways: of those, mixing two would say what nobody meant. So would one thing's id of ours with another thing's
+    id of theirs: of `creditAccountExternalId` and `creditAccountInternalId`, the one that `ours` lacks is taken only
+    where both mean the same by the other; and the bank that `bic` names is that of the old `iban`. Null in `ours` stays
+    null.
+    """
+    whole = dict(ours)
+    for name, member in shape.members.items():
+        old = theirs.get(name)
+        if name in ours:
+            new = ours[name]
+            if type(new) is dict and type(old) is dict and isinstance(member, ObjectShape) and not member.alternatives:
+                whole[name] = completed(member, new, old)
+        elif _is_kept(shape, name, ours, theirs):
+            whole[name] = _as_written(member, old)
+        elif name in theirs and name in shape.required and member.nullable:
+            whole[name] = None
+    return whole
+
+
+def _is_kept(shape: ObjectShape, name: str, ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    """Whether what the service has of a member that `ours` lacks says something, and of the same thing as `ours`."""
+    old, twin = theirs.get(name), _twin(name)
+    if old is None or (type(old) is dict and _is_void(shape.members[name], old)):
+        return False
+    return twin not in ours or _same(shape.members.get(twin, _ANYTHING), ours[twin], theirs.get(twin))
+
+
+@lru_cache(maxsize=1024)
+def _twin(name: str) -> str:
+    """Return what a member means nothing without: the other system's id of the same thing, the account at a bank.
+
+    A member that stands by itself is its own twin.
+    """
+    return _BANKS.get(name) or _SYSTEM.sub(lambda found: _OTHER[found[0]], name)
+
+
+def _as_written(shape: Shape, value: Any) -> Any:
+    """Return what the service shows in the form in which it is written, without what can only be read."""
+    if isinstance(shape, ObjectShape) and type(value) is dict:
+        for way in shape.alternatives:
+            if not way.missing(value):
+                return completed(way, {}, value)
+        return completed(shape, {}, value)
+    if isinstance(shape, ListShape) and type(value) is list:
+        return [_as_written(shape.items, item) for item in value]
+    try:
+        return None if value is None else shape.fit(value)
+    except Misfit:
+        return value  # It is the service's own; it must know.
+
+
+class _Comparison:
+    """Collects changes on a walk through two values."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+
+    def compare(self, shape: Shape, new: Any, old: Any, readable: Shape | None, path: str, *, clears: bool) -> None:
+        if isinstance(shape, ChoiceShape):
+            shape = _chosen(shape, new)
+        if isinstance(shape, ObjectShape) and type(new) is dict and (old is None or type(old) is dict):
+            self._compare_members(shape, new, old or {}, readable, path, clears=clears and not shape.alternatives)
+        elif isinstance(shape, ListShape) and type(new) is list and type(old) is list and len(new) == len(old):
+            items = readable.items if isinstance(readable, ListShape) else None
+            for place, (our, their) in enumerate(zip(new, old, strict=True)):
+                self.compare(shape.items, our, their, items, f"{path}[{place}]", clears=False)
+        elif not _same(shape, new, old):
+            self.changes.append(Change(path, old, new))
+
+    def _compare_members(
+        self,
+        shape: ObjectShape,
+        ours: dict[str, Any],
+        theirs: dict[str, Any],
+        readable: Shape | None,
+        path: str,
+        *,
+        clears: bool,
+    ) -> None:
+        members = shape.members
+        shown = readable.members if isinstance(readable, ObjectShape) else None
+        for name, new in ours.items():
+            old = theirs.get(name)
+            if new is old or (type(new) is str and new == old):
+                continue
+            if shown is not None and old is None and name not in shown:
+                continue
+            inside = shown.get(name) if shown is not None else None
+            self.compare(members.get(name, _ANYTHING), new, old, inside, joined(path, name), clears=clears)
+        if clears:
+            for name, member in members.items():
+                if name not in ours and not _is_void(member, theirs.get(name)):
+                    self.changes.append(Change(joined(path, name), theirs[name], None))
+
+
+def _chosen(shape: ChoiceShape, value: Any) -> Shape:
+    try:
+        return _ANYTHING if value is None else shape.choose(value)[0]
+    except Misfit:
+        return _ANYTHING
+
+
+def _is_void(shape: Shape, value: Any) -> bool:
+    """Whether a value says as much as null: nothing, an empty list, an object all of whose members are void."""
+    if value is None or value == []:
+        return True
+    if isinstance(shape, ObjectShape) and type(value) is dict:
+        return all(_is_void(member, value.get(name)) for name, member in shape.members.items())
+    return False
+
+
+def _same(shape: Shape, new: Any, old: Any) -> bool:
+    if new is None or old is None:
+        return _is_void(shape, new) and _is_void(shape, old)
+    if isinstance(shape, ScalarShape):
+        return _SAME.get(shape.kind, same_json)(new, old)
+    return same_json(new, old)
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON: numbers by value, everything else exactly."""
+    kind = type(one)
+    if kind is not type(other):
+        return kind in _NUMERIC and type(other) in _NUMERIC and bool(one == other)
+    if kind is dict:
+        return one.keys() == other.keys() and all(map(same_json, one.values(), map(other.__getitem__, one)))
+    if kind is list:
+        return len(one) == len(other) and all(map(same_json, one, other))
+    return bool(one == other)
+
+
+def _same_number(one: Any, other: Any) -> bool:
+    first, second = _number_of(one), _number_of(other)
+    return same_json(one, other) if first is None or second is None else first == second
+
+
+def _number_of(value: Any) -> int | Decimal | None:
+    if type(value) is str:
+        return Decimal(value) if _NUMBER(value) else None
+    return value if type(value) in _NUMERIC else None
+
+
+def _same_moment(one: Any, other: Any) -> bool:
+    if type(one) is not str or type(other) is not str:
+        return False
+    first, second = _moment(one), _moment(other)
+    if first is None or second is None:
+        return one == other
+    (milliseconds, digits, zoned), (others, other_digits, other_zoned) = first, second
+    # Where one side keeps no more than milliseconds, what lies beyond them cannot be told.
+    fine = digits == other_digits or not digits or not other_digits
+    return fine and milliseconds == others and zoned == other_zoned
+
+
+@lru_cache(maxsize=4096)
+def _moment(text: str) -> tuple[int, str, bool] | None:
+    """Return an instant as milliseconds, the digits beyond them, and whether it has a zone; None if it is none."""
+    try:
+        milliseconds = instants.milliseconds(text)
+    except ValueError:
+        return None
+    fraction = _FRACTION.search(text)
+    clock = text.strip()[10:]
+    return milliseconds, fraction[1][3:].rstrip("0") if fraction else "", any(mark in clock for mark in "Zz+-")
+
+
+def _same_uuid(one: Any, other: Any) -> bool:
+    return type(one) is str and type(other) is str and one.lower() == other.lower()
+
+
+_SAME: dict[str, Callable[[Any, Any], bool]] = {
+    "decimal": _same_number,
+    "number": _same_number,
+    "integer": _same_number,
+    "date-time": _same_moment,
+    "uuid": _same_uuid,
+}

@@ -1,0 +1,157 @@
+"""Files beside the records: a folder, or any fsspec URL, under names that stay inside it."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import os
+import re
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import IO, Any
+
+from ap_connectors.core.errors import Reject, Stop
+
+FILE_FACTS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "path": {"type": ["string", "null"], "description": "Where the file is, beginning with documents_dir."},
+        "bytes": {"type": ["integer", "null"], "description": "Size in bytes."},
+        "sha256": {"type": ["string", "null"], "description": "SHA-256 of the bytes, hexadecimal."},
+        "content_type": {"type": ["string", "null"], "description": "Media type."},
+        "error": {"type": ["string", "null"], "description": "Why there is no file; null when there is one."},
+    },
+}
+"""Schema of the facts of a file: a `StoredFile`, or the reason why there is none."""
+
+_IN_MEMORY = 8 * 1024 * 1024
+_CHUNK = 256 * 1024
+_UNSAFE = re.compile(r"[^\w.,+()\-]+")
+
+
+def safe_part(text: str, *, longest: int = 80) -> str:
+    """Make one part of a path of any text: letters of any alphabet and digits stay, all else becomes ``_``.
+
+    The result is never empty, ``.`` or ``..``, begins with no dot, and is at most `longest` bytes long. Texts that had
+    to be changed or cut get eight hexadecimal digits of their hash, so that two of them never become one name.
+    """
+    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", text)).strip("._ ")
+    if name and name == text and len(name.encode()) <= longest:
+        return name
+    mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    kept = name.encode()[: longest - 9].decode(errors="ignore")
+    return f"{kept}-{mark}" if kept else mark
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What is known of a stored file: where it is, its size in bytes, the hex SHA-256 of its bytes, its media type."""
+
+    path: str
+    bytes: int
+    sha256: str
+    content_type: str
+
+
+class FileStore:
+    """A folder (or fsspec URL such as ``s3://bucket/invoices``) that files are kept in.
+
+    A file becomes visible only when it is whole. Names are relative, of `safe_part`s joined by ``/``.
+
+    Raises:
+        Stop: the folder cannot be used.
+    """
+
+    def __init__(self, root: str) -> None:
+        # fsspec takes a tenth of a second to import; a discovery has no use for it.
+        import fsspec  # noqa: PLC0415
+        from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415
+
+        # What records and messages show: a user name and password in the URL stay out.
+        self._root = re.sub(r"^(\w+://)[^/]*@", r"\1", root.rstrip("/") or "/")
+        try:
+            self._fs, self._base = fsspec.core.url_to_fs(os.path.expanduser(root.rstrip("/") or "/"))  # noqa: PTH111
+            self._fs.makedirs(self._base, exist_ok=True)
+        except ImportError as error:
+            raise Stop(f"documents_dir: {error}.") from None
+        except Exception as error:  # each file system has errors of its own
+            raise Stop(f"documents_dir: {self._root} cannot be used: {_reason(error)}.") from None
+        self._local = isinstance(self._fs, LocalFileSystem)
+        # Asked for here, before there are threads: to read it is to set it.
+        umask = os.umask(0o022)
+        os.umask(umask)
+        self._mode = 0o666 & ~umask
+
+    def find(self, name: str) -> StoredFile | None:
+        """Return what is known of a file that is there already, or None."""
+        path = f"{self._base}/{name}"
+        digest, size = hashlib.sha256(), 0
+        try:
+            if not self._fs.isfile(path):
+                return None
+            with self._fs.open(path, "rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+                    size += len(chunk)
+        except Exception as error:  # each file system has errors of its own
+            raise Stop(f"documents_dir: {self._root}/{name} cannot be read: {_reason(error)}.") from None
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        return StoredFile(f"{self._root}/{name}", size, digest.hexdigest(), kind) if size else None
+
+    def write(self, name: str, chunks: Iterable[bytes], content_type: str) -> StoredFile:
+        """Store the bytes of `chunks` under a name and return what is known of them.
+
+        Raises:
+            Reject: the bytes are not what they are said to be: empty, or no PDF although called one.
+            Stop: they cannot be stored.
+        """
+        digest, size = hashlib.sha256(), 0
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
+            for chunk in chunks:
+                digest.update(chunk)
+                size += len(chunk)
+                spool.write(chunk)
+            spool.seek(0)
+            _check(spool.read(1024), name, content_type)
+            spool.seek(0)
+            try:
+                self._publish(spool, f"{self._base}/{name}")
+            except Exception as error:  # each file system has errors of its own
+                raise Stop(f"documents_dir: {self._root}/{name} cannot be written: {_reason(error)}.") from None
+        return StoredFile(f"{self._root}/{name}", size, digest.hexdigest(), content_type)
+
+    def _publish(self, spool: IO[Any], path: str) -> None:
+        folder = path.rpartition("/")[0]
+        self._fs.makedirs(folder, exist_ok=True)
+        if not self._local:
+            # Object storage shows an object when its upload is complete.
+            with self._fs.open(path, "wb") as file:
+                shutil.copyfileobj(spool, file)
+            return
+        # In the same folder, for a rename is whole or not at all only within one file system.
+        descriptor, part = tempfile.mkstemp(suffix=".part", prefix=".", dir=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                shutil.copyfileobj(spool, file)
+            # mkstemp lets nobody else read; an ordinary new file follows the user's own rules.
+            os.chmod(part, self._mode)  # noqa: PTH101
+            os.replace(part, path)  # noqa: PTH105
+        except BaseException:
+            os.unlink(part)  # noqa: PTH108
+            raise
+
+
+def _check(start: bytes, name: str, content_type: str) -> None:
+    if not start:
+        raise Reject(f"{name}: the file is empty")
+    unspecific = content_type in {"", "application/octet-stream", "binary/octet-stream"}
+    called_pdf = content_type == "application/pdf" or (unspecific and name.lower().endswith(".pdf"))
+    if called_pdf and b"%PDF-" not in start:
+        raise Reject(f"{name}: is called a PDF and is none")
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__

@@ -1,0 +1,315 @@
+"""What a service got from us and cannot say so itself: we keep book, in a file beside the settings."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Literal, NoReturn
+
+import msgspec
+
+from ap_connectors.core.errors import ApError, Reject, Stop
+from ap_connectors.http import shutdown
+from ap_connectors.singer.loader_api import UNCHANGED, Outcome
+
+# Sending things exactly once to a service that can neither look them up nor take them twice: a ledger tells.
+
+
+class Doubt:
+    """Whether a call may have been done though it failed. The door asks (`look`) as soon as that is so."""
+
+    def __init__(self, refusal: Callable[[str], Reject]) -> None:
+        self.exists = False
+        self._refusal = refusal
+
+    def note(self) -> None:
+        """Take note, and let the call be repeated: for calls that may be."""
+        self.exists = True
+
+    def refuse(self) -> NoReturn:
+        """Take note, and have the call repeated by nobody.
+
+        Raises:
+            Reject: in words for whoever has to look.
+        """
+        self.exists = True
+        raise self._refusal("a moment ago")
+
+
+class Once:
+    """Sends each thing once, in as many runs as may be.
+
+    Args:
+        ledger: the book of what was sent.
+        service: its name, for messages.
+    """
+
+    def __init__(self, ledger: Ledger, service: str) -> None:
+        self._ledger, self._service = ledger, service
+
+    def known(self, key: str, name: str) -> Outcome | None:
+        """Return the outcome if a thing was sent before; None if nothing of it can have arrived.
+
+        Raises:
+            Reject: it may have.
+        """
+        return self._judged(self._ledger.find(key), key, name)
+
+    def send(
+        self, key: str, name: str, call: Callable[[Doubt], str | None], *, before: Callable[[], None] | None = None
+    ) -> Outcome:
+        """Send a thing, unless it was sent.
+
+        Args:
+            key: tells it from others.
+            name: what a person calls it.
+            call: sends it, and returns what the service calls it; it tells the doubt when it may have arrived.
+            before: what can be done beforehand, with nothing sent yet.
+
+        Raises:
+            Reject: the service does not take it, or it may have arrived before. Outage: the service failed.
+        """
+        with self._ledger.turn(key):
+            if before is not None:
+                if (known := self.known(key, name)) is not None:
+                    return known
+                before()
+            known = self._judged(self._ledger.begin(key, name), key, name)
+            if known is not None:
+                return known
+            doubt = Doubt(lambda at: self._may_have_arrived(key, name, at))
+            try:
+                id_ = call(doubt)
+            except Reject:
+                if doubt.exists:
+                    # Whatever is refused now, what was sent before may be there.
+                    raise self._may_have_arrived(key, name, "a moment ago") from None
+                self._ledger.end(key, "refused")
+                raise
+            except ApError:
+                # When the process is ending the door does not ask any more, so nothing is sure then.
+                if not doubt.exists and not shutdown.is_near():
+                    self._ledger.end(key, "unsent")
+                raise
+            self._ledger.end(key, "sent", id_)
+            return Outcome("created")
+
+    def _judged(self, known: Entry | None, key: str, name: str) -> Outcome | None:
+        if known is None:
+            return None
+        if known.state == "sent":
+            return UNCHANGED
+        raise self._may_have_arrived(key, name, known.at)
+
+    def _may_have_arrived(self, key: str, name: str, at: str) -> Reject:
+        return Reject(
+            f"{name} may be at {self._service}: it was sent ({at}), and the answer was lost. {self._service} has no "
+            f'call that tells, so look there. If it is there, write "sent" for "sending" into its last line in '
+            f"{self._ledger.path} (key {key}); if not, take that line out. Then load this record again."
+        )
+
+
+State = Literal["sending", "sent", "refused", "unsent", "done"]
+
+
+class Entry(msgspec.Struct):
+    """One line: what happened to something that is sent once.
+
+    "sending" stands before a call, and one of the others after it: "sent" (the service has it, under `id`), "refused"
+    (the service does not take it), "unsent" (it never got there), "done" (it may be wanted again, and begins anew
+    then). A "sending" that nothing follows may have arrived.
+
+    Args:
+        key: what is sent: the SHA-256 of a document, say.
+        at: when the line was written (an instant, UTC).
+        owner: whose account it is about.
+        state: what happened.
+        name: what a person calls it.
+        id: what the service calls it.
+    """
+
+    key: str
+    at: str
+    owner: str
+    state: State
+    name: str | None = None
+    id: str | None = None
+
+
+class Ledger:
+    """The book, a file of JSON lines; it may serve several accounts, and several runs at once.
+
+    Args:
+        path: the file; it is made with the first line.
+        owner: whose lines count: what tells one account of the service from another, and is no secret.
+
+    Raises:
+        Stop: the file can't be read or written (by every method).
+    """
+
+    def __init__(self, path: str, owner: str) -> None:
+        self.path = path
+        self._file, self._owner = Path(path).expanduser(), owner
+        self._entries: dict[str, Entry] = {}
+        self._read_to = self._lines = 0
+        self._unended = b""
+        self._lock = threading.Lock()
+        self._turns = threading.Condition()
+        self._busy: set[str] = set()
+
+    @contextmanager
+    def turn(self, key: str) -> Iterator[None]:
+        """Keep other threads away from a thing."""
+        with self._turns:
+            self._turns.wait_for(lambda: key not in self._busy)
+            self._busy.add(key)
+        try:
+            yield
+        finally:
+            with self._turns:
+                self._busy.discard(key)
+                self._turns.notify_all()
+
+    def find(self, key: str) -> Entry | None:
+        """Return what is known of a thing; None if nothing of it can have arrived."""
+        with self._lock, self._opened(os.O_RDONLY) as file:
+            if file is not None:
+                self._read(file)
+            return self._open_entry(key)
+
+    def unfinished(self) -> set[str]:
+        """Return what was begun, and has no line after that.
+
+        A thing that was done and then begins anew counts: the last line tells.
+        """
+        with self._lock, self._opened(os.O_RDONLY) as file:
+            if file is not None:
+                self._read(file)
+            return {key for key, entry in self._entries.items() if entry.state == "sending"}
+
+    def begin(self, key: str, name: str) -> Entry | None:
+        """Write down that a thing is about to be sent, unless it was; return what was known of it then.
+
+        When this returns None the line is on the disk.
+        """
+        with self._lock, self._opened(os.O_RDWR | os.O_CREAT) as file:
+            assert file is not None  # noqa: S101 - it is made
+            self._read(file)
+            if (known := self._open_entry(key)) is not None:
+                return known
+            self._write(file, self._entry(key, "sending", name=name))
+            return None
+
+    def end(self, key: str, state: State, id_: str | None = None) -> None:
+        """Write down what became of a thing that was about to be sent."""
+        with self._lock, self._opened(os.O_RDWR | os.O_CREAT) as file:
+            assert file is not None  # noqa: S101 - it is made
+            self._read(file)
+            begun = self._entries.get(key)
+            self._write(file, self._entry(key, state, name=begun.name if begun else None, id_=id_))
+
+    def _entry(self, key: str, state: State, *, name: str | None, id_: str | None = None) -> Entry:
+        at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return Entry(key, at, self._owner, state, name, id_)
+
+    def _open_entry(self, key: str) -> Entry | None:
+        entry = self._entries.get(key)
+        return entry if entry is not None and entry.state in {"sending", "sent"} else None
+
+    # The file
+
+    @contextmanager
+    def _opened(self, flags: int) -> Iterator[int | None]:
+        """Give the open file, for nobody else meanwhile; None if it is only to be read and is not there."""
+        try:
+            file = self._open(flags)
+            if file is None:
+                yield None
+                return
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH if flags == os.O_RDONLY else fcntl.LOCK_EX)
+                yield file
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise Stop(
+                f"ledger_path: {self.path} can't be used: {error.strerror or error}. Without it nobody knows "
+                "what was sent before, so nothing is."
+            ) from None
+
+    def _open(self, flags: int) -> int | None:
+        if flags == os.O_RDONLY:
+            return os.open(self._file, flags) if self._file.exists() else None
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        new = not self._file.exists()
+        file = os.open(self._file, flags, 0o600)
+        if new:
+            folder = os.open(self._file.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+        return file
+
+    def _read(self, file: int) -> None:
+        """Take in what this run or another one has added."""
+        size = os.fstat(file).st_size
+        if size < self._read_to:
+            # Somebody took lines out.
+            self._entries.clear()
+            self._read_to = self._lines = 0
+        data = os.pread(file, size - self._read_to, self._read_to)
+        whole = data[: data.rfind(b"\n") + 1]
+        for line in whole.splitlines():
+            self._lines += 1
+            if line.strip():
+                self._take(line, self._lines)
+        self._read_to += len(whole)
+        # Whoever edits the book may leave its last line without an end; it counts all the same.
+        rest = data[len(whole) :]
+        self._unended = rest if _is_json(rest) else b""
+        if self._unended:
+            self._take(rest, self._lines + 1)
+
+    def _take(self, line: bytes, number: int) -> None:
+        try:
+            entry = _decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Stop(
+                f"ledger_path: line {number} of {self.path} is not what it was written as ({error}). "
+                "Mend it or take it out; nothing is sent before."
+            ) from None
+        if entry.owner == self._owner:
+            self._entries[entry.key] = entry
+
+    def _write(self, file: int, entry: Entry) -> None:
+        """Add a line, and wait until it is on the disk."""
+        # A line that a dying run left unfinished is written over: nothing was sent after it.
+        os.ftruncate(file, self._read_to + len(self._unended))
+        line = _encode(entry) + b"\n"
+        added = b"\n" + line if self._unended else line
+        os.lseek(file, 0, os.SEEK_END)
+        if os.write(file, added) < len(added):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file)
+        self._lines += 2 if self._unended else 1
+        self._take(line, self._lines)
+        self._read_to += len(self._unended) + len(added)
+        self._unended = b""
+
+
+def _is_json(line: bytes) -> bool:
+    """Whether a line is all there; one that breaks off is no JSON."""
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
+
+
+_decode = msgspec.json.Decoder(Entry).decode
+_encode = msgspec.json.Encoder().encode

@@ -1,0 +1,171 @@
+"""The base of our mappers: Singer messages in, others out, every STATE in its place and as it came."""
+
+from __future__ import annotations
+
+import sys
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+import click
+import msgspec
+from singer_sdk.helpers.capabilities import PluginCapabilities
+from singer_sdk.plugin_base import PluginBase, _ConfigInput
+
+from ap_connectors.core.errors import Stop
+from ap_connectors.core.messages import Line
+from ap_connectors.singer.plugin import ClearPlugin
+from ap_connectors.singer.reader import Ended, LineInput, LineReader
+from ap_connectors.singer.rejects import RejectFile
+from ap_connectors.singer.writer import RecordWriter
+
+if TYPE_CHECKING:
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_MOST_LOGGED = 20
+
+
+class ExactMapper(ClearPlugin, LineInput):
+    """Reads messages with exact numbers, and writes exact ones.
+
+    A subclass defines `schema` and `record`; `ending` is a hook. Its settings have `rejects_path` and `max_rejects`.
+    """
+
+    message_reader_class = LineReader
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [PluginCapabilities.ABOUT, PluginCapabilities.STRUCTURED_LOGGING]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rejects = RejectFile(self.config["rejects_path"], mark=self.mark)
+        self._out = RecordWriter()
+
+    # What a subclass says
+
+    @abstractmethod
+    def schema(self, line: Line) -> None:
+        """Take a SCHEMA message."""
+
+    @abstractmethod
+    def record(self, line: Line) -> None:
+        """Take a RECORD message."""
+
+    @property
+    def mark(self) -> Mapping[str, str]:
+        """What the reject file is to say beside each reason."""
+        return {}
+
+    def ending(self) -> None:
+        """Say what became of the input; called however it ended."""
+
+    # What it writes
+
+    def write_schema(self, stream: str, schema: Mapping[str, Any], keys: list[str]) -> None:
+        """Write a SCHEMA message."""
+        self._write({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": keys})
+
+    def write_records(self, *records: tuple[str, Mapping[str, Any]]) -> None:
+        """Write RECORD messages, each given by stream and record: all of them, or none.
+
+        Raises:
+            UnicodeEncodeError: a text holds half a character, which JSON in UTF-8 can't carry.
+        """
+        together = b"\n".join(
+            _encode({"type": "RECORD", "stream": stream, "record": record}) for stream, record in records
+        )
+        self._out.write_record(b"", together, b"\n")
+
+    def set_aside(self, line: Line, name: str, reason: str) -> None:
+        """Put a record into the reject file, with the reason."""
+        self.rejects.add(line.message.stream or "", line.raw, reason, line=line.number)
+        # Every reject is in the file; the log need not hold thousands.
+        if self.rejects.count <= _MOST_LOGGED:
+            self.logger.warning("Set aside: %s (line %d): %s", name, line.number, reason)
+            if self.rejects.count == _MOST_LOGGED:
+                self.logger.warning("More may follow; all are in %s.", self.rejects.path)
+
+    def _write(self, message: Mapping[str, Any]) -> None:
+        self._out.write_record(b"", _encode(message), b"\n")
+
+    # Messages
+
+    def _process_schema_message(self, message_dict: Any) -> None:
+        line: Line = message_dict
+        self.rejects.schema(line.message.stream or "", line.raw)
+        self.schema(line)
+
+    def _process_record_message(self, message_dict: Any) -> None:
+        self.record(message_dict)
+
+    def _process_state_message(self, message_dict: Any) -> None:
+        line: Line = message_dict
+        # Whoever reads the STATE takes all before it for safe, also what is in the reject file.
+        self.rejects.sync()
+        self._out.write_record(b"", line.raw, b"\n")
+        self._out.flush()
+
+    def _process_activate_version_message(self, message_dict: Any) -> None:
+        """Leave it out: what is mapped is never the whole table."""
+
+    def _process_batch_message(self, message_dict: Any) -> None:
+        line: Line = message_dict
+        raise Stop(f"Line {line.number}: BATCH messages are not supported; let the tap send records.")
+
+    # The run
+
+    def run(self, file_input: IO[str] | None) -> None:
+        """Map everything.
+
+        Raises:
+            Stop: the input is wrong, or more records were set aside than allowed. All that could be mapped is out.
+        """
+        source = file_input or sys.stdin
+        self.rejects.check(source)
+        try:
+            self.read_lines(source)
+        except Ended as ended:
+            self._close()
+            self.logger.warning(
+                "Ended by signal %d; what came before is written. The next run goes on from the last STATE.",
+                ended.signum,
+            )
+            sys.exit(128 + ended.signum)
+        except Stop:
+            # The input is wrong from here on; what came before is right.
+            self._close()
+            raise
+        self._close()
+        advice = f"All others went on. The file is input to a later run, through {self.name} again."
+        self.rejects.end(self.config.get("max_rejects") or 0, advice)
+
+    def _close(self) -> None:
+        self._out.flush()
+        self.rejects.sync()
+        self.ending()
+
+    # The command
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Return the command; like a target's it can read a file."""
+        command = super().get_singer_command()
+        command.params.append(
+            click.Option(
+                ["--input", "file_input"], type=click.File("r"), help="File to read instead of standard input."
+            )
+        )
+        return command
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        file_input: IO[str] | None = None,
+    ) -> None:
+        """Run the mapper."""
+        PluginBase.invoke.__func__(cls, about=about, about_format=about_format)  # type: ignore[attr-defined]
+        config = config or _ConfigInput()
+        cls(config=config.config, parse_env_config=config.parse_env).run(file_input)

@@ -1,0 +1,213 @@
+"""The file of refused records: each as it came, the reason beside it. It is input to a later run."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from ap_connectors.core import instants
+from ap_connectors.core.errors import Stop
+
+_strings = json.JSONDecoder(strict=False)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+# Double spaces, line ends, a link with a query, much of it; and nothing that might be somebody's secret.
+_HARMLESS = "  \n\t\u00a0http://\u2060?\u2060  \n" + "\u2060" * 5000
+
+
+class RejectFile:
+    """Lines of rejected records, written at once, and durable after `sync`. May be used from several threads.
+
+    The file is made with the first reject, for its owner's eyes only. One that exists is added to.
+
+    Args:
+        path: of the file; "{timestamp}" in it stands for the time now, in UTC (20261121T120000Z).
+        redact: replaces secrets in a text of any length, and nothing else: not a space of the rest may change.
+        mark: what else the member "rejected" is to say.
+
+    Raises:
+        ValueError: `redact` changes more, as one made for log lines does; records would come out spoilt.
+    """
+
+    def __init__(
+        self, path: str, redact: Callable[[str], str] | None = None, *, mark: Mapping[str, str] | None = None
+    ) -> None:
+        if redact and redact(_HARMLESS) != _HARMLESS:
+            raise ValueError("redact changes text that holds no secret")
+        self.count = 0
+        """Rejects so far."""
+        self.path: str | None = None
+        """Where the rejects are; None as long as there are none."""
+        self._path = path.replace("{timestamp}", time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+        self._redact, self._mark = redact, mark or {}
+        self._lock = threading.Lock()
+        self._schemas: dict[str, bytes] = {}
+        self._unwritten: set[str] = set()
+        self._file: int | None = None
+        self._unsynced = False
+
+    def check(self, source: IO[str] | None = None) -> None:
+        """Look whether the file could be written, before there is anything to write.
+
+        Args:
+            source: what will be read; were it the same file, its end would never come.
+
+        Raises:
+            Stop: it could not.
+        """
+        path = Path(self._path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
+                raise PermissionError(errno.EACCES, os.strerror(errno.EISDIR if path.is_dir() else errno.EACCES))
+        except OSError as error:
+            raise self._trouble(error) from None
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # what is no file of the disk has no number
+            if source and path.is_file() and os.path.samestat(os.fstat(source.fileno()), path.stat()):
+                raise Stop(f"rejects_path: {path} is the file that is read. Name another one, or move it first.")
+
+    def schema(self, stream: str, raw_line: bytes) -> None:
+        """Remember a stream's SCHEMA line; it goes into the file before the stream's next reject."""
+        raw_line = raw_line.strip()
+        with self._lock:
+            if self._schemas.get(stream) != raw_line:
+                self._schemas[stream] = raw_line
+                self._unwritten.add(stream)
+
+    def add(self, stream: str, raw_line: bytes, reason: str, *, line: int) -> None:
+        """Write a RECORD line with the reason of its rejection.
+
+        Args:
+            stream: of the record.
+            raw_line: as it came; it leaves so, but for the member "rejected", which is added or replaced.
+            reason: in words, for a person.
+            line: number of the line in the input.
+
+        Raises:
+            Stop: the file cannot be written. Nothing of the line counts as written then.
+        """
+        # A quoted value may hold half a character, which no file can.
+        said = self._masked_text(reason).encode(errors="replace").decode()
+        mark = {**self._mark, "reason": said, "at": instants.text(time.time_ns() // 1_000_000), "line": line}
+        record = self._masked(_marked(raw_line.strip(), msgspec.json.encode(mark)))
+        with self._lock:
+            lines = [record]
+            if stream in self._unwritten:
+                lines.insert(0, self._masked(self._schemas[stream]))
+            self._write(b"".join(each + b"\n" for each in lines))
+            self._unwritten.discard(stream)
+            self.count += 1
+
+    def sync(self) -> None:
+        """Return when all rejects are on the disk; at once if they are.
+
+        Raises:
+            Stop: the disk refuses.
+        """
+        with self._lock:
+            if self._file is None or not self._unsynced:
+                return
+            try:
+                os.fsync(self._file)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # a pipe or a device has no disk below it
+                    raise self._trouble(error) from None
+            self._unsynced = False
+
+    def end(self, allowed: int, advice: str) -> None:
+        """End a run that went well otherwise.
+
+        Raises:
+            Stop: there are more rejects than allowed; `advice` says what to do with them.
+        """
+        if self.count > allowed:
+            records = "1 record was" if self.count == 1 else f"{self.count} records were"
+            raise Stop(f"{records} set aside in {self.path}; {allowed} are allowed (max_rejects). {advice}")
+
+    def _write(self, content: bytes) -> None:
+        try:
+            if self._file is None:
+                self._file = self._open()
+            self._unsynced = True
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        except OSError as error:
+            if self._file is not None:
+                # Whoever tries again looks anew how the file ends.
+                os.close(self._file)
+                self._file = None
+            raise self._trouble(error) from None
+
+    def _open(self) -> int:
+        path = Path(self._path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            # A run that was killed while it wrote left half a line; ours must not hang on to it.
+            os.write(file, b"\n")
+        if not size:
+            _sync_folder(path.parent)
+        self.path = self._path
+        return file
+
+    def _trouble(self, error: OSError) -> Stop:
+        return Stop(f"rejects_path: {self._path} cannot be written: {error.strerror or type(error).__name__}.")
+
+    # Secrets
+
+    def _masked_text(self, text: str) -> str:
+        return self._redact(text) if self._redact else text
+
+    def _masked(self, line: bytes) -> bytes:
+        """Mask secrets inside the strings of a line of JSON; what holds none keeps its very bytes."""
+        if self._redact is None:
+            return line
+        text = line.decode(errors="surrogateescape")
+        strings, start = [], text.find('"')
+        while start >= 0:
+            # As a string may be written in many ways ("\/", "\u0061"), what it says is looked at.
+            said, end = _strings.raw_decode(text, start)
+            strings.append((start, end, said))
+            start = text.find('"', end)
+        together = "\n".join(said for _, _, said in strings)
+        if self._redact(together) == together:
+            return line
+        pieces, done = [], 0
+        for start, end, said in strings:
+            masked = self._redact(said)
+            if masked != said:
+                pieces += [text[done:start], json.dumps(masked)]
+                done = end
+        return "".join((*pieces, text[done:])).encode(errors="surrogateescape")
+
+
+def _marked(line: bytes, mark: bytes) -> bytes:
+    """Return a RECORD line with `mark` as its member "rejected", and nothing else of it changed."""
+    if b'"rejected"' in line:
+        try:
+            members = _members.decode(line)
+        except (msgspec.DecodeError, RecursionError):
+            pass  # half a character somewhere: the member comes twice then, and the last one counts
+        else:
+            if "rejected" in members:
+                return msgspec.json.encode(members | {"rejected": msgspec.Raw(mark)})
+    return line[:-1].rstrip() + b', "rejected": ' + mark + b"}"
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the file's name as durable as its content will be."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    with contextlib.suppress(OSError):  # not every file system knows how
+        os.fsync(descriptor)
+    os.close(descriptor)

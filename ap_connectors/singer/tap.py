@@ -1,0 +1,81 @@
+"""The base of our taps: exact records out, clear words when something is wrong, safe endings."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Tap
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+
+from ap_connectors.singer.file_store import FileStore
+from ap_connectors.singer.file_streams import FileStream
+from ap_connectors.singer.plugin import ClearPlugin, read_state
+from ap_connectors.singer.writer import RecordWriter
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+
+class ExactTap(ClearPlugin, Tap):
+    """A tap whose streams are `ap_connectors.singer.stream.ExactStream`s."""
+
+    message_writer_class = RecordWriter
+    # Neither BATCH (it would bypass selection and stream maps) nor ACTIVATE_VERSION (no table is ever read in full).
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    @functools.cached_property
+    def files(self) -> FileStore:
+        """Where downloaded files are kept; asked for only when `documents_dir` is set."""
+        return FileStore(self.config["documents_dir"])
+
+    def before_sync(self) -> None:
+        """Look whether all is well before anything is read.
+
+        Raises:
+            Stop: it is not.
+        """
+        wants_files = any(isinstance(stream, FileStream) and stream.selected for stream in self.streams.values())
+        if wants_files and self.config.get("documents_dir"):
+            _ = self.files
+
+    def _reset_state_progress_markers(self) -> None:
+        # The first thing that the SDK's sync does; it has no hook for what we want.
+        self.before_sync()
+        super()._reset_state_progress_markers()
+
+    @classmethod
+    def invoke(cls, *, state: IO[str] | None = None, **kwargs: Any) -> None:
+        """Run the tap; a state that is none is refused."""
+        super().invoke(state=read_state(state) if state else None, **kwargs)
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End at once, after a STATE that covers what was written; not with status 0, for the job is not done."""
+        # A second signal ends the process the hard way, should whoever reads our output be stuck.
+        signal.signal(signum, signal.SIG_DFL)
+        writer = self.message_writer
+        if isinstance(writer, RecordWriter) and writer.writing:
+            writer.after_writing = lambda: self._leave(signum)
+        else:
+            self._leave(signum)
+
+    def _leave(self, signum: int) -> None:
+        if isinstance(self.message_writer, RecordWriter):
+            self.message_writer.after_writing = None
+        if self.state:
+            self.state_writer.write_state(self.state)
+        self.logger.warning("Ended by signal %d; the next run goes on from the last STATE.", signum)
+        # No waiting for threads in the middle of a request: files become visible only when they are whole.
+        os._exit(128 + signum)

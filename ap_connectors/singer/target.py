@@ -1,0 +1,349 @@
+"""The base of our targets: every record dealt with once, a STATE only for what is safe, clear words, safe endings."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import sys
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+import click
+from singer_sdk import Sink, Target
+from singer_sdk.helpers.capabilities import PluginCapabilities
+from singer_sdk.mapper import RemoveRecordTransform
+from singer_sdk.plugin_base import PluginBase, _ConfigInput
+
+from ap_connectors.core.errors import Outage, Reject, Stop
+from ap_connectors.core.messages import Line
+from ap_connectors.http.request_counts import counting
+from ap_connectors.singer.loader_api import Loads, Outcome, Taken
+from ap_connectors.singer.plugin import ClearPlugin
+from ap_connectors.singer.reader import Ended, LineInput, LineReader
+from ap_connectors.singer.rejects import RejectFile
+from ap_connectors.singer.run_report import Plan, Summary
+from ap_connectors.singer.state_gate import Checkpoints
+from ap_connectors.singer.worker_pool import Crew, Job, Missing
+
+if TYPE_CHECKING:
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+_PATIENCE = 8.0
+"""Seconds that a signal leaves to what is under way before pauses between tries are cut short."""
+
+
+class ExactTarget(ClearPlugin, LineInput, Target):
+    """A target whose streams are `Loads`.
+
+    A subclass defines `loader` (by stream), `company` and `redact`; `before_loading` and `after_loading` are hooks.
+    """
+
+    message_reader_class = LineReader
+    default_sink_class = Sink
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.summary = Summary()
+        self.plan: Plan | None = Plan() if self.config.get("dry_run") else None
+        self.rejects = RejectFile(self.config["rejects_path"], self.redact)
+        self.checkpoints = Checkpoints(self.rejects.sync, (lambda _: None) if self.plan else None)
+        self.crew = Crew(self.config.get("max_concurrency") or 8, check=self.heed_signal)
+        self.unread: Counter[str] = Counter()
+        """How many records of a stream had no key that could be read, so that nobody knows what they are about."""
+        self._loaders: dict[str, Loads] = {}
+        self._ignored: set[str] = set()
+        self._notes: Counter[tuple[str, str]] = Counter()
+
+    # What a subclass says
+
+    @abstractmethod
+    def loader(self, stream: str) -> Loads | None:
+        """Return what loads a stream, by any spelling of its name; None if nobody knows it."""
+
+    @property
+    @abstractmethod
+    def streams(self) -> Iterable[str]:
+        """The names of all streams that can be loaded."""
+
+    @property
+    @abstractmethod
+    def company(self) -> str:
+        """Whose data it is; found out from the service, so this proves that credentials and address are right."""
+
+    def redact(self, text: str) -> str:
+        """Mask the secrets in a text."""
+        return text
+
+    def after_loading(self) -> None:
+        """Do what can only be done when all records are in."""
+
+    def activate(self, loader: Loads, version: int, stream: str) -> None:
+        """Take note that a full load is complete, of a stream that the input calls so: what it lacks is no more."""
+
+    # Messages
+
+    def _process_schema_message(self, message_dict: Any) -> None:
+        line: Line = message_dict
+        stream = line.message.stream or ""
+        for name in self._registered(stream, line):
+            if name in self._loaders or name in self._ignored:
+                continue
+            loader = self.loader(name)
+            if loader is not None:
+                self._loaders[name] = loader
+            elif self.config.get("unknown_streams") == "ignore":
+                self.logger.warning("The stream %s is unknown and is ignored (unknown_streams).", name)
+                self._ignored.add(name)
+            else:
+                raise Stop(
+                    f"Line {line.number}: the stream {name} is unknown. {self.name} loads {', '.join(self.streams)}. "
+                    "Leave it out at the tap (select), rename it (stream_maps), or set unknown_streams to ignore."
+                )
+        self.rejects.schema(stream, line.raw)
+
+    def _registered(self, stream: str, line: Line) -> list[str]:
+        """Return the names that a stream bears after stream_maps."""
+        if not self._maps:
+            return [stream]
+        message = line.message
+        self.mapper.register_raw_stream_schema(stream, message.schema or {}, message.key_properties)
+        maps = self.mapper.stream_maps[stream]
+        return [each.stream_alias for each in maps if not isinstance(each, RemoveRecordTransform)]
+
+    def _process_record_message(self, message_dict: Any) -> None:
+        self.heed_signal()
+        line: Line = message_dict
+        stream, record = line.message.stream or "", line.message.record or {}
+        if not self._maps:
+            self._take(stream, record, line)
+            return
+        if stream not in self.mapper.stream_maps:
+            self._unannounced(stream, line)
+        for each in self.mapper.stream_maps[stream]:
+            mapped = each.transform(copy.deepcopy(record))
+            if mapped is not None:
+                self._take(each.stream_alias, mapped, line)
+
+    def _process_state_message(self, message_dict: Any) -> None:
+        line: Line = message_dict
+        self.checkpoints.state(bytes(line.message.value or b"{}"))
+
+    def _process_activate_version_message(self, message_dict: Any) -> None:
+        line: Line = message_dict
+        stream = line.message.stream or ""
+        if stream in self._loaders and line.message.version is not None:
+            self.activate(self._loaders[stream], line.message.version, stream)
+
+    def _process_batch_message(self, message_dict: Any) -> None:
+        line: Line = message_dict
+        raise Stop(f"Line {line.number}: BATCH messages are not supported; let the tap send records.")
+
+    def _unannounced(self, stream: str, line: Line) -> None:
+        raise Stop(
+            f"Line {line.number}: a RECORD of the stream {stream} came before its SCHEMA. "
+            "Nothing from this line on was loaded; the tap has to send a SCHEMA first."
+        )
+
+    # Records
+
+    def _take(self, stream: str, record: Mapping[str, Any], line: Line) -> None:
+        loader = self._loaders.get(stream)
+        if loader is None:
+            if stream not in self._ignored:
+                self._unannounced(stream, line)
+            return
+        counts = self.summary.of(loader.name)
+        counts.add("received")
+        rejected = line.message.rejected
+        try:
+            item = loader.item(record, str(rejected.get("at") or "") if rejected is not None else None)
+        except Reject as error:
+            self._set_aside_unread(loader, record, line, str(error))
+            return
+        if line.message.version is not None:
+            loader.seen(item.key, line.message.version)
+        with counting(counts.tally):
+            outcome = None if self.crew.is_busy(item.lane) else loader.settled(item)
+        if outcome is not None:
+            self._tell(loader, item, outcome)
+        else:
+            self._submit(loader, item, line)
+
+    def _submit(self, loader: Loads, item: Taken, line: Line) -> None:
+        number = self.checkpoints.begin()
+
+        def run() -> bool:
+            there = self.attempt(loader, item, lambda: loader.apply(item), line)
+            self.checkpoints.settle(number)
+            return there
+
+        def give_up(missing: Missing) -> None:
+            self.set_aside(loader, item.key, line, str(missing))
+            self.checkpoints.settle(number)
+
+        def abandoned() -> None:
+            self.summary.of(loader.name).add("failed")
+
+        self.crew.submit(Job(item.lane, run, give_up, abandoned, item.provides, len(line.raw)))
+
+    def attempt(self, loader: Loads, item: Taken, work: Callable[[], Outcome], line: Line) -> bool:
+        """Do a record's work; return whether it went well. A reject is set aside.
+
+        Raises:
+            Missing: it has to wait. Outage: the service failed.
+        """
+        try:
+            with counting(self.summary.of(loader.name).tally):
+                outcome = work()
+        except Missing:
+            raise
+        except Reject as error:
+            self.set_aside(loader, item.key, line, str(error))
+            return False
+        self._tell(loader, item, outcome)
+        return outcome.effect != "deleted"
+
+    def _tell(self, loader: Loads, item: Taken, outcome: Outcome) -> None:
+        self.summary.of(loader.name).add(outcome.effect)
+        if outcome.note:
+            self._notes[loader.name, outcome.note] += 1
+            if self._notes[loader.name, outcome.note] == 1:
+                self.logger.info("%s %s: %s.", loader.name, item.key, outcome.note)
+        if self.plan is not None:
+            self.plan.add(loader.name, item.key, outcome)
+
+    def _set_aside_unread(self, loader: Loads, record: Mapping[str, Any], line: Line, reason: str) -> None:
+        key = loader.hint(record)
+        if key is None:
+            self.unread[loader.name] += 1
+        elif line.message.version is not None:
+            loader.seen(key, line.message.version)
+        self.set_aside(loader, key, line, reason)
+
+    def set_aside(self, loader: Loads, key: str | None, line: Line, reason: str) -> None:
+        """Put a record into the reject file."""
+        reason = self.redact(reason)
+        name = key or f"line {line.number}"
+        self.summary.of(loader.name).add("rejected")
+        self.rejects.add(line.message.stream or loader.name, line.raw, reason, line=line.number)
+        if self.plan is not None:
+            self.plan.reject(loader.name, name, reason)
+        # Every reject is in the file; the log need not hold thousands.
+        most = 20
+        if self.rejects.count <= most:
+            self.logger.warning(
+                "Set aside: %s %s (line %d): %s", loader.name, key or "without a key", line.number, reason
+            )
+            if self.rejects.count == most:
+                self.logger.warning("More may follow; all are in %s.", self.rejects.path)
+
+    # The run
+
+    def process_endofpipe(self) -> None:
+        """Finish all records, then what comes after them."""
+        self.crew.finish()
+        self.after_loading()
+
+    def run(self, file_input: IO[str] | None) -> None:
+        """Load everything.
+
+        Raises:
+            Stop: it ended before all was done, or more records were set aside than allowed. The last STATE is out.
+        """
+        try:
+            self.rejects.check(file_input or sys.stdin)
+            with counting(self.summary.tally):
+                company = self.company
+            self.logger.info("Loading into %s%s.", company, " (a plan only: nothing is written)" * bool(self.plan))
+            self.read_lines(file_input or sys.stdin)
+        except Ended as ended:
+            self._close()
+            self.logger.warning(
+                "Ended by signal %d; what was under way is finished. The next run goes on from the last STATE.",
+                ended.signum,
+            )
+            sys.exit(128 + ended.signum)
+        except BaseException as error:
+            if isinstance(error, Stop):
+                # It may quote the input, and that may hold anything.
+                error.args = tuple(self.redact(str(part)) for part in error.args)
+            try:
+                if isinstance(error, Stop) and not isinstance(error, Outage):
+                    # The input is wrong from here on; what came before is right, and is finished.
+                    self.crew.wait()
+            finally:
+                self._close()
+            raise
+        self._close()
+        advice = f"Correct them there, and load that file: {self.name} --config ... < {self.rejects.path}"
+        self.rejects.end(self.config.get("max_rejects") or 0, advice)
+
+    def _close(self) -> None:
+        self.crew.close(_PATIENCE)
+        self.rejects.sync()
+        for told in self.summary.lines():
+            self.logger.info("%s", told)
+        for (stream, note), times in self._notes.items():
+            if times > 1:
+                self.logger.info("%s: %d records: %s.", stream, times, note)
+        if self.plan is not None:
+            sys.stderr.write(self.plan.table())
+        if path := self.config.get("report_path"):
+            self.summary.write(path, self._report())
+
+    def _report(self) -> dict[str, Any]:
+        return {
+            "target": self.name,
+            "company": self.__dict__.get("company"),
+            "dry_run": self.plan is not None,
+            "rejects_path": self.rejects.path,
+            **({"plan": self.plan.as_json()} if self.plan is not None else {}),
+        }
+
+    # Settings and command
+
+    @functools.cached_property
+    def _maps(self) -> bool:
+        return bool(self.mapper.stream_maps_dict)
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add the settings of stream maps, and none that only databases follow (load_method, batch_size_rows)."""
+        PluginBase.append_builtin_config.__func__(cls, config_jsonschema)  # type: ignore[attr-defined]
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Return the command; `--test` looks whether a load could begin."""
+        command = super().get_singer_command()
+        command.params.append(
+            click.Option(
+                ["--test"], is_flag=True, help="Look whether credentials and address are right, and load nothing."
+            )
+        )
+        return command
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        file_input: IO[str] | None = None,
+        test: bool = False,
+    ) -> None:
+        """Run the target, or look whether it could run."""
+        PluginBase.invoke.__func__(cls, about=about, about_format=about_format)  # type: ignore[attr-defined]
+        config = config or _ConfigInput()
+        target = cls(config=config.config, parse_env_config=config.parse_env)
+        if test:
+            click.echo(f"{target.name}: the credentials are those of {target.company}; a load could begin.")
+            return
+        target.run(file_input)

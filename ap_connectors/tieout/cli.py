@@ -1,0 +1,210 @@
+"""`ap-tieout`: compares what came in with what is there; status 0: ties, 1: does not, 2: cannot be compared."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ap_connectors.core.errors import ApError, Stop
+from ap_connectors.http.shutdown import end_waiting
+from ap_connectors.ivesk.client import DEFAULT_URL, IveskClient
+from ap_connectors.tieout import input_vic, ivesk_warehouse, render, settings, vic_warehouse
+from ap_connectors.tieout.compare import NAMED, Options
+from ap_connectors.tieout.result import KINDS, Tie
+from ap_connectors.tieout.warehouse import Warehouse
+from ap_connectors.vicai.client import VicaiClient
+from ap_connectors.vicai.settings import REQUIRED
+from ap_connectors.vicai.settings import client as vicai_client
+
+TIES, DIFFERS, FAILED = 0, 1, 2
+
+_AGENT = "ap-connectors ap-tieout"
+_LEVELS = {name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "ERROR")}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command in a process of its own; return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names may hold letters that the terminal does not know.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        return _failed("Interrupted.")
+    finally:
+        end_waiting()
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Compare and tell; return the exit status."""
+    given = _parser().parse_args(arguments)
+    level = os.environ.get("LOGLEVEL", "warning").upper()
+    logging.basicConfig(format="%(levelname)s | %(name)s | %(message)s", level=_LEVELS.get(level, logging.WARNING))
+    try:
+        tie = given.run(given)
+        report = json.dumps(tie.as_json(), ensure_ascii=False, indent=2)
+        if given.report:
+            _write(given.report, report + "\n")
+        print(report if given.format == "json" else "\n".join(render.lines(tie, brief=given.brief)))  # noqa: T201
+        sys.stdout.flush()
+    except ApError as error:
+        return _failed(str(error), error)
+    except BrokenPipeError:
+        # Python would complain once more when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _failed("The program that reads our output has ended; see its messages.")
+    except Exception as error:
+        return _failed(f"{type(error).__name__} that nobody expected; run with LOGLEVEL=debug to see where.", error)
+    return TIES if tie.ties else DIFFERS
+
+
+def _failed(message: str, error: Exception | None = None) -> int:
+    if error is not None and logging.getLogger().isEnabledFor(logging.DEBUG):
+        logging.getLogger("ap_connectors.tieout").debug("where it happened", exc_info=error)
+    print(f"ap-tieout: cannot compare. {message}", file=sys.stderr)  # noqa: T201
+    return FAILED
+
+
+def _ivesk(given: argparse.Namespace) -> Tie:
+    chosen = settings.read(given.config, "tap-ivesk", ["api_key"])
+    client = IveskClient(
+        chosen["api_key"],
+        chosen.get("api_url", DEFAULT_URL),
+        timeout=chosen.get("request_timeout", 60),
+        user_agent=chosen.get("user_agent", _AGENT),
+    )
+    with Warehouse(given.warehouse, given.schema) as warehouse:
+        return ivesk_warehouse.compare(
+            client,
+            warehouse,
+            _options(given, chosen),
+            doctype=chosen.get("doctype"),
+            company_codes=chosen.get("company_codes", ()),
+        )
+
+
+def _vic(given: argparse.Namespace) -> Tie:
+    chosen = settings.read(given.config, "tap-vicai", REQUIRED)
+    with Warehouse(given.warehouse, given.schema) as warehouse:
+        states = chosen.get("invoice_states", ["POSTED"])
+        return vic_warehouse.compare(_client(chosen), warehouse, _options(given, chosen), invoice_states=states)
+
+
+def _input(given: argparse.Namespace) -> Tie:
+    chosen = settings.read(given.config, "target-vicai", REQUIRED)
+    inputs = input_vic.read(given.files, deletes=chosen.get("deletes") in {"records", "mirror"})
+    rejects = input_vic.read(given.rejects)
+    options = Options(named=given.named, allowed=frozenset(given.allow))
+    return input_vic.compare(_client(chosen), inputs, options, rejects=rejects, complete=given.complete)
+
+
+def _client(chosen: dict[str, Any]) -> VicaiClient:
+    agent = chosen.get("user_agent", _AGENT)
+    return vicai_client(chosen, timeout=chosen.get("request_timeout", 60), user_agent=agent)
+
+
+def _options(given: argparse.Namespace, chosen: dict[str, Any]) -> Options:
+    since = given.since or chosen.get("start_date")
+    return Options(since, given.until, given.named, frozenset(given.allow))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ap-tieout",
+        description="Compare what came in with what is there: counts and exact sums by company, month and currency.",
+        epilog="Exit status: 0 it ties, 1 it does not, 2 it cannot be compared (settings, outage).",
+    )
+    parser.add_argument("--version", action="version", version=f"ap-tieout {metadata.version('ap-connectors')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMPARISON")
+    for name, run, schema, words in (
+        ("ivesk-warehouse", _ivesk, "ivesk", "Įvesk's exported queue against the warehouse"),
+        ("vic-warehouse", _vic, "vicai", "Vic.ai against the warehouse"),
+    ):
+        command = commands.add_parser(name, help=words, description=f"Compare {words}.")
+        command.add_argument(
+            "--warehouse", required=True, metavar="FILE", help="DuckDB file, or a database URL (postgresql://...)"
+        )
+        command.add_argument("--schema", default=schema, help="schema of the tables (default: %(default)s)")
+        command.add_argument("--since", metavar="INSTANT", help="leave out what is older (default: start_date)")
+        command.add_argument(
+            "--until",
+            metavar="INSTANT",
+            help="leave out what is newer (default: newer than anything in the warehouse; now: nothing)",
+        )
+        _common(command, run)
+    command = commands.add_parser(
+        "input-vic",
+        help="Singer input, as given to target-vicai, against Vic.ai",
+        description="Compare Singer input, as it was given to target-vicai, with what Vic.ai holds now.",
+    )
+    command.add_argument("files", nargs="+", metavar="FILE", help="files of Singer messages; - for standard input")
+    command.add_argument(
+        "--rejects", action="append", default=[], metavar="FILE", help="reject file of the load; may come several times"
+    )
+    command.add_argument(
+        "--complete", action="store_true", help="the input is all that Vic.ai is to hold: what else there is counts"
+    )
+    _common(command, _input)
+    return parser
+
+
+def _common(command: argparse.ArgumentParser, run: Any) -> None:
+    command.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="settings of the plugin, as JSON; ENV for its environment variables (the default); may come several times",
+    )
+    command.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        choices=[kind for kind in KINDS if kind != "explained"],
+        help="a kind of difference that is told and does not count; may come several times",
+    )
+    command.add_argument("--named", type=_count, default=NAMED, metavar="N", help="name so many differences of a kind")
+    command.add_argument("--format", choices=["table", "json"], default="table")
+    command.add_argument("--report", metavar="FILE", help="write the result as JSON, too")
+    command.add_argument("--brief", action="store_true", help="sums by currency, and only those months that differ")
+    command.set_defaults(run=run)
+
+
+def _count(value: str) -> int:
+    number = int(value)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def _write(path: str, content: str) -> None:
+    """Write a file, whole or not at all; folders are made."""
+    where = Path(path)
+    try:
+        if where.exists() and not where.is_file():
+            where.write_text(content, encoding="utf-8")
+            return
+        where = where.resolve()
+        where.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, part = tempfile.mkstemp(suffix=".part", prefix=".", dir=where.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(content)
+            Path(part).replace(where)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(part).unlink()
+            raise
+    except OSError as error:
+        raise Stop(f"--report: {path} cannot be written: {error.strerror or type(error).__name__}.") from None

@@ -1,0 +1,185 @@
+"""What is compared of one document, and the book of one side: every document's facts, small enough for millions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import blake2b
+
+import msgspec
+
+from ap_connectors.core import instants
+from ap_connectors.core.exact import NoAmountError, canonical, total
+
+Fields = Mapping[str, str | None]
+"""A record as both sides show it: text by field name, None for nothing."""
+
+Amounts = tuple[str | None, str | None, str | None]
+"""Subtotal, VAT, total, in canonical form."""
+
+NOTHING: Amounts = (None, None, None)
+AMOUNT_NAMES = ("subtotal", "vat", "total")
+
+
+class Lines(msgspec.Struct, array_like=True, gc=False):
+    """What is compared of a document's lines: how many, their sums, and a trace that changes with any amount."""
+
+    count: int
+    sums: Amounts
+    trace: str
+    unreadable: tuple[str, ...] = ()
+
+
+class Fact(msgspec.Struct, array_like=True, gc=False):
+    """What is compared of one document.
+
+    Attributes:
+        label: what people call it ("SF-2026-000118"); not compared.
+        at: its version: milliseconds since 1970, or None where there are no versions.
+        company: whose it is.
+        date: its date, from which the period follows; "" if it has none.
+        currency: ISO 4217; "" if it has none.
+        stated: the header's amounts; what it does not state is None.
+        lines: its lines, or None where they are not compared.
+        unreadable: fields that should hold an amount and hold something else, with what they hold.
+    """
+
+    label: str
+    at: int | None
+    company: str = ""
+    date: str = ""
+    currency: str = ""
+    stated: Amounts = NOTHING
+    lines: Lines | None = None
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def period(self) -> str:
+        """The month ("2026-01"), or "undated"."""
+        return self.date[:7] or "undated"
+
+    @property
+    def amounts(self) -> Amounts:
+        """The header's amounts; those of the lines for what it does not state."""
+        lined = self.lines.sums if self.lines else NOTHING
+        subtotal, vat, whole = (a if a is not None else b for a, b in zip(self.stated, lined, strict=True))
+        return subtotal, vat, whole
+
+
+class Reading:
+    """Reads amounts out of fields; remembers what is none."""
+
+    def __init__(self) -> None:
+        self.unreadable: list[str] = []
+
+    def __call__(self, fields: Fields, name: str | None) -> str | None:
+        """Return a field's amount in canonical form; None if there is none."""
+        value = fields.get(name) if name else None
+        try:
+            return canonical(value)
+        except NoAmountError:
+            self.unreadable.append(f"{name} is {str(value)[:40]!r}")
+            return None
+
+
+def lines_of(
+    lines: Iterable[Fields], amounts: Callable[[Reading, Fields], Amounts], names: tuple[str, ...], place: str | None
+) -> Lines:
+    """Add up a document's lines.
+
+    Args:
+        lines: in any order.
+        amounts: returns a line's subtotal, VAT and total.
+        names: further amounts that are compared line by line (quantity, price).
+        place: field that says which line it is; without one the order counts.
+    """
+    reading = Reading()
+    sums: list[Amounts] = []
+    traces = []
+    for number, line in enumerate(lines):
+        own = amounts(reading, line)
+        sums.append(own)
+        where = str(number) if place is None else line.get(place)
+        traces.append(repr((where, own, [reading(line, name) for name in names])))
+    subtotal, vat, whole = (_whole(column) for column in zip(*sums, strict=True)) if sums else NOTHING
+    trace = blake2b("\n".join(sorted(traces)).encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    return Lines(len(sums), (subtotal, vat, whole), trace, tuple(reading.unreadable))
+
+
+def _whole(column: tuple[str | None, ...]) -> str | None:
+    """Return a sum; None if a line does not say what it contributes."""
+    return None if None in column else total(column)
+
+
+def moment(value: str | None) -> int | None:
+    """Return an instant in milliseconds since 1970; None if it is none."""
+    try:
+        return instants.milliseconds(value) if value else None
+    except ValueError:
+        return None
+
+
+class Book:
+    """The facts of one side by key; of several versions the newest.
+
+    Attributes:
+        doubled: keys that came more than once in one version, and how often in all.
+        older: how many older versions came.
+        newer: keys of documents that are too new to be compared.
+    """
+
+    def __init__(self) -> None:
+        self._facts: dict[str, bytes] = {}
+        self.doubled: dict[str, int] = {}
+        self.older = 0
+        self.newer: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._facts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._facts)
+
+    def get(self, key: str) -> Fact | None:
+        """Return a document's facts, or None if there are none."""
+        packed = self._facts.get(key)
+        return None if packed is None else _unpack(packed)
+
+    def put(self, key: str, fact: Fact) -> None:
+        """Take a document in, in place of what was known of it."""
+        self._facts[key] = _pack(fact)
+
+    def add(self, key: str, fact: Fact, *, keyed: bool = True) -> None:
+        """Take a document in, unless a newer version of it is known.
+
+        Args:
+            key: of the document.
+            fact: what is known of it.
+            keyed: whether a second time in the same version is once too often.
+        """
+        known = self.get(key)
+        if known is None:
+            self.put(key, fact)
+            return
+        version, before = fact.at or 0, known.at or 0
+        if version == before:
+            if keyed:
+                self.doubled[key] = self.doubled.get(key, 1) + 1
+            # Of equals the same one on both sides, in whatever order they come.
+            self._facts[key] = max(_pack(fact), self._facts[key])
+            return
+        self.older += 1
+        if version > before:
+            self.doubled.pop(key, None)
+            self.put(key, fact)
+
+    def drop(self, key: str) -> None:
+        """Forget a document."""
+        self._facts.pop(key, None)
+        self.doubled.pop(key, None)
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Fact).decode

@@ -1,0 +1,251 @@
+"""What was given to target-vicai, stream by stream: how its records are found at Vic.ai, and what is compared."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any
+
+from ap_connectors.core.errors import Stop
+from ap_connectors.core.raw_json import Record, text
+from ap_connectors.tieout.facts import Amounts, Book, Fact, Lines
+from ap_connectors.tieout.singer import records
+from ap_connectors.tieout.vic_streams import (
+    MASTER_DATA,
+    PURCHASE_ORDERS,
+    TRAINING_INVOICES,
+    Kind,
+    LineKind,
+    fields_of,
+    invoices,
+)
+from ap_connectors.tieout.warehouse import spelling
+
+# Singer input, as it was given to target-vicai, and the reject files of its loads: what they say of each record.
+
+
+@dataclass
+class Input:
+    """What an input says of one stream.
+
+    Attributes:
+        book: what is compared, by natural key; the last record of a key counts.
+        names: what each is found by.
+        deleted: keys that it marks as deleted.
+        keyless: lines (as messages name them) that have no natural key.
+    """
+
+    loaded: Loaded
+    book: Book = field(default_factory=Book)
+    names: dict[str, Names] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    keyless: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Inputs:
+    """What an input says of all streams; `others` are streams that cannot be compared, and their counts."""
+
+    streams: dict[str, Input] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
+    reasons: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Why records were rejected, by stream and natural key."""
+
+
+def read(files: Iterable[str], *, deletes: bool = False) -> Inputs:
+    """Read files of Singer messages.
+
+    Args:
+        files: paths; "-" is standard input.
+        deletes: whether what is marked as deleted is to be gone at Vic.ai.
+
+    Raises:
+        Stop: a file cannot be read, or holds something else.
+    """
+    inputs = Inputs()
+    for file in files:
+        with ExitStack() as opened:
+            try:
+                lines: IO[bytes] = sys.stdin.buffer if file == "-" else opened.enter_context(Path(file).open("rb"))
+                _take(inputs, "standard input" if file == "-" else file, lines, deletes=deletes)
+            except OSError as error:
+                raise Stop(f"{file}: {error.strerror or 'cannot be read'}.") from None
+    return inputs
+
+
+def _take(inputs: Inputs, file: str, lines: Iterable[bytes], *, deletes: bool) -> None:
+    for number, name, record, rejected in records(file, lines):
+        loaded = LOADED.get(spelling(name))
+        if loaded is None:
+            inputs.others[name] = inputs.others.get(name, 0) + 1
+            continue
+        stream = inputs.streams.setdefault(loaded.stream, Input(loaded))
+        given = spelled(record)
+        key = loaded.key(given)
+        if key is None:
+            stream.keyless.append(f"line {number} of {file}")
+            continue
+        if rejected:
+            inputs.reasons[loaded.stream, key] = str(rejected.get("reason") or "no reason given")
+        is_deleted = given.get(spelling("_sdc_deleted_at")) is not None
+        if is_deleted and not deletes:
+            continue
+        stream.names[key] = loaded.found_by(given)
+        if is_deleted:
+            stream.deleted.add(key)
+            stream.book.drop(key)
+        else:
+            stream.deleted.discard(key)
+            stream.book.put(key, loaded.fact(given))
+
+
+Given = Mapping[str, Any]
+"""A record of the input, its fields by `spelling`."""
+
+Names = dict[str, str]
+"""What a record is found by, the surest first: the value by the field, or fields, that hold it."""
+
+
+def spelled(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record's fields by their spelling."""
+    return {spelling(name): value for name, value in record.items()}
+
+
+def said(given: Given, name: str | None) -> str | None:
+    """Return a field as text; None for null, empty or absent."""
+    value = given.get(spelling(name)) if name else None
+    if isinstance(value, str):
+        # Half a character can stand in JSON, and in nothing that we keep.
+        return value.encode(errors="replace").decode() or None
+    return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A stream that target-vicai takes.
+
+    Args:
+        kind: what Vic.ai shows of it.
+        names: fields that a record is found by, the surest first; a tuple of fields counts as one name.
+        one_by_one: operation that finds a record by the ERP's id, with what else it is asked; None if there is no need.
+        grouped: whether Vic.ai shows the lines put together, so that their number means nothing.
+        hidden: whether Vic.ai does not show the header's amounts.
+    """
+
+    kind: Kind
+    names: tuple[tuple[str, ...], ...] = (("externalId",),)
+    one_by_one: tuple[str, Mapping[str, str]] | None = None
+    grouped: bool = False
+    hidden: bool = False
+
+    @property
+    def stream(self) -> str:
+        """The stream's name."""
+        return self.kind.stream
+
+    def key(self, given: Given) -> str | None:
+        """Return what people call a record of the input: its natural key."""
+        return next(iter(self.found_by(given).values()), None)
+
+    def found_by(self, given: Given) -> Names:
+        """Return what a record of the input may be found by."""
+        return self._names(lambda name: said(given, name))
+
+    def known_by(self, record: Record) -> Names:
+        """Return what a record of Vic.ai's may be found by."""
+        return self._names(lambda name: text(record, name) or None)
+
+    def _names(self, get: Callable[[str], str | None]) -> Names:
+        found = {}
+        for fields in self.names:
+            values = [get(name) for name in fields]
+            if None not in values:
+                found["+".join(fields)] = " ".join(str(value) for value in values)
+        return found
+
+    def fact(self, given: Given) -> Fact:
+        """Return what is compared of a record of the input."""
+        kind = self.kind
+        fields = {name: said(given, name) for name in kind.names} | {kind.label: self.key(given)}
+        held = given.get(spelling(kind.held_in))
+        lines = _lines(kind.lines, held) if kind.lines and isinstance(held, list) else None
+        fact = kind.fact("", fields, lines)
+        fact.at = None
+        return fact
+
+    def shown(self, company: str, record: Record) -> Fact:
+        """Return what is compared of a record of Vic.ai's."""
+        kind = self.kind
+        lines = kind.lines.held(record.get(kind.held_in)) if kind.lines else None
+        fact = kind.fact(company, fields_of(record, kind.names), lines)
+        fact.at = None
+        return fact
+
+    def comparable(self, mine: Fact, other: Fact) -> None:
+        """Take out of both sides of a record what the input does not state, and what Vic.ai does not show."""
+        mine.company = other.company
+        other.date = other.date if mine.date else ""
+        other.currency = other.currency if mine.currency else ""
+        if self.hidden:
+            mine.stated = _where(other.stated, mine.stated)
+        other.stated = _where(mine.stated, other.stated)
+        if mine.lines is None:
+            other.lines = None
+        elif other.lines is not None:
+            self._same_form(mine.lines, other.lines)
+
+    def _same_form(self, mine: Lines, other: Lines) -> None:
+        # Vic.ai numbers lines anew, and writes quantities in its own way.
+        mine.trace = other.trace = ""
+        if self.grouped:
+            mine.count = other.count
+        if self.kind.lines and self.kind.lines.taxed and mine.sums[1] is None:
+            mine.sums = (mine.sums[0], None, None)
+        other.sums = _where(mine.sums, other.sums)
+
+
+def _where(stated: Amounts, amounts: Amounts) -> Amounts:
+    """Return those amounts that are stated elsewhere, too."""
+    subtotal, vat, whole = (None if a is None else b for a, b in zip(stated, amounts, strict=True))
+    return subtotal, vat, whole
+
+
+def _lines(kind: LineKind, held: list[Any]) -> Lines:
+    lines = [spelled(line) for line in held if isinstance(line, dict)]
+    return kind.added_up({**{name: said(line, name) for name in kind.names}, "tax": _tax(line)} for line in lines)
+
+
+def _tax(line: Given) -> str | None:
+    if (stated := said(line, "amountTax")) is not None:
+        return stated
+    for name, member in (("vat", "amount"), ("invoiceLineItemInfo", "vatAmount")):
+        holder = line.get(spelling(name))
+        if isinstance(holder, dict) and (stated := said(spelled(holder), member)) is not None:
+            return stated
+    return None
+
+
+_NAMED = {"vendor_groups": "name", "tags": "value", "payment_terms": "name", "tax_codes": "code"}
+_BY_NAME = tuple(Loaded(kind, ((_NAMED[kind.stream],), ("id",))) for kind in MASTER_DATA if kind.stream in _NAMED)
+_BY_ID = tuple(Loaded(kind) for kind in MASTER_DATA if kind.instant is not None)
+
+LOADED: Mapping[str, Loaded] = {
+    spelling(loaded.stream): loaded
+    for loaded in (
+        *_BY_ID,
+        *_BY_NAME,
+        Loaded(PURCHASE_ORDERS, (("externalId",), ("poNumber",))),
+        Loaded(
+            TRAINING_INVOICES,
+            (("externalId",), ("vendorExternalId", "refNumber")),
+            one_by_one=("getTrainingInvoice", {}),
+            hidden=True,
+        ),
+        Loaded(invoices(["ALL"]), one_by_one=("getInvoice", {"useSystem": "EXTERNAL"}), grouped=True),
+    )
+}
+"""The streams that can be compared, by the spelling of their names."""

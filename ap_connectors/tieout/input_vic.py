@@ -1,0 +1,218 @@
+"""Singer input as it was given to target-vicai, against what Vic.ai holds now."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from ap_connectors.core.exact import add, counted, money
+from ap_connectors.core.raw_json import text
+from ap_connectors.tieout.compare import Options, changes, judge
+from ap_connectors.tieout.compare import compare as compare_books
+from ap_connectors.tieout.facts import Book, Fact
+from ap_connectors.tieout.input_streams import Input, Inputs, Names, read
+from ap_connectors.tieout.result import Comparison, Tie
+from ap_connectors.vicai.client import Forbidden, NotFound, VicaiClient
+
+# What Vic.ai holds, sorted by what an input speaks of.
+
+_SINGLY = 200
+"""If the list does not show so many records, or fewer, each is asked for by itself."""
+
+
+class Found:
+    """What Vic.ai holds, sorted by what the input speaks of.
+
+    Attributes:
+        book: by the input's natural keys.
+        others: what the input does not speak of.
+        listed: whether the list could be read.
+    """
+
+    def __init__(self, given: Input) -> None:
+        self.book, self.others = Book(), Book()
+        self.listed = True
+        self._given = given
+        self._owners: dict[tuple[str, str], list[str]] = {}
+        for key, names in given.names.items():
+            for name in names.items():
+                self._owners.setdefault(name, []).append(key)
+        self._times: dict[str, int] = {}
+        self._namesakes: set[str] = set()
+        self._seen: set[str] = set()
+
+    def take(self, number: str, names: Names, fact: Fact) -> None:
+        """Take in a record of Vic.ai's list.
+
+        Args:
+            number: Vic's id of it, or "".
+            names: what it is found by.
+            fact: what is compared of it.
+        """
+        if number and number in self._seen:
+            return
+        self._seen.add(number)
+        keys = next((keys for name in names.items() if (keys := self._of(name, names))), [])
+        for key in keys:
+            self._times[key] = self._times.get(key, 0) + 1
+            if key not in self.book:
+                self.book.put(key, fact)
+            if len(keys) > 1 or self._times[key] > 1:
+                self._namesakes.add(key)
+        if not keys:
+            self.others.put(number or f"{' '.join(names.values())} #{len(self.others)}", fact)
+
+    def _of(self, name: tuple[str, str], names: Names) -> list[str]:
+        """Return the keys of a name, but for those that a surer name tells apart."""
+        fields = list(names)
+        surer = {field: names[field] for field in fields[: fields.index(name[0])]}
+        return [
+            key
+            for key in self._owners.get(name, ())
+            if all(self._given.names[key].get(field, value) == value for field, value in surer.items())
+        ]
+
+    def doubtful(self) -> list[str]:
+        """Return the keys that the list does not settle."""
+        wanted = list(self._given.names)
+        missing = [key for key in wanted if key not in self.book]
+        few = not self.listed or len(missing) <= _SINGLY
+        return [*(key for key in wanted if key in self._namesakes), *(missing if few else ())]
+
+    def settle(self, key: str, fact: Fact | None) -> None:
+        """Take in what Vic.ai says of one record; None if it does not have it."""
+        self._times.pop(key, None)
+        self.book.drop(key)
+        if fact is not None:
+            self.book.put(key, fact)
+
+    def times(self, key: str) -> int:
+        """Return how often the list showed a record."""
+        return self._times.get(key, 1)
+
+
+__all__ = ["Inputs", "compare", "read"]
+
+
+def compare(
+    client: VicaiClient,
+    given: Inputs,
+    options: Options | None = None,
+    *,
+    rejects: Inputs | None = None,
+    complete: bool = False,
+) -> Tie:
+    """Compare an input with what Vic.ai holds.
+
+    Args:
+        client: reads Vic.ai.
+        given: what was loaded.
+        options: how many differences are named, and which count.
+        rejects: what the loads rejected; a difference of a record that is in there is explained.
+        complete: whether the input is all that Vic.ai is to hold; else what else there is does not count.
+
+    Raises:
+        Stop: the credentials are wrong. Outage: Vic.ai failed for too long.
+    """
+    options, rejects = options or Options(), rejects or Inputs()
+    tie = Tie("input-vic", "input", "Vic.ai")
+    company = text(client.company(), "company") or ""
+    for stream in given.streams.values():
+        tie.comparisons.append(_Stream(client, options, stream, rejects, company).compared(complete=complete))
+    tie.notes += [
+        f"{name}: {counted(count, 'record')} that cannot be compared." for name, count in given.others.items()
+    ]
+    if not tie.comparisons:
+        tie.notes.append("The input holds no record of a stream that can be compared.")
+    return tie
+
+
+class _Stream:
+    """The comparison of one stream."""
+
+    def __init__(self, client: VicaiClient, options: Options, given: Input, rejects: Inputs, company: str) -> None:
+        self._client = client
+        self._given = given
+        self._loaded = given.loaded
+        self._reasons = {key: why for (stream, key), why in rejects.reasons.items() if stream == given.loaded.stream}
+        self._company = company
+        self._comparison = options.comparison(given.loaded.stream)
+        self._ours, self._theirs = Book(), Book()
+        self._found = Found(given)
+        self._explained: dict[str, list[str | None]] = {}
+
+    def compared(self, *, complete: bool) -> Comparison:
+        """Return the comparison."""
+        self._list()
+        self._ask_singly()
+        for key in self._given.book:
+            self._pair(key)
+        for key in sorted(self._given.deleted):
+            if key in self._found.book:
+                self._comparison.tell("changed", key, "", "the input says that it is deleted, and Vic.ai still has it")
+        for place in self._given.keyless:
+            self._comparison.tell("missing", place, "", "the record has no natural key")
+        others = list(self._found.others)
+        if complete:
+            for number, key in enumerate(others):
+                if fact := self._found.others.get(key):
+                    self._theirs.put(
+                        f"{fact.label or key}" if fact.label not in self._theirs else f"{number} {key}", fact
+                    )
+        elif others:
+            self._comparison.notes.append(
+                f"Vic.ai holds {counted(len(others), 'record')} that the input does not speak of (see --complete)."
+            )
+        compare_books(self._comparison, self._ours, self._theirs, judged=True)
+        self._tell_explained()
+        return self._comparison
+
+    def _list(self) -> None:
+        try:
+            for record in self._loaded.kind.read(self._client, None):
+                number = text(record, "internalId") or text(record, "id") or ""
+                self._found.take(number, self._loaded.known_by(record), self._loaded.shown(self._company, record))
+        except Forbidden as error:
+            if self._loaded.one_by_one is None:
+                raise
+            self._found.listed = False
+            self._comparison.notes.append(f"{error} So each record was asked for by itself.")
+
+    def _ask_singly(self) -> None:
+        """Ask for what the list leaves in doubt: namesakes, and what it does not show under the names we know."""
+        if self._loaded.one_by_one is None:
+            return
+        operation, query = self._loaded.one_by_one
+        for key in self._found.doubtful():
+            try:
+                present = self._client.get(operation, id=key, **query)
+            except NotFound:
+                self._found.settle(key, None)
+            else:
+                self._found.settle(key, self._loaded.shown(self._company, present))
+
+    def _pair(self, key: str) -> None:
+        """Put both sides of a record into the books, or aside if a reject explains why they differ."""
+        mine, other = self._given.book.get(key), self._found.book.get(key)
+        assert mine is not None  # noqa: S101 - the key is the book's own
+        judge(self._comparison, key, mine)
+        mine.company = self._company
+        if other is not None:
+            self._loaded.comparable(mine, other)
+        words = "it is not at Vic.ai" if other is None else ", ".join(changes(mine, other))
+        if words and (reason := self._reasons.get(key)):
+            self._comparison.tell("explained", key, "", f"{words}; rejected: {reason}")
+            self._explained.setdefault(mine.currency, []).append(mine.amounts[2])
+            return
+        self._ours.put(key, mine)
+        if other is not None:
+            self._theirs.put(key, other)
+            if (times := self._found.times(key)) > 1:
+                self._theirs.doubled[key] = times
+
+    def _tell_explained(self) -> None:
+        for currency, amounts in sorted(self._explained.items()):
+            given = [Decimal(amount) for amount in amounts if amount is not None]
+            worth = f", {money(add(*given))} {currency}".rstrip() if given else ""
+            self._comparison.notes.append(
+                f"{counted(len(amounts), 'record')} rejected{worth}: left out of the sums of both sides."
+            )

@@ -1,0 +1,116 @@
+"""A tie for people: a table by company, period and currency, and everything that does not tie by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from ap_connectors.core.exact import add, counted, money
+from ap_connectors.tieout.result import KINDS, Comparison, Found, Kind, Row, Tie
+
+_AMOUNTS = ("subtotal", "vat", "total")
+
+
+def lines(tie: Tie, *, brief: bool = False) -> Iterator[str]:
+    """Yield the lines of the page.
+
+    Args:
+        tie: what to tell.
+        brief: sums by currency, and of companies and periods only those that differ.
+    """
+    yield f"{tie.source} → {tie.destination}"
+    for comparison in tie.comparisons:
+        yield ""
+        yield from _comparison(tie, comparison, brief)
+    yield from ("", *tie.notes) if tie.notes else ()
+    yield ""
+    wrong = [one.stream for one in tie.comparisons if not one.ties]
+    explained = sum(one.count("explained") for one in tie.comparisons)
+    if wrong:
+        yield f"It does NOT tie: {', '.join(wrong)}."
+    else:
+        told = f", but for {counted(explained, 'record')} rejected" if explained else ""
+        count = sum(one.whole.destination.documents for one in tie.comparisons)
+        yield f"It ties{told}: {counted(count, 'record')} of {counted(len(tie.comparisons), 'stream')}."
+
+
+def _comparison(tie: Tie, comparison: Comparison, brief: bool) -> Iterator[str]:
+    as_of = f", as of {comparison.as_of}" if comparison.as_of else ""
+    newer = f"; {comparison.newer} newer left out" if comparison.newer else ""
+    whole = comparison.whole
+    counts = f"{whole.source.documents} {tie.source}, {whole.destination.documents} {tie.destination}"
+    verdict = "ties" if comparison.ties else "DOES NOT TIE"
+    yield f"{comparison.stream}{as_of}: {counts}{newer}: {verdict}"
+    if _has_amounts(comparison):
+        shown = comparison.currencies() if brief else comparison.rows
+        yield from _rows(tie, [*shown, *(row for row in comparison.rows if brief and not row.ties)])
+    for kind, found in comparison.found.items():
+        yield from _found(comparison, kind, found)
+    yield from (f"  {note}" for note in comparison.notes)
+
+
+def _has_amounts(comparison: Comparison) -> bool:
+    return any(
+        getattr(side, name) is not None
+        for row in comparison.rows
+        for side in (row.source, row.destination)
+        for name in _AMOUNTS
+    )
+
+
+def _rows(tie: Tie, rows: Sequence[Row]) -> Iterator[str]:
+    heads = ["company", "period", "currency"]
+    two = [name for name in ("documents", "lines") if any(_has(row, name) for row in rows)]
+    sums = [name for name in _AMOUNTS if any(_has(row, name) for row in rows)]
+    table = [[*heads, *two, *sums, ""]]
+    for row in rows:
+        ours, theirs = row.source, row.destination
+        if row.ties:
+            table.append([*_place(row), *(_value(theirs, name) for name in (*two, *sums)), "ties"])
+        else:
+            table.append([*_place(row), *(_value(ours, name) for name in (*two, *sums)), tie.source])
+            table.append(["", "", "", *(_value(theirs, name) for name in (*two, *sums)), tie.destination])
+            gaps = [_gap(getattr(ours, name), getattr(theirs, name)) for name in (*two, *sums)]
+            table.append(["", "", "", *gaps, "DOES NOT TIE"])
+    wide = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for cells in table:
+        padded = [
+            cell.ljust(wide[number]) if number < len(heads) or number == len(cells) - 1 else cell.rjust(wide[number])
+            for number, cell in enumerate(cells)
+        ]
+        yield f"  {'  '.join(padded)}".rstrip()
+
+
+def _has(row: Row, name: str) -> bool:
+    return getattr(row.source, name) is not None or getattr(row.destination, name) is not None
+
+
+def _place(row: Row) -> list[str]:
+    company, period, currency = row.place
+    return [company or "all", period or "all", currency or "-"]
+
+
+def _value(side: object, name: str) -> str:
+    value = getattr(side, name)
+    return str(value) if isinstance(value, int) else money(value)
+
+
+def _gap(ours: int | Decimal | None, theirs: int | Decimal | None) -> str:
+    if ours == theirs:
+        return ""
+    if isinstance(ours, int) or isinstance(theirs, int):
+        return f"{int(theirs or 0) - int(ours or 0):+d}"
+    gap = money(_minus(theirs, ours))
+    return gap if gap.startswith("-") else f"+{gap}"
+
+
+def _minus(a: Decimal | None, b: Decimal | None) -> Decimal:
+    return add(a or Decimal(0), -(b or Decimal(0)))
+
+
+def _found(comparison: Comparison, kind: Kind, found: Found) -> Iterator[str]:
+    allowed = " (allowed)" if kind in comparison.allowed else ""
+    yield f"  {found.count} {KINDS[kind]}{allowed}:"
+    yield from (f"    {difference}" for difference in found.named)
+    if found.count > len(found.named):
+        yield f"    and {found.count - len(found.named)} more (--named shows more)"

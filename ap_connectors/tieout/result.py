@@ -1,0 +1,231 @@
+"""What ties and what does not: the result of a comparison, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from ap_connectors.core.exact import add
+
+Kind = Literal["missing", "extra", "changed", "older", "doubled", "unreadable", "header", "file", "explained"]
+
+KINDS: dict[Kind, str] = {
+    "missing": "not at the destination",
+    "extra": "at the destination only",
+    "changed": "different at the destination",
+    "older": "at the destination in an older state",
+    "doubled": "at the destination more than once",
+    "unreadable": "with an amount that is no number, so in no sum",
+    "header": "whose lines do not add up to the header",
+    "file": "without a file",
+    "explained": "explained by rejects",
+}
+"""Kinds of differences, and how each is told: "3 not at the destination"."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as it should be.
+
+    Args:
+        key: of the document.
+        label: what people call it.
+        words: what is wrong with it.
+    """
+
+    key: str
+    label: str
+    words: str = ""
+
+    def __str__(self) -> str:
+        name = f"{self.label} ({self.key})" if self.label and self.label != self.key else self.key
+        return f"{name}: {self.words}" if self.words else name
+
+
+@dataclass
+class Found:
+    """The differences of one kind: how many there are, and the first of them."""
+
+    count: int = 0
+    named: list[Difference] = field(default_factory=list)
+
+
+@dataclass
+class Sums:
+    """What there is of a company, period and currency. An amount is None where nothing states it."""
+
+    documents: int = 0
+    lines: int | None = None
+    subtotal: Decimal | None = None
+    vat: Decimal | None = None
+    total: Decimal | None = None
+
+    def plus(self, other: Sums) -> Sums:
+        """Return both together."""
+        return Sums(
+            self.documents + other.documents,
+            self.lines if other.lines is None else (self.lines or 0) + other.lines,
+            _sum(self.subtotal, other.subtotal),
+            _sum(self.vat, other.vat),
+            _sum(self.total, other.total),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON; amounts as text, for their digits."""
+        amounts = {"subtotal": self.subtotal, "vat": self.vat, "total": self.total}
+        texts = {name: None if amount is None else format(amount, "f") for name, amount in amounts.items()}
+        return {"documents": self.documents, "lines": self.lines, **texts}
+
+
+def _sum(a: Decimal | None, b: Decimal | None) -> Decimal | None:
+    return b if a is None else a if b is None else add(a, b)
+
+
+Place = tuple[str, str, str]
+"""Company, period (month), currency."""
+
+
+@dataclass
+class Row:
+    """Both sides of one company, period and currency."""
+
+    place: Place
+    source: Sums = field(default_factory=Sums)
+    destination: Sums = field(default_factory=Sums)
+
+    @property
+    def ties(self) -> bool:
+        """Whether the sums are the same, to the last digit."""
+        return self.source == self.destination
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        company, period, currency = self.place
+        sides = {"source": self.source.as_json(), "destination": self.destination.as_json()}
+        return {"company": company, "period": period, "currency": currency, **sides, "ties": self.ties}
+
+
+@dataclass
+class Comparison:
+    """One stream, compared.
+
+    Args:
+        stream: its name.
+        as_of: the instant up to which both sides were compared; None if there is no such.
+        newer: how many documents of the source are newer than that, and so left out.
+        allowed: kinds of differences that do not count.
+        notes: what else there is to say.
+    """
+
+    stream: str
+    as_of: str | None = None
+    newer: int = 0
+    rows: list[Row] = field(default_factory=list)
+    found: dict[Kind, Found] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    allowed: Collection[str] = ()
+    most: int = 20
+    """How many differences of each kind are named."""
+
+    def tell(self, kind: Kind, key: str, label: str = "", words: str = "") -> None:
+        """Take note of a difference."""
+        found = self.found.setdefault(kind, Found())
+        found.count += 1
+        if len(found.named) < self.most:
+            found.named.append(Difference(key, label, words))
+
+    def count(self, kind: Kind) -> int:
+        """Return how many differences of a kind there are."""
+        return self.found[kind].count if kind in self.found else 0
+
+    @property
+    def failing(self) -> dict[Kind, Found]:
+        """The differences that count."""
+        return {kind: found for kind, found in self.found.items() if kind != "explained" and kind not in self.allowed}
+
+    @property
+    def ties(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.failing
+
+    @property
+    def whole(self) -> Row:
+        """Both sides' counts, all places together; the amounts of several currencies mean nothing."""
+        row = Row(("", "", ""))
+        for one in self.rows:
+            row.source, row.destination = row.source.plus(one.source), row.destination.plus(one.destination)
+        return row
+
+    def currencies(self) -> list[Row]:
+        """Return both sides by currency."""
+        rows: dict[str, Row] = {}
+        for one in self.rows:
+            row = rows.setdefault(one.place[2], Row(("", "", one.place[2])))
+            row.source, row.destination = row.source.plus(one.source), row.destination.plus(one.destination)
+        return [rows[currency] for currency in sorted(rows)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        counts = self.whole
+        return {
+            "stream": self.stream,
+            "ties": self.ties,
+            "as_of": self.as_of,
+            "newer_left_out": self.newer,
+            "documents": {"source": counts.source.documents, "destination": counts.destination.documents},
+            "currencies": [row.as_json() for row in self.currencies()],
+            "rows": [row.as_json() for row in self.rows],
+            "differences": {
+                kind: {
+                    "count": found.count,
+                    "counts_against": kind in self.failing,
+                    "named": [{"key": one.key, "label": one.label, "words": one.words} for one in found.named],
+                }
+                for kind, found in self.found.items()
+            },
+            "notes": self.notes,
+        }
+
+
+@dataclass
+class Tie:
+    """The result of a run.
+
+    Args:
+        name: of the comparison ("ivesk-warehouse").
+        source: what the one side is called ("Įvesk").
+        destination: what the other side is called ("DuckDB").
+        comparisons: stream by stream.
+        notes: what was not compared, and why.
+    """
+
+    name: str
+    source: str
+    destination: str
+    comparisons: list[Comparison] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ties(self) -> bool:
+        """Whether everything ties."""
+        return all(one.ties for one in self.comparisons)
+
+    def differences(self) -> Iterator[str]:
+        """Yield what is wrong, a line each: every kind's count, and those that are named."""
+        for one in self.comparisons:
+            for kind, found in one.failing.items():
+                yield f"{one.stream}: {found.count} {KINDS[kind]}"
+                yield from (f"{one.stream}: {difference}" for difference in found.named)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {
+            "comparison": self.name,
+            "source": self.source,
+            "destination": self.destination,
+            "ties": self.ties,
+            "streams": [one.as_json() for one in self.comparisons],
+            "notes": self.notes,
+        }

@@ -1,0 +1,277 @@
+"""The warehouse, read only: a DuckDB file, or any database that SQLAlchemy knows. Every value comes as text."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import duckdb
+
+from ap_connectors.core.errors import Stop
+from ap_connectors.tieout.facts import Fields
+
+_PIECE = 5000
+_SLICE = 50_000
+_INEXACT = ("DOUBLE", "FLOAT", "REAL")
+_JSON = ("JSON", "STRUCT", "MAP")
+
+
+class Engine(Protocol):
+    """What asks the database."""
+
+    name: str
+
+    def columns(self) -> Iterable[tuple[str, str, str, str]]:
+        """Yield schema, table, column and type of everything that there is, in the order of the columns."""
+
+    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows that a query finds."""
+
+    def slices(self, table: str, column: str) -> Iterable[str]:
+        """Yield conditions that cut a table into parts, each small enough to be sorted in little memory."""
+
+    def close(self) -> None:
+        """Let the database go."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name as the database writes it, and its type in capitals."""
+
+    name: str
+    kind: str
+
+
+def spelling(name: str) -> str:
+    """Return what all spellings of a name have in common; loaders write `internalId`, `internalid`, `internal_id`."""
+    return name.replace("_", "").lower()
+
+
+class Table:
+    """A table of the warehouse; its columns are found whatever their spelling."""
+
+    def __init__(self, engine: Engine, schema: str, name: str, columns: Iterable[Column]) -> None:
+        self.name = name
+        self._engine = engine
+        self._where = f'"{schema}"."{name}"'
+        self._columns = {spelling(column.name): column for column in columns}
+
+    def has(self, name: str) -> bool:
+        """Whether there is a column."""
+        return spelling(name) in self._columns
+
+    def demand(self, names: Collection[str]) -> None:
+        """Check that columns are there.
+
+        Raises:
+            Stop: one is not.
+        """
+        for name in names:
+            if not self.has(name):
+                raise Stop(
+                    f"The warehouse's table {self.name} has no column {name}, without which nothing can be compared. "
+                    "Is the field deselected? Select it and load the stream anew."
+                )
+
+    def demand_exact(self, names: Collection[str]) -> None:
+        """Check that columns of amounts keep every digit; those that are not there pass.
+
+        Raises:
+            Stop: one does not.
+        """
+        for name in names:
+            column = self._columns.get(spelling(name))
+            if column and column.kind.startswith(_INEXACT):
+                raise Stop(
+                    f"The warehouse keeps {self.name}.{column.name} as {column.kind}: digits are lost already, so no "
+                    "sum of it can be exact. Declare the amounts as text (see docs/warehouse.md) and load anew."
+                )
+
+    def is_rounded_json(self, name: str) -> bool:
+        """Whether a column holds JSON whose numbers DuckDB's loader has made doubles of."""
+        column = self._columns.get(spelling(name))
+        return self._engine.name == "DuckDB" and column is not None and column.kind.startswith(_JSON)
+
+    def records(self, names: Collection[str], *, together: str | None = None) -> Iterator[Fields]:
+        """Yield the rows as text by our names; a column that is not there is None, and so is an empty text.
+
+        Args:
+            names: of the columns.
+            together: column whose equal values are to come one after the other.
+        """
+        here = [name for name in names if self.has(name)]
+        if not here:
+            return
+        columns = ", ".join(f"cast({self._quoted(name)} as varchar)" for name in here)
+        query = f"select {columns} from {self._where}"  # noqa: S608 - names are the warehouse's own
+        for part in self._parts(together):
+            for row in self._engine.rows(query + part):
+                record: dict[str, str | None] = dict.fromkeys(names)
+                record.update((name, value or None) for name, value in zip(here, row, strict=True))
+                yield record
+
+    def _parts(self, together: str | None) -> Iterator[str]:
+        if together is None:
+            yield ""
+            return
+        column = self._quoted(together)
+        for condition in self._engine.slices(self._where, column):
+            yield f" where {condition} order by {column}"
+
+    def _quoted(self, name: str) -> str:
+        return '"' + self._columns[spelling(name)].name.replace('"', '""') + '"'
+
+
+class Warehouse:
+    """One schema of a warehouse.
+
+    Args:
+        where: path of a DuckDB file, or a URL (`postgresql://...`).
+        schema: where the tables are.
+
+    Raises:
+        Stop: it cannot be opened; the message says why and shows no password.
+    """
+
+    def __init__(self, where: str, schema: str) -> None:
+        self.schema = schema
+        self._engine: Engine = _Sql(where) if "://" in where else _DuckDB(where)
+        self.name = self._engine.name
+        self._tables: dict[str, Table] = {}
+        self._elsewhere: dict[str, set[str]] = {}
+        found: dict[tuple[str, str], list[Column]] = {}
+        for its_schema, table, column, kind in self._engine.columns():
+            found.setdefault((its_schema, table), []).append(Column(column, kind.upper()))
+        for (its_schema, table), columns in found.items():
+            if its_schema.lower() == schema.lower():
+                self._tables[table.lower()] = Table(self._engine, its_schema, table, columns)
+            else:
+                self._elsewhere.setdefault(table.lower(), set()).add(its_schema)
+
+    def __enter__(self) -> Warehouse:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._engine.close()
+
+    def find(self, name: str) -> Table | None:
+        """Return a table, or None if there is none of that name."""
+        return self._tables.get(name)
+
+    def table(self, name: str, job: str) -> Table:
+        """Return a table.
+
+        Raises:
+            Stop: there is none; the message names the `job` that fills it.
+        """
+        if found := self.find(name):
+            return found
+        others = ", ".join(sorted(self._elsewhere.get(name, ())))
+        hint = f" There is one in the schema {others}: set --schema." if others else f" Has {job} run?"
+        raise Stop(f"The warehouse has no table {name} in the schema {self.schema}.{hint}")
+
+
+class _DuckDB:
+    name = "DuckDB"
+
+    def __init__(self, path: str) -> None:
+        if not Path(path).is_file():
+            raise Stop(f"--warehouse {path}: there is no such file. Name the DuckDB file that the loader writes.")
+        self._path = path
+        try:
+            self._connection = duckdb.connect(path, read_only=True)
+        except duckdb.Error as error:
+            raise self._trouble(error) from None
+
+    def columns(self) -> Iterator[tuple[str, str, str, str]]:
+        yield from self.rows(
+            "select table_schema, table_name, column_name, data_type from information_schema.columns "
+            "where table_catalog = current_database() order by table_schema, table_name, ordinal_position"
+        )
+
+    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(query)
+            while piece := cursor.fetchmany(_PIECE):
+                yield from piece
+        except duckdb.Error as error:
+            raise self._trouble(error) from None
+        finally:
+            cursor.close()
+
+    def slices(self, table: str, column: str) -> Iterator[str]:
+        # DuckDB hands out a result when all of it is in memory.
+        ((rows,),) = self.rows(f"select count(*) from {table}")  # noqa: S608 - as above
+        parts = 1 + rows // _SLICE
+        yield from (f"coalesce(hash({column}) % {parts}, 0) = {part}" for part in range(parts))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _trouble(self, error: duckdb.Error) -> Stop:
+        said = str(error).splitlines()[0]
+        if "lock" in said:
+            return Stop(
+                f"--warehouse {self._path}: another process has the file open for writing, perhaps a load that is "
+                "under way. Run again when it has ended."
+            )
+        if "not a valid DuckDB" in said:
+            return Stop(f"--warehouse {self._path}: is no DuckDB file.")
+        return Stop(f"--warehouse {self._path}: DuckDB cannot read it: {said[:200]}")
+
+
+class _Sql:
+    """Any other database; its driver has to be installed beside us."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            import sqlalchemy  # noqa: PLC0415 - only who asks for it needs it
+        except ImportError:
+            raise Stop("--warehouse: a database URL needs SQLAlchemy, which is not installed.") from None
+        self._sql = sqlalchemy
+        try:
+            made = sqlalchemy.engine.make_url(url)
+            self._shown = made.render_as_string(hide_password=True)
+            self._engine = sqlalchemy.create_engine(made)
+            self._connection = self._engine.connect()
+        except sqlalchemy.exc.ArgumentError:
+            raise Stop("--warehouse: is no URL that SQLAlchemy understands (postgresql://user@host/name).") from None
+        except ImportError as error:
+            raise Stop(f"--warehouse: the driver for this database is not installed ({error.name}).") from None
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            raise self._trouble(error) from None
+        self.name = self._engine.dialect.name
+
+    def columns(self) -> Iterator[tuple[str, str, str, str]]:
+        try:
+            inspector = self._sql.inspect(self._engine)
+            for schema in inspector.get_schema_names():
+                for table in inspector.get_table_names(schema) if schema != "information_schema" else ():
+                    for column in inspector.get_columns(table, schema):
+                        yield schema, table, column["name"], str(column["type"])
+        except self._sql.exc.SQLAlchemyError as error:
+            raise self._trouble(error) from None
+
+    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        try:
+            streamed = self._connection.execution_options(yield_per=_PIECE)
+            yield from (tuple(row) for row in streamed.execute(self._sql.text(query.replace(":", r"\:"))))
+        except self._sql.exc.SQLAlchemyError as error:
+            raise self._trouble(error) from None
+
+    def slices(self, table: str, column: str) -> Iterator[str]:  # noqa: ARG002 - one will do, for it is streamed
+        yield "1 = 1"
+
+    def close(self) -> None:
+        self._connection.close()
+        self._engine.dispose()
+
+    def _trouble(self, error: Exception) -> Stop:
+        return Stop(
+            f"--warehouse {self._shown}: {type(error).__name__}. Check address, user and password, and whether the "
+            "database is up."
+        )

@@ -1,0 +1,298 @@
+"""The client of the Vic.ai API: calls by the names of the contract; lists, changes, documents; writing, uploading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+import requests
+
+from ap_connectors.core.bookmarks import Position
+from ap_connectors.core.errors import Reject, Retry, Stop
+from ap_connectors.core.instants import UTC, Clock
+from ap_connectors.core.raw_json import Record, decode
+from ap_connectors.http.rate_limit import RateLimit
+from ap_connectors.http.session import Patience
+from ap_connectors.http.session import body as whole
+from ap_connectors.vicai.changes import Answer, ChangeReader, Changes, Circle, Key
+from ap_connectors.vicai.multipart import Form, Part
+from ap_connectors.vicai.transport import REGIONS, Access, Forbidden, Moved, NotFound, Refused
+
+__all__ = ["PAGE", "REGIONS", "Forbidden", "NotFound", "Part", "Plain", "Refused", "VicaiClient", "document_type"]
+
+T = TypeVar("T")
+
+Plain = dict[str, Any]
+"""A JSON object as plain Python: numbers with a point are `Decimal`s with all their digits, others are `int`s."""
+
+PAGE = 100
+"""Records in a page: the most that the service gives."""
+
+_LINKS = 3
+"""How many links to one document may be refused before we leave it out."""
+
+
+class VicaiClient:
+    """Vic.ai API.
+
+    Args:
+        client_id: given out by Vic.ai, for one company.
+        client_secret: likewise; sent to ``/token``, and to nobody else.
+        api_url: base address, one of `REGIONS` unless you use staging or the sandbox.
+        timeout: seconds to connect, and between two pieces of an answer.
+        user_agent: how the client introduces itself.
+        patience: how long passing trouble is borne.
+        connections: requests at once.
+        limit: kept ahead of the service's own limit, which is 500 requests in 10 seconds for a client id.
+        request_id: sent as ``X-Request-Id`` with every call that writes: the UUID of the sync that Vic.ai asked for.
+
+    Raises:
+        Stop: credentials or address cannot be right.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        api_url: str,
+        *,
+        timeout: float = 60,
+        user_agent: str = "ap-connectors",
+        patience: Patience | None = None,
+        connections: int = 8,
+        limit: RateLimit | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        self._access = Access(
+            client_id,
+            client_secret,
+            api_url,
+            timeout=timeout,
+            user_agent=user_agent,
+            patience=patience,
+            connections=connections,
+            limit=limit,
+            request_id=request_id,
+        )
+
+    def mask(self, text: str) -> str:
+        """Return a text of any length without client_secret and tokens."""
+        return self._access.mask(text)
+
+    # Reading
+
+    def get(self, operation: str, **arguments: str) -> Record:
+        """Call an operation that answers with one object.
+
+        Raises:
+            Forbidden, NotFound, Refused: the service says no. Outage: it failed for too long.
+        """
+        return self._access.call(operation, lambda response: decode(whole(response), _OBJECT), arguments)
+
+    def found(self, operation: str, **arguments: str) -> Plain | None:
+        """Return one object by its id, or None if the service has none (404, 410).
+
+        Raises:
+            Forbidden, Refused: the service says no. Outage: it failed for too long.
+        """
+        try:
+            return self._access.call(operation, lambda response: decode(whole(response), _PLAIN_OBJECT), arguments)
+        except NotFound:
+            return None
+
+    def whole_list(self, operation: str, **arguments: str) -> list[Record]:
+        """Call an operation that answers with a plain list; a lone object counts as a list of one, as some show it."""
+
+        def read(response: requests.Response) -> list[Record]:
+            found = decode(whole(response), _LIST_OR_ONE)
+            return [found] if isinstance(found, dict) else found
+
+        return self._access.call(operation, read, arguments)
+
+    def raw_list(self, operation: str, **query: str) -> list[msgspec.Raw]:
+        """As `whole_list`, each record as the bytes that came."""
+        return self._access.call(operation, _raw_records, query)
+
+    def pages(self, operation: str, **query: str) -> Iterator[list[Record]]:
+        """Yield a list's pages to the end, in the service's order.
+
+        Raises:
+            Forbidden, Refused: the service says no. Stop: cursors go round in a circle. Outage: it failed for too long.
+        """
+        return self._pages(operation, _LIST, query)
+
+    def raw_pages(self, operation: str, **query: str) -> Iterator[list[msgspec.Raw]]:
+        """As `pages`, each record as the bytes that came. A record that is kept keeps its page: copy it then."""
+        return self._pages(operation, _RAW_LIST, query)
+
+    def changes(
+        self, operation: str, since: Position, *, key: Key, instant_field: str, clock: Clock = UTC, **query: str
+    ) -> Iterator[Changes]:
+        """Yield what changed after a position, by pages, each change once (see `ap_connectors.vicai.changes`).
+
+        Raises:
+            Forbidden, Refused: the service says no. Stop: bookmark or cursors are wrong. Outage: it failed too long.
+        """
+
+        def fetch(more: Mapping[str, str]) -> Answer:
+            return Answer(*self._page(operation, _LIST, {**query, **more}))
+
+        return iter(ChangeReader(operation, fetch, since, key=key, instant_field=instant_field, clock=clock))
+
+    def document(self, operation: str, read: Callable[[requests.Response], T], **arguments: str) -> T:
+        """Fetch a document; `read` takes the streamed answer. Where it lies elsewhere, the token is not sent along.
+
+        Raises:
+            NotFound: there is none. Forbidden, Refused: the service says no. Outage: it failed for too long.
+        """
+        for _ in range(_LINKS):
+            try:
+                return self._access.call(operation, read, arguments)
+            except Moved as moved:
+                try:
+                    what = f"document behind {self._access.what(operation, arguments)}"
+                    return self._access.follow(moved, read, what)
+                except Refused as refused:
+                    # A link lives for minutes; the next answer bears a fresh one.
+                    last = refused
+        raise last
+
+    def exists(self, operation: str, **arguments: str) -> bool:
+        """Return whether the service has a document, or a link to one; nothing of it is read.
+
+        Raises:
+            Forbidden, Refused: the service says no. Outage: it failed for too long.
+        """
+        try:
+            self._access.call(operation, document_type, arguments)
+        except NotFound:
+            return False
+        except Moved:
+            return True
+        return True
+
+    def company(self) -> Record:
+        """Return the health check: ``company``, ``status``, ``version`` (Vic.ai API 0.20.0, Status).
+
+        Raises:
+            Stop: the credentials or the address are wrong.
+        """
+        try:
+            return self.get("healthCheck")
+        except Reject as error:
+            raise Stop(f"{error} Check api_url: it ends in /v0, as in {REGIONS['us']}.") from None
+
+    # Writing
+
+    def send(
+        self, operation: str, body: Any = None, *, look: Callable[[], Plain | None] | None = None, **arguments: str
+    ) -> Plain:
+        """Call an operation that writes.
+
+        Args:
+            operation: its name ("upsertVendor").
+            body: sent as JSON, `Decimal`s as numbers with all their digits; None for an operation that takes none.
+            look: looks whether a call whose answer was lost was done after all; None if not. Without it the call is
+                repeated blindly, which is right only where doing it twice changes nothing.
+            **arguments: path and query parameters.
+
+        Returns:
+            What the service answers or `look` finds; ``{}`` where an answer holds no object.
+
+        Raises:
+            Forbidden, NotFound, Refused: the service says no. Outage: it failed for too long. What `look` raises.
+        """
+        encoded = None if body is None else _ENCODER.encode(body)
+        return self._access.call(operation, _answered, arguments, json=encoded, look=look)
+
+    def upload(
+        self,
+        operation: str,
+        parts: Callable[[], Sequence[Part]],
+        *,
+        look: Callable[[], Plain | None] | None = None,
+        **arguments: str,
+    ) -> Plain:
+        """Call an operation that takes a form with files, which are never in memory as a whole.
+
+        Args:
+            operation: its name ("uploadDocumentInvoice").
+            parts: opens the form's parts, anew for every try; what it opened is closed here.
+            look: as in `send`.
+            **arguments: path and query parameters.
+
+        Returns:
+            As `send`.
+
+        Raises:
+            Reject: a file changed while it was being sent. Else as `send`.
+        """
+        with ExitStack() as opened:
+
+            def form() -> Form:
+                opened.close()
+                made = parts()
+                for part in made:
+                    if not isinstance(part.content, bytes):
+                        opened.enter_context(part.content)
+                return Form(made)
+
+            return self._access.call(operation, _answered, arguments, form=form, look=look)
+
+    # Pages
+
+    def _pages(
+        self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
+    ) -> Iterator[list[T]]:
+        circle, following = Circle(operation), query
+        while True:
+            records, cursor = self._page(operation, decoder, following)
+            yield records
+            if not cursor:
+                return
+            circle.follow(cursor, empty=not records)
+            following = {**query, "cursor": cursor}
+
+    def _page(
+        self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
+    ) -> tuple[list[T], str | None]:
+        def read(response: requests.Response) -> tuple[list[T], str | None]:
+            return decode(whole(response), decoder), response.headers.get("x-next") or None
+
+        return self._access.call(operation, read, {"limit": str(PAGE), **query})
+
+
+def document_type(response: requests.Response) -> str:
+    """Return a document's media type.
+
+    Raises:
+        Retry: what came is a web page, so some proxy's and no document.
+    """
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind in {"text/html", "application/xhtml+xml"}:
+        raise Retry("an HTML page came where a document was expected", tries=3)
+    return kind or "application/octet-stream"
+
+
+def _raw_records(response: requests.Response) -> list[msgspec.Raw]:
+    found = decode(whole(response), _RAW)
+    return [found] if bytes(found).startswith(b"{") else decode(bytes(found), _RAW_LIST)
+
+
+def _answered(response: requests.Response) -> Plain:
+    content = whole(response)
+    found = decode(content, _PLAIN) if content.strip() else {}
+    return found if isinstance(found, dict) else {}
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_PLAIN: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
+_PLAIN_OBJECT = msgspec.json.Decoder(Plain, float_hook=Decimal)
+_OBJECT = msgspec.json.Decoder(Record)
+_LIST = msgspec.json.Decoder(list[Record])
+_LIST_OR_ONE: msgspec.json.Decoder[list[Record] | Record] = msgspec.json.Decoder(list[Record] | Record)
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])

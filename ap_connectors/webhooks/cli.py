@@ -1,0 +1,222 @@
+"""`ap-webhooks`: subscribes to the services' events, receives them, acts on them, and proves that none was lost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Any
+
+from ap_connectors.core.errors import ApError, Stop
+from ap_connectors.http.shutdown import end_waiting
+from ap_connectors.webhooks import settings
+from ap_connectors.webhooks import status as listing
+from ap_connectors.webhooks.settings import Settings
+
+DONE, PROBLEM, FAILED = 0, 1, 2
+
+_LEVELS = {name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "ERROR")}
+
+Run = Callable[[argparse.Namespace, Settings], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    given = _parser().parse_args(arguments)
+    level = os.environ.get("LOGLEVEL", given.log_level).upper()
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=_LEVELS.get(level, logging.INFO)
+    )
+    try:
+        status: int = given.run(given, settings.read(given.config))
+        sys.stdout.flush()
+    except ApError as error:
+        return _failed(str(error), error, given.trouble)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Python would complain once more when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _failed("The program that reads our output has ended; see its messages.", None, given.trouble)
+    except Exception as error:
+        words = f"{type(error).__name__} that nobody expected; run with LOGLEVEL=debug to see where."
+        return _failed(words, error, given.trouble)
+    finally:
+        end_waiting()
+    return status
+
+
+def _failed(message: str, error: Exception | None, status: int) -> int:
+    if error is not None and logging.getLogger().isEnabledFor(logging.DEBUG):
+        logging.getLogger("ap_connectors.webhooks").debug("where it happened", exc_info=error)
+    print(f"ap-webhooks: {message}", file=sys.stderr)  # noqa: T201
+    return status
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+def _show(given: argparse.Namespace, found: Any, lines: Sequence[str]) -> None:
+    _say(json.dumps(found, ensure_ascii=False, indent=2) if given.format == "json" else "\n".join(lines))
+
+
+# Commands
+
+
+def _serve(_: argparse.Namespace, chosen: Settings) -> int:
+    # What only serving needs takes its time to load.
+    from ap_connectors.webhooks.acting import serve  # noqa: PLC0415
+
+    serve(chosen, ready=lambda url: _say(f"ap-webhooks receives at {url}"))
+    return DONE
+
+
+def _subscribe(given: argparse.Namespace, chosen: Settings) -> int:
+    from ap_connectors.webhooks import subscriptions  # noqa: PLC0415
+
+    if given.service == "ivesk":
+        events = given.events or list(subscriptions.IVESK_EVENTS)
+        subscriptions.subscribe_ivesk(chosen, name=given.name, events=events, new_secret=given.new_secret)
+        _say(
+            f"ivesk: asked to send {' and '.join(events)} to {chosen.public_url}/ivesk. Įvesk now asks the receiver to "
+            "confirm; see `ap-webhooks status ivesk`."
+        )
+        return DONE
+    found = subscriptions.subscribe_vicai(
+        chosen,
+        days=given.days,
+        events=given.events or (),
+        keep_token=given.keep_token,
+        forget_old=given.forget_old,
+    )
+    _say("\n".join(listing.subscription(found)))
+    return DONE
+
+
+def _status(given: argparse.Namespace, chosen: Settings) -> int:
+    from ap_connectors.webhooks import subscriptions  # noqa: PLC0415
+
+    if given.service == "ivesk":
+        pins = subscriptions.pins(chosen)
+        found, lines, good = listing.ivesk_status(pins, chosen.receiving.ivesk_topics)
+    else:
+        subscription = subscriptions.status_vicai(chosen)
+        wanted = f"{chosen.public_url}/vicai" if chosen.public_url else None
+        found, lines, good = listing.vicai_status(subscription, wanted)
+    _show(given, found, lines)
+    return DONE if good else PROBLEM
+
+
+def _unsubscribe(given: argparse.Namespace, chosen: Settings) -> int:
+    from ap_connectors.webhooks import subscriptions  # noqa: PLC0415
+
+    if given.service == "ivesk":
+        _say(
+            "ivesk: its API has no call that ends a subscription. Visit the UnsubscribeURL of a message that it sent, "
+            "or ask Įvesk's support, naming the address; then remove the secret (token_file or ivesk_secret), so that "
+            "nothing is let in any more."
+        )
+        return DONE
+    there = subscriptions.unsubscribe_vicai(chosen)
+    _say("vicai: the subscription is ended." if there else "vicai: there was no subscription.")
+    return DONE
+
+
+def _events(given: argparse.Namespace, chosen: Settings) -> int:
+    found, lines = listing.events(chosen, everything=given.all, days=given.days)
+    _show(given, found, lines)
+    return DONE
+
+
+def _runs(given: argparse.Namespace, chosen: Settings) -> int:
+    found, lines = listing.runs(chosen, given.last)
+    _show(given, found, lines)
+    return DONE
+
+
+def _retry(given: argparse.Namespace, chosen: Settings) -> int:
+    if not given.ids and not given.failed and not given.event:
+        raise Stop("retry: name runs by their numbers (see `ap-webhooks runs`), or --event N, or --failed.")
+    for line in listing.retry(chosen, run_ids=given.ids, event_ids=given.event, failed=given.failed):
+        _say(line)
+    return DONE
+
+
+def _reconcile(given: argparse.Namespace, chosen: Settings) -> int:
+    from ap_connectors.webhooks import reconcile  # noqa: PLC0415
+
+    report = reconcile.compare(chosen, given.services, days=given.days)
+    mended = reconcile.mend(chosen, report) if given.mend else []
+    _show(given, report.as_json() | {"mended": mended}, [*reconcile.lines(report, given.named), *mended])
+    return PROBLEM if report.gaps else DONE
+
+
+# Arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ap-webhooks", description=__doc__.partition(": ")[2])
+    version = metadata.version("ap-connectors")
+    parser.add_argument("--version", action="version", version=f"ap-webhooks {version}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Run, words: str, trouble: int = PROBLEM, *, shows: bool = False) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
+        command.add_argument("--config", default="webhooks.yml", metavar="FILE", help="settings (default: %(default)s)")
+        command.add_argument("--log-level", default="info" if name == "serve" else "warning", choices=_names())
+        if shows:
+            command.add_argument("--format", choices=["table", "json"], default="table")
+        command.set_defaults(run=run, trouble=trouble)
+        return command
+
+    add("serve", _serve, "receive events and act on them, until ended")
+    command = add("subscribe", _subscribe, "subscribe to a service's events, or renew the subscription")
+    _service(command)
+    command.add_argument("--events", type=_list, metavar="A,B", help="which events (default: all, or those of before)")
+    command.add_argument("--days", type=_days, default=90.0, help="vicai: until it expires (default: 90)")
+    command.add_argument("--keep-token", action="store_true", help="vicai: renew without a new token")
+    command.add_argument("--forget-old", action="store_true", help="vicai: let older tokens in no longer")
+    command.add_argument("--name", default="ap-webhooks", help="ivesk: of the subscription (default: %(default)s)")
+    command.add_argument("--new-secret", action="store_true", help="ivesk: with another secret, beside the known ones")
+    _service(add("status", _status, "tell what is subscribed; status 1 if nothing is, or not any more", shows=True))
+    _service(add("unsubscribe", _unsubscribe, "end a subscription"))
+    command = add("reconcile", _reconcile, "compare the services with the inbox and the runs; status 1: gaps", FAILED)
+    command.add_argument("services", nargs="*", metavar="SERVICE", help="ivesk, vicai (default: both)")
+    command.add_argument("--days", type=_days, default=7.0, help="how far to look back (default: 7)")
+    command.add_argument("--mend", action="store_true", help="let the rules' commands run for the gaps")
+    command.add_argument("--named", type=int, default=20, metavar="N", help="name so many gaps of a kind in the table")
+    command.add_argument("--format", choices=["table", "json"], default="table")
+    command = add("events", _events, "list the events that no finished run covers", shows=True)
+    command.add_argument("--all", action="store_true", help="those that were acted on, too")
+    command.add_argument("--days", type=_days, default=30.0, help="how far to look back (default: 30)")
+    command = add("runs", _runs, "list the latest runs", shows=True)
+    command.add_argument("--last", type=int, default=20, metavar="N", help="how many (default: 20)")
+    command = add("retry", _retry, "let runs run again, now")
+    command.add_argument("ids", nargs="*", type=int, metavar="RUN", help="numbers of runs that failed or wait")
+    command.add_argument("--event", action="append", type=int, default=[], metavar="N", help="an event, by its number")
+    command.add_argument("--failed", action="store_true", help="all that failed for good")
+    return parser
+
+
+def _service(command: argparse.ArgumentParser) -> None:
+    command.add_argument("service", choices=["vicai", "ivesk"])
+
+
+def _names() -> list[str]:
+    return [name.lower() for name in _LEVELS]
+
+
+def _list(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _days(value: str) -> float:
+    days = float(value)
+    if not 0 < days <= 36_500:
+        raise ValueError
+    return days

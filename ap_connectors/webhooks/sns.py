@@ -1,0 +1,342 @@
+"""Messages of Amazon SNS: their form, what of them is signed, and which addresses are SNS's own.
+
+SNS signs some fields of a message, written one under the other; the rest of the message could be anybody's.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import msgspec
+import requests
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.x509.oid import NameOID
+
+from ap_connectors.core.errors import ApError, Reject
+from ap_connectors.http.session import Door, Patience
+from ap_connectors.webhooks.errors import Refused, unavailable
+from ap_connectors.webhooks.inbox import Inbox
+
+# The certificates that SNS signs with, fetched once, and the call that confirms a subscription.
+# Which topics of SNS we listen to: those that the settings name, or those that were pinned.
+
+_OWNER = re.compile(r"sns[a-z0-9.-]*\.amazonaws\.com(\.cn)?")
+_LARGEST = 64 * 1024
+_KEPT = 16
+_KEPT_SECONDS = 24 * 3600.0
+_REFUSED_SECONDS = 60.0
+_PATIENCE = Patience(tries=2, first_pause=0.2, longest_asked=2)
+"""SNS itself waits 15 s for us."""
+
+
+class Certificates:
+    """Gives public keys by the address of their certificate. Threads may share it.
+
+    Args:
+        hosts: which addresses are SNS's.
+        timeout: seconds to connect, and between two pieces of an answer.
+    """
+
+    def __init__(self, hosts: Hosts, *, timeout: float = 3) -> None:
+        self._hosts = hosts
+        self._door = Door("SNS", explain=_explain, timeout=timeout, patience=_PATIENCE)
+        self._fetching = threading.Lock()
+        self._known: OrderedDict[str, tuple[float, RSAPublicKey | Refused]] = OrderedDict()
+        self.fetched = 0
+
+    def known(self, url: str) -> bool:
+        """Whether `key` will answer at once."""
+        return self._cached(url) is not None
+
+    def key(self, url: str) -> RSAPublicKey:
+        """Return the key that a certificate holds.
+
+        Raises:
+            Refused: 403, it is not SNS's own or not valid now; 503, it could not be had.
+        """
+        address = self._hosts.certificate(url)
+        found = self._cached(address)
+        if found is None:
+            # One at a time: whoever asks for the same certificate meanwhile shall not fetch it again.
+            with self._fetching:
+                found = self._cached(address) or self._fetched(address)
+        if isinstance(found, Refused):
+            raise Refused(found.status, found.outcome, str(found), detail=found.detail)
+        return found
+
+    def confirm(self, url: str) -> None:
+        """Tell SNS that the subscription is wanted; `url` comes from `Hosts.confirmation`. Twice does no harm.
+
+        Raises:
+            Refused: 503, SNS did not agree; it will ask again.
+        """
+        try:
+            self._door.fetch("GET", url, _short, what="the confirmation of a subscription", stream=True)
+        except ApError as error:
+            raise unavailable("The subscription could not be confirmed.", detail=_reason(error)) from None
+
+    def _cached(self, address: str) -> RSAPublicKey | Refused | None:
+        until, found = self._known.get(address, (0.0, None))
+        return found if time.monotonic() < until else None
+
+    def _fetched(self, address: str) -> RSAPublicKey | Refused:
+        found: RSAPublicKey | Refused
+        try:
+            found, keep = self._fetch(address), _KEPT_SECONDS
+        except Refused as refused:
+            if refused.status == 503:
+                raise
+            # A forger shall not make us ask SNS over and over.
+            found, keep = refused, _REFUSED_SECONDS
+        self._known[address] = (time.monotonic() + keep, found)
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+        return found
+
+    def _fetch(self, address: str) -> RSAPublicKey:
+        try:
+            text = self._door.fetch("GET", address, _short, what="the certificate", stream=True)
+            self.fetched += 1
+        except Reject as error:
+            raise Refused(403, "forged", "The SigningCertURL leads to no certificate.", detail=str(error)) from None
+        except ApError as error:
+            raise unavailable("The certificate cannot be had now.", detail=_reason(error)) from None
+        return _public_key(text)
+
+
+def _public_key(text: bytes) -> RSAPublicKey:
+    try:
+        certificate = x509.load_pem_x509_certificate(text)
+        names = [str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+        key = certificate.public_key()
+    except ValueError:
+        raise Refused(403, "forged", "The SigningCertURL leads to no certificate.") from None
+    if not isinstance(key, RSAPublicKey) or key.key_size < 2048:
+        raise Refused(403, "forged", "The certificate has no RSA key of 2048 bits or more.")
+    if not any(_OWNER.fullmatch(name) for name in names):
+        raise Refused(403, "forged", "The certificate is not one of SNS.", detail=f"It is for {names!r}.")
+    now = datetime.now(timezone.utc)
+    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+        raise Refused(403, "forged", "The certificate is not valid now.", detail="Is the clock of this machine right?")
+    return key
+
+
+def _short(response: requests.Response) -> bytes:
+    """The body, unless it is longer than any certificate."""
+    found = b""
+    for piece in response.iter_content(8192):
+        found += piece
+        if len(found) > _LARGEST:
+            raise Reject("The answer is larger than a certificate.")
+    return found
+
+
+def _explain(response: requests.Response, what: str) -> ApError:
+    if response.is_redirect:
+        return Reject(f"{what}: SNS answered {response.status_code}: it leads elsewhere, and we do not follow.")
+    return Reject(f"{what}: SNS answered {response.status_code}.")
+
+
+def _reason(error: ApError) -> str:
+    first = str(error).partition(". ")[0].rstrip(".")
+    return f"{first}. SNS sends the message again; is https to SNS let through from here?"
+
+
+class Topics:
+    """Decides about topics. Threads may share it.
+
+    Args:
+        inbox: where topics are pinned.
+        named: the topics of the settings; if there are any, no other is taken.
+    """
+
+    def __init__(self, inbox: Inbox, named: tuple[str, ...]) -> None:
+        self._inbox = inbox
+        self._named = frozenset(named)
+        self._pinned: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
+
+    def known(self, topic: str) -> bool:
+        """Whether `check` will answer without asking the inbox."""
+        return topic in (self._named or self._pinned)
+
+    def check(self, message: Message) -> None:
+        """Let a message of a topic pass that we listen to, or that asks us to and may.
+
+        Raises:
+            Refused: 403, it is not one of ours.
+        """
+        topic = message.topic_arn
+        if self.known(topic):
+            return
+        if self._named:
+            raise _foreign(topic, "It is not among ivesk_topics.")
+        with self._lock:
+            self._pinned = frozenset(pin.topic for pin in self._inbox.pins())
+        if topic in self._pinned:
+            return
+        if message.type != CONFIRMATION:
+            raise _foreign(
+                topic, "It never confirmed a subscription here: subscribe again, or name it in ivesk_topics."
+            )
+        if self._pinned and _account(topic) not in {_account(pinned) for pinned in self._pinned}:
+            raise _foreign(topic, "Its account is not the one of the topics pinned so far; name all in ivesk_topics.")
+
+    def pin(self, topic: str, *, confirmed: bool = False) -> None:
+        """Listen to a topic from now on; call it for verified messages only.
+
+        Raises:
+            Outage: the inbox cannot be written.
+        """
+        self._inbox.pin(topic, confirmed=confirmed)
+        with self._lock:
+            self._pinned |= {topic}
+
+
+def _foreign(topic: str, why: str) -> Refused:
+    return Refused(403, "foreign", "The topic is not one that we listen to.", detail=f"Topic {topic}: {why}")
+
+
+def _account(topic: str) -> tuple[str, ...]:
+    """Partition, region and account of a topic's ARN."""
+    return tuple(topic.split(":")[i] for i in (1, 3, 4))
+
+
+NOTIFICATION = "Notification"
+CONFIRMATION = "SubscriptionConfirmation"
+FAREWELL = "UnsubscribeConfirmation"
+
+_PLAIN = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
+_HANDSHAKE = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
+_SIGNED = {NOTIFICATION: _PLAIN, CONFIRMATION: _HANDSHAKE, FAREWELL: _HANDSHAKE}
+_HASHES = {"1": SHA1, "2": SHA256}
+
+_HOST = re.compile(r"sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+_TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d+:[A-Za-z0-9_.-]+")
+_PATH = re.compile(r"(/[A-Za-z0-9_.-]+)*/?")
+
+
+class Message(msgspec.Struct, frozen=True, rename="pascal"):
+    """A message as SNS posts it; fields that nobody signed are left out."""
+
+    type: str
+    message_id: str
+    topic_arn: str
+    message: str
+    timestamp: str
+    signature: str
+    signature_version: str
+    signing_cert_url: str = msgspec.field(name="SigningCertURL")
+    subject: str | None = None
+    token: str | None = None
+    subscribe_url: str | None = msgspec.field(name="SubscribeURL", default=None)
+
+
+_FIELD = {info.encode_name: info.name for info in msgspec.structs.fields(Message)}
+_DECODER = msgspec.json.Decoder(Message)
+
+
+def read(body: bytes) -> Message:
+    """Read a message; nothing of it is verified yet.
+
+    Raises:
+        Refused: 400, it is none.
+    """
+    try:
+        message = _DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refused(400, "malformed", "The body is no message of SNS.") from None
+    if message.type not in _SIGNED or not message.message_id or not _TOPIC.fullmatch(message.topic_arn):
+        raise Refused(400, "malformed", "The body is no message of SNS: its Type, MessageId or TopicArn is unknown.")
+    return message
+
+
+def canonical(message: Message) -> bytes:
+    """What SNS signed: name and value of each field on a line of their own, in the order of the names."""
+    lines = []
+    for name in _SIGNED[message.type]:
+        value = getattr(message, _FIELD[name])
+        if value is not None:
+            lines += [name, value]
+        elif name != "Subject":
+            raise Refused(400, "malformed", f"The message has no {name}.")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def verify(message: Message, key: Callable[[str], RSAPublicKey]) -> None:
+    """Check the signature; `key` finds the public key of an address, or raises `Refused`.
+
+    Raises:
+        Refused: 403, it does not fit.
+    """
+    algorithm = _HASHES.get(message.signature_version)
+    if algorithm is None:
+        raise Refused(403, "forged", "The SignatureVersion is not 1 or 2.")
+    text = canonical(message)
+    try:
+        signature = base64.b64decode(message.signature, validate=True)
+        key(message.signing_cert_url).verify(signature, text, PKCS1v15(), algorithm())
+    except (InvalidSignature, binascii.Error, ValueError):
+        raise Refused(403, "forged", "The signature does not fit the message.") from None
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Tells addresses of SNS from others; `tests` are places on this machine that stand in for it, over http."""
+
+    tests: Collection[str] = ()
+
+    def certificate(self, url: str) -> str:
+        """Return the address of a certificate, written anew from its parts.
+
+        Raises:
+            Refused: 403, it is not SNS's.
+        """
+        root, path, query = self._parts(url, "SigningCertURL")
+        if not path.endswith(".pem") or query:
+            raise Refused(403, "forged", "The SigningCertURL is no certificate of SNS.")
+        return root + path
+
+    def confirmation(self, message: Message) -> str:
+        """Return the address that confirms a subscription, written anew from its parts.
+
+        Raises:
+            Refused: 403, it leads elsewhere, or does something else.
+        """
+        root, path, query = self._parts(message.subscribe_url or "", "SubscribeURL")
+        asked = parse_qs(query, keep_blank_values=True)
+        wanted = {"Action": "ConfirmSubscription", "TopicArn": message.topic_arn, "Token": message.token or ""}
+        if asked != {name: [value] for name, value in wanted.items()} or (
+            path not in {"", "/"} and not self._is_test(root)
+        ):
+            raise Refused(403, "forged", "The SubscribeURL does something else than to confirm this subscription.")
+        return f"{root}{path or '/'}?{urlencode(wanted)}"
+
+    def _parts(self, url: str, name: str) -> tuple[str, str, str]:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise Refused(403, "forged", f"The {name} is no address.") from None
+        root = f"{parts.scheme}://{parts.netloc}"
+        is_sns = parts.scheme == "https" and _HOST.fullmatch(parts.hostname or "") and port in {None, 443}
+        known = (is_sns and parts.netloc.lower() in {parts.hostname, f"{parts.hostname}:443"}) or self._is_test(root)
+        if not known or parts.fragment or not _PATH.fullmatch(parts.path) or ".." in parts.path or not url.isascii():
+            raise Refused(403, "forged", f"The {name} does not point at SNS.")
+        return root, parts.path, parts.query
+
+    def _is_test(self, root: str) -> bool:
+        return any(root == f"http://{place}" for place in self.tests)

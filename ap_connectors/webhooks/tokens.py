@@ -1,0 +1,119 @@
+"""The file with the tokens that we made: what subscriptions name, and the receiver lets in."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from ap_connectors.core import instants
+from ap_connectors.core.errors import Stop
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A bearer token of Vic's subscription, and until when it is let in; instants are UTC."""
+
+    token: str
+    made_at: str
+    expires_at: str
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """What `secret` in the target URL of Įvesk's subscription may be; it never expires."""
+
+    secret: str
+    made_at: str
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """All of them, the newest first."""
+
+    vicai: tuple[Token, ...] = ()
+    ivesk: tuple[Secret, ...] = ()
+
+    def live(self) -> Tokens:
+        """Without those that have expired."""
+        now = time.time() * 1000
+        return Tokens(tuple(one for one in self.vicai if instants.milliseconds(one.expires_at) > now), self.ivesk)
+
+
+class TokenFile:
+    """A file that only its owner reads (mode 0600).
+
+    Args:
+        path: where it is; it need not be there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> Tokens:
+        """Return what it holds.
+
+        Raises:
+            Stop: it cannot be read.
+        """
+        try:
+            found = msgspec.json.decode(self.path.read_bytes(), type=Tokens)
+            for one in found.vicai:
+                instants.milliseconds(one.expires_at)
+        except FileNotFoundError:
+            return Tokens()
+        except OSError as error:
+            raise Stop(f"token_file: {self.path} cannot be read: {error.strerror}.") from None
+        except (msgspec.DecodeError, ValueError):
+            raise Stop(
+                f"token_file: {self.path} is not as ap-webhooks wrote it; restore it, or remove it and subscribe again."
+            ) from None
+        return found
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Keep other processes from changing it meanwhile."""
+        try:
+            descriptor = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise Stop(f"token_file: {self.path.parent} cannot be written: {error.strerror}.") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def write(self, tokens: Tokens) -> None:
+        """Replace what it holds, durably, whole or not at all.
+
+        Raises:
+            Stop: it cannot be written.
+        """
+        content = msgspec.json.format(msgspec.json.encode(tokens), indent=2) + b"\n"
+        try:
+            # mkstemp's files are their owner's only.
+            descriptor, part = tempfile.mkstemp(suffix=".part", prefix=".", dir=self.path.parent)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(part).replace(self.path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    Path(part).unlink()
+                raise
+        except OSError as error:
+            raise Stop(f"token_file: {self.path} cannot be written: {error.strerror}.") from None
+
+    def changed_at(self) -> tuple[int, int]:
+        """What differs when it was replaced."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return 0, 0
+        return found.st_mtime_ns, found.st_ino

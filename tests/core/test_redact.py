@@ -1,0 +1,66 @@
+"""Secrets stay inside."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from ap_connectors.core.redact import Redactor
+
+
+def test_known_secrets_and_signed_links_are_masked() -> None:
+    redact = Redactor(["abc", "abcdef", ""])
+    said = redact('key abcdef, abc; get https://host/p/a?X-Amz-Signature=1&b=2 and "http://h/x?y" done')
+    assert said == 'key ***, ***; get https://host/p/a?*** and "http://h/x?***" done'
+
+
+def test_a_short_secret_is_masked_as_a_word_and_a_long_one_anywhere() -> None:
+    redact = Redactor(["k", "0123456789"])
+    assert redact("network key=k; 'k' a0123456789b") == "network key=***; '***' a***b"
+
+
+def test_the_result_is_one_short_line() -> None:
+    assert Redactor()("a\n\tb   c") == "a b c"
+    assert len(Redactor()("x" * 5000)) == 300
+    assert Redactor(["secret"])("x" * 297 + "secret") == "x" * 297 + "***"
+
+
+def test_a_secret_that_is_learned_later_is_masked_from_then_on() -> None:
+    redact = Redactor(["client-secret"])
+    assert redact("token-1 client-secret") == "token-1 ***"
+    redact.add("token-1")
+    redact.add("token-1.longer")
+    redact.add("")
+    assert redact("token-1 token-1.longer client-secret, all") == "*** *** ***, all"
+
+
+def test_a_secret_is_masked_before_the_text_is_cut() -> None:
+    redact = Redactor()
+    redact.add("y" * 600)
+    assert redact("x" * 100 + " " + "y" * 600 + " end") == "x" * 100 + " *** end"
+
+
+def test_many_threads_may_add_while_others_write() -> None:
+    """Nobody who has added a secret ever sees it again."""
+    redact = Redactor()
+
+    def learn(n: int) -> list[str]:
+        said = []
+        for m in range(20):
+            redact.add(f"token-{n}-{m}-end")
+            said.append(redact(f"token-{n}-{m}-end"))
+        return said
+
+    with ThreadPoolExecutor(8) as threads:
+        assert {text for said in threads.map(learn, range(8)) for text in said} == {"***"}
+
+
+def test_a_secret_is_masked_until_everybody_who_added_it_has_forgotten_it() -> None:
+    redact = Redactor(["lasting-one"])
+    for _ in range(2):
+        redact.add("passing-one")
+    redact.forget("passing-one")
+    assert redact("passing-one lasting-one") == "*** ***"
+    redact.forget("passing-one")
+    redact.forget("passing-one")
+    redact.forget("never-added")
+    assert redact("passing-one lasting-one never-added") == "passing-one *** never-added"

@@ -1,0 +1,96 @@
+"""What is counted while requests are sent, and on whose account."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from ap_connectors.core.errors import ApError, Outage
+from ap_connectors.http.request_counts import Tally, count, counting, current
+from ap_connectors.http.session import Door, Patience
+from ap_connectors.sandbox.process import SandboxProcess
+
+QUICK = Patience(tries=3, first_pause=0.02, longest_pause=0.05, longest_asked=2)
+
+
+def ask(sandbox: SandboxProcess, url: str | None = None) -> None:
+    door = Door(
+        "here",
+        explain=lambda response, what: ApError(f"{what}: {response.status_code}"),
+        headers={"x-api-key": sandbox.api_key},
+        patience=QUICK,
+    )
+    door.fetch("GET", url or f"{sandbox.ivesk_url}/pub/exported", read, what="GET /pub/exported")
+
+
+def read(response: requests.Response) -> None:
+    """Read the answer to its end."""
+    assert response.content
+
+
+def figures(tally: Tally) -> tuple[int, int, int]:
+    return tally.requests, tally.retries, tally.throttled
+
+
+def test_a_call_that_goes_well_is_a_request(sandbox: SandboxProcess) -> None:
+    tally = Tally()
+    with counting(tally):
+        ask(sandbox)
+        ask(sandbox)
+    assert figures(tally) == (2, 0, 0)
+
+
+def test_repeats_and_refusals_are_told_apart(sandbox: SandboxProcess) -> None:
+    sandbox.control.fault("reset")
+    sandbox.control.fault("status", status=503, retry_after=0)
+    sandbox.control.fault("status", status=429, retry_after=0, times=3)
+    tally = Tally()
+    with counting(tally):
+        ask(sandbox)
+    assert figures(tally) == (6, 2, 3)
+    assert len(sandbox.control.calls()) == 6
+
+
+def test_the_last_failure_is_not_repeated(sandbox: SandboxProcess) -> None:
+    sandbox.control.fault("status", status=500, times=1000)
+    tally = Tally()
+    with counting(tally), pytest.raises(Outage):
+        ask(sandbox)
+    assert figures(tally) == (3, 2, 0)
+
+
+def test_the_inner_account_is_the_one_that_counts(sandbox: SandboxProcess) -> None:
+    outer, inner = Tally(), Tally()
+    with counting(outer):
+        ask(sandbox)
+        with counting(inner):
+            ask(sandbox)
+        with pytest.raises(ApError), counting(inner):
+            ask(sandbox, f"{sandbox.ivesk_url}/no/such/page")
+        ask(sandbox)
+    ask(sandbox)
+    assert figures(outer) == (2, 0, 0)
+    assert figures(inner) == (2, 0, 0)
+    assert current() is None
+
+
+def test_threads_count_on_their_own_accounts_and_share_one() -> None:
+    tallies = [Tally(), Tally()]
+
+    def work(number: int) -> None:
+        with counting(tallies[number % 2]):
+            for _ in range(2000):
+                count(requests=1, retries=2, throttled=3)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert [figures(tally) for tally in tallies] == [(8000, 16000, 24000)] * 2
+    assert current() is None
+
+
+def test_without_an_account_nothing_is_counted(sandbox: SandboxProcess) -> None:
+    ask(sandbox)
+    count(requests=1)
+    assert current() is None

@@ -1,0 +1,85 @@
+"""The command: start, flags, refusals, and how it stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+
+from ap_connectors.sandbox.process import SandboxError, SandboxProcess
+from tests.sandbox.emulated import page
+
+COMMAND = [sys.executable, "-m", "ap_connectors.sandbox"]
+
+
+def refused(*arguments: str) -> tuple[int, str]:
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, encoding="utf-8", timeout=20, check=False)
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_the_command_says_one_line_and_serves() -> None:
+    with SandboxProcess(3, api_key="secret-1", from_is="inclusive", extra_fields=True, link_seconds=0.5) as sandbox:
+        assert sandbox.line.startswith(f"ap-sandbox: {sandbox.url}  ivesk at /ivesk/api ")
+        assert "3 documents" in sandbox.line
+        assert "secret-1" not in sandbox.line
+        assert "approvalstage" in page(sandbox, "digitized")["documents"][0]
+        options = sandbox.control.options()
+        assert (options["from_is"], options["extra_fields"], options["link_seconds"]) == ("inclusive", True, 0.5)
+        assert options["big_amounts"] is True
+        url = sandbox.url
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=5)
+
+
+def test_a_taken_port_is_one_clear_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        status, said = refused("--port", str(port))
+    assert status == 1
+    assert said.count("\n") == 1
+    assert f"127.0.0.1:{port}" in said
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.1", "::", "example.org"])
+def test_only_this_machine_is_served(host: str) -> None:
+    status, said = refused("--host", host)
+    assert status == 2
+    assert host in said
+
+
+def test_a_wrong_option_is_refused() -> None:
+    assert refused("--from-is", "maybe")[0] == 2
+    with pytest.raises(SandboxError, match="page_size"):
+        SandboxProcess(1, page_size=0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_quietly_and_soon_even_in_the_middle_of_a_call(number: int) -> None:
+    child = subprocess.Popen([*COMMAND, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert child.stdout
+        url = child.stdout.readline().split()[1].decode()
+        requests.post(f"{url}/_control/faults", json={"kind": "slow", "seconds": 30}, timeout=10)
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as waiting:
+            waiting.sendall(b"GET /ivesk/api/pub/exported HTTP/1.1\r\nHost: x\r\n\r\n")
+            time.sleep(0.2)
+            os.kill(child.pid, number)
+            out, errors = child.communicate(timeout=10)
+        assert (out, errors, child.returncode) == (b"", b"", 0)
+    finally:
+        child.kill()
+
+
+def test_it_starts_with_many_documents() -> None:
+    with SandboxProcess(100_000) as sandbox:
+        assert sandbox.control.ivesk(sums=False)["digitized"]["count"] == 100_000
+        assert len(page(sandbox, "digitized")["documents"]) >= 100

@@ -1,0 +1,47 @@
+"""Acting with an inbox in PostgreSQL: planned, failed, repeated, killed, taken over."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from ap_connectors.webhooks.database import METADATA
+from ap_connectors.webhooks.inbox import Inbox
+from ap_connectors.webhooks.runs import Runs
+from tests.webhooks.serve_process import Webhooks, rule
+
+POSTGRESQL = os.environ.get("AP_WEBHOOKS_TEST_POSTGRESQL", "")
+"""URL of an empty database that may be written, such as postgresql://postgres@127.0.0.1/test."""
+
+
+@pytest.mark.skipif(not POSTGRESQL, reason="no URL")
+def test_acting_with_postgresql(tmp_path: Path) -> None:
+    before = Inbox(POSTGRESQL)
+    Runs(before)
+    METADATA.drop_all(before.engine)
+    before.close()
+    rules = [rule("echo start >> done.txt; sleep 2; test -e good", retries=0)]
+    with (
+        Webhooks(tmp_path, rules=rules, inbox=POSTGRESQL).serve() as first,
+        Webhooks(tmp_path, rules=rules, inbox=POSTGRESQL).serve() as second,
+    ):
+        for number in range(20):
+            (first, second)[number % 2].batch(number)
+        first.wait_for(lambda: first.statuses() == ["failed"])
+        assert "failed" in first.run("events")
+        (tmp_path / "good").touch()
+        first.run("retry", "--failed")
+        first.wait_for(lambda: len(first.lines()) == 2)
+        first.kill()
+        second.wait_for(lambda: second.statuses() == ["done"])
+        # Tried, run again by hand, and repeated by the other one, who did not see the end.
+        assert len(second.lines()) == 3
+        second.batch(20)
+        second.wait_for(lambda: second.statuses() == ["done", "done"])
+        time.sleep(1)
+        assert len(second.lines()) == 4
+        assert {row["event_id"] for row in second.rows("run_events")} == {row["id"] for row in second.rows("events")}
+        assert "Nothing is missing" in second.run("reconcile")

@@ -1,0 +1,96 @@
+"""Settings that cannot be right are told with file, line and a way out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ap_connectors.core.errors import Stop
+from ap_connectors.webhooks import rules, settings
+
+GOOD = """\
+inbox: events.db
+vicai_token: [new, old]
+max_age: 2h
+rules:
+- on: [ivesk.on_exported]
+  job: ivesk-to-warehouse
+  companies: [012345678, "302320404"]
+  debounce: 5s
+  cwd: project
+- on: vicai.syncRequest
+  run: meltano run erp-to-vic
+  timeout: 1h
+"""
+
+
+def read(folder: Path, text: str) -> settings.Settings:
+    path = folder / "webhooks.yml"
+    path.write_text(text, encoding="utf-8")
+    return settings.read(str(path))
+
+
+def test_what_is_right_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AP_WEBHOOKS_IVESK_SECRET", "one, two")
+    monkeypatch.setenv("TAP_IVESK_API_KEY", "key")
+    found = read(tmp_path, GOOD)
+    assert found.receiving.inbox == str(tmp_path / "events.db")
+    assert found.receiving.vicai_tokens == ("new", "old")
+    assert found.receiving.ivesk_secrets == ("one", "two")
+    assert found.receiving.max_age == 7200
+    assert found.credentials == {"ivesk_api_key": "key"}
+    first, second = found.rules
+    assert (first.name, first.command) == ("ivesk-to-warehouse", ("meltano", "run", "ivesk-to-warehouse"))
+    assert first.companies == ("012345678", "302320404")
+    assert first.cwd == tmp_path / "project"
+    assert first.wants("ivesk", "on_exported", "012345678")
+    assert not first.wants("ivesk", "on_exported", "5")
+    assert not first.wants("vicai", "on_exported", None)
+    assert (second.command, second.timeout) == (("meltano", "run", "erp-to-vic"), 3600)
+    assert second.request_of("vicai", "syncRequest", "id") == "id"
+    assert first.request_of("ivesk", "on_exported", "id") is None
+
+
+def test_rules_may_have_a_file_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text("- on: vicai.*\n  job: x\n  nam: y", encoding="utf-8")
+    with pytest.raises(Stop, match=r"rules.yml, line 3: 'nam' is not known here. Did you mean 'name'"):
+        read(tmp_path, "rules: rules.yml")
+    (tmp_path / "rules.yml").write_text("rules:\n- on: vicai.*\n  job: x", encoding="utf-8")
+    [rule] = read(tmp_path, "rules: rules.yml").rules
+    assert (rule.name, rule.cwd) == ("x", tmp_path)
+
+
+def test_the_documentation_knows_every_setting(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    cells = {name for row in re.findall(r"^\| (`.+?) \|", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert {*settings.KNOWN, *rules.KEYS} <= cells
+    [example] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(read(tmp_path, example).rules) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("inbux: a.db", "line 1: 'inbux' is not known here. Did you mean 'inbox'?"),
+        ("port: 0\nport: 1", "line 2: 'port' is there twice"),
+        ("port: 70000", "line 1: port: must be a whole number from 0 to 65535"),
+        ("rules:\n- job: x", "line 2: a rule: has no `on`"),
+        ("rules:\n- on: [vicai.syncrequests]\n  job: x", "line 2: on: there is no event 'vicai.syncrequests'. Did you"),
+        ("rules:\n- on: vicai.*", "line 2: a rule: must have either `job`"),
+        (
+            "rules:\n- on: vicai.*\n  job: x\n  debounc: 3s",
+            "line 4: 'debounc' is not known here. Did you mean 'debounc",
+        ),
+        ("rules:\n- on: vicai.*\n  job: x\n  debounce: soon", "line 4: debounce: must be a time such as 5s"),
+        ("rules:\n- {on: vicai.*, job: x}\n- {on: ivesk.*, job: x}", "line 3: a rule: two rules run 'x'"),
+        ("rules: [", "is no YAML"),
+        ("vicai_token: ['']", "line 1: vicai_token: must be a text"),
+        ("public_url: hooks.example.com", "public_url: is not an address"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(Stop) as error:
+        read(tmp_path, text)
+    assert words in str(error.value)
