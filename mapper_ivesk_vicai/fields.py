@@ -7,7 +7,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.coercion import Misfit, check_encodable, digits, quoted, reader
+from ap_connectors.singer.coercion import CoercionError, check_encodable, digits, quoted, reader
 
 Fields = Mapping[str, Any]
 """A document, or one of its lines: decoded JSON, numbers int or Decimal."""
@@ -32,7 +32,7 @@ def text(fields: Fields, name: str) -> str | None:
             return value if value.strip() else None
         if isinstance(value, int | Decimal) and not isinstance(value, bool):
             value = digits(value)
-    except Misfit as misfit:
+    except CoercionError as misfit:
         raise Reject(f"{name} {misfit.words}.") from None
     if value is not None and not isinstance(value, str):
         raise Reject(f"{name} is not text: {quoted(value)}.")
@@ -87,7 +87,7 @@ def amount(fields: Fields, name: str, where: str = "") -> Decimal | None:
         return None
     try:
         return Decimal(_number(value))
-    except Misfit as misfit:
+    except CoercionError as misfit:
         raise Reject(f"{where}{name} {misfit.words}.") from None
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.run_report import Summary
+from ap_connectors.singer.run_report import RunReport
 from mapper_ivesk_vicai.amounts import PARTS, Amounts
 from mapper_ivesk_vicai.fields import EXACT, Fields, code, plain
 from mapper_ivesk_vicai.tables import Table
@@ -38,7 +38,7 @@ class Sums:
         return {"documents": self.documents, **{part: plain(getattr(self, part)) for part in PARTS}}
 
 
-class Report(Summary):
+class Report(RunReport):
     """Counts of a run. A document that comes twice counts twice.
 
     Args:

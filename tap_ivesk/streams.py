@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import msgspec
 
-from ap_connectors.core.bookmarks import Position, Window, key_of
+from ap_connectors.core.bookmarks import Bookmark, DedupWindow, key_of
 from ap_connectors.core.errors import Reject, Retry, Stop
 from ap_connectors.core.raw_json import NULL, Record, text, truth
 from ap_connectors.ivesk import contract
@@ -74,7 +74,7 @@ class Documents(IveskStream):
 
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield the queue's pages after the bookmark."""
-        since = Position.from_state(self.last_bookmark(context), self.config.get("start_date"))
+        since = Bookmark.from_state(self.last_bookmark(context), self.config.get("start_date"))
         codes = {code.strip() for code in self.config.get("company_codes") or ()}
         others = 0
         for page in self.source.client.pages(self.queue, since, self.config.get("doctype")):
@@ -232,7 +232,7 @@ class Columns(IveskStream):
         """Yield the values that changed; the bookmark moves at the end, for their order is not documented."""
         where = dict(context or {})
         own = {name: msgspec.Raw(_as_json(value)) for name, value in where.items()}
-        window = Window(Position.from_state(self.last_bookmark(context), None))
+        window = DedupWindow(Bookmark.from_state(self.last_bookmark(context), None))
         reached: tuple[str | None, int] | None = None
         for items in self.source.client.column(since=window.ask(), **where):
             yield Batch([item | own for item in items if self._is_new(window, item)])
@@ -242,7 +242,7 @@ class Columns(IveskStream):
         yield Batch([], window.position(reached).to_state())
 
     @staticmethod
-    def _is_new(window: Window, item: Record) -> bool:
+    def _is_new(window: DedupWindow, item: Record) -> bool:
         """Whether a value was not handed out before; one without an instant always comes, as it may have changed."""
         dated = item.get("modifiedat", NULL) != NULL
         return not dated or window.is_new(key_of(item, "code"), window.place(item, "modifiedat"))

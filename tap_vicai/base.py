@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import msgspec
 
-from ap_connectors.core.bookmarks import Position, key_of
+from ap_connectors.core.bookmarks import Bookmark, key_of
 from ap_connectors.core.instants import UTC, Clock
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.singer.stream import Batch, ExactStream
@@ -118,7 +118,7 @@ class ChangedSince(VicaiStream):
 
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield what changed after the bookmark; `context`, where there are partitions, is part of the query."""
-        since = Position.from_state(self.last_bookmark(context), self.config.get("start_date"), self.clock)
+        since = Bookmark.from_state(self.last_bookmark(context), self.config.get("start_date"), self.clock)
         pages = self.source.client.changes(
             self.operation,
             since,

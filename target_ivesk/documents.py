@@ -14,9 +14,9 @@ from ap_connectors.core.errors import Outage, Reject
 from ap_connectors.ivesk.client import IveskClient, LinkExpired
 from ap_connectors.ivesk.uploads import Location
 from ap_connectors.singer import input_files
-from ap_connectors.singer.coercion import Misfit, digits, quoted
-from ap_connectors.singer.input_files import Given, Limit
-from ap_connectors.singer.ledger import Doubt
+from ap_connectors.singer.coercion import CoercionError, digits, quoted
+from ap_connectors.singer.input_files import InputFile, Limit
+from ap_connectors.singer.ledger import DeliveryUnknown
 from ap_connectors.singer.loader_api import Outcome
 from target_ivesk import options
 from target_ivesk.file_names import file_name
@@ -65,7 +65,7 @@ class Documents(Loader):
         found = named(record, "file_name", "document")
         return found and input_files.show(found)
 
-    def lane(self, body: Mapping[str, Any]) -> bytes:
+    def order_key(self, body: Mapping[str, Any]) -> bytes:
         """Keep what is surely the same in order; the ledger sees to what turns out to be."""
         return bytes.fromhex(fingerprint(body.get("document"), body.get("documentBase64")))
 
@@ -88,7 +88,7 @@ class Documents(Loader):
 class _Upload:
     """One document on its way."""
 
-    def __init__(self, client: IveskClient, found: Given, name: str, query: Query) -> None:
+    def __init__(self, client: IveskClient, found: InputFile, name: str, query: Query) -> None:
         self._client, self._found, self._name, self._query = client, found, name, query
         self._location: Location | None = None
 
@@ -96,7 +96,7 @@ class _Upload:
         """Ask for a place."""
         self._location = self._client.location(self._name, self._query)
 
-    def put(self, doubt: Doubt) -> None:
+    def put(self, doubt: DeliveryUnknown) -> None:
         """Put the document there; to another place if the place has expired and surely holds nothing.
 
         Raises:
@@ -105,7 +105,7 @@ class _Upload:
         for left in reversed(range(_LOCATIONS)):
             assert self._location is not None  # noqa: S101 - `locate` comes first
             try:
-                self._client.put(self._location, self._found.open, what=self._name, look=doubt.note)
+                self._client.put(self._location, self._found.open, what=self._name, find_done=doubt.note)
             except LinkExpired:
                 if doubt.exists:
                     raise
@@ -144,6 +144,6 @@ def _meant(userdata: Any) -> Any:
     if isinstance(userdata, int | Decimal):
         try:
             return digits(userdata)
-        except Misfit as misfit:
+        except CoercionError as misfit:
             raise Reject(misfit.sentence("userdata")) from None
     return userdata or None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.input_files import LONGEST_START, Given, kind
+from ap_connectors.singer.input_files import LONGEST_START, InputFile, kind
 
 _SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "PDF": (".pdf",),
@@ -24,7 +24,7 @@ _OFFICE = re.compile(r"\.(doc|dot|xls|xlt)[xm]$|\.(xlsb|pptx|odt|ods)$", re.IGNO
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def file_name(document: Given) -> str:
+def file_name(document: InputFile) -> str:
     """Return the name to send a document under: its own, with the suffix of what it is.
 
     Raises:

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import msgspec
 
 from ap_connectors.ivesk.client import IveskClient
-from ap_connectors.singer.ledger import Once
-from ap_connectors.singer.loader_api import Leftover, Outcome
-from ap_connectors.singer.schema import ObjectShape, canonical
+from ap_connectors.singer.ledger import SendOnce
+from ap_connectors.singer.loader_api import Outcome, UnknownFields
+from ap_connectors.singer.schema import ObjectSchema, canonical
 from ap_connectors.singer.worker_pool import Parent
 from target_ivesk.options import Query
 
@@ -36,7 +36,7 @@ class Account:
     """
 
     client: IveskClient
-    once: Once
+    once: SendOnce
     options: Query
     warn: Callable[[str], None]
 
@@ -54,7 +54,7 @@ class Item:
     """
 
     key: str
-    lane: tuple[str, bytes]
+    order_key: tuple[str, bytes]
     body: Mapping[str, Any]
     deleted: bool = False
     provides: Parent | None = None
@@ -72,11 +72,11 @@ class Loader(ABC):
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self._leftover = Leftover(self.name, SERVICE, account.warn, self.expected)
+        self._leftover = UnknownFields(self.name, SERVICE, account.warn, self.expected)
 
     @functools.cached_property
-    def _shape(self) -> ObjectShape:
-        return ObjectShape.of({"type": "object", "properties": self.fields})
+    def _shape(self) -> ObjectSchema:
+        return ObjectSchema.of({"type": "object", "properties": self.fields})
 
     def item(self, record: Mapping[str, Any], replayed: str | None) -> Item:  # noqa: ARG002
         """Read a record.
@@ -88,7 +88,7 @@ class Loader(ABC):
         deleted = self._leftover.heed(unknown)
         if not deleted:
             self.check(body)
-        return Item(self.key(body), (self.name, self.lane(body)), body, deleted)
+        return Item(self.key(body), (self.name, self.order_key(body)), body, deleted)
 
     @abstractmethod
     def check(self, body: Mapping[str, Any]) -> None:
@@ -103,7 +103,7 @@ class Loader(ABC):
         """Return what a person calls the record; a deleted one may lack anything."""
 
     @abstractmethod
-    def lane(self, body: Mapping[str, Any]) -> bytes:
+    def order_key(self, body: Mapping[str, Any]) -> bytes:
         """Return what is equal for records that are surely about the same; a deleted one may lack anything."""
 
     @abstractmethod

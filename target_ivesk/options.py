@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ap_connectors.core.errors import Reject, Stop
-from ap_connectors.singer.schema import ObjectShape
+from ap_connectors.singer.schema import ObjectSchema
 
 SWITCHES: Mapping[str, str] = {
     "processlines": "Read the lines of documents, too.",
@@ -27,7 +27,7 @@ FIELDS: Mapping[str, Any] = {
 }
 """The options by name, with their schemas; tags are a list, or text with commas."""
 
-_shape = ObjectShape.of({"type": "object", "properties": FIELDS})
+_shape = ObjectSchema.of({"type": "object", "properties": FIELDS})
 
 Query = dict[str, str]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.ledger import Doubt
+from ap_connectors.singer.ledger import DeliveryUnknown
 from ap_connectors.singer.loader_api import Outcome
 from target_ivesk.loader import Item, Loader, fingerprint, named
 
@@ -35,7 +35,7 @@ class SyncErrors(Loader):
         """Return the document's id."""
         return named(record, "documentid")
 
-    def lane(self, body: Mapping[str, Any]) -> bytes:
+    def order_key(self, body: Mapping[str, Any]) -> bytes:
         """Keep what is said of one document in order."""
         return self.key(body).encode()
 
@@ -43,8 +43,8 @@ class SyncErrors(Loader):
         """Report an error that was not reported yet."""
         document_id, company_code, message = (item.body[name] for name in _NAMES)
 
-        def report(doubt: Doubt) -> None:
-            self.account.client.report_error(document_id, company_code, message, look=doubt.refuse)
+        def report(doubt: DeliveryUnknown) -> None:
+            self.account.client.report_error(document_id, company_code, message, find_done=doubt.refuse)
 
         key = fingerprint(self.name, document_id, company_code, message)
         return self.account.once.send(key, f"The error of document {document_id}", report)

@@ -12,8 +12,8 @@ from singer_sdk import typing as th
 
 from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.ivesk.settings import client, connected
-from ap_connectors.singer.ledger import Ledger, Once
-from ap_connectors.singer.loader_api import Loads
+from ap_connectors.singer.ledger import Ledger, SendOnce
+from ap_connectors.singer.loader_api import Sink
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import (
     MAX_REJECTS,
@@ -77,7 +77,7 @@ class TargetIvesk(ExactTarget):
         """The names of the two streams."""
         return [loader.name for loader in ALL]
 
-    def loader(self, stream: str) -> Loads | None:
+    def loader(self, stream: str) -> Sink | None:
         """Return the stream's loader; one for all spellings of its name."""
         return self._loaders_by_name.get(canonical(stream))
 
@@ -102,7 +102,7 @@ class TargetIvesk(ExactTarget):
         owner = f"{self._host} {hashlib.sha256(self.config['api_key'].strip().encode()).hexdigest()[:16]}"
         account = Account(
             self.client,
-            Once(Ledger(self.config["ledger_path"], owner), SERVICE),
+            SendOnce(Ledger(self.config["ledger_path"], owner), SERVICE),
             self._options,
             warn=lambda message: self.logger.warning("%s", message),
         )

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Hashable
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.ledger import Doubt, Once
+from ap_connectors.singer.ledger import DeliveryUnknown, SendOnce
 from ap_connectors.singer.loader_api import Outcome
 from ap_connectors.vicai import contract
 from target_vicai import documents
@@ -35,7 +35,7 @@ class Attachments(Loader):
             raise Reject("document is missing (a path or URL), and documentBase64 too.")
         return extras.get("documentName") or documents.show(extras.get("document") or "documentBase64")
 
-    def lane(self, key: str, body: Plain, extras: Plain) -> Hashable:  # noqa: ARG002
+    def order_key(self, key: str, body: Plain, extras: Plain) -> Hashable:  # noqa: ARG002
         """Keep what is surely the same in order; the ledger sees to what turns out to be."""
         text = extras.get("document") or extras["documentBase64"]
         return self.name, hashlib.sha256(text.encode()).digest()
@@ -45,12 +45,12 @@ class Attachments(Loader):
         with documents.opened(item.extras) as document:
             assert document is not None  # noqa: S101 - `key` has looked
             sha256 = document.sha256()
-            once = Once(self.vic.ledger, "Vic.ai")
+            once = SendOnce(self.vic.ledger, "Vic.ai")
             if self.vic.ways.dry_run:
                 return once.known(sha256, document.name) or Outcome("created")
             return once.send(sha256, document.name, lambda doubt: self._send(document, doubt))
 
-    def _send(self, document: Document, doubt: Doubt) -> str | None:
-        answer = self.vic.hands.upload(self.body_of, lambda: [document.part("file")], look=doubt.refuse)
+    def _send(self, document: Document, doubt: DeliveryUnknown) -> str | None:
+        answer = self.vic.hands.upload(self.body_of, lambda: [document.part("file")], find_done=doubt.refuse)
         id_ = answer.get("id")
         return None if id_ is None else str(id_)

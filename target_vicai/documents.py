@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ap_connectors.singer import input_files
-from ap_connectors.singer.input_files import LONGEST_START, Given, Limit, show
+from ap_connectors.singer.input_files import LONGEST_START, InputFile, Limit, show
 from ap_connectors.vicai.client import Part
 from target_vicai.document_types import media_type, suffix_of
 
@@ -27,7 +27,7 @@ MOST_BYTES = 64 * 1024 * 1024
 """The largest document that Vic.ai takes: 64 MB (Invoices, Create an invoice)."""
 
 
-class Document(Given):
+class Document(InputFile):
     """A document that Vic.ai can take: not empty, at most 64 MB, of a type that it processes. Made by `opened`.
 
     Args:
@@ -38,7 +38,7 @@ class Document(Given):
         Reject: Vic.ai would not take it.
     """
 
-    def __init__(self, found: Given, stated: str | None) -> None:
+    def __init__(self, found: InputFile, stated: str | None) -> None:
         super().__init__(found.shown, found.name, found.size, found.read)
         self.media = media_type(found.name or found.shown, found.start(LONGEST_START), stated)
         self.name = found.name or f"document{suffix_of(self.media)}"

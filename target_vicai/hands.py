@@ -21,7 +21,7 @@ class IdleHands:
         operation: str,  # noqa: ARG002
         body: Any = None,
         *,
-        look: Callable[[], Plain | None] | None = None,  # noqa: ARG002
+        find_done: Callable[[], Plain | None] | None = None,  # noqa: ARG002
         **arguments: str,  # noqa: ARG002
     ) -> Plain:
         """Answer the body, with an id."""
@@ -32,7 +32,7 @@ class IdleHands:
         operation: str,  # noqa: ARG002
         parts: Callable[[], Sequence[Part]],  # noqa: ARG002
         *,
-        look: Callable[[], Plain | None] | None = None,  # noqa: ARG002
+        find_done: Callable[[], Plain | None] | None = None,  # noqa: ARG002
         **arguments: str,  # noqa: ARG002
     ) -> Plain:
         """Answer with an id; no file is opened."""

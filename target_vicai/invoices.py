@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.diff import Change, changes
+from ap_connectors.singer.diff import Change, diff
 from ap_connectors.singer.loader_api import UNCHANGED, Effect, Outcome
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Refused
@@ -120,7 +120,7 @@ class Invoices(Loader):
         """Compare what both speak of; codes in any letter case."""
         both = [name for name in _HEADER if body.get(name) is not None and present.get(name) not in {None, ""}]
         header = {name: body[name] for name in both if not _is_same_code(name, body[name], present[name])}
-        return changes(self.body_shape, header, present, readable=self.readable)
+        return diff(self.body_shape, header, present, readable=self.readable)
 
     # The steps
 
@@ -148,7 +148,7 @@ class Invoices(Loader):
 
     def _create(self, key: str, body: Plain) -> None:
         def create() -> Plain:
-            return self.vic.hands.send(self.body_of, body, look=lambda: self._present(key))
+            return self.vic.hands.send(self.body_of, body, find_done=lambda: self._present(key))
 
         self.with_parents(_parents(body), create)
 
@@ -159,7 +159,7 @@ class Invoices(Loader):
             self.vic.hands.upload(
                 "uploadDocumentInvoice",
                 lambda: [document.part("document")],
-                look=lambda: self._document_by_now(key),
+                find_done=lambda: self._document_by_now(key),
                 id=key,
                 **_EXTERNAL,
             )
@@ -171,8 +171,8 @@ class Invoices(Loader):
     def _process(self, key: str, done: Outcome, was_done: Outcome) -> Outcome:
         """Start the processing; say which of the two it was: done now, or done before."""
         try:
-            look = functools.partial(self._started_by_now, key)
-            self.vic.hands.send("startProcessingInvoice", look=look, id=key, **_EXTERNAL)
+            find_done = functools.partial(self._started_by_now, key)
+            self.vic.hands.send("startProcessingInvoice", find_done=find_done, id=key, **_EXTERNAL)
         except Refused as refusal:
             # An invoice may stay NOT_READY while it is being processed; then only these words tell.
             if self._started_by_now(key) is None and not _ALREADY.search(str(refusal)):

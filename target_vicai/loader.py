@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.instants import LOCAL
 from ap_connectors.singer.diff import Change
-from ap_connectors.singer.loader_api import UNCHANGED, Leftover, Outcome
-from ap_connectors.singer.schema import ObjectShape, Shape, canonical
+from ap_connectors.singer.loader_api import UNCHANGED, Outcome, UnknownFields
+from ap_connectors.singer.schema import ObjectSchema, Schema, canonical
 from ap_connectors.singer.worker_pool import Missing, Parent
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import NotFound, Refused
@@ -42,7 +42,7 @@ class Item:
     """
 
     key: str
-    lane: Hashable
+    order_key: Hashable
     body: Plain
     extras: Plain = field(default_factory=dict)
     deleted: bool = False
@@ -67,7 +67,7 @@ class Loader(ABC):
 
     def __init__(self, vic: Vic) -> None:
         self.vic = vic
-        self._leftover = Leftover(self.name, "Vic.ai", self._warn, _EXPECTED)
+        self._leftover = UnknownFields(self.name, "Vic.ai", self._warn, _EXPECTED)
 
     def _warn(self, message: str) -> None:
         self.vic.warn(message)
@@ -75,17 +75,17 @@ class Loader(ABC):
     # What a record says
 
     @functools.cached_property
-    def body_shape(self) -> ObjectShape:
+    def body_shape(self) -> ObjectSchema:
         """The form of the body."""
         return _object(contract.inlined(self.body_schema()))
 
     @functools.cached_property
-    def readable(self) -> ObjectShape | None:
+    def readable(self) -> ObjectSchema | None:
         """The form of what Vic shows, or None if it shows nothing."""
         return _object(contract.component(self.component)) if self.component else None
 
     @functools.cached_property
-    def _input(self) -> ObjectShape:
+    def _input(self) -> ObjectSchema:
         schema = contract.inlined(self.body_schema())
         return _object({**schema, "properties": {**schema["properties"], **self.extras}, "required": []})
 
@@ -109,7 +109,7 @@ class Loader(ABC):
         extras = {name: body.pop(name) for name in self.extras if name in body}
         key = self.key(body, extras)
         place = (self.name, key)
-        return Item(key, self.lane(key, body, extras), body, extras, deleted, replayed, place)
+        return Item(key, self.order_key(key, body, extras), body, extras, deleted, replayed, place)
 
     @abstractmethod
     def key(self, body: Plain, extras: Plain) -> str:
@@ -119,7 +119,7 @@ class Loader(ABC):
             Reject: it has none.
         """
 
-    def lane(self, key: str, body: Plain, extras: Plain) -> Hashable:  # noqa: ARG002
+    def order_key(self, key: str, body: Plain, extras: Plain) -> Hashable:  # noqa: ARG002
         """Return the object that a record is about."""
         return self.name, key
 
@@ -181,14 +181,14 @@ class Loader(ABC):
             if self.omitted_is_cleared or one.path in body or one.path not in shown or shown[one.path].nullable
         )
 
-    def dropped(self, operation: str, look: Callable[[], Plain | None], **arguments: str) -> Outcome:
+    def dropped(self, operation: str, find_done: Callable[[], Plain | None], **arguments: str) -> Outcome:
         """Call an operation that deletes; what somebody else deleted meanwhile is unchanged.
 
         Raises:
             Reject: Vic does not delete it. Outage: Vic failed.
         """
         try:
-            self.vic.hands.send(operation, look=look, **arguments)
+            self.vic.hands.send(operation, find_done=find_done, **arguments)
         except NotFound:
             return UNCHANGED
         return Outcome("deleted")
@@ -262,7 +262,7 @@ def external_id(body: Plain) -> str:
     return value
 
 
-def _object(schema: Mapping[str, Any]) -> ObjectShape:
-    shape = Shape.of(schema)
-    assert isinstance(shape, ObjectShape)  # noqa: S101 - bodies and components of the contract are objects
+def _object(schema: Mapping[str, Any]) -> ObjectSchema:
+    shape = Schema.of(schema)
+    assert isinstance(shape, ObjectSchema)  # noqa: S101 - bodies and components of the contract are objects
     return shape

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.diff import Change, changes, completed
+from ap_connectors.singer.diff import Change, diff, merge_missing
 from ap_connectors.singer.loader_api import UNCHANGED, Outcome
 from target_vicai.copy import Plain
 from target_vicai.loader import TEXT, Item, Loader
@@ -30,7 +30,7 @@ class Named(Loader):
             raise Reject(f"{self.naming} is missing: it is the record's key.")
         return str(key)
 
-    def lane(self, key: str, body: Plain, extras: Plain) -> Hashable:  # noqa: ARG002
+    def order_key(self, key: str, body: Plain, extras: Plain) -> Hashable:  # noqa: ARG002
         """Keep all records of a stream in one lane: a name may pass from one thing to another. The lists are small."""
         return (self.name,)
 
@@ -48,7 +48,7 @@ class Named(Loader):
             raise Reject(f"Vic.ai has {len(found)} of the {self.naming} {item.key}: give the id of one of them.")
         if not found:
             body = self.complete(item.body)
-            answer = self.vic.hands.send(self.body_of, body, look=lambda: self._made(item))
+            answer = self.vic.hands.send(self.body_of, body, find_done=lambda: self._made(item))
             self.vic.learn(self.name, answer)
             return Outcome("created")
         present = found[0]
@@ -59,7 +59,9 @@ class Named(Loader):
             told = ", ".join(f"{one.path} is {one.old} at Vic.ai and {one.new} in the record" for one in differences)
             raise Reject(f"Vic.ai offers no way to change these: {told}.")
         body = (
-            completed(self.body_shape, item.body, present) if self.vic.ways.merge else self.emptied(item.body, present)
+            merge_missing(self.body_shape, item.body, present)
+            if self.vic.ways.merge
+            else self.emptied(item.body, present)
         )
         answer = self.vic.hands.send(self.change, self.complete(body), id=present["id"])
         self.vic.learn(self.name, answer, instead_of=present)
@@ -89,7 +91,7 @@ class Named(Loader):
 
     def _differences(self, body: Plain, present: Plain) -> tuple[Change, ...]:
         clears = not self.vic.ways.merge
-        return self.clearable(changes(self.body_shape, body, present, readable=self.readable, clears=clears), body)
+        return self.clearable(diff(self.body_shape, body, present, readable=self.readable, clears=clears), body)
 
     def _made(self, item: Item) -> Plain | None:
         """Look in Vic's list of now for what we may have created a moment ago."""

@@ -9,8 +9,8 @@ from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.diff import Change, changes, completed
-from ap_connectors.singer.schema import ObjectShape
+from ap_connectors.singer.diff import Change, diff, merge_missing
+from ap_connectors.singer.schema import ObjectSchema
 from ap_connectors.vicai import contract
 from target_vicai.copy import Plain
 from target_vicai.loader import TEXT
@@ -42,16 +42,16 @@ class LineChanges:
 
 
 @functools.cache
-def shape() -> ObjectShape:
+def shape() -> ObjectSchema:
     """Return what a line looks like when it is written."""
     body = contract.operation("updatePurchaseOrderLineItem").body["application/json"]
-    return ObjectShape.of(contract.inlined(body))
+    return ObjectSchema.of(contract.inlined(body))
 
 
 @functools.cache
-def readable() -> ObjectShape:
+def readable() -> ObjectSchema:
     """Return what Vic shows of a line."""
-    return ObjectShape.of(contract.component("PurchaseOrder")["properties"]["lineItems"]["items"])
+    return ObjectSchema.of(contract.component("PurchaseOrder")["properties"]["lineItems"]["items"])
 
 
 def with_names(schema: contract.Schema) -> contract.Schema:
@@ -135,12 +135,12 @@ def compared(ours: Iterable[Plain], theirs: Sequence[Plain], *, merge: bool, all
             continue
         known.add(id(old))
         wanted = line if merge else {**_blank(), **line}
-        found = changes(shape(), wanted, _aligned(wanted, old), readable=readable())
+        found = diff(shape(), wanted, _aligned(wanted, old), readable=readable())
         if found and _is_matched(old):
             first = found[0]
             raise _bound(old, f"{first.path} is {first.old} at Vic.ai and {first.new} in the record")
         if found or (all_ and not _is_matched(old)):
-            changed.append((old, completed(shape(), wanted, old)))
+            changed.append((old, merge_missing(shape(), wanted, old)))
         said += [Change(f"{place(line)}.{one.path}", one.old, one.new) for one in found]
     # Those without a number too, and a second one of a number: neither can be one of the record's.
     gone = [line for line in theirs if id(line) not in known]

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.schema import ObjectShape
+from ap_connectors.singer.schema import ObjectSchema
 from ap_connectors.vicai import contract
 from target_vicai import order_lines
 from target_vicai.copy import Plain
@@ -31,9 +31,9 @@ class OrderRecords(Loader):
         return order_lines.with_names(contract.inlined(super().body_schema()))
 
     @functools.cached_property
-    def head_shape(self) -> ObjectShape:
+    def head_shape(self) -> ObjectSchema:
         """The form of an order without its lines."""
-        return ObjectShape.of(contract.inlined(contract.operation("updatePurchaseOrder").body["application/json"]))
+        return ObjectSchema.of(contract.inlined(contract.operation("updatePurchaseOrder").body["application/json"]))
 
     def key(self, body: Plain, extras: Plain) -> str:  # noqa: ARG002
         """Return the ERP's id, or else the order's number."""

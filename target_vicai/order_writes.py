@@ -34,15 +34,15 @@ class OrderWrites:
             line = {**old, **wanted, **shown, "internalId": old["internalId"]}
             self._has(lineItems=[line if one["internalId"] == line["internalId"] else one for one in self._lines])
         for line in lines.new:
-            body, look = {**line, "purchaseOrderId": self._id}, functools.partial(self._added, line["lineNumber"])
-            added = self._vic.hands.send("createPurchaseOrderLineItem", body, look=look)
+            body, find_done = {**line, "purchaseOrderId": self._id}, functools.partial(self._added, line["lineNumber"])
+            added = self._vic.hands.send("createPurchaseOrderLineItem", body, find_done=find_done)
             # This opens an order that was closed.
             self._has(status="open", lineItems=[*self._lines, {**line, **added}])
         for old in lines.gone:
-            look = functools.partial(self._dropped, old["internalId"])
+            find_done = functools.partial(self._dropped, old["internalId"])
             with suppress(NotFound):
                 self._vic.hands.send(
-                    "deletePurchaseOrderLineItem", look=look, purchaseOrderLineItemId=old["internalId"]
+                    "deletePurchaseOrderLineItem", find_done=find_done, purchaseOrderLineItemId=old["internalId"]
                 )
             self._has(lineItems=[one for one in self._lines if one["internalId"] != old["internalId"]])
 
@@ -61,8 +61,10 @@ class OrderWrites:
         """Open or close the order unless it is so; neither needs processing."""
         if status_of(self.order) != status:
             operation = {"open": "openPurchaseOrder", "closed": "closePurchaseOrder"}[status]
-            look = functools.partial(self._is, status)
-            self._answered(self._vic.hands.send(operation, look=look, purchaseOrderId=self._id), status=status)
+            find_done = functools.partial(self._is, status)
+            self._answered(
+                self._vic.hands.send(operation, find_done=find_done, purchaseOrderId=self._id), status=status
+            )
 
     def delete(self) -> None:
         """Delete the order.
@@ -70,7 +72,7 @@ class OrderWrites:
         Raises:
             NotFound: it is gone already.
         """
-        self._vic.hands.send("deletePurchaseOrder", look=self._gone, purchaseOrderId=self._id)
+        self._vic.hands.send("deletePurchaseOrder", find_done=self._gone, purchaseOrderId=self._id)
 
     @property
     def _lines(self) -> list[Plain]:

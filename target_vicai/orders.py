@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, replace
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.diff import Change, changes, completed
+from ap_connectors.singer.diff import Change, diff, merge_missing
 from ap_connectors.singer.loader_api import UNCHANGED, Outcome
 from ap_connectors.vicai.client import NotFound, Refused
 from target_vicai import order_lines
@@ -126,7 +126,7 @@ class PurchaseOrders(OrderRecords):
             head = {**{name: None for name in self.head_shape.members if self.may_be_null(name)}, **head}
         # Vic shows the whole vendor, where we only say which.
         compared = {name: value for name, value in head.items() if name != "vendor"}
-        differences = changes(self.head_shape, compared, order, readable=self.readable)
+        differences = diff(self.head_shape, compared, order, readable=self.readable)
         vendor = order.get("vendor") or {}
         if "vendor" in head and not means(head["vendor"], vendor):
             differences.append(Change("vendor", {name: vendor.get(name) for name in head["vendor"]}, head["vendor"]))
@@ -137,7 +137,7 @@ class PurchaseOrders(OrderRecords):
     def _whole(self, head: Plain, order: Plain) -> Plain:
         """Return the head as it is sent; what the record lacks is Vic's, and the amount the sum of Vic's lines."""
         total = order_lines.total(order.get("lineItems") or [])
-        whole = completed(self.head_shape, head, {**order, "amount": f"{total:f}"})
+        whole = merge_missing(self.head_shape, head, {**order, "amount": f"{total:f}"})
         if missing := self.head_shape.missing(whole):
             raise Reject(f"Missing in the record, and in Vic.ai's order: {', '.join(missing)}.")
         return whole
@@ -202,7 +202,7 @@ class PurchaseOrders(OrderRecords):
         """Create an order; one that comes to light meanwhile becomes what the record says."""
         found: list[Plain] = []
 
-        def look() -> Plain | None:
+        def find_done() -> Plain | None:
             order = self._found(item, self.vic.reread(self.name))
             if order is not None:
                 found.append(order)
@@ -212,13 +212,13 @@ class PurchaseOrders(OrderRecords):
 
         def send() -> Plain:
             self.dues.note(item.key, "process")
-            return self.vic.hands.send(self.body_of, body, look=look)
+            return self.vic.hands.send(self.body_of, body, find_done=find_done)
 
         try:
             order = self.with_parents(sorted(self._parents(body["vendor"], body["lineItems"])), send)
         except Refused:
             # Somebody else may have made it since we read the list.
-            if (other := look()) is None:
+            if (other := find_done()) is None:
                 self.dues.strike(item.key, "process")
                 raise
             order = other

@@ -41,7 +41,7 @@ class Posting(Loader):
         """Return Vic's id of the invoice."""
         return internal_id(extras, "invoice")
 
-    def lane(self, key: str, body: Plain, extras: Plain) -> Hashable:  # noqa: ARG002
+    def order_key(self, key: str, body: Plain, extras: Plain) -> Hashable:  # noqa: ARG002
         """Keep confirmations and rejections of one invoice in order."""
         return "invoice", key
 
@@ -57,15 +57,15 @@ class Posting(Loader):
                 f"({', '.join(sorted(_READY))}), so there is nothing to say of it."
             )
 
-        def look() -> Plain | None:
+        def find_done() -> Plain | None:
             now = self._present(item.key)
             return now if self.is_said(item.key, body, now, begun=True) else None
 
         try:
-            self.vic.hands.send(self.body_of, body, look=look, id=item.key)
+            self.vic.hands.send(self.body_of, body, find_done=find_done, id=item.key)
         except Refused:
             # A call that we gave up on may have been done while we asked once more.
-            if look() is None:
+            if find_done() is None:
                 raise
         return Outcome("updated")
 

@@ -13,7 +13,7 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.messages import Line, Message
 from ap_connectors.core.raw_json import text
 from ap_connectors.singer.ledger import Ledger
-from ap_connectors.singer.loader_api import Loads
+from ap_connectors.singer.loader_api import Sink
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import (
     MAX_REJECTS,
@@ -123,7 +123,7 @@ class TargetVicai(ExactTarget):
         """The names of the sixteen streams."""
         return [loader.name for loader in ALL]
 
-    def loader(self, stream: str) -> Loads | None:
+    def loader(self, stream: str) -> Sink | None:
         """Return the stream's loader."""
         for known in ALL:
             if canonical(known.name) == canonical(stream):
@@ -139,7 +139,7 @@ class TargetVicai(ExactTarget):
         """Mask client_secret and tokens."""
         return self.client.mask(text)
 
-    def activate(self, loader: Loads, version: int, stream: str) -> None:
+    def activate(self, loader: Sink, version: int, stream: str) -> None:
         """Remember a full load that is complete; what it no longer has is deleted at the end."""
         if self.config["deletes"] != "mirror":
             return
@@ -147,9 +147,9 @@ class TargetVicai(ExactTarget):
             self.logger.info("%s: not mirrored, for nobody could tell whose records they are.", loader.name)
             return
         # No STATE may say that the load is done before what is gone is gone.
-        number = self.checkpoints.begin()
+        number = self.state_gate.begin()
         if loader.name in self._versions:
-            self.checkpoints.settle(self._versions[loader.name][2])
+            self.state_gate.ack(self._versions[loader.name][2])
         self._versions[loader.name] = (version, stream, number)
 
     def after_loading(self) -> None:
@@ -164,9 +164,9 @@ class TargetVicai(ExactTarget):
             for one in found:
                 for key in one.keys:
                     self._delete(one.stream, key)
-                self.crew.finish()
+                self.pool.finish()
         for _, _, number in self._versions.values():
-            self.checkpoints.settle(number)
+            self.state_gate.ack(number)
         if refused:
             raise Stop(
                 f"deletes: mirror: {'; '.join(refused)}. Nothing was deleted; everything else was loaded. "
@@ -195,8 +195,8 @@ class TargetVicai(ExactTarget):
             client=self.client,
             hands=IdleHands() if ways.dry_run else self.client,
             ways=ways,
-            is_coming=self.crew.is_busy,
-            has_come=self.crew.has_come,
+            is_coming=self.pool.is_busy,
+            has_come=self.pool.has_come,
             warn=lambda message: self.logger.warning("%s", message),
             check=self.heed_signal,
             # The client id is one company's, and stays when the company is renamed.
@@ -221,7 +221,7 @@ class TargetVicai(ExactTarget):
         def run() -> bool:
             return self.attempt(loader, item, lambda: loader.apply(item), line)
 
-        def give_up(missing: Missing) -> None:
+        def on_unresolved(missing: Missing) -> None:
             self.set_aside(loader, key, line, str(missing))
 
-        self.crew.submit(Job(item.lane, run, give_up, lambda: self.summary.of(stream).add("failed")))
+        self.pool.submit(Job(item.order_key, run, on_unresolved, lambda: self.summary.of(stream).add("failed")))

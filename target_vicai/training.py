@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.diff import changes, completed
+from ap_connectors.singer.diff import diff, merge_missing
 from ap_connectors.singer.loader_api import UNCHANGED, Outcome
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part
@@ -48,12 +48,12 @@ class TrainingInvoices(Loader):
         body = self._meant(item.body, present or {})
         if present is None:
             return self._made(item, self.complete(body), sure=looks)
-        differences = tuple(changes(self.body_shape, body, present, readable=self.readable))
+        differences = tuple(diff(self.body_shape, body, present, readable=self.readable))
         if compares and self.is_older(body, present):
             return OLDER
         if compares and not differences:
             return UNCHANGED
-        whole = completed(self.body_shape, body, self._kept(present)) if ways.merge else body
+        whole = merge_missing(self.body_shape, body, self._kept(present)) if ways.merge else body
         self._put(item.key, self.complete(whole), None)
         return Outcome("updated", differences)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.diff import Change, changes, completed
+from ap_connectors.singer.diff import Change, diff, merge_missing
 from ap_connectors.singer.loader_api import UNCHANGED, Outcome
 from ap_connectors.singer.worker_pool import Missing
 from ap_connectors.vicai.client import Refused
@@ -52,7 +52,7 @@ class Upsert(Loader):
             return outcome
         if present is None:
             return self._made(item.key, self.complete(body))
-        whole = completed(self.body_shape, body, present) if self.vic.ways.merge else self.emptied(body, present)
+        whole = merge_missing(self.body_shape, body, present) if self.vic.ways.merge else self.emptied(body, present)
         self._put(item.key, self.complete(whole), present)
         return Outcome("updated", self._differences(body, present))
 
@@ -101,7 +101,7 @@ class Upsert(Loader):
         return None if self._differences(body, present) else UNCHANGED
 
     def _differences(self, body: Plain, present: Plain) -> tuple[Change, ...]:
-        found = changes(self.body_shape, body, present, readable=self.readable, clears=not self.vic.ways.merge)
+        found = diff(self.body_shape, body, present, readable=self.readable, clears=not self.vic.ways.merge)
         return self.clearable(found, body)
 
     # Writing
@@ -115,12 +115,12 @@ class Upsert(Loader):
             self._put(key, body, None)
             return Outcome("created")
         try:
-            answer = self.vic.hands.send(self.create, body, look=lambda: self.vic.fresh(self.name, key))
+            answer = self.vic.hands.send(self.create, body, find_done=lambda: self.vic.fresh(self.name, key))
         except Refused:
             # Somebody else may have made it since we read the list.
             if (found := self.vic.fresh(self.name, key)) is None:
                 raise
-            whole = completed(self.body_shape, body, found) if self.vic.ways.merge else self.emptied(body, found)
+            whole = merge_missing(self.body_shape, body, found) if self.vic.ways.merge else self.emptied(body, found)
             self._put(key, self.complete(whole), found)
             return Outcome("updated", self._differences(body, found))
         self.vic.learn(self.name, answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.diff import Change, changes
+from ap_connectors.singer.diff import Change, diff
 from ap_connectors.singer.loader_api import UNCHANGED, Outcome
 from target_vicai.copy import Plain
 from target_vicai.loader import TEXT, Item, Loader
@@ -34,17 +34,17 @@ class VendorErrors(Loader):
         if not differences:
             return UNCHANGED
 
-        def look() -> Plain | None:
+        def find_done() -> Plain | None:
             return None if self._differences(item.key, body) else {}
 
         if body["errors"]:
-            self.vic.hands.send(self.body_of, body, look=look, id=item.key, **_INTERNAL)
+            self.vic.hands.send(self.body_of, body, find_done=find_done, id=item.key, **_INTERNAL)
         else:
-            self.vic.hands.send("clearVendorRemoteErrors", look=look, id=item.key, **_INTERNAL)
+            self.vic.hands.send("clearVendorRemoteErrors", find_done=find_done, id=item.key, **_INTERNAL)
         return Outcome("updated", tuple(differences))
 
     def _differences(self, key: str, body: Plain) -> list[Change]:
         found = self.vic.client.found("getVendor", id=key, **_INTERNAL)
         if found is None:
             raise Reject(f"Vic.ai has no vendor with the internalId {key}.")
-        return changes(self.body_shape, body, found, readable=self.readable)
+        return diff(self.body_shape, body, found, readable=self.readable)

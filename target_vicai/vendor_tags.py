@@ -53,7 +53,7 @@ class VendorTags(Loader):
         vendor, tag = pair.split(" ")
         try:
             body = {"vendorId": vendor, "tagId": tag}
-            answer = self.vic.hands.send(self.body_of, body, look=lambda: self._made(pair))
+            answer = self.vic.hands.send(self.body_of, body, find_done=lambda: self._made(pair))
         except Refused:
             # Another record of this run may have named the two in another way.
             if (made := self._made(pair)) is None:
@@ -72,7 +72,7 @@ class VendorTags(Loader):
         found = self.vic.copy(self.name).of(pair)
         for one in found:
             with suppress(NotFound):
-                self.vic.hands.send("deleteVendorTag", look=functools.partial(self._gone, one["id"]), id=one["id"])
+                self.vic.hands.send("deleteVendorTag", find_done=functools.partial(self._gone, one["id"]), id=one["id"])
             self.vic.forget(self.name, one["id"], pair)
         return Outcome("deleted") if found else UNCHANGED
 

@@ -26,7 +26,7 @@ class Hands(Protocol):
     """What writes: the client, or for a plan somebody who only says what it would have done."""
 
     def send(
-        self, operation: str, body: Any = None, *, look: Callable[[], Plain | None] | None = None, **arguments: str
+        self, operation: str, body: Any = None, *, find_done: Callable[[], Plain | None] | None = None, **arguments: str
     ) -> Plain:
         """Call an operation that writes (see `VicaiClient.send`)."""
 
@@ -35,7 +35,7 @@ class Hands(Protocol):
         operation: str,
         parts: Callable[[], Sequence[Part]],
         *,
-        look: Callable[[], Plain | None] | None = None,
+        find_done: Callable[[], Plain | None] | None = None,
         **arguments: str,
     ) -> Plain:
         """Call an operation that takes files (see `VicaiClient.upload`)."""

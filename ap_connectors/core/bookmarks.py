@@ -12,7 +12,7 @@ from ap_connectors.core.raw_json import Record, text
 
 
 @dataclass(frozen=True)
-class Position:
+class Bookmark:
     """How far something that grows at its end was read: the bookmark.
 
     Args:
@@ -26,7 +26,7 @@ class Position:
     not_before: int = 0
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], start_date: str | None, clock: Clock = UTC) -> Position:
+    def from_state(cls, state: Mapping[str, Any], start_date: str | None, clock: Clock = UTC) -> Bookmark:
         """Read a position from a Singer bookmark; a later `start_date` wins.
 
         Raises:
@@ -57,7 +57,7 @@ def key_of(record: Record, field_name: str) -> str:
     return key
 
 
-class Window:
+class DedupWindow:
     """What was handed out around the newest instant, so that nothing is handed out twice.
 
     Only the newest instant and the millisecond before it are remembered: older things are not asked for again.
@@ -67,7 +67,7 @@ class Window:
         clock: whose times are read.
     """
 
-    def __init__(self, since: Position, clock: Clock = UTC) -> None:
+    def __init__(self, since: Bookmark, clock: Clock = UTC) -> None:
         self._clock = clock
         self.not_before = since.not_before
         self.instant = since.instant
@@ -104,12 +104,12 @@ class Window:
             self.newest, self.instant = moment, at
         return True
 
-    def position(self, reached: tuple[str | None, int] | None = None) -> Position:
+    def position(self, reached: tuple[str | None, int] | None = None) -> Bookmark:
         """Forget what is too old to come again; return the position reached, or an earlier one (text, ms)."""
         instant, newest = reached or (self.instant, self.newest)
         self.forget(newest - 1)
         seen = {at: list(keys) for at, keys in self._seen.items() if at and keys}
-        return Position(instant, seen, self.not_before)
+        return Bookmark(instant, seen, self.not_before)
 
     def forget(self, before: int) -> None:
         """Forget what was handed out with instants before this one (milliseconds since 1970)."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Tally:
+class RequestCounts:
     """Counters that any number of threads may share.
 
     Attributes:
@@ -31,7 +31,7 @@ class Tally:
 
 
 @contextmanager
-def counting(tally: Tally) -> Iterator[None]:
+def counting(tally: RequestCounts) -> Iterator[None]:
     """Count what this thread sends inside on `tally`, and nowhere else; afterwards where it was counted before."""
     before = current()
     _of_thread.tally = tally
@@ -41,9 +41,9 @@ def counting(tally: Tally) -> Iterator[None]:
         _of_thread.tally = before
 
 
-def current() -> Tally | None:
+def current() -> RequestCounts | None:
     """Return the tally that this thread's requests are counted on, or None."""
-    tally: Tally | None = getattr(_of_thread, "tally", None)
+    tally: RequestCounts | None = getattr(_of_thread, "tally", None)
     return tally
 
 

@@ -1,4 +1,4 @@
-"""The one door to a service: every request of a plugin goes through `Door.fetch`."""
+"""The one door to a service: every request of a plugin goes through `HttpClient.fetch`."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Credentials(Protocol):
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long passing trouble is borne: `tries` in all, pauses doubling from `first_pause` to `longest_pause` seconds.
 
     Pauses that the service asks for with ``Retry-After`` are taken as asked and are no failures; when they come to
@@ -105,7 +105,7 @@ class Patience:
         return full * random.uniform(0.5, 1)  # noqa: S311 - jitter, not cryptography
 
 
-class Door:
+class HttpClient:
     """HTTP to one service.
 
     Args:
@@ -128,7 +128,7 @@ class Door:
         headers: Mapping[str, str] | None = None,
         secrets: Iterable[str] = (),
         timeout: float = 60,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         connections: int = 8,
         credentials: Credentials | None = None,
         limit: RateLimit | None = None,
@@ -137,7 +137,7 @@ class Door:
         self.redact = Redactor(secrets)
         self._explain = explain
         self._timeout = timeout
-        self._patience = patience or Patience()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._credentials = credentials
         self._limit = limit
         self._log = logging.getLogger(f"ap_connectors.http.{service}")
@@ -162,14 +162,14 @@ class Door:
         what: str,
         stream: bool = False,
         redirects: bool = False,
-        look: Callable[[], T | None] | None = None,
+        find_done: Callable[[], T | None] | None = None,
         prepare: Callable[[], Mapping[str, Any]] | None = None,
         **request: Any,
     ) -> T:
         """Send a request until it succeeds, and return `parse(response)`.
 
         `parse` runs inside the retries: a body that breaks off, or is not what was promised, is asked for again
-        when `parse` raises `Retry`. A call that must not be done twice brings `look` along.
+        when `parse` raises `Retry`. A call that must not be done twice brings `find_done` along.
 
         Args:
             method: the HTTP verb.
@@ -178,14 +178,15 @@ class Door:
             what: names the call in messages ("GET /pub/exported"); the URL itself is never shown.
             stream: leave the body to `parse`.
             redirects: follow them. Off where credentials are sent: requests would pass custom headers on to any host.
-            look: looks whether the call was done after all, once a failure leaves that open: before every further try,
-                after the pause, and when the last try has failed. What it finds, unless None, is the result.
+            find_done: probe before retry: looks whether the call was done after all, once a failure leaves that open:
+                before every further try, after the pause, and when the last try has failed. What it finds, unless
+                None, is the result.
             prepare: makes arguments anew for every try (open files, which a try reads to their end).
             **request: passed to requests (params, json, data, headers).
 
         Raises:
             Outage: passing trouble outlasted the patience.
-            ApError: what `explain` made of a final answer; what `look` raises.
+            ApError: what `explain` made of a final answer; what `find_done` raises.
         """
         what = self.redact(what)
         failed, waited, in_doubt = 0, 0.0, False
@@ -203,12 +204,12 @@ class Door:
                         pause = self._pause_asked_for(trouble, trouble.after, waited, what)
                         waited += pause
                 except Outage:
-                    if look and in_doubt and (found := self._last_look(look)) is not None:
+                    if find_done and in_doubt and (found := self._find_done_at_last(find_done)) is not None:
                         return found
                     raise
                 if shutdown.pause(pause):
                     raise Outage(f"{self.service}: {what}: given up, for the run is ending.") from None
-                if look and in_doubt and (found := look()) is not None:
+                if find_done and in_doubt and (found := find_done()) is not None:
                     return found
                 request_counts.count(retries=0 if isinstance(trouble, _Throttled) else 1)
 
@@ -231,12 +232,12 @@ class Door:
                 self._credentials.refused(response.request.headers)
                 renewed = True
 
-    def _last_look(self, look: Callable[[], T | None]) -> T | None:
+    def _find_done_at_last(self, find_done: Callable[[], T | None]) -> T | None:
         """Look once more before giving up; None if that does not succeed either."""
-        if shutdown.pause(self._patience.first_pause):
+        if shutdown.pause(self._retry_policy.first_pause):
             return None
         try:
-            return look()
+            return find_done()
         except Outage:
             return None
 
@@ -286,26 +287,26 @@ class Door:
             raise Retry(describe(error, response.url)) from None
 
     def _pause_after_failure(self, trouble: Retry, failed: int, what: str) -> float:
-        tries = min(self._patience.tries, trouble.tries or self._patience.tries)
+        tries = min(self._retry_policy.tries, trouble.tries or self._retry_policy.tries)
         reason = self.redact(str(trouble))
         if failed >= tries:
             raise Outage(
                 f"{self.service}: {what} failed {failed} times, last: {reason}. "
                 "Check the network and the address; the next run goes on from the last STATE."
             ) from None
-        pause = self._patience.pause(failed)
+        pause = self._retry_policy.pause(failed)
         self._log.warning("%s: %s; try %d of %d in %.1f s", what, reason, failed + 1, tries, pause)
         return pause
 
     def _pause_asked_for(self, trouble: Retry, asked: float, waited: float, what: str) -> float:
         reason = self.redact(str(trouble))
-        if waited + asked > self._patience.longest_asked:
+        if waited + asked > self._retry_policy.longest_asked:
             raise Outage(
                 f"{self.service}: {what}: {reason}; after {waited:.0f} s of waiting {asked:.0f} s more are asked for. "
                 "Run again later; the next run goes on from the last STATE."
             ) from None
         # A service that says "0 seconds" would otherwise be asked in a tight loop.
-        pause = max(asked, self._patience.first_pause) + random.uniform(0, 0.25)  # noqa: S311 - jitter
+        pause = max(asked, self._retry_policy.first_pause) + random.uniform(0, 0.25)  # noqa: S311 - jitter
         self._log.warning("%s: %s; waiting %.1f s", what, reason, pause)
         return pause
 

@@ -14,10 +14,10 @@ import requests
 import urllib3
 
 from ap_connectors.core import instants, validate
-from ap_connectors.core.bookmarks import Position
+from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.errors import ApError, Reject, Stop
 from ap_connectors.core.raw_json import Record, decode, text
-from ap_connectors.http.session import Door, Patience, body
+from ap_connectors.http.session import HttpClient, RetryPolicy, body
 from ap_connectors.ivesk.queue import Answer, Page, QueueReader
 from ap_connectors.ivesk.uploads import Location, drain
 
@@ -74,34 +74,34 @@ class IveskClient:
         *,
         timeout: float = 60,
         user_agent: str = "ap-connectors",
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         connections: int = 8,
     ) -> None:
         api_key = validate.credential("api_key", api_key, f"Copy it again from {KEY_PAGE}.")
         user_agent = validate.user_agent(user_agent)
         self.url = validate.address("api_url", api_url, DEFAULT_URL)
-        self._api = Door(
+        self._api = HttpClient(
             "ivesk",
             explain=self._explain_api,
             headers={"x-api-key": api_key, "Accept": "application/json", "User-Agent": user_agent},
             secrets=[api_key],
             timeout=timeout,
-            patience=patience,
+            retry_policy=retry_policy,
             connections=connections,
         )
-        self._storage = Door(
+        self._storage = HttpClient(
             "ivesk storage",
             explain=self._explain_storage,
             headers={"User-Agent": user_agent},
             secrets=[api_key],
             timeout=timeout,
-            patience=patience,
+            retry_policy=retry_policy,
             connections=connections,
         )
         self._answers = msgspec.json.Decoder(Answer)
         self._columns = msgspec.json.Decoder(ColumnAnswer)
 
-    def pages(self, queue: Queue, since: Position, doctype: str | None = None) -> Iterator[Page]:
+    def pages(self, queue: Queue, since: Bookmark, doctype: str | None = None) -> Iterator[Page]:
         """Yield the pages of a queue after a position, to its end; each document once (see `ivesk.queue`).
 
         Raises:
@@ -112,7 +112,7 @@ class IveskClient:
     def fresh_link(self, queue: Queue, document: Record) -> str | None:
         """Ask the queue for a document again; return its link, made anew, or None if it has moved on in the queue."""
         at = text(document, f"{queue}at")
-        for page in QueueReader(lambda ask: self._page(queue, ask, None), f"{queue}at", Position(at)):
+        for page in QueueReader(lambda ask: self._page(queue, ask, None), f"{queue}at", Bookmark(at)):
             for found in page.documents:
                 if found["id"] == document["id"]:
                     return text(found, "url")
@@ -181,7 +181,12 @@ class IveskClient:
         )
 
     def put(
-        self, location: Location, read: Callable[[], IO[bytes]], *, what: str, look: Callable[[], None] | None = None
+        self,
+        location: Location,
+        read: Callable[[], IO[bytes]],
+        *,
+        what: str,
+        find_done: Callable[[], None] | None = None,
     ) -> None:
         """Put a file to its place, without the API key. To one place it may be put again and again.
 
@@ -189,7 +194,7 @@ class IveskClient:
             location: its place.
             read: opens the file, anew for every try.
             what: names the file in messages.
-            look: told when a try has failed that may have been done all the same.
+            find_done: told when a try has failed that may have been done all the same.
 
         Raises:
             LinkExpired: ask for another location. Reject: the storage does not take it. Outage: it failed.
@@ -206,13 +211,13 @@ class IveskClient:
                 drain,
                 what=f"upload of {what}",
                 stream=True,
-                look=look,
+                find_done=find_done,
                 prepare=opened,
                 headers=location.headers,
             )
 
     def report_error(
-        self, document_id: str, company_code: str, message: str, *, look: Callable[[], None] | None = None
+        self, document_id: str, company_code: str, message: str, *, find_done: Callable[[], None] | None = None
     ) -> None:
         """Tell the accountant that a document did not arrive in the books. Not idempotent.
 
@@ -220,7 +225,7 @@ class IveskClient:
             document_id: the service's id of the document.
             company_code: registration code of the company that it belongs to.
             message: why, for the accountant.
-            look: told when the call has failed and may have been done all the same; what it raises ends the call.
+            find_done: told when the call has failed and may have been done all the same; what it raises ends the call.
 
         Raises:
             Refused: the service does not take it. Stop: key or address are wrong. Outage: the service failed.
@@ -231,7 +236,7 @@ class IveskClient:
             drain,
             what=f"{_SYNC_ERRORS} for document {document_id}",
             stream=True,
-            look=look,
+            find_done=find_done,
             json={"documentid": document_id, "companycode": company_code, "message": message},
         )
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ap_connectors.core import instants
-from ap_connectors.core.bookmarks import Position, Window, key_of
+from ap_connectors.core.bookmarks import Bookmark, DedupWindow, key_of
 from ap_connectors.core.raw_json import Record, text
 
 log = logging.getLogger("ap_connectors.ivesk.queue")
@@ -47,7 +47,7 @@ class Page:
     """Documents not handed out before, and the position to keep once they are safe."""
 
     documents: list[Record]
-    position: Position
+    position: Bookmark
 
 
 class QueueReader:
@@ -59,10 +59,10 @@ class QueueReader:
         since: where to go on.
     """
 
-    def __init__(self, fetch: Callable[[str], Answer], instant_field: str, since: Position) -> None:
+    def __init__(self, fetch: Callable[[str], Answer], instant_field: str, since: Bookmark) -> None:
         self._fetch = fetch
         self._field = instant_field
-        self._window = Window(since)
+        self._window = DedupWindow(since)
         self._inclusive = False
         self._looked_back_in_vain = False
         self._longest_page = 0

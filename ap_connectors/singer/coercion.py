@@ -28,7 +28,7 @@ _QUOTED = 60
 _as_json = msgspec.json.Encoder().encode
 
 
-class Misfit(Exception):
+class CoercionError(Exception):
     """A value does not fit its schema. On its way up, every list and object adds where it stands.
 
     Args:
@@ -40,7 +40,7 @@ class Misfit(Exception):
         self.words = words
         self._steps: list[str | int] = []
 
-    def within(self, step: str | int) -> Misfit:
+    def within(self, step: str | int) -> CoercionError:
         """Say which member, or which element, of the thing around it the value is."""
         self._steps.append(step)
         return self
@@ -81,7 +81,7 @@ def _check_size(value: int | Decimal) -> None:
         exponent = value.as_tuple().exponent
         fits = isinstance(exponent, int) and max(abs(exponent), abs(value.adjusted())) <= _MOST_DIGITS
     if not fits:
-        raise Misfit(f"is no number, or one of more than {_MOST_DIGITS} digits")
+        raise CoercionError(f"is no number, or one of more than {_MOST_DIGITS} digits")
 
 
 def reader(kind: str, schema: Mapping[str, Any]) -> Reader:
@@ -100,10 +100,10 @@ def _text(schema: Mapping[str, Any], check: Callable[[str], str] | None = None) 
     def read(value: Any) -> str:
         if type(value) is not str:
             if type(value) is not int and type(value) is not Decimal:
-                raise Misfit(f"is not text: {quoted(value)}")
+                raise CoercionError(f"is not text: {quoted(value)}")
             value = digits(value)
         if len(value) > most:
-            raise Misfit(f"is longer than {most} characters ({len(value)})")
+            raise CoercionError(f"is longer than {most} characters ({len(value)})")
         if not value.isascii():
             check_encodable(value)
         return value if check is None else check(value)
@@ -116,15 +116,17 @@ def check_encodable(value: Any) -> None:
     try:
         _as_json(value)
     except UnicodeEncodeError:
-        raise Misfit("holds half a character (a lone surrogate), which JSON can't carry") from None
+        raise CoercionError("holds half a character (a lone surrogate), which JSON can't carry") from None
 
 
 def _checked_text(check: Callable[[str], str]) -> Callable[[Mapping[str, Any]], Reader]:
     return lambda schema: _text(schema, check)
 
 
-def _no_number(value: Any) -> Misfit:
-    return Misfit(f"is not a number: {quoted(value)} (write it like 1234.50, with a point and without an exponent)")
+def _no_number(value: Any) -> CoercionError:
+    return CoercionError(
+        f"is not a number: {quoted(value)} (write it like 1234.50, with a point and without an exponent)"
+    )
 
 
 def _decimal_text(schema: Mapping[str, Any]) -> Reader:
@@ -174,7 +176,7 @@ def _integer(schema: Mapping[str, Any]) -> Reader:
     def read(value: Any) -> int:
         number = _as_number(value)
         if type(number) is Decimal and number != number.to_integral_value():
-            raise Misfit(f"is not a whole number: {quoted(value)}")
+            raise CoercionError(f"is not a whole number: {quoted(value)}")
         whole = int(number)
         if check is not None:
             check(whole)
@@ -189,7 +191,7 @@ def _at_least(schema: Mapping[str, Any]) -> Callable[[int | Decimal], None] | No
 
     def check(number: int | Decimal) -> None:
         if number < least:
-            raise Misfit(f"is less than {least}: {quoted(number)}")
+            raise CoercionError(f"is less than {least}: {quoted(number)}")
 
     return check
 
@@ -200,7 +202,7 @@ def _boolean(_schema: Mapping[str, Any]) -> Reader:
             return value
         found = {"true": True, "false": False}.get(value.lower()) if type(value) is str else None
         if found is None:
-            raise Misfit(f"is neither true nor false: {quoted(value)}")
+            raise CoercionError(f"is neither true nor false: {quoted(value)}")
         return found
 
     return read
@@ -216,7 +218,7 @@ def _date(value: str) -> str:
             raise ValueError  # noqa: TRY301
         instants.milliseconds(value)
     except ValueError:
-        raise Misfit(f"is not a date such as 2026-01-31: {quoted(value)}") from None
+        raise CoercionError(f"is not a date such as 2026-01-31: {quoted(value)}") from None
     return day
 
 
@@ -227,13 +229,13 @@ def _date_time(value: str) -> str:
             raise ValueError  # noqa: TRY301
         instants.milliseconds(value)
     except ValueError:
-        raise Misfit(f"is not a time such as 2026-01-31T10:11:12: {quoted(value)}") from None
+        raise CoercionError(f"is not a time such as 2026-01-31T10:11:12: {quoted(value)}") from None
     return value
 
 
 def _uuid(value: str) -> str:
     if not _UUID(value):
-        raise Misfit(f"is not a UUID: {quoted(value)}")
+        raise CoercionError(f"is not a UUID: {quoted(value)}")
     return value
 
 
@@ -241,7 +243,7 @@ def _written_as_text(check: Callable[[str], str], what: str) -> Callable[[Mappin
     def make(_schema: Mapping[str, Any]) -> Reader:
         def read(value: Any) -> str:
             if type(value) is not str:
-                raise Misfit(f"is not {what}: {quoted(value)}")
+                raise CoercionError(f"is not {what}: {quoted(value)}")
             return check(value)
 
         return read
@@ -260,7 +262,7 @@ def _free(_schema: Mapping[str, Any]) -> Reader:
 def _free_object(_schema: Mapping[str, Any]) -> Reader:
     def read(value: Any) -> Any:
         if type(value) is not dict:
-            raise Misfit(f"is not an object: {quoted(value)}")
+            raise CoercionError(f"is not an object: {quoted(value)}")
         check_encodable(value)
         return value
 

@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import Any
 
 from ap_connectors.core import instants
-from ap_connectors.singer.coercion import Misfit, joined
-from ap_connectors.singer.schema import ChoiceShape, ListShape, ObjectShape, ScalarShape, Shape
+from ap_connectors.singer.coercion import CoercionError, joined
+from ap_connectors.singer.schema import ChoiceSchema, ListSchema, ObjectSchema, ScalarSchema, Schema
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,4})?").fullmatch
 _FRACTION = re.compile(r"[.,]([0-9]+)")
@@ -23,7 +23,7 @@ _NUMERIC = (int, Decimal)
 _SYSTEM = re.compile(r"\b(?:ex|in)ternal(?=Ids?$)|(?:Ex|In)ternal(?=Ids?$)")
 _BANKS = {"bic": "iban", "bankCode": "bankAccountNum"}
 _OTHER = {"external": "internal", "internal": "external", "External": "Internal", "Internal": "External"}
-_ANYTHING = Shape.of({})
+_ANYTHING = Schema.of({})
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Change:
     new: Any
 
 
-def changes(
-    shape: Shape, ours: Any, theirs: Any, *, readable: Shape | None = None, clears: bool = False
+def diff(
+    shape: Schema, ours: Any, theirs: Any, *, readable: Schema | None = None, clears: bool = False
 ) -> list[Change]:
     """Return what writing `ours` would change, in the order of our fields.
 
@@ -62,7 +62,7 @@ def changes(
     return found.changes
 
 
-def completed(shape: ObjectShape, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+def merge_missing(shape: ObjectSchema, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
     """Return `ours` with the members that it lacks from `theirs`, as far as they can be written.
 
     Goes into declared objects, but not into lists, free-form objects, and objects that look something up in one of
@@ -76,8 +76,8 @@ def completed(shape: ObjectShape, ours: dict[str, Any], theirs: dict[str, Any]) 
         old = theirs.get(name)
         if name in ours:
             new = ours[name]
-            if type(new) is dict and type(old) is dict and isinstance(member, ObjectShape) and not member.alternatives:
-                whole[name] = completed(member, new, old)
+            if type(new) is dict and type(old) is dict and isinstance(member, ObjectSchema) and not member.alternatives:
+                whole[name] = merge_missing(member, new, old)
         elif _is_kept(shape, name, ours, theirs):
             whole[name] = _as_written(member, old)
         elif name in theirs and name in shape.required and member.nullable:
@@ -85,7 +85,7 @@ def completed(shape: ObjectShape, ours: dict[str, Any], theirs: dict[str, Any]) 
     return whole
 
 
-def _is_kept(shape: ObjectShape, name: str, ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
+def _is_kept(shape: ObjectSchema, name: str, ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
     """Whether what the service has of a member that `ours` lacks says something, and of the same thing as `ours`."""
     old, twin = theirs.get(name), _twin(name)
     if old is None or (type(old) is dict and _is_void(shape.members[name], old)):
@@ -102,18 +102,18 @@ def _twin(name: str) -> str:
     return _BANKS.get(name) or _SYSTEM.sub(lambda found: _OTHER[found[0]], name)
 
 
-def _as_written(shape: Shape, value: Any) -> Any:
+def _as_written(shape: Schema, value: Any) -> Any:
     """Return what the service shows in the form in which it is written, without what can only be read."""
-    if isinstance(shape, ObjectShape) and type(value) is dict:
+    if isinstance(shape, ObjectSchema) and type(value) is dict:
         for way in shape.alternatives:
             if not way.missing(value):
-                return completed(way, {}, value)
-        return completed(shape, {}, value)
-    if isinstance(shape, ListShape) and type(value) is list:
+                return merge_missing(way, {}, value)
+        return merge_missing(shape, {}, value)
+    if isinstance(shape, ListSchema) and type(value) is list:
         return [_as_written(shape.items, item) for item in value]
     try:
         return None if value is None else shape.fit(value)
-    except Misfit:
+    except CoercionError:
         return value  # It is the service's own; it must know.
 
 
@@ -123,13 +123,13 @@ class _Comparison:
     def __init__(self) -> None:
         self.changes: list[Change] = []
 
-    def compare(self, shape: Shape, new: Any, old: Any, readable: Shape | None, path: str, *, clears: bool) -> None:
-        if isinstance(shape, ChoiceShape):
+    def compare(self, shape: Schema, new: Any, old: Any, readable: Schema | None, path: str, *, clears: bool) -> None:
+        if isinstance(shape, ChoiceSchema):
             shape = _chosen(shape, new)
-        if isinstance(shape, ObjectShape) and type(new) is dict and (old is None or type(old) is dict):
+        if isinstance(shape, ObjectSchema) and type(new) is dict and (old is None or type(old) is dict):
             self._compare_members(shape, new, old or {}, readable, path, clears=clears and not shape.alternatives)
-        elif isinstance(shape, ListShape) and type(new) is list and type(old) is list and len(new) == len(old):
-            items = readable.items if isinstance(readable, ListShape) else None
+        elif isinstance(shape, ListSchema) and type(new) is list and type(old) is list and len(new) == len(old):
+            items = readable.items if isinstance(readable, ListSchema) else None
             for place, (our, their) in enumerate(zip(new, old, strict=True)):
                 self.compare(shape.items, our, their, items, f"{path}[{place}]", clears=False)
         elif not _same(shape, new, old):
@@ -137,16 +137,16 @@ class _Comparison:
 
     def _compare_members(
         self,
-        shape: ObjectShape,
+        shape: ObjectSchema,
         ours: dict[str, Any],
         theirs: dict[str, Any],
-        readable: Shape | None,
+        readable: Schema | None,
         path: str,
         *,
         clears: bool,
     ) -> None:
         members = shape.members
-        shown = readable.members if isinstance(readable, ObjectShape) else None
+        shown = readable.members if isinstance(readable, ObjectSchema) else None
         for name, new in ours.items():
             old = theirs.get(name)
             if new is old or (type(new) is str and new == old):
@@ -161,26 +161,26 @@ class _Comparison:
                     self.changes.append(Change(joined(path, name), theirs[name], None))
 
 
-def _chosen(shape: ChoiceShape, value: Any) -> Shape:
+def _chosen(shape: ChoiceSchema, value: Any) -> Schema:
     try:
         return _ANYTHING if value is None else shape.choose(value)[0]
-    except Misfit:
+    except CoercionError:
         return _ANYTHING
 
 
-def _is_void(shape: Shape, value: Any) -> bool:
+def _is_void(shape: Schema, value: Any) -> bool:
     """Whether a value says as much as null: nothing, an empty list, an object all of whose members are void."""
     if value is None or value == []:
         return True
-    if isinstance(shape, ObjectShape) and type(value) is dict:
+    if isinstance(shape, ObjectSchema) and type(value) is dict:
         return all(_is_void(member, value.get(name)) for name, member in shape.members.items())
     return False
 
 
-def _same(shape: Shape, new: Any, old: Any) -> bool:
+def _same(shape: Schema, new: Any, old: Any) -> bool:
     if new is None or old is None:
         return _is_void(shape, new) and _is_void(shape, old)
-    if isinstance(shape, ScalarShape):
+    if isinstance(shape, ScalarSchema):
         return _SAME.get(shape.kind, same_json)(new, old)
     return same_json(new, old)
 

@@ -77,7 +77,7 @@ class Limit:
             )
 
 
-class Given:
+class InputFile:
     """A document that is there, not empty and not too large. Made by `opened`.
 
     Args:
@@ -133,7 +133,7 @@ def is_given(document: str | None, in_base64: str | None) -> bool:
 
 
 @contextmanager
-def opened(document: str | None, in_base64: str | None, name: str | None, limit: Limit) -> Iterator[Given | None]:
+def opened(document: str | None, in_base64: str | None, name: str | None, limit: Limit) -> Iterator[InputFile | None]:
     """Give a record's document; None if the record brings none.
 
     What lies elsewhere is fetched once, into a temporary file; base64 is decoded once. Both go when the context ends.
@@ -153,13 +153,15 @@ def opened(document: str | None, in_base64: str | None, name: str | None, limit:
     with ExitStack() as exits:
         if in_base64:
             content = _decoded(in_base64, limit)
-            yield _looked_at(Given(name or _IN_BASE64, name or "", len(content), lambda: io.BytesIO(content)), limit)
+            yield _looked_at(
+                InputFile(name or _IN_BASE64, name or "", len(content), lambda: io.BytesIO(content)), limit
+            )
             return
         text = document or ""
         shown = show(text)
         path = _fetched(text, shown, limit, exits) if "://" in text else Path(text)
         path, size = _checked(path, shown)
-        yield _looked_at(Given(shown, name or _file_name(text), size, lambda: path.open("rb")), limit)
+        yield _looked_at(InputFile(shown, name or _file_name(text), size, lambda: path.open("rb")), limit)
 
 
 def show(text: str) -> str:
@@ -167,7 +169,7 @@ def show(text: str) -> str:
     return _redact(_LOGIN.sub(r"\1", text))
 
 
-def _looked_at(given: Given, limit: Limit) -> Given:
+def _looked_at(given: InputFile, limit: Limit) -> InputFile:
     if not given.size:
         raise Reject(f"The document {given.shown} is empty.")
     limit.check(given.shown, given.size)

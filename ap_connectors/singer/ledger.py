@@ -21,7 +21,7 @@ from ap_connectors.singer.loader_api import UNCHANGED, Outcome
 # Sending things exactly once to a service that can neither look them up nor take them twice: a ledger tells.
 
 
-class Doubt:
+class DeliveryUnknown:
     """Whether a call may have been done though it failed. The door asks (`look`) as soon as that is so."""
 
     def __init__(self, refusal: Callable[[str], Reject]) -> None:
@@ -42,7 +42,7 @@ class Doubt:
         raise self._refusal("a moment ago")
 
 
-class Once:
+class SendOnce:
     """Sends each thing once, in as many runs as may be.
 
     Args:
@@ -62,7 +62,12 @@ class Once:
         return self._judged(self._ledger.find(key), key, name)
 
     def send(
-        self, key: str, name: str, call: Callable[[Doubt], str | None], *, before: Callable[[], None] | None = None
+        self,
+        key: str,
+        name: str,
+        call: Callable[[DeliveryUnknown], str | None],
+        *,
+        before: Callable[[], None] | None = None,
     ) -> Outcome:
         """Send a thing, unless it was sent.
 
@@ -83,7 +88,7 @@ class Once:
             known = self._judged(self._ledger.begin(key, name), key, name)
             if known is not None:
                 return known
-            doubt = Doubt(lambda at: self._may_have_arrived(key, name, at))
+            doubt = DeliveryUnknown(lambda at: self._may_have_arrived(key, name, at))
             try:
                 id_ = call(doubt)
             except Reject:

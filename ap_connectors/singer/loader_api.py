@@ -15,7 +15,7 @@ from ap_connectors.singer.worker_pool import Parent
 _DELETED = canonical("_sdc_deleted_at")
 
 
-class Leftover:
+class UnknownFields:
     """What of a stream's records goes nowhere.
 
     Args:
@@ -66,7 +66,7 @@ class Outcome:
 UNCHANGED = Outcome("unchanged")
 
 
-class Taken(Protocol):
+class ParsedRecord(Protocol):
     """A record that a loader has read."""
 
     @property
@@ -74,7 +74,7 @@ class Taken(Protocol):
         """Its natural key, as messages show it."""
 
     @property
-    def lane(self) -> Hashable:
+    def order_key(self) -> Hashable:
         """The object that it is about; equal for all records about it, so that they stay in order."""
 
     @property
@@ -82,7 +82,7 @@ class Taken(Protocol):
         """What records of other streams may wait for, and have once it is loaded."""
 
 
-class Loads(Protocol):
+class Sink(Protocol):
     """Loads one stream's records."""
 
     @property
@@ -93,7 +93,7 @@ class Loads(Protocol):
         """Return the natural key of a record that cannot be read otherwise, if it shows one."""
 
     def item(self, record: Mapping[str, Any], replayed: str | None) -> Any:
-        """Read a record: return what is `Taken`. Raises Reject."""
+        """Read a record: return what is `ParsedRecord`. Raises Reject."""
 
     def settled(self, item: Any) -> Outcome | None:
         """Return the outcome if nothing needs to be asked or written, else None. Called on the main thread."""

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from ap_connectors.core.errors import Stop
-from ap_connectors.http.request_counts import Tally
+from ap_connectors.http.request_counts import RequestCounts
 from ap_connectors.singer.diff import Change
 from ap_connectors.singer.loader_api import Outcome
 
@@ -127,7 +127,7 @@ class Counts:
     def __init__(self) -> None:
         self.received = self.created = self.updated = self.unchanged = 0
         self.deleted = self.rejected = self.failed = 0
-        self.tally = Tally()
+        self.request_counts = RequestCounts()
         """The stream's HTTP requests."""
         self.seconds = 0.0
         """Seconds between the first count and the latest one."""
@@ -146,8 +146,12 @@ class Counts:
     def as_json(self) -> dict[str, Any]:
         """Return the eleven figures of the report."""
         counts: dict[str, Any] = {kind: getattr(self, kind) for kind in KINDS}
-        tally = self.tally
-        calls = {"requests": tally.requests, "retries": tally.retries, "throttled": tally.throttled}
+        request_counts = self.request_counts
+        calls = {
+            "requests": request_counts.requests,
+            "retries": request_counts.retries,
+            "throttled": request_counts.throttled,
+        }
         return counts | calls | {"seconds": round(self.seconds, 3)}
 
     def __str__(self) -> str:
@@ -157,12 +161,12 @@ class Counts:
         return f"{counted}, {self.seconds:.1f} s; {asked}"
 
 
-class Summary:
+class RunReport:
     """The counts of a run, streams in the order in which they came."""
 
     def __init__(self) -> None:
         self._streams: dict[str, Counts] = {}
-        self.tally = Tally()
+        self.request_counts = RequestCounts()
         """HTTP requests that belong to no stream."""
         self._began = time.monotonic()
         self._lock = threading.Lock()
@@ -190,7 +194,7 @@ class Summary:
             figure: sum(counts[figure] for counts in streams.values()) for figure in Counts().as_json()
         }
         for figure in ("requests", "retries", "throttled"):
-            total[figure] += getattr(self.tally, figure)
+            total[figure] += getattr(self.request_counts, figure)
         total["seconds"] = round(time.monotonic() - self._began, 3)
         return {"streams": streams, "total": total}
 

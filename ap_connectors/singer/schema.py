@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.coercion import NATURAL, Misfit, Reader, check_encodable, quoted, reader
+from ap_connectors.singer.coercion import NATURAL, CoercionError, Reader, check_encodable, quoted, reader
 
 # What a JSON Schema declares, whichever of its many ways it says so in.
 
@@ -86,7 +86,7 @@ def canonical(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-class Shape:
+class Schema:
     """What a value must look like. Make one with `of`, once; it is never changed afterwards.
 
     Attributes:
@@ -102,7 +102,7 @@ class Shape:
         self.natural = natural
 
     @classmethod
-    def of(cls, schema: Mapping[str, Any]) -> Shape:
+    def of(cls, schema: Mapping[str, Any]) -> Schema:
         """Make the shape of a JSON Schema whose references are resolved."""
         return _shape(schema)
 
@@ -120,11 +120,11 @@ class Shape:
             return None
         try:
             return self.fit(value)
-        except Misfit as misfit:
+        except CoercionError as misfit:
             raise Reject(misfit.sentence(path)) from None
 
 
-class ScalarShape(Shape):
+class ScalarSchema(Schema):
     """One value, a free-form object, or anything at all.
 
     Attributes:
@@ -139,22 +139,22 @@ class ScalarShape(Shape):
         self.most_plain: int = schema.get("maxLength", sys.maxsize) if kind == "string" else -1
 
 
-class ListShape(Shape):
+class ListSchema(Schema):
     """A list; `items` is the shape of its elements."""
 
-    def __init__(self, items: Shape) -> None:
+    def __init__(self, items: Schema) -> None:
         super().__init__((list,))
         self.items = items
         self.fit = self._fit
 
     def _fit(self, value: Any) -> list[Any]:
         if type(value) is not list:
-            raise Misfit(f"is not a list: {quoted(value)}")
+            raise CoercionError(f"is not a list: {quoted(value)}")
         taken: list[Any] = []
         try:
             for item in value:
                 taken.append(self._element(item))
-        except Misfit as misfit:
+        except CoercionError as misfit:
             raise misfit.within(len(taken)) from None
         return taken
 
@@ -162,11 +162,11 @@ class ListShape(Shape):
         if item is not None:
             return self.items.fit(item)
         if not self.items.nullable:
-            raise Misfit("must not be null")
+            raise CoercionError("must not be null")
         return None
 
 
-class ObjectShape(Shape):
+class ObjectSchema(Schema):
     """An object with declared members.
 
     Args:
@@ -180,7 +180,7 @@ class ObjectShape(Shape):
     """
 
     def __init__(
-        self, members: Mapping[str, Shape], required: Iterable[str], alternatives: tuple[ObjectShape, ...] = ()
+        self, members: Mapping[str, Schema], required: Iterable[str], alternatives: tuple[ObjectSchema, ...] = ()
     ) -> None:
         super().__init__((dict,))
         self.members = members
@@ -195,14 +195,14 @@ class ObjectShape(Shape):
         self._spellings = {name: self._entry(name) for name in members}
 
     @classmethod
-    def of(cls, schema: Mapping[str, Any]) -> ObjectShape:
+    def of(cls, schema: Mapping[str, Any]) -> ObjectSchema:
         """Make the shape of a schema that declares an object with members.
 
         Raises:
             TypeError: it declares something else.
         """
         shape = _shape(schema)
-        if not isinstance(shape, ObjectShape):
+        if not isinstance(shape, ObjectSchema):
             raise TypeError("The schema declares no object with members.")
         return shape
 
@@ -220,7 +220,7 @@ class ObjectShape(Shape):
         """
         try:
             return self._members_of(record)
-        except Misfit as misfit:
+        except CoercionError as misfit:
             raise Reject(misfit.sentence()) from None
 
     def missing(self, body: Mapping[str, Any]) -> list[str]:
@@ -232,11 +232,11 @@ class ObjectShape(Shape):
 
     def _fit(self, value: Any) -> dict[str, Any]:
         if type(value) is not dict:
-            raise Misfit(f"is not an object: {quoted(value)}")
+            raise CoercionError(f"is not an object: {quoted(value)}")
         taken, unknown = self._members_of(value)
         if self.required:
             for name in self.missing(taken):
-                raise Misfit("must not be null" if name in taken else "is missing").within(name)
+                raise CoercionError("must not be null" if name in taken else "is missing").within(name)
         # The live service knows more fields than the contract; leaving them out in silence would be a loss.
         if unknown:
             check_encodable(unknown)
@@ -261,14 +261,14 @@ class ObjectShape(Shape):
                     known[contract_name] = value
                 else:
                     known[contract_name] = fit(value)
-        except Misfit as misfit:
+        except CoercionError as misfit:
             raise misfit.within(contract_name) from None
         return known, unknown
 
     def _entry(self, name: str) -> tuple[str, int, Reader]:
         """Return a member's name, the length up to which ASCII text needs no further look, and its reader."""
         shape = self.members[name]
-        return name, shape.most_plain if isinstance(shape, ScalarShape) else -1, shape.fit
+        return name, shape.most_plain if isinstance(shape, ScalarSchema) else -1, shape.fit
 
     def _spelled(self, name: str) -> tuple[str, int, Reader] | None:
         contract_name = self._names.get(canonical(name))
@@ -280,62 +280,62 @@ class ObjectShape(Shape):
         return found
 
 
-class ChoiceShape(Shape):
+class ChoiceSchema(Schema):
     """One of several shapes; values choose, first those that fit without a conversion."""
 
-    def __init__(self, alternatives: tuple[Shape, ...]) -> None:
+    def __init__(self, alternatives: tuple[Schema, ...]) -> None:
         super().__init__(tuple(kind for shape in alternatives for kind in shape.natural))
         self.alternatives = alternatives
         self.fit = lambda value: self.choose(value)[1]
 
-    def choose(self, value: Any) -> tuple[Shape, Any]:
+    def choose(self, value: Any) -> tuple[Schema, Any]:
         """Return the shape that a value fits, and the value as it takes it.
 
         Raises:
             Misfit: it fits none; the words are those of the likeliest.
         """
-        first: Misfit | None = None
+        first: CoercionError | None = None
         for shape in sorted(self.alternatives, key=lambda one: type(value) not in one.natural):
             try:
                 return shape, shape.fit(value)
-            except Misfit as misfit:
+            except CoercionError as misfit:
                 first = first or misfit
-        raise first or Misfit("fits nothing")
+        raise first or CoercionError("fits nothing")
 
 
-def _twice(record: Mapping[str, Any], name: str) -> Misfit:
+def _twice(record: Mapping[str, Any], name: str) -> CoercionError:
     spellings = [spelling for spelling in record if canonical(spelling) == canonical(name)]
-    return Misfit(f"comes in more than one spelling: {', '.join(spellings)}")
+    return CoercionError(f"comes in more than one spelling: {', '.join(spellings)}")
 
 
-def _shape(schema: Mapping[str, Any]) -> Shape:
+def _shape(schema: Mapping[str, Any]) -> Schema:
     declared = Declared.of(schema)
     if declared.choices:
         shape = _one_of([_shape(choice) for choice in declared.choices])
     elif declared.kind == "array":
-        shape = ListShape(_shape(declared.schema.get("items", {})))
+        shape = ListSchema(_shape(declared.schema.get("items", {})))
     elif declared.kind == "object" and (properties := declared.schema.get("properties")):
         members = {name: _shape(member) for name, member in properties.items()}
-        shape = ObjectShape(members, declared.schema.get("required", []))
+        shape = ObjectSchema(members, declared.schema.get("required", []))
     else:
-        shape = ScalarShape(declared.kind, declared.schema)
+        shape = ScalarSchema(declared.kind, declared.schema)
     shape.nullable = shape.nullable or declared.nullable
     return shape
 
 
-def _one_of(shapes: list[Shape]) -> Shape:
+def _one_of(shapes: list[Schema]) -> Schema:
     if len(shapes) == 1:
         return shapes[0]
-    objects = tuple(shape for shape in shapes if isinstance(shape, ObjectShape))
-    chosen = _union(objects) if len(objects) == len(shapes) else ChoiceShape(tuple(shapes))
+    objects = tuple(shape for shape in shapes if isinstance(shape, ObjectSchema))
+    chosen = _union(objects) if len(objects) == len(shapes) else ChoiceSchema(tuple(shapes))
     chosen.nullable = any(shape.nullable for shape in shapes)
     return chosen
 
 
-def _union(objects: tuple[ObjectShape, ...]) -> ObjectShape:
-    members: dict[str, list[Shape]] = {}
+def _union(objects: tuple[ObjectSchema, ...]) -> ObjectSchema:
+    members: dict[str, list[Schema]] = {}
     for shape in objects:
         for name, member in shape.members.items():
             members.setdefault(name, []).append(member)
     required = frozenset.intersection(*(shape.required for shape in objects))
-    return ObjectShape({name: _one_of(found) for name, found in members.items()}, required, objects)
+    return ObjectSchema({name: _one_of(found) for name, found in members.items()}, required, objects)

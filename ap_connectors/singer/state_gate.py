@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 
-class Checkpoints:
+class StateGate:
     """Holds every STATE back until the records before it are written, found equal, or safely set aside.
 
     Records settle in any order, for many are under way at once. Of several states that may go out together, the last
@@ -35,7 +35,7 @@ class Checkpoints:
             self._unsettled[self._last] = None
             return self._last
 
-    def settle(self, number: int) -> None:
+    def ack(self, number: int) -> None:
         """Take note that a record is dealt with; let out the state that waited for it."""
         with self._lock:
             del self._unsettled[number]

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
-from singer_sdk import Sink, Target
+from singer_sdk import Sink as SdkSink
+from singer_sdk import Target
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.plugin_base import PluginBase, _ConfigInput
@@ -19,13 +20,13 @@ from singer_sdk.plugin_base import PluginBase, _ConfigInput
 from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.core.messages import Line
 from ap_connectors.http.request_counts import counting
-from ap_connectors.singer.loader_api import Loads, Outcome, Taken
+from ap_connectors.singer.loader_api import Outcome, ParsedRecord, Sink
 from ap_connectors.singer.plugin import ClearPlugin
 from ap_connectors.singer.reader import Ended, LineInput, LineReader
 from ap_connectors.singer.rejects import RejectFile
-from ap_connectors.singer.run_report import Plan, Summary
-from ap_connectors.singer.state_gate import Checkpoints
-from ap_connectors.singer.worker_pool import Crew, Job, Missing
+from ap_connectors.singer.run_report import Plan, RunReport
+from ap_connectors.singer.state_gate import StateGate
+from ap_connectors.singer.worker_pool import Job, KeyedWorkerPool, Missing
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -35,13 +36,13 @@ _PATIENCE = 8.0
 
 
 class ExactTarget(ClearPlugin, LineInput, Target):
-    """A target whose streams are `Loads`.
+    """A target whose streams are `Sink`.
 
     A subclass defines `loader` (by stream), `company` and `redact`; `before_loading` and `after_loading` are hooks.
     """
 
     message_reader_class = LineReader
-    default_sink_class = Sink
+    default_sink_class = SdkSink
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.STREAM_MAPS,
@@ -50,21 +51,21 @@ class ExactTarget(ClearPlugin, LineInput, Target):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.summary = Summary()
+        self.summary = RunReport()
         self.plan: Plan | None = Plan() if self.config.get("dry_run") else None
         self.rejects = RejectFile(self.config["rejects_path"], self.redact)
-        self.checkpoints = Checkpoints(self.rejects.sync, (lambda _: None) if self.plan else None)
-        self.crew = Crew(self.config.get("max_concurrency") or 8, check=self.heed_signal)
+        self.state_gate = StateGate(self.rejects.sync, (lambda _: None) if self.plan else None)
+        self.pool = KeyedWorkerPool(self.config.get("max_concurrency") or 8, check=self.heed_signal)
         self.unread: Counter[str] = Counter()
         """How many records of a stream had no key that could be read, so that nobody knows what they are about."""
-        self._loaders: dict[str, Loads] = {}
+        self._loaders: dict[str, Sink] = {}
         self._ignored: set[str] = set()
         self._notes: Counter[tuple[str, str]] = Counter()
 
     # What a subclass says
 
     @abstractmethod
-    def loader(self, stream: str) -> Loads | None:
+    def loader(self, stream: str) -> Sink | None:
         """Return what loads a stream, by any spelling of its name; None if nobody knows it."""
 
     @property
@@ -84,7 +85,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
     def after_loading(self) -> None:
         """Do what can only be done when all records are in."""
 
-    def activate(self, loader: Loads, version: int, stream: str) -> None:
+    def activate(self, loader: Sink, version: int, stream: str) -> None:
         """Take note that a full load is complete, of a stream that the input calls so: what it lacks is no more."""
 
     # Messages
@@ -133,7 +134,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
 
     def _process_state_message(self, message_dict: Any) -> None:
         line: Line = message_dict
-        self.checkpoints.state(bytes(line.message.value or b"{}"))
+        self.state_gate.state(bytes(line.message.value or b"{}"))
 
     def _process_activate_version_message(self, message_dict: Any) -> None:
         line: Line = message_dict
@@ -169,38 +170,38 @@ class ExactTarget(ClearPlugin, LineInput, Target):
             return
         if line.message.version is not None:
             loader.seen(item.key, line.message.version)
-        with counting(counts.tally):
-            outcome = None if self.crew.is_busy(item.lane) else loader.settled(item)
+        with counting(counts.request_counts):
+            outcome = None if self.pool.is_busy(item.order_key) else loader.settled(item)
         if outcome is not None:
             self._tell(loader, item, outcome)
         else:
             self._submit(loader, item, line)
 
-    def _submit(self, loader: Loads, item: Taken, line: Line) -> None:
-        number = self.checkpoints.begin()
+    def _submit(self, loader: Sink, item: ParsedRecord, line: Line) -> None:
+        number = self.state_gate.begin()
 
         def run() -> bool:
             there = self.attempt(loader, item, lambda: loader.apply(item), line)
-            self.checkpoints.settle(number)
+            self.state_gate.ack(number)
             return there
 
-        def give_up(missing: Missing) -> None:
+        def on_unresolved(missing: Missing) -> None:
             self.set_aside(loader, item.key, line, str(missing))
-            self.checkpoints.settle(number)
+            self.state_gate.ack(number)
 
         def abandoned() -> None:
             self.summary.of(loader.name).add("failed")
 
-        self.crew.submit(Job(item.lane, run, give_up, abandoned, item.provides, len(line.raw)))
+        self.pool.submit(Job(item.order_key, run, on_unresolved, abandoned, item.provides, len(line.raw)))
 
-    def attempt(self, loader: Loads, item: Taken, work: Callable[[], Outcome], line: Line) -> bool:
+    def attempt(self, loader: Sink, item: ParsedRecord, work: Callable[[], Outcome], line: Line) -> bool:
         """Do a record's work; return whether it went well. A reject is set aside.
 
         Raises:
             Missing: it has to wait. Outage: the service failed.
         """
         try:
-            with counting(self.summary.of(loader.name).tally):
+            with counting(self.summary.of(loader.name).request_counts):
                 outcome = work()
         except Missing:
             raise
@@ -210,7 +211,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         self._tell(loader, item, outcome)
         return outcome.effect != "deleted"
 
-    def _tell(self, loader: Loads, item: Taken, outcome: Outcome) -> None:
+    def _tell(self, loader: Sink, item: ParsedRecord, outcome: Outcome) -> None:
         self.summary.of(loader.name).add(outcome.effect)
         if outcome.note:
             self._notes[loader.name, outcome.note] += 1
@@ -219,7 +220,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         if self.plan is not None:
             self.plan.add(loader.name, item.key, outcome)
 
-    def _set_aside_unread(self, loader: Loads, record: Mapping[str, Any], line: Line, reason: str) -> None:
+    def _set_aside_unread(self, loader: Sink, record: Mapping[str, Any], line: Line, reason: str) -> None:
         key = loader.hint(record)
         if key is None:
             self.unread[loader.name] += 1
@@ -227,7 +228,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
             loader.seen(key, line.message.version)
         self.set_aside(loader, key, line, reason)
 
-    def set_aside(self, loader: Loads, key: str | None, line: Line, reason: str) -> None:
+    def set_aside(self, loader: Sink, key: str | None, line: Line, reason: str) -> None:
         """Put a record into the reject file."""
         reason = self.redact(reason)
         name = key or f"line {line.number}"
@@ -248,7 +249,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
 
     def process_endofpipe(self) -> None:
         """Finish all records, then what comes after them."""
-        self.crew.finish()
+        self.pool.finish()
         self.after_loading()
 
     def run(self, file_input: IO[str] | None) -> None:
@@ -259,7 +260,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         """
         try:
             self.rejects.check(file_input or sys.stdin)
-            with counting(self.summary.tally):
+            with counting(self.summary.request_counts):
                 company = self.company
             self.logger.info("Loading into %s%s.", company, " (a plan only: nothing is written)" * bool(self.plan))
             self.read_lines(file_input or sys.stdin)
@@ -277,7 +278,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
             try:
                 if isinstance(error, Stop) and not isinstance(error, Outage):
                     # The input is wrong from here on; what came before is right, and is finished.
-                    self.crew.wait()
+                    self.pool.wait()
             finally:
                 self._close()
             raise
@@ -286,7 +287,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         self.rejects.end(self.config.get("max_rejects") or 0, advice)
 
     def _close(self) -> None:
-        self.crew.close(_PATIENCE)
+        self.pool.close(_PATIENCE)
         self.rejects.sync()
         for told in self.summary.lines():
             self.logger.info("%s", told)

@@ -45,9 +45,9 @@ class Job:
         size: roughly, the bytes that it holds on to.
     """
 
-    lane: Hashable
+    order_key: Hashable
     run: Callable[[], bool]
-    give_up: Callable[[Missing], None]
+    on_unresolved: Callable[[Missing], None]
     abandoned: Callable[[], None]
     provides: Parent | None = None
     size: int = 0
@@ -55,12 +55,12 @@ class Job:
 
 
 @dataclass
-class _Lane:
+class _KeyQueue:
     jobs: deque[Job] = field(default_factory=deque)
     waits_for: Missing | None = None
 
 
-class Crew:
+class KeyedWorkerPool:
     """Threads that do jobs.
 
     Args:
@@ -75,7 +75,7 @@ class Crew:
         self._lock = threading.Lock()
         # One for those who do the work, one for those who hand it out.
         self._work_came, self._room = threading.Condition(self._lock), threading.Condition(self._lock)
-        self._lanes: dict[Hashable, _Lane] = {}
+        self._lanes: dict[Hashable, _KeyQueue] = {}
         self._ready: deque[Hashable] = deque()
         self._parked: dict[Parent, set[Hashable]] = {}
         self._came: set[Parent] = set()
@@ -88,9 +88,9 @@ class Crew:
         ]
         self._started = False
 
-    def is_busy(self, lane: Hashable) -> bool:
+    def is_busy(self, order_key: Hashable) -> bool:
         """Whether jobs of a lane are still to be done."""
-        return lane in self._lanes
+        return order_key in self._lanes
 
     def has_come(self, parent: Parent) -> bool:
         """Whether a job of this run has provided it."""
@@ -138,7 +138,7 @@ class Crew:
         self.wait()
         while self._lanes:
             for job, missing in self._orphans():
-                job.give_up(missing)
+                job.on_unresolved(missing)
             self.wait()
 
     def close(self, patience: float) -> None:
@@ -154,19 +154,19 @@ class Crew:
                 self._room.wait(_LOOK_AGAIN)
                 if time.monotonic() > deadline:
                     shutdown.end_waiting()
-            jobs = [job for lane in self._lanes.values() for job in lane.jobs]
+            jobs = [job for order_key in self._lanes.values() for job in order_key.jobs]
             self._lanes.clear()
             self._ready.clear()
         for job in jobs:
             job.abandoned()
 
     def _take(self, job: Job) -> None:
-        lane = self._lanes.get(job.lane)
-        if lane is None:
-            lane = self._lanes[job.lane] = _Lane()
-            self._be_ready(job.lane)
-        lane.jobs.append(job)
-        if lane.waits_for is None:
+        order_key = self._lanes.get(job.order_key)
+        if order_key is None:
+            order_key = self._lanes[job.order_key] = _KeyQueue()
+            self._be_ready(job.order_key)
+        order_key.jobs.append(job)
+        if order_key.waits_for is None:
             self._jobs += 1
             self._bytes += job.size
 
@@ -180,18 +180,18 @@ class Crew:
     def _orphans(self) -> list[tuple[Job, Missing]]:
         """Take the first job off every lane that waits in vain; what stands behind it, or waits for it, may run."""
         with self._lock:
-            waiting = {key: lane for key, lane in self._lanes.items() if lane.waits_for is not None}
+            waiting = {key: order_key for key, order_key in self._lanes.items() if order_key.waits_for is not None}
             # Who waits for somebody who waits in turn gets another chance when that one is given up.
-            hopeless = [key for key, lane in waiting.items() if not _parents(lane) & waiting.keys() - {key}]
+            hopeless = [key for key, order_key in waiting.items() if not _parents(order_key) & waiting.keys() - {key}]
             orphans = []
             for key in hopeless or list(waiting):
-                lane = waiting[key]
-                if (missing := lane.waits_for) is None:
+                order_key = waiting[key]
+                if (missing := order_key.waits_for) is None:
                     continue
-                job = lane.jobs[0]
-                self._release(key, lane, ready=False)
+                job = order_key.jobs[0]
+                self._release(key, order_key, ready=False)
                 orphans.append((job, missing))
-                self._done(key, lane, job, there=False)
+                self._done(key, order_key, job, there=False)
         return orphans
 
     # In the threads
@@ -204,8 +204,8 @@ class Crew:
                 if self._over:
                     return
                 key = self._ready.popleft()
-                lane = self._lanes[key]
-                job = lane.jobs[0]
+                order_key = self._lanes[key]
+                job = order_key.jobs[0]
                 self._running += 1
             there, missing, failure = False, None, None
             try:
@@ -219,9 +219,9 @@ class Crew:
                 if failure is not None:
                     self._fail(failure)
                 elif missing is not None:
-                    self._park(key, lane, job, missing)
+                    self._park(key, order_key, job, missing)
                 else:
-                    self._done(key, lane, job, there)
+                    self._done(key, order_key, job, there)
                 self._room.notify()
 
     @property
@@ -234,32 +234,32 @@ class Crew:
             self._failure = failure
         self._work_came.notify_all()
 
-    def _park(self, key: Hashable, lane: _Lane, job: Job, missing: Missing) -> None:
+    def _park(self, key: Hashable, order_key: _KeyQueue, job: Job, missing: Missing) -> None:
         if not job.tried_again and self._came & missing.parents:
             # It came between our looking and now.
             job.tried_again = True
             self._be_ready(key)
             return
-        lane.waits_for = missing
-        self._jobs -= len(lane.jobs)
-        self._bytes -= sum(job.size for job in lane.jobs)
+        order_key.waits_for = missing
+        self._jobs -= len(order_key.jobs)
+        self._bytes -= sum(job.size for job in order_key.jobs)
         for parent in missing.parents:
             self._parked.setdefault(parent, set()).add(key)
 
-    def _release(self, key: Hashable, lane: _Lane, *, ready: bool = True) -> None:
-        for parent in _parents(lane):
+    def _release(self, key: Hashable, order_key: _KeyQueue, *, ready: bool = True) -> None:
+        for parent in _parents(order_key):
             self._parked.get(parent, set()).discard(key)
-        lane.waits_for = None
-        self._jobs += len(lane.jobs)
-        self._bytes += sum(job.size for job in lane.jobs)
+        order_key.waits_for = None
+        self._jobs += len(order_key.jobs)
+        self._bytes += sum(job.size for job in order_key.jobs)
         if ready:
             self._be_ready(key)
 
-    def _done(self, key: Hashable, lane: _Lane, job: Job, there: bool) -> None:
-        lane.jobs.popleft()
+    def _done(self, key: Hashable, order_key: _KeyQueue, job: Job, there: bool) -> None:
+        order_key.jobs.popleft()
         self._jobs -= 1
         self._bytes -= job.size
-        if lane.jobs:
+        if order_key.jobs:
             self._be_ready(key)
         else:
             del self._lanes[key]
@@ -274,5 +274,5 @@ class Crew:
                 self._release(child, waiting)
 
 
-def _parents(lane: _Lane) -> frozenset[Parent]:
-    return lane.waits_for.parents if lane.waits_for else frozenset()
+def _parents(order_key: _KeyQueue) -> frozenset[Parent]:
+    return order_key.waits_for.parents if order_key.waits_for else frozenset()

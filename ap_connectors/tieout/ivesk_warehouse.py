@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from ap_connectors.core.bookmarks import Position
+from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.exact import counted
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.ivesk.client import IveskClient
@@ -94,7 +94,7 @@ def _is_wanted(fields: Fields, doctype: str | None, company_codes: Collection[st
 
 def _read(client: IveskClient, window: Window, doctype: str | None, company_codes: Collection[str]) -> Book:
     book = Book()
-    since = Position(not_before=window.since or 0)
+    since = Bookmark(not_before=window.since or 0)
     for page in client.pages("exported", since, doctype):
         for document in page.documents:
             fields = _fields(document, _DOCUMENT)

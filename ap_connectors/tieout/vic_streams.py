@@ -9,7 +9,7 @@ from hashlib import blake2b
 import msgspec
 
 from ap_connectors.core import instants
-from ap_connectors.core.bookmarks import Position
+from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.exact import total
 from ap_connectors.core.instants import LOCAL, UTC, Clock
 from ap_connectors.core.raw_json import NULL, Record, text
@@ -149,7 +149,7 @@ class Kind:
                 for page in client.pages(operation, **query):
                     yield from page
             else:
-                position = Position(not_before=since or 0)
+                position = Bookmark(not_before=since or 0)
                 for changes in client.changes(
                     operation, position, key=self._mark, instant_field=self.instant, clock=self.clock, **query
                 ):

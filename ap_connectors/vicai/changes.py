@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ap_connectors.core.bookmarks import Position, Window
+from ap_connectors.core.bookmarks import Bookmark, DedupWindow
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.instants import UTC, Clock
 from ap_connectors.core.raw_json import Record, text
@@ -197,7 +197,7 @@ class Changes:
     """Records not handed out before, and the position to keep once they are safe."""
 
     records: list[Record]
-    position: Position
+    position: Bookmark
 
 
 Key = Callable[[Record], str]
@@ -216,7 +216,7 @@ class ChangeReader:
     """
 
     def __init__(
-        self, what: str, fetch: Fetch, since: Position, *, key: Key, instant_field: str, clock: Clock = UTC
+        self, what: str, fetch: Fetch, since: Bookmark, *, key: Key, instant_field: str, clock: Clock = UTC
     ) -> None:
         self._what = what
         self._fetch = fetch
@@ -224,7 +224,7 @@ class ChangeReader:
         self._field = instant_field
         self._since = since
         self._clock = clock
-        self._window = Window(since, clock)
+        self._window = DedupWindow(since, clock)
 
     def __iter__(self) -> Iterator[Changes]:
         """Yield page after page; the last one bears the position that the run has reached."""
@@ -255,7 +255,7 @@ class ChangeReader:
                 yield from self._whole(pages, chain, pages.take()[chain])
 
     def _first(self) -> Chain:
-        if ask := Window(self._since, self._clock).ask():
+        if ask := DedupWindow(self._since, self._clock).ask():
             return Chain(self._what, {"since": ask})
         not_before = self._since.not_before
         return Chain(self._what, {"since": self._clock.text(not_before)} if not_before else {})

@@ -10,16 +10,16 @@ from typing import Any, TypeVar
 import msgspec
 import requests
 
-from ap_connectors.core.bookmarks import Position
+from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.errors import Reject, Retry, Stop
 from ap_connectors.core.instants import UTC, Clock
 from ap_connectors.core.raw_json import Record, decode
 from ap_connectors.http.rate_limit import RateLimit
-from ap_connectors.http.session import Patience
+from ap_connectors.http.session import RetryPolicy
 from ap_connectors.http.session import body as whole
 from ap_connectors.vicai.changes import Answer, ChangeReader, Changes, Circle, Key
 from ap_connectors.vicai.multipart import Form, Part
-from ap_connectors.vicai.transport import REGIONS, Access, Forbidden, Moved, NotFound, Refused
+from ap_connectors.vicai.transport import REGIONS, Forbidden, Moved, NotFound, Refused, Transport
 
 __all__ = ["PAGE", "REGIONS", "Forbidden", "NotFound", "Part", "Plain", "Refused", "VicaiClient", "document_type"]
 
@@ -61,18 +61,18 @@ class VicaiClient:
         *,
         timeout: float = 60,
         user_agent: str = "ap-connectors",
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         connections: int = 8,
         limit: RateLimit | None = None,
         request_id: str | None = None,
     ) -> None:
-        self._access = Access(
+        self._access = Transport(
             client_id,
             client_secret,
             api_url,
             timeout=timeout,
             user_agent=user_agent,
-            patience=patience,
+            retry_policy=retry_policy,
             connections=connections,
             limit=limit,
             request_id=request_id,
@@ -129,7 +129,7 @@ class VicaiClient:
         return self._pages(operation, _RAW_LIST, query)
 
     def changes(
-        self, operation: str, since: Position, *, key: Key, instant_field: str, clock: Clock = UTC, **query: str
+        self, operation: str, since: Bookmark, *, key: Key, instant_field: str, clock: Clock = UTC, **query: str
     ) -> Iterator[Changes]:
         """Yield what changed after a position, by pages, each change once (see `ap_connectors.vicai.changes`).
 
@@ -188,32 +188,32 @@ class VicaiClient:
     # Writing
 
     def send(
-        self, operation: str, body: Any = None, *, look: Callable[[], Plain | None] | None = None, **arguments: str
+        self, operation: str, body: Any = None, *, find_done: Callable[[], Plain | None] | None = None, **arguments: str
     ) -> Plain:
         """Call an operation that writes.
 
         Args:
             operation: its name ("upsertVendor").
             body: sent as JSON, `Decimal`s as numbers with all their digits; None for an operation that takes none.
-            look: looks whether a call whose answer was lost was done after all; None if not. Without it the call is
-                repeated blindly, which is right only where doing it twice changes nothing.
+            find_done: looks whether a call whose answer was lost was done after all; None if not. Without it the call
+                is repeated blindly, which is right only where doing it twice changes nothing.
             **arguments: path and query parameters.
 
         Returns:
-            What the service answers or `look` finds; ``{}`` where an answer holds no object.
+            What the service answers or `find_done` finds; ``{}`` where an answer holds no object.
 
         Raises:
-            Forbidden, NotFound, Refused: the service says no. Outage: it failed for too long. What `look` raises.
+            Forbidden, NotFound, Refused: the service says no. Outage: it failed for too long. What `find_done` raises.
         """
         encoded = None if body is None else _ENCODER.encode(body)
-        return self._access.call(operation, _answered, arguments, json=encoded, look=look)
+        return self._access.call(operation, _answered, arguments, json=encoded, find_done=find_done)
 
     def upload(
         self,
         operation: str,
         parts: Callable[[], Sequence[Part]],
         *,
-        look: Callable[[], Plain | None] | None = None,
+        find_done: Callable[[], Plain | None] | None = None,
         **arguments: str,
     ) -> Plain:
         """Call an operation that takes a form with files, which are never in memory as a whole.
@@ -221,7 +221,7 @@ class VicaiClient:
         Args:
             operation: its name ("uploadDocumentInvoice").
             parts: opens the form's parts, anew for every try; what it opened is closed here.
-            look: as in `send`.
+            find_done: as in `send`.
             **arguments: path and query parameters.
 
         Returns:
@@ -240,7 +240,7 @@ class VicaiClient:
                         opened.enter_context(part.content)
                 return Form(made)
 
-            return self._access.call(operation, _answered, arguments, form=form, look=look)
+            return self._access.call(operation, _answered, arguments, form=form, find_done=find_done)
 
     # Pages
 

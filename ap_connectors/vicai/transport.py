@@ -17,7 +17,7 @@ from ap_connectors.core import validate
 from ap_connectors.core.errors import ApError, Reject, Retry, Stop
 from ap_connectors.core.raw_json import Record, decode, text
 from ap_connectors.http.rate_limit import RateLimit
-from ap_connectors.http.session import Door, Patience, body
+from ap_connectors.http.session import HttpClient, RetryPolicy, body
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.multipart import Form
 
@@ -123,7 +123,7 @@ class Moved(Refused):
         self.link = link
 
 
-class Access:
+class Transport:
     """Calls of the contract, let in and explained; see `ap_connectors.vicai.client.VicaiClient` for the arguments."""
 
     def __init__(
@@ -134,7 +134,7 @@ class Access:
         *,
         timeout: float,
         user_agent: str,
-        patience: Patience | None,
+        retry_policy: RetryPolicy | None,
         connections: int,
         limit: RateLimit | None,
         request_id: str | None,
@@ -147,10 +147,10 @@ class Access:
         if request_id is not None:
             self._of_writes = {"X-Request-Id": validate.uuid("request_id", request_id)}
         door = functools.partial(
-            Door,
+            HttpClient,
             secrets=[client_secret],
             timeout=timeout,
-            patience=patience,
+            retry_policy=retry_policy,
             # One more than work on records at once: the next page is fetched meanwhile.
             connections=connections + 2,
         )
@@ -170,17 +170,17 @@ class Access:
         *,
         json: bytes | None = None,
         form: Callable[[], Form] | None = None,
-        look: Callable[[], T | None] | None = None,
+        find_done: Callable[[], T | None] | None = None,
     ) -> T:
         """Call an operation of the contract; `read` takes the streamed answer.
 
         Args:
             operation: its name ("upsertVendor").
-            read: see `Door.fetch`.
+            read: see `HttpClient.fetch`.
             arguments: path and query parameters.
             json: the body, encoded.
             form: makes the body anew for every try, instead.
-            look: see `Door.fetch`.
+            find_done: see `HttpClient.fetch`.
 
         Raises:
             Forbidden, NotFound, Refused: the service says no. Moved: the answer is elsewhere. Outage: it failed for
@@ -203,7 +203,7 @@ class Access:
             read,
             what=self.what(operation, arguments),
             stream=True,
-            look=look,
+            find_done=find_done,
             prepare=prepare,
             params={name: value for name, value in arguments.items() if f"{{{name}}}" not in called.path},
             headers=headers,

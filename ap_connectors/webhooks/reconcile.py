@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from ap_connectors.core import instants
-from ap_connectors.core.bookmarks import Position
+from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.core.raw_json import Record, text, truth
 from ap_connectors.http.session import body
@@ -235,7 +235,7 @@ class _Comparison:
         given = demanded(self._settings, "ivesk_api_key")
         of_ivesk = {name.removeprefix("ivesk_"): value for name, value in given.items() if name.startswith("ivesk_")}
         client = ivesk_client(of_ivesk, timeout=subscriptions.TIMEOUT, user_agent=subscriptions.AGENT)
-        for page in client.pages("exported", Position(not_before=self._since)):
+        for page in client.pages("exported", Bookmark(not_before=self._since)):
             for document in page.documents:
                 at = text(document, "exportedat") or ""
                 moment = _moment(at)

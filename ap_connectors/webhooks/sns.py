@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.x509.oid import NameOID
 
 from ap_connectors.core.errors import ApError, Reject
-from ap_connectors.http.session import Door, Patience
+from ap_connectors.http.session import HttpClient, RetryPolicy
 from ap_connectors.webhooks.errors import Refused, unavailable
 from ap_connectors.webhooks.inbox import Inbox
 
@@ -38,7 +38,7 @@ _LARGEST = 64 * 1024
 _KEPT = 16
 _KEPT_SECONDS = 24 * 3600.0
 _REFUSED_SECONDS = 60.0
-_PATIENCE = Patience(tries=2, first_pause=0.2, longest_asked=2)
+_PATIENCE = RetryPolicy(tries=2, first_pause=0.2, longest_asked=2)
 """SNS itself waits 15 s for us."""
 
 
@@ -52,7 +52,7 @@ class Certificates:
 
     def __init__(self, hosts: Hosts, *, timeout: float = 3) -> None:
         self._hosts = hosts
-        self._door = Door("SNS", explain=_explain, timeout=timeout, patience=_PATIENCE)
+        self._door = HttpClient("SNS", explain=_explain, timeout=timeout, retry_policy=_PATIENCE)
         self._fetching = threading.Lock()
         self._known: OrderedDict[str, tuple[float, RSAPublicKey | Refused]] = OrderedDict()
         self.fetched = 0

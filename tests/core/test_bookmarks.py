@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from ap_connectors.core.bookmarks import Position, Window, key_of
+from ap_connectors.core.bookmarks import Bookmark, DedupWindow, key_of
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.instants import LOCAL, UTC, Clock
 from ap_connectors.core.raw_json import Record
@@ -19,23 +19,23 @@ def record(**fields: object) -> Record:
     return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in fields.items()}
 
 
-def again(position: Position, clock: Clock = UTC) -> Position:
-    return Position.from_state(json.loads(json.dumps(position.to_state())), None, clock)
+def again(position: Bookmark, clock: Clock = UTC) -> Bookmark:
+    return Bookmark.from_state(json.loads(json.dumps(position.to_state())), None, clock)
 
 
-def show(window: Window, key: str, at: str | None) -> bool:
+def show(window: DedupWindow, key: str, at: str | None) -> bool:
     return window.is_new(key, window.place(record(at=at), "at"))
 
 
 class TestWindow:
     def test_nothing_is_shown_twice(self) -> None:
-        window = Window(Position())
+        window = DedupWindow(Bookmark())
         assert [show(window, "a", T0), show(window, "a", T0), show(window, "b", T0)] == [True, False, True]
         assert show(window, "a", T1)
         assert [show(window, key, at) for key, at in (("a", T1), ("a", T0), ("b", T0))] == [False] * 3
 
     def test_asks_from_a_millisecond_before(self) -> None:
-        window = Window(Position())
+        window = DedupWindow(Bookmark())
         assert window.ask() is None
         show(window, "a", T1)
         assert window.ask() == T0
@@ -43,10 +43,10 @@ class TestWindow:
         assert window.ask() == T0
 
     def test_goes_on_through_a_state(self) -> None:
-        window = Window(Position())
+        window = DedupWindow(Bookmark())
         for key, at in (("a", T0), ("b", T1), ("c", T1), ("d", T2)):
             show(window, key, at)
-        window = Window(again(window.position()))
+        window = DedupWindow(again(window.position()))
         assert window.ask() == T1
         # Older than what is asked for: forgotten. The newest and the millisecond before it: remembered.
         assert [show(window, key, at) for key, at in (("b", T1), ("c", T1), ("d", T2))] == [False] * 3
@@ -54,7 +54,7 @@ class TestWindow:
         assert show(window, "a", T2)
 
     def test_the_position_keeps_no_more_than_what_comes_again(self) -> None:
-        window = Window(Position())
+        window = DedupWindow(Bookmark())
         for n in range(50):
             show(window, str(n), f"2026-01-05T10:00:{n:02d}.000Z")
             state = window.position().to_state()
@@ -64,16 +64,16 @@ class TestWindow:
         }
 
     def test_texts_of_one_millisecond_are_told_apart(self) -> None:
-        window = Window(Position())
+        window = DedupWindow(Bookmark())
         assert show(window, "a", "2026-01-05T10:00:00.0005Z")
         assert show(window, "a", "2026-01-05T10:00:00.0006Z")
-        window = Window(again(window.position()))
+        window = DedupWindow(again(window.position()))
         assert not show(window, "a", "2026-01-05T10:00:00.0005Z")
         assert not show(window, "a", "2026-01-05T10:00:00.0006Z")
         assert show(window, "a", "2026-01-05T10:00:00.0007Z")
 
     def test_an_instant_that_cannot_be_read_stands_at_the_newest(self) -> None:
-        window = Window(Position())
+        window = DedupWindow(Bookmark())
         show(window, "a", T1)
         for odd in (None, "", "soon"):
             assert window.place(record(at=odd), "at") == (T1, window.newest)
@@ -83,14 +83,14 @@ class TestWindow:
         assert window.position().instant == T1
 
     def test_an_earlier_position_can_be_asked_for(self) -> None:
-        window = Window(Position())
+        window = DedupWindow(Bookmark())
         for key, at in (("a", T0), ("b", T2)):
             show(window, key, at)
         position = window.position((T0, UTC.milliseconds(T0)))
-        assert position == Position(T0, {T0: ["a"], T2: ["b"]})
+        assert position == Bookmark(T0, {T0: ["a"], T2: ["b"]})
 
     def test_forgets(self) -> None:
-        window = Window(Position())
+        window = DedupWindow(Bookmark())
         show(window, "a", T0)
         show(window, "b", T1)
         window.forget(UTC.milliseconds(T1))
@@ -98,46 +98,46 @@ class TestWindow:
         assert not show(window, "b", T1)
 
     def test_leaves_out_what_is_before_the_start(self) -> None:
-        window = Window(Position.from_state({}, T1))
+        window = DedupWindow(Bookmark.from_state({}, T1))
         assert window.ask() is None
         assert [show(window, "a", T0), show(window, "b", T1)] == [False, True]
-        assert window.position() == Position(T1, {T1: ["b"]}, UTC.milliseconds(T1))
+        assert window.position() == Bookmark(T1, {T1: ["b"]}, UTC.milliseconds(T1))
 
     def test_of_a_wall_clock_has_no_zone(self) -> None:
-        window = Window(Position(), LOCAL)
+        window = DedupWindow(Bookmark(), LOCAL)
         show(window, "a", "2026-03-29T02:30:00.5")  # an hour that Oslo skips
         assert window.ask() == "2026-03-29T02:30:00.499"
-        window = Window(again(window.position(), LOCAL), LOCAL)
+        window = DedupWindow(again(window.position(), LOCAL), LOCAL)
         assert not show(window, "a", "2026-03-29T02:30:00.5")
         assert window.position().instant == "2026-03-29T02:30:00.5"
 
 
 class TestState:
     def test_comes_back_as_it_went(self) -> None:
-        position = Position("2026-01-05T10:00:00.123456Z", {T0: ["a", 'ą/7 "x"'], T1: ["b"]})
+        position = Bookmark("2026-01-05T10:00:00.123456Z", {T0: ["a", 'ą/7 "x"'], T1: ["b"]})
         assert again(position) == position
-        assert Position().to_state() == {}
-        assert again(Position()) == Position()
+        assert Bookmark().to_state() == {}
+        assert again(Bookmark()) == Bookmark()
 
     def test_a_later_start_date_wins(self) -> None:
-        state = Position(T0, {T0: ["a"]}).to_state()
-        assert Position.from_state(state, T1) == Position(not_before=UTC.milliseconds(T1))
-        assert Position.from_state(state, T0).seen == {T0: ["a"]}
-        assert Position.from_state(state, "2025-01-01").instant == T0
+        state = Bookmark(T0, {T0: ["a"]}).to_state()
+        assert Bookmark.from_state(state, T1) == Bookmark(not_before=UTC.milliseconds(T1))
+        assert Bookmark.from_state(state, T0).seen == {T0: ["a"]}
+        assert Bookmark.from_state(state, "2025-01-01").instant == T0
 
     @pytest.mark.parametrize("clock", [UTC, LOCAL])
     def test_without_what_was_seen_is_taken(self, clock: Clock) -> None:
-        assert Position.from_state({"replication_key_value": T0}, None, clock) == Position(T0)
-        assert Position.from_state({"replication_key_value": T0, "seen": None}, None, clock) == Position(T0)
+        assert Bookmark.from_state({"replication_key_value": T0}, None, clock) == Bookmark(T0)
+        assert Bookmark.from_state({"replication_key_value": T0, "seen": None}, None, clock) == Bookmark(T0)
 
     @pytest.mark.parametrize("clock", [UTC, LOCAL])
     def test_that_is_no_instant_stops(self, clock: Clock) -> None:
         with pytest.raises(Stop, match="replication_key_value in --state: 'yesterday'"):
-            Position.from_state({"replication_key_value": "yesterday"}, None, clock)
+            Bookmark.from_state({"replication_key_value": "yesterday"}, None, clock)
         with pytest.raises(Stop, match="start_date: 'soon'"):
-            Position.from_state({}, "soon", clock)
+            Bookmark.from_state({}, "soon", clock)
         with pytest.raises(Stop, match="seen in --state: 'once'"):
-            Window(Position(T0, {"once": ["a"]}), clock)
+            DedupWindow(Bookmark(T0, {"once": ["a"]}), clock)
 
 
 def test_keys() -> None:

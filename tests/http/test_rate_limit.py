@@ -12,7 +12,7 @@ import requests
 from ap_connectors.core.errors import ApError, Outage
 from ap_connectors.http import shutdown
 from ap_connectors.http.rate_limit import RateLimit
-from ap_connectors.http.session import Door, Patience
+from ap_connectors.http.session import HttpClient, RetryPolicy
 from ap_connectors.sandbox.process import SandboxProcess
 
 PATH = "/vicai/v0/nothing"
@@ -22,11 +22,13 @@ class Refused(ApError):
     """What `explain` makes of a final answer here."""
 
 
-def door(limit: RateLimit, patience: Patience | None = None) -> Door:
-    return Door("here", explain=lambda _, what: Refused(what), limit=limit, connections=64, patience=patience)
+def client(limit: RateLimit, retry_policy: RetryPolicy | None = None) -> HttpClient:
+    return HttpClient(
+        "here", explain=lambda _, what: Refused(what), limit=limit, connections=64, retry_policy=retry_policy
+    )
 
 
-def ask(sandbox: SandboxProcess, through: Door) -> None:
+def ask(sandbox: SandboxProcess, through: HttpClient) -> None:
     """Send a request; the service counts it before it says 401, which is all we want."""
     with pytest.raises(Refused):
         through.fetch("GET", sandbox.url + PATH, lambda _: None, what="GET /nothing")
@@ -54,7 +56,7 @@ def test_the_service_never_counts_too_many(strict: SandboxProcess, doors: int) -
     strict.control.fault("slow", path=PATH, rate=0.3, seconds=0.15, seed=7)
     strict.control.fault("slow", path=PATH, rate=0.3, seconds=0.04, seed=8)
     limit = RateLimit(30, 1)
-    through = [door(limit) for _ in range(doors)]
+    through = [client(limit) for _ in range(doors)]
     with ThreadPoolExecutor(24) as threads:
         list(threads.map(lambda n: ask(strict, through[n % doors]), range(100)))
     assert throttled(strict) == 0
@@ -63,7 +65,7 @@ def test_the_service_never_counts_too_many(strict: SandboxProcess, doors: int) -
 
 def test_the_service_would_complain_otherwise(strict: SandboxProcess) -> None:
     """The test above can fail: one request more in the window is one too many."""
-    through = door(RateLimit(31, 1), patience=Patience(tries=1))
+    through = client(RateLimit(31, 1), retry_policy=RetryPolicy(tries=1))
     with ThreadPoolExecutor(31) as threads:
         list(threads.map(lambda _: ask(strict, through), range(31)))
     assert throttled(strict) >= 1
@@ -71,7 +73,7 @@ def test_the_service_would_complain_otherwise(strict: SandboxProcess) -> None:
 
 def test_a_whole_window_goes_out_at_once(sandbox: SandboxProcess) -> None:
     sandbox.control.reset(documents=0, invoices=0, vicai={"rate_requests": 0, "latency_ms": 300})
-    through = door(RateLimit(20, 30))
+    through = client(RateLimit(20, 30))
     began = time.monotonic()
     with ThreadPoolExecutor(20) as threads:
         list(threads.map(lambda _: ask(sandbox, through), range(20)))
@@ -153,7 +155,7 @@ class TestHold:
         limit = RateLimit(100, 1)
         began = time.monotonic()
         with ThreadPoolExecutor(2) as threads:
-            told = threads.submit(ask, sandbox, door(limit))
+            told = threads.submit(ask, sandbox, client(limit))
             while not any(fault["hits"] for fault in sandbox.control.faults()):
                 time.sleep(0.01)
             time.sleep(0.1)
@@ -163,7 +165,7 @@ class TestHold:
     def test_is_not_for_ever_when_the_service_names_no_time(self, sandbox: SandboxProcess) -> None:
         sandbox.control.fault("status", status=429, path=PATH)
         limit = RateLimit(100, 1)
-        ask(sandbox, door(limit, patience=Patience(first_pause=0.01)))
+        ask(sandbox, client(limit, retry_policy=RetryPolicy(first_pause=0.01)))
         assert len(sandbox.control.calls()) == 2
 
 
@@ -208,7 +210,7 @@ class TestEnd:
         threading.Timer(0.3, shutdown.end_waiting).start()
         began = time.monotonic()
         with pytest.raises(Outage, match="given up, for the run is ending"):
-            door(RateLimit(5, 1)).fetch("GET", sandbox.url + PATH, lambda _: None, what="GET /nothing")
+            client(RateLimit(5, 1)).fetch("GET", sandbox.url + PATH, lambda _: None, what="GET /nothing")
         assert time.monotonic() - began < 5
 
 

@@ -8,19 +8,19 @@ import pytest
 import requests
 
 from ap_connectors.core.errors import ApError, Outage
-from ap_connectors.http.request_counts import Tally, count, counting, current
-from ap_connectors.http.session import Door, Patience
+from ap_connectors.http.request_counts import RequestCounts, count, counting, current
+from ap_connectors.http.session import HttpClient, RetryPolicy
 from ap_connectors.sandbox.process import SandboxProcess
 
-QUICK = Patience(tries=3, first_pause=0.02, longest_pause=0.05, longest_asked=2)
+QUICK = RetryPolicy(tries=3, first_pause=0.02, longest_pause=0.05, longest_asked=2)
 
 
 def ask(sandbox: SandboxProcess, url: str | None = None) -> None:
-    door = Door(
+    door = HttpClient(
         "here",
         explain=lambda response, what: ApError(f"{what}: {response.status_code}"),
         headers={"x-api-key": sandbox.api_key},
-        patience=QUICK,
+        retry_policy=QUICK,
     )
     door.fetch("GET", url or f"{sandbox.ivesk_url}/pub/exported", read, what="GET /pub/exported")
 
@@ -30,12 +30,12 @@ def read(response: requests.Response) -> None:
     assert response.content
 
 
-def figures(tally: Tally) -> tuple[int, int, int]:
+def figures(tally: RequestCounts) -> tuple[int, int, int]:
     return tally.requests, tally.retries, tally.throttled
 
 
 def test_a_call_that_goes_well_is_a_request(sandbox: SandboxProcess) -> None:
-    tally = Tally()
+    tally = RequestCounts()
     with counting(tally):
         ask(sandbox)
         ask(sandbox)
@@ -46,7 +46,7 @@ def test_repeats_and_refusals_are_told_apart(sandbox: SandboxProcess) -> None:
     sandbox.control.fault("reset")
     sandbox.control.fault("status", status=503, retry_after=0)
     sandbox.control.fault("status", status=429, retry_after=0, times=3)
-    tally = Tally()
+    tally = RequestCounts()
     with counting(tally):
         ask(sandbox)
     assert figures(tally) == (6, 2, 3)
@@ -55,14 +55,14 @@ def test_repeats_and_refusals_are_told_apart(sandbox: SandboxProcess) -> None:
 
 def test_the_last_failure_is_not_repeated(sandbox: SandboxProcess) -> None:
     sandbox.control.fault("status", status=500, times=1000)
-    tally = Tally()
+    tally = RequestCounts()
     with counting(tally), pytest.raises(Outage):
         ask(sandbox)
     assert figures(tally) == (3, 2, 0)
 
 
 def test_the_inner_account_is_the_one_that_counts(sandbox: SandboxProcess) -> None:
-    outer, inner = Tally(), Tally()
+    outer, inner = RequestCounts(), RequestCounts()
     with counting(outer):
         ask(sandbox)
         with counting(inner):
@@ -77,7 +77,7 @@ def test_the_inner_account_is_the_one_that_counts(sandbox: SandboxProcess) -> No
 
 
 def test_threads_count_on_their_own_accounts_and_share_one() -> None:
-    tallies = [Tally(), Tally()]
+    tallies = [RequestCounts(), RequestCounts()]
 
     def work(number: int) -> None:
         with counting(tallies[number % 2]):

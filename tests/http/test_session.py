@@ -1,4 +1,4 @@
-"""The door: what is borne, how long, and what is said when it is not."""
+"""The client: what is borne, how long, and what is said when it is not."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import requests
 from ap_connectors.core.errors import ApError, Outage, Reject, Stop
 from ap_connectors.core.raw_json import Record, decode
 from ap_connectors.http.rate_limit import RateLimit
-from ap_connectors.http.session import Door, Patience
+from ap_connectors.http.session import HttpClient, RetryPolicy
 from ap_connectors.sandbox.process import SandboxProcess
 
-QUICK = Patience(tries=3, first_pause=0.02, longest_pause=0.05, longest_asked=2)
+QUICK = RetryPolicy(tries=3, first_pause=0.02, longest_pause=0.05, longest_asked=2)
 _answer = msgspec.json.Decoder(Record)
 
 
@@ -33,29 +33,29 @@ class Refused(ApError):
 
 
 @pytest.fixture
-def door(sandbox: SandboxProcess) -> Door:
-    return make_door(sandbox)
+def client(sandbox: SandboxProcess) -> HttpClient:
+    return make_client(sandbox)
 
 
-def make_door(sandbox: SandboxProcess, patience: Patience = QUICK, timeout: float = 5) -> Door:
-    return Door(
+def make_client(sandbox: SandboxProcess, retry_policy: RetryPolicy = QUICK, timeout: float = 5) -> HttpClient:
+    return HttpClient(
         "here",
         explain=lambda response, what: Refused(f"{what}: {response.status_code}"),
         headers={"x-api-key": sandbox.api_key},
         secrets=[sandbox.api_key],
         timeout=timeout,
-        patience=patience,
+        retry_policy=retry_policy,
     )
 
 
 @pytest.fixture
-def ask(sandbox: SandboxProcess, door: Door) -> Callable[[], Record]:
-    return lambda: ask_through(door, sandbox)
+def ask(sandbox: SandboxProcess, client: HttpClient) -> Callable[[], Record]:
+    return lambda: ask_through(client, sandbox)
 
 
-def ask_through(door: Door, sandbox: SandboxProcess) -> Record:
+def ask_through(client: HttpClient, sandbox: SandboxProcess) -> Record:
     url = f"{sandbox.ivesk_url}/pub/exported"
-    return door.fetch("GET", url, lambda response: decode(response.content, _answer), what="GET /pub/exported")
+    return client.fetch("GET", url, lambda response: decode(response.content, _answer), what="GET /pub/exported")
 
 
 def tries(sandbox: SandboxProcess) -> int:
@@ -79,7 +79,7 @@ def test_broken_answers_are_tried_again(sandbox: SandboxProcess, ask: Callable[[
 @pytest.mark.parametrize("kind", ["slow", "drip"])
 def test_a_slow_answer_is_tried_again(sandbox: SandboxProcess, kind: str) -> None:
     sandbox.control.fault(kind, seconds=1.5, times=1)
-    assert "documents" in ask_through(make_door(sandbox, timeout=0.3), sandbox)
+    assert "documents" in ask_through(make_client(sandbox, timeout=0.3), sandbox)
     assert tries(sandbox) == 2
 
 
@@ -123,17 +123,17 @@ def test_trouble_that_lasts_is_an_outage(sandbox: SandboxProcess, ask: Callable[
 
 
 def test_pauses_grow_and_are_bounded() -> None:
-    patience = Patience(first_pause=0.5, longest_pause=4)
+    retry_policy = RetryPolicy(first_pause=0.5, longest_pause=4)
     for failures, full in ((1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (9, 4.0)):
-        pauses = [patience.pause(failures) for _ in range(200)]
+        pauses = [retry_policy.pause(failures) for _ in range(200)]
         assert full / 2 <= min(pauses) < max(pauses) <= full
 
 
-def test_the_log_shows_no_secret(sandbox: SandboxProcess, door: Door, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_shows_no_secret(sandbox: SandboxProcess, client: HttpClient, caplog: pytest.LogCaptureFixture) -> None:
     sandbox.control.fault("status", status=503, times=1000)
     url = f"{sandbox.ivesk_url}/pub/exported?X-Amz-Signature=abc"
     with caplog.at_level(logging.DEBUG), pytest.raises(Outage) as caught:
-        door.fetch("GET", url, ignore, what=f"GET {url} {sandbox.api_key}")
+        client.fetch("GET", url, ignore, what=f"GET {url} {sandbox.api_key}")
     for word in (sandbox.api_key, "Signature", "abc"):
         assert word not in str(caught.value) + caplog.text
 
@@ -146,27 +146,29 @@ def test_the_log_shows_no_secret(sandbox: SandboxProcess, door: Door, caplog: py
         ("https://127.0.0.1:{port}/x", "127.0.0.1"),
     ],
 )
-def test_no_connection_is_described_without_the_path(sandbox: SandboxProcess, door: Door, url: str, words: str) -> None:
+def test_no_connection_is_described_without_the_path(
+    sandbox: SandboxProcess, client: HttpClient, url: str, words: str
+) -> None:
     url = url.format(port=sandbox.url.rpartition(":")[2])
     with pytest.raises(Outage, match=words) as caught:
-        door.fetch("GET", url, ignore, what="GET /x")
+        client.fetch("GET", url, ignore, what="GET /x")
     assert "secret" not in str(caught.value)
     assert "pass" not in str(caught.value)
 
 
-def test_what_is_no_address_stops_at_once(door: Door) -> None:
+def test_what_is_no_address_stops_at_once(client: HttpClient) -> None:
     with pytest.raises(Stop, match="Check the address"):
-        door.fetch("GET", "no address", ignore, what="GET /x")
+        client.fetch("GET", "no address", ignore, what="GET /x")
 
 
-def test_parse_sees_only_good_answers(sandbox: SandboxProcess, door: Door) -> None:
+def test_parse_sees_only_good_answers(sandbox: SandboxProcess, client: HttpClient) -> None:
     seen: list[int] = []
 
     def note(response: requests.Response) -> None:
         seen.append(response.status_code)
 
     sandbox.control.fault("status", status=503, times=2)
-    door.fetch("GET", f"{sandbox.ivesk_url}/pub/exported", note, what="GET /pub/exported")
+    client.fetch("GET", f"{sandbox.ivesk_url}/pub/exported", note, what="GET /pub/exported")
     assert seen == [200]
 
 
@@ -185,11 +187,11 @@ class Passes:
         self.number += 1
 
 
-def door_with(passes: Passes, patience: Patience = QUICK, limit: RateLimit | None = None) -> Door:
-    return Door(
+def door_with(passes: Passes, retry_policy: RetryPolicy = QUICK, limit: RateLimit | None = None) -> HttpClient:
+    return HttpClient(
         "here",
         explain=lambda response, what: Refused(f"{what}: {response.status_code}"),
-        patience=patience,
+        retry_policy=retry_policy,
         credentials=passes,
         limit=limit,
     )
@@ -206,9 +208,9 @@ class TestCredentials:
     def test_a_fresh_header_lets_in(self, sandbox: SandboxProcess) -> None:
         passes = Passes()
         sandbox.control.fault("status", status=401, times=1)
-        door = door_with(passes, Patience(tries=1))
+        client = door_with(passes, RetryPolicy(tries=1))
         passes.header = lambda: {"x-api-key": sandbox.api_key}  # type: ignore[method-assign]
-        assert "documents" in ask_through(door, sandbox)
+        assert "documents" in ask_through(client, sandbox)
         assert passes.refusals == [sandbox.api_key]
 
     def test_other_refusals_are_not_for_them(self, sandbox: SandboxProcess) -> None:
@@ -239,8 +241,8 @@ class TestCredentials:
         sandbox.control.fault("html", times=1)
         limit = RateLimit(3, 1)
         began = time.monotonic()
-        door = door_with(Passes(), limit=limit)
-        door.fetch("GET", f"{sandbox.ivesk_url}/pub/exported", ignore, what="GET /x")
+        client = door_with(Passes(), limit=limit)
+        client.fetch("GET", f"{sandbox.ivesk_url}/pub/exported", ignore, what="GET /x")
         assert tries(sandbox) == 4
         assert time.monotonic() - began >= 1
 
@@ -248,7 +250,7 @@ class TestCredentials:
 FOUND: Record = {"found": msgspec.Raw(b"true")}
 
 
-class Look:
+class Probe:
     """Says what it is told to, and notes when it was asked."""
 
     def __init__(self, *answers: Record | Exception | None) -> None:
@@ -263,8 +265,10 @@ class Look:
         return answer
 
 
-def do(door: Door, look: Look, url: str) -> Record:
-    return door.fetch("GET", url, lambda response: decode(response.content, _answer), what="GET /x", look=look)
+def do(client: HttpClient, find_done: Probe, url: str) -> Record:
+    return client.fetch(
+        "GET", url, lambda response: decode(response.content, _answer), what="GET /x", find_done=find_done
+    )
 
 
 @contextmanager
@@ -304,66 +308,70 @@ class TestLook:
         ],
     )
     def test_is_asked_where_it_may_have_been_done(
-        self, sandbox: SandboxProcess, door: Door, url: str, fault: dict[str, Any]
+        self, sandbox: SandboxProcess, client: HttpClient, url: str, fault: dict[str, Any]
     ) -> None:
         sandbox.control.fault(**fault)
-        look = Look(FOUND)
-        assert do(door, look, url) == FOUND
+        find_done = Probe(FOUND)
+        assert do(client, find_done, url) == FOUND
         assert tries(sandbox) == 1
-        assert len(look.asked) == 1
+        assert len(find_done.asked) == 1
 
     def test_is_asked_when_the_answer_takes_too_long(self, sandbox: SandboxProcess, url: str) -> None:
         sandbox.control.fault("slow", seconds=1)
-        assert do(make_door(sandbox, timeout=0.2), Look(FOUND), url) == FOUND
+        assert do(make_client(sandbox, timeout=0.2), Probe(FOUND), url) == FOUND
 
-    def test_that_finds_nothing_lets_the_call_be_repeated(self, sandbox: SandboxProcess, door: Door, url: str) -> None:
+    def test_that_finds_nothing_lets_the_call_be_repeated(
+        self, sandbox: SandboxProcess, client: HttpClient, url: str
+    ) -> None:
         sandbox.control.fault("lost", times=2)
-        look = Look()
-        assert "documents" in do(door, look, url)
-        assert (tries(sandbox), len(look.asked)) == (3, 2)
+        find_done = Probe()
+        assert "documents" in do(client, find_done, url)
+        assert (tries(sandbox), len(find_done.asked)) == (3, 2)
 
-    def test_is_not_asked_where_all_went_well(self, door: Door, url: str) -> None:
-        look = Look(FOUND)
-        assert "documents" in do(door, look, url)
-        assert not look.asked
+    def test_is_not_asked_where_all_went_well(self, client: HttpClient, url: str) -> None:
+        find_done = Probe(FOUND)
+        assert "documents" in do(client, find_done, url)
+        assert not find_done.asked
 
     @pytest.mark.parametrize("retry_after", [0, None])
     def test_is_not_asked_after_a_429(
-        self, sandbox: SandboxProcess, door: Door, url: str, retry_after: int | None
+        self, sandbox: SandboxProcess, client: HttpClient, url: str, retry_after: int | None
     ) -> None:
         sandbox.control.fault("status", status=429, times=2, retry_after=retry_after)
-        look = Look(FOUND)
-        assert "documents" in do(door, look, url)
-        assert not look.asked
+        find_done = Probe(FOUND)
+        assert "documents" in do(client, find_done, url)
+        assert not find_done.asked
 
-    def test_is_asked_after_a_429_too_once_in_doubt(self, sandbox: SandboxProcess, door: Door, url: str) -> None:
+    def test_is_asked_after_a_429_too_once_in_doubt(
+        self, sandbox: SandboxProcess, client: HttpClient, url: str
+    ) -> None:
         """What timed out may get done while the next try is refused."""
         sandbox.control.fault("reset")
         sandbox.control.fault("status", status=429, retry_after=0)
-        look = Look(None, FOUND)
-        assert do(door, look, url) == FOUND
+        find_done = Probe(None, FOUND)
+        assert do(client, find_done, url) == FOUND
         assert tries(sandbox) == 2
 
     def test_is_not_asked_after_a_renewal(self, sandbox: SandboxProcess, url: str) -> None:
         sandbox.control.fault("status", status=401)
-        passes, look = Passes(), Look(FOUND)
+        passes, find_done = Passes(), Probe(FOUND)
         passes.header = lambda: {"x-api-key": sandbox.api_key}  # type: ignore[method-assign]
-        assert "documents" in do(door_with(passes), look, url)
-        assert (tries(sandbox), look.asked) == (2, [])
+        assert "documents" in do(door_with(passes), find_done, url)
+        assert (tries(sandbox), find_done.asked) == (2, [])
 
-    def test_is_not_asked_after_a_final_answer(self, sandbox: SandboxProcess, door: Door, url: str) -> None:
+    def test_is_not_asked_after_a_final_answer(self, sandbox: SandboxProcess, client: HttpClient, url: str) -> None:
         sandbox.control.fault("status", status=422)
-        look = Look(FOUND)
+        find_done = Probe(FOUND)
         with pytest.raises(Refused):
-            do(door, look, url)
-        assert not look.asked
+            do(client, find_done, url)
+        assert not find_done.asked
 
     @pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "http://nowhere.invalid/x"])
-    def test_is_not_asked_without_a_connection(self, door: Door, url: str) -> None:
-        look = Look(FOUND)
+    def test_is_not_asked_without_a_connection(self, client: HttpClient, url: str) -> None:
+        find_done = Probe(FOUND)
         with pytest.raises(Outage, match="failed 3 times"):
-            do(door, look, url)
-        assert not look.asked
+            do(client, find_done, url)
+        assert not find_done.asked
 
     def test_is_not_asked_where_nobody_takes_the_connection(self, sandbox: SandboxProcess) -> None:
         with socket.socket() as server, socket.socket() as first, socket.socket() as second:
@@ -372,56 +380,58 @@ class TestLook:
             for other in (first, second):
                 other.setblocking(False)
                 other.connect_ex(server.getsockname())
-            look = Look(FOUND)
+            find_done = Probe(FOUND)
             with pytest.raises(Outage, match="could not be reached in time"):
-                do(make_door(sandbox, timeout=0.2), look, f"http://127.0.0.1:{server.getsockname()[1]}/x")
-        assert not look.asked
+                do(make_client(sandbox, timeout=0.2), find_done, f"http://127.0.0.1:{server.getsockname()[1]}/x")
+        assert not find_done.asked
 
     @pytest.mark.parametrize("scheme", ["http", "https"])
-    def test_is_not_asked_without_the_proxy(self, door: Door, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_not_asked_without_the_proxy(
+        self, client: HttpClient, scheme: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("no_proxy", "")
         monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")
-        look = Look(FOUND)
+        find_done = Probe(FOUND)
         with pytest.raises(Outage, match=r"the proxy for service\.test does not answer"):
-            do(door, look, f"{scheme}://service.test/x")
-        assert not look.asked
+            do(client, find_done, f"{scheme}://service.test/x")
+        assert not find_done.asked
 
-    def test_is_asked_when_a_proxy_loses_the_answer(self, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_asked_when_a_proxy_loses_the_answer(self, client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
         with deaf() as proxy:
             monkeypatch.setenv("no_proxy", "")
             monkeypatch.setenv("http_proxy", proxy)
-            assert do(door, Look(FOUND), "http://service.test/x") == FOUND
+            assert do(client, Probe(FOUND), "http://service.test/x") == FOUND
 
     def test_is_asked_after_the_pause(self, sandbox: SandboxProcess, url: str) -> None:
         sandbox.control.fault("reset")
-        look, began = Look(FOUND), time.monotonic()
-        do(make_door(sandbox, Patience(first_pause=0.6)), look, url)
-        assert look.asked[0] - began >= 0.3
+        find_done, began = Probe(FOUND), time.monotonic()
+        do(make_client(sandbox, RetryPolicy(first_pause=0.6)), find_done, url)
+        assert find_done.asked[0] - began >= 0.3
 
     @pytest.mark.parametrize("fault", [{"times": 1000}, {"retry_after": 3600}])
     def test_is_asked_after_the_last_try(
-        self, sandbox: SandboxProcess, door: Door, url: str, fault: dict[str, Any]
+        self, sandbox: SandboxProcess, client: HttpClient, url: str, fault: dict[str, Any]
     ) -> None:
         sandbox.control.fault("status", status=503, **fault)
         before = [] if "retry_after" in fault else [None, None]
-        assert do(door, Look(*before, FOUND), url) == FOUND
+        assert do(client, Probe(*before, FOUND), url) == FOUND
         assert tries(sandbox) == len(before) + 1
 
     @pytest.mark.parametrize("last", [None, Outage("the look failed")])
     def test_that_finds_nothing_in_the_end_is_an_outage(
-        self, sandbox: SandboxProcess, door: Door, url: str, last: Exception | None
+        self, sandbox: SandboxProcess, client: HttpClient, url: str, last: Exception | None
     ) -> None:
         sandbox.control.fault("status", status=500, times=1000)
-        look = Look(None, None, last)
+        find_done = Probe(None, None, last)
         with pytest.raises(Outage, match="failed 3 times, last: status 500"):
-            do(door, look, url)
-        assert (tries(sandbox), len(look.asked)) == (3, 3)
+            do(client, find_done, url)
+        assert (tries(sandbox), len(find_done.asked)) == (3, 3)
 
     @pytest.mark.parametrize("tries_borne", [1, 3])
     def test_may_raise(self, sandbox: SandboxProcess, url: str, tries_borne: int) -> None:
         sandbox.control.fault("lost")
         with pytest.raises(Reject, match="nobody can know"):
-            do(make_door(sandbox, Patience(tries_borne, 0.01)), Look(Reject("nobody can know")), url)
+            do(make_client(sandbox, RetryPolicy(tries_borne, 0.01)), Probe(Reject("nobody can know")), url)
         assert tries(sandbox) == 1
 
 

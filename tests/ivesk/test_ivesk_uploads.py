@@ -12,7 +12,7 @@ import requests
 import urllib3
 
 from ap_connectors.core.errors import Outage, Retry
-from ap_connectors.http.session import Patience
+from ap_connectors.http.session import RetryPolicy
 from ap_connectors.ivesk.client import IveskClient, LinkExpired, LinkRefused
 from ap_connectors.ivesk.uploads import Location, drain
 from ap_connectors.sandbox.process import SandboxProcess
@@ -21,7 +21,7 @@ URL = "https://storage.example/public/21d6d167-edda-4a87?AWSAccessKeyId=ASIAQDMJ
 
 
 def client(sandbox: SandboxProcess) -> IveskClient:
-    return IveskClient(sandbox.api_key, sandbox.ivesk_url, patience=Patience(tries=2, first_pause=0.01))
+    return IveskClient(sandbox.api_key, sandbox.ivesk_url, retry_policy=RetryPolicy(tries=2, first_pause=0.01))
 
 
 @pytest.mark.parametrize("names", [("ContentType", "ContentDisposition"), ("Content-Type", "content-disposition")])
@@ -78,7 +78,7 @@ def test_doubt_is_told_at_once_and_files_are_closed(sandbox: SandboxProcess) -> 
         return files[-1]
 
     sandbox.control.fault("lost", method="PUT", path="/storage")
-    ivesk.put(ivesk.location("a.pdf", {}), opened, what="a", look=lambda: told.append(1))
+    ivesk.put(ivesk.location("a.pdf", {}), opened, what="a", find_done=lambda: told.append(1))
     assert (len(told), len(files)) == (1, 2)
     assert all(file.closed for file in files)
 

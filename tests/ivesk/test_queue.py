@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ap_connectors.core.bookmarks import Position
+from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.core.raw_json import text
-from ap_connectors.http.session import Patience
+from ap_connectors.http.session import RetryPolicy
 from ap_connectors.ivesk.client import IveskClient, Queue
 from ap_connectors.sandbox.process import Control, SandboxProcess
 
@@ -28,15 +28,15 @@ def meaning(request: pytest.FixtureRequest, sandbox: SandboxProcess) -> tuple[st
 
 @pytest.fixture
 def client(sandbox: SandboxProcess) -> IveskClient:
-    return IveskClient(sandbox.api_key, sandbox.ivesk_url, patience=Patience(tries=3, first_pause=0.05))
+    return IveskClient(sandbox.api_key, sandbox.ivesk_url, retry_policy=RetryPolicy(tries=3, first_pause=0.05))
 
 
 Mark = tuple[str, str]
 
 
-def read(client: IveskClient, since: Position | None = None, queue: Queue = "exported") -> tuple[list[Mark], Position]:
+def read(client: IveskClient, since: Bookmark | None = None, queue: Queue = "exported") -> tuple[list[Mark], Bookmark]:
     """Read to the end; return (id, instant) of each document as it came, and the last position."""
-    position = since or Position()
+    position = since or Bookmark()
     marks: list[Mark] = []
     for number, page in enumerate(client.pages(queue, position)):
         assert number < 500, "reading does not end"
@@ -49,8 +49,8 @@ def held(control: Control, queue: str = "exported") -> list[Mark]:
     return [(d["id"], d[f"{queue}at"]) for d in control.documents(queue)]
 
 
-def through_state(position: Position) -> Position:
-    return Position.from_state(position.to_state(), None)
+def through_state(position: Bookmark) -> Bookmark:
+    return Bookmark.from_state(position.to_state(), None)
 
 
 @pytest.mark.parametrize("queue", ["exported", "digitized"])
@@ -105,7 +105,7 @@ def test_going_on_after_any_page(sandbox: SandboxProcess, client: IveskClient, m
     sandbox.control.add(130, instant="2027-03-01T08:00:00.000Z")
     everything = sorted(held(sandbox.control))
     kept: list[Mark] = []
-    for number, page in enumerate(client.pages("exported", Position())):
+    for number, page in enumerate(client.pages("exported", Bookmark())):
         kept += [(text(d, "id") or "", text(d, "exportedat") or "") for d in page.documents]
         if number % 3 == 0:
             rest, _ = read(client, through_state(page.position))
@@ -115,7 +115,7 @@ def test_going_on_after_any_page(sandbox: SandboxProcess, client: IveskClient, m
 def test_export_again_while_paging(sandbox: SandboxProcess, client: IveskClient, meaning: tuple[str, ...]) -> None:
     """Documents move to the queue's end while it is read: each is seen at its newest instant."""
     seen: list[Mark] = []
-    for number, page in enumerate(client.pages("exported", Position())):
+    for number, page in enumerate(client.pages("exported", Bookmark())):
         seen += [(text(d, "id") or "", text(d, "exportedat") or "") for d in page.documents]
         if number < 3:
             sandbox.control.export(count=2)
@@ -158,7 +158,7 @@ def test_a_fresh_link_is_found_behind_a_border(sandbox: SandboxProcess, client: 
     for company in ("395901624", "391016469"):
         sandbox.control.add(3, company=company, instant="2027-03-01T08:00:00.000Z")
     sandbox.control.add(2, company="395901624")
-    for page in client.pages("exported", Position()):
+    for page in client.pages("exported", Bookmark()):
         for document in page.documents:
             link = client.fresh_link("exported", document)
             assert link
@@ -166,7 +166,7 @@ def test_a_fresh_link_is_found_behind_a_border(sandbox: SandboxProcess, client: 
 
 
 def test_a_document_that_has_moved_on_has_no_fresh_link(sandbox: SandboxProcess, client: IveskClient) -> None:
-    document = next(iter(client.pages("exported", Position()))).documents[0]
+    document = next(iter(client.pages("exported", Bookmark()))).documents[0]
     sandbox.control.export([text(document, "id") or ""])
     sandbox.control.clear_calls()
     assert client.fresh_link("exported", document) is None
@@ -186,7 +186,7 @@ def test_empty_pages_with_next_behind_a_filter(sandbox: SandboxProcess, client: 
     sandbox.control.options(doctype_filter="after")
     kinds = [document["doctype"] for document in sandbox.control.documents()]
     rare = min(set(kinds), key=kinds.count)
-    found = [d for page in client.pages("exported", Position(), rare) for d in page.documents]
+    found = [d for page in client.pages("exported", Bookmark(), rare) for d in page.documents]
     assert len(found) == kinds.count(rare) > 0
     assert {text(d, "doctype") for d in found} == {rare}
 
@@ -196,13 +196,13 @@ def test_start_date_leaves_out_what_is_older(
 ) -> None:
     instants = [at for _, at in held(sandbox.control)]
     start = instants[len(instants) // 2]
-    marks, _ = read(client, Position.from_state({}, start))
+    marks, _ = read(client, Bookmark.from_state({}, start))
     assert marks == [mark for mark in held(sandbox.control) if mark[1] >= start]
 
 
 def test_a_later_start_date_wins_over_the_bookmark(sandbox: SandboxProcess, client: IveskClient) -> None:
     instants = [at for _, at in held(sandbox.control)]
-    marks, _ = read(client, Position.from_state({"replication_key_value": instants[10]}, instants[200]))
+    marks, _ = read(client, Bookmark.from_state({"replication_key_value": instants[10]}, instants[200]))
     assert marks == [mark for mark in held(sandbox.control) if mark[1] >= instants[200]]
 
 
@@ -244,14 +244,14 @@ def test_a_document_without_id_stops(sandbox: SandboxProcess, client: IveskClien
 )
 def test_bookmarks_by_hand(sandbox: SandboxProcess, client: IveskClient, bookmark: str) -> None:
     """A bookmark that somebody typed: a date, another zone, no milliseconds; a text without a zone is UTC."""
-    marks, _ = read(client, Position.from_state({"replication_key_value": bookmark}, None))
+    marks, _ = read(client, Bookmark.from_state({"replication_key_value": bookmark}, None))
     assert marks == [mark for mark in held(sandbox.control) if mark[1] >= "2026-01-08T00:00:00.000Z"]
 
 
 @pytest.mark.parametrize("bookmark", ["yesterday", "2026-13-01", "", 20260108.5])
 def test_an_unreadable_bookmark_stops(bookmark: Any) -> None:
     with pytest.raises(Stop, match="state"):
-        Position.from_state({"replication_key_value": bookmark}, None)
+        Bookmark.from_state({"replication_key_value": bookmark}, None)
 
 
 def test_one_request_finds_that_nothing_is_new(sandbox: SandboxProcess, client: IveskClient) -> None:
@@ -264,7 +264,7 @@ def test_one_request_finds_that_nothing_is_new(sandbox: SandboxProcess, client: 
 def test_an_outage_in_the_middle_loses_nothing(sandbox: SandboxProcess, client: IveskClient) -> None:
     sandbox.control.fault("status", status=503, times=3, after=4)
     kept: list[Mark] = []
-    position = Position()
+    position = Bookmark()
     with pytest.raises(Outage, match="503"):  # noqa: PT012 - what was read before is the point
         for page in client.pages("exported", position):
             kept += [(text(d, "id") or "", text(d, "exportedat") or "") for d in page.documents]

@@ -8,23 +8,23 @@ from typing import Any
 
 import pytest
 
-from ap_connectors.singer.diff import Change, changes, completed
-from ap_connectors.singer.schema import ObjectShape, Shape
+from ap_connectors.singer.diff import Change, diff, merge_missing
+from ap_connectors.singer.schema import ObjectSchema, Schema
 from ap_connectors.vicai import contract
 
 
-def written(operation: str) -> ObjectShape:
+def written(operation: str) -> ObjectSchema:
     (schema,) = contract.operation(operation).body.values()
-    return ObjectShape.of(contract.inlined(schema))
+    return ObjectSchema.of(contract.inlined(schema))
 
 
 VENDOR = written("upsertVendor")
-SHOWN = ObjectShape.of(contract.component("Vendor"))
+SHOWN = ObjectSchema.of(contract.component("Vendor"))
 INVOICE = written("createInvoice")
 ORDER = written("updatePurchaseOrder")
-DECIMAL = Shape.of({"type": "string", "format": "decimal"})
-MOMENT = Shape.of({"type": "string", "format": "date-time"})
-FREE = Shape.of({"type": "object"})
+DECIMAL = Schema.of({"type": "string", "format": "decimal"})
+MOMENT = Schema.of({"type": "string", "format": "date-time"})
+FREE = Schema.of({"type": "object"})
 
 THEIRS: dict[str, Any] = {
     "internalId": "17",
@@ -47,11 +47,11 @@ THEIRS: dict[str, Any] = {
 }
 
 
-def differ(shape: Shape, ours: Any, theirs: Any) -> bool:
+def differ(shape: Schema, ours: Any, theirs: Any) -> bool:
     """Whether a value differs, by itself and as a member of an object."""
-    alone = changes(shape, ours, theirs)
+    alone = diff(shape, ours, theirs)
     assert alone in ([], [Change("", theirs, ours)])
-    within = changes(ObjectShape({"m": shape}, ()), {"m": ours}, {"m": theirs})
+    within = diff(ObjectSchema({"m": shape}, ()), {"m": ours}, {"m": theirs})
     assert within == [Change("m", change.old, change.new) for change in alone]
     return bool(alone)
 
@@ -59,8 +59,8 @@ def differ(shape: Shape, ours: Any, theirs: Any) -> bool:
 def test_the_service_own_copy_is_no_change() -> None:
     ours, _ = VENDOR.take_record({name: deepcopy(THEIRS[name]) for name in THEIRS if name in VENDOR.members})
     assert len(ours) == 9
-    assert changes(VENDOR, ours, THEIRS, readable=SHOWN) == []
-    assert changes(VENDOR, ours, THEIRS, readable=SHOWN, clears=True) == []
+    assert diff(VENDOR, ours, THEIRS, readable=SHOWN) == []
+    assert diff(VENDOR, ours, THEIRS, readable=SHOWN, clears=True) == []
 
 
 def test_changes_in_the_order_of_our_fields_with_paths() -> None:
@@ -71,7 +71,7 @@ def test_changes_in_the_order_of_our_fields_with_paths() -> None:
         "email": "a@example.com",
         "addressCity": None,
     }
-    assert changes(VENDOR, ours, THEIRS, readable=SHOWN) == [
+    assert diff(VENDOR, ours, THEIRS, readable=SHOWN) == [
         Change("defaultPaymentInfo.bban", "1", "2"),
         Change("defaultPaymentInfo.paymentTerm.count", 30, 14),
         Change("name", "UAB „Šviesa“", "UAB Šviesa"),
@@ -84,12 +84,12 @@ def test_changes_in_the_order_of_our_fields_with_paths() -> None:
 def test_each_single_field_is_seen() -> None:
     for name in ("externalUpdatedAt", "name", "addressCity"):
         ours = {**{key: THEIRS[key] for key in ("externalId", "externalUpdatedAt", "name", "addressCity")}, name: "new"}
-        assert [change.path for change in changes(VENDOR, ours, THEIRS, readable=SHOWN)] == [name]
+        assert [change.path for change in diff(VENDOR, ours, THEIRS, readable=SHOWN)] == [name]
 
 
 def test_nothing_there_yet() -> None:
     ours: dict[str, Any] = {"name": "A", "email": None, "taxInfo": {"taxId": "1", "orgNumber": None}, "errors": []}
-    assert changes(VENDOR, ours, None) == [Change("name", None, "A"), Change("taxInfo.taxId", None, "1")]
+    assert diff(VENDOR, ours, None) == [Change("name", None, "A"), Change("taxInfo.taxId", None, "1")]
 
 
 # Values
@@ -130,7 +130,7 @@ def test_decimals_that_differ(ours: Any, theirs: Any) -> None:
 
 def test_numbers() -> None:
     for kind in ("number", "integer"):
-        shape = Shape.of({"type": kind})
+        shape = Schema.of({"type": kind})
         assert not differ(shape, 5, Decimal("5.00"))
         assert not differ(shape, Decimal("5.00"), "5")
         assert differ(shape, 5, 6)
@@ -141,12 +141,12 @@ def test_numbers() -> None:
     ("ours", "theirs"), [("a", "a "), ("a", "A"), ("1.50", "1.5"), ("1", 1), ("", None), (None, "")]
 )
 def test_text_is_compared_exactly(ours: Any, theirs: Any) -> None:
-    assert differ(Shape.of({"type": "string"}), ours, theirs)
-    assert differ(Shape.of({"type": "string", "format": "date"}), ours, theirs)
+    assert differ(Schema.of({"type": "string"}), ours, theirs)
+    assert differ(Schema.of({"type": "string", "format": "date"}), ours, theirs)
 
 
 def test_booleans() -> None:
-    shape = Shape.of({"type": "boolean"})
+    shape = Schema.of({"type": "boolean"})
     assert not differ(shape, True, True)
     for ours, theirs in ((True, False), (False, None), (True, 1), (True, "true"), (None, False)):
         assert differ(shape, ours, theirs)
@@ -176,7 +176,7 @@ def test_moments(ours: Any, theirs: Any, same: bool) -> None:
 
 
 def test_uuids_in_any_case() -> None:
-    shape = Shape.of({"type": "string", "format": "uuid"})
+    shape = Schema.of({"type": "string", "format": "uuid"})
     assert not differ(shape, "0F3B2F3E-1111-4222-8333-123456789ABC", "0f3b2f3e-1111-4222-8333-123456789abc")
     assert differ(shape, "0f3b2f3e-1111-4222-8333-123456789abc", "0f3b2f3e-1111-4222-8333-123456789abd")
 
@@ -229,24 +229,24 @@ def test_lists_element_by_element_and_by_our_members() -> None:
             {"id": 8, "amount": 2, "vat": {"rate": "21.0", "code": "A"}},
         ]
     }
-    assert changes(INVOICE, ours, theirs, clears=True) == []
+    assert diff(INVOICE, ours, theirs, clears=True) == []
     theirs["lineItems"][1]["vat"]["rate"] = "9"
-    assert changes(INVOICE, ours, theirs) == [Change("lineItems[1].vat.rate", "9", "21")]
+    assert diff(INVOICE, ours, theirs) == [Change("lineItems[1].vat.rate", "9", "21")]
     theirs["lineItems"][0] = None
-    assert changes(INVOICE, ours, theirs)[0] == Change("lineItems[0].amount", None, "1.0")
+    assert diff(INVOICE, ours, theirs)[0] == Change("lineItems[0].amount", None, "1.0")
 
 
 def test_lists_of_different_lengths_are_one_change() -> None:
     one, two = [{"amount": "1"}], [{"amount": "1"}, {"amount": "2"}]
     for ours, theirs in ((one, two), (two, one), ([], one), (one, []), (one, None), (None, one)):
-        assert changes(INVOICE, {"lineItems": ours}, {"lineItems": theirs}) == [Change("lineItems", theirs, ours)]
-    assert changes(INVOICE, {"lineItems": [one]}, {"lineItems": "x"}) == [Change("lineItems", "x", [one])]
+        assert diff(INVOICE, {"lineItems": ours}, {"lineItems": theirs}) == [Change("lineItems", theirs, ours)]
+    assert diff(INVOICE, {"lineItems": [one]}, {"lineItems": "x"}) == [Change("lineItems", "x", [one])]
 
 
 @pytest.mark.parametrize("ours", [[], None])
 @pytest.mark.parametrize("theirs", [{"errors": []}, {"errors": None}, {}])
 def test_empty_lists_null_and_nothing_are_the_same(ours: Any, theirs: dict[str, Any]) -> None:
-    assert changes(VENDOR, {"errors": ours}, theirs, readable=SHOWN, clears=True) == []
+    assert diff(VENDOR, {"errors": ours}, theirs, readable=SHOWN, clears=True) == []
 
 
 # Null and nothing
@@ -255,16 +255,16 @@ def test_empty_lists_null_and_nothing_are_the_same(ours: Any, theirs: dict[str, 
 def test_null_and_nothing_are_the_same_on_every_level() -> None:
     hollow = {"taxId": None, "orgNumber": None}
     for ours, theirs in ((None, hollow), (hollow, None), (hollow, {}), ({}, None), ({}, hollow)):
-        assert changes(VENDOR, {"taxInfo": ours}, {"taxInfo": theirs}, clears=True) == []
-    assert changes(VENDOR, {"email": None}, {}) == []
+        assert diff(VENDOR, {"taxInfo": ours}, {"taxInfo": theirs}, clears=True) == []
+    assert diff(VENDOR, {"email": None}, {}) == []
     full = {"taxId": None, "is1099vendor": False}
-    assert changes(VENDOR, {"taxInfo": None}, {"taxInfo": full}) == [Change("taxInfo", full, None)]
+    assert diff(VENDOR, {"taxInfo": None}, {"taxInfo": full}) == [Change("taxInfo", full, None)]
 
 
 def test_what_ours_lacks_is_a_change_only_if_writing_clears_it() -> None:
     ours = {"name": THEIRS["name"], "defaultPaymentInfo": {"bban": "1"}, "errors": [{"message": "bad"}]}
-    assert changes(VENDOR, ours, THEIRS, readable=SHOWN) == []
-    found = changes(VENDOR, ours, THEIRS, readable=SHOWN, clears=True)
+    assert diff(VENDOR, ours, THEIRS, readable=SHOWN) == []
+    found = diff(VENDOR, ours, THEIRS, readable=SHOWN, clears=True)
     info = THEIRS["defaultPaymentInfo"]
     assert found == [
         Change("defaultPaymentInfo.paymentTerm", info["paymentTerm"], None),
@@ -276,21 +276,19 @@ def test_what_ours_lacks_is_a_change_only_if_writing_clears_it() -> None:
         ),
     ]
     # What can't be written (internalId) can't be cleared, and false is a value.
-    assert changes(VENDOR, {"taxInfo": {}}, {"internalId": "1", "taxInfo": {"is1099vendor": False}}, clears=True) == [
+    assert diff(VENDOR, {"taxInfo": {}}, {"internalId": "1", "taxInfo": {"is1099vendor": False}}, clears=True) == [
         Change("taxInfo.is1099vendor", False, None)
     ]
 
 
 def test_ways_to_look_up_are_compared_by_ours_alone() -> None:
     theirs = {"vendor": {"internalId": "1", "externalId": "7", "name": "A"}}
-    shown = ObjectShape.of(contract.component("PurchaseOrder"))
-    assert changes(ORDER, {"vendor": {"externalId": "7"}}, theirs, readable=shown, clears=True) == []
-    assert changes(ORDER, {"vendor": {"externalId": "8"}}, theirs, clears=True) == [
-        Change("vendor.externalId", "7", "8")
-    ]
+    shown = ObjectSchema.of(contract.component("PurchaseOrder"))
+    assert diff(ORDER, {"vendor": {"externalId": "7"}}, theirs, readable=shown, clears=True) == []
+    assert diff(ORDER, {"vendor": {"externalId": "8"}}, theirs, clears=True) == [Change("vendor.externalId", "7", "8")]
     by_number = {"vendor": {"orgNumber": "300"}}
-    assert changes(ORDER, by_number, theirs, readable=shown) == []  # an order does not show it
-    assert changes(ORDER, by_number, theirs) == [Change("vendor.orgNumber", None, "300")]
+    assert diff(ORDER, by_number, theirs, readable=shown) == []  # an order does not show it
+    assert diff(ORDER, by_number, theirs) == [Change("vendor.orgNumber", None, "300")]
 
 
 # What can be read back
@@ -299,33 +297,31 @@ def test_ways_to_look_up_are_compared_by_ours_alone() -> None:
 def test_what_is_not_shown_is_not_compared() -> None:
     ours = {"managers": [{"email": "a@example.com"}], "name": "A"}
     assert "managers" not in SHOWN.members
-    assert changes(VENDOR, ours, {"name": "A"}, readable=SHOWN) == []
-    assert [change.path for change in changes(VENDOR, ours, {"name": "A"})] == ["managers"]
+    assert diff(VENDOR, ours, {"name": "A"}, readable=SHOWN) == []
+    assert [change.path for change in diff(VENDOR, ours, {"name": "A"})] == ["managers"]
     # Shown all the same, by a live service that is ahead of its contract: then it counts.
-    found = changes(VENDOR, ours, {"name": "A", "managers": [{"email": "b@example.com"}]}, readable=SHOWN)
+    found = diff(VENDOR, ours, {"name": "A", "managers": [{"email": "b@example.com"}]}, readable=SHOWN)
     assert found == [Change("managers[0].email", "b@example.com", "a@example.com")]
 
 
 def test_what_is_not_shown_within_lists_and_objects() -> None:
-    shown = ObjectShape.of(contract.component("Invoice"))
+    shown = ObjectSchema.of(contract.component("Invoice"))
     ours = {"lineItems": [{"amount": "1", "taxCodeId": "0f3b2f3e-1111-4222-8333-123456789abc"}]}
-    assert changes(INVOICE, ours, {"lineItems": [{"amount": 1}]}, readable=shown) == []
-    assert [change.path for change in changes(INVOICE, ours, {"lineItems": [{"amount": 1}]})] == [
-        "lineItems[0].taxCodeId"
-    ]
+    assert diff(INVOICE, ours, {"lineItems": [{"amount": 1}]}, readable=shown) == []
+    assert [change.path for change in diff(INVOICE, ours, {"lineItems": [{"amount": 1}]})] == ["lineItems[0].taxCodeId"]
 
 
 def test_members_that_the_contract_does_not_know() -> None:
     theirs = {"taxInfo": {"taxId": "1", "newField": 2}}
     for ours, paths in ((2, []), (Decimal("2.0"), []), (3, ["taxInfo.newField"]), ("2", ["taxInfo.newField"])):
-        found = changes(VENDOR, {"taxInfo": {"newField": ours}}, theirs, readable=SHOWN)
+        found = diff(VENDOR, {"taxInfo": {"newField": ours}}, theirs, readable=SHOWN)
         assert [change.path for change in found] == paths
 
 
 def test_choices_are_compared_by_what_ours_is() -> None:
-    shape = Shape.of({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "number"}}, {"type": "null"}]})
-    assert changes(shape, [Decimal("1.0")], ["1"]) == []
-    assert changes(shape, [1, 2], [1, 3]) == [Change("[1]", 3, 2)]
+    shape = Schema.of({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "number"}}, {"type": "null"}]})
+    assert diff(shape, [Decimal("1.0")], ["1"]) == []
+    assert diff(shape, [1, 2], [1, 3]) == [Change("[1]", 3, 2)]
     for ours, theirs in (("1", 1), (None, "1"), (True, "true"), ([1], None)):
         assert differ(shape, ours, theirs)
 
@@ -341,7 +337,7 @@ def test_completed_keeps_ours_and_adds_what_can_be_written() -> None:
         "errors": [],
     }
     before = deepcopy((ours, THEIRS))
-    whole = completed(VENDOR, ours, THEIRS)
+    whole = merge_missing(VENDOR, ours, THEIRS)
     assert (ours, THEIRS) == before
     assert whole == {
         "name": "B",
@@ -361,31 +357,33 @@ def test_completed_keeps_ours_and_adds_what_can_be_written() -> None:
         "externalData": THEIRS["externalData"],
     }
     # Written, it changes what ours says, and nothing else.
-    paths = [change.path for change in changes(VENDOR, whole, THEIRS, readable=SHOWN, clears=True)]
-    assert paths == [change.path for change in changes(VENDOR, ours, THEIRS, readable=SHOWN)]
+    paths = [change.path for change in diff(VENDOR, whole, THEIRS, readable=SHOWN, clears=True)]
+    assert paths == [change.path for change in diff(VENDOR, ours, THEIRS, readable=SHOWN)]
     assert paths == ["name", "addressCity", "defaultPaymentInfo.bban", "errors"]
 
 
 def test_completed_does_not_go_into_lists_and_free_form_objects() -> None:
     ours = {"errors": [{"message": "x"}], "externalData": {"a": 1}, "taxInfo": None}
     theirs = {"errors": [{"message": "y", "field": "z"}], "externalData": {"b": 2}, "taxInfo": {"taxId": "1"}}
-    assert completed(VENDOR, ours, theirs) == ours
+    assert merge_missing(VENDOR, ours, theirs) == ours
 
 
 def test_completed_takes_lists_without_what_can_only_be_read() -> None:
     theirs = {"errors": [{"message": "y", "id": 7, "field": None}, {"message": "w", "field": "z"}]}
-    assert completed(VENDOR, {}, theirs) == {"errors": [{"message": "y"}, {"message": "w", "field": "z"}]}
+    assert merge_missing(VENDOR, {}, theirs) == {"errors": [{"message": "y"}, {"message": "w", "field": "z"}]}
 
 
 def test_completed_never_mixes_two_ways_to_look_up() -> None:
     theirs = {"vendor": {"internalId": "1", "externalId": "7", "name": "A", "state": "CONFIRMED"}}
-    assert completed(ORDER, {"vendor": {"externalId": "8"}}, theirs) == {"vendor": {"externalId": "8"}}
-    assert completed(ORDER, {}, theirs) == {"vendor": {"internalId": "1"}}
-    assert completed(ORDER, {}, {"vendor": {"internalId": None, "externalId": "7"}}) == {"vendor": {"externalId": "7"}}
+    assert merge_missing(ORDER, {"vendor": {"externalId": "8"}}, theirs) == {"vendor": {"externalId": "8"}}
+    assert merge_missing(ORDER, {}, theirs) == {"vendor": {"internalId": "1"}}
+    assert merge_missing(ORDER, {}, {"vendor": {"internalId": None, "externalId": "7"}}) == {
+        "vendor": {"externalId": "7"}
+    }
 
 
 IDS = ("payerExternalId", "payerInternalId", "externalId", "internalId", "external")
-TWINS = ObjectShape.of(
+TWINS = ObjectSchema.of(
     {"required": ["payerInternalId"], "properties": {name: {"type": ["string", "null"]} for name in IDS}}
 )
 
@@ -406,23 +404,23 @@ def test_completed_never_pairs_the_ids_of_two_things(ours: dict[str, Any], parte
     """The other id of a thing is theirs only if ours and theirs agree on the one."""
     theirs = dict(zip(IDS, "a1b2c", strict=True))
     whole = {**theirs, **ours, **parted}
-    assert completed(TWINS, ours, theirs) == {name: value for name, value in whole.items() if value is not ...}
+    assert merge_missing(TWINS, ours, theirs) == {name: value for name, value in whole.items() if value is not ...}
 
 
 @pytest.mark.parametrize(("bank", "account"), [("bic", "iban"), ("bankCode", "bankAccountNum")])
 def test_no_new_account_goes_with_the_bank_of_the_old_one(bank: str, account: str) -> None:
-    shape = ObjectShape.of({"properties": {name: {"type": ["string", "null"]} for name in (bank, account)}})
+    shape = ObjectSchema.of({"properties": {name: {"type": ["string", "null"]} for name in (bank, account)}})
     theirs = {bank: "HABALT22", account: "1"}
-    assert completed(shape, {account: "2"}, theirs) == {account: "2"}
-    assert completed(shape, {account: "1"}, theirs) == theirs
-    assert completed(shape, {account: "2", bank: "B"}, theirs) == {account: "2", bank: "B"}
-    assert completed(shape, {bank: "B"}, theirs) == {account: "1", bank: "B"}
-    assert completed(shape, {}, theirs) == theirs
+    assert merge_missing(shape, {account: "2"}, theirs) == {account: "2"}
+    assert merge_missing(shape, {account: "1"}, theirs) == theirs
+    assert merge_missing(shape, {account: "2", bank: "B"}, theirs) == {account: "2", bank: "B"}
+    assert merge_missing(shape, {bank: "B"}, theirs) == {account: "1", bank: "B"}
+    assert merge_missing(shape, {}, theirs) == theirs
 
 
 def test_an_id_that_neither_side_has_parts_nothing() -> None:
     theirs = {"payerExternalId": None, "payerInternalId": "1"}
-    assert completed(TWINS, {"payerExternalId": None}, theirs) == theirs
+    assert merge_missing(TWINS, {"payerExternalId": None}, theirs) == theirs
 
 
 def test_completed_writes_in_the_types_of_the_body() -> None:
@@ -431,7 +429,7 @@ def test_completed_writes_in_the_types_of_the_body() -> None:
         "lineItems": [{"amount": Decimal("1.50"), "index": 0}],
         "refNumber": "x" * 300,
     }
-    assert completed(INVOICE, {}, theirs) == {
+    assert merge_missing(INVOICE, {}, theirs) == {
         "totalAmount": "1.50",
         "lineItems": [{"amount": "1.50", "index": 0}],
         "refNumber": "x" * 300,  # longer than the contract allows, but the service has it
@@ -439,7 +437,7 @@ def test_completed_writes_in_the_types_of_the_body() -> None:
 
 
 def test_completed_sends_null_only_where_it_must() -> None:
-    shape = ObjectShape.of(
+    shape = ObjectSchema.of(
         {
             "required": ["must", "never"],
             "properties": {
@@ -449,9 +447,9 @@ def test_completed_sends_null_only_where_it_must() -> None:
             },
         }
     )
-    assert completed(shape, {}, {"must": None, "never": None, "may": None}) == {"must": None}
-    assert completed(shape, {}, {}) == {}
+    assert merge_missing(shape, {}, {"must": None, "never": None, "may": None}) == {"must": None}
+    assert merge_missing(shape, {}, {}) == {}
     assert (
-        completed(VENDOR, {}, {"taxInfo": {"taxId": None}, "defaultPaymentInfo": {"paymentTerm": {"count": None}}})
+        merge_missing(VENDOR, {}, {"taxInfo": {"taxId": None}, "defaultPaymentInfo": {"paymentTerm": {"count": None}}})
         == {}
     )

@@ -12,21 +12,21 @@ import pytest
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.http.request_counts import count, counting
-from ap_connectors.singer.run_report import KINDS, Summary
+from ap_connectors.singer.run_report import KINDS, RunReport
 
 FIGURES = [*KINDS, "requests", "retries", "throttled", "seconds"]
 
 
 def test_one_line_per_stream_with_every_figure() -> None:
-    summary = Summary()
-    vendors = summary.of("vendors")
+    report = RunReport()
+    vendors = report.of("vendors")
     for number, kind in enumerate(KINDS, 1):
         vendors.add(kind, number)
     vendors.seconds = 3.21
-    with counting(summary.of("vendors").tally):
+    with counting(report.of("vendors").request_counts):
         count(requests=1502, retries=2, throttled=1)
-    summary.of("tags").add("received")
-    assert list(summary.lines()) == [
+    report.of("tags").add("received")
+    assert list(report.lines()) == [
         "vendors: 1 received, 2 created, 3 updated, 4 unchanged, 5 deleted, 6 rejected, 7 failed, 3.2 s; "
         "1502 requests, 2 retries, 1 throttled",
         "tags: 1 received, 0 created, 0 updated, 0 unchanged, 0 deleted, 0 rejected, 0 failed, 0.0 s; "
@@ -35,14 +35,14 @@ def test_one_line_per_stream_with_every_figure() -> None:
 
 
 def test_the_report_has_streams_and_their_sum(tmp_path: Path) -> None:
-    summary = Summary()
-    summary.of("vendors").add("received", 3)
-    summary.of("vendors").add("created", 2)
-    summary.of("žymos").add("received")
-    with counting(summary.of("žymos").tally):
+    report = RunReport()
+    report.of("vendors").add("received", 3)
+    report.of("vendors").add("created", 2)
+    report.of("žymos").add("received")
+    with counting(report.of("žymos").request_counts):
         count(requests=4)
     path = tmp_path / "new" / "report.json"
-    summary.write(str(path), {"plan": ["x"]})
+    report.write(str(path), {"plan": ["x"]})
     report = json.loads(path.read_text(encoding="utf-8"))
     assert list(report) == ["streams", "total", "plan"]
     assert list(report["streams"]) == ["vendors", "žymos"]
@@ -58,7 +58,7 @@ def test_the_report_has_streams_and_their_sum(tmp_path: Path) -> None:
 
 
 def test_seconds_run_from_the_first_count_to_the_latest() -> None:
-    counts = Summary().of("vendors")
+    counts = RunReport().of("vendors")
     time.sleep(0.05)
     counts.add("received")
     assert counts.seconds == 0
@@ -71,22 +71,22 @@ def test_seconds_run_from_the_first_count_to_the_latest() -> None:
 
 
 def test_threads_lose_no_count() -> None:
-    summary = Summary()
+    report = RunReport()
 
     def work(_: int) -> None:
         for _ in range(2000):
-            summary.of("vendors").add("created")
+            report.of("vendors").add("created")
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
-    assert summary.of("vendors").created == 16_000
+    assert report.of("vendors").created == 16_000
 
 
 def test_a_report_replaces_the_older_one_whole(tmp_path: Path) -> None:
     path, link = tmp_path / "report.json", tmp_path / "link.json"
     path.write_text("older " * 10_000)
     link.symlink_to(path)
-    Summary().write(str(link))
+    RunReport().write(str(link))
     assert json.loads(path.read_text())["streams"] == {}
     assert link.is_symlink()
     assert {entry.name for entry in tmp_path.iterdir()} == {"report.json", "link.json"}
@@ -100,11 +100,11 @@ def test_a_failed_write_leaves_the_older_report(tmp_path: Path, monkeypatch: pyt
     path.write_text("older")
     monkeypatch.setattr("os.fsync", refuse)
     with pytest.raises(Stop, match=r"report_path: .*report\.json cannot be written: No space left on device\."):
-        Summary().write(str(path))
+        RunReport().write(str(path))
     assert path.read_text() == "older"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
 
 
 def test_devices_stay_devices() -> None:
-    Summary().write("/dev/null")
+    RunReport().write("/dev/null")
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.schema import ObjectShape, Shape, canonical
+from ap_connectors.singer.schema import ObjectSchema, Schema, canonical
 from ap_connectors.vicai import contract
 
 LONE = "Šilut\ud800"
@@ -20,12 +20,12 @@ def body(operation: str) -> dict[str, Any]:
     return contract.inlined(schema)
 
 
-def written(operation: str) -> ObjectShape:
-    return ObjectShape.of(body(operation))
+def written(operation: str) -> ObjectSchema:
+    return ObjectSchema.of(body(operation))
 
 
 def take(schema: dict[str, Any], value: Any) -> Any:
-    return Shape.of(schema).take(value, "field")
+    return Schema.of(schema).take(value, "field")
 
 
 def reason(schema: dict[str, Any], value: Any) -> str:
@@ -34,7 +34,7 @@ def reason(schema: dict[str, Any], value: Any) -> str:
     return str(caught.value)
 
 
-def refused(shape: ObjectShape, record: dict[str, Any]) -> str:
+def refused(shape: ObjectSchema, record: dict[str, Any]) -> str:
     with pytest.raises(Reject) as caught:
         shape.take_record(record)
     return str(caught.value)
@@ -380,7 +380,7 @@ def test_free_form_objects_stay_as_they_are() -> None:
 def test_a_vendor_is_looked_up_in_any_of_its_ways() -> None:
     for operation in ("createInvoice", "createPurchaseOrder", "updatePurchaseOrder"):
         vendor = written(operation).members["vendor"]
-        assert isinstance(vendor, ObjectShape)
+        assert isinstance(vendor, ObjectSchema)
         assert vendor.required == frozenset()
         assert len(vendor.alternatives) == 5
         assert set(vendor.members) == {
@@ -400,7 +400,7 @@ def test_a_vendor_is_looked_up_in_any_of_its_ways() -> None:
 
 def test_a_training_invoice() -> None:
     invoice = written("upsertTrainingInvoice").members["invoiceData"]
-    assert isinstance(invoice, ObjectShape)
+    assert isinstance(invoice, ObjectSchema)
     known, _ = invoice.take_record(
         {"line_items": [{"index": 0, "amount": "10.10", "invoice_line_item_info": {"vat_amount": 2, "vatRate": 21}}]}
     )
@@ -450,23 +450,23 @@ def test_nested_requirements_hold_when_the_object_is_there() -> None:
     ],
 )
 def test_ways_to_say_integer(schema: dict[str, Any], nullable: bool) -> None:
-    shape = Shape.of(schema)
+    shape = Schema.of(schema)
     assert shape.nullable is nullable
     assert exactly(shape.take("7"), 7)
 
 
 def test_types_left_out() -> None:
-    assert isinstance(Shape.of({"properties": {"a": {}}}), ObjectShape)
+    assert isinstance(Schema.of({"properties": {"a": {}}}), ObjectSchema)
     assert take({"items": {"type": "integer"}}, ["1"]) == [1]
     assert reason({"enum": ["a"]}, []) == "field is not text: a list"
     anything = {"a": [Decimal("1.0"), None]}
     assert exactly(take({}, anything), anything)
     with pytest.raises(TypeError):
-        ObjectShape.of({"type": "object"})
+        ObjectSchema.of({"type": "object"})
 
 
 def test_objects_made_of_parts() -> None:
-    shape = ObjectShape.of(
+    shape = ObjectSchema.of(
         {
             "allOf": [{"properties": {"a": {"type": "integer"}}, "required": ["a"]}, {"properties": {"b": {}}}],
             "type": "object",
@@ -475,7 +475,7 @@ def test_objects_made_of_parts() -> None:
     assert set(shape.members) == {"a", "b"}
     assert shape.required == {"a"}
     ways = {"properties": {"a": {}, "b": {}}, "required": ["a"], "anyOf": [{"required": ["b"]}, {"type": "object"}]}
-    assert ObjectShape.of(ways).required == {"a"}  # what every way requires
+    assert ObjectSchema.of(ways).required == {"a"}  # what every way requires
 
 
 def test_a_choice_takes_the_value_as_it_is_before_converting_it() -> None:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ap_connectors.singer.state_gate import Checkpoints
+from ap_connectors.singer.state_gate import StateGate
 
 
 class Output:
@@ -24,49 +24,49 @@ def output() -> Output:
 
 
 @pytest.fixture
-def checkpoints(output: Output) -> Checkpoints:
-    return Checkpoints(output.sync, output.lines.append)
+def state_gate(output: Output) -> StateGate:
+    return StateGate(output.sync, output.lines.append)
 
 
-def test_at_once_if_nothing_is_open(checkpoints: Checkpoints, output: Output) -> None:
-    checkpoints.state(b'{"n": 12345678901234567.89}')
+def test_at_once_if_nothing_is_open(state_gate: StateGate, output: Output) -> None:
+    state_gate.state(b'{"n": 12345678901234567.89}')
     assert output.lines == [b'{"n": 12345678901234567.89}\n']
 
 
-def test_waits_for_what_came_before(checkpoints: Checkpoints, output: Output) -> None:
-    first, second = checkpoints.begin(), checkpoints.begin()
-    checkpoints.state(b"1")
-    third = checkpoints.begin()
-    checkpoints.settle(second)
+def test_waits_for_what_came_before(state_gate: StateGate, output: Output) -> None:
+    first, second = state_gate.begin(), state_gate.begin()
+    state_gate.state(b"1")
+    third = state_gate.begin()
+    state_gate.ack(second)
     assert output.lines == []
-    checkpoints.settle(first)
+    state_gate.ack(first)
     assert output.lines == [b"1\n"]
-    checkpoints.state(b"2")
+    state_gate.state(b"2")
     assert output.lines == [b"1\n"]
-    checkpoints.settle(third)
+    state_gate.ack(third)
     assert output.lines == [b"1\n", b"2\n"]
 
 
-def test_what_comes_later_holds_nothing_back(checkpoints: Checkpoints, output: Output) -> None:
-    first = checkpoints.begin()
-    checkpoints.state(b"1")
-    checkpoints.begin()
-    checkpoints.settle(first)
+def test_what_comes_later_holds_nothing_back(state_gate: StateGate, output: Output) -> None:
+    first = state_gate.begin()
+    state_gate.state(b"1")
+    state_gate.begin()
+    state_gate.ack(first)
     assert output.lines == [b"1\n"]
 
 
-def test_of_several_the_last_goes_out(checkpoints: Checkpoints, output: Output) -> None:
-    first = checkpoints.begin()
-    checkpoints.state(b"1")
-    checkpoints.state(b"2")
-    checkpoints.settle(first)
+def test_of_several_the_last_goes_out(state_gate: StateGate, output: Output) -> None:
+    first = state_gate.begin()
+    state_gate.state(b"1")
+    state_gate.state(b"2")
+    state_gate.ack(first)
     assert output.lines == [b"2\n"]
 
 
-def test_rejects_are_durable_before_a_state_vouches_for_them(checkpoints: Checkpoints, output: Output) -> None:
+def test_rejects_are_durable_before_a_state_vouches_for_them(state_gate: StateGate, output: Output) -> None:
     seen: list[int] = []
     output.lines = []
-    order = Checkpoints(lambda: seen.append(len(output.lines)), output.lines.append)
+    order = StateGate(lambda: seen.append(len(output.lines)), output.lines.append)
     order.state(b"1")
     assert seen == [0]
     assert output.lines == [b"1\n"]
@@ -76,25 +76,25 @@ def test_rejects_are_durable_before_a_state_vouches_for_them(checkpoints: Checkp
 def test_in_any_order_of_settling(seed: int) -> None:
     dice = random.Random(seed)
     written: list[bytes] = []
-    checkpoints = Checkpoints(lambda: None, written.append)
+    state_gate = StateGate(lambda: None, written.append)
     open_ones: set[int] = set()
     covered: dict[int, set[int]] = {}
     settled: set[int] = set()
     for step in range(300):
         happens = dice.random()
         if happens < 0.45:
-            open_ones.add(checkpoints.begin())
+            open_ones.add(state_gate.begin())
         elif happens < 0.9 and open_ones:
             number = dice.choice(sorted(open_ones))
             open_ones.remove(number)
             settled.add(number)
-            checkpoints.settle(number)
+            state_gate.ack(number)
         else:
             covered[step] = open_ones | settled
-            checkpoints.state(str(step).encode())
+            state_gate.state(str(step).encode())
         states = [int(line) for line in written]
         assert states == sorted(set(states))
         assert not states or covered[states[-1]] <= settled
     for number in sorted(open_ones):
-        checkpoints.settle(number)
+        state_gate.ack(number)
     assert int(written[-1]) == max(covered)

@@ -11,7 +11,7 @@ import pytest
 
 from ap_connectors.core.errors import Outage
 from ap_connectors.http import shutdown
-from ap_connectors.singer.worker_pool import Crew, Job, Missing, Parent
+from ap_connectors.singer.worker_pool import Job, KeyedWorkerPool, Missing, Parent
 
 
 class Log:
@@ -26,7 +26,7 @@ class Log:
     def job(
         self,
         name: str,
-        lane: Hashable,
+        order_key: Hashable,
         *,
         needs: Parent | None = None,
         provides: Parent | None = None,
@@ -47,7 +47,7 @@ class Log:
             return not fails
 
         return Job(
-            lane,
+            order_key,
             run,
             lambda missing: self.given_up.append(f"{name}: {missing}"),
             lambda: self.abandoned.append(name),
@@ -62,71 +62,71 @@ def log() -> Log:
 
 
 @pytest.fixture
-def crew() -> Iterator[Crew]:
-    crew = Crew(8, lambda: None)
-    yield crew
-    crew.close(5)
+def pool() -> Iterator[KeyedWorkerPool]:
+    pool = KeyedWorkerPool(8, lambda: None)
+    yield pool
+    pool.close(5)
     assert threading.active_count() < 20
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_lane_keeps_its_order(crew: Crew, log: Log, seed: int) -> None:
+def test_a_lane_keeps_its_order(pool: KeyedWorkerPool, log: Log, seed: int) -> None:
     dice = random.Random(seed)
-    names: dict[int, list[str]] = {lane: [] for lane in range(10)}
+    names: dict[int, list[str]] = {order_key: [] for order_key in range(10)}
     for number in range(300):
-        lane = dice.randrange(10)
-        names[lane].append(f"{lane}.{number}")
-        crew.submit(log.job(names[lane][-1], lane, seconds=dice.random() / 500))
-    crew.finish()
-    for lane, expected in names.items():
-        assert [name for name in log.done if name.startswith(f"{lane}.")] == expected
+        order_key = dice.randrange(10)
+        names[order_key].append(f"{order_key}.{number}")
+        pool.submit(log.job(names[order_key][-1], order_key, seconds=dice.random() / 500))
+    pool.finish()
+    for order_key, expected in names.items():
+        assert [name for name in log.done if name.startswith(f"{order_key}.")] == expected
 
 
-def test_lanes_run_at_once(crew: Crew, log: Log) -> None:
+def test_lanes_run_at_once(pool: KeyedWorkerPool, log: Log) -> None:
     together = threading.Barrier(8, timeout=10)
     for number in range(8):
-        crew.submit(log.job(str(number), number, work=together.wait))
-    crew.finish()
+        pool.submit(log.job(str(number), number, work=together.wait))
+    pool.finish()
     assert len(log.done) == 8
 
 
-def test_children_wait_for_parents_that_come_later(crew: Crew, log: Log) -> None:
-    crew.submit(log.job("grandchild", "g", needs="child"))
-    crew.submit(log.job("child", "child", needs="parent", provides="child"))
-    crew.submit(log.job("parent", "parent", provides="parent"))
-    crew.finish()
+def test_children_wait_for_parents_that_come_later(pool: KeyedWorkerPool, log: Log) -> None:
+    pool.submit(log.job("grandchild", "g", needs="child"))
+    pool.submit(log.job("child", "child", needs="parent", provides="child"))
+    pool.submit(log.job("parent", "parent", provides="parent"))
+    pool.finish()
     assert log.done == ["parent", "child", "grandchild"]
     assert log.given_up == []
 
 
-def test_what_stands_behind_a_waiting_job_waits_too(crew: Crew, log: Log) -> None:
-    crew.submit(log.job("first", "x", needs="parent"))
-    crew.submit(log.job("second", "x"))
-    crew.wait()
+def test_what_stands_behind_a_waiting_job_waits_too(pool: KeyedWorkerPool, log: Log) -> None:
+    pool.submit(log.job("first", "x", needs="parent"))
+    pool.submit(log.job("second", "x"))
+    pool.wait()
     assert log.done == []
-    crew.submit(log.job("parent", "parent", provides="parent"))
-    crew.finish()
+    pool.submit(log.job("parent", "parent", provides="parent"))
+    pool.finish()
     assert log.done == ["parent", "first", "second"]
 
 
-def test_a_parent_that_never_comes_is_given_up_and_the_rest_runs(crew: Crew, log: Log) -> None:
-    crew.submit(log.job("child", "x", needs="parent"))
-    crew.submit(log.job("behind", "x"))
-    crew.submit(log.job("other", "y"))
-    crew.finish()
+def test_a_parent_that_never_comes_is_given_up_and_the_rest_runs(pool: KeyedWorkerPool, log: Log) -> None:
+    pool.submit(log.job("child", "x", needs="parent"))
+    pool.submit(log.job("behind", "x"))
+    pool.submit(log.job("other", "y"))
+    pool.finish()
     assert log.given_up == ["child: parent is missing"]
     assert log.done == ["other", "behind"]
 
 
-def test_a_parent_that_fails_leaves_its_children_to_be_given_up(crew: Crew, log: Log) -> None:
-    crew.submit(log.job("child", "x", needs="parent"))
-    crew.submit(log.job("parent", "parent", provides="parent", fails=True))
-    crew.finish()
+def test_a_parent_that_fails_leaves_its_children_to_be_given_up(pool: KeyedWorkerPool, log: Log) -> None:
+    pool.submit(log.job("child", "x", needs="parent"))
+    pool.submit(log.job("parent", "parent", provides="parent", fails=True))
+    pool.finish()
     assert log.done == ["parent"]
     assert log.given_up == ["child: parent is missing"]
 
 
-def test_who_waits_for_somebody_who_waits_in_vain_gets_another_chance(crew: Crew, log: Log) -> None:
+def test_who_waits_for_somebody_who_waits_in_vain_gets_another_chance(pool: KeyedWorkerPool, log: Log) -> None:
     """The parent is there already; only a change to it waits for something that never comes."""
     first = True
 
@@ -138,84 +138,84 @@ def test_who_waits_for_somebody_who_waits_in_vain_gets_another_chance(crew: Crew
         log.done.append("child")
         return True
 
-    crew.submit(log.job("parent", "parent", needs="nothing", provides="parent"))
-    crew.wait()
-    crew.submit(Job("child", run, lambda missing: log.given_up.append(str(missing)), lambda: None))
-    crew.finish()
+    pool.submit(log.job("parent", "parent", needs="nothing", provides="parent"))
+    pool.wait()
+    pool.submit(Job("child", run, lambda missing: log.given_up.append(str(missing)), lambda: None))
+    pool.finish()
     assert log.given_up == ["parent: nothing is missing"]
     assert log.done == ["child"]
 
 
-def test_a_circle_of_parents_ends(crew: Crew, log: Log) -> None:
-    crew.submit(log.job("a", "a", needs="b", provides="a"))
-    crew.submit(log.job("b", "b", needs="a", provides="b"))
-    crew.finish()
+def test_a_circle_of_parents_ends(pool: KeyedWorkerPool, log: Log) -> None:
+    pool.submit(log.job("a", "a", needs="b", provides="a"))
+    pool.submit(log.job("b", "b", needs="a", provides="b"))
+    pool.finish()
     assert sorted(log.given_up) == ["a: b is missing", "b: a is missing"]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_any_order_of_a_whole_family(crew: Crew, log: Log, seed: int) -> None:
+def test_any_order_of_a_whole_family(pool: KeyedWorkerPool, log: Log, seed: int) -> None:
     dice = random.Random(seed)
     jobs = [log.job(f"root {n}", f"root {n}", provides=f"root {n}") for n in range(20)]
     jobs += [log.job(f"leaf {n}", ("leaf", n), needs=f"root {n % 20}") for n in range(200)]
     jobs += [log.job(f"orphan {n}", ("orphan", n), needs="nobody") for n in range(7)]
     dice.shuffle(jobs)
     for job in jobs:
-        crew.submit(job)
-    crew.finish()
+        pool.submit(job)
+    pool.finish()
     assert len(log.done) == len(set(log.done)) == 220
     assert len(log.given_up) == 7
-    assert not crew.is_busy("root 1")
+    assert not pool.is_busy("root 1")
 
 
-def test_an_outage_abandons_the_rest_and_is_told(crew: Crew, log: Log) -> None:
+def test_an_outage_abandons_the_rest_and_is_told(pool: KeyedWorkerPool, log: Log) -> None:
     def fail() -> None:
         raise Outage("the service is down")
 
     def submit_many() -> None:
         for number in range(1000):
-            crew.submit(log.job(str(number), "x"))
+            pool.submit(log.job(str(number), "x"))
 
-    crew.submit(log.job("down", "x", work=fail))
+    pool.submit(log.job("down", "x", work=fail))
     with pytest.raises(Outage, match="the service is down"):
         submit_many()
-    crew.close(5)
+    pool.close(5)
     assert log.done == []
     assert "down" in log.abandoned
     assert len(log.abandoned) == len(set(log.abandoned)) > 1
 
 
 def test_closing_finishes_what_is_under_way(log: Log) -> None:
-    crew = Crew(1, lambda: None)
+    pool = KeyedWorkerPool(1, lambda: None)
     began = threading.Event()
-    crew.submit(log.job("under way", "x", seconds=0.3, work=began.set))
-    crew.submit(log.job("waiting", "x"))
+    pool.submit(log.job("under way", "x", seconds=0.3, work=began.set))
+    pool.submit(log.job("waiting", "x"))
     time.sleep(0.1)
-    crew.close(5)
+    pool.close(5)
     assert log.done == ["under way"]
     assert log.abandoned == ["waiting"]
 
 
 def test_closing_cuts_pauses_short_after_a_while(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutdown, "_ending", threading.Event())
-    crew = Crew(1, lambda: None)
-    crew.submit(log.job("tries again and again", "x", work=lambda: shutdown.pause(60)))
+    pool = KeyedWorkerPool(1, lambda: None)
+    pool.submit(log.job("tries again and again", "x", work=lambda: shutdown.pause(60)))
     time.sleep(0.1)
     began = time.monotonic()
-    crew.close(0.2)
+    pool.close(0.2)
     assert time.monotonic() - began < 10
     assert log.done == ["tries again and again"]
 
 
 def test_little_waits_in_memory(log: Log) -> None:
-    crew = Crew(2, lambda: None, most_bytes=1000)
+    pool = KeyedWorkerPool(2, lambda: None, most_bytes=1000)
     gate = threading.Event()
-    for lane in "ab":
-        crew.submit(log.job(lane, lane, work=lambda: gate.wait(20), size=400))
+    for order_key in "ab":
+        pool.submit(log.job(order_key, order_key, work=lambda: gate.wait(20), size=400))
     submitted = threading.Event()
 
     def submit() -> None:
-        crew.submit(log.job("large", "c", size=400))
+        pool.submit(log.job("large", "c", size=400))
         submitted.set()
 
     thread = threading.Thread(target=submit)
@@ -223,9 +223,9 @@ def test_little_waits_in_memory(log: Log) -> None:
     assert not submitted.wait(0.3)
     gate.set()
     thread.join(10)
-    crew.submit(log.job("larger than all", "d", size=5000))
-    crew.finish()
-    crew.close(5)
+    pool.submit(log.job("larger than all", "d", size=5000))
+    pool.finish()
+    pool.close(5)
     assert log.done[-2:] == ["large", "larger than all"]
 
 
@@ -236,11 +236,11 @@ def test_a_signal_is_heard_while_waiting(log: Log) -> None:
     def check() -> None:
         raise Heard
 
-    crew = Crew(1, check)
+    pool = KeyedWorkerPool(1, check)
     gate = threading.Event()
-    crew.submit(log.job("slow", "x", work=lambda: gate.wait(20)))
+    pool.submit(log.job("slow", "x", work=lambda: gate.wait(20)))
     with pytest.raises(Heard):
-        crew.wait()
+        pool.wait()
     gate.set()
-    crew.close(5)
+    pool.close(5)
     assert log.done == ["slow"]

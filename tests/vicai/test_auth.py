@@ -14,18 +14,18 @@ import pytest
 
 from ap_connectors.core.errors import ApError, Outage, Stop
 from ap_connectors.http.rate_limit import RateLimit
-from ap_connectors.http.session import Patience
+from ap_connectors.http.session import RetryPolicy
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.transport import Grant, Token, grant
 from tests.vicai.scripted import TOKEN, Asked, Said, granting, serving
 
-QUICK = Patience(tries=3, first_pause=0.01, longest_pause=0.02)
+QUICK = RetryPolicy(tries=3, first_pause=0.01, longest_pause=0.02)
 SECRET = "s3cret-Zx9.q"
 
 
 def client(sandbox: SandboxProcess, secret: str | None = None, **more: Any) -> VicaiClient:
-    more = {"patience": QUICK, "connections": 16, **more}
+    more = {"retry_policy": QUICK, "connections": 16, **more}
     return VicaiClient(sandbox.client_id, secret or sandbox.client_secret, sandbox.vicai_url, **more)
 
 
@@ -221,7 +221,7 @@ class TestGrant:
 
     def test_an_address_without_tokens_is_named(self) -> None:
         with serving(lambda _: Said({"message": "no such page"}, 404)) as service, pytest.raises(Stop) as caught:
-            VicaiClient("me", SECRET, service.url, patience=QUICK).company()
+            VicaiClient("me", SECRET, service.url, retry_policy=QUICK).company()
         assert "status 404 (no such page)" in str(caught.value)
         assert "Check api_url: it ends in /v0" in str(caught.value)
 
@@ -243,7 +243,7 @@ class TestSecrets:
         script = echo if where == "/token" else granting(echo)
         caplog.set_level(logging.DEBUG)
         with serving(script) as service, pytest.raises(ApError) as caught:
-            VicaiClient("me", secret, service.url, patience=QUICK).company()
+            VicaiClient("me", secret, service.url, retry_policy=QUICK).company()
         said = " ".join([str(caught.value), repr(caught.value), caplog.text])
         assert TOKEN not in said
         assert TOKEN[:40] not in said

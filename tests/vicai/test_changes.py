@@ -14,11 +14,11 @@ from urllib.parse import parse_qs
 import msgspec
 import pytest
 
-from ap_connectors.core.bookmarks import Position, key_of
+from ap_connectors.core.bookmarks import Bookmark, key_of
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.core.instants import LOCAL, UTC, Clock
 from ap_connectors.core.raw_json import Record, text
-from ap_connectors.http.session import Patience
+from ap_connectors.http.session import RetryPolicy
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai.changes import Answer, ChangeReader, Changes
 from ap_connectors.vicai.client import VicaiClient
@@ -31,7 +31,7 @@ Between = Callable[[int, list[Version]], None]
 
 BULK = "2026-03-01T12:00:00.000Z"
 AFTER_BULK = "2026-03-01T12:00:00.001Z"
-QUICK = Patience(tries=3, first_pause=0.01, longest_pause=0.02)
+QUICK = RetryPolicy(tries=3, first_pause=0.01, longest_pause=0.02)
 
 
 class Accounts:
@@ -41,10 +41,10 @@ class Accounts:
         sandbox.control.reset(documents=0, invoices=0, vicai={"rate_requests": 0, **options})
         self.control = sandbox.control.vicai
         self.sandbox = sandbox
-        self.client = VicaiClient(sandbox.client_id, sandbox.client_secret, sandbox.vicai_url, patience=QUICK)
+        self.client = VicaiClient(sandbox.client_id, sandbox.client_secret, sandbox.vicai_url, retry_policy=QUICK)
         self._limit = str(limit)
 
-    def changes(self, since: Position) -> Iterator[Changes]:
+    def changes(self, since: Bookmark) -> Iterator[Changes]:
         return self.client.changes(
             "listAccounts",
             since,
@@ -54,7 +54,7 @@ class Accounts:
             limit=self._limit,
         )
 
-    def read(self, since: Position, between: Between | None = None) -> tuple[list[Version], Position]:
+    def read(self, since: Bookmark, between: Between | None = None) -> tuple[list[Version], Bookmark]:
         """Read to the end; return what was handed out and the last position, as it comes back from a state file."""
         out: list[Version] = []
         position = since
@@ -74,9 +74,9 @@ def versions(records: list[Record], instant_field: str = "internalUpdatedAt") ->
     return [(text(record, "internalId") or "", text(record, instant_field) or "") for record in records]
 
 
-def stored(position: Position, clock: Clock = UTC) -> Position:
+def stored(position: Bookmark, clock: Clock = UTC) -> Bookmark:
     """The position as a later process finds it."""
-    return Position.from_state(json.loads(json.dumps(position.to_state())), None, clock)
+    return Bookmark.from_state(json.loads(json.dumps(position.to_state())), None, clock)
 
 
 def ids(out: list[Version]) -> list[str]:
@@ -122,7 +122,7 @@ def test_a_list_that_changes_while_it_is_read(sandbox: SandboxProcess, options: 
         if number == 7:
             accounts.control.add("accounts", 2)
 
-    out, position = accounts.read(Position(), between)
+    out, position = accounts.read(Bookmark(), between)
     more, position = accounts.read(position)
     missing = accounts.held() - {*out, *more}
     assert not missing
@@ -140,7 +140,7 @@ def test_going_on_from_any_page(sandbox: SandboxProcess, options: dict[str, Any]
     accounts = Accounts(sandbox, limit=40, **options)
     accounts.control.touch("accounts", count=40, at=BULK)
     out: list[Version] = []
-    for page in accounts.changes(Position()):
+    for page in accounts.changes(Bookmark()):
         out += versions(page.records)
         rest, position = accounts.read(stored(page.position))
         assert {*out, *rest} == accounts.held()
@@ -167,7 +167,7 @@ def test_one_instant_longer_than_pages_changes_while_it_is_read(
             else:
                 accounts.control.delete("accounts", ids(out)[:many])
 
-    out, position = accounts.read(Position(), between)
+    out, position = accounts.read(Bookmark(), between)
     more, _ = accounts.read(position)
     assert not accounts.held() - {*out, *more}
     assert len(out + more) == len({*out, *more})
@@ -186,7 +186,7 @@ def test_deletes_while_reading_lose_nothing(sandbox: SandboxProcess, cursors: st
             held = {id_ for id_, _ in accounts.held()}
             accounts.control.delete("accounts", [id_ for id_ in ids(out) if id_ in held][seed : seed + 4])
 
-    out, position = accounts.read(Position(), between)
+    out, position = accounts.read(Bookmark(), between)
     assert not accounts.held() - set(out)
     assert len(out) == len(set(out))
     assert accounts.read(position)[0] == []
@@ -201,7 +201,7 @@ def test_hundreds_at_the_newest_instant_are_read_once(
     accounts = Accounts(sandbox, limit=100, since_is=since_is, cursors=cursors, instant_digits=digits)
     accounts.control.add("accounts", 150)
     accounts.control.touch("accounts", count=260, at="2026-03-01T12:00:00.999Z")
-    out, position = accounts.read(Position())
+    out, position = accounts.read(Bookmark())
     assert sorted(out) == sorted(accounts.held())
     assert accounts.read(position)[0] == []
     # One more of the same instant, and one of the next millisecond, which is the same instant to eyes without digits.
@@ -216,7 +216,7 @@ def test_hundreds_at_the_newest_instant_are_read_once(
 def test_instants_finer_than_a_millisecond_are_told_apart(sandbox: SandboxProcess) -> None:
     accounts = Accounts(sandbox, instant_digits=6)
     (one,) = accounts.control.touch("accounts", count=1, at="2026-03-01T12:00:00.000500Z")
-    _, position = accounts.read(Position())
+    _, position = accounts.read(Bookmark())
     accounts.control.touch("accounts", [one], at="2026-03-01T12:00:00.000501Z")
     assert accounts.read(position)[0] == [(one, "2026-03-01T12:00:00.000501Z")]
 
@@ -224,7 +224,7 @@ def test_instants_finer_than_a_millisecond_are_told_apart(sandbox: SandboxProces
 def test_a_deleted_newest_record_does_not_bring_back_the_rest(sandbox: SandboxProcess) -> None:
     accounts = Accounts(sandbox)
     (newest,) = accounts.control.touch("accounts", count=1)
-    _, position = accounts.read(Position())
+    _, position = accounts.read(Bookmark())
     accounts.control.delete("accounts", [newest])
     assert accounts.read(position)[0] == []
 
@@ -238,7 +238,7 @@ class TestDisorder:
     ) -> None:
         accounts = Accounts(sandbox, order="shuffled", cursors=cursors)
         accounts.control.touch("accounts", count=30)
-        start = stored(Position("2026-01-01T00:00:00.000Z"))
+        start = stored(Bookmark("2026-01-01T00:00:00.000Z"))
         with caplog.at_level(logging.INFO):
             pages = list(accounts.changes(start))
         assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -252,7 +252,7 @@ class TestDisorder:
         self, sandbox: SandboxProcess, caplog: pytest.LogCaptureFixture
     ) -> None:
         accounts = Accounts(sandbox, limit=100, order="shuffled")
-        _, position = accounts.read(Position())
+        _, position = accounts.read(Bookmark())
         touched = accounts.control.touch("accounts", count=40)
         caplog.clear()
         out, position = accounts.read(position)
@@ -262,7 +262,7 @@ class TestDisorder:
 
     def test_that_begins_late_takes_the_bookmark_back(self) -> None:
         """Positions that were handed out before it was noticed stay what they are: no more is known to be safe."""
-        start = Position("2026-01-01T00:00:00.000Z")
+        start = Bookmark("2026-01-01T00:00:00.000Z")
         out = list(reader(start, ["01", "02"], ["03", "04"], ["09", "05"], ["06", "07"], []))
         positions = [page.position.instant for page in out]
         assert positions[:2] == [day("02"), day("04")]
@@ -275,13 +275,13 @@ class TestDisorder:
     def test_is_seen_wherever_it_stands_though_cursors_count(self, late: str, caplog: pytest.LogCaptureFixture) -> None:
         """Reading on by time alone would never show what stands behind newer things."""
         pages = [["05", "05"], ["05", "06"], ["07", "09"], ["10", late], ["11", "12"]]
-        out = list(reader(Position(), *pages, counting=True))
+        out = list(reader(Bookmark(), *pages, counting=True))
         assert {at for page in out for _, at in versions(page.records)} == {day(n) for page in pages for n in page}
         assert caplog.text.count("does not come in the order") == 1
         assert out[-1].position.instant == day("12")
 
     def test_across_a_page_border_is_seen(self, caplog: pytest.LogCaptureFixture) -> None:
-        out = list(reader(Position(), ["05", "06"], ["01", "02"], ["03"]))
+        out = list(reader(Bookmark(), ["05", "06"], ["01", "02"], ["03"]))
         assert caplog.text.count("does not come in the order") == 1
         positions = [page.position.instant for page in out]
         assert positions[0] == positions[-1] == day("06")
@@ -298,7 +298,7 @@ class TestDisorder:
                 unread = [id_ for id_, _ in sorted(accounts.held()) if id_ not in ids(out)]
                 accounts.control.touch("accounts", unread[-40:])
 
-        out, position = accounts.read(Position(), between)
+        out, position = accounts.read(Bookmark(), between)
         more, _ = accounts.read(position)
         assert not accounts.held() - {*out, *more}
 
@@ -307,7 +307,7 @@ def day(n: str) -> str:
     return f"2026-02-{n}T00:00:00Z"
 
 
-def reader(since: Position, *pages: list[str], counting: bool = False) -> ChangeReader:
+def reader(since: Bookmark, *pages: list[str], counting: bool = False) -> ChangeReader:
     """A reader of pages that hold records of these days; the cursor is the page's number, or counts records."""
     words = ["first", "second", "third", "fourth", "fifth"]
 
@@ -353,7 +353,7 @@ class TestCircle:
         things = ChangeReader(
             "listThings",
             fetch,
-            Position(),
+            Bookmark(),
             key=lambda one: key_of(one, "internalId"),
             instant_field="internalUpdatedAt",
         )
@@ -369,7 +369,7 @@ class TestCircle:
         things = ChangeReader(
             "listThings",
             fetch,
-            Position(),
+            Bookmark(),
             key=lambda one: key_of(one, "internalId"),
             instant_field="internalUpdatedAt",
         )
@@ -388,7 +388,7 @@ class TestWallClock:
         accounts.control.touch(resource, count=25, externalUpdatedAt=same)
         accounts.control.touch(resource, count=2, externalUpdatedAt="2026-02-01T09:30:00.250")
 
-        def read(since: Position, between: Between | None = None) -> tuple[list[Version], Position]:
+        def read(since: Bookmark, between: Between | None = None) -> tuple[list[Version], Bookmark]:
             out: list[Version] = []
             position = since
             for page in accounts.client.changes(
@@ -404,13 +404,13 @@ class TestWallClock:
             return out, stored(position, LOCAL)
 
         sandbox.control.clear_calls()
-        out, position = read(Position())
+        out, position = read(Bookmark())
         held = {(one["internalId"], one["externalUpdatedAt"]) for one in accounts.control.records(resource)}
         assert set(out) == held
         assert len(out) == len(held)
         assert position.instant == max(at for _, at in held)
         assert read(position)[0] == []
-        assert read(Position.from_state({}, "2026-02-01T09:30:00+02:00", LOCAL))[0] == [
+        assert read(Bookmark.from_state({}, "2026-02-01T09:30:00+02:00", LOCAL))[0] == [
             version for version in out if version[1] >= same
         ]
         asked = [parse_qs(call["query"]).get("since", [None])[0] for call in sandbox.control.calls()]
@@ -421,7 +421,7 @@ class TestWallClock:
     def test_internal_times_are_asked_for_in_utc(self, sandbox: SandboxProcess) -> None:
         accounts = Accounts(sandbox)
         sandbox.control.clear_calls()
-        accounts.read(Position("2026-01-05T09:00:00.000+02:00"))
+        accounts.read(Bookmark("2026-01-05T09:00:00.000+02:00"))
         queries = [parse_qs(call["query"]) for call in sandbox.control.calls() if "accounts" in call["path"]]
         assert queries[0]["since"] == ["2026-01-05T06:59:59.999Z"]
         assert {query["useSystem"][0] for query in queries} == {"INTERNAL"}
@@ -431,16 +431,16 @@ def test_a_start_date_is_asked_for_and_what_is_older_left_out(sandbox: SandboxPr
     accounts = Accounts(sandbox, cursors="offset")
     accounts.control.touch("accounts", count=33, at=BULK)
     accounts.control.touch("accounts", count=4, at=AFTER_BULK)
-    out, position = accounts.read(Position.from_state({}, AFTER_BULK))
+    out, position = accounts.read(Bookmark.from_state({}, AFTER_BULK))
     assert sorted(at for _, at in out) == [AFTER_BULK] * 4
-    assert accounts.read(Position.from_state(position.to_state(), AFTER_BULK))[0] == []
+    assert accounts.read(Bookmark.from_state(position.to_state(), AFTER_BULK))[0] == []
 
 
 def test_a_record_without_a_key_stops(sandbox: SandboxProcess) -> None:
     accounts = Accounts(sandbox)
     accounts.control.touch("accounts", count=1, internalId=None)
     changes = accounts.client.changes(
-        "listAccounts", Position(), key=lambda one: key_of(one, "nothing"), instant_field="internalUpdatedAt"
+        "listAccounts", Bookmark(), key=lambda one: key_of(one, "nothing"), instant_field="internalUpdatedAt"
     )
     with pytest.raises(Stop, match="has no nothing, so no key"):
         list(changes)
@@ -451,8 +451,8 @@ def test_an_error_in_the_middle_ends_the_read_where_it_stands(sandbox: SandboxPr
     accounts = Accounts(sandbox)
     sandbox.control.fault("status", status=503, path="/vicai/v0/accounts", after=4, times=1000)
     out: list[Version] = []
-    position = Position()
-    changes = accounts.changes(Position())
+    position = Bookmark()
+    changes = accounts.changes(Bookmark())
     with contextlib.suppress(Outage):
         for page in changes:
             out += versions(page.records)

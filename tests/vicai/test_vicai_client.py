@@ -11,12 +11,12 @@ import requests
 
 from ap_connectors.core.errors import ApError, Outage, Stop
 from ap_connectors.core.raw_json import Record, text
-from ap_connectors.http.session import Patience, body
+from ap_connectors.http.session import RetryPolicy, body
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai.client import Forbidden, NotFound, Refused, VicaiClient, document_type
 from tests.vicai.scripted import TOKEN, Asked, Said, granting, serving
 
-QUICK = Patience(tries=3, first_pause=0.01, longest_pause=0.02)
+QUICK = RetryPolicy(tries=3, first_pause=0.01, longest_pause=0.02)
 INVOICES = 30
 
 
@@ -29,7 +29,7 @@ def vic(sandbox: SandboxProcess) -> SandboxProcess:
 
 @pytest.fixture
 def client(vic: SandboxProcess) -> VicaiClient:
-    return VicaiClient(vic.client_id, vic.client_secret, vic.vicai_url, patience=QUICK, timeout=5)
+    return VicaiClient(vic.client_id, vic.client_secret, vic.vicai_url, retry_policy=QUICK, timeout=5)
 
 
 def calls(sandbox: SandboxProcess, part: str) -> list[dict[str, Any]]:
@@ -83,14 +83,14 @@ class TestLists:
     @pytest.mark.parametrize("operation", ["listAccounts", "listVendors", "listInvoices", "listVatCodes"])
     def test_a_lone_object_elsewhere_is_an_error(self, operation: str) -> None:
         with serving(granting(lambda _: Said({"internalId": "1"}))) as service:
-            vicai = VicaiClient("me", "secret", service.url, patience=QUICK)
+            vicai = VicaiClient("me", "secret", service.url, retry_policy=QUICK)
             with pytest.raises(Outage, match="unexpected shape"):
                 list(vicai.pages(operation))
 
     @pytest.mark.parametrize("kind", ["reset", "truncate", "html", "html_status", "drip"])
     def test_a_broken_page_is_asked_for_again(self, vic: SandboxProcess, kind: str) -> None:
         vic.control.fault(kind, path="/vicai/v0/accounts", times=2, after=1, seconds=1)
-        vicai = VicaiClient(vic.client_id, vic.client_secret, vic.vicai_url, patience=QUICK, timeout=0.4)
+        vicai = VicaiClient(vic.client_id, vic.client_secret, vic.vicai_url, retry_policy=QUICK, timeout=0.4)
         assert sum(len(page) for page in vicai.pages("listAccounts")) == 130
         assert len(calls(vic, "/accounts")) == 4
 
@@ -101,7 +101,7 @@ class TestLists:
             return Said([{"internalId": "1"}], headers=(("X-Next", around[asked.query.get("cursor")]),))
 
         with serving(granting(script)) as service:
-            vicai = VicaiClient("me", "secret", service.url, patience=QUICK)
+            vicai = VicaiClient("me", "secret", service.url, retry_policy=QUICK)
             with pytest.raises(Stop, match="listAccounts goes round in a circle"):
                 list(vicai.pages("listAccounts"))
             assert len(service.asked) == 4
@@ -144,7 +144,7 @@ class TestRefusals:
     def test_the_service_is_quoted(self, status: int) -> None:
         said = Said({"code": status, "message": "Naudotojo\nklaida: ąč."}, status, (("X-Request-Id", "r-17"),))
         with serving(granting(lambda _: said)) as service:
-            vicai = VicaiClient("me", "secret", service.url, patience=QUICK)
+            vicai = VicaiClient("me", "secret", service.url, retry_policy=QUICK)
             with pytest.raises(Refused) as caught:
                 vicai.get("getVendor", id="7")
             assert len(service.asked) == 2
@@ -156,13 +156,13 @@ class TestRefusals:
     )
     def test_without_a_message_it_is_still_a_refusal(self, content: bytes) -> None:
         with serving(granting(lambda _: Said(content, 422))) as service:
-            vicai = VicaiClient("me", "secret", service.url, patience=QUICK)
+            vicai = VicaiClient("me", "secret", service.url, retry_policy=QUICK)
             with pytest.raises(Refused, match=r"the service refuses the call: status 422\.$"):
                 vicai.get("getVendor", id="7")
 
     def test_a_long_message_is_cut(self) -> None:
         with serving(granting(lambda _: Said({"message": "word " * 10_000}, 422))) as service:
-            vicai = VicaiClient("me", "secret", service.url, patience=QUICK)
+            vicai = VicaiClient("me", "secret", service.url, retry_policy=QUICK)
             with pytest.raises(Refused) as caught:
                 vicai.get("getVendor", id="7")
         assert len(str(caught.value)) < 500
@@ -172,11 +172,11 @@ class TestRefusals:
         with serving(lambda _: Said({})) as elsewhere:
             away = Said({}, 302, (("Location", f"{elsewhere.url}/here"),))
             with serving(granting(lambda _: away)) as service, pytest.raises(ApError):
-                VicaiClient("me", "secret", service.url, patience=QUICK).get("getVendor", id="7")
+                VicaiClient("me", "secret", service.url, retry_policy=QUICK).get("getVendor", id="7")
             assert elsewhere.asked == []
 
     def test_a_wrong_address_is_named(self, vic: SandboxProcess) -> None:
-        wrong = VicaiClient(vic.client_id, vic.client_secret, f"{vic.url}/vicai/v1", patience=QUICK)
+        wrong = VicaiClient(vic.client_id, vic.client_secret, f"{vic.url}/vicai/v1", retry_policy=QUICK)
         with pytest.raises(Stop, match="Check api_url: it ends in /v0"):
             wrong.company()
 
@@ -219,7 +219,7 @@ class TestDocuments:
         with serving(lambda _: Said(b"%PDF-1.7")) as storage:
             away = Said({}, 302, (("Location", f"{storage.url}/a?X-Signature=s3"),))
             with serving(granting(lambda _: away)) as service:
-                vicai = VicaiClient("me", "secret", service.url, patience=QUICK)
+                vicai = VicaiClient("me", "secret", service.url, retry_policy=QUICK)
                 assert vicai.document("getInvoiceDocument", read, id="7")[1] == b"%PDF-1.7"
             (asked,) = storage.asked
         assert asked.query == {"X-Signature": "s3"}
@@ -232,7 +232,7 @@ class TestDocuments:
             return Said(b"%PDF-1.7") if "files" in asked.path else Said({}, 307, (("Location", location),))
 
         with serving(granting(script)) as service:
-            vicai = VicaiClient("me", "secret", service.url, patience=QUICK)
+            vicai = VicaiClient("me", "secret", service.url, retry_policy=QUICK)
             assert vicai.document("getInvoiceDocument", read, id="7")[1] == b"%PDF-1.7"
             assert "authorization" not in service.asked[-1].headers
 

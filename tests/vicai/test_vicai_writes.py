@@ -15,13 +15,13 @@ import msgspec
 import pytest
 
 from ap_connectors.core.errors import Outage, Reject, Stop
-from ap_connectors.http.request_counts import Tally, counting
-from ap_connectors.http.session import Patience
+from ap_connectors.http.request_counts import RequestCounts, counting
+from ap_connectors.http.session import RetryPolicy
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai.client import Forbidden, NotFound, Part, Plain, Refused, VicaiClient
 from tests.vicai.scripted import Asked, Said, Scripted, granting, serving
 
-QUICK = Patience(tries=3, first_pause=0.01, longest_pause=0.02)
+QUICK = RetryPolicy(tries=3, first_pause=0.01, longest_pause=0.02)
 ACCOUNT = {"name": "Kanceliarinės prekės", "number": "6310", "externalUpdatedAt": "2026-02-01T10:11:12.154"}
 LONG = Decimal("12345678901234567.890")
 PDF = b"%PDF-1.7 not really\n%%EOF"
@@ -37,7 +37,7 @@ def vic(sandbox: SandboxProcess) -> SandboxProcess:
 
 
 def make(vic: SandboxProcess, **more: Any) -> VicaiClient:
-    more = {"patience": QUICK, "timeout": 5, **more}
+    more = {"retry_policy": QUICK, "timeout": 5, **more}
     return VicaiClient(vic.client_id, vic.client_secret, vic.vicai_url, **more)
 
 
@@ -47,7 +47,7 @@ def client(vic: SandboxProcess) -> VicaiClient:
 
 
 def at(service: Scripted, **more: Any) -> VicaiClient:
-    return VicaiClient("me", "secret", service.url, patience=QUICK, **more)
+    return VicaiClient("me", "secret", service.url, retry_policy=QUICK, **more)
 
 
 def calls(vic: SandboxProcess, method: str) -> list[dict[str, Any]]:
@@ -57,18 +57,18 @@ def calls(vic: SandboxProcess, method: str) -> list[dict[str, Any]]:
 def tag(client: VicaiClient, value: str) -> Callable[[], Plain | None]:
     """A look for a tag: the tags are listed, and compared by value."""
 
-    def look() -> Plain | None:
+    def find_done() -> Plain | None:
         found = (msgspec.json.decode(raw) for raw in client.raw_list("listTags"))
         return next((one for one in found if one["value"] == value), None)
 
-    return look
+    return find_done
 
 
 class TestOnce:
     """Creating is not idempotent, and there is no idempotency key."""
 
     def create(self, client: VicaiClient) -> Plain:
-        return client.send("createTag", {"value": "nauja žymė"}, look=tag(client, "nauja žymė"))
+        return client.send("createTag", {"value": "nauja žymė"}, find_done=tag(client, "nauja žymė"))
 
     def created(self, vic: SandboxProcess) -> list[dict[str, Any]]:
         return [one for one in vic.control.vicai.records("tags") if one["value"] == "nauja žymė"]
@@ -88,16 +88,16 @@ class TestOnce:
     def test_when_the_look_has_its_own_trouble(self, vic: SandboxProcess, client: VicaiClient) -> None:
         vic.control.fault("lost", path=f"{VIC}/tags", method="POST")
         vic.control.fault("reset", path=f"{VIC}/tags", method="GET", times=2)
-        tally = Tally()
-        with counting(tally):
+        request_counts = RequestCounts()
+        with counting(request_counts):
             assert [self.create(client)] == self.created(vic)
         assert (len(calls(vic, "POST")), len(calls(vic, "GET"))) == (1, 3)
         # Besides, one for the token. The call that was made good by a look was not repeated; the look was, twice.
-        assert (tally.requests, tally.retries) == (5, 2)
+        assert (request_counts.requests, request_counts.retries) == (5, 2)
 
     def test_when_every_answer_is_lost(self, vic: SandboxProcess) -> None:
         """The last try did it, and the look after it sees so."""
-        client = make(vic, patience=Patience(tries=1, first_pause=0.01))
+        client = make(vic, retry_policy=RetryPolicy(tries=1, first_pause=0.01))
         vic.control.fault("lost", path=f"{VIC}/tags", method="POST", times=1000)
         assert [self.create(client)] == self.created(vic)
 
@@ -107,12 +107,14 @@ class TestOnce:
         assert not calls(vic, "GET")
 
     def test_when_nobody_can_know_it_is_not_repeated(self, vic: SandboxProcess, client: VicaiClient) -> None:
-        def look() -> Plain | None:
+        def find_done() -> Plain | None:
             raise Reject("nobody can know whether the file arrived")
 
         vic.control.fault("lost", path=f"{VIC}/attachments", method="POST")
         with pytest.raises(Reject, match="nobody can know"):
-            client.upload("uploadAttachment", lambda: [Part("file", PDF, "a.pdf", "application/pdf")], look=look)
+            client.upload(
+                "uploadAttachment", lambda: [Part("file", PDF, "a.pdf", "application/pdf")], find_done=find_done
+            )
         assert len(vic.control.vicai.records("attachments")) == 1
         assert len(calls(vic, "POST")) == 1
 
@@ -191,7 +193,7 @@ class TestRequestId:
     def test_goes_with_what_writes_and_with_nothing_else(self, vic: SandboxProcess) -> None:
         client = make(vic, request_id=SYNC)
         client.send("upsertAccount", ACCOUNT, id="A-1", useSystem="EXTERNAL")
-        client.send("createTag", {"value": "x"}, look=tag(client, "x"))
+        client.send("createTag", {"value": "x"}, find_done=tag(client, "x"))
         client.upload("uploadAttachment", lambda: [Part("file", PDF, "a.pdf", "application/pdf")])
         client.send("deleteAccount", id="A-1", useSystem="EXTERNAL")
         client.found("getAccount", id="A-1", useSystem="EXTERNAL")
@@ -392,11 +394,11 @@ class TestUpload:
         """A document can be attached once only: to repeat it blindly would make a refusal of a success."""
         which = {"id": invoice, "useSystem": "EXTERNAL"}
 
-        def look() -> Plain | None:
+        def find_done() -> Plain | None:
             return client.found("getInvoice", **which) if client.exists("getInvoiceDocument", **which) else None
 
         vic.control.fault("lost", path=f"{VIC}/invoices/{invoice}/document", method="POST")
-        made = client.upload("uploadDocumentInvoice", lambda: document(PDF), look=look, **which)
+        made = client.upload("uploadDocumentInvoice", lambda: document(PDF), find_done=find_done, **which)
         assert made["externalId"] == invoice
         assert len([call for call in calls(vic, "POST") if call["path"].endswith("/document")]) == 1
 
