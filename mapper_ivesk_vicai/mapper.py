@@ -216,7 +216,8 @@ class MapperIveskVicai(ExactMapper):
             count.set_aside += 1
             if is_purchase:
                 count.purchase(document, "set_aside")
-            self.set_aside(line, _name(document), _HALF if isinstance(error, UnicodeEncodeError) else str(error))
+            reject = error if isinstance(error, Reject) else Reject(_HALF, "half_a_character")
+            self.set_aside(line, _name(document), reject)
 
     def _send(self, document: Fields, file: str | None) -> None:
         vendor = vendors.key(document)

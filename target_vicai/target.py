@@ -222,6 +222,6 @@ class TargetVicai(ExactTarget):
             return self.attempt(loader, item, lambda: loader.apply(item), line)
 
         def on_unresolved(missing: Missing) -> None:
-            self.set_aside(loader, key, line, str(missing))
+            self.set_aside(loader, key, line, missing)
 
         self.pool.submit(Job(item.order_key, run, on_unresolved, lambda: self.summary.of(stream).add("failed")))

@@ -6,13 +6,31 @@ holds a secret; the door redacts what it quotes from a service.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 
 class ApError(Exception):
     """Something went wrong that we understand. Catch a subclass to act on it; print it to explain it."""
 
 
 class Reject(ApError):
-    """Leave this one record or file out, say why, and go on with the rest."""
+    """Leave this one record or file out, say why, and go on with the rest.
+
+    Args:
+        message: what is wrong and what to do, for a person. It may be reworded; programs go by `code`.
+        code: the stable name of the reason, a key of `core.reject_codes.CODES`.
+        params: what the sentence speaks of, by name: text, whole numbers, or lists of them. Amounts are text.
+    """
+
+    def __init__(self, message: str, code: str = "unclassified", **params: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.params = params
+
+    def shown(self, change: Callable[[str], str]) -> dict[str, Any]:
+        """Return ``{"code": ..., "params": ..., "reason": ...}``, every text in it changed (redacted, say)."""
+        return {"code": self.code, "params": _changed(self.params, change), "reason": change(str(self))}
 
 
 class Retry(ApError):
@@ -39,3 +57,13 @@ class Outage(Stop):
 
     Nothing needs to be changed; the next run goes on from the last STATE.
     """
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: _changed(member, change) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_changed(element, change) for element in value]
+    return value

@@ -12,7 +12,7 @@ import msgspec
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.plugin_base import PluginBase, _ConfigInput
 
-from ap_connectors.core.errors import Stop
+from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.messages import Line
 from ap_connectors.singer.plugin import ClearPlugin
 from ap_connectors.singer.reader import Ended, LineInput, LineReader
@@ -75,12 +75,12 @@ class ExactMapper(ClearPlugin, LineInput):
         )
         self._out.write_record(b"", together, b"\n")
 
-    def set_aside(self, line: Line, name: str, reason: str) -> None:
+    def set_aside(self, line: Line, name: str, reject: Reject) -> None:
         """Put a record into the reject file, with the reason."""
-        self.rejects.add(line.message.stream or "", line.raw, reason, line=line.number)
+        self.rejects.add(line.message.stream or "", line.raw, reject, line=line.number)
         # Every reject is in the file; the log need not hold thousands.
         if self.rejects.count <= _MOST_LOGGED:
-            self.logger.warning("Set aside: %s (line %d): %s", name, line.number, reason)
+            self.logger.warning("Set aside: %s (line %d): %s [%s]", name, line.number, reject, reject.code)
             if self.rejects.count == _MOST_LOGGED:
                 self.logger.warning("More may follow; all are in %s.", self.rejects.path)
 

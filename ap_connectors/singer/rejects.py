@@ -15,7 +15,7 @@ from typing import IO
 import msgspec
 
 from ap_connectors.core import instants
-from ap_connectors.core.errors import Stop
+from ap_connectors.core.errors import Reject, Stop
 
 _strings = json.JSONDecoder(strict=False)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -45,6 +45,8 @@ class RejectFile:
             raise ValueError("redact changes text that holds no secret")
         self.count = 0
         """Rejects so far."""
+        self.company: str | None = None
+        """Whose records they are; set once that is known."""
         self.path: str | None = None
         """Where the rejects are; None as long as there are none."""
         self._path = path.replace("{timestamp}", time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
@@ -83,21 +85,25 @@ class RejectFile:
                 self._schemas[stream] = raw_line
                 self._unwritten.add(stream)
 
-    def add(self, stream: str, raw_line: bytes, reason: str, *, line: int) -> None:
+    def add(self, stream: str, raw_line: bytes, reject: Reject, *, line: int) -> None:
         """Write a RECORD line with the reason of its rejection.
 
         Args:
             stream: of the record.
             raw_line: as it came; it leaves so, but for the member "rejected", which is added or replaced.
-            reason: in words, for a person.
+            reject: why: a sentence for a person, a code and parameters for programs.
             line: number of the line in the input.
 
         Raises:
             Stop: the file cannot be written. Nothing of the line counts as written then.
         """
-        # A quoted value may hold half a character, which no file can.
-        said = self._masked_text(reason).encode(errors="replace").decode()
-        mark = {**self._mark, "reason": said, "at": instants.text(time.time_ns() // 1_000_000), "line": line}
+        mark = {
+            **self._mark,
+            **({"company": self.company} if self.company is not None else {}),
+            **reject.shown(lambda text: _whole(self._masked_text(text))),
+            "at": instants.text(time.time_ns() // 1_000_000),
+            "line": line,
+        }
         record = self._masked(_marked(raw_line.strip(), msgspec.json.encode(mark)))
         with self._lock:
             lines = [record]
@@ -190,6 +196,11 @@ class RejectFile:
                 pieces += [text[done:start], json.dumps(masked)]
                 done = end
         return "".join((*pieces, text[done:])).encode(errors="surrogateescape")
+
+
+def _whole(text: str) -> str:
+    """Return a text without half characters: a quoted value may hold one, and no file can."""
+    return text.encode(errors="replace").decode()
 
 
 def _marked(line: bytes, mark: bytes) -> bytes:

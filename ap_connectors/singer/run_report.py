@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from ap_connectors.core.errors import Stop
+from ap_connectors.core import files
+from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.http.request_counts import RequestCounts
 from ap_connectors.singer.diff import Change
 from ap_connectors.singer.loader_api import Outcome
@@ -118,6 +116,8 @@ def _as_json(step: Step) -> dict[str, Any]:
 
 
 Kind = Literal["received", "created", "updated", "unchanged", "deleted", "rejected", "failed"]
+_MOST_REJECTS = 1000
+"""Rejects that the report names; the reject file has all."""
 KINDS: tuple[Kind, ...] = ("received", "created", "updated", "unchanged", "deleted", "rejected", "failed")
 
 
@@ -170,6 +170,23 @@ class RunReport:
         """HTTP requests that belong to no stream."""
         self._began = time.monotonic()
         self._lock = threading.Lock()
+        self._rejects: list[dict[str, Any]] = []
+        self._codes: Counter[str] = Counter()
+
+    def reject(self, stream: str, key: str, line: int, reject: Reject, redact: Callable[[str], str]) -> None:
+        """Note a record that was set aside.
+
+        Args:
+            stream: of the record.
+            key: its natural key, or "line 7".
+            line: its number in the input.
+            reject: why.
+            redact: masks secrets in a text.
+        """
+        with self._lock:
+            self._codes[reject.code] += 1
+            if len(self._rejects) < _MOST_REJECTS:
+                self._rejects.append({"stream": stream, "key": key, "line": line, **reject.shown(redact)})
 
     def of(self, stream: str) -> Counts:
         """Return a stream's counts, made when first asked for."""
@@ -185,7 +202,9 @@ class RunReport:
             yield f"{name}: {counts}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return ``{"streams": {"vendors": {...}}, "total": {...}}``, each with the eleven figures of the report.
+        """Return the report: streams and total with eleven figures each, and the first 1,000 rejects.
+
+        ``{"streams": {"vendors": {...}}, "total": {...}, "reject_codes": {"missing_field": 7}, "rejects": [{...}]}``
 
         The total's seconds are those of the run: streams overlap. Its requests are all, those of no stream included.
         """
@@ -196,7 +215,9 @@ class RunReport:
         for figure in ("requests", "retries", "throttled"):
             total[figure] += getattr(self.request_counts, figure)
         total["seconds"] = round(time.monotonic() - self._began, 3)
-        return {"streams": streams, "total": total}
+        with self._lock:
+            rejects = {"reject_codes": dict(self._codes), "rejects": list(self._rejects)}
+        return {"streams": streams, "total": total, **rejects}
 
     def write(self, path: str, more: Mapping[str, Any] | None = None) -> None:
         """Write the report, whole or not at all; folders are made, an older report is replaced.
@@ -211,29 +232,10 @@ class RunReport:
         # Decimals with all their digits.
         encoded = msgspec.json.Encoder(decimal_format="number").encode({**self.as_json(), **(more or {})})
         try:
-            _replace(Path(path), msgspec.json.format(encoded, indent=2) + b"\n")
+            files.replace(Path(path), msgspec.json.format(encoded, indent=2) + b"\n")
         except OSError as error:
             raise Stop(f"report_path: {path} cannot be written: {error.strerror or type(error).__name__}.") from None
 
     def _all(self) -> list[tuple[str, Counts]]:
         with self._lock:
             return list(self._streams.items())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)  # /dev/stderr and the like must stay what they are
-        return
-    path = path.resolve()  # a link goes on pointing at the report
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, part = tempfile.mkstemp(suffix=".part", prefix=".", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(part).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(part).unlink()
-        raise

@@ -166,7 +166,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         try:
             item = loader.item(record, str(rejected.get("at") or "") if rejected is not None else None)
         except Reject as error:
-            self._set_aside_unread(loader, record, line, str(error))
+            self._set_aside_unread(loader, record, line, error)
             return
         if line.message.version is not None:
             loader.seen(item.key, line.message.version)
@@ -186,7 +186,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
             return there
 
         def on_unresolved(missing: Missing) -> None:
-            self.set_aside(loader, item.key, line, str(missing))
+            self.set_aside(loader, item.key, line, missing)
             self.state_gate.ack(number)
 
         def abandoned() -> None:
@@ -206,7 +206,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         except Missing:
             raise
         except Reject as error:
-            self.set_aside(loader, item.key, line, str(error))
+            self.set_aside(loader, item.key, line, error)
             return False
         self._tell(loader, item, outcome)
         return outcome.effect != "deleted"
@@ -220,27 +220,33 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         if self.plan is not None:
             self.plan.add(loader.name, item.key, outcome)
 
-    def _set_aside_unread(self, loader: Sink, record: Mapping[str, Any], line: Line, reason: str) -> None:
+    def _set_aside_unread(self, loader: Sink, record: Mapping[str, Any], line: Line, reject: Reject) -> None:
         key = loader.hint(record)
         if key is None:
             self.unread[loader.name] += 1
         elif line.message.version is not None:
             loader.seen(key, line.message.version)
-        self.set_aside(loader, key, line, reason)
+        self.set_aside(loader, key, line, reject)
 
-    def set_aside(self, loader: Sink, key: str | None, line: Line, reason: str) -> None:
+    def set_aside(self, loader: Sink, key: str | None, line: Line, reject: Reject) -> None:
         """Put a record into the reject file."""
-        reason = self.redact(reason)
+        reason = self.redact(str(reject))
         name = key or f"line {line.number}"
         self.summary.of(loader.name).add("rejected")
-        self.rejects.add(line.message.stream or loader.name, line.raw, reason, line=line.number)
+        self.rejects.add(line.message.stream or loader.name, line.raw, reject, line=line.number)
+        self.summary.reject(loader.name, name, line.number, reject, self.redact)
         if self.plan is not None:
             self.plan.reject(loader.name, name, reason)
         # Every reject is in the file; the log need not hold thousands.
         most = 20
         if self.rejects.count <= most:
             self.logger.warning(
-                "Set aside: %s %s (line %d): %s", loader.name, key or "without a key", line.number, reason
+                "Set aside: %s %s (line %d): %s [%s]",
+                loader.name,
+                key or "without a key",
+                line.number,
+                reason,
+                reject.code,
             )
             if self.rejects.count == most:
                 self.logger.warning("More may follow; all are in %s.", self.rejects.path)
@@ -261,7 +267,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         try:
             self.rejects.check(file_input or sys.stdin)
             with counting(self.summary.request_counts):
-                company = self.company
+                company = self.rejects.company = self.company
             self.logger.info("Loading into %s%s.", company, " (a plan only: nothing is written)" * bool(self.plan))
             self.read_lines(file_input or sys.stdin)
         except Ended as ended:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ap_connectors.core.errors import Stop
+from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.messages import read
 from ap_connectors.core.redact import Redactor
 from ap_connectors.singer.rejects import RejectFile
@@ -25,7 +25,10 @@ RECORD = (
     '"big": 1e400, "name": "Ąžuolas\\u0105 \\"x\\"\\/", "empty":  null}, "time_extracted": "2026-01-01T00:00:00Z", '
     '"version": 17, "more": [1.00]}'
 ).encode()
-MARK = re.compile(rb', "rejected": (\{"reason":"[^{}]*","at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","line":\d+\})\}$')
+MARK = re.compile(
+    rb', "rejected": (\{"code":"\w+","params":\{[^{}]*\},"reason":"[^{}]*",'
+    rb'"at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","line":\d+\})\}$'
+)
 
 
 def masking(text: str) -> str:
@@ -53,7 +56,8 @@ def test_there_is_no_file_without_a_reject(path: Path) -> None:
 def test_a_record_leaves_as_it_came_and_says_why(path: Path) -> None:
     rejects = RejectFile(str(path), masking)
     rejects.schema("vendors", SCHEMA + b"\n")
-    rejects.add("vendors", RECORD + b"\r\n", 'name is "too" long\nby far', line=7)
+    reject = Reject('name is "too" long\nby far', "too_long", field="name", most=40)
+    rejects.add("vendors", RECORD + b"\r\n", reject, line=7)
     rejects.sync()
     schema, record = lines(path)
     assert schema == SCHEMA
@@ -62,6 +66,7 @@ def test_a_record_leaves_as_it_came_and_says_why(path: Path) -> None:
     assert record == RECORD[:-1] + mark[0]
     said = json.loads(mark[1])
     assert (said["reason"], said["line"]) == ('name is "too" long\nby far', 7)
+    assert (said["code"], said["params"], "company" in said) == ("too_long", {"field": "name", "most": 40}, False)
     assert (rejects.count, rejects.path) == (1, str(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -70,7 +75,7 @@ def test_a_replay_reads_it_and_a_second_reject_replaces_the_first(tmp_path: Path
     first, second = tmp_path / "1.jsonl", tmp_path / "2.jsonl"
     rejects = RejectFile(str(first), None)
     rejects.schema("vendors", SCHEMA)
-    rejects.add("vendors", RECORD, "first reason", line=7)
+    rejects.add("vendors", RECORD, Reject("first reason"), line=7)
     again = RejectFile(str(second), None)
     with first.open("rb") as file:
         for line in read(file):
@@ -79,7 +84,7 @@ def test_a_replay_reads_it_and_a_second_reject_replaces_the_first(tmp_path: Path
             else:
                 assert line.message.rejected
                 assert line.message.rejected["reason"] == "first reason"
-                again.add("vendors", line.raw, "second reason", line=line.number)
+                again.add("vendors", line.raw, Reject("second reason"), line=line.number)
     with second.open("rb") as file:
         _, found = read(file)
     assert found.message.rejected
@@ -94,7 +99,7 @@ def test_a_replay_reads_it_and_a_second_reject_replaces_the_first(tmp_path: Path
 
 def test_a_field_called_rejected_is_a_field(path: Path) -> None:
     record = b'{"type": "RECORD", "stream": "a", "record": {"rejected": {"reason":  1.10}}}'
-    RejectFile(str(path), None).add("a", record, "why", line=1)
+    RejectFile(str(path), None).add("a", record, Reject("why"), line=1)
     (found,) = lines(path)
     assert found.startswith(record[:-1])
 
@@ -102,7 +107,7 @@ def test_a_field_called_rejected_is_a_field(path: Path) -> None:
 @pytest.mark.parametrize("old", ["", r', "rejected": {"reason": "old", "at": "", "line": 1}'])
 def test_half_a_character_survives(path: Path, old: str) -> None:
     record = rf'{{"type": "RECORD", "stream": "a", "record": {{"name": "\ud800", "n": 1.10}}{old}}}'.encode()
-    RejectFile(str(path), masking).add("a", record, "name: '\ud800' is no text", line=1)
+    RejectFile(str(path), masking).add("a", record, Reject("name: '\ud800' is no text"), line=1)
     assert lines(path)[0].startswith(record[:-1])
     with path.open("rb") as file:
         (found,) = read(file)
@@ -123,11 +128,11 @@ def test_a_schema_comes_once_before_the_first_reject_of_its_stream_and_again_whe
     for stream in "abc":
         rejects.schema(stream, schema(stream, "id"))
     for stream in "aba":
-        rejects.add(stream, record(stream), "why", line=1)
+        rejects.add(stream, record(stream), Reject("why"), line=1)
         rejects.schema(stream, schema(stream, "id"))
     rejects.schema("a", schema("a", "other"))
     for stream in "ab":
-        rejects.add(stream, record(stream), "why", line=1)
+        rejects.add(stream, record(stream), Reject("why"), line=1)
     with path.open("rb") as file:
         kinds = [(line.message.type[0], line.message.stream) for line in read(file)]
     assert kinds == [("S", "a"), ("R", "a"), ("S", "b"), ("R", "b"), ("R", "a"), ("S", "a"), ("R", "a"), ("R", "b")]
@@ -138,7 +143,7 @@ def test_secrets_are_masked_however_they_are_written(path: Path) -> None:
         "s3cr\"et\/\u0105": 1.10, "kept":  "\u0105\/ \\"}}""".replace(b"\n", b"")
     rejects = RejectFile(str(path), masking)
     rejects.schema("a", SCHEMA.replace(b"externalId", rb"s3cr\"et/\u0105"))
-    rejects.add("a", record, 'Vic says: s3cr"et/ą is wrong', line=1)
+    rejects.add("a", record, Reject('Vic says: s3cr"et/ą is wrong'), line=1)
     schema, found = lines(path)
     assert json.loads(schema)["key_properties"] == ["***"]
     assert rb'"x": "<***>", "y": ["***"],        "***": 1.10, "kept":  "\u0105\/ \\"' in found
@@ -156,7 +161,7 @@ def test_what_spoils_records_is_not_taken_for_masking(path: Path) -> None:
 
 def test_the_time_in_the_name(tmp_path: Path) -> None:
     rejects = RejectFile(str(tmp_path / "rejects-{timestamp}-{x}.jsonl"), None)
-    rejects.add("a", RECORD, "why", line=1)
+    rejects.add("a", RECORD, Reject("why"), line=1)
     (file,) = tmp_path.iterdir()
     assert re.fullmatch(r"rejects-20\d{6}T\d{6}Z-\{x\}\.jsonl", file.name)
     assert rejects.path == str(file)
@@ -166,7 +171,7 @@ def test_the_time_in_the_name(tmp_path: Path) -> None:
 def test_a_file_that_exists_is_added_to_on_a_line_of_its_own(path: Path, end: bytes) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b'{"half a line' + end)
-    RejectFile(str(path), None).add("a", RECORD, "why", line=1)
+    RejectFile(str(path), None).add("a", RECORD, Reject("why"), line=1)
     kept, added = lines(path)
     assert kept == b'{"half a line'
     assert added.startswith(RECORD[:-1])
@@ -177,7 +182,7 @@ def test_threads_do_not_mix_their_lines(path: Path) -> None:
     rejects.schema("vendors", SCHEMA)
 
     def reject(number: int) -> None:
-        rejects.add("vendors", RECORD, "why " * (number % 50), line=number)
+        rejects.add("vendors", RECORD, Reject("why " * (number % 50)), line=number)
         if number % 10 == 0:
             rejects.sync()
 
@@ -192,9 +197,10 @@ def test_threads_do_not_mix_their_lines(path: Path) -> None:
 
 def test_a_kill_loses_no_line(path: Path) -> None:
     code = (
-        "import os, signal, sys; from ap_connectors.singer.rejects import RejectFile\n"
+        "import os, signal, sys; from ap_connectors.core.errors import Reject\n"
+        "from ap_connectors.singer.rejects import RejectFile\n"
         f"rejects = RejectFile(sys.argv[1], None); rejects.schema('vendors', {SCHEMA!r})\n"
-        f"for n in range(100): rejects.add('vendors', {RECORD!r}, 'why', line=n)\n"
+        f"for n in range(100): rejects.add('vendors', {RECORD!r}, Reject('why'), line=n)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -signal.SIGKILL
@@ -205,12 +211,12 @@ def test_a_kill_loses_no_line(path: Path) -> None:
 def test_sync_asks_the_disk_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     rejects = RejectFile(str(path), None)
-    rejects.add("a", RECORD, "why", line=1)
+    rejects.add("a", RECORD, Reject("why"), line=1)
     monkeypatch.setattr("os.fsync", asked.append)
     for _ in range(3):
         rejects.sync()
     assert len(asked) == 1
-    rejects.add("a", RECORD, "why", line=2)
+    rejects.add("a", RECORD, Reject("why"), line=2)
     rejects.sync()
     assert len(asked) == 2
 
@@ -218,7 +224,7 @@ def test_sync_asks_the_disk_once(path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_full_disk_stops_and_counts_nothing() -> None:
     rejects = RejectFile("/dev/full", None)
     with pytest.raises(Stop, match=r"rejects_path: /dev/full cannot be written: No space left on device\."):
-        rejects.add("a", RECORD, "why", line=1)
+        rejects.add("a", RECORD, Reject("why"), line=1)
     assert rejects.count == 0
 
 
@@ -226,4 +232,4 @@ def test_a_path_that_cannot_be_stops(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "rejects.jsonl"):
         with pytest.raises(Stop, match=r"rejects_path: .* cannot be written: "):
-            RejectFile(str(path), None).add("a", RECORD, "why", line=1)
+            RejectFile(str(path), None).add("a", RECORD, Reject("why"), line=1)

@@ -44,7 +44,7 @@ def test_the_report_has_streams_and_their_sum(tmp_path: Path) -> None:
     path = tmp_path / "new" / "report.json"
     report.write(str(path), {"plan": ["x"]})
     report = json.loads(path.read_text(encoding="utf-8"))
-    assert list(report) == ["streams", "total", "plan"]
+    assert list(report) == ["streams", "total", "reject_codes", "rejects", "plan"]
     assert list(report["streams"]) == ["vendors", "žymos"]
     for figures in (*report["streams"].values(), report["total"]):
         assert list(figures) == FIGURES
