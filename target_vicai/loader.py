@@ -225,6 +225,8 @@ class Loader(ABC):
             if not parents:
                 raise
             self._all_there(parents, f" {refusal}")
+            # One whose write is still under way is at Vic by now, but perhaps was not when we were refused.
+            self.vic.await_parents(parents)
             if not any(self.vic.has_come(parent) for parent in parents):
                 raise
             # They are there; perhaps they came while we were being refused.

@@ -256,6 +256,9 @@ class KeyedWorkerPool:
             self._be_ready(key)
 
     def _done(self, key: Hashable, order_key: _KeyQueue, job: Job, there: bool) -> None:
+        if there and job.provides is not None:
+            # Before its lane ends: who asks without the lock must see one of the two.
+            self._came.add(job.provides)
         order_key.jobs.popleft()
         self._jobs -= 1
         self._bytes -= job.size
@@ -265,8 +268,6 @@ class KeyedWorkerPool:
             del self._lanes[key]
         if job.provides is None:
             return
-        if there:
-            self._came.add(job.provides)
         # Even if it did not come: who waited only because it was under way looks again.
         for child in self._parked.pop(job.provides, set()):
             waiting = self._lanes.get(child)

@@ -8,6 +8,7 @@ import random
 import re
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.cases import AT, order_line
-from tests.target_vicai.conftest import Record, Target, command, lines, load, record, state
+from tests.target_vicai.conftest import PREFIX, Record, Target, command, lines, load, record, state
 from tests.target_vicai.store import Store, covers
 
 VENDORS = ("T-1", "T-2", "T-3")
@@ -147,6 +148,32 @@ def test_a_state_waits_for_what_is_parked(vicai: SandboxProcess, store: Store, t
         assert process.wait(60) == 0
     assert [json.loads(text)["n"] for text in out][-1] == 2
     store.change().only(vendors=(1, 0, 0), vendorGroups=(1, 0, 0), paymentTerms=(1, 0, 0))
+
+
+def test_a_parent_that_comes_while_its_child_is_refused(vicai: SandboxProcess, store: Store, tmp_path: Path) -> None:
+    """Vic refuses the child, has the parent when we look, and the parent's own write is still under way here."""
+    invoice = {
+        "externalId": "TR-9",
+        "externalUpdatedAt": AT,
+        "transactionType": "INVOICE",
+        "refNumber": "1",
+        "vendorExternalId": "T-1",
+        "documentBase64": "JVBERi0xLjQKYQolJUVPRgo=",
+    }
+    vicai.control.fault("drip", method="PUT", path=f"{PREFIX}/trainingInvoices/TR-9", seconds=1.5)
+    vicai.control.fault("drip", method="PUT", path=f"{PREFIX}/vendors/T-1", seconds=4)
+    asked = command(vicai, tmp_path, {})
+    with subprocess.Popen(asked, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(lines(load("training_invoices", invoice)))
+        process.stdin.flush()
+        while not vicai.control.faults()[0]["hits"]:
+            time.sleep(0.02)
+        vendor_alone = {"externalId": "T-1", "externalUpdatedAt": AT, "name": "UAB"}
+        _, err = process.communicate(lines(load("vendors", vendor_alone)), timeout=60)
+    assert process.returncode == 0, err.decode()[-2000:]
+    assert not (tmp_path / "rejects.jsonl").exists()
+    store.change().only(vendors=(1, 0, 0), trainingInvoices=(1, 0, 0))
 
 
 ORPHANS: list[tuple[str, Record, str]] = [
