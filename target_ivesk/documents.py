@@ -17,7 +17,7 @@ from ap_connectors.singer import input_files
 from ap_connectors.singer.coercion import CoercionError, digits, quoted
 from ap_connectors.singer.input_files import InputFile, Limit
 from ap_connectors.singer.ledger import DeliveryUnknown
-from ap_connectors.singer.loader_api import Outcome
+from ap_connectors.singer.sink import Outcome
 from target_ivesk import options
 from target_ivesk.file_names import file_name
 from target_ivesk.loader import SERVICE, Item, Loader, fingerprint, named
@@ -60,7 +60,7 @@ class Documents(Loader):
         """Return what the document is called as far as the record tells."""
         return body.get("file_name") or input_files.show(body.get("document") or "documentBase64")
 
-    def hint(self, record: Mapping[str, Any]) -> str | None:
+    def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the same."""
         found = named(record, "file_name", "document")
         return found and input_files.show(found)

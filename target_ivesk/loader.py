@@ -13,8 +13,8 @@ import msgspec
 
 from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.singer.ledger import SendOnce
-from ap_connectors.singer.loader_api import Outcome, UnknownFields
 from ap_connectors.singer.schema import ObjectSchema, canonical
+from ap_connectors.singer.sink import Outcome, UnknownFields, is_deletion
 from ap_connectors.singer.worker_pool import Parent
 from target_ivesk.options import Query
 
@@ -72,20 +72,21 @@ class Loader(ABC):
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self._leftover = UnknownFields(self.name, SERVICE, account.warn, self.expected)
+        self._unknown_fields = UnknownFields(self.name, SERVICE, account.warn, self.expected)
 
     @functools.cached_property
     def _shape(self) -> ObjectSchema:
         return ObjectSchema.of({"type": "object", "properties": self.fields})
 
-    def item(self, record: Mapping[str, Any], replayed: str | None) -> Item:  # noqa: ARG002
+    def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:  # noqa: ARG002
         """Read a record.
 
         Raises:
             Reject: it lacks something, or is not what we take.
         """
-        body, unknown = self._shape.take_record(record)
-        deleted = self._leftover.heed(unknown)
+        body, unknown = self._shape.coerce_record(record)
+        self._unknown_fields.report(unknown)
+        deleted = is_deletion(unknown)
         if not deleted:
             self.check(body)
         return Item(self.key(body), (self.name, self.order_key(body)), body, deleted)
@@ -107,7 +108,7 @@ class Loader(ABC):
         """Return what is equal for records that are surely about the same; a deleted one may lack anything."""
 
     @abstractmethod
-    def hint(self, record: Mapping[str, Any]) -> str | None:
+    def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return what a person calls a record that cannot be read."""
 
     @abstractmethod
@@ -118,11 +119,11 @@ class Loader(ABC):
             Reject: Įvesk does not take it, or may have it. Outage: Įvesk failed.
         """
 
-    def settled(self, item: Item) -> Outcome | None:
+    def compare(self, item: Item) -> Outcome | None:
         """Return the outcome of a record that speaks of a deletion: there is nothing to do."""
         return LEFT if item.deleted else None
 
-    def seen(self, key: str, version: int) -> None:  # noqa: B027 - there is nothing to do, for any stream
+    def mark_seen(self, key: str, version: int) -> None:  # noqa: B027 - there is nothing to do, for any stream
         """Take no note of full loads: nothing is deleted."""
 
 

@@ -59,7 +59,7 @@ def defaults(settings: Mapping[str, Any]) -> Query:
         Stop: it names what is no option, or a value is none.
     """
     try:
-        known, unknown = _shape.take_record(settings)
+        known, unknown = _shape.coerce_record(settings)
         if unknown:
             raise Stop(f"upload_options: {', '.join(unknown)} is no option; there are {', '.join(FIELDS)}.")
         return query(known)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.singer.ledger import DeliveryUnknown
-from ap_connectors.singer.loader_api import Outcome
+from ap_connectors.singer.sink import Outcome
 from target_ivesk.loader import Item, Loader, fingerprint, named
 
 _NAMES = ("documentid", "companycode", "message")
@@ -31,7 +31,7 @@ class SyncErrors(Loader):
         """Return the document's id."""
         return str(body.get("documentid"))
 
-    def hint(self, record: Mapping[str, Any]) -> str | None:
+    def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the document's id."""
         return named(record, "documentid")
 

@@ -13,7 +13,6 @@ from singer_sdk import typing as th
 from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.ivesk.settings import client, connected
 from ap_connectors.singer.ledger import Ledger, SendOnce
-from ap_connectors.singer.loader_api import Sink
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import (
     MAX_REJECTS,
@@ -23,6 +22,7 @@ from ap_connectors.singer.settings import (
     USER_AGENT,
     max_concurrency,
 )
+from ap_connectors.singer.sink import Sink
 from ap_connectors.singer.target import ExactTarget
 from target_ivesk.documents import Documents
 from target_ivesk.loader import SERVICE, Account, Loader
@@ -77,7 +77,7 @@ class TargetIvesk(ExactTarget):
         """The names of the two streams."""
         return [loader.name for loader in ALL]
 
-    def loader(self, stream: str) -> Sink | None:
+    def sink_for(self, stream: str) -> Sink | None:
         """Return the stream's loader; one for all spellings of its name."""
         return self._loaders_by_name.get(canonical(stream))
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.singer.ledger import DeliveryUnknown, SendOnce
-from ap_connectors.singer.loader_api import Outcome
+from ap_connectors.singer.sink import Outcome
 from ap_connectors.vicai import contract
 from target_vicai import documents
 from target_vicai.copy import Plain

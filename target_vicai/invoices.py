@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.singer.diff import Change, diff
-from ap_connectors.singer.loader_api import UNCHANGED, Effect, Outcome
+from ap_connectors.singer.sink import UNCHANGED, Effect, Outcome
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Refused
 from target_vicai import documents

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.instants import LOCAL
 from ap_connectors.singer.diff import Change
-from ap_connectors.singer.loader_api import UNCHANGED, Outcome, UnknownFields
 from ap_connectors.singer.schema import ObjectSchema, Schema, canonical
-from ap_connectors.singer.worker_pool import Missing, Parent
+from ap_connectors.singer.sink import UNCHANGED, Outcome, UnknownFields, is_deletion
+from ap_connectors.singer.worker_pool import Parent
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import NotFound, Refused
 from target_vicai.copy import Plain
-from target_vicai.vic import Vic, unknown
+from target_vicai.vic import Vic, missing
 
 _VICS_OWN = ("id", "internalId", "internalUpdatedAt", "displayName")
 _EXPECTED = frozenset(map(canonical, (*_VICS_OWN, "ivesk_document_id", "ivesk_company_code")))
@@ -67,7 +67,7 @@ class Loader(ABC):
 
     def __init__(self, vic: Vic) -> None:
         self.vic = vic
-        self._leftover = UnknownFields(self.name, "Vic.ai", self._warn, _EXPECTED)
+        self._unknown_fields = UnknownFields(self.name, "Vic.ai", self._warn, _EXPECTED)
 
     def _warn(self, message: str) -> None:
         self.vic.warn(message)
@@ -93,19 +93,20 @@ class Loader(ABC):
         """Return the contract's schema of the body."""
         return contract.operation(self.body_of).body["application/json"]
 
-    def hint(self, record: Mapping[str, Any]) -> str | None:
+    def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the first of the usual keys that a record has, however wrong the rest of it is."""
         given = {canonical(name): value for name, value in record.items() if isinstance(value, str | int) and value}
         return next((str(given[name]) for name in self._keys if name in given), None)
 
-    def item(self, record: Mapping[str, Any], replayed: str | None) -> Item:
+    def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:
         """Read a record.
 
         Raises:
             Reject: it is not what the contract says, or has no key.
         """
-        body, unknown = self._input.take_record(record)
-        deleted = self._leftover.heed(unknown)
+        body, unknown = self._input.coerce_record(record)
+        self._unknown_fields.report(unknown)
+        deleted = is_deletion(unknown)
         extras = {name: body.pop(name) for name in self.extras if name in body}
         key = self.key(body, extras)
         place = (self.name, key)
@@ -125,7 +126,7 @@ class Loader(ABC):
 
     # What becomes of it
 
-    def seen(self, key: str, version: int) -> None:
+    def mark_seen(self, key: str, version: int) -> None:
         """Remember that a full load holds a record, where what it lacks may have to go."""
         if self.vic.ways.mirror and self.name in self.vic.mirrored:
             self.vic.copy(self.name).seen(key, version)
@@ -144,7 +145,7 @@ class Loader(ABC):
             return self.load(item)
         return self.delete(item) if self.vic.ways.delete_records else LEFT
 
-    def settled(self, item: Item) -> Outcome | None:  # noqa: ARG002
+    def compare(self, item: Item) -> Outcome | None:  # noqa: ARG002
         """Return the outcome if nothing needs to be asked or written, else None. Called on the main thread."""
         return None
 
@@ -235,7 +236,7 @@ class Loader(ABC):
     def _all_there(self, parents: list[tuple[str, str]], said: str) -> None:
         absent = self.vic.absent(parents)
         if absent:
-            raise Missing(f"{unknown(absent)}{said}", absent)
+            raise missing(absent, said)
 
     @staticmethod
     def is_older(ours: Plain, theirs: Plain) -> bool:

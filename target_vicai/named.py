@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.singer.diff import Change, diff, merge_missing
-from ap_connectors.singer.loader_api import UNCHANGED, Outcome
+from ap_connectors.singer.sink import UNCHANGED, Outcome
 from target_vicai.copy import Plain
 from target_vicai.loader import TEXT, Item, Loader
 
@@ -34,7 +34,7 @@ class Named(Loader):
         """Keep all records of a stream in one lane: a name may pass from one thing to another. The lists are small."""
         return (self.name,)
 
-    def settled(self, item: Item) -> Outcome | None:
+    def compare(self, item: Item) -> Outcome | None:
         """Compare with Vic's copy; equal records are done with."""
         if item.deleted:
             return None

@@ -42,9 +42,9 @@ class OrderRecords(Loader):
             raise Reject("externalId and poNumber are missing: one of them is needed as the record's key.")
         return str(key)
 
-    def item(self, record: Mapping[str, Any], replayed: str | None) -> Item:
+    def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:
         """Read a record; its lines must have numbers of their own, and add up to its amount."""
-        item = super().item(record, replayed)
+        item = super().parse(record, replayed)
         if item.deleted:
             return item
         status = item.extras.get("status")

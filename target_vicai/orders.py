@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.singer.diff import Change, diff, merge_missing
-from ap_connectors.singer.loader_api import UNCHANGED, Outcome
+from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai.client import NotFound, Refused
 from target_vicai import order_lines
 from target_vicai.copy import Copy, Plain
@@ -63,9 +63,9 @@ class PurchaseOrders(OrderRecords):
         """What orders are owed by runs that ended in between."""
         return OrderDues(self.vic.ledger, is_plan=self.vic.ways.dry_run)
 
-    def seen(self, key: str, version: int) -> None:
+    def mark_seen(self, key: str, version: int) -> None:
         """Remember what a full load holds; Vic may know an order by an id that the record does not tell."""
-        super().seen(key, version)
+        super().mark_seen(key, version)
         if self.vic.ways.mirror and self.name in self.vic.mirrored:
             copy = self.vic.copy(self.name)
             for order in copy.called(key):
@@ -150,7 +150,7 @@ class PurchaseOrders(OrderRecords):
 
     # What becomes of it
 
-    def settled(self, item: Item) -> Outcome | None:
+    def compare(self, item: Item) -> Outcome | None:
         """Compare with Vic's copy; equal records are done with."""
         if item.deleted or not self._compares(item):
             return None

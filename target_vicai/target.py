@@ -13,7 +13,6 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.messages import Line, Message
 from ap_connectors.core.raw_json import text
 from ap_connectors.singer.ledger import Ledger
-from ap_connectors.singer.loader_api import Sink
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import (
     MAX_REJECTS,
@@ -24,6 +23,7 @@ from ap_connectors.singer.settings import (
     USER_AGENT,
     max_concurrency,
 )
+from ap_connectors.singer.sink import Sink
 from ap_connectors.singer.target import ExactTarget
 from ap_connectors.singer.worker_pool import Job, Missing
 from ap_connectors.vicai.client import VicaiClient
@@ -123,7 +123,7 @@ class TargetVicai(ExactTarget):
         """The names of the sixteen streams."""
         return [loader.name for loader in ALL]
 
-    def loader(self, stream: str) -> Sink | None:
+    def sink_for(self, stream: str) -> Sink | None:
         """Return the stream's loader."""
         for known in ALL:
             if canonical(known.name) == canonical(stream):
@@ -139,7 +139,7 @@ class TargetVicai(ExactTarget):
         """Mask client_secret and tokens."""
         return self.client.mask(text)
 
-    def activate(self, loader: Sink, version: int, stream: str) -> None:
+    def activate_version(self, loader: Sink, version: int, stream: str) -> None:
         """Remember a full load that is complete; what it no longer has is deleted at the end."""
         if self.config["deletes"] != "mirror":
             return
@@ -224,4 +224,4 @@ class TargetVicai(ExactTarget):
         def on_unresolved(missing: Missing) -> None:
             self.set_aside(loader, key, line, missing)
 
-        self.pool.submit(Job(item.order_key, run, on_unresolved, lambda: self.summary.of(stream).add("failed")))
+        self.pool.submit(Job(item.order_key, run, on_unresolved, lambda: self.report.of(stream).add("failed")))

@@ -6,7 +6,7 @@ import msgspec
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.singer.diff import diff, merge_missing
-from ap_connectors.singer.loader_api import UNCHANGED, Outcome
+from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part
 from target_vicai import documents

@@ -6,12 +6,11 @@ from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.singer.diff import Change, diff, merge_missing
-from ap_connectors.singer.loader_api import UNCHANGED, Outcome
-from ap_connectors.singer.worker_pool import Missing
+from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai.client import Refused
 from target_vicai.copy import Plain
 from target_vicai.loader import OLDER, TEXT, Item, Loader, external_id
-from target_vicai.vic import unknown
+from target_vicai.vic import missing
 
 _FRESH = 10.0
 """Seconds after which a value of Vic's is read again before it is sent back: somebody may have changed it there."""
@@ -31,7 +30,7 @@ class Upsert(Loader):
         """Return the ERP's id."""
         return external_id(body)
 
-    def settled(self, item: Item) -> Outcome | None:
+    def compare(self, item: Item) -> Outcome | None:
         """Compare with Vic's copy; equal records are done with."""
         if item.deleted or not self._compares(item) or self.vic.asks_singly(self.name):
             return None
@@ -177,5 +176,5 @@ class Vendors(Upsert):
         self.vic.await_parents([(kind, name)])
         found = self.vic.only(kind, name)
         if found is None:
-            raise Missing(unknown([(kind, name)]), [(kind, name)])
+            raise missing([(kind, name)])
         return str(found["id"])

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.singer.diff import Change, diff
-from ap_connectors.singer.loader_api import UNCHANGED, Outcome
+from ap_connectors.singer.sink import UNCHANGED, Outcome
 from target_vicai.copy import Plain
 from target_vicai.loader import TEXT, Item, Loader
 from target_vicai.postings import internal_id

@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.loader_api import UNCHANGED, Outcome
+from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.singer.worker_pool import Missing
 from ap_connectors.vicai.client import NotFound, Refused
 from target_vicai.copy import Plain
 from target_vicai.loader import TEXT, Item, Loader
-from target_vicai.vic import unknown
+from target_vicai.vic import missing
 
 
 class VendorTags(Loader):
@@ -36,7 +36,7 @@ class VendorTags(Loader):
             parts.append(str(value))
         return " ".join(parts)
 
-    def settled(self, item: Item) -> Outcome | None:
+    def compare(self, item: Item) -> Outcome | None:
         """Say whether the vendor bears the tag already."""
         if item.deleted:
             return None
@@ -105,5 +105,5 @@ class VendorTags(Loader):
     def _looked_up(self, kind: str, key: str, id_name: str) -> str:
         found = self.vic.only(kind, key)
         if found is None:
-            raise Missing(unknown([(kind, key)]), [(kind, key)])
+            raise missing([(kind, key)])
         return str(found[id_name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -171,7 +171,7 @@ class Vic:
         """
         coming = [parent for parent in parents if self.is_coming(parent)]
         if coming:
-            raise Missing(unknown(coming), coming)
+            raise missing(coming)
 
     def absent(self, parents: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """Return those parents that Vic does not have, each a kind and a natural key."""
@@ -239,7 +239,13 @@ WORDS: Mapping[str, str] = {
 """What messages call one of a kind."""
 
 
-def unknown(parents: Iterable[tuple[str, str]]) -> str:
-    """Say that Vic does not have what a record refers to."""
+def missing(parents: Collection[tuple[str, str]], said: str = "") -> Missing:
+    """Return the reject of a record that refers to something that Vic does not have.
+
+    Args:
+        parents: what it refers to, each by kind (a key of `KINDS`) and natural key.
+        said: what Vic said, if it refused the record.
+    """
     names = ", ".join(f"{WORDS[kind]} {key}" for kind, key in parents)
-    return f"Unknown to Vic.ai, and not loaded in this run: {names}."
+    message = f"Unknown to Vic.ai, and not loaded in this run: {names}.{said}"
+    return Missing(message, parents, [{"kind": kind.removesuffix("s"), "key": key} for kind, key in parents])

@@ -10,5 +10,6 @@ from collections.abc import Mapping
 
 CODES: Mapping[str, str] = {
     "unclassified": "A reason without a code of its own.",
+    "unknown_reference": "It refers to what the service does not have. references: the kind and the key of each.",
 }
 """What each code means. A test compares them with what the code raises and with what `tap-rejects` can say."""

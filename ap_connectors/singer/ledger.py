@@ -16,7 +16,7 @@ import msgspec
 
 from ap_connectors.core.errors import ApError, Reject, Stop
 from ap_connectors.http import shutdown
-from ap_connectors.singer.loader_api import UNCHANGED, Outcome
+from ap_connectors.singer.sink import UNCHANGED, Outcome
 
 # Sending things exactly once to a service that can neither look them up nor take them twice: a ledger tells.
 

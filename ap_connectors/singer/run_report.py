@@ -17,7 +17,7 @@ from ap_connectors.core import files
 from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.http.request_counts import RequestCounts
 from ap_connectors.singer.diff import Change
-from ap_connectors.singer.loader_api import Outcome
+from ap_connectors.singer.sink import Outcome
 
 # The plan of a dry run: what would happen to each record, for people and for programs.
 

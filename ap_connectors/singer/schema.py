@@ -106,7 +106,7 @@ class Schema:
         """Make the shape of a JSON Schema whose references are resolved."""
         return _shape(schema)
 
-    def take(self, value: Any, path: str = "") -> Any:
+    def coerce(self, value: Any, path: str = "") -> Any:
         """Return a value in the schema's names and types; null stays null.
 
         Args:
@@ -210,7 +210,7 @@ class ObjectSchema(Schema):
         """Return the contract's name of a member for any spelling, or None if it has no such member."""
         return name if name in self.members else self._names.get(canonical(name))
 
-    def take_record(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def coerce_record(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the known members, under the contract's names and taken, and the unknown ones as they came.
 
         What is required is not looked at on this level: see `missing`.

@@ -20,11 +20,11 @@ from singer_sdk.plugin_base import PluginBase, _ConfigInput
 from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.core.messages import Line
 from ap_connectors.http.request_counts import counting
-from ap_connectors.singer.loader_api import Outcome, ParsedRecord, Sink
 from ap_connectors.singer.plugin import ClearPlugin
 from ap_connectors.singer.reader import Ended, LineInput, LineReader
 from ap_connectors.singer.rejects import RejectFile
 from ap_connectors.singer.run_report import Plan, RunReport
+from ap_connectors.singer.sink import Outcome, ParsedRecord, Sink
 from ap_connectors.singer.state_gate import StateGate
 from ap_connectors.singer.worker_pool import Job, KeyedWorkerPool, Missing
 
@@ -38,7 +38,7 @@ _PATIENCE = 8.0
 class ExactTarget(ClearPlugin, LineInput, Target):
     """A target whose streams are `Sink`.
 
-    A subclass defines `loader` (by stream), `company` and `redact`; `before_loading` and `after_loading` are hooks.
+    A subclass defines `sink_for` (a stream), `company` and `redact`; `after_loading` and `activate_version` are hooks.
     """
 
     message_reader_class = LineReader
@@ -51,21 +51,21 @@ class ExactTarget(ClearPlugin, LineInput, Target):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.summary = RunReport()
+        self.report = RunReport()
         self.plan: Plan | None = Plan() if self.config.get("dry_run") else None
         self.rejects = RejectFile(self.config["rejects_path"], self.redact)
         self.state_gate = StateGate(self.rejects.sync, (lambda _: None) if self.plan else None)
         self.pool = KeyedWorkerPool(self.config.get("max_concurrency") or 8, check=self.heed_signal)
         self.unread: Counter[str] = Counter()
         """How many records of a stream had no key that could be read, so that nobody knows what they are about."""
-        self._loaders: dict[str, Sink] = {}
+        self._sinks: dict[str, Sink] = {}
         self._ignored: set[str] = set()
         self._notes: Counter[tuple[str, str]] = Counter()
 
     # What a subclass says
 
     @abstractmethod
-    def loader(self, stream: str) -> Sink | None:
+    def sink_for(self, stream: str) -> Sink | None:
         """Return what loads a stream, by any spelling of its name; None if nobody knows it."""
 
     @property
@@ -85,7 +85,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
     def after_loading(self) -> None:
         """Do what can only be done when all records are in."""
 
-    def activate(self, loader: Sink, version: int, stream: str) -> None:
+    def activate_version(self, sink: Sink, version: int, stream: str) -> None:
         """Take note that a full load is complete, of a stream that the input calls so: what it lacks is no more."""
 
     # Messages
@@ -94,11 +94,11 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         line: Line = message_dict
         stream = line.message.stream or ""
         for name in self._registered(stream, line):
-            if name in self._loaders or name in self._ignored:
+            if name in self._sinks or name in self._ignored:
                 continue
-            loader = self.loader(name)
-            if loader is not None:
-                self._loaders[name] = loader
+            sink = self.sink_for(name)
+            if sink is not None:
+                self._sinks[name] = sink
             elif self.config.get("unknown_streams") == "ignore":
                 self.logger.warning("The stream %s is unknown and is ignored (unknown_streams).", name)
                 self._ignored.add(name)
@@ -139,8 +139,8 @@ class ExactTarget(ClearPlugin, LineInput, Target):
     def _process_activate_version_message(self, message_dict: Any) -> None:
         line: Line = message_dict
         stream = line.message.stream or ""
-        if stream in self._loaders and line.message.version is not None:
-            self.activate(self._loaders[stream], line.message.version, stream)
+        if stream in self._sinks and line.message.version is not None:
+            self.activate_version(self._sinks[stream], line.message.version, stream)
 
     def _process_batch_message(self, message_dict: Any) -> None:
         line: Line = message_dict
@@ -155,94 +155,94 @@ class ExactTarget(ClearPlugin, LineInput, Target):
     # Records
 
     def _take(self, stream: str, record: Mapping[str, Any], line: Line) -> None:
-        loader = self._loaders.get(stream)
-        if loader is None:
+        sink = self._sinks.get(stream)
+        if sink is None:
             if stream not in self._ignored:
                 self._unannounced(stream, line)
             return
-        counts = self.summary.of(loader.name)
+        counts = self.report.of(sink.name)
         counts.add("received")
         rejected = line.message.rejected
         try:
-            item = loader.item(record, str(rejected.get("at") or "") if rejected is not None else None)
+            item = sink.parse(record, str(rejected.get("at") or "") if rejected is not None else None)
         except Reject as error:
-            self._set_aside_unread(loader, record, line, error)
+            self._set_aside_unread(sink, record, line, error)
             return
         if line.message.version is not None:
-            loader.seen(item.key, line.message.version)
+            sink.mark_seen(item.key, line.message.version)
         with counting(counts.request_counts):
-            outcome = None if self.pool.is_busy(item.order_key) else loader.settled(item)
+            outcome = None if self.pool.is_busy(item.order_key) else sink.compare(item)
         if outcome is not None:
-            self._tell(loader, item, outcome)
+            self._tell(sink, item, outcome)
         else:
-            self._submit(loader, item, line)
+            self._submit(sink, item, line)
 
-    def _submit(self, loader: Sink, item: ParsedRecord, line: Line) -> None:
+    def _submit(self, sink: Sink, item: ParsedRecord, line: Line) -> None:
         number = self.state_gate.begin()
 
         def run() -> bool:
-            there = self.attempt(loader, item, lambda: loader.apply(item), line)
+            there = self.attempt(sink, item, lambda: sink.apply(item), line)
             self.state_gate.ack(number)
             return there
 
         def on_unresolved(missing: Missing) -> None:
-            self.set_aside(loader, item.key, line, missing)
+            self.set_aside(sink, item.key, line, missing)
             self.state_gate.ack(number)
 
         def abandoned() -> None:
-            self.summary.of(loader.name).add("failed")
+            self.report.of(sink.name).add("failed")
 
         self.pool.submit(Job(item.order_key, run, on_unresolved, abandoned, item.provides, len(line.raw)))
 
-    def attempt(self, loader: Sink, item: ParsedRecord, work: Callable[[], Outcome], line: Line) -> bool:
+    def attempt(self, sink: Sink, item: ParsedRecord, work: Callable[[], Outcome], line: Line) -> bool:
         """Do a record's work; return whether it went well. A reject is set aside.
 
         Raises:
             Missing: it has to wait. Outage: the service failed.
         """
         try:
-            with counting(self.summary.of(loader.name).request_counts):
+            with counting(self.report.of(sink.name).request_counts):
                 outcome = work()
         except Missing:
             raise
         except Reject as error:
-            self.set_aside(loader, item.key, line, error)
+            self.set_aside(sink, item.key, line, error)
             return False
-        self._tell(loader, item, outcome)
+        self._tell(sink, item, outcome)
         return outcome.effect != "deleted"
 
-    def _tell(self, loader: Sink, item: ParsedRecord, outcome: Outcome) -> None:
-        self.summary.of(loader.name).add(outcome.effect)
+    def _tell(self, sink: Sink, item: ParsedRecord, outcome: Outcome) -> None:
+        self.report.of(sink.name).add(outcome.effect)
         if outcome.note:
-            self._notes[loader.name, outcome.note] += 1
-            if self._notes[loader.name, outcome.note] == 1:
-                self.logger.info("%s %s: %s.", loader.name, item.key, outcome.note)
+            self._notes[sink.name, outcome.note] += 1
+            if self._notes[sink.name, outcome.note] == 1:
+                self.logger.info("%s %s: %s.", sink.name, item.key, outcome.note)
         if self.plan is not None:
-            self.plan.add(loader.name, item.key, outcome)
+            self.plan.add(sink.name, item.key, outcome)
 
-    def _set_aside_unread(self, loader: Sink, record: Mapping[str, Any], line: Line, reject: Reject) -> None:
-        key = loader.hint(record)
+    def _set_aside_unread(self, sink: Sink, record: Mapping[str, Any], line: Line, reject: Reject) -> None:
+        key = sink.key_hint(record)
         if key is None:
-            self.unread[loader.name] += 1
+            self.unread[sink.name] += 1
         elif line.message.version is not None:
-            loader.seen(key, line.message.version)
-        self.set_aside(loader, key, line, reject)
+            sink.mark_seen(key, line.message.version)
+        self.set_aside(sink, key, line, reject)
 
-    def set_aside(self, loader: Sink, key: str | None, line: Line, reject: Reject) -> None:
+    def set_aside(self, sink: Sink, key: str | None, line: Line, reject: Reject) -> None:
         """Put a record into the reject file."""
         reason = self.redact(str(reject))
         name = key or f"line {line.number}"
-        self.summary.of(loader.name).add("rejected")
-        self.rejects.add(line.message.stream or loader.name, line.raw, reject, line=line.number)
-        self.summary.reject(loader.name, name, line.number, reject, self.redact)
+        self.report.of(sink.name).add("rejected")
+        self.rejects.add(line.message.stream or sink.name, line.raw, reject, line=line.number)
+        self.report.reject(sink.name, name, line.number, reject, self.redact)
         if self.plan is not None:
-            self.plan.reject(loader.name, name, reason)
+            self.plan.reject(sink.name, name, reason)
         # Every reject is in the file; the log need not hold thousands.
         most = 20
         if self.rejects.count <= most:
             self.logger.warning(
                 "Set aside: %s %s (line %d): %s [%s]",
-                loader.name,
+                sink.name,
                 key or "without a key",
                 line.number,
                 reason,
@@ -266,7 +266,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         """
         try:
             self.rejects.check(file_input or sys.stdin)
-            with counting(self.summary.request_counts):
+            with counting(self.report.request_counts):
                 company = self.rejects.company = self.company
             self.logger.info("Loading into %s%s.", company, " (a plan only: nothing is written)" * bool(self.plan))
             self.read_lines(file_input or sys.stdin)
@@ -295,7 +295,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
     def _close(self) -> None:
         self.pool.close(_PATIENCE)
         self.rejects.sync()
-        for told in self.summary.lines():
+        for told in self.report.lines():
             self.logger.info("%s", told)
         for (stream, note), times in self._notes.items():
             if times > 1:
@@ -303,7 +303,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         if self.plan is not None:
             sys.stderr.write(self.plan.table())
         if path := self.config.get("report_path"):
-            self.summary.write(path, self._report())
+            self.report.write(path, self._report())
 
     def _report(self) -> dict[str, Any]:
         return {

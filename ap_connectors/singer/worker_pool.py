@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ap_connectors.core.errors import ApError, Outage, Reject
@@ -23,10 +23,11 @@ class Missing(Reject):
     Args:
         message: why the record is set aside if it never comes.
         parents: what is missing.
+        references: the same for programs: the kind and the natural key of each.
     """
 
-    def __init__(self, message: str, parents: Iterable[Parent]) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, parents: Iterable[Parent], references: Iterable[Mapping[str, str]] = ()) -> None:
+        super().__init__(message, "unknown_reference", references=list(references))
         self.parents = frozenset(parents)
 
 

@@ -57,7 +57,7 @@ def differ(shape: Schema, ours: Any, theirs: Any) -> bool:
 
 
 def test_the_service_own_copy_is_no_change() -> None:
-    ours, _ = VENDOR.take_record({name: deepcopy(THEIRS[name]) for name in THEIRS if name in VENDOR.members})
+    ours, _ = VENDOR.coerce_record({name: deepcopy(THEIRS[name]) for name in THEIRS if name in VENDOR.members})
     assert len(ours) == 9
     assert diff(VENDOR, ours, THEIRS, readable=SHOWN) == []
     assert diff(VENDOR, ours, THEIRS, readable=SHOWN, clears=True) == []

@@ -24,19 +24,19 @@ def written(operation: str) -> ObjectSchema:
     return ObjectSchema.of(body(operation))
 
 
-def take(schema: dict[str, Any], value: Any) -> Any:
-    return Schema.of(schema).take(value, "field")
+def coerce(schema: dict[str, Any], value: Any) -> Any:
+    return Schema.of(schema).coerce(value, "field")
 
 
 def reason(schema: dict[str, Any], value: Any) -> str:
     with pytest.raises(Reject) as caught:
-        take(schema, value)
+        coerce(schema, value)
     return str(caught.value)
 
 
 def refused(shape: ObjectSchema, record: dict[str, Any]) -> str:
     with pytest.raises(Reject) as caught:
-        shape.take_record(record)
+        shape.coerce_record(record)
     return str(caught.value)
 
 
@@ -55,17 +55,17 @@ def test_a_name_in_any_spelling(name: str) -> None:
     vendor = written("upsertVendor")
     assert canonical(name) == canonical("externalUpdatedAt")
     assert vendor.name_of(name) == "externalUpdatedAt"
-    assert vendor.take_record({name: "2026-01-05T10:11:12"}) == ({"externalUpdatedAt": "2026-01-05T10:11:12"}, {})
+    assert vendor.coerce_record({name: "2026-01-05T10:11:12"}) == ({"externalUpdatedAt": "2026-01-05T10:11:12"}, {})
 
 
 def test_a_digit_is_part_of_the_name() -> None:
     vendor = written("upsertVendor")
     assert vendor.name_of("tax_info_1") is None
-    assert vendor.take_record({"tax_info": {"is_1099_vendor": "true"}})[0] == {"taxInfo": {"is1099vendor": True}}
+    assert vendor.coerce_record({"tax_info": {"is_1099_vendor": "true"}})[0] == {"taxInfo": {"is1099vendor": True}}
 
 
 def test_unknown_fields_come_back_as_they_came() -> None:
-    known, unknown = written("upsertVendor").take_record({"name": "A", "_sdc_batched_at": 1, "shoeSize": [LONE]})
+    known, unknown = written("upsertVendor").coerce_record({"name": "A", "_sdc_batched_at": 1, "shoeSize": [LONE]})
     assert (known, unknown) == ({"name": "A"}, {"_sdc_batched_at": 1, "shoeSize": [LONE]})
 
 
@@ -82,7 +82,7 @@ def test_one_field_in_two_spellings_is_refused_on_every_level() -> None:
 def test_many_spellings_do_not_fill_the_memory() -> None:
     vendor = written("upsertVendor")
     for count in range(5000):
-        assert vendor.take_record({"name" + "_" * count: "A"})[0] == {"name": "A"}
+        assert vendor.coerce_record({"name" + "_" * count: "A"})[0] == {"name": "A"}
     assert len(vars(vendor)["_spellings"]) < 5000
 
 
@@ -103,7 +103,7 @@ def test_many_spellings_do_not_fill_the_memory() -> None:
     ],
 )
 def test_text(value: Any, taken: Any) -> None:
-    assert exactly(take({"type": "string"}, value), taken)
+    assert exactly(coerce({"type": "string"}, value), taken)
 
 
 @pytest.mark.parametrize("value", [True, ["a"], {"a": 1}, 1.5])
@@ -114,7 +114,7 @@ def test_what_is_no_text(value: Any) -> None:
 def test_length_is_counted_in_characters() -> None:
     vendor = written("upsertVendor")
     city = "Š" * 255
-    assert vendor.take_record({"addressCity": city})[0]["addressCity"] == city
+    assert vendor.coerce_record({"addressCity": city})[0]["addressCity"] == city
     assert refused(vendor, {"ADDRESS_CITY": city + "ą" * 45}) == "addressCity is longer than 255 characters (300)"
     assert refused(vendor, {"addressCity": "x" * 256}) == "addressCity is longer than 255 characters (256)"
     assert reason({"type": "string", "maxLength": 2}, 123) == "field is longer than 2 characters (3)"
@@ -160,7 +160,7 @@ def test_values_are_quoted_short() -> None:
     ],
 )
 def test_decimal_text_keeps_every_digit(value: Any, taken: str) -> None:
-    assert exactly(take({"type": "string", "format": "decimal"}, value), taken)
+    assert exactly(coerce({"type": "string", "format": "decimal"}, value), taken)
 
 
 @pytest.mark.parametrize(
@@ -193,12 +193,12 @@ def test_monstrous_numbers_are_refused(kind: dict[str, Any], value: Any) -> None
     ],
 )
 def test_number(value: Any, taken: Any) -> None:
-    assert exactly(take({"type": "number"}, value), taken)
+    assert exactly(coerce({"type": "number"}, value), taken)
 
 
 @pytest.mark.parametrize("value", [7, Decimal("7"), Decimal("7.000"), Decimal("0.7E+1"), "7", "7.0"])
 def test_integer(value: Any) -> None:
-    assert exactly(take({"type": "integer"}, value), 7)
+    assert exactly(coerce({"type": "integer"}, value), 7)
 
 
 def test_integer_and_its_minimum() -> None:
@@ -206,18 +206,18 @@ def test_integer_and_its_minimum() -> None:
     assert reason(whole, Decimal("7.5")) == "field is not a whole number: 7.5"
     assert reason(whole, "7.5") == "field is not a whole number: '7.5'"
     assert reason(whole, 0) == "field is less than 1: 0"
-    assert exactly(take(whole, 12345678901234567890123), 12345678901234567890123)
+    assert exactly(coerce(whole, 12345678901234567890123), 12345678901234567890123)
 
 
 def test_minimum_of_decimals() -> None:
     for schema in ({"type": "string", "format": "decimal", "minimum": 0}, {"type": "number", "minimum": 0}):
         assert reason(schema, "-0.01") == "field is less than 0: -0.01"
-        assert Decimal(take(schema, "0.00")) == 0
+        assert Decimal(coerce(schema, "0.00")) == 0
 
 
 @pytest.mark.parametrize(("value", "taken"), [(True, True), (False, False), ("true", True), ("FALSE", False)])
 def test_boolean(value: Any, taken: bool) -> None:
-    assert take({"type": "boolean"}, value) is taken
+    assert coerce({"type": "boolean"}, value) is taken
 
 
 @pytest.mark.parametrize("value", [1, 0, "1", "yes", "", Decimal(1), []])
@@ -238,7 +238,7 @@ MIDNIGHTS = [
 
 @pytest.mark.parametrize("value", MIDNIGHTS)
 def test_date(value: str) -> None:
-    assert take({"type": "string", "format": "date"}, value) == "2024-02-29"
+    assert coerce({"type": "string", "format": "date"}, value) == "2024-02-29"
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_what_is_no_date(value: Any) -> None:
     "value", ["2026-01-05T10:11:12", "2026-01-05T10:11:12.1234567Z", "2026-01-05 10:11:12+02:00", "2026-01-05"]
 )
 def test_times_stay_as_they_came(value: str) -> None:
-    assert written("upsertVendor").take_record({"externalUpdatedAt": value})[0] == {"externalUpdatedAt": value}
+    assert written("upsertVendor").coerce_record({"externalUpdatedAt": value})[0] == {"externalUpdatedAt": value}
 
 
 @pytest.mark.parametrize("value", ["2026-01-05T25:00:00", "yesterday", "", 1767607872, "２026-01-05T10:00:00"])
@@ -281,15 +281,15 @@ def test_what_is_no_time(value: Any) -> None:
 
 def test_uuid() -> None:
     for value in ("0f3b2f3e-1111-4222-8333-123456789abc", "0F3B2F3E-1111-4222-8333-123456789ABC"):
-        assert take({"type": "string", "format": "uuid"}, value) == value
+        assert coerce({"type": "string", "format": "uuid"}, value) == value
     assert reason({"type": "string", "format": "uuid"}, "0f3b2f3e") == "field is not a UUID: '0f3b2f3e'"
 
 
 def test_what_the_service_knows_better_is_left_to_it() -> None:
     record = {"email": "no at sign", "countryCode": "??", "currency": "eur", "state": "confirmed"}
-    assert written("upsertVendor").take_record(record)[0] == record
-    assert take({"enum": ["ach", "iban"]}, "IBAN") == "IBAN"
-    assert take({"type": "string", "enum": ["DAYS"]}, "MONTHS") == "MONTHS"
+    assert written("upsertVendor").coerce_record(record)[0] == record
+    assert coerce({"enum": ["ach", "iban"]}, "IBAN") == "IBAN"
+    assert coerce({"type": "string", "enum": ["DAYS"]}, "MONTHS") == "MONTHS"
 
 
 # Objects and lists
@@ -299,7 +299,7 @@ LINE = {"amount": "1.00", "dimensions": [{"external_id": 7}]}
 
 def test_nested_names_and_types() -> None:
     invoice = written("createInvoice")
-    known, unknown = invoice.take_record(
+    known, unknown = invoice.coerce_record(
         {
             "total_amount": Decimal("10.10"),
             "ISSUE_DATE": "2026-01-05T00:00:00",
@@ -322,7 +322,7 @@ def test_nested_names_and_types() -> None:
 def test_the_record_itself_is_not_changed() -> None:
     record = {"line_items": [{"AMOUNT": 5, "vat": {"new_field": [1]}}], "vendor": {"external_id": 1}}
     before = deepcopy(record)
-    written("createInvoice").take_record(record)
+    written("createInvoice").coerce_record(record)
     assert record == before
 
 
@@ -350,29 +350,29 @@ def test_messages_name_the_place(record: dict[str, Any], message: str) -> None:
 def test_take_starts_from_the_given_path() -> None:
     invoice = written("createInvoice")
     with pytest.raises(Reject, match=r"^lineItems\[4\]\.vat\.rate is not a number: 'x'"):
-        invoice.members["lineItems"].items.take({"amount": 1, "vat": {"rate": "x"}}, "lineItems[4]")  # type: ignore[attr-defined]
+        invoice.members["lineItems"].items.coerce({"amount": 1, "vat": {"rate": "x"}}, "lineItems[4]")  # type: ignore[attr-defined]
     with pytest.raises(Reject, match=r"^The value is not a list"):
-        invoice.members["lineItems"].take("x")
+        invoice.members["lineItems"].coerce("x")
 
 
 def test_null_passes_and_is_judged_where_it_is_required() -> None:
     vendor = written("upsertVendor")
     record = {"externalUpdatedAt": None, "name": None, "email": None, "taxInfo": {"is1099vendor": None}, "errors": None}
-    assert vendor.take_record(record)[0] == record
+    assert vendor.coerce_record(record)[0] == record
     fields = written("createInvoice").members["fields"]
-    assert fields.take([{"label": "a", "value": None}]) == [{"label": "a", "value": None}]
+    assert fields.coerce([{"label": "a", "value": None}]) == [{"label": "a", "value": None}]
     with pytest.raises(Reject, match=r"^fields\[0\]\.value is missing$"):
-        fields.take([{"label": "a"}], "fields")
+        fields.coerce([{"label": "a"}], "fields")
 
 
 def test_new_members_of_the_live_service_pass_through() -> None:
     info = {"bban": "1", "swish_number": Decimal("1.50"), "Extra": {"a_b": [None]}}
-    assert written("upsertVendor").take_record({"default_payment_info": info})[0] == {"defaultPaymentInfo": info}
+    assert written("upsertVendor").coerce_record({"default_payment_info": info})[0] == {"defaultPaymentInfo": info}
 
 
 def test_free_form_objects_stay_as_they_are() -> None:
     data = {"external_id": Decimal("1.50"), "EXTERNAL_ID": [True, None, 2**70], "ž": {}}
-    assert exactly(written("upsertVendor").take_record({"EXTERNAL_DATA": data})[0], {"externalData": data})
+    assert exactly(written("upsertVendor").coerce_record({"EXTERNAL_DATA": data})[0], {"externalData": data})
     assert refused(written("upsertVendor"), {"externalData": "{}"}) == "externalData is not an object: '{}'"
     assert refused(written("upsertVendor"), {"externalData": [1]}) == "externalData is not an object: a list"
 
@@ -387,13 +387,13 @@ def test_a_vendor_is_looked_up_in_any_of_its_ways() -> None:
             "internalId", "externalId", "name", "orgNumber", "countryCode", "bankAccount", "bankAccountType",
         }  # fmt: skip
         for way in ({"external_id": 7}, {"orgNumber": "1", "country_code": None}, {"NAME": "x", "new": 1}, {}):
-            assert vendor.take(way).keys() == {vendor.name_of(name) or name for name in way}
-        assert vendor.take({"ORG_NUMBER": 300, "bank_account_type": "IBAN"}) == {
+            assert vendor.coerce(way).keys() == {vendor.name_of(name) or name for name in way}
+        assert vendor.coerce({"ORG_NUMBER": 300, "bank_account_type": "IBAN"}) == {
             "orgNumber": "300",
             "bankAccountType": "IBAN",
         }
         with pytest.raises(Reject, match=r"^vendor\.countryCode is longer than 2 characters \(3\)$"):
-            vendor.take({"countryCode": "LTU"}, "vendor")
+            vendor.coerce({"countryCode": "LTU"}, "vendor")
     assert written("createInvoice").members["vendor"].nullable
     assert not written("upsertVendor").members["name"].nullable
 
@@ -401,13 +401,13 @@ def test_a_vendor_is_looked_up_in_any_of_its_ways() -> None:
 def test_a_training_invoice() -> None:
     invoice = written("upsertTrainingInvoice").members["invoiceData"]
     assert isinstance(invoice, ObjectSchema)
-    known, _ = invoice.take_record(
+    known, _ = invoice.coerce_record(
         {"line_items": [{"index": 0, "amount": "10.10", "invoice_line_item_info": {"vat_amount": 2, "vatRate": 21}}]}
     )
     (line,) = known["lineItems"]
     assert exactly(line["amount"], Decimal("10.10"))
     assert exactly(line["invoiceLineItemInfo"], {"vatAmount": 2, "vatRate": "21"})
-    assert invoice.take_record({"lineItems": []})[0] == {"lineItems": []}  # deletes all lines: must get through
+    assert invoice.coerce_record({"lineItems": []})[0] == {"lineItems": []}  # deletes all lines: must get through
 
 
 # What is required
@@ -423,14 +423,14 @@ def test_missing_members_of_a_body() -> None:
     assert order.missing(whole) == []
     assert order.missing({**whole, "amount": None}) == ["amount"]
     assert order.missing({name: whole[name] for name in whole if name != "issuedOn"}) == ["issuedOn"]
-    assert order.take_record({})[0] == {}  # the top level is looked at when the body is whole
+    assert order.coerce_record({})[0] == {}  # the top level is looked at when the body is whole
 
 
 def test_nested_requirements_hold_when_the_object_is_there() -> None:
     vendor = written("upsertVendor")
     message = refused(vendor, {"defaultPaymentInfo": {"paymentTerm": {"unit": "DAYS"}}})
     assert message == "defaultPaymentInfo.paymentTerm.count is missing"
-    assert vendor.take_record({"defaultPaymentInfo": {"paymentTerm": None}})[0] == {
+    assert vendor.coerce_record({"defaultPaymentInfo": {"paymentTerm": None}})[0] == {
         "defaultPaymentInfo": {"paymentTerm": None}
     }
 
@@ -452,15 +452,15 @@ def test_nested_requirements_hold_when_the_object_is_there() -> None:
 def test_ways_to_say_integer(schema: dict[str, Any], nullable: bool) -> None:
     shape = Schema.of(schema)
     assert shape.nullable is nullable
-    assert exactly(shape.take("7"), 7)
+    assert exactly(shape.coerce("7"), 7)
 
 
 def test_types_left_out() -> None:
     assert isinstance(Schema.of({"properties": {"a": {}}}), ObjectSchema)
-    assert take({"items": {"type": "integer"}}, ["1"]) == [1]
+    assert coerce({"items": {"type": "integer"}}, ["1"]) == [1]
     assert reason({"enum": ["a"]}, []) == "field is not text: a list"
     anything = {"a": [Decimal("1.0"), None]}
-    assert exactly(take({}, anything), anything)
+    assert exactly(coerce({}, anything), anything)
     with pytest.raises(TypeError):
         ObjectSchema.of({"type": "object"})
 
@@ -481,11 +481,11 @@ def test_objects_made_of_parts() -> None:
 def test_a_choice_takes_the_value_as_it_is_before_converting_it() -> None:
     schema = {"type": ["string", "number", "boolean"]}
     for value in ("1.50", Decimal("1.50"), 3, True):
-        assert exactly(take(schema, value), value)
+        assert exactly(coerce(schema, value), value)
     error = contract.component("VendorError")
-    assert take(error, "bad") == "bad"
+    assert coerce(error, "bad") == "bad"
     said = [{"internal_field": "a", "externalField": "b", "message": 5}, "text"]
-    assert take(error, said) == [{"internalField": "a", "externalField": "b", "message": "5"}, "text"]
+    assert coerce(error, said) == [{"internalField": "a", "externalField": "b", "message": "5"}, "text"]
     assert reason(error, [{"message": "x"}]) == "field[0].internalField is missing"
     assert reason(error, True) == "field is not text: true"
 
@@ -527,12 +527,12 @@ def respelled(value: Any) -> Any:
 def test_every_body_takes_its_own_example_in_any_spelling(operation: str) -> None:
     shape = written(operation)
     whole = example(body(operation))
-    known, unknown = shape.take_record(whole)
+    known, unknown = shape.coerce_record(whole)
     assert exactly(known, whole)
     assert not unknown
     assert not shape.missing(known)
-    assert exactly(shape.take(whole), whole)
-    known, unknown = shape.take_record(respelled(whole))
+    assert exactly(shape.coerce(whole), whole)
+    known, unknown = shape.coerce_record(respelled(whole))
     assert exactly(known, whole)
     assert not unknown
 

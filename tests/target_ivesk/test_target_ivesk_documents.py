@@ -118,7 +118,7 @@ def test_names_match_in_any_spelling(ivesk: SandboxProcess, target: Target, styl
     )
     [upload] = held(ivesk)
     assert (upload["name"], upload["userdata"], upload["sha256"]) == ("a.pdf", "u", sha256(PDF))
-    assert "documents: kita.fields.x: left out, for Įvesk takes no such field." in run.err
+    assert "documents: kita.fields.x: ignored; Įvesk has no such field." in run.err
     assert "_sdc_batched_at" not in run.err
 
 

@@ -1,0 +1,122 @@
+"""What a target and its sinks agree on: a record is parsed, compared and applied, and has an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from ap_connectors.singer.diff import Change
+from ap_connectors.singer.schema import canonical
+from ap_connectors.singer.worker_pool import Parent
+
+Effect = Literal["created", "updated", "unchanged", "deleted"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a record.
+
+    Args:
+        effect: what happened at the service.
+        changes: each field that changed, old and new; empty for what is new or gone.
+        note: why nothing happened, where that might surprise.
+    """
+
+    effect: Effect
+    changes: tuple[Change, ...] = ()
+    note: str | None = None
+
+
+UNCHANGED = Outcome("unchanged")
+
+
+class ParsedRecord(Protocol):
+    """A record that its sink has read."""
+
+    @property
+    def key(self) -> str:
+        """Its natural key, as messages show it."""
+
+    @property
+    def order_key(self) -> Hashable:
+        """The object that it is about; equal for all records about it, so that they stay in order."""
+
+    @property
+    def provides(self) -> Parent | None:
+        """What records of other streams may wait for, and have once it is loaded."""
+
+
+class Sink(Protocol):
+    """Loads the records of one stream."""
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+
+    def key_hint(self, record: Mapping[str, Any]) -> str | None:
+        """Return the natural key of a record that cannot be parsed, if it shows one."""
+
+    def parse(self, record: Mapping[str, Any], replayed: str | None) -> Any:
+        """Return the record as a `ParsedRecord`.
+
+        Args:
+            record: as it came, numbers exact.
+            replayed: when an earlier run set it aside, if one did (an instant, UTC).
+
+        Raises:
+            Reject: it cannot be loaded as it is.
+        """
+
+    def compare(self, item: Any) -> Outcome | None:
+        """Return the outcome if nothing needs to be asked or written, else None. Called on the main thread."""
+
+    def apply(self, item: Any) -> Outcome:
+        """Apply the record. Thread-safe; calls for one order key are serialized.
+
+        Raises:
+            Missing: it refers to something that is not there yet. Reject: the service refuses it. Outage: it failed.
+        """
+
+    def mark_seen(self, key: str, version: int) -> None:
+        """Remember that a full load has the record with this natural key."""
+
+
+# Fields of a record that the service does not take
+
+_OF_THE_TARGET = "_sdc_"
+_DELETED = canonical("_sdc_deleted_at")
+
+
+def is_deletion(unknown: Mapping[str, Any]) -> bool:
+    """Return whether the fields that a schema does not know say that the record's object was deleted."""
+    return any(
+        value is not None and name.lower().startswith(_OF_THE_TARGET) and canonical(name) == _DELETED
+        for name, value in unknown.items()
+    )
+
+
+class UnknownFields:
+    """Warns of fields that go nowhere, once each.
+
+    Args:
+        stream: its name.
+        service: whose contract does not have them.
+        warn: shows a message to the user.
+        expected: names, in canonical spelling, that need no warning.
+    """
+
+    def __init__(self, stream: str, service: str, warn: Callable[[str], None], expected: Collection[str] = ()) -> None:
+        self._stream, self._service, self._warn, self._expected = stream, service, warn, expected
+        self._reported: set[str] = set()
+
+    def report(self, unknown: Mapping[str, Any]) -> None:
+        """Warn of those fields that were not reported before; the target's own (`_sdc_...`) need no warning."""
+        new = [name for name in unknown if name not in self._reported and not name.lower().startswith(_OF_THE_TARGET)]
+        if not new:
+            return
+        self._reported.update(new)
+        ignored = [name for name in new if canonical(name) not in self._expected]
+        if ignored:
+            kind = "field" if len(ignored) == 1 else "fields"
+            self._warn(f"{self._stream}: {', '.join(ignored)}: ignored; {self._service} has no such {kind}.")
