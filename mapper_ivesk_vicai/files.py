@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from ap_connectors.core.errors import Stop
-from ap_connectors.singer.file_store import safe_part
+from ap_connectors.singer.downloads import safe_part
 from mapper_ivesk_vicai.fields import Fields, text
 
 

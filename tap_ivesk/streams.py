@@ -14,8 +14,7 @@ from ap_connectors.core.errors import Reject, Retry, Stop
 from ap_connectors.core.raw_json import NULL, Record, text, truth
 from ap_connectors.ivesk import contract
 from ap_connectors.ivesk.client import LinkExpired, LinkRefused, Queue
-from ap_connectors.singer.file_store import safe_part
-from ap_connectors.singer.file_streams import FileStream
+from ap_connectors.singer.downloads import FileStream, safe_part
 from ap_connectors.singer.stream import Batch, ExactStream
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from singer_sdk import Stream, Tap
 
     from ap_connectors.ivesk.client import IveskClient
-    from ap_connectors.singer.file_store import FileStore, StoredFile
+    from ap_connectors.singer.downloads import FileStore, StoredFile
 
 LINKS_PER_FILE = 3
 """How many links to one file may expire before we look."""
@@ -63,7 +62,7 @@ class IveskStream(ExactStream):
     @property
     def source(self) -> Source:
         """The tap, for its client and its folder."""
-        return cast("Source", self._tap)
+        return cast("Source", self.tap)
 
 
 class Documents(IveskStream):
@@ -166,7 +165,7 @@ class DocumentFiles(FileStream):
     @property
     def source(self) -> Source:
         """The tap, for its client and its folder."""
-        return cast("Source", self._tap)
+        return cast("Source", self.tap)
 
     def owner(self, record: Record) -> msgspec.Raw:
         """Return the document's id."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -74,8 +74,9 @@ class SyncErrors(ExactStream):
         for stream, count in self._elsewhere.items():
             self.logger.info("%s: %d rejects do not stem from ivesk's documents and are left alone.", stream, count)
 
-    def _sync_records(self, *args: Any, **kwargs: Any) -> Generator[dict[str, Any], Any, Any]:
-        yield from super()._sync_records(*args, **kwargs)
+    def sync_records(self) -> None:
+        """Read all files; then stop if one of them could not be read."""
+        super().sync_records()
         # The last STATE is out by now: whatever could be read was.
         if self._wrong:
             for words in self._wrong[:-1]:

@@ -61,7 +61,7 @@ class Header(SaftStream):
 
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield what the files hold that are new, or changed; each after it was seen to be whole."""
-        wanted = frozenset(stream.name for stream in self._tap.streams.values() if stream.selected)
+        wanted = frozenset(stream.name for stream in self.tap.streams.values() if stream.selected)
         memory = Memory(self.last_bookmark(context))
         for source, streams in self._in_order(list(self._changed(wanted, memory))):
             checked = self._checked(source, streams, memory)
@@ -94,7 +94,7 @@ class Header(SaftStream):
                 companies.add(company.id)
             # What cannot be told comes last: what is before it is not to suffer.
             dated.append(((company is None, company.created if company else "", source.name), source, streams))
-        if len(companies) > 1 and any(self._tap.streams[name].selected for name in ("vendors", "vat_codes")):
+        if len(companies) > 1 and any(self.tap.streams[name].selected for name in ("vendors", "vat_codes")):
             self.logger.warning(
                 "The files are of %d companies (%s). Vic.ai has one company behind its credentials: set company_id, "
                 "and load each company by itself.",
@@ -128,9 +128,9 @@ class Header(SaftStream):
         """Write a STATE after each file, and none in the middle of one: it would say nothing new."""
         if values:
             super().bookmark(values, context)
-            self._write_state_message()
+            self.write_state()
 
-    def _warn_of_unread_past(self, children: list[ExactStream]) -> None:
+    def warn_of_unread_past(self, children: list[ExactStream]) -> None:
         """Say nothing: a stream that joins later gets every file."""
 
 

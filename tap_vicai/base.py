@@ -17,7 +17,7 @@ from ap_connectors.vicai.client import Forbidden
 if TYPE_CHECKING:
     from singer_sdk import Tap
 
-    from ap_connectors.singer.file_store import FileStore
+    from ap_connectors.singer.downloads import FileStore
     from ap_connectors.vicai.client import VicaiClient
 
 _items = msgspec.json.Decoder(list[Record | None] | None)
@@ -60,7 +60,7 @@ class VicaiStream(ExactStream):
     @property
     def source(self) -> Source:
         """The tap, for its client and its folder."""
-        return cast("Source", self._tap)
+        return cast("Source", self.tap)
 
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield the records; none, and a clear word, where the company has no right to them."""

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import msgspec
 
 from ap_connectors.core.raw_json import Record, text
-from ap_connectors.singer.file_store import safe_part
-from ap_connectors.singer.file_streams import FileStream
+from ap_connectors.singer.downloads import FileStream, safe_part
 from ap_connectors.vicai.client import document_type
 
 if TYPE_CHECKING:
     import requests
 
-    from ap_connectors.singer.file_store import StoredFile
+    from ap_connectors.singer.downloads import StoredFile
     from tap_vicai.base import Source
 
 _CHUNK = 256 * 1024
@@ -40,7 +39,7 @@ class VicaiFiles(FileStream):
     @property
     def source(self) -> Source:
         """The tap, for its client and its folder."""
-        return cast("Source", self._tap)
+        return cast("Source", self.tap)
 
     def owner(self, record: Record) -> msgspec.Raw | None:
         """Return the id to ask by, if the service shows one."""

@@ -10,7 +10,7 @@ import msgspec
 
 from ap_connectors.core.errors import Reject, Retry, Stop
 from ap_connectors.core.raw_json import NULL, Record, decode
-from ap_connectors.singer.file_store import safe_part
+from ap_connectors.singer.downloads import safe_part
 from ap_connectors.singer.stream import Batch, ExactStream
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class WebhookEvents(ExactStream):
     @property
     def source(self) -> TapWebhooks:
         """The tap, for its inbox and its folder."""
-        return cast("TapWebhooks", self._tap)
+        return cast("TapWebhooks", self.tap)
 
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield the events behind the bookmark.

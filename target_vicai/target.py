@@ -198,7 +198,7 @@ class TargetVicai(ExactTarget):
             is_coming=self.pool.is_busy,
             has_come=self.pool.has_come,
             warn=lambda message: self.logger.warning("%s", message),
-            check=self.heed_signal,
+            check=self.check_signal,
             # The client id is one company's, and stays when the company is renamed.
             ledger=Ledger(settings["ledger_path"], settings["client_id"]),
             mirrored=MIRRORED,

@@ -1,4 +1,4 @@
-"""The base of our mappers: Singer messages in, others out, every STATE in its place and as it came."""
+"""The base of our mappers: Singer messages in, others out; every STATE stays in its place and as it came."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 import click
 import msgspec
 from singer_sdk.helpers.capabilities import PluginCapabilities
-from singer_sdk.plugin_base import PluginBase, _ConfigInput
 
 from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.messages import Line
+from ap_connectors.singer._sdk import ConfigInput
+from ap_connectors.singer.message_io import Interrupted, InterruptibleReader, RecordWriter
 from ap_connectors.singer.plugin import ClearPlugin
-from ap_connectors.singer.reader import Ended, LineInput, LineReader
 from ap_connectors.singer.rejects import RejectFile
-from ap_connectors.singer.writer import RecordWriter
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -26,13 +25,12 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _MOST_LOGGED = 20
 
 
-class ExactMapper(ClearPlugin, LineInput):
+class ExactMapper(ClearPlugin, InterruptibleReader):
     """Reads messages with exact numbers, and writes exact ones.
 
     A subclass defines `schema` and `record`; `ending` is a hook. Its settings have `rejects_path` and `max_rejects`.
     """
 
-    message_reader_class = LineReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [PluginCapabilities.ABOUT, PluginCapabilities.STRUCTURED_LOGGING]
 
     def __init__(self, **kwargs: Any) -> None:
@@ -44,19 +42,19 @@ class ExactMapper(ClearPlugin, LineInput):
 
     @abstractmethod
     def schema(self, line: Line) -> None:
-        """Take a SCHEMA message."""
+        """Process a SCHEMA message."""
 
     @abstractmethod
     def record(self, line: Line) -> None:
-        """Take a RECORD message."""
+        """Process a RECORD message."""
 
     @property
     def mark(self) -> Mapping[str, str]:
-        """What the reject file is to say beside each reason."""
+        """What the reject file says beside each reason."""
         return {}
 
     def ending(self) -> None:
-        """Say what became of the input; called however it ended."""
+        """Report what became of the input; called however it ended."""
 
     # What it writes
 
@@ -68,7 +66,7 @@ class ExactMapper(ClearPlugin, LineInput):
         """Write RECORD messages, each given by stream and record: all of them, or none.
 
         Raises:
-            UnicodeEncodeError: a text holds half a character, which JSON in UTF-8 can't carry.
+            UnicodeEncodeError: a text has half a character (a lone surrogate), which JSON in UTF-8 can't carry.
         """
         together = b"\n".join(
             _encode({"type": "RECORD", "stream": stream, "record": record}) for stream, record in records
@@ -78,7 +76,7 @@ class ExactMapper(ClearPlugin, LineInput):
     def set_aside(self, line: Line, name: str, reject: Reject) -> None:
         """Put a record into the reject file, with the reason."""
         self.rejects.add(line.message.stream or "", line.raw, reject, line=line.number)
-        # Every reject is in the file; the log need not hold thousands.
+        # Every reject is in the file; the log need not have thousands.
         if self.rejects.count <= _MOST_LOGGED:
             self.logger.warning("Set aside: %s (line %d): %s [%s]", name, line.number, reject, reject.code)
             if self.rejects.count == _MOST_LOGGED:
@@ -89,27 +87,23 @@ class ExactMapper(ClearPlugin, LineInput):
 
     # Messages
 
-    def _process_schema_message(self, message_dict: Any) -> None:
-        line: Line = message_dict
+    def on_schema(self, line: Line) -> None:
+        """Remember the SCHEMA for the reject file, and process it."""
         self.rejects.schema(line.message.stream or "", line.raw)
         self.schema(line)
 
-    def _process_record_message(self, message_dict: Any) -> None:
-        self.record(message_dict)
+    def on_record(self, line: Line) -> None:
+        """Process the RECORD."""
+        self.record(line)
 
-    def _process_state_message(self, message_dict: Any) -> None:
-        line: Line = message_dict
-        # Whoever reads the STATE takes all before it for safe, also what is in the reject file.
+    def on_state(self, line: Line) -> None:
+        """Write the STATE after everything that it vouches for, the reject file included."""
         self.rejects.sync()
         self._out.write_record(b"", line.raw, b"\n")
         self._out.flush()
 
-    def _process_activate_version_message(self, message_dict: Any) -> None:
-        """Leave it out: what is mapped is never the whole table."""
-
-    def _process_batch_message(self, message_dict: Any) -> None:
-        line: Line = message_dict
-        raise Stop(f"Line {line.number}: BATCH messages are not supported; let the tap send records.")
+    def on_activate_version(self, line: Line) -> None:
+        """Leave the message out: what is mapped is never the whole table."""
 
     # The run
 
@@ -123,13 +117,13 @@ class ExactMapper(ClearPlugin, LineInput):
         self.rejects.check(source)
         try:
             self.read_lines(source)
-        except Ended as ended:
+        except Interrupted as interrupted:
             self._close()
             self.logger.warning(
                 "Ended by signal %d; what came before is written. The next run goes on from the last STATE.",
-                ended.signum,
+                interrupted.signum,
             )
-            sys.exit(128 + ended.signum)
+            sys.exit(128 + interrupted.signum)
         except Stop:
             # The input is wrong from here on; what came before is right.
             self._close()
@@ -162,10 +156,10 @@ class ExactMapper(ClearPlugin, LineInput):
         *,
         about: bool = False,
         about_format: str | None = None,
-        config: _ConfigInput | None = None,
+        config: ConfigInput | None = None,
         file_input: IO[str] | None = None,
     ) -> None:
         """Run the mapper."""
-        PluginBase.invoke.__func__(cls, about=about, about_format=about_format)  # type: ignore[attr-defined]
-        config = config or _ConfigInput()
+        super().invoke(about=about, about_format=about_format)
+        config = config or ConfigInput()
         cls(config=config.config, parse_env_config=config.parse_env).run(file_input)

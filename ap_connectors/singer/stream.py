@@ -1,8 +1,8 @@
 """Streams whose records leave exactly as the service sent them.
 
 A record is a `Record`: its values are the JSON bytes that came, so money keeps its digits and trailing zeros, and
-fields that nobody has heard of yet travel along. Streams read in batches; a batch's bookmark is set when all its
-records, and what its children make of them, are written. So any STATE is a safe place to go on from.
+unknown fields travel along. Streams read in batches; a batch's bookmark is set when all its records, and what its
+children make of them, are written. So any STATE is a safe place to go on from.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 import logging
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -19,17 +19,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
-from singer_sdk import Stream
 from singer_sdk.exceptions import AbortedSyncPausedException
-from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from ap_connectors.core.errors import ApError
 from ap_connectors.core.raw_json import Record
+from ap_connectors.singer._sdk import SdkStream
 from ap_connectors.singer.fields import FieldTypes
-from ap_connectors.singer.writer import RecordWriter
+from ap_connectors.singer.message_io import RecordWriter
 
 if TYPE_CHECKING:
     from singer_sdk.metrics import Counter
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 _CHECKPOINT_RECORDS = 10_000
 _CHECKPOINT_SECONDS = 5.0
 
-# What the command explains, or the SDK itself takes for a good ending.
+# What the command explains, or ends a sync well for the SDK.
 _EXPLAINED = (ApError, AbortedSyncPausedException, BrokenPipeError)
 
 _encode = msgspec.json.Encoder().encode
@@ -52,7 +51,7 @@ class Batch:
     bookmark: Mapping[str, Any] = field(default_factory=dict)
 
 
-class ExactStream(Stream):
+class ExactStream(SdkStream):
     """A stream of `Record`s, or, with `parent_stream_type`, a stream that derives them from its parent's.
 
     A subclass sets `name`, `key_fields`, `instant_field` (the bookmark's field) and a contract; it defines `read`, or
@@ -77,7 +76,7 @@ class ExactStream(Stream):
         raise NotImplementedError(f"{self.name} derives its records from another stream")
 
     def derive(self, parents: list[Record]) -> Iterable[Record]:
-        """Yield the records that a batch of the parent's records gives rise to."""
+        """Yield the records that a batch of the parent's records makes."""
         raise NotImplementedError(f"{self.name} reads its records itself")
 
     def get_records(self, context: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
@@ -86,24 +85,10 @@ class ExactStream(Stream):
             yield from (_decode(_encode(record)) for record in batch.records)
 
     def get_batch_config(self, config: Mapping[str, Any]) -> None:
-        """BATCH messages are not offered: the SDK's would bypass selection and stream maps."""
+        """Offer no BATCH messages: the SDK's would bypass selection and stream maps."""
 
     def get_replication_key_signpost(self, context: Mapping[str, Any] | None = None) -> None:
-        """No bookmark is ever made of this machine's clock."""
-
-    @property
-    def selected(self) -> bool:
-        """Whether the stream is selected."""
-        return self.mask.get((), True)
-
-    @selected.setter
-    def selected(self, value: bool | None) -> None:
-        # The SDK selects every stream for --test when its maps are made already, of no field at all.
-        self.metadata.root.selected = value
-        self._mask = self.metadata.resolve_selection()
-        chosen = get_selected_schema(self.name, self.effective_schema, self.mask)
-        self._tap.mapper.register_raw_stream_schema(self.name, chosen, self.primary_keys)
-        self._stream_maps = None
+        """Set no limit: a bookmark never comes from this machine's clock."""
 
     # Writing
 
@@ -116,34 +101,33 @@ class ExactStream(Stream):
         )
 
     @functools.cached_property
-    def _passes_unmapped(self) -> bool:
-        """Whether records leave as they are: no stream map, no flattening."""
-        first = self.stream_maps[0]
-        plain = len(self.stream_maps) == 1 and type(first) is SameRecordTransform
-        return plain and not (first.flattening_options and first.flattening_options.enabled)
+    def _direct_writer(self) -> RecordWriter | None:
+        """The writer, if records leave as they are: no stream map, no flattening."""
+        first, writer = self.stream_maps[0], self.tap.message_writer
+        unmapped = len(self.stream_maps) == 1 and type(first) is SameRecordTransform
+        flattened = first.flattening_options and first.flattening_options.enabled
+        return writer if unmapped and not flattened and isinstance(writer, RecordWriter) else None
 
     def open(self, exits: ExitStack) -> None:
-        """Get ready to `emit`."""
+        """Prepare to `emit`."""
         self._counter = exits.enter_context(self.get_record_counter())
         self.stamp()
 
     def stamp(self) -> None:
-        """Note the time as that of extraction for the records that follow."""
+        """Set the time of extraction for the records that follow."""
         now = datetime.now(timezone.utc).isoformat().encode()
         self._head = b'{"type":"RECORD","stream":%b,"record":' % _encode(self.name)
         self._tail = b',"time_extracted":"%b"}\n' % now
 
     def emit(self, record: Record) -> None:
-        """Write one record, exactly; before it a SCHEMA if it has fields that nobody knew."""
+        """Write one record, exactly; before it a SCHEMA if it has unknown fields."""
         encoded, changed = self._fields.encode(record)
         if changed:
             self._extend_schema(self._fields.added)
-        writer = self._tap.message_writer
-        if self._passes_unmapped and isinstance(writer, RecordWriter):
-            writer.write_record(self._head, encoded, self._tail)
+        if self._direct_writer is not None:
+            self._direct_writer.write_record(self._head, encoded, self._tail)
         else:
-            for message in self._generate_record_messages(_decode(encoded)):
-                self._tap.write_message(message)
+            self.write_mapped(_decode(encoded))
         if self._counter:
             self._counter.increment()
         self._since_checkpoint += 1
@@ -151,11 +135,9 @@ class ExactStream(Stream):
 
     def _extend_schema(self, added: Mapping[str, Any]) -> None:
         known = self.stream_maps[0].raw_schema
-        extended = known | {"properties": known["properties"] | added}
-        self._tap.mapper.register_raw_stream_schema(self.name, extended, self.primary_keys)
-        self._stream_maps = None
+        self.change_schema(known | {"properties": known["properties"] | added})
         self.logger.info("%s: new in the service's answers: %s; the schema grows", self.name, ", ".join(added))
-        self._write_schema_message()
+        self.write_schema()
 
     def last_bookmark(self, context: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Return where the last run ended; nothing where the catalog wants the whole table each time."""
@@ -170,46 +152,40 @@ class ExactStream(Stream):
             self.state_manager.is_flushed = False
         now = time.monotonic()
         if self._since_checkpoint >= _CHECKPOINT_RECORDS or now - self._last_checkpoint >= _CHECKPOINT_SECONDS:
-            self._write_state_message()
+            self.write_state()
             self._since_checkpoint, self._last_checkpoint = 0, now
 
-    # The SDK's loop, replaced: it looks at every record a dozen times and sets bookmarks between records.
+    # Reading
 
-    def _sync_records(
-        self,
-        context: Mapping[str, Any] | None = None,  # noqa: ARG002 - the SDK's signature
-        *,
-        write_messages: bool = True,  # noqa: ARG002
-    ) -> Generator[dict[str, Any], Any, Any]:
+    def sync_records(self) -> None:
+        """Read all batches; write what they and the children's records hold, and bookmarks between batches only."""
         children = [child for child in self.child_streams if child.selected and isinstance(child, ExactStream)]
         with ExitStack() as exits:
             exits.enter_context(self.get_sync_timer())
             for stream in (self, *children):
                 stream.open(exits)
             for child in children:
-                child._write_schema_message()
-            self._warn_of_unread_past(children)
+                child.write_schema()
+            self.warn_of_unread_past(children)
             parts: list[dict[str, Any]] | list[None] = [None] if self.partitions is None else self.partitions
             for part in parts:
                 self._sync_part(part, children)
-        # Even a run that found nothing ends with a STATE, unless the one it began with still holds; the SDK writes none
-        # twice, so the records are written out here.
+        # Even a run that found nothing ends with a STATE. The SDK leaves out one that equals the last, so flush here.
         self.state_manager.is_flushed = False
-        self._write_state_message()
-        if isinstance(self._tap.message_writer, RecordWriter):
-            self._tap.message_writer.flush()
-        yield from ()
+        self.write_state()
+        if isinstance(self.tap.message_writer, RecordWriter):
+            self.tap.message_writer.flush()
 
-    def _warn_of_unread_past(self, children: list[ExactStream]) -> None:
-        """Say when a stream joins late, or joins again: what the bookmark has left behind does not come again."""
+    def warn_of_unread_past(self, children: list[ExactStream]) -> None:
+        """Warn when a stream joins late, or joins again: records before the bookmark do not come again."""
         state = self.stream_state
         served = [stream.name for stream in (self, *children) if stream.selected]
         if "served" in state:
             for name in served:
                 if name not in state["served"]:
                     self.logger.warning(
-                        "%s was not read the last time and begins at the bookmark of %s. To get what was before, run "
-                        "it once with a state of its own.",
+                        "%s was not read in the last run and begins at the bookmark of %s. To read what was before it, "
+                        "run the stream once with a state of its own.",
                         name,
                         self.name,
                     )
@@ -233,11 +209,11 @@ class ExactStream(Stream):
                 for record in records:
                     self.emit(record)
             if self.ABORT_AT_RECORD_COUNT is not None and done >= self.ABORT_AT_RECORD_COUNT:
-                self._check_max_record_limit(done)
+                self.check_record_limit(done)
             self.bookmark(batch.bookmark, part)
 
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
-        """Log, but not that an error is unhandled when it will be explained or is a good ending."""
+        """Log, except that an error is unhandled when the command explains it or it ends a sync well."""
         if level >= logging.ERROR and isinstance(sys.exc_info()[1], _EXPLAINED):
             return
         super().log(message, *args, level=level, **kwargs)

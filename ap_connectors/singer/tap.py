@@ -7,21 +7,18 @@ import os
 import signal
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
-from ap_connectors.singer.file_store import FileStore
-from ap_connectors.singer.file_streams import FileStream
+from ap_connectors.singer._sdk import SdkTap
+from ap_connectors.singer.downloads import FileStore, FileStream
+from ap_connectors.singer.message_io import RecordWriter
 from ap_connectors.singer.plugin import ClearPlugin, read_state
-from ap_connectors.singer.writer import RecordWriter
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 
-class ExactTap(ClearPlugin, Tap):
+class ExactTap(ClearPlugin, SdkTap):
     """A tap whose streams are `ap_connectors.singer.stream.ExactStream`s."""
 
     message_writer_class = RecordWriter
@@ -42,36 +39,31 @@ class ExactTap(ClearPlugin, Tap):
         return FileStore(self.config["documents_dir"])
 
     def before_sync(self) -> None:
-        """Look whether all is well before anything is read.
+        """Check, before anything is read, that files can be stored.
 
         Raises:
-            Stop: it is not.
+            Stop: they cannot.
         """
         wants_files = any(isinstance(stream, FileStream) and stream.selected for stream in self.streams.values())
         if wants_files and self.config.get("documents_dir"):
             _ = self.files
 
-    def _reset_state_progress_markers(self) -> None:
-        # The first thing that the SDK's sync does; it has no hook for what we want.
-        self.before_sync()
-        super()._reset_state_progress_markers()
-
     @classmethod
     def invoke(cls, *, state: IO[str] | None = None, **kwargs: Any) -> None:
-        """Run the tap; a state that is none is refused."""
+        """Run the tap; reject an invalid state file."""
         super().invoke(state=read_state(state) if state else None, **kwargs)
 
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def on_signal(self, signum: int) -> None:
         """End at once, after a STATE that covers what was written; not with status 0, for the job is not done."""
-        # A second signal ends the process the hard way, should whoever reads our output be stuck.
+        # A second signal ends the process the hard way, should the reader of our output be stuck.
         signal.signal(signum, signal.SIG_DFL)
         writer = self.message_writer
         if isinstance(writer, RecordWriter) and writer.writing:
-            writer.after_writing = lambda: self._leave(signum)
+            writer.after_writing = lambda: self._exit(signum)
         else:
-            self._leave(signum)
+            self._exit(signum)
 
-    def _leave(self, signum: int) -> None:
+    def _exit(self, signum: int) -> None:
         if isinstance(self.message_writer, RecordWriter):
             self.message_writer.after_writing = None
         if self.state:

@@ -1,4 +1,4 @@
-"""The base of our targets: every record dealt with once, a STATE only for what is safe, clear words, safe endings."""
+"""The base of our targets: every record is processed once, a STATE vouches only for what is safe, endings are safe."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from singer_sdk import Sink as SdkSink
 from singer_sdk import Target
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
-from singer_sdk.plugin_base import PluginBase, _ConfigInput
 
 from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.core.messages import Line
 from ap_connectors.http.request_counts import counting
+from ap_connectors.singer._sdk import ConfigInput
+from ap_connectors.singer.message_io import Interrupted, InterruptibleReader
 from ap_connectors.singer.plugin import ClearPlugin
-from ap_connectors.singer.reader import Ended, LineInput, LineReader
 from ap_connectors.singer.rejects import RejectFile
 from ap_connectors.singer.run_report import Plan, RunReport
 from ap_connectors.singer.sink import Outcome, ParsedRecord, Sink
@@ -32,16 +32,18 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 _PATIENCE = 8.0
-"""Seconds that a signal leaves to what is under way before pauses between tries are cut short."""
+"""Seconds after a signal before pauses between tries are cut short."""
+_MOST_LOGGED = 20
+"""Rejects that the log shows."""
 
 
-class ExactTarget(ClearPlugin, LineInput, Target):
-    """A target whose streams are `Sink`.
+class ExactTarget(ClearPlugin, InterruptibleReader, Target):
+    """A target with a `Sink` for each stream.
 
-    A subclass defines `sink_for` (a stream), `company` and `redact`; `after_loading` and `activate_version` are hooks.
+    A subclass defines `sink_for` (a stream), `streams`, `company` and `redact`; `after_loading` and `activate_version`
+    are hooks.
     """
 
-    message_reader_class = LineReader
     default_sink_class = SdkSink
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
@@ -55,9 +57,9 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         self.plan: Plan | None = Plan() if self.config.get("dry_run") else None
         self.rejects = RejectFile(self.config["rejects_path"], self.redact)
         self.state_gate = StateGate(self.rejects.sync, (lambda _: None) if self.plan else None)
-        self.pool = KeyedWorkerPool(self.config.get("max_concurrency") or 8, check=self.heed_signal)
+        self.pool = KeyedWorkerPool(self.config.get("max_concurrency") or 8, check=self.check_signal)
         self.unread: Counter[str] = Counter()
-        """How many records of a stream had no key that could be read, so that nobody knows what they are about."""
+        """How many records of a stream were rejected without a readable key, so that what they are about is unknown."""
         self._sinks: dict[str, Sink] = {}
         self._ignored: set[str] = set()
         self._notes: Counter[tuple[str, str]] = Counter()
@@ -66,7 +68,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
 
     @abstractmethod
     def sink_for(self, stream: str) -> Sink | None:
-        """Return what loads a stream, by any spelling of its name; None if nobody knows it."""
+        """Return the sink of a stream, by any spelling of its name; None if the stream is unknown."""
 
     @property
     @abstractmethod
@@ -76,7 +78,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
     @property
     @abstractmethod
     def company(self) -> str:
-        """Whose data it is; found out from the service, so this proves that credentials and address are right."""
+        """Whose data it is, as the service says; so this proves that credentials and address are right."""
 
     def redact(self, text: str) -> str:
         """Mask the secrets in a text."""
@@ -86,12 +88,22 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         """Do what can only be done when all records are in."""
 
     def activate_version(self, sink: Sink, version: int, stream: str) -> None:
-        """Take note that a full load is complete, of a stream that the input calls so: what it lacks is no more."""
+        """Process the end of a full load: what lacks its version no longer exists.
+
+        Args:
+            sink: of the stream.
+            version: of the load.
+            stream: what the input calls it.
+        """
 
     # Messages
 
-    def _process_schema_message(self, message_dict: Any) -> None:
-        line: Line = message_dict
+    def on_schema(self, line: Line) -> None:
+        """Find the sink of the stream.
+
+        Raises:
+            Stop: the stream is unknown, and unknown streams are not ignored.
+        """
         stream = line.message.stream or ""
         for name in self._registered(stream, line):
             if name in self._sinks or name in self._ignored:
@@ -110,7 +122,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         self.rejects.schema(stream, line.raw)
 
     def _registered(self, stream: str, line: Line) -> list[str]:
-        """Return the names that a stream bears after stream_maps."""
+        """Return the names that a stream has after stream_maps."""
         if not self._maps:
             return [stream]
         message = line.message
@@ -118,33 +130,29 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         maps = self.mapper.stream_maps[stream]
         return [each.stream_alias for each in maps if not isinstance(each, RemoveRecordTransform)]
 
-    def _process_record_message(self, message_dict: Any) -> None:
-        self.heed_signal()
-        line: Line = message_dict
+    def on_record(self, line: Line) -> None:
+        """Load the record, or what stream maps make of it."""
+        self.check_signal()
         stream, record = line.message.stream or "", line.message.record or {}
         if not self._maps:
-            self._take(stream, record, line)
+            self._load(stream, record, line)
             return
         if stream not in self.mapper.stream_maps:
             self._unannounced(stream, line)
         for each in self.mapper.stream_maps[stream]:
             mapped = each.transform(copy.deepcopy(record))
             if mapped is not None:
-                self._take(each.stream_alias, mapped, line)
+                self._load(each.stream_alias, mapped, line)
 
-    def _process_state_message(self, message_dict: Any) -> None:
-        line: Line = message_dict
+    def on_state(self, line: Line) -> None:
+        """Hold the STATE back until every record before it is safe."""
         self.state_gate.state(bytes(line.message.value or b"{}"))
 
-    def _process_activate_version_message(self, message_dict: Any) -> None:
-        line: Line = message_dict
+    def on_activate_version(self, line: Line) -> None:
+        """Tell the subclass that a full load is complete."""
         stream = line.message.stream or ""
         if stream in self._sinks and line.message.version is not None:
             self.activate_version(self._sinks[stream], line.message.version, stream)
-
-    def _process_batch_message(self, message_dict: Any) -> None:
-        line: Line = message_dict
-        raise Stop(f"Line {line.number}: BATCH messages are not supported; let the tap send records.")
 
     def _unannounced(self, stream: str, line: Line) -> None:
         raise Stop(
@@ -154,7 +162,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
 
     # Records
 
-    def _take(self, stream: str, record: Mapping[str, Any], line: Line) -> None:
+    def _load(self, stream: str, record: Mapping[str, Any], line: Line) -> None:
         sink = self._sinks.get(stream)
         if sink is None:
             if stream not in self._ignored:
@@ -166,14 +174,14 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         try:
             item = sink.parse(record, str(rejected.get("at") or "") if rejected is not None else None)
         except Reject as error:
-            self._set_aside_unread(sink, record, line, error)
+            self._set_aside_unparsed(sink, record, line, error)
             return
         if line.message.version is not None:
             sink.mark_seen(item.key, line.message.version)
         with counting(counts.request_counts):
             outcome = None if self.pool.is_busy(item.order_key) else sink.compare(item)
         if outcome is not None:
-            self._tell(sink, item, outcome)
+            self._count(sink, item, outcome)
         else:
             self._submit(sink, item, line)
 
@@ -195,7 +203,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         self.pool.submit(Job(item.order_key, run, on_unresolved, abandoned, item.provides, len(line.raw)))
 
     def attempt(self, sink: Sink, item: ParsedRecord, work: Callable[[], Outcome], line: Line) -> bool:
-        """Do a record's work; return whether it went well. A reject is set aside.
+        """Do the work of a record, and count its outcome; return whether its object exists now. Set a reject aside.
 
         Raises:
             Missing: it has to wait. Outage: the service failed.
@@ -208,10 +216,10 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         except Reject as error:
             self.set_aside(sink, item.key, line, error)
             return False
-        self._tell(sink, item, outcome)
+        self._count(sink, item, outcome)
         return outcome.effect != "deleted"
 
-    def _tell(self, sink: Sink, item: ParsedRecord, outcome: Outcome) -> None:
+    def _count(self, sink: Sink, item: ParsedRecord, outcome: Outcome) -> None:
         self.report.of(sink.name).add(outcome.effect)
         if outcome.note:
             self._notes[sink.name, outcome.note] += 1
@@ -220,7 +228,7 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         if self.plan is not None:
             self.plan.add(sink.name, item.key, outcome)
 
-    def _set_aside_unread(self, sink: Sink, record: Mapping[str, Any], line: Line, reject: Reject) -> None:
+    def _set_aside_unparsed(self, sink: Sink, record: Mapping[str, Any], line: Line, reject: Reject) -> None:
         key = sink.key_hint(record)
         if key is None:
             self.unread[sink.name] += 1
@@ -237,9 +245,8 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         self.report.reject(sink.name, name, line.number, reject, self.redact)
         if self.plan is not None:
             self.plan.reject(sink.name, name, reason)
-        # Every reject is in the file; the log need not hold thousands.
-        most = 20
-        if self.rejects.count <= most:
+        # Every reject is in the file; the log need not have thousands.
+        if self.rejects.count <= _MOST_LOGGED:
             self.logger.warning(
                 "Set aside: %s %s (line %d): %s [%s]",
                 sink.name,
@@ -248,13 +255,13 @@ class ExactTarget(ClearPlugin, LineInput, Target):
                 reason,
                 reject.code,
             )
-            if self.rejects.count == most:
+            if self.rejects.count == _MOST_LOGGED:
                 self.logger.warning("More may follow; all are in %s.", self.rejects.path)
 
     # The run
 
     def process_endofpipe(self) -> None:
-        """Finish all records, then what comes after them."""
+        """Finish all records, then do what comes after them."""
         self.pool.finish()
         self.after_loading()
 
@@ -270,13 +277,13 @@ class ExactTarget(ClearPlugin, LineInput, Target):
                 company = self.rejects.company = self.company
             self.logger.info("Loading into %s%s.", company, " (a plan only: nothing is written)" * bool(self.plan))
             self.read_lines(file_input or sys.stdin)
-        except Ended as ended:
+        except Interrupted as interrupted:
             self._close()
             self.logger.warning(
                 "Ended by signal %d; what was under way is finished. The next run goes on from the last STATE.",
-                ended.signum,
+                interrupted.signum,
             )
-            sys.exit(128 + ended.signum)
+            sys.exit(128 + interrupted.signum)
         except BaseException as error:
             if isinstance(error, Stop):
                 # It may quote the input, and that may hold anything.
@@ -295,17 +302,17 @@ class ExactTarget(ClearPlugin, LineInput, Target):
     def _close(self) -> None:
         self.pool.close(_PATIENCE)
         self.rejects.sync()
-        for told in self.report.lines():
-            self.logger.info("%s", told)
+        for line in self.report.lines():
+            self.logger.info("%s", line)
         for (stream, note), times in self._notes.items():
             if times > 1:
                 self.logger.info("%s: %d records: %s.", stream, times, note)
         if self.plan is not None:
             sys.stderr.write(self.plan.table())
         if path := self.config.get("report_path"):
-            self.report.write(path, self._report())
+            self.report.write(path, self._about_run())
 
-    def _report(self) -> dict[str, Any]:
+    def _about_run(self) -> dict[str, Any]:
         return {
             "target": self.name,
             "company": self.__dict__.get("company"),
@@ -322,17 +329,15 @@ class ExactTarget(ClearPlugin, LineInput, Target):
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Add the settings of stream maps, and none that only databases follow (load_method, batch_size_rows)."""
-        PluginBase.append_builtin_config.__func__(cls, config_jsonschema)  # type: ignore[attr-defined]
+        """Add the settings of stream maps, but not those that only databases follow (load_method, batch_size_rows)."""
+        super(Target, cls).append_builtin_config(config_jsonschema)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the command; `--test` looks whether a load could begin."""
+        """Return the command; `--test` checks whether a load could begin."""
         command = super().get_singer_command()
         command.params.append(
-            click.Option(
-                ["--test"], is_flag=True, help="Look whether credentials and address are right, and load nothing."
-            )
+            click.Option(["--test"], is_flag=True, help="Check credentials and address, and load nothing.")
         )
         return command
 
@@ -342,13 +347,13 @@ class ExactTarget(ClearPlugin, LineInput, Target):
         *,
         about: bool = False,
         about_format: str | None = None,
-        config: _ConfigInput | None = None,
+        config: ConfigInput | None = None,
         file_input: IO[str] | None = None,
         test: bool = False,
     ) -> None:
-        """Run the target, or look whether it could run."""
-        PluginBase.invoke.__func__(cls, about=about, about_format=about_format)  # type: ignore[attr-defined]
-        config = config or _ConfigInput()
+        """Run the target, or check whether it could run."""
+        super(Target, cls).invoke(about=about, about_format=about_format)
+        config = config or ConfigInput()
         target = cls(config=config.config, parse_env_config=config.parse_env)
         if test:
             click.echo(f"{target.name}: the credentials are those of {target.company}; a load could begin.")

@@ -165,8 +165,8 @@ def test_wrong_settings_are_explained(mapper: Mapper) -> None:
     assert sorted(done.complaints[:-1]) == [
         "company_code is missing: set it in the file of --config, or as MAPPER_IVESK_VICAI_COMPANY_CODE with "
         "--config=ENV.",
-        "invoice_as is no setting; did you mean invoices_as?",
-        "unmapped is not allowed: enum is ['reject', 'pass', 'leave_out'].",
+        "invoice_as is not a setting; did you mean invoices_as?",
+        "unmapped must be reject, pass or leave_out.",
         "vat_classes must be text in quotes or an object.",
     ]
     assert done.raw == b""

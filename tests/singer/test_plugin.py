@@ -1,61 +1,24 @@
-"""Settings from the environment: read as what they are, or named when they cannot be."""
+"""Settings of a plugin: checked before a run, defaults filled in, and explained."""
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 from typing import Any, ClassVar
 
 import pytest
 from singer_sdk import typing as th
+from singer_sdk.exceptions import ConfigValidationError
 
 from ap_connectors.core.errors import Stop
-from ap_connectors.singer.plugin import ClearPlugin
+from ap_connectors.singer.plugin import ClearPlugin, read_state
 from ap_connectors.singer.settings import MAX_REJECTS, REJECTS_PATH, REPORT_PATH
 
 
 class Plugin(ClearPlugin):
     name = "target-trial"
-    config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
-        th.Property("dry_run", th.BooleanType, default=False),
-        th.Property("fraction", th.NumberType(minimum=0, maximum=1)),
-        MAX_REJECTS,
-        REJECTS_PATH,
-        REPORT_PATH,
-    ).to_dict()
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "value"),
-    [
-        ("dry_run", "Yes", True),
-        ("dry_run", "1", True),
-        ("dry_run", "off", False),
-        ("fraction", "0.25", 0.25),
-        ("max_rejects", "3", 3),
-        ("report_path", "1", "1"),
-    ],
-)
-def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: Any) -> None:
-    monkeypatch.setenv(f"TARGET_TRIAL_{name.upper()}", text)
-    found = Plugin._env_var_config
-    assert (found, type(found[name])) == ({name: value}, type(value))
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "words"),
-    [
-        ("DRY_RUN", "ja", "must be true or false"),
-        ("FRACTION", "0,25", "must be a number"),
-        ("FRACTION", "nan", "must be a number"),
-        ("MAX_REJECTS", "s3cret", "must be a whole number"),
-    ],
-)
-def test_what_cannot_be_read_is_named_and_not_shown(
-    monkeypatch: pytest.MonkeyPatch, name: str, text: str, words: str
-) -> None:
-    monkeypatch.setenv(f"TARGET_TRIAL_{name}", text)
-    with pytest.raises(Stop, match=f"^TARGET_TRIAL_{name} {words}.$") as caught:
-        _ = Plugin._env_var_config
-    assert text not in str(caught.value)
+    config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(MAX_REJECTS, REJECTS_PATH, REPORT_PATH).to_dict()
 
 
 def test_the_settings_of_rejects() -> None:
@@ -63,6 +26,34 @@ def test_the_settings_of_rejects() -> None:
     assert plugin.config["max_rejects"] == 0
     assert plugin.config["rejects_path"] == "rejects-{timestamp}.jsonl"
     assert "report_path" not in plugin.config
-    assert Plugin(config={"max_rejects": -1}, validate_config=False)._validate_config(raise_errors=False) == [
-        "max_rejects is not allowed: minimum is 0."
+    with pytest.raises(ConfigValidationError) as caught:
+        Plugin(config={"max_rejects": -1, "report_paht": "x"})
+    assert caught.value.errors == [
+        "max_rejects must be at least 0.",
+        "report_paht is not a setting; did you mean report_path?",
     ]
+
+
+def test_the_environment_wins_over_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARGET_TRIAL_MAX_REJECTS", "3")
+    assert Plugin(config={"max_rejects": 1}, parse_env_config=True).config["max_rejects"] == 3
+
+
+def test_an_unknown_setting_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        Plugin(config={"colour": "red"})
+    assert caplog.messages == ["The setting colour is unknown and has no effect."]
+
+
+STATE: dict[str, Any] = {"bookmarks": {"vendors": {}}}
+
+
+@pytest.mark.parametrize("written", [STATE, {"type": "STATE", "value": STATE}, {"singer_state": STATE}])
+def test_a_state_in_any_form(written: dict[str, Any]) -> None:
+    assert json.load(read_state(io.StringIO(json.dumps(written)))) == STATE
+
+
+def test_an_empty_state_and_a_wrong_one() -> None:
+    assert json.load(read_state(io.StringIO(" \n"))) == {}
+    with pytest.raises(Stop, match="--state: has no 'bookmarks'"):
+        read_state(io.StringIO('{"vendors": {}}'))

@@ -161,18 +161,18 @@ def test_a_key_with_a_line_break_at_its_end_works(sandbox: SandboxProcess, tap: 
     ("settings", "words"),
     [
         ({}, ["api_key is missing", "TAP_IVESK_API_KEY"]),
-        ({"api_kye": SECRET}, ["api_kye is no setting; did you mean api_key?", "api_key is missing"]),
+        ({"api_kye": SECRET}, ["api_kye is not a setting; did you mean api_key?", "api_key is missing"]),
         ({"api_key": [SECRET]}, ["api_key must be text"]),
         ({"api_key": 1234567}, ["api_key must be text"]),
         ({"api_key": SECRET, "company_codes": [302320404]}, ["company_codes[0] must be text in quotes"]),
         ({"api_key": SECRET, "company_codes": "302320404"}, ["company_codes must be a list"]),
         ({"api_key": SECRET, "company_code": ["302320404"]}, ["did you mean company_codes?"]),
         ({"api_key": SECRET, "request_timeout": "long"}, ["request_timeout must be a whole number"]),
-        ({"api_key": SECRET, "request_timeout": 0}, ["request_timeout", "minimum is 1"]),
+        ({"api_key": SECRET, "request_timeout": 0}, ["request_timeout must be at least 1"]),
         ({"api_key": SECRET, "start_date": "last year"}, ["start_date"]),
         ({"api_key": SECRET, "columns": [{"column": "x"}]}, ["columns[0].company_code is missing"]),
-        (f'{{"api_key": "{SECRET}",}}', ["--config", "no valid JSON at line 1"]),
-        (f'["{SECRET}"]', ["--config", "must hold one JSON object"]),
+        (f'{{"api_key": "{SECRET}",}}', ["--config", "invalid JSON at line 1"]),
+        (f'["{SECRET}"]', ["--config", "must be one JSON object"]),
     ],
 )
 def test_bad_settings(tmp_path: Path, settings: Any, words: list[str]) -> None:
@@ -213,7 +213,7 @@ def test_no_such_settings_file() -> None:
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("{", "no valid JSON"),
+        ("{", "invalid JSON"),
         ("[]", "one JSON object"),
         ('{"exported_documents": {}}', "no 'bookmarks'"),
         ('{"bookmarks": {"exported_documents": {"replication_key_value": "soon"}}}', "is not an instant"),

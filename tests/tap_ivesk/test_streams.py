@@ -317,15 +317,15 @@ def test_lines_of_another_shape_do_not_stop_the_rest(sandbox: SandboxProcess, ta
 def test_a_stream_that_joins_late_or_again_says_what_it_misses(tap: RunTap, catalog: MakeCatalog) -> None:
     first = tap(catalog=catalog("exported_documents"))
     second = tap(state=first.state)
-    assert "exported_document_lines was not read the last time and begins at the bookmark" in second.err
+    assert "exported_document_lines was not read in the last run and begins at the bookmark" in second.err
     # Left out for one run, it has missed what that run read.
     third = tap(state=second.state, catalog=catalog("exported_documents"))
     fourth = tap(state=third.state)
-    assert "exported_document_lines was not read the last time" in fourth.err
+    assert "exported_document_lines was not read in the last run" in fourth.err
     # So has a parent whose children alone were read.
     fifth = tap(state=fourth.state, catalog=catalog("exported_document_lines"))
     sixth = tap(state=fifth.state)
-    assert "exported_documents was not read the last time" in sixth.err
+    assert "exported_documents was not read in the last run" in sixth.err
     assert "the last time" not in first.err + third.err + fifth.err + tap(state=sixth.state).err
 
 

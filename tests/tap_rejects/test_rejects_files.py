@@ -283,4 +283,4 @@ def test_records_that_say_no_reason(tap: RunTap, tmp_path: Path) -> None:
 
 def test_a_language_that_it_does_not_speak(tap: RunTap) -> None:
     run = tap(language="de", expect=1)
-    assert any("language is not allowed" in words for words in run.complaints)
+    assert any("language must be lt or en" in words for words in run.complaints)

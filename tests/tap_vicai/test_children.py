@@ -198,7 +198,7 @@ def test_no_id_is_made_up_for_training_invoices_that_show_none(
     run = tap(catalog=streams, documents_dir=str(tmp_path / "files"))
     assert run.records["training_invoice_documents"] == []
     count = len(run.records["training_invoices"])
-    assert f"training_invoice_documents: {count} records bear no id to ask by" in run.err
+    assert f"training_invoice_documents: {count} records have no id to request a file by" in run.err
     assert count > 20
 
 

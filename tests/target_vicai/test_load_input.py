@@ -349,7 +349,7 @@ def test_no_secret_is_ever_shown(vicai: SandboxProcess, target: Target, level: s
         ({"max_concurrency": 0}, "max_concurrency"),
         ({"max_rejects": -1}, "max_rejects"),
         ({"request_id": "7"}, "request_id"),
-        ({"dryrun": True}, "dryrun is no setting; did you mean dry_run"),
+        ({"dryrun": True}, "dryrun is not a setting; did you mean dry_run"),
         ({"api_url": "http://127.0.0.1:9/v0"}, "refuses connections"),
         ({"rejects_path": "/proc/none/rejects.jsonl"}, "rejects_path"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ap_connectors.core.errors import Reject, Stop
-from ap_connectors.singer.file_store import FileStore, safe_part
+from ap_connectors.singer.downloads import FileStore, safe_part
 
 AWKWARD = [
     "",
@@ -82,8 +82,8 @@ def test_a_new_write_replaces(tmp_path: Path) -> None:
     ("name", "content", "kind", "words"),
     [
         ("x.pdf", b"", "application/pdf", "empty"),
-        ("x.pdf", b"<html>", "application/octet-stream", "is called a PDF and is none"),
-        ("x.bin", b"PK", "application/pdf", "is called a PDF and is none"),
+        ("x.pdf", b"<html>", "application/octet-stream", "is labelled as a PDF but is not one"),
+        ("x.bin", b"PK", "application/pdf", "is labelled as a PDF but is not one"),
     ],
 )
 def test_what_is_not_what_it_is_called_is_rejected(

@@ -1,7 +1,8 @@
-"""Files beside the records: a folder, or any fsspec URL, under names that stay inside it."""
+"""Downloaded files: a folder, or any fsspec URL, under names that stay inside it; and the streams of their facts."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import mimetypes
 import os
@@ -9,11 +10,17 @@ import re
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, ClassVar
+
+import msgspec
 
 from ap_connectors.core.errors import Reject, Stop
+from ap_connectors.core.raw_json import Record
+from ap_connectors.http.concurrency import ordered
+from ap_connectors.singer.stream import ExactStream
 
 FILE_FACTS: dict[str, Any] = {
     "type": "object",
@@ -25,18 +32,19 @@ FILE_FACTS: dict[str, Any] = {
         "error": {"type": ["string", "null"], "description": "Why there is no file; null when there is one."},
     },
 }
-"""Schema of the facts of a file: a `StoredFile`, or the reason why there is none."""
+"""Schema of the facts of a file: a `StoredFile`, or the reason why there is no file."""
 
 _IN_MEMORY = 8 * 1024 * 1024
 _CHUNK = 256 * 1024
 _UNSAFE = re.compile(r"[^\w.,+()\-]+")
+_as_json = msgspec.json.Encoder().encode
 
 
 def safe_part(text: str, *, longest: int = 80) -> str:
-    """Make one part of a path of any text: letters of any alphabet and digits stay, all else becomes ``_``.
+    """Make one part of a path from any text: letters of any alphabet and digits stay, all else becomes ``_``.
 
-    The result is never empty, ``.`` or ``..``, begins with no dot, and is at most `longest` bytes long. Texts that had
-    to be changed or cut get eight hexadecimal digits of their hash, so that two of them never become one name.
+    The result is never empty, ``.`` or ``..``, does not begin with a dot, and is at most `longest` bytes long. Texts
+    that had to be changed or cut get eight hexadecimal digits of their hash, so that two of them never become one name.
     """
     name = _UNSAFE.sub("_", unicodedata.normalize("NFC", text)).strip("._ ")
     if name and name == text and len(name.encode()) <= longest:
@@ -48,7 +56,7 @@ def safe_part(text: str, *, longest: int = 80) -> str:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """What is known of a stored file: where it is, its size in bytes, the hex SHA-256 of its bytes, its media type."""
+    """Facts of a stored file: where it is, its size in bytes, the hex SHA-256 of its bytes, its media type."""
 
     path: str
     bytes: int
@@ -57,7 +65,7 @@ class StoredFile:
 
 
 class FileStore:
-    """A folder (or fsspec URL such as ``s3://bucket/invoices``) that files are kept in.
+    """A folder (or fsspec URL such as ``s3://bucket/invoices``) for files.
 
     A file becomes visible only when it is whole. Names are relative, of `safe_part`s joined by ``/``.
 
@@ -86,7 +94,7 @@ class FileStore:
         self._mode = 0o666 & ~umask
 
     def find(self, name: str) -> StoredFile | None:
-        """Return what is known of a file that is there already, or None."""
+        """Return the facts of a file that exists already, or None."""
         path = f"{self._base}/{name}"
         digest, size = hashlib.sha256(), 0
         try:
@@ -102,11 +110,11 @@ class FileStore:
         return StoredFile(f"{self._root}/{name}", size, digest.hexdigest(), kind) if size else None
 
     def write(self, name: str, chunks: Iterable[bytes], content_type: str) -> StoredFile:
-        """Store the bytes of `chunks` under a name and return what is known of them.
+        """Store the bytes of `chunks` under a name and return the facts of the file.
 
         Raises:
-            Reject: the bytes are not what they are said to be: empty, or no PDF although called one.
-            Stop: they cannot be stored.
+            Reject: the file is empty, or is labelled as a PDF but is not one.
+            Stop: it cannot be stored.
         """
         digest, size = hashlib.sha256(), 0
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
@@ -131,12 +139,12 @@ class FileStore:
             with self._fs.open(path, "wb") as file:
                 shutil.copyfileobj(spool, file)
             return
-        # In the same folder, for a rename is whole or not at all only within one file system.
+        # In the same folder: a rename is atomic only within one file system.
         descriptor, part = tempfile.mkstemp(suffix=".part", prefix=".", dir=folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 shutil.copyfileobj(spool, file)
-            # mkstemp lets nobody else read; an ordinary new file follows the user's own rules.
+            # mkstemp makes it readable for its owner only; an ordinary new file follows the umask.
             os.chmod(part, self._mode)  # noqa: PTH101
             os.replace(part, path)  # noqa: PTH105
         except BaseException:
@@ -146,12 +154,68 @@ class FileStore:
 
 def _check(start: bytes, name: str, content_type: str) -> None:
     if not start:
-        raise Reject(f"{name}: the file is empty")
+        raise Reject(f"{name}: the file is empty", "document_empty", document=name)
     unspecific = content_type in {"", "application/octet-stream", "binary/octet-stream"}
-    called_pdf = content_type == "application/pdf" or (unspecific and name.lower().endswith(".pdf"))
-    if called_pdf and b"%PDF-" not in start:
-        raise Reject(f"{name}: is called a PDF and is none")
+    labelled_pdf = content_type == "application/pdf" or (unspecific and name.lower().endswith(".pdf"))
+    if labelled_pdf and b"%PDF-" not in start:
+        raise Reject(f"{name}: is labelled as a PDF but is not one", "document_not_a_pdf", document=name)
 
 
 def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__
+
+
+class FileStream(ExactStream):
+    """Downloads a file for each record of its parent; selected when `documents_dir` is set.
+
+    A file that cannot be downloaded makes a record with the reason in `error` and no path; the run goes on.
+    """
+
+    key_fields: ClassVar[tuple[str]]
+    """Our name for the id of the record that a file belongs to."""
+    downloads: int = 8
+    """Files downloaded at once."""
+
+    def __init__(self, tap: Any, *, of: str) -> None:
+        self.selected_by_default = bool(tap.config.get("documents_dir"))
+        own = {self.key_fields[0]: {"type": ["string"], "description": f"Id of the {of}."}}
+        super().__init__(tap, FILE_FACTS | {"properties": own | FILE_FACTS["properties"]})
+
+    def open(self, exits: ExitStack) -> None:
+        """Prepare to `emit`; tell where there is no folder to download to."""
+        super().open(exits)
+        if not self.config.get("documents_dir"):
+            self.logger.info("%s is selected, but documents_dir is not set: no files are downloaded", self.name)
+
+    def owner(self, record: Record) -> msgspec.Raw | None:
+        """Return the id of the parent's record, as JSON; None if it has no id to request a file by."""
+        raise NotImplementedError
+
+    def fetch(self, record: Record) -> StoredFile:
+        """Download the file of a parent's record. Thread-safe.
+
+        Raises:
+            Reject: it cannot be downloaded; the record says why.
+        """
+        raise NotImplementedError
+
+    def derive(self, parents: list[Record]) -> Iterator[Record]:
+        """Yield the facts of the files, in the parents' order; nothing where there is no folder for them."""
+        if not self.config.get("documents_dir"):
+            return
+        owners = [(owner, parent) for parent in parents if (owner := self.owner(parent)) is not None]
+        if len(owners) < len(parents):
+            self.logger.warning("%s: %d records have no id to request a file by", self.name, len(parents) - len(owners))
+        files = ordered(self._fetch, [parent for _, parent in owners], workers=self.downloads)
+        for (owner, _), found in zip(owners, files, strict=True):
+            if isinstance(found, Reject):
+                self.logger.warning("%s", found)
+            facts = {"error": str(found)} if isinstance(found, Reject) else dataclasses.asdict(found)
+            own = {name: msgspec.Raw(_as_json(facts.get(name))) for name in FILE_FACTS["properties"]}
+            yield {self.key_fields[0]: owner} | own
+
+    def _fetch(self, record: Record) -> StoredFile | Reject:
+        try:
+            return self.fetch(record)
+        except Reject as reason:
+            return reason

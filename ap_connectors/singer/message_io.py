@@ -1,0 +1,150 @@
+"""Singer messages in and out.
+
+In: lines whose numbers stay exact, and a signal that ends the run between two of them. Out: records as the bytes that
+came. The SDK's writer turns every record into Python objects and flushes after each; here a record stays the JSON that
+the service sent, only framed. Records gather in a buffer that any other message, a full buffer or the end writes out,
+so a STATE never overtakes the records that it covers.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, Any, cast
+
+import msgspec
+from singer_sdk.contrib.msgspec import enc_hook
+from singer_sdk.singerlib.encoding.base import GenericSingerReader, GenericSingerWriter
+
+from ap_connectors.core import messages
+from ap_connectors.singer._sdk import SdkReader
+
+_BUFFER = 512 * 1024
+
+
+class Interrupted(BaseException):
+    """A signal asks the process to end."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+class LineReader(GenericSingerReader[str]):
+    """Hands `Line`s to the SDK's callbacks."""
+
+    @property
+    def default_input(self) -> IO[str]:
+        """Standard input."""
+        return sys.stdin
+
+    def deserialize_json(self, line: str) -> dict[str, Any]:
+        """Not used: lines are read as bytes."""
+        raise NotImplementedError
+
+    def process_lines(self, file_input: IO[str] | None, callbacks: Mapping[str, Callable[[Any], None]]) -> Counter[str]:
+        """Read all lines; return how many there were of each type."""
+        counts: Counter[str] = Counter()
+        for line in messages.read(_bytes(file_input or sys.stdin)):
+            callbacks[cast("Any", line.message.type)](line)
+            counts[line.message.type] += 1
+        return counts
+
+
+class InterruptibleReader(SdkReader):
+    """A plugin that reads lines until they end, or until a signal ends the run.
+
+    Name it before the SDK's base among the bases of a plugin.
+    """
+
+    message_reader_class: type[GenericSingerReader[Any]] = LineReader
+    _signal: int | None = None
+    _waiting = False
+
+    def read_lines(self, file_input: IO[str] | Iterable[bytes]) -> None:
+        """Process all lines.
+
+        Raises:
+            Interrupted: a signal asked for it. Stop: the input is wrong.
+        """
+        self.listen(cast("IO[str]", self._interruptible(_bytes(file_input))))
+
+    def check_signal(self) -> None:
+        """End the run if a signal asked for it.
+
+        Raises:
+            Interrupted: it did.
+        """
+        if self._signal is not None:
+            raise Interrupted(self._signal)
+
+    def on_signal(self, signum: int) -> None:
+        """End the run: at once while it waits for a line, else before the next, so that each is processed whole."""
+        # A second signal ends the process the hard way.
+        signal.signal(signum, signal.SIG_DFL)
+        self._signal = signum
+        if self._waiting:
+            raise Interrupted(signum)
+
+    def _interruptible(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        source = iter(lines)
+        while True:
+            self._waiting = True
+            self.check_signal()
+            line = next(source, None)
+            self._waiting = False
+            if line is None:
+                return
+            yield line
+
+
+def _bytes(file: IO[str] | Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a text file's lines as the bytes that they are; lines of bytes pass."""
+    for line in getattr(file, "buffer", file):
+        yield line.encode() if isinstance(line, str) else line
+
+
+class RecordWriter(GenericSingerWriter[bytes, Any]):
+    """Writes RECORD lines buffered and exact, and every other message at once."""
+
+    def __init__(self) -> None:
+        self._encode = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number").encode
+        self._lines: list[bytes] = []
+        self._size = 0
+        self.writing = False
+        """True while bytes are on their way out: a signal handler must not write then, but set `after_writing`."""
+        self.after_writing: Callable[[], None] | None = None
+        """Called when the bytes are out."""
+
+    def serialize_message(self, message: Any) -> bytes:
+        """Return a message as one line of JSON, decimals with all their digits."""
+        return self._encode(message.to_dict()) + b"\n"
+
+    def write_message(self, message: Any) -> None:
+        """Write a message after everything written before it."""
+        self._lines.append(self.serialize_message(message))
+        self.flush()
+
+    def write_record(self, head: bytes, record: bytes, tail: bytes) -> None:
+        """Write `head`, a record's JSON and `tail`: together one RECORD line."""
+        line = b"".join((head, record, tail))
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size >= _BUFFER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand everything written so far to the operating system."""
+        self.writing = True
+        lines, self._lines, self._size = self._lines, [], 0
+        rest = memoryview(b"".join(lines))
+        out = sys.stdout.buffer
+        while rest:
+            # Where Python runs unbuffered, a signal makes this write less than it was given.
+            rest = rest[out.write(rest) or 0 :]
+        out.flush()
+        self.writing = False
+        if self.after_writing:
+            self.after_writing()
