@@ -145,5 +145,5 @@ def _meant(userdata: Any) -> Any:
         try:
             return digits(userdata)
         except CoercionError as misfit:
-            raise Reject(misfit.sentence("userdata")) from None
+            raise misfit.reject("userdata") from None
     return userdata or None

@@ -10,6 +10,36 @@ from collections.abc import Mapping
 
 CODES: Mapping[str, str] = {
     "unclassified": "A reason without a code of its own.",
+    # A field of the record: field is its path (lineItems[2].amount), value what it is, quoted.
+    "not_text": "The field is not text. field, value.",
+    "too_long": "The text has more characters than allowed. field, most, length.",
+    "half_a_character": "The text, or a name in the value, has a lone surrogate, which JSON cannot carry. field.",
+    "not_a_number": "The field is not a number. field, value.",
+    "not_a_whole_number": "The field is not a whole number. field, value.",
+    "too_many_digits": "The number is not finite, or has too many digits. field, most.",
+    "too_small": "The number is below the minimum. field, least, value.",
+    "not_true_or_false": "The field is neither true nor false. field, value.",
+    "not_a_date": "The field is not a date. field, value.",
+    "not_a_time": "The field is not a time. field, value.",
+    "not_a_uuid": "The field is not a UUID. field, value.",
+    "not_an_object": "The field is not an object. field, value.",
+    "not_a_list": "The field is not a list. field, value.",
+    "null_not_allowed": "The field is null, and must not be. field.",
+    "missing_field": "Required fields are missing. fields: their paths.",
+    "two_spellings": "One field comes in several spellings. field, spellings.",
+    "no_form_fits": "The field does not fit any of the allowed forms. field.",
+    # References
     "unknown_reference": "It refers to what the service does not have. references: the kind and the key of each.",
+    # Documents: document is what messages call the file.
+    "document_given_twice": "document and documentBase64 are both given.",
+    "document_not_base64": "documentBase64 is not base64. problem.",
+    "document_not_found": "The file does not exist. document.",
+    "document_unreadable": "The file cannot be read. document, problem.",
+    "document_empty": "The file is empty. document.",
+    "document_too_large": "The file is larger than the service takes. document, most, service.",
+    "document_changed": "The file changed while it was being sent. document.",
+    "document_not_a_pdf": "A downloaded file is labelled as a PDF but is not one. document.",
+    # The service
+    "delivery_unknown": "It may have arrived: the answer of the service was lost. name, service, at, ledger, key.",
 }
 """What each code means. A test compares them with what the code raises and with what `tap-rejects` can say."""

@@ -1,6 +1,6 @@
-"""How one value is taken: what JSON brought, turned into what a schema declares, exactly, or refused in clear words.
+"""Coercion of one value: JSON to what a schema declares, exactly, or an error in clear words.
 
-A reader is made once from a schema and takes a value that is not null. Numbers come as int and Decimal, never as float.
+A reader is made once from a schema and coerces values that are not null. Numbers are int and Decimal, never float.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from ap_connectors.core import instants
+from ap_connectors.core.errors import Reject
 
 Reader = Callable[[Any], Any]
 
@@ -29,27 +30,34 @@ _as_json = msgspec.json.Encoder().encode
 
 
 class CoercionError(Exception):
-    """A value does not fit its schema. On its way up, every list and object adds where it stands.
+    """A value does not fit its schema. On its way up, every list and object adds where it is.
 
     Args:
-        words: what is wrong, to follow the field's name: "is not a number: '12,50'".
+        words: what is wrong, to follow the field's path: "is not a number: '12,50'".
+        code: the same for programs (see `core.reject_codes`).
+        params: what the words name.
     """
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, words: str, code: str, **params: Any) -> None:
         super().__init__(words)
-        self.words = words
+        self.words, self.code, self.params = words, code, params
         self._steps: list[str | int] = []
 
     def within(self, step: str | int) -> CoercionError:
-        """Say which member, or which element, of the thing around it the value is."""
+        """Add which member, or which element, of the value around it the value is."""
         self._steps.append(step)
         return self
 
-    def sentence(self, path: str = "") -> str:
-        """Return "lineItems[2].amount is not a number: '12,50'"."""
+    def reject(self, path: str = "") -> Reject:
+        """Return the reject of a record: "lineItems[2].amount is not a number: '12,50'".
+
+        Args:
+            path: of the coerced value.
+        """
         for step in reversed(self._steps):
             path = f"{path}[{step}]" if isinstance(step, int) else joined(path, step)
-        return f"{path or 'The value'} {self.words}"
+        place = {"fields": [path]} if self.code == "missing_field" else {"field": path}
+        return Reject(f"{path or 'The value'} {self.words}", self.code, **place, **self.params)
 
 
 def joined(path: str, name: str) -> str:
@@ -81,7 +89,8 @@ def _check_size(value: int | Decimal) -> None:
         exponent = value.as_tuple().exponent
         fits = isinstance(exponent, int) and max(abs(exponent), abs(value.adjusted())) <= _MOST_DIGITS
     if not fits:
-        raise CoercionError(f"is no number, or one of more than {_MOST_DIGITS} digits")
+        words = f"is not a finite number of at most {_MOST_DIGITS} digits"
+        raise CoercionError(words, "too_many_digits", most=_MOST_DIGITS)
 
 
 def reader(kind: str, schema: Mapping[str, Any]) -> Reader:
@@ -100,10 +109,11 @@ def _text(schema: Mapping[str, Any], check: Callable[[str], str] | None = None) 
     def read(value: Any) -> str:
         if type(value) is not str:
             if type(value) is not int and type(value) is not Decimal:
-                raise CoercionError(f"is not text: {quoted(value)}")
+                raise CoercionError(f"is not text: {quoted(value)}", "not_text", value=quoted(value))
             value = digits(value)
         if len(value) > most:
-            raise CoercionError(f"is longer than {most} characters ({len(value)})")
+            words = f"is longer than {most} characters ({len(value)})"
+            raise CoercionError(words, "too_long", most=most, length=len(value))
         if not value.isascii():
             check_encodable(value)
         return value if check is None else check(value)
@@ -112,21 +122,21 @@ def _text(schema: Mapping[str, Any], check: Callable[[str], str] | None = None) 
 
 
 def check_encodable(value: Any) -> None:
-    """Raise Misfit if JSON can't carry a value, or a name in it."""
+    """Raise CoercionError if JSON can't carry a value, or a name in it."""
     try:
         _as_json(value)
     except UnicodeEncodeError:
-        raise CoercionError("holds half a character (a lone surrogate), which JSON can't carry") from None
+        words = "holds half a character (a lone surrogate), which JSON can't carry"
+        raise CoercionError(words, "half_a_character") from None
 
 
 def _checked_text(check: Callable[[str], str]) -> Callable[[Mapping[str, Any]], Reader]:
     return lambda schema: _text(schema, check)
 
 
-def _no_number(value: Any) -> CoercionError:
-    return CoercionError(
-        f"is not a number: {quoted(value)} (write it like 1234.50, with a point and without an exponent)"
-    )
+def _not_a_number(value: Any) -> CoercionError:
+    words = f"is not a number: {quoted(value)} (write it like 1234.50, with a point and without an exponent)"
+    return CoercionError(words, "not_a_number", value=quoted(value))
 
 
 def _decimal_text(schema: Mapping[str, Any]) -> Reader:
@@ -135,11 +145,11 @@ def _decimal_text(schema: Mapping[str, Any]) -> Reader:
     def read(value: Any) -> str:
         if type(value) is str:
             if not _PLAIN(value):
-                raise _no_number(value)
+                raise _not_a_number(value)
         elif type(value) is int or type(value) is Decimal:
             value = digits(value)
         else:
-            raise _no_number(value)
+            raise _not_a_number(value)
         if check is not None:
             check(Decimal(value))
         return str(value)
@@ -162,12 +172,12 @@ def _number(schema: Mapping[str, Any]) -> Reader:
 def _as_number(value: Any) -> int | Decimal:
     if type(value) is str:
         if not _PLAIN(value):
-            raise _no_number(value)
+            raise _not_a_number(value)
         value = Decimal(value)
     if type(value) is Decimal or type(value) is int:
         _check_size(value)
         return value
-    raise _no_number(value)
+    raise _not_a_number(value)
 
 
 def _integer(schema: Mapping[str, Any]) -> Reader:
@@ -176,7 +186,8 @@ def _integer(schema: Mapping[str, Any]) -> Reader:
     def read(value: Any) -> int:
         number = _as_number(value)
         if type(number) is Decimal and number != number.to_integral_value():
-            raise CoercionError(f"is not a whole number: {quoted(value)}")
+            words = f"is not a whole number: {quoted(value)}"
+            raise CoercionError(words, "not_a_whole_number", value=quoted(value))
         whole = int(number)
         if check is not None:
             check(whole)
@@ -191,7 +202,8 @@ def _at_least(schema: Mapping[str, Any]) -> Callable[[int | Decimal], None] | No
 
     def check(number: int | Decimal) -> None:
         if number < least:
-            raise CoercionError(f"is less than {least}: {quoted(number)}")
+            words = f"is less than {least}: {quoted(number)}"
+            raise CoercionError(words, "too_small", least=str(least), value=quoted(number))
 
     return check
 
@@ -202,10 +214,20 @@ def _boolean(_schema: Mapping[str, Any]) -> Reader:
             return value
         found = {"true": True, "false": False}.get(value.lower()) if type(value) is str else None
         if found is None:
-            raise CoercionError(f"is neither true nor false: {quoted(value)}")
+            words = f"is neither true nor false: {quoted(value)}"
+            raise CoercionError(words, "not_true_or_false", value=quoted(value))
         return found
 
     return read
+
+
+def _not_a_date(value: Any) -> CoercionError:
+    return CoercionError(f"is not a date such as 2026-01-31: {quoted(value)}", "not_a_date", value=quoted(value))
+
+
+def _not_a_time(value: Any) -> CoercionError:
+    words = f"is not a time such as 2026-01-31T10:11:12: {quoted(value)}"
+    return CoercionError(words, "not_a_time", value=quoted(value))
 
 
 @lru_cache(maxsize=8192)
@@ -218,7 +240,7 @@ def _date(value: str) -> str:
             raise ValueError  # noqa: TRY301
         instants.milliseconds(value)
     except ValueError:
-        raise CoercionError(f"is not a date such as 2026-01-31: {quoted(value)}") from None
+        raise _not_a_date(value) from None
     return day
 
 
@@ -229,21 +251,23 @@ def _date_time(value: str) -> str:
             raise ValueError  # noqa: TRY301
         instants.milliseconds(value)
     except ValueError:
-        raise CoercionError(f"is not a time such as 2026-01-31T10:11:12: {quoted(value)}") from None
+        raise _not_a_time(value) from None
     return value
 
 
 def _uuid(value: str) -> str:
     if not _UUID(value):
-        raise CoercionError(f"is not a UUID: {quoted(value)}")
+        raise CoercionError(f"is not a UUID: {quoted(value)}", "not_a_uuid", value=quoted(value))
     return value
 
 
-def _written_as_text(check: Callable[[str], str], what: str) -> Callable[[Mapping[str, Any]], Reader]:
+def _in_text(
+    check: Callable[[str], str], error: Callable[[Any], CoercionError]
+) -> Callable[[Mapping[str, Any]], Reader]:
     def make(_schema: Mapping[str, Any]) -> Reader:
         def read(value: Any) -> str:
             if type(value) is not str:
-                raise CoercionError(f"is not {what}: {quoted(value)}")
+                raise error(value)
             return check(value)
 
         return read
@@ -259,10 +283,15 @@ def _free(_schema: Mapping[str, Any]) -> Reader:
     return read
 
 
+def not_an_object(value: Any) -> CoercionError:
+    """Return the error of a value that should be an object."""
+    return CoercionError(f"is not an object: {quoted(value)}", "not_an_object", value=quoted(value))
+
+
 def _free_object(_schema: Mapping[str, Any]) -> Reader:
     def read(value: Any) -> Any:
         if type(value) is not dict:
-            raise CoercionError(f"is not an object: {quoted(value)}")
+            raise not_an_object(value)
         check_encodable(value)
         return value
 
@@ -275,8 +304,8 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Reader]] = {
     "number": _number,
     "integer": _integer,
     "boolean": _boolean,
-    "date": _written_as_text(_date, "a date such as 2026-01-31"),
-    "date-time": _written_as_text(_date_time, "a time such as 2026-01-31T10:11:12"),
+    "date": _in_text(_date, _not_a_date),
+    "date-time": _in_text(_date_time, _not_a_time),
     "uuid": _checked_text(_uuid),
     "object": _free_object,
     "any": _free,

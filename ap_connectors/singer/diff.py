@@ -1,7 +1,7 @@
-"""What a record would change in the copy that the service has, field by field.
+"""The diff of a record and the service's copy of it, field by field.
 
-Equal is what means the same: 12.5 and "12.50" of an amount, two texts of one instant, null and nothing at all.
-Whether to write hangs on this, so in doubt a field differs: to write once too often loses nothing.
+Values are equal if they mean the same: 12.5 and "12.50" of an amount, two texts of one instant, null and an absent
+field. In doubt a field differs: an unnecessary write loses nothing.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Change:
     """One field that differs.
 
     Args:
-        path: where it stands ("defaultPaymentInfo.bban", "lineItems[2].amount").
+        path: of the field ("defaultPaymentInfo.bban", "lineItems[2].amount").
         old: what the service has; None if nothing.
-        new: what it is to have.
+        new: what the record has.
     """
 
     path: str
@@ -42,102 +42,101 @@ class Change:
 
 
 def diff(
-    shape: Schema, ours: Any, theirs: Any, *, readable: Schema | None = None, clears: bool = False
+    schema: Schema, ours: Any, theirs: Any, *, readable: Schema | None = None, clears: bool = False
 ) -> list[Change]:
     """Return what writing `ours` would change, in the order of our fields.
 
     Only members that `ours` has are compared. Lists of different lengths are one change, of the whole list.
 
     Args:
-        shape: what is written; `ours` must have been taken by it.
+        schema: of what is written; `ours` must be coerced to it.
         ours: what is to be written.
-        theirs: the service's copy, as it shows it; None if it has none.
-        readable: the shape of what the service shows. A member that it lacks can't be read back, and is not compared
+        theirs: the service's copy, as it shows it; None if it has no copy.
+        readable: the schema of what the service shows. A member that it lacks can't be read back, and is not compared
             unless the service shows it all the same.
-        clears: whether members that `ours` lacks become null when it is written; then they are changes, too. What is
-            in lists, and objects that look something up in one of several ways, are compared by our members alone.
+        clears: whether members that `ours` lacks become null when it is written; then they are changes, too. Elements
+            of lists, and objects that look something up in one of several ways, are compared by our members alone.
     """
     found = _Comparison()
-    found.compare(shape, ours, theirs, readable, "", clears=clears)
+    found.compare(schema, ours, theirs, readable, "", clears=clears)
     return found.changes
 
 
-def merge_missing(shape: ObjectSchema, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+def merge_missing(schema: ObjectSchema, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
     """Return `ours` with the members that it lacks from `theirs`, as far as they can be written.
 
-    Goes into declared objects, but not into lists, free-form objects, and objects that look something up in one of
-    several ways: of those, mixing two would say what nobody meant. So would one thing's id of ours with another thing's
-    id of theirs: of `creditAccountExternalId` and `creditAccountInternalId`, the one that `ours` lacks is taken only
-    where both mean the same by the other; and the bank that `bic` names is that of the old `iban`. Null in `ours` stays
-    null.
+    Declared objects are merged, too, but not lists, free-form objects, and objects that look something up in one of
+    several ways: a mix of two of those would mean a third thing. So would our id of one thing beside their id of
+    another: of `creditAccountExternalId` and `creditAccountInternalId`, the one that `ours` lacks is taken only if both
+    agree on the other; and `bic` names the bank of the old `iban`. Null in `ours` stays null.
     """
     whole = dict(ours)
-    for name, member in shape.members.items():
+    for name, member in schema.members.items():
         old = theirs.get(name)
         if name in ours:
             new = ours[name]
             if type(new) is dict and type(old) is dict and isinstance(member, ObjectSchema) and not member.alternatives:
                 whole[name] = merge_missing(member, new, old)
-        elif _is_kept(shape, name, ours, theirs):
+        elif _is_kept(schema, name, ours, theirs):
             whole[name] = _as_written(member, old)
-        elif name in theirs and name in shape.required and member.nullable:
+        elif name in theirs and name in schema.required and member.nullable:
             whole[name] = None
     return whole
 
 
-def _is_kept(shape: ObjectSchema, name: str, ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
-    """Whether what the service has of a member that `ours` lacks says something, and of the same thing as `ours`."""
+def _is_kept(schema: ObjectSchema, name: str, ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    """Whether the service's value of a member that `ours` lacks says something, and about the same thing as `ours`."""
     old, twin = theirs.get(name), _twin(name)
-    if old is None or (type(old) is dict and _is_void(shape.members[name], old)):
+    if old is None or (type(old) is dict and _is_void(schema.members[name], old)):
         return False
-    return twin not in ours or _same(shape.members.get(twin, _ANYTHING), ours[twin], theirs.get(twin))
+    return twin not in ours or _same(schema.members.get(twin, _ANYTHING), ours[twin], theirs.get(twin))
 
 
 @lru_cache(maxsize=1024)
 def _twin(name: str) -> str:
-    """Return what a member means nothing without: the other system's id of the same thing, the account at a bank.
+    """Return the member without which a member is meaningless: the other system's id of the same thing, the account.
 
-    A member that stands by itself is its own twin.
+    An independent member is its own twin.
     """
     return _BANKS.get(name) or _SYSTEM.sub(lambda found: _OTHER[found[0]], name)
 
 
-def _as_written(shape: Schema, value: Any) -> Any:
-    """Return what the service shows in the form in which it is written, without what can only be read."""
-    if isinstance(shape, ObjectSchema) and type(value) is dict:
-        for way in shape.alternatives:
-            if not way.missing(value):
-                return merge_missing(way, {}, value)
-        return merge_missing(shape, {}, value)
-    if isinstance(shape, ListSchema) and type(value) is list:
-        return [_as_written(shape.items, item) for item in value]
+def _as_written(schema: Schema, value: Any) -> Any:
+    """Return what the service shows in the form that is written, without what can only be read."""
+    if isinstance(schema, ObjectSchema) and type(value) is dict:
+        for alternative in schema.alternatives:
+            if not alternative.missing(value):
+                return merge_missing(alternative, {}, value)
+        return merge_missing(schema, {}, value)
+    if isinstance(schema, ListSchema) and type(value) is list:
+        return [_as_written(schema.items, item) for item in value]
     try:
-        return None if value is None else shape.fit(value)
+        return None if value is None else schema.fit(value)
     except CoercionError:
-        return value  # It is the service's own; it must know.
+        return value  # the service's own
 
 
 class _Comparison:
-    """Collects changes on a walk through two values."""
+    """Collects the changes between two values."""
 
     def __init__(self) -> None:
         self.changes: list[Change] = []
 
-    def compare(self, shape: Schema, new: Any, old: Any, readable: Schema | None, path: str, *, clears: bool) -> None:
-        if isinstance(shape, ChoiceSchema):
-            shape = _chosen(shape, new)
-        if isinstance(shape, ObjectSchema) and type(new) is dict and (old is None or type(old) is dict):
-            self._compare_members(shape, new, old or {}, readable, path, clears=clears and not shape.alternatives)
-        elif isinstance(shape, ListSchema) and type(new) is list and type(old) is list and len(new) == len(old):
+    def compare(self, schema: Schema, new: Any, old: Any, readable: Schema | None, path: str, *, clears: bool) -> None:
+        if isinstance(schema, ChoiceSchema):
+            schema = _chosen(schema, new)
+        if isinstance(schema, ObjectSchema) and type(new) is dict and (old is None or type(old) is dict):
+            self._compare_members(schema, new, old or {}, readable, path, clears=clears and not schema.alternatives)
+        elif isinstance(schema, ListSchema) and type(new) is list and type(old) is list and len(new) == len(old):
             items = readable.items if isinstance(readable, ListSchema) else None
             for place, (our, their) in enumerate(zip(new, old, strict=True)):
-                self.compare(shape.items, our, their, items, f"{path}[{place}]", clears=False)
-        elif not _same(shape, new, old):
+                self.compare(schema.items, our, their, items, f"{path}[{place}]", clears=False)
+        elif not _same(schema, new, old):
             self.changes.append(Change(path, old, new))
 
     def _compare_members(
         self,
-        shape: ObjectSchema,
+        schema: ObjectSchema,
         ours: dict[str, Any],
         theirs: dict[str, Any],
         readable: Schema | None,
@@ -145,7 +144,7 @@ class _Comparison:
         *,
         clears: bool,
     ) -> None:
-        members = shape.members
+        members = schema.members
         shown = readable.members if isinstance(readable, ObjectSchema) else None
         for name, new in ours.items():
             old = theirs.get(name)
@@ -161,27 +160,27 @@ class _Comparison:
                     self.changes.append(Change(joined(path, name), theirs[name], None))
 
 
-def _chosen(shape: ChoiceSchema, value: Any) -> Schema:
+def _chosen(schema: ChoiceSchema, value: Any) -> Schema:
     try:
-        return _ANYTHING if value is None else shape.choose(value)[0]
+        return _ANYTHING if value is None else schema.choose(value)[0]
     except CoercionError:
         return _ANYTHING
 
 
-def _is_void(shape: Schema, value: Any) -> bool:
-    """Whether a value says as much as null: nothing, an empty list, an object all of whose members are void."""
+def _is_void(schema: Schema, value: Any) -> bool:
+    """Whether a value means the same as null: null, an empty list, an object all of whose members are void."""
     if value is None or value == []:
         return True
-    if isinstance(shape, ObjectSchema) and type(value) is dict:
-        return all(_is_void(member, value.get(name)) for name, member in shape.members.items())
+    if isinstance(schema, ObjectSchema) and type(value) is dict:
+        return all(_is_void(member, value.get(name)) for name, member in schema.members.items())
     return False
 
 
-def _same(shape: Schema, new: Any, old: Any) -> bool:
+def _same(schema: Schema, new: Any, old: Any) -> bool:
     if new is None or old is None:
-        return _is_void(shape, new) and _is_void(shape, old)
-    if isinstance(shape, ScalarSchema):
-        return _SAME.get(shape.kind, same_json)(new, old)
+        return _is_void(schema, new) and _is_void(schema, old)
+    if isinstance(schema, ScalarSchema):
+        return _SAME.get(schema.kind, same_json)(new, old)
     return same_json(new, old)
 
 
@@ -208,21 +207,21 @@ def _number_of(value: Any) -> int | Decimal | None:
     return value if type(value) in _NUMERIC else None
 
 
-def _same_moment(one: Any, other: Any) -> bool:
+def _same_instant(one: Any, other: Any) -> bool:
     if type(one) is not str or type(other) is not str:
         return False
-    first, second = _moment(one), _moment(other)
+    first, second = _instant(one), _instant(other)
     if first is None or second is None:
         return one == other
     (milliseconds, digits, zoned), (others, other_digits, other_zoned) = first, second
-    # Where one side keeps no more than milliseconds, what lies beyond them cannot be told.
-    fine = digits == other_digits or not digits or not other_digits
-    return fine and milliseconds == others and zoned == other_zoned
+    # Where one side keeps only milliseconds, finer digits cannot be compared.
+    comparable = digits == other_digits or not digits or not other_digits
+    return comparable and milliseconds == others and zoned == other_zoned
 
 
 @lru_cache(maxsize=4096)
-def _moment(text: str) -> tuple[int, str, bool] | None:
-    """Return an instant as milliseconds, the digits beyond them, and whether it has a zone; None if it is none."""
+def _instant(text: str) -> tuple[int, str, bool] | None:
+    """Return an instant as milliseconds, the digits beyond them, and whether it has a zone; None if it is not one."""
     try:
         milliseconds = instants.milliseconds(text)
     except ValueError:
@@ -240,6 +239,6 @@ _SAME: dict[str, Callable[[Any, Any], bool]] = {
     "decimal": _same_number,
     "number": _same_number,
     "integer": _same_number,
-    "date-time": _same_moment,
+    "date-time": _same_instant,
     "uuid": _same_uuid,
 }

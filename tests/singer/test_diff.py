@@ -47,11 +47,11 @@ THEIRS: dict[str, Any] = {
 }
 
 
-def differ(shape: Schema, ours: Any, theirs: Any) -> bool:
+def differ(schema: Schema, ours: Any, theirs: Any) -> bool:
     """Whether a value differs, by itself and as a member of an object."""
-    alone = diff(shape, ours, theirs)
+    alone = diff(schema, ours, theirs)
     assert alone in ([], [Change("", theirs, ours)])
-    within = diff(ObjectSchema({"m": shape}, ()), {"m": ours}, {"m": theirs})
+    within = diff(ObjectSchema({"m": schema}, ()), {"m": ours}, {"m": theirs})
     assert within == [Change("m", change.old, change.new) for change in alone]
     return bool(alone)
 
@@ -130,11 +130,11 @@ def test_decimals_that_differ(ours: Any, theirs: Any) -> None:
 
 def test_numbers() -> None:
     for kind in ("number", "integer"):
-        shape = Schema.of({"type": kind})
-        assert not differ(shape, 5, Decimal("5.00"))
-        assert not differ(shape, Decimal("5.00"), "5")
-        assert differ(shape, 5, 6)
-        assert differ(shape, 1, True)
+        schema = Schema.of({"type": kind})
+        assert not differ(schema, 5, Decimal("5.00"))
+        assert not differ(schema, Decimal("5.00"), "5")
+        assert differ(schema, 5, 6)
+        assert differ(schema, 1, True)
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,10 @@ def test_text_is_compared_exactly(ours: Any, theirs: Any) -> None:
 
 
 def test_booleans() -> None:
-    shape = Schema.of({"type": "boolean"})
-    assert not differ(shape, True, True)
+    schema = Schema.of({"type": "boolean"})
+    assert not differ(schema, True, True)
     for ours, theirs in ((True, False), (False, None), (True, 1), (True, "true"), (None, False)):
-        assert differ(shape, ours, theirs)
+        assert differ(schema, ours, theirs)
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ def test_moments(ours: Any, theirs: Any, same: bool) -> None:
 
 
 def test_uuids_in_any_case() -> None:
-    shape = Schema.of({"type": "string", "format": "uuid"})
-    assert not differ(shape, "0F3B2F3E-1111-4222-8333-123456789ABC", "0f3b2f3e-1111-4222-8333-123456789abc")
-    assert differ(shape, "0f3b2f3e-1111-4222-8333-123456789abc", "0f3b2f3e-1111-4222-8333-123456789abd")
+    schema = Schema.of({"type": "string", "format": "uuid"})
+    assert not differ(schema, "0F3B2F3E-1111-4222-8333-123456789ABC", "0f3b2f3e-1111-4222-8333-123456789abc")
+    assert differ(schema, "0f3b2f3e-1111-4222-8333-123456789abc", "0f3b2f3e-1111-4222-8333-123456789abd")
 
 
 # Free-form objects
@@ -319,11 +319,12 @@ def test_members_that_the_contract_does_not_know() -> None:
 
 
 def test_choices_are_compared_by_what_ours_is() -> None:
-    shape = Schema.of({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "number"}}, {"type": "null"}]})
-    assert diff(shape, [Decimal("1.0")], ["1"]) == []
-    assert diff(shape, [1, 2], [1, 3]) == [Change("[1]", 3, 2)]
+    numbers = {"type": "array", "items": {"type": "number"}}
+    schema = Schema.of({"oneOf": [{"type": "string"}, numbers, {"type": "null"}]})
+    assert diff(schema, [Decimal("1.0")], ["1"]) == []
+    assert diff(schema, [1, 2], [1, 3]) == [Change("[1]", 3, 2)]
     for ours, theirs in (("1", 1), (None, "1"), (True, "true"), ([1], None)):
-        assert differ(shape, ours, theirs)
+        assert differ(schema, ours, theirs)
 
 
 # Completing
@@ -409,13 +410,13 @@ def test_completed_never_pairs_the_ids_of_two_things(ours: dict[str, Any], parte
 
 @pytest.mark.parametrize(("bank", "account"), [("bic", "iban"), ("bankCode", "bankAccountNum")])
 def test_no_new_account_goes_with_the_bank_of_the_old_one(bank: str, account: str) -> None:
-    shape = ObjectSchema.of({"properties": {name: {"type": ["string", "null"]} for name in (bank, account)}})
+    schema = ObjectSchema.of({"properties": {name: {"type": ["string", "null"]} for name in (bank, account)}})
     theirs = {bank: "HABALT22", account: "1"}
-    assert merge_missing(shape, {account: "2"}, theirs) == {account: "2"}
-    assert merge_missing(shape, {account: "1"}, theirs) == theirs
-    assert merge_missing(shape, {account: "2", bank: "B"}, theirs) == {account: "2", bank: "B"}
-    assert merge_missing(shape, {bank: "B"}, theirs) == {account: "1", bank: "B"}
-    assert merge_missing(shape, {}, theirs) == theirs
+    assert merge_missing(schema, {account: "2"}, theirs) == {account: "2"}
+    assert merge_missing(schema, {account: "1"}, theirs) == theirs
+    assert merge_missing(schema, {account: "2", bank: "B"}, theirs) == {account: "2", bank: "B"}
+    assert merge_missing(schema, {bank: "B"}, theirs) == {account: "1", bank: "B"}
+    assert merge_missing(schema, {}, theirs) == theirs
 
 
 def test_an_id_that_neither_side_has_parts_nothing() -> None:
@@ -437,7 +438,7 @@ def test_completed_writes_in_the_types_of_the_body() -> None:
 
 
 def test_completed_sends_null_only_where_it_must() -> None:
-    shape = ObjectSchema.of(
+    schema = ObjectSchema.of(
         {
             "required": ["must", "never"],
             "properties": {
@@ -447,8 +448,8 @@ def test_completed_sends_null_only_where_it_must() -> None:
             },
         }
     )
-    assert merge_missing(shape, {}, {"must": None, "never": None, "may": None}) == {"must": None}
-    assert merge_missing(shape, {}, {}) == {}
+    assert merge_missing(schema, {}, {"must": None, "never": None, "may": None}) == {"must": None}
+    assert merge_missing(schema, {}, {}) == {}
     assert (
         merge_missing(VENDOR, {}, {"taxInfo": {"taxId": None}, "defaultPaymentInfo": {"paymentTerm": {"count": None}}})
         == {}
