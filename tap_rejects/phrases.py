@@ -83,7 +83,8 @@ PHRASES: tuple[Phrase, ...] = (
         f"such a file to ivesk{_AGAIN[1]}",
     ),
     _phrase(
-        r"^The document .+ (?:is not there|is a folder|is no ordinary file|may not be read|can't be read)"
+        r"^The document .+ (?:is not there|does not exist|is a folder|is no(?:t a regular| ordinary) file)"
+        r"|^The document .+ (?:may not be read|can't be read)"
         r"|^documentBase64 is not base64| changed while it was being sent\.$",
         "Nepavyko perskaityti sąskaitos failo. Eksportuokite dokumentą iš naujo; jei nepadės, kreipkitės į tą, kas "
         "prižiūri sąsają su Vic.ai.",

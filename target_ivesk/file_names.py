@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.input_files import LONGEST_START, InputFile, kind
+from ap_connectors.singer.input_files import LONGEST_START, InputFile, file_type
 
 _SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "PDF": (".pdf",),
@@ -30,7 +30,7 @@ def file_name(document: InputFile) -> str:
     Raises:
         Reject: it is nothing that is sent to Įvesk.
     """
-    found = kind(document.start(LONGEST_START))
+    found = file_type(document.start(LONGEST_START))
     suffixes = _SUFFIXES.get(found or "")
     if suffixes is None or _OFFICE.search(document.name):
         raise Reject(

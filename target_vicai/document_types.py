@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.input_files import kind
+from ap_connectors.singer.input_files import file_type
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _WORD, _EXCEL = "application/vnd.ms-word", "application/vnd.ms-excel"
@@ -48,13 +48,13 @@ def media_type(name: str, start: bytes, stated: str | None) -> str:
 
     Args:
         name: the file's name, or another word for it; what ends in a suffix counts.
-        start: its first bytes (see `ap_connectors.singer.input_files.kind`).
+        start: its first bytes (see `ap_connectors.singer.input_files.file_type`).
         stated: what the sender says: a media type, or a suffix ("pdf").
 
     Raises:
         Reject: Vic.ai does not process it, or it is not what it is said to be.
     """
-    found_kind = kind(start)
+    found_kind = file_type(start)
     family = _OFFICE_KINDS.get(found_kind or "", found_kind)
     if family is None:
         raise Reject(

@@ -1,8 +1,8 @@
-"""Which fields of a record leave, and as what.
+"""The fields of a stream: which ones are written, and with which types.
 
-The catalog decides: deselected fields stay; a field that the catalog declares as text leaves as text, whatever it is
-(that is how exact amounts get through destinations that keep numbers as doubles). Fields that the catalog has never
-heard of leave too, and the schema grows by what they turned out to be.
+The catalog decides: deselected fields are left out; a field that the catalog declares as text is written as text,
+whatever it is (so exact amounts get through destinations that keep numbers as doubles). Fields that the catalog does
+not have are written, too, and the schema grows by what they turn out to be.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from ap_connectors.core.raw_json import NULL, Record
 
-_KINDS = {b'"': "string", b"t": "boolean", b"f": "boolean", b"{": "object", b"[": "array", b"n": "null"}
+_TYPES = {b'"': "string", b"t": "boolean", b"f": "boolean", b"{": "object", b"[": "array", b"n": "null"}
 _as_json = msgspec.json.Encoder().encode
 
 
@@ -24,7 +24,7 @@ class FieldTypes:
     Args:
         contract: the stream's own properties, by name.
         declared: the properties that the catalog declares (the same unless a user changed them).
-        selected: tells whether a field is selected; asked for unheard-of fields too.
+        selected: tells whether a field is selected, also for unknown fields.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class FieldTypes:
         self._numbers_as_text = any(_types(contract[name]) & {"number", "object", "array"} for name in self._turned)
         self._check = self._text_check()
         self.added: dict[str, dict[str, Any]] = {}
-        """Properties to add to the schema: what unheard-of fields turned out to be."""
+        """Properties to add to the schema: what unknown fields turned out to be."""
 
     def encode(self, record: Record) -> tuple[bytes, bool]:
-        """Return the record as it leaves, in JSON, and whether `added` has changed. `record` is changed, too."""
-        changed = not self._known.issuperset(record) and self._meet(record)
+        """Return the record as it is written, in JSON, and whether `added` has changed. Changes `record`, too."""
+        changed = not self._known.issuperset(record) and self._add_new(record)
         if self.added:
             changed |= self._check_added(record)
         for name in self._left_out:
@@ -51,7 +51,7 @@ class FieldTypes:
         self._turn_to_text(record, self._turned)
         encoded = _as_json(record)
         try:
-            # One pass in C over all text fields; it is seldom that one of them is something else.
+            # One pass in C over all text fields; they are rarely something else.
             self._check.decode(encoded)
         except msgspec.ValidationError:
             self._turn_to_text(record, self._texts)
@@ -71,27 +71,27 @@ class FieldTypes:
             if raw != NULL and (value := bytes(raw))[:1] != b'"':
                 record[name] = msgspec.Raw(_as_json(value.decode()))
 
-    def _meet(self, record: Record) -> bool:
-        """Take up fields met for the first time; return whether the schema grew."""
+    def _add_new(self, record: Record) -> bool:
+        """Add the fields that are new; return whether the schema grew."""
         grown = False
         for name in record.keys() - self._known:
-            kind = _kind(record[name])
+            found = _type(record[name])
             if not self._selected(name):
                 self._left_out.add(name)
-            elif kind == "null":
-                continue  # what it is will show when it has a value
+            elif found == "null":
+                continue  # its type is known when it has a value
             else:
-                self._declare(name, self._contract.get(name) or self._schema_of(kind))
+                self._declare(name, self._contract.get(name) or self._schema_of(found))
                 grown = True
             self._known.add(name)
         return grown
 
     def _check_added(self, record: Record) -> bool:
-        """Declare a field as text that was taken for something else, now that a value does not fit."""
+        """Redeclare an added field as text when a value does not fit."""
         changed = False
         for name, field in self.added.items():
-            kind = _kind(record.get(name, NULL))
-            if name not in self._texts and kind not in _types(field) | {"null"}:
+            found = _type(record.get(name, NULL))
+            if name not in self._texts and found not in _types(field) | {"null"}:
                 self._declare(name, {"type": ["string", "null"]})
                 changed = True
         return changed
@@ -103,10 +103,10 @@ class FieldTypes:
             self._turned.add(name)
             self._check = self._text_check()
 
-    def _schema_of(self, kind: str) -> dict[str, Any]:
-        if self._numbers_as_text and kind not in {"string", "boolean"}:
-            kind = "string"
-        return {"type": [kind, "null"]}
+    def _schema_of(self, found: str) -> dict[str, Any]:
+        if self._numbers_as_text and found not in {"string", "boolean"}:
+            found = "string"
+        return {"type": [found, "null"]}
 
 
 def _types(field: Mapping[str, Any]) -> set[str]:
@@ -118,5 +118,5 @@ def _is_text(field: Mapping[str, Any]) -> bool:
     return _types(field) - {"null"} == {"string"}
 
 
-def _kind(raw: msgspec.Raw) -> str:
-    return _KINDS.get(bytes(raw)[:1], "number")
+def _type(raw: msgspec.Raw) -> str:
+    return _TYPES.get(bytes(raw)[:1], "number")

@@ -1,4 +1,4 @@
-"""Documents that records bring: a path, a URL that fsspec knows, or the bytes in base64; fetched, and looked at."""
+"""Documents of records: a path, a URL that fsspec knows, or the bytes in base64; fetched and checked."""
 
 from __future__ import annotations
 
@@ -18,42 +18,8 @@ from urllib.parse import unquote, urlsplit
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.redact import Redactor
 
-# What kind of file some bytes are, told by how they begin.
-
 LONGEST_START = 1024
-"""So many bytes from the beginning are enough: a PDF may have so much before its mark."""
-
-_MARKS = (
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"PK\x03\x04", "ZIP"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "OLE"),
-)
-_XML = re.compile(r"[\ufeff\s]*<[?!\w]")
-_WEB_PAGE = re.compile(r"<(!doctype\s+)?html\b", re.IGNORECASE)
-
-
-def kind(start: bytes) -> str | None:
-    """Return PDF, TIFF, JPEG, PNG, GIF, XML, ZIP (Office files are), OLE (older ones are); None for anything else.
-
-    A web page is no XML here: it is what somebody gets who was to sign in first.
-
-    Args:
-        start: the first bytes, `LONGEST_START` of them if there are as many.
-    """
-    for mark, found in _MARKS:
-        if start.startswith(mark):
-            return found
-    if b"%PDF-" in start:
-        return "PDF"
-    wide = start[:2] in {b"\xff\xfe", b"\xfe\xff"}
-    text = start.decode("utf-16" if wide else "utf-8", "replace")
-    return "XML" if _XML.match(text) and not _WEB_PAGE.search(text) else None
-
+"""So many bytes tell the type of a file: a PDF may have so many before its mark."""
 
 _CHUNK = 256 * 1024
 _IN_BASE64 = "in documentBase64"
@@ -73,16 +39,20 @@ class Limit:
         """Raise Reject if a document of so many bytes is too large; messages call it `shown`."""
         if size > self.most_bytes:
             raise Reject(
-                f"The document {shown} is larger than {self.written}, which is the most that {self.service} takes."
+                f"The document {shown} is larger than {self.written}, which is the most that {self.service} takes.",
+                "document_too_large",
+                document=shown,
+                most=self.written,
+                service=self.service,
             )
 
 
 class InputFile:
-    """A document that is there, not empty and not too large. Made by `opened`.
+    """A document that exists, is not empty and not too large. Made by `opened`.
 
     Args:
         shown: what messages call it.
-        name: how the file is called; empty if nobody says.
+        name: of the file; empty if unknown.
         size: bytes.
         read: opens it, anew each time.
     """
@@ -91,10 +61,10 @@ class InputFile:
         self.shown, self.name, self.size, self.read = shown, name, size, read
 
     def open(self) -> IO[bytes]:
-        """Open it anew; whoever does closes it.
+        """Open it anew; the caller closes it.
 
         Raises:
-            Reject: it has become unreadable, or has another size by now: somebody is still writing it.
+            Reject: it can no longer be read, or has another size by now: it is still being written.
         """
         try:
             file = self.read()
@@ -104,7 +74,9 @@ class InputFile:
             raise _unreadable(self.shown, error) from None
         if size != self.size:
             file.close()
-            raise Reject(f"The document {self.shown} changed while it was being sent.")
+            raise Reject(
+                f"The document {self.shown} changed while it was being sent.", "document_changed", document=self.shown
+            )
         return file
 
     def start(self, size: int) -> bytes:
@@ -122,30 +94,32 @@ class InputFile:
 
 
 def is_given(document: str | None, in_base64: str | None) -> bool:
-    """Return whether a record brings a document.
+    """Return whether a record has a document.
 
     Raises:
-        Reject: it brings two.
+        Reject: it has two.
     """
     if document and in_base64:
-        raise Reject("document and documentBase64 are both given: only one of them can be the document.")
+        raise Reject(
+            "document and documentBase64 are both given: only one of them can be the document.", "document_given_twice"
+        )
     return bool(document or in_base64)
 
 
 @contextmanager
 def opened(document: str | None, in_base64: str | None, name: str | None, limit: Limit) -> Iterator[InputFile | None]:
-    """Give a record's document; None if the record brings none.
+    """Provide a record's document; None if the record has no document.
 
-    What lies elsewhere is fetched once, into a temporary file; base64 is decoded once. Both go when the context ends.
+    A remote file is fetched once, into a temporary file; base64 is decoded once. Both go when the context ends.
 
     Args:
         document: path or fsspec URL.
         in_base64: the bytes in base64.
-        name: how the file is called; else the last part of the path.
+        name: of the file; else the last part of the path.
         limit: what is too large.
 
     Raises:
-        Reject: there are two, it can't be had, or it is empty or too large.
+        Reject: there are two, it cannot be read, or it is empty or too large.
     """
     if not is_given(document, in_base64):
         yield None
@@ -153,15 +127,13 @@ def opened(document: str | None, in_base64: str | None, name: str | None, limit:
     with ExitStack() as exits:
         if in_base64:
             content = _decoded(in_base64, limit)
-            yield _looked_at(
-                InputFile(name or _IN_BASE64, name or "", len(content), lambda: io.BytesIO(content)), limit
-            )
+            shown = name or _IN_BASE64
+            yield _checked(InputFile(shown, name or "", len(content), lambda: io.BytesIO(content)), limit)
             return
         text = document or ""
         shown = show(text)
-        path = _fetched(text, shown, limit, exits) if "://" in text else Path(text)
-        path, size = _checked(path, shown)
-        yield _looked_at(InputFile(shown, name or _file_name(text), size, lambda: path.open("rb")), limit)
+        path, size = _found(_fetched(text, shown, limit, exits) if "://" in text else Path(text), shown)
+        yield _checked(InputFile(shown, name or _file_name(text), size, lambda: path.open("rb")), limit)
 
 
 def show(text: str) -> str:
@@ -169,36 +141,36 @@ def show(text: str) -> str:
     return _redact(_LOGIN.sub(r"\1", text))
 
 
-def _looked_at(given: InputFile, limit: Limit) -> InputFile:
-    if not given.size:
-        raise Reject(f"The document {given.shown} is empty.")
-    limit.check(given.shown, given.size)
-    return given
+def _checked(file: InputFile, limit: Limit) -> InputFile:
+    if not file.size:
+        raise Reject(f"The document {file.shown} is empty.", "document_empty", document=file.shown)
+    limit.check(file.shown, file.size)
+    return file
 
 
-def _checked(path: Path, shown: str) -> tuple[Path, int]:
-    """Return a file's path and its size in bytes.
+def _found(path: Path, shown: str) -> tuple[Path, int]:
+    """Return the path of a readable file and its size in bytes.
 
     Raises:
-        Reject: it is no file that we may read.
+        Reject: it is not a readable file.
     """
     try:
         path = path.expanduser()
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):
-            raise Reject(f"The document {shown} is {'a folder' if path.is_dir() else 'no ordinary file'}.")
+            raise _unusable(shown, f"is {'a folder' if path.is_dir() else 'not a regular file'}")
         with path.open("rb"):
             return path, facts.st_size
     except (OSError, ValueError, RuntimeError) as error:
-        # A path may hold a character that no path can, or the home of somebody unknown.
+        # A path may have a character that paths cannot have, or the home of an unknown user.
         raise _unreadable(shown, error) from None
 
 
 def _fetched(url: str, shown: str, limit: Limit, exits: ExitStack) -> Path:
-    """Copy what lies elsewhere into a temporary file; what lies here is read where it lies.
+    """Copy a remote file into a temporary one; a local file stays where it is.
 
     Raises:
-        Reject: it can't be had.
+        Reject: it cannot be fetched.
     """
     # fsspec takes a tenth of a second to import; most loads have no use for it.
     import fsspec  # noqa: PLC0415
@@ -226,7 +198,7 @@ def _decoded(text: str, limit: Limit) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError as error:
-        raise Reject(f"documentBase64 is not base64: {error}.") from None
+        raise Reject(f"documentBase64 is not base64: {error}.", "document_not_base64", problem=str(error)) from None
 
 
 def _file_name(text: str) -> str:
@@ -241,8 +213,46 @@ def _file_name(text: str) -> str:
 
 def _unreadable(shown: str, error: Exception) -> Reject:
     if isinstance(error, FileNotFoundError):
-        return Reject(f"The document {shown} is not there.")
+        return Reject(f"The document {shown} does not exist.", "document_not_found", document=shown)
     if isinstance(error, PermissionError):
-        return Reject(f"The document {shown} may not be read by the user who runs this.")
+        return _unusable(shown, "may not be read by the user who runs this")
     reason = (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__
-    return Reject(f"The document {shown} can't be read: {show(reason).rstrip('.')}.")
+    return _unusable(shown, f"can't be read: {show(reason).rstrip('.')}")
+
+
+def _unusable(shown: str, problem: str) -> Reject:
+    return Reject(f"The document {shown} {problem}.", "document_unreadable", document=shown, problem=problem)
+
+
+# The type of a file, as its first bytes tell it
+
+_MARKS = (
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"PK\x03\x04", "ZIP"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "OLE"),
+)
+_XML = re.compile(r"[\ufeff\s]*<[?!\w]")
+_WEB_PAGE = re.compile(r"<(!doctype\s+)?html\b", re.IGNORECASE)
+
+
+def file_type(start: bytes) -> str | None:
+    """Return PDF, TIFF, JPEG, PNG, GIF, XML, ZIP (also Office files), OLE (older Office files); None for anything else.
+
+    A web page does not count as XML: it is what a service sends that wants a login first.
+
+    Args:
+        start: the first bytes, `LONGEST_START` of them if there are as many.
+    """
+    for mark, found in _MARKS:
+        if start.startswith(mark):
+            return found
+    if b"%PDF-" in start:
+        return "PDF"
+    wide = start[:2] in {b"\xff\xfe", b"\xfe\xff"}
+    text = start.decode("utf-16" if wide else "utf-8", "replace")
+    return "XML" if _XML.match(text) and not _WEB_PAGE.search(text) else None

@@ -1,4 +1,4 @@
-"""What a service got from us and cannot say so itself: we keep book, in a file beside the settings."""
+"""Exactly-once delivery to a service that can neither look a thing up nor take it twice: a ledger of what was sent."""
 
 from __future__ import annotations
 
@@ -18,122 +18,20 @@ from ap_connectors.core.errors import ApError, Reject, Stop
 from ap_connectors.http import shutdown
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 
-# Sending things exactly once to a service that can neither look them up nor take them twice: a ledger tells.
-
-
-class DeliveryUnknown:
-    """Whether a call may have been done though it failed. The door asks (`look`) as soon as that is so."""
-
-    def __init__(self, refusal: Callable[[str], Reject]) -> None:
-        self.exists = False
-        self._refusal = refusal
-
-    def note(self) -> None:
-        """Take note, and let the call be repeated: for calls that may be."""
-        self.exists = True
-
-    def refuse(self) -> NoReturn:
-        """Take note, and have the call repeated by nobody.
-
-        Raises:
-            Reject: in words for whoever has to look.
-        """
-        self.exists = True
-        raise self._refusal("a moment ago")
-
-
-class SendOnce:
-    """Sends each thing once, in as many runs as may be.
-
-    Args:
-        ledger: the book of what was sent.
-        service: its name, for messages.
-    """
-
-    def __init__(self, ledger: Ledger, service: str) -> None:
-        self._ledger, self._service = ledger, service
-
-    def known(self, key: str, name: str) -> Outcome | None:
-        """Return the outcome if a thing was sent before; None if nothing of it can have arrived.
-
-        Raises:
-            Reject: it may have.
-        """
-        return self._judged(self._ledger.find(key), key, name)
-
-    def send(
-        self,
-        key: str,
-        name: str,
-        call: Callable[[DeliveryUnknown], str | None],
-        *,
-        before: Callable[[], None] | None = None,
-    ) -> Outcome:
-        """Send a thing, unless it was sent.
-
-        Args:
-            key: tells it from others.
-            name: what a person calls it.
-            call: sends it, and returns what the service calls it; it tells the doubt when it may have arrived.
-            before: what can be done beforehand, with nothing sent yet.
-
-        Raises:
-            Reject: the service does not take it, or it may have arrived before. Outage: the service failed.
-        """
-        with self._ledger.turn(key):
-            if before is not None:
-                if (known := self.known(key, name)) is not None:
-                    return known
-                before()
-            known = self._judged(self._ledger.begin(key, name), key, name)
-            if known is not None:
-                return known
-            doubt = DeliveryUnknown(lambda at: self._may_have_arrived(key, name, at))
-            try:
-                id_ = call(doubt)
-            except Reject:
-                if doubt.exists:
-                    # Whatever is refused now, what was sent before may be there.
-                    raise self._may_have_arrived(key, name, "a moment ago") from None
-                self._ledger.end(key, "refused")
-                raise
-            except ApError:
-                # When the process is ending the door does not ask any more, so nothing is sure then.
-                if not doubt.exists and not shutdown.is_near():
-                    self._ledger.end(key, "unsent")
-                raise
-            self._ledger.end(key, "sent", id_)
-            return Outcome("created")
-
-    def _judged(self, known: Entry | None, key: str, name: str) -> Outcome | None:
-        if known is None:
-            return None
-        if known.state == "sent":
-            return UNCHANGED
-        raise self._may_have_arrived(key, name, known.at)
-
-    def _may_have_arrived(self, key: str, name: str, at: str) -> Reject:
-        return Reject(
-            f"{name} may be at {self._service}: it was sent ({at}), and the answer was lost. {self._service} has no "
-            f'call that tells, so look there. If it is there, write "sent" for "sending" into its last line in '
-            f"{self._ledger.path} (key {key}); if not, take that line out. Then load this record again."
-        )
-
-
 State = Literal["sending", "sent", "refused", "unsent", "done"]
 
 
 class Entry(msgspec.Struct):
-    """One line: what happened to something that is sent once.
+    """One line: what happened to a thing that is sent once.
 
-    "sending" stands before a call, and one of the others after it: "sent" (the service has it, under `id`), "refused"
-    (the service does not take it), "unsent" (it never got there), "done" (it may be wanted again, and begins anew
-    then). A "sending" that nothing follows may have arrived.
+    "sending" is written before a call, and one of the others after it: "sent" (the service has it, under `id`),
+    "refused" (the service does not take it), "unsent" (it did not arrive), "done" (it may be wanted again, and begins
+    anew then). A "sending" without a later line may have arrived.
 
     Args:
         key: what is sent: the SHA-256 of a document, say.
         at: when the line was written (an instant, UTC).
-        owner: whose account it is about.
+        owner: whose account it concerns.
         state: what happened.
         name: what a person calls it.
         id: what the service calls it.
@@ -148,11 +46,11 @@ class Entry(msgspec.Struct):
 
 
 class Ledger:
-    """The book, a file of JSON lines; it may serve several accounts, and several runs at once.
+    """A file of JSON lines; it may serve several accounts, and several runs at once.
 
     Args:
-        path: the file; it is made with the first line.
-        owner: whose lines count: what tells one account of the service from another, and is no secret.
+        path: of the file; it is created with the first line.
+        owner: whose lines count: identifies an account of the service, and is not a secret.
 
     Raises:
         Stop: the file can't be read or written (by every method).
@@ -182,24 +80,21 @@ class Ledger:
                 self._turns.notify_all()
 
     def find(self, key: str) -> Entry | None:
-        """Return what is known of a thing; None if nothing of it can have arrived."""
+        """Return the entry of a thing; None if nothing of it can have arrived."""
         with self._lock, self._opened(os.O_RDONLY) as file:
             if file is not None:
                 self._read(file)
             return self._open_entry(key)
 
     def unfinished(self) -> set[str]:
-        """Return what was begun, and has no line after that.
-
-        A thing that was done and then begins anew counts: the last line tells.
-        """
+        """Return the keys whose last line says that they are being sent."""
         with self._lock, self._opened(os.O_RDONLY) as file:
             if file is not None:
                 self._read(file)
             return {key for key, entry in self._entries.items() if entry.state == "sending"}
 
     def begin(self, key: str, name: str) -> Entry | None:
-        """Write down that a thing is about to be sent, unless it was; return what was known of it then.
+        """Record that a thing is about to be sent, unless it was sent before; then return its entry.
 
         When this returns None the line is on the disk.
         """
@@ -212,7 +107,7 @@ class Ledger:
             return None
 
     def end(self, key: str, state: State, id_: str | None = None) -> None:
-        """Write down what became of a thing that was about to be sent."""
+        """Record what became of a thing that was about to be sent."""
         with self._lock, self._opened(os.O_RDWR | os.O_CREAT) as file:
             assert file is not None  # noqa: S101 - it is made
             self._read(file)
@@ -231,7 +126,7 @@ class Ledger:
 
     @contextmanager
     def _opened(self, flags: int) -> Iterator[int | None]:
-        """Give the open file, for nobody else meanwhile; None if it is only to be read and is not there."""
+        """Provide the open file, locked; None if it is only to be read and does not exist."""
         try:
             file = self._open(flags)
             if file is None:
@@ -244,8 +139,8 @@ class Ledger:
                 os.close(file)
         except OSError as error:
             raise Stop(
-                f"ledger_path: {self.path} can't be used: {error.strerror or error}. Without it nobody knows "
-                "what was sent before, so nothing is."
+                f"ledger_path: {self.path} can't be used: {error.strerror or error}. Without it, what was sent before "
+                "is unknown, so nothing is sent."
             ) from None
 
     def _open(self, flags: int) -> int | None:
@@ -261,10 +156,10 @@ class Ledger:
         return file
 
     def _read(self, file: int) -> None:
-        """Take in what this run or another one has added."""
+        """Read what this run or another one has added."""
         size = os.fstat(file).st_size
         if size < self._read_to:
-            # Somebody took lines out.
+            # A person took lines out.
             self._entries.clear()
             self._read_to = self._lines = 0
         data = os.pread(file, size - self._read_to, self._read_to)
@@ -274,7 +169,7 @@ class Ledger:
             if line.strip():
                 self._take(line, self._lines)
         self._read_to += len(whole)
-        # Whoever edits the book may leave its last line without an end; it counts all the same.
+        # A person who edits the file may leave its last line without an end; it counts all the same.
         rest = data[len(whole) :]
         self._unended = rest if _is_json(rest) else b""
         if self._unended:
@@ -285,15 +180,15 @@ class Ledger:
             entry = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Stop(
-                f"ledger_path: line {number} of {self.path} is not what it was written as ({error}). "
-                "Mend it or take it out; nothing is sent before."
+                f"ledger_path: line {number} of {self.path} is damaged ({error}). Repair it or take it out; until then "
+                "nothing is sent."
             ) from None
         if entry.owner == self._owner:
             self._entries[entry.key] = entry
 
     def _write(self, file: int, entry: Entry) -> None:
         """Add a line, and wait until it is on the disk."""
-        # A line that a dying run left unfinished is written over: nothing was sent after it.
+        # Overwrite a line that a killed run left unfinished: nothing was sent after it.
         os.ftruncate(file, self._read_to + len(self._unended))
         line = _encode(entry) + b"\n"
         added = b"\n" + line if self._unended else line
@@ -308,7 +203,7 @@ class Ledger:
 
 
 def _is_json(line: bytes) -> bool:
-    """Whether a line is all there; one that breaks off is no JSON."""
+    """Whether a line is complete; one that breaks off is not JSON."""
     try:
         msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -318,3 +213,111 @@ def _is_json(line: bytes) -> bool:
 
 _decode = msgspec.json.Decoder(Entry).decode
 _encode = msgspec.json.Encoder().encode
+
+
+# Sending
+
+
+class DeliveryUnknown:
+    """Whether a failed call may have succeeded at the service. Its methods are for the client's `find_done`."""
+
+    def __init__(self, refusal: Callable[[str], Reject]) -> None:
+        self.exists = False
+        self._refusal = refusal
+
+    def note(self) -> None:
+        """Remember it, and let the client repeat the call."""
+        self.exists = True
+
+    def refuse(self) -> NoReturn:
+        """Remember it, and keep the client from repeating the call.
+
+        Raises:
+            Reject: it tells a person where to look.
+        """
+        self.exists = True
+        raise self._refusal("a moment ago")
+
+
+class SendOnce:
+    """Sends each thing once, however many runs there are.
+
+    Args:
+        ledger: what was sent.
+        service: its name, for messages.
+    """
+
+    def __init__(self, ledger: Ledger, service: str) -> None:
+        self._ledger, self._service = ledger, service
+
+    def known(self, key: str, name: str) -> Outcome | None:
+        """Return the outcome if a thing was sent before; None if nothing of it can have arrived.
+
+        Raises:
+            Reject: it may have arrived.
+        """
+        return self._outcome(self._ledger.find(key), key, name)
+
+    def send(
+        self,
+        key: str,
+        name: str,
+        call: Callable[[DeliveryUnknown], str | None],
+        *,
+        before: Callable[[], None] | None = None,
+    ) -> Outcome:
+        """Send a thing, unless it was sent.
+
+        Args:
+            key: identifies it.
+            name: what a person calls it.
+            call: sends it, and returns what the service calls it; it tells `DeliveryUnknown` if it may have arrived.
+            before: what can be done beforehand, with nothing sent yet.
+
+        Raises:
+            Reject: the service does not take it, or it may have arrived before. Outage: the service failed.
+        """
+        with self._ledger.turn(key):
+            if before is not None:
+                if (known := self.known(key, name)) is not None:
+                    return known
+                before()
+            known = self._outcome(self._ledger.begin(key, name), key, name)
+            if known is not None:
+                return known
+            delivery = DeliveryUnknown(lambda at: self._may_have_arrived(key, name, at))
+            try:
+                id_ = call(delivery)
+            except Reject:
+                if delivery.exists:
+                    # Whatever the service refuses now, what was sent before may have arrived.
+                    raise self._may_have_arrived(key, name, "a moment ago") from None
+                self._ledger.end(key, "refused")
+                raise
+            except ApError:
+                # When the process is ending the client no longer calls `find_done`, so nothing is certain then.
+                if not delivery.exists and not shutdown.is_near():
+                    self._ledger.end(key, "unsent")
+                raise
+            self._ledger.end(key, "sent", id_)
+            return Outcome("created")
+
+    def _outcome(self, known: Entry | None, key: str, name: str) -> Outcome | None:
+        if known is None:
+            return None
+        if known.state == "sent":
+            return UNCHANGED
+        raise self._may_have_arrived(key, name, known.at)
+
+    def _may_have_arrived(self, key: str, name: str, at: str) -> Reject:
+        return Reject(
+            f"{name} may be at {self._service}: it was sent ({at}), and the answer was lost. {self._service} has no "
+            f'call that tells, so look there. If it is there, write "sent" for "sending" into its last line in '
+            f"{self._ledger.path} (key {key}); if not, take that line out. Then load this record again.",
+            "delivery_unknown",
+            name=name,
+            service=self._service,
+            at=at,
+            ledger=self._ledger.path,
+            key=key,
+        )

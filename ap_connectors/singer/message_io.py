@@ -106,6 +106,16 @@ def _bytes(file: IO[str] | Iterable[bytes]) -> Iterator[bytes]:
         yield line.encode() if isinstance(line, str) else line
 
 
+def write_out(content: bytes) -> None:
+    """Write all of it to standard output, and flush."""
+    out = sys.stdout.buffer
+    rest = memoryview(content)
+    while rest:
+        # Where Python runs unbuffered, a signal makes this write less than it was given.
+        rest = rest[out.write(rest) or 0 :]
+    out.flush()
+
+
 class RecordWriter(GenericSingerWriter[bytes, Any]):
     """Writes RECORD lines buffered and exact, and every other message at once."""
 
@@ -114,9 +124,9 @@ class RecordWriter(GenericSingerWriter[bytes, Any]):
         self._lines: list[bytes] = []
         self._size = 0
         self.writing = False
-        """True while bytes are on their way out: a signal handler must not write then, but set `after_writing`."""
+        """True while bytes are being written: a signal handler must not write then, but set `after_writing`."""
         self.after_writing: Callable[[], None] | None = None
-        """Called when the bytes are out."""
+        """Called when the bytes are written."""
 
     def serialize_message(self, message: Any) -> bytes:
         """Return a message as one line of JSON, decimals with all their digits."""
@@ -136,15 +146,10 @@ class RecordWriter(GenericSingerWriter[bytes, Any]):
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything written so far to the operating system."""
+        """Write everything in the buffer to standard output."""
         self.writing = True
         lines, self._lines, self._size = self._lines, [], 0
-        rest = memoryview(b"".join(lines))
-        out = sys.stdout.buffer
-        while rest:
-            # Where Python runs unbuffered, a signal makes this write less than it was given.
-            rest = rest[out.write(rest) or 0 :]
-        out.flush()
+        write_out(b"".join(lines))
         self.writing = False
         if self.after_writing:
             self.after_writing()

@@ -1,4 +1,4 @@
-"""The file of refused records: each as it came, the reason beside it. It is input to a later run."""
+"""The reject file (a dead-letter file): each rejected record as it came, the reason beside it; input to a later run."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from ap_connectors.core.errors import Reject, Stop
 _strings = json.JSONDecoder(strict=False)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-# Double spaces, line ends, a link with a query, much of it; and nothing that might be somebody's secret.
+# Double spaces, line ends, a link with a query, great length; nothing that could be a secret.
 _HARMLESS = "  \n\t\u00a0http://\u2060?\u2060  \n" + "\u2060" * 5000
 
 
 class RejectFile:
-    """Lines of rejected records, written at once, and durable after `sync`. May be used from several threads.
+    """Lines of rejected records, written at once, and durable after `sync`. Thread-safe.
 
-    The file is made with the first reject, for its owner's eyes only. One that exists is added to.
+    The file is created with the first reject, readable for its owner only. An existing file is appended to.
 
     Args:
         path: of the file; "{timestamp}" in it stands for the time now, in UTC (20261121T120000Z).
-        redact: replaces secrets in a text of any length, and nothing else: not a space of the rest may change.
-        mark: what else the member "rejected" is to say.
+        redact: replaces secrets in a text of any length, and changes nothing else, not even a space.
+        mark: further members of "rejected".
 
     Raises:
-        ValueError: `redact` changes more, as one made for log lines does; records would come out spoilt.
+        ValueError: `redact` changes more, as one made for log lines does; it would damage records.
     """
 
     def __init__(
         self, path: str, redact: Callable[[str], str] | None = None, *, mark: Mapping[str, str] | None = None
     ) -> None:
         if redact and redact(_HARMLESS) != _HARMLESS:
-            raise ValueError("redact changes text that holds no secret")
+            raise ValueError("redact changes text without a secret")
         self.count = 0
         """Rejects so far."""
         self.company: str | None = None
         """Whose records they are; set once that is known."""
         self.path: str | None = None
-        """Where the rejects are; None as long as there are none."""
+        """Where the rejects are; None before the first one."""
         self._path = path.replace("{timestamp}", time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         self._redact, self._mark = redact, mark or {}
         self._lock = threading.Lock()
@@ -58,13 +58,13 @@ class RejectFile:
         self._unsynced = False
 
     def check(self, source: IO[str] | None = None) -> None:
-        """Look whether the file could be written, before there is anything to write.
+        """Check that the file can be written, before there is anything to write.
 
         Args:
-            source: what will be read; were it the same file, its end would never come.
+            source: the input; it must not be the same file, whose end would never come.
 
         Raises:
-            Stop: it could not.
+            Stop: the file cannot be written, or is the input.
         """
         path = Path(self._path)
         try:
@@ -73,12 +73,12 @@ class RejectFile:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EISDIR if path.is_dir() else errno.EACCES))
         except OSError as error:
             raise self._trouble(error) from None
-        with contextlib.suppress(AttributeError, OSError, ValueError):  # what is no file of the disk has no number
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # only a file of the disk has a number
             if source and path.is_file() and os.path.samestat(os.fstat(source.fileno()), path.stat()):
                 raise Stop(f"rejects_path: {path} is the file that is read. Name another one, or move it first.")
 
     def schema(self, stream: str, raw_line: bytes) -> None:
-        """Remember a stream's SCHEMA line; it goes into the file before the stream's next reject."""
+        """Remember a stream's SCHEMA line; it is written before the stream's next reject."""
         raw_line = raw_line.strip()
         with self._lock:
             if self._schemas.get(stream) != raw_line:
@@ -90,12 +90,12 @@ class RejectFile:
 
         Args:
             stream: of the record.
-            raw_line: as it came; it leaves so, but for the member "rejected", which is added or replaced.
+            raw_line: as it came; only the member "rejected" is added or replaced.
             reject: why: a sentence for a person, a code and parameters for programs.
             line: number of the line in the input.
 
         Raises:
-            Stop: the file cannot be written. Nothing of the line counts as written then.
+            Stop: the file cannot be written; then nothing of the line counts as written.
         """
         mark = {
             **self._mark,
@@ -114,7 +114,7 @@ class RejectFile:
             self.count += 1
 
     def sync(self) -> None:
-        """Return when all rejects are on the disk; at once if they are.
+        """Wait until all rejects are on the disk.
 
         Raises:
             Stop: the disk refuses.
@@ -149,7 +149,7 @@ class RejectFile:
                 rest = rest[os.write(self._file, rest) :]
         except OSError as error:
             if self._file is not None:
-                # Whoever tries again looks anew how the file ends.
+                # The next attempt checks again how the file ends.
                 os.close(self._file)
                 self._file = None
             raise self._trouble(error) from None
@@ -176,13 +176,13 @@ class RejectFile:
         return self._redact(text) if self._redact else text
 
     def _masked(self, line: bytes) -> bytes:
-        """Mask secrets inside the strings of a line of JSON; what holds none keeps its very bytes."""
+        """Mask secrets inside the strings of a line of JSON; a line without secrets keeps its bytes."""
         if self._redact is None:
             return line
         text = line.decode(errors="surrogateescape")
         strings, start = [], text.find('"')
         while start >= 0:
-            # As a string may be written in many ways ("\/", "\u0061"), what it says is looked at.
+            # A string may be written in many ways ("\/", "\u0061"), so look at its value.
             said, end = _strings.raw_decode(text, start)
             strings.append((start, end, said))
             start = text.find('"', end)
@@ -199,17 +199,17 @@ class RejectFile:
 
 
 def _whole(text: str) -> str:
-    """Return a text without half characters: a quoted value may hold one, and no file can."""
+    """Return a text without lone surrogates: a quoted value may have one, but a file cannot."""
     return text.encode(errors="replace").decode()
 
 
 def _marked(line: bytes, mark: bytes) -> bytes:
-    """Return a RECORD line with `mark` as its member "rejected", and nothing else of it changed."""
+    """Return a RECORD line with `mark` as its member "rejected", otherwise unchanged."""
     if b'"rejected"' in line:
         try:
             members = _members.decode(line)
         except (msgspec.DecodeError, RecursionError):
-            pass  # half a character somewhere: the member comes twice then, and the last one counts
+            pass  # a lone surrogate somewhere: the member comes twice then, and the last one counts
         else:
             if "rejected" in members:
                 return msgspec.json.encode(members | {"rejected": msgspec.Raw(mark)})

@@ -1,4 +1,4 @@
-"""What became of the records, by stream: for the log and for the report."""
+"""What became of the records, by stream: counts for the log and the report, and the plan of a dry run."""
 
 from __future__ import annotations
 
@@ -19,110 +19,16 @@ from ap_connectors.http.request_counts import RequestCounts
 from ap_connectors.singer.diff import Change
 from ap_connectors.singer.sink import Outcome
 
-# The plan of a dry run: what would happen to each record, for people and for programs.
-
-_ROWS = 40
-"""Records of one kind of effect in a stream that the table shows; the JSON has all."""
-_WIDTH = 40
-_ORDER = ("created", "updated", "deleted", "rejected")
-_SIGNS = {"created": "+", "updated": "~", "deleted": "-", "rejected": "!"}
-
-
-@dataclass(frozen=True)
-class Step:
-    """What would happen to one record."""
-
-    stream: str
-    key: str
-    effect: str
-    changes: tuple[Change, ...] = ()
-    reason: str | None = None
-
-
-class Plan:
-    """Collects what would happen; equal records are only counted."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._steps: list[Step] = []
-        self._unchanged: Counter[str] = Counter()
-
-    def add(self, stream: str, key: str, outcome: Outcome) -> None:
-        """Take in what would become of a record."""
-        with self._lock:
-            if outcome.effect == "unchanged":
-                self._unchanged[stream] += 1
-            else:
-                self._steps.append(Step(stream, key, outcome.effect, outcome.changes))
-
-    def reject(self, stream: str, key: str, reason: str) -> None:
-        """Take in why a record would be set aside."""
-        with self._lock:
-            self._steps.append(Step(stream, key, "rejected", reason=reason))
-
-    def table(self) -> str:
-        """Return the plan as a text for people: `+` new, `~` changed field by field, `-` deleted, `!` set aside."""
-        return "\n".join(self._lines()) + "\n"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return ``{stream: {"unchanged": n, "created": [key], "updated": [{key, changes, cleared}], ...}}``."""
-        plan: dict[str, Any] = defaultdict(lambda: {"unchanged": 0, **{effect: [] for effect in _ORDER}})
-        for stream, number in self._unchanged.items():
-            plan[stream]["unchanged"] = number
-        for step in self._steps:
-            plan[step.stream][step.effect].append(_as_json(step))
-        return dict(plan)
-
-    def _lines(self) -> Iterator[str]:
-        by_stream: dict[str, dict[str, list[Step]]] = defaultdict(lambda: defaultdict(list))
-        for stream in self._unchanged:
-            by_stream[stream] = defaultdict(list)
-        for step in self._steps:
-            by_stream[step.stream][step.effect].append(step)
-        if not by_stream:
-            yield "Plan: there is nothing to do, for no record came in."
-            return
-        yield "Plan: nothing has been written. + new   ~ changed   - deleted   ! would be set aside"
-        for stream, steps in by_stream.items():
-            counts = [f"{len(steps[effect])} {effect}" for effect in _ORDER if steps[effect]]
-            yield f"\n{stream}: {', '.join([*counts, f'{self._unchanged[stream]} unchanged'])}"
-            for effect in _ORDER:
-                for step in steps[effect][:_ROWS]:
-                    yield from _told(step)
-                if len(steps[effect]) > _ROWS:
-                    yield f"  {_SIGNS[effect]} ... and {len(steps[effect]) - _ROWS} more; report_path has them all"
-
-
-def _told(step: Step) -> Iterator[str]:
-    yield f"  {_SIGNS[step.effect]} {step.key}" + (f"   {step.reason}" if step.reason else "")
-    for change in step.changes:
-        cleared = "   (cleared)" if change.new is None else ""
-        yield f"      {change.path:32} {_short(change.old)} -> {_short(change.new)}{cleared}"
-
-
-def _short(value: Any) -> str:
-    text = "null" if value is None else str(value) if isinstance(value, Decimal | int) else repr(value)
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
-
-
-def _as_json(step: Step) -> dict[str, Any]:
-    told: dict[str, Any] = {"key": step.key}
-    if step.reason is not None:
-        told["reason"] = step.reason
-    if step.effect == "updated":
-        told["changes"] = [{"field": one.path, "old": one.old, "new": one.new} for one in step.changes]
-        told["cleared"] = [one.path for one in step.changes if one.new is None]
-    return told
-
-
-Kind = Literal["received", "created", "updated", "unchanged", "deleted", "rejected", "failed"]
+Metric = Literal["received", "created", "updated", "unchanged", "deleted", "rejected", "failed"]
+METRICS: tuple[Metric, ...] = ("received", "created", "updated", "unchanged", "deleted", "rejected", "failed")
+"""What is counted of records."""
+_REQUEST_METRICS = ("requests", "retries", "throttled")
 _MOST_REJECTS = 1000
 """Rejects that the report names; the reject file has all."""
-KINDS: tuple[Kind, ...] = ("received", "created", "updated", "unchanged", "deleted", "rejected", "failed")
 
 
-class Counts:
-    """Counts of one stream. May be used from several threads."""
+class StreamCounts:
+    """StreamCounts of one stream. Thread-safe."""
 
     def __init__(self) -> None:
         self.received = self.created = self.updated = self.unchanged = 0
@@ -134,38 +40,33 @@ class Counts:
         self._began: float | None = None
         self._lock = threading.Lock()
 
-    def add(self, kind: Kind, n: int = 1) -> None:
-        """Count `n` more of a kind."""
+    def add(self, metric: Metric, n: int = 1) -> None:
+        """Count `n` more records."""
         with self._lock:
             now = time.monotonic()
             if self._began is None:
                 self._began = now
             self.seconds = now - self._began
-            setattr(self, kind, getattr(self, kind) + n)
+            setattr(self, metric, getattr(self, metric) + n)
 
     def as_json(self) -> dict[str, Any]:
         """Return the eleven figures of the report."""
-        counts: dict[str, Any] = {kind: getattr(self, kind) for kind in KINDS}
-        request_counts = self.request_counts
-        calls = {
-            "requests": request_counts.requests,
-            "retries": request_counts.retries,
-            "throttled": request_counts.throttled,
-        }
-        return counts | calls | {"seconds": round(self.seconds, 3)}
+        records = {metric: getattr(self, metric) for metric in METRICS}
+        requests = {metric: getattr(self.request_counts, metric) for metric in _REQUEST_METRICS}
+        return records | requests | {"seconds": round(self.seconds, 3)}
 
     def __str__(self) -> str:
         figures = self.as_json()
-        counted = ", ".join(f"{figures[kind]} {kind}" for kind in KINDS)
-        asked = ", ".join(f"{figures[kind]} {kind}" for kind in ("requests", "retries", "throttled"))
-        return f"{counted}, {self.seconds:.1f} s; {asked}"
+        records = ", ".join(f"{figures[metric]} {metric}" for metric in METRICS)
+        requests = ", ".join(f"{figures[metric]} {metric}" for metric in _REQUEST_METRICS)
+        return f"{records}, {self.seconds:.1f} s; {requests}"
 
 
 class RunReport:
     """The counts of a run, streams in the order in which they came."""
 
     def __init__(self) -> None:
-        self._streams: dict[str, Counts] = {}
+        self._streams: dict[str, StreamCounts] = {}
         self.request_counts = RequestCounts()
         """HTTP requests that belong to no stream."""
         self._began = time.monotonic()
@@ -174,7 +75,7 @@ class RunReport:
         self._codes: Counter[str] = Counter()
 
     def reject(self, stream: str, key: str, line: int, reject: Reject, redact: Callable[[str], str]) -> None:
-        """Note a record that was set aside.
+        """Add a record that was set aside.
 
         Args:
             stream: of the record.
@@ -188,13 +89,13 @@ class RunReport:
             if len(self._rejects) < _MOST_REJECTS:
                 self._rejects.append({"stream": stream, "key": key, "line": line, **reject.shown(redact)})
 
-    def of(self, stream: str) -> Counts:
+    def of(self, stream: str) -> StreamCounts:
         """Return a stream's counts, made when first asked for."""
         counts = self._streams.get(stream)
         if counts is not None:
             return counts
         with self._lock:
-            return self._streams.setdefault(stream, Counts())
+            return self._streams.setdefault(stream, StreamCounts())
 
     def lines(self) -> Iterator[str]:
         """Yield one line for the log per stream."""
@@ -206,13 +107,13 @@ class RunReport:
 
         ``{"streams": {"vendors": {...}}, "total": {...}, "reject_codes": {"missing_field": 7}, "rejects": [{...}]}``
 
-        The total's seconds are those of the run: streams overlap. Its requests are all, those of no stream included.
+        The total's seconds are those of the run, for streams overlap; its requests include those outside of streams.
         """
         streams = {name: counts.as_json() for name, counts in self._all()}
         total: dict[str, Any] = {
-            figure: sum(counts[figure] for counts in streams.values()) for figure in Counts().as_json()
+            figure: sum(counts[figure] for counts in streams.values()) for figure in StreamCounts().as_json()
         }
-        for figure in ("requests", "retries", "throttled"):
+        for figure in _REQUEST_METRICS:
             total[figure] += getattr(self.request_counts, figure)
         total["seconds"] = round(time.monotonic() - self._began, 3)
         with self._lock:
@@ -220,7 +121,7 @@ class RunReport:
         return {"streams": streams, "total": total, **rejects}
 
     def write(self, path: str, more: Mapping[str, Any] | None = None) -> None:
-        """Write the report, whole or not at all; folders are made, an older report is replaced.
+        """Write the report atomically; create folders, replace an older report.
 
         Args:
             path: of the file.
@@ -236,6 +137,103 @@ class RunReport:
         except OSError as error:
             raise Stop(f"report_path: {path} cannot be written: {error.strerror or type(error).__name__}.") from None
 
-    def _all(self) -> list[tuple[str, Counts]]:
+    def _all(self) -> list[tuple[str, StreamCounts]]:
         with self._lock:
             return list(self._streams.items())
+
+
+# The plan of a dry run
+
+_MOST_ROWS = 40
+"""Records of a stream with one effect that the table shows; the JSON has all."""
+_WIDTH = 40
+"""Characters of a value that the table shows."""
+_ORDER = ("created", "updated", "deleted", "rejected")
+_SIGNS = {"created": "+", "updated": "~", "deleted": "-", "rejected": "!"}
+
+
+@dataclass(frozen=True)
+class PlannedChange:
+    """What would happen to one record."""
+
+    stream: str
+    key: str
+    effect: str
+    changes: tuple[Change, ...] = ()
+    reason: str | None = None
+
+
+class Plan:
+    """Collects what would happen; unchanged records are only counted. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._changes: list[PlannedChange] = []
+        self._unchanged: Counter[str] = Counter()
+
+    def add(self, stream: str, key: str, outcome: Outcome) -> None:
+        """Add the outcome of a record."""
+        with self._lock:
+            if outcome.effect == "unchanged":
+                self._unchanged[stream] += 1
+            else:
+                self._changes.append(PlannedChange(stream, key, outcome.effect, outcome.changes))
+
+    def reject(self, stream: str, key: str, reason: str) -> None:
+        """Add a record that would be set aside."""
+        with self._lock:
+            self._changes.append(PlannedChange(stream, key, "rejected", reason=reason))
+
+    def table(self) -> str:
+        """Return the plan as a text for people: `+` new, `~` changed field by field, `-` deleted, `!` set aside."""
+        return "\n".join(self._lines()) + "\n"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{stream: {"unchanged": n, "created": [key], "updated": [{key, changes, cleared}], ...}}``."""
+        plan: dict[str, Any] = defaultdict(lambda: {"unchanged": 0, **{effect: [] for effect in _ORDER}})
+        for stream, number in self._unchanged.items():
+            plan[stream]["unchanged"] = number
+        for planned in self._changes:
+            plan[planned.stream][planned.effect].append(_as_json(planned))
+        return dict(plan)
+
+    def _lines(self) -> Iterator[str]:
+        by_stream: dict[str, dict[str, list[PlannedChange]]] = defaultdict(lambda: defaultdict(list))
+        for stream in self._unchanged:
+            by_stream[stream] = defaultdict(list)
+        for planned in self._changes:
+            by_stream[planned.stream][planned.effect].append(planned)
+        if not by_stream:
+            yield "Plan: nothing to do; there were no records."
+            return
+        yield "Plan: nothing has been written. + new   ~ changed   - deleted   ! would be set aside"
+        for stream, changes in by_stream.items():
+            counts = [f"{len(changes[effect])} {effect}" for effect in _ORDER if changes[effect]]
+            yield f"\n{stream}: {', '.join([*counts, f'{self._unchanged[stream]} unchanged'])}"
+            for effect in _ORDER:
+                for planned in changes[effect][:_MOST_ROWS]:
+                    yield from _rows(planned)
+                if (more := len(changes[effect]) - _MOST_ROWS) > 0:
+                    yield f"  {_SIGNS[effect]} ... and {more} more; report_path has them all"
+
+
+def _rows(planned: PlannedChange) -> Iterator[str]:
+    yield f"  {_SIGNS[planned.effect]} {planned.key}" + (f"   {planned.reason}" if planned.reason else "")
+    for change in planned.changes:
+        cleared = "   (cleared)" if change.new is None else ""
+        yield f"      {change.path:32} {_short(change.old)} -> {_short(change.new)}{cleared}"
+
+
+def _short(value: Any) -> str:
+    text = "null" if value is None else str(value) if isinstance(value, Decimal | int) else repr(value)
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+
+
+def _as_json(planned: PlannedChange) -> dict[str, Any]:
+    row: dict[str, Any] = {"key": planned.key}
+    if planned.reason is not None:
+        row["reason"] = planned.reason
+    if planned.effect == "updated":
+        row["changes"] = [{"field": one.path, "old": one.old, "new": one.new} for one in planned.changes]
+        row["cleared"] = [one.path for one in planned.changes if one.new is None]
+    return row

@@ -1,68 +1,60 @@
-"""When a STATE may go out: as soon as every record before it is settled, and not before."""
+"""A gate for STATE messages: one leaves when every record before it is acknowledged."""
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 
+from ap_connectors.singer.message_io import write_out
+
 
 class StateGate:
-    """Holds every STATE back until the records before it are written, found equal, or safely set aside.
+    """Holds every STATE back until the records before it are written, found equal, or durably set aside.
 
-    Records settle in any order, for many are under way at once. Of several states that may go out together, the last
-    does; states go out in the order in which they came.
+    Records are acknowledged in any order, because many are under way at once. States leave in their order; of several
+    that may leave together, the last does.
 
     Args:
-        before: called before a state goes out, to make durable what it vouches for (the reject file).
-        write: takes a line; standard output unless given.
+        before: called before a state leaves, to make durable what it vouches for (the reject file).
+        write: writes a line; to standard output unless given.
     """
 
     def __init__(self, before: Callable[[], None], write: Callable[[bytes], None] | None = None) -> None:
         self._before = before
-        self._write = write or _to_standard_output
+        self._write = write or write_out
         self._lock = threading.Lock()
         self._last = 0
-        # Numbers in the order in which they were given out, so the first key is the earliest that is not settled.
-        self._unsettled: dict[int, None] = {}
+        # In ascending order, so the first key is the earliest record that is not acknowledged.
+        self._pending: dict[int, None] = {}
         self._states: deque[tuple[int, bytes]] = deque()
 
     def begin(self) -> int:
-        """Return the number of a record that is not settled yet."""
+        """Return the number of a new record, which is to be acknowledged."""
         with self._lock:
             self._last += 1
-            self._unsettled[self._last] = None
+            self._pending[self._last] = None
             return self._last
 
     def ack(self, number: int) -> None:
-        """Take note that a record is dealt with; let out the state that waited for it."""
+        """Acknowledge a record; release the state that waited for it."""
         with self._lock:
-            del self._unsettled[number]
-            self._let_out()
+            del self._pending[number]
+            self._release()
 
     def state(self, value: bytes) -> None:
-        """Take a STATE's value, to go out when everything before it is settled."""
+        """Add the value of a STATE; it leaves when every record before it is acknowledged."""
         with self._lock:
             self._states.append((self._last, value))
-            self._let_out()
+            self._release()
 
-    def _let_out(self) -> None:
+    def _release(self) -> None:
         if not self._states:
             return
-        earliest = next(iter(self._unsettled), None)
+        earliest = next(iter(self._pending), None)
         ready = None
         while self._states and (earliest is None or self._states[0][0] < earliest):
             ready = self._states.popleft()[1]
         if ready is not None:
             self._before()
             self._write(ready + b"\n")
-
-
-def _to_standard_output(line: bytes) -> None:
-    out = sys.stdout.buffer
-    rest = memoryview(line)
-    while rest:
-        # Where Python runs unbuffered, a signal makes this write less than it was given.
-        rest = rest[out.write(rest) or 0 :]
-    out.flush()

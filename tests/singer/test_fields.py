@@ -23,9 +23,9 @@ def record(text: str) -> Record:
     return msgspec.json.decode(text, type=Record)
 
 
-def shaped(fields: FieldTypes, text: str) -> tuple[str, bool]:
-    encoded, changed = fields.encode(record(text))
-    return encoded.decode(), changed
+def encoded(fields: FieldTypes, text: str) -> tuple[str, bool]:
+    content, changed = fields.encode(record(text))
+    return content.decode(), changed
 
 
 def everything(_: str) -> bool:
@@ -34,12 +34,12 @@ def everything(_: str) -> bool:
 
 def test_known_fields_pass_untouched() -> None:
     text = '{"id":"a","total":0.10,"userdata":"x","lines":[{"total":1.00}]}'
-    assert shaped(FieldTypes(CONTRACT, CONTRACT, everything), text) == (text, False)
+    assert encoded(FieldTypes(CONTRACT, CONTRACT, everything), text) == (text, False)
 
 
 def test_deselected_fields_stay() -> None:
     fields = FieldTypes(CONTRACT, CONTRACT, lambda name: name not in {"lines", "secret"})
-    assert shaped(fields, '{"id":"a","lines":[],"secret":1}') == ('{"id":"a"}', False)
+    assert encoded(fields, '{"id":"a","lines":[],"secret":1}') == ('{"id":"a"}', False)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_deselected_fields_stay() -> None:
     ],
 )
 def test_text_fields_leave_as_text(value: str, text: str) -> None:
-    assert shaped(FieldTypes(CONTRACT, AS_TEXT, everything), f'{{"total":{value}}}') == (f'{{"total":{text}}}', False)
-    assert shaped(FieldTypes(CONTRACT, CONTRACT, everything), f'{{"userdata":{value}}}')[0] == f'{{"userdata":{text}}}'
+    assert encoded(FieldTypes(CONTRACT, AS_TEXT, everything), f'{{"total":{value}}}') == (f'{{"total":{text}}}', False)
+    assert encoded(FieldTypes(CONTRACT, CONTRACT, everything), f'{{"userdata":{value}}}')[0] == f'{{"userdata":{text}}}'
 
 
 @pytest.mark.parametrize(
@@ -64,17 +64,17 @@ def test_text_fields_leave_as_text(value: str, text: str) -> None:
 def test_new_fields_pass_and_are_declared_once(value: str, kind: str) -> None:
     fields = FieldTypes(CONTRACT, CONTRACT, everything)
     text = f'{{"id":"a","new":{value}}}'
-    assert shaped(fields, '{"id":"a","new":null}') == ('{"id":"a","new":null}', False)
-    assert shaped(fields, text) == (text, True)
+    assert encoded(fields, '{"id":"a","new":null}') == ('{"id":"a","new":null}', False)
+    assert encoded(fields, text) == (text, True)
     assert fields.added == {"new": {"type": [kind, "null"]}}
-    assert shaped(fields, text) == (text, False)
-    assert shaped(fields, '{"id":"a","new":null}')[1] is False
+    assert encoded(fields, text) == (text, False)
+    assert encoded(fields, '{"id":"a","new":null}')[1] is False
 
 
 @pytest.mark.parametrize("value", ["1.50", '{"a":1.50}', "[1.50]"])
 def test_new_numbers_follow_the_known_ones(value: str) -> None:
     fields = FieldTypes(CONTRACT, AS_TEXT, everything)
-    made, changed = shaped(fields, f'{{"new":{value}}}')
+    made, changed = encoded(fields, f'{{"new":{value}}}')
     assert msgspec.json.decode(made) == {"new": value}
     assert changed
     assert fields.added == {"new": {"type": ["string", "null"]}}
@@ -85,19 +85,19 @@ def test_new_numbers_follow_known_objects_and_lists(kind: str) -> None:
     """Who wants these as text has a destination that spoils numbers."""
     contract = {"lines": {"type": [kind, "null"]}}
     fields = FieldTypes(contract, {"lines": {"type": ["string", "null"]}}, everything)
-    assert shaped(fields, '{"new":1.50}') == ('{"new":"1.50"}', True)
+    assert encoded(fields, '{"new":1.50}') == ('{"new":"1.50"}', True)
 
 
 def test_a_field_that_changes_its_kind_becomes_text_for_good() -> None:
     fields = FieldTypes(CONTRACT, CONTRACT, everything)
-    assert shaped(fields, '{"new":1.0}') == ('{"new":1.0}', True)
-    assert shaped(fields, '{"new":[1.0]}') == ('{"new":"[1.0]"}', True)
-    assert shaped(fields, '{"new":1.0}') == ('{"new":"1.0"}', False)
+    assert encoded(fields, '{"new":1.0}') == ('{"new":1.0}', True)
+    assert encoded(fields, '{"new":[1.0]}') == ('{"new":"[1.0]"}', True)
+    assert encoded(fields, '{"new":1.0}') == ('{"new":"1.0"}', False)
     assert fields.added == {"new": {"type": ["string", "null"]}}
 
 
 def test_what_a_stale_catalog_lacks_is_declared_as_the_contract_has_it() -> None:
     stale = {name: field for name, field in CONTRACT.items() if name != "userdata"}
     fields = FieldTypes(CONTRACT, stale, everything)
-    assert shaped(fields, '{"userdata":{"a":1}}') == (r'{"userdata":"{\"a\":1}"}', True)
+    assert encoded(fields, '{"userdata":{"a":1}}') == (r'{"userdata":"{\"a\":1}"}', True)
     assert fields.added == {"userdata": CONTRACT["userdata"]}

@@ -12,16 +12,16 @@ import pytest
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.http.request_counts import count, counting
-from ap_connectors.singer.run_report import KINDS, RunReport
+from ap_connectors.singer.run_report import METRICS, RunReport
 
-FIGURES = [*KINDS, "requests", "retries", "throttled", "seconds"]
+FIGURES = [*METRICS, "requests", "retries", "throttled", "seconds"]
 
 
 def test_one_line_per_stream_with_every_figure() -> None:
     report = RunReport()
     vendors = report.of("vendors")
-    for number, kind in enumerate(KINDS, 1):
-        vendors.add(kind, number)
+    for number, metric in enumerate(METRICS, 1):
+        vendors.add(metric, number)
     vendors.seconds = 3.21
     with counting(report.of("vendors").request_counts):
         count(requests=1502, retries=2, throttled=1)

@@ -170,7 +170,7 @@ def test_what_is_no_good_is_set_aside_and_the_rest_goes_on(
         ({"file_name": "a.pdf"}, "document is missing"),
         ({"document": "", "userdata": "x"}, "document is missing"),
         (good | {"documentBase64": "JVBERi0="}, "both given"),
-        ({"document": str(tmp_path / "nėra.pdf")}, "nėra.pdf is not there"),
+        ({"document": str(tmp_path / "nėra.pdf")}, "nėra.pdf does not exist"),
         ({"document": str(tmp_path)}, "is a folder"),
         ({"document": str(empty)}, "tuščia.pdf is empty"),
         ({"document": str(page)}, "not of a type that is sent"),
