@@ -1,14 +1,18 @@
 """Runs the real commands, each in a process of its own that need not load the libraries first.
 
-Most of a command's second goes into importing the SDK, and the tests run commands by the hundred. So one process
-imports the libraries, but none of this project's modules, and forks for every command. That is executed from its first
-line on, as by `python -m`, with its own arguments, standard files and status.
+Most of a command's second goes into importing the SDK and our own modules, and the tests run commands by the thousand.
+So one process imports them all and forks for every command. That is executed from the first line of its `__main__` on,
+as by `python -m`, with its own arguments, environment, standard files and status.
+
+Between tries the commands pause for a twentieth of what users wait, unless a test asks for `real_pauses`: how often
+something is tried, and what comes after the last try, does not hang on that.
 """
 
 from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import importlib
 import json
 import os
@@ -22,29 +26,50 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 from typing import IO, Any
 
 ROOT = Path(__file__).parent.parent
 LIBRARIES = ("singer_sdk", "singer_sdk.tap_base", "singer_sdk.target_base", "singer_sdk.mapper_base", "sqlite3")
+COMMANDS = (
+    "tap_ivesk.tap",
+    "tap_vicai.tap",
+    "tap_saft.tap",
+    "tap_rejects.tap",
+    "tap_webhooks.tap",
+    "target_vicai.target",
+    "target_ivesk.target",
+    "mapper_ivesk_vicai.mapper",
+    "ap_connectors.tieout.cli",
+    "ap_connectors.webhooks.cli",
+)
+OURS = ("TAP_", "TARGET_", "MAPPER_", "AP_")
+"""How variables begin that nothing reads before a command runs."""
+HASTE = 20
 
 
 def run(
-    command: Sequence[str], *, input: bytes = b"", env: Mapping[str, str] | None = None, timeout: float = 120
+    command: Sequence[str],
+    *,
+    input: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    timeout: float = 120,
+    real_pauses: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command as `subprocess.run` does with `capture_output`; `env` is added to the environment.
 
     Raises:
         subprocess.TimeoutExpired: it took too long, and was killed.
     """
-    if env:
+    if env and not all(name.startswith(OURS) for name in env):
         # What a library does when it is loaded may hang on these.
         whole = {**os.environ, **env}
         return subprocess.run(command, input=input, capture_output=True, timeout=timeout, env=whole)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         source, sink = os.pipe()
         with os.fdopen(source, "rb") as stdin:
-            process = start(command, stdin=stdin, stdout=out, stderr=err)
+            process = start(command, stdin=stdin, stdout=out, stderr=err, env=env, real_pauses=real_pauses)
         feeder = threading.Thread(target=_feed, args=(sink, input))
         feeder.start()
         with process:
@@ -57,14 +82,22 @@ def run(
 
 
 def start(
-    command: Sequence[str], *, stdin: IO[Any], stdout: IO[Any], stderr: IO[Any]
+    command: Sequence[str],
+    *,
+    stdin: IO[Any],
+    stdout: IO[Any],
+    stderr: IO[Any],
+    env: Mapping[str, str] | None = None,
+    real_pauses: bool = False,
 ) -> Process | subprocess.Popen[bytes]:
     """Start `python -m module ...` as `subprocess.Popen` does."""
     if _environment() != _server().environment or Path.cwd() != ROOT:
-        return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
+        whole = {**os.environ, **(env or {})}
+        return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=whole)
     python, option, *arguments = command
     assert (python, option) == (sys.executable, "-m")
-    return _server().start(arguments, (stdin.fileno(), stdout.fileno(), stderr.fileno()))
+    order = {"arguments": arguments, "env": env or {}, "real_pauses": real_pauses}
+    return _server().start(order, (stdin.fileno(), stdout.fileno(), stderr.fileno()))
 
 
 class Process:
@@ -146,10 +179,10 @@ class _Server:
         self._socket.close()
         self._process.wait()
 
-    def start(self, arguments: Sequence[str], files: Sequence[int]) -> Process:
+    def start(self, order: Mapping[str, Any], files: Sequence[int]) -> Process:
         """Start a command with these standard files."""
         ours, theirs = socket.socketpair()
-        content = json.dumps(arguments).encode()
+        content = json.dumps(order).encode()
         with theirs, self._lock:
             socket.send_fds(self._socket, [len(content).to_bytes(8, "big")], [*files, theirs.fileno()])
             self._socket.sendall(content)
@@ -185,17 +218,17 @@ def _tell(sink: socket.socket, number: int) -> None:
 # In the process that forks
 
 
-def _awaited(asks: socket.socket) -> list[str]:
-    """Fork for every command that is asked for; returns its arguments in the process that is to be the command."""
+def _awaited(asks: socket.socket) -> dict[str, Any]:
+    """Fork for every command that is asked for; returns the order in the process that is to be the command."""
     while True:
         size, files, _, _ = socket.recv_fds(asks, 8, 4)
         if not size:
             os._exit(0)
-        arguments: list[str] = json.loads(_received(asks, int.from_bytes(size, "big")))
+        order: dict[str, Any] = json.loads(_received(asks, int.from_bytes(size, "big")))
         if os.fork() == 0:
             asks.close()
             _keep(files)
-            return arguments
+            return order
         for file in files:
             os.close(file)
         _bury()
@@ -220,6 +253,15 @@ def _keep(files: Sequence[int]) -> None:
     os._exit(0)
 
 
+def _make_haste() -> None:
+    """Shorten the pauses of the policy that clients have unless told otherwise."""
+    from ap_connectors.http.session import RetryPolicy  # noqa: PLC0415 - only the command's process has it
+
+    usual = RetryPolicy()
+    short = RetryPolicy(usual.tries, usual.first_pause / HASTE, usual.longest_pause / HASTE, usual.longest_asked)
+    RetryPolicy.__init__.__defaults__ = astuple(short)
+
+
 def _bury() -> None:
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
@@ -227,8 +269,14 @@ def _bury() -> None:
 
 
 if __name__ == "__main__":
-    for name in LIBRARIES:
+    for name in (*LIBRARIES, *COMMANDS):
         importlib.import_module(name)
     assert threading.active_count() == 1, "a fork would take only one of them along"
-    sys.argv = _awaited(socket.socket(fileno=int(sys.argv[1])))
+    # The objects that all commands share stay shared.
+    gc.freeze()
+    order = _awaited(socket.socket(fileno=int(sys.argv[1])))
+    os.environ.update(order["env"])
+    if not order["real_pauses"]:
+        _make_haste()
+    sys.argv = order["arguments"]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

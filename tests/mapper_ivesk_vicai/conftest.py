@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -15,6 +14,8 @@ from typing import Any
 
 import msgspec
 import pytest
+
+from tests import preloaded
 
 Record = dict[str, Any]
 
@@ -174,13 +175,7 @@ def mapper(tmp_path: Path) -> Mapper:
     ) -> Mapped:
         folder = tmp_path / f"map{next(numbers)}"
         folder.mkdir()
-        done = subprocess.run(
-            [*command(folder, changed), *arguments],
-            input=encoded(said),
-            capture_output=True,
-            timeout=60,
-            env=os.environ | (env or {}),
-        )
+        done = preloaded.run([*command(folder, changed), *arguments], input=encoded(said), env=env)
         assert expect in {None, done.returncode}, done.stderr.decode()[-3000:]
         return Mapped(done, folder)
 

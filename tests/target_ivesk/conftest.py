@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests import preloaded
 from tests.target_vicai.cases import PDF
 from tests.target_vicai.conftest import Message, Result, lines
 
@@ -68,13 +67,7 @@ def target(ivesk: SandboxProcess, tmp_path: Path) -> Target:
         folder = tmp_path / f"run{next(numbers)}"
         folder.mkdir()
         ivesk.control.clear_calls()
-        done = subprocess.run(
-            [*command(ivesk, folder, changed), *arguments],
-            input=lines(messages),
-            capture_output=True,
-            timeout=120,
-            env=os.environ | (env or {}),
-        )
+        done = preloaded.run([*command(ivesk, folder, changed), *arguments], input=lines(messages), env=env)
         assert expect in {None, done.returncode}, done.stderr.decode()[-3000:]
         result = Result(done, folder, ivesk.control.calls())
         assert_secret(ivesk, result)
