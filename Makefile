@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BENCH := .venv-bench
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo test lint format bench clean help
+.PHONY: demo test campaign lint format bench clean help
 .DEFAULT_GOAL := help
 
 help:  ## Show the targets
@@ -14,8 +14,11 @@ help:  ## Show the targets
 demo: $(VENV)/.demo  ## Run the main job end to end against the sandbox, and check that it ties
 	@PYTHONUTF8=1 $(BIN)/python -m demo
 
-test: $(VENV)/.dev  ## Run all tests
-	@$(BIN)/python -m pytest -q
+test: $(VENV)/.dev  ## Run the tests, of the long campaigns a sample
+	@$(BIN)/python -m pytest -q -m "not long"
+
+campaign: $(VENV)/.dev  ## Run the long campaigns: every seed of kills and faults
+	@$(BIN)/python -m pytest -q -m campaign
 
 lint: $(VENV)/.dev  ## Check style and types
 	@$(BIN)/ruff format --check .

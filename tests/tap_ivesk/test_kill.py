@@ -11,10 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
+from tests.campaign import seeds
 from tests.conftest import Run, tap_command
 
 DOCUMENTS = 1_000
@@ -42,7 +41,7 @@ def last_state(out: str) -> dict[str, Any] | None:
     return states[-1] if states else None
 
 
-@pytest.mark.parametrize("seed", range(8))
+@seeds(range(8))
 def test_union_of_killed_runs_is_complete(sandbox: SandboxProcess, tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     from_is, borders = dice.choice(["exclusive", "inclusive"]), dice.choice(["whole", "cut"])
@@ -81,7 +80,7 @@ def test_union_of_killed_runs_is_complete(sandbox: SandboxProcess, tmp_path: Pat
         assert all(path.read_bytes().rstrip().endswith(b"%%EOF") for path in whole)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@seeds(range(6))
 def test_random_faults_lose_nothing_and_double_nothing(sandbox: SandboxProcess, tmp_path: Path, seed: int) -> None:
     """Every kind of fault at once, one request in eight: one run is complete, or several together are."""
     dice = random.Random(100 + seed)

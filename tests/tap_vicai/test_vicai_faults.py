@@ -6,17 +6,16 @@ import random
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
+from tests.campaign import seeds
 from tests.conftest import MakeCatalog, Run
 from tests.tap_ivesk.test_kill import last_state
 from tests.tap_vicai.union import Union, command
 from tests.trouble import revoking
 
 
-@pytest.mark.parametrize("seed", range(20))
+@seeds(range(20))
 def test_faults_lose_nothing(vicai: SandboxProcess, tmp_path: Path, catalog: MakeCatalog, seed: int) -> None:
     """429 storms, tokens revoked in mid-run, resets, broken-off answers, HTML: one run, or several, are complete."""
     dice = random.Random(1000 + seed)

@@ -6,9 +6,8 @@ import random
 import signal
 from pathlib import Path
 
-import pytest
-
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import seeds
 from tests.conftest import MakeCatalog, Run
 from tests.tap_ivesk.test_kill import interrupted, last_state
 from tests.tap_vicai.union import Union, command
@@ -17,7 +16,7 @@ SEEDS, KILLS = 10, 5
 """The tap is killed at fifty random points, in all tests together."""
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@seeds(range(SEEDS))
 def test_union_of_killed_runs_is_complete(
     vicai: SandboxProcess, tmp_path: Path, catalog: MakeCatalog, seed: int
 ) -> None:

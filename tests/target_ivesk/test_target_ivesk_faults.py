@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import seeds
 from tests.target_ivesk.conftest import API, STORAGE, Record, Target, command, held, ledger, pdf, puts
 from tests.target_vicai.conftest import lines, load, state
 
@@ -154,7 +155,7 @@ def test_a_key_that_is_withdrawn_ends_the_run(ivesk: SandboxProcess, target: Tar
     assert not (tmp_path / "ledger.jsonl").exists()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(range(3))
 def test_killed_uploads_are_there_once_or_a_person_is_told(
     ivesk: SandboxProcess, target: Target, tmp_path: Path, seed: int
 ) -> None:

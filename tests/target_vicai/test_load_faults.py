@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import seeds
 from tests.target_vicai.conftest import Target
 from tests.target_vicai.storm import LOST, survive
 
 FAULTS = [LOST, {"kind": "reset"}, {"kind": "truncate"}, {"kind": "html"}]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@seeds(range(10))
 def test_a_bad_way_loses_and_doubles_nothing(vicai: SandboxProcess, target: Target, tmp_path: Path, seed: int) -> None:
     """One call in five is reset, cut off, answered by a proxy's page, or done and the answer lost; tokens expire."""
     survive(vicai, target, tmp_path, seed, FAULTS)

@@ -7,10 +7,9 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
-
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
+from tests.campaign import seeds
 from tests.target_vicai.cases import PDF
 from tests.target_vicai.conftest import PREFIX, command, lines, load, state
 from tests.target_vicai.store import Record, Snapshot
@@ -61,7 +60,7 @@ def interrupted(
     return [json.loads(text)["n"] for text in whole], status
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@seeds(range(SEEDS))
 def test_killed_runs_together_are_exact(vicai: SandboxProcess, tmp_path: Path, seed: int) -> None:
     world = World(vicai, tmp_path, seed)
     vicai.control.vicai.options(latency_ms=3)
@@ -112,7 +111,7 @@ def test_nothing_is_acknowledged_before_vic_has_it(vicai: SandboxProcess, tmp_pa
     assert len(world.before.until(Snapshot(vicai)).added("accounts")) > 3
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(range(3))
 def test_killed_uploads_are_never_doubled(vicai: SandboxProcess, tmp_path: Path, seed: int) -> None:
     """Vic can't list attachments: one whose answer never came is set aside for a person, and sent no second time."""
     world = World(vicai, tmp_path, seed)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import seeds
 from tests.target_vicai.cases import AT, order_line
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, lines, load, record, state
 from tests.target_vicai.store import Store, covers
@@ -92,7 +93,7 @@ def test_children_before_parents(store: Store, target: Target) -> None:
     assert target([*messages, state(2)]).writes == []
 
 
-@pytest.mark.parametrize("seed", range(6))
+@seeds(range(6))
 def test_any_order(store: Store, target: Target, seed: int) -> None:
     """Streams mixed with one another, as some taps write them."""
     dice = random.Random(seed)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import seeds
 from tests.target_vicai.conftest import Target
 from tests.target_vicai.storm import LOST, survive
 
 FAULTS = [LOST, {"kind": "status", "status": 503}, {"kind": "status", "status": 429}, {"kind": "truncate"}]
 
 
-@pytest.mark.parametrize("seed", range(10, 20))
+@seeds(range(10, 20))
 def test_a_bad_day_loses_and_doubles_nothing(vicai: SandboxProcess, target: Target, tmp_path: Path, seed: int) -> None:
     """One call in five is refused for now, is too many, is cut off, or is done and the answer lost; tokens expire."""
     survive(vicai, target, tmp_path, seed, FAULTS)

@@ -1,0 +1,19 @@
+"""Long campaigns: many seeds of kills and faults, in full under `make campaign`, a sample of each in `make test`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+SAMPLE = 2
+"""So many seeds of a campaign are in `make test`."""
+
+
+def seeds(numbers: Iterable[int], sample: int = SAMPLE) -> pytest.MarkDecorator:
+    """Run a test for each seed: all of them in the campaign, the first few also among the tests."""
+    marked = [
+        pytest.param(seed, marks=[pytest.mark.campaign, *([pytest.mark.long] if place >= sample else [])])
+        for place, seed in enumerate(numbers)
+    ]
+    return pytest.mark.parametrize("seed", marked)
