@@ -226,7 +226,9 @@ def test_little_waits_in_memory(log: Log) -> None:
     pool.submit(log.job("larger than all", "d", size=5000))
     pool.finish()
     pool.close(5)
-    assert log.done[-2:] == ["large", "larger than all"]
+    # The large one may end before the second of the two that made room; the largest waits for an empty pool.
+    assert sorted(log.done[:-1]) == ["a", "b", "large"]
+    assert log.done[-1] == "larger than all"
 
 
 def test_a_signal_is_heard_while_waiting(log: Log) -> None:
