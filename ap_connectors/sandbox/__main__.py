@@ -1,5 +1,7 @@
 """`python -m ap_connectors.sandbox` is the same as `ap-sandbox`."""
 
+import sys
+
 from ap_connectors.sandbox.cli import main
 
-main()
+sys.exit(main())

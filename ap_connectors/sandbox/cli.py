@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import functools
+import argparse
 import ipaddress
 import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
-import click
 import msgspec
 import uvicorn
 
+from ap_connectors.core import cli
+from ap_connectors.core.errors import Stop
 from ap_connectors.sandbox.app import build
+from ap_connectors.sandbox.control import MOST_NEW
 from ap_connectors.sandbox.ivesk import PREFIX
 from ap_connectors.sandbox.options import Options, described
 from ap_connectors.sandbox.state import Setup
 from ap_connectors.sandbox.vicai.options import VicaiOptions
 from ap_connectors.sandbox.vicai.service import PREFIX as VICAI
 
-Command = Callable[..., Any]
-_VICAI = "vicai-"
+T = TypeVar("T", Options, VicaiOptions)
 
 
 class _Server(uvicorn.Server):
@@ -37,8 +38,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            click.echo(self._line)
-            sys.stdout.flush()
+            print(self._line, flush=True)  # noqa: T201
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Calls that are cut off by stopping are nobody's error.
@@ -46,61 +46,34 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _behaviour(command: Command, options: type[msgspec.Struct], prefix: str = "") -> Command:
-    """Adds a flag for each of the options."""
-    for name, kind, default, text in reversed(list(described(options))):
-        choices = getattr(kind, "__args__", None)
-        more: dict[str, Any] = {"type": click.Choice([str(one) for one in choices]) if choices else kind}
-        if kind is bool:  # `--extra-fields` and `--extra-fields=true` are the same
-            more |= {"is_flag": False, "flag_value": "true"}
-        flag = f"--{prefix}{name.replace('_', '-')}"
-        command = click.option(flag, default=default, show_default=True, help=text, **more)(command)
-    return command
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    return cli.main(_parser(), arguments)
 
 
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address of this machine only.")
-@click.option("--port", default=8722, show_default=True, type=click.IntRange(0, 65535), help="0 = any free one.")
-@click.option("--documents", default=400, show_default=True, type=click.IntRange(0, 1_000_000))
-@click.option("--seed", default=1, show_default=True, help="The same seed gives the same data.")
-@click.option("--api-key", default="sandbox-key", show_default=True, help="What x-api-key must be.")
-@click.option("--invoices", default=400, show_default=True, type=click.IntRange(0, 1_000_000), help="Vic.ai's.")
-@click.option("--client-id", default=Setup.client_id, show_default=True, help="Whom Vic.ai grants tokens to.")
-@click.option("--client-secret", default=Setup.client_secret, show_default=True, help="What proves it.")
-@functools.partial(_behaviour, options=Options)
-@functools.partial(_behaviour, options=VicaiOptions, prefix=_VICAI)
-def main(  # noqa: PLR0917 - click calls it by name
-    host: str,
-    port: int,
-    documents: int,
-    seed: int,
-    api_key: str,
-    invoices: int,
-    client_id: str,
-    client_secret: str,
-    **behaviour: Any,
-) -> None:
-    """Emulates the services offline, on this machine only, with data that is invented but looks real."""
-    address = _loopback(host)
-    try:
-        vicai = {name: behaviour.pop(name) for name in list(behaviour) if name.startswith("vicai_")}
-        options = Options().changed(behaviour)
-        others = VicaiOptions().changed({name.removeprefix("vicai_"): value for name, value in vicai.items()})
-    except msgspec.ValidationError as error:
-        raise click.UsageError(str(error)) from None
-    if not api_key.isascii() or not api_key.strip():
-        raise click.UsageError("--api-key must be plain ASCII and not empty")
+def _serve(given: argparse.Namespace) -> int:
     # Stopping is not an error: leave quietly, whatever else is going on.
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
-    listener = _listen(address, port)
-    app = build(Setup(documents, seed, api_key, options, invoices, client_id, client_secret, others))
+    setup = Setup(
+        documents=given.documents,
+        seed=given.seed,
+        api_key=given.api_key,
+        options=_chosen(given, Options),
+        invoices=given.invoices,
+        client_id=given.client_id,
+        client_secret=given.client_secret,
+        vicai=_chosen(given, VicaiOptions, "vicai_"),
+    )
+    listener = _listen(given.host, given.port)
+    app = build(setup)
     port = listener.getsockname()[1]
-    url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
-    key, secret = _shown(api_key, Setup.api_key), _shown(client_secret, Setup.client_secret)
+    url = f"http://[{given.host}]:{port}" if ":" in given.host else f"http://{given.host}:{port}"
+    key, secret = _shown(setup.api_key, Setup.api_key), _shown(setup.client_secret, Setup.client_secret)
     line = (
-        f"ap-sandbox: {url}  ivesk at {PREFIX} (x-api-key: {key}), {documents} documents; "
-        f"vicai at {VICAI} (client_id: {client_id}, client_secret: {secret}), {invoices} invoices; Ctrl-C stops it"
+        f"ap-sandbox: {url}  ivesk at {PREFIX} (x-api-key: {key}), {setup.documents} documents; "
+        f"vicai at {VICAI} (client_id: {setup.client_id}, client_secret: {secret}), {setup.invoices} invoices; "
+        "Ctrl-C stops it"
     )
     config = uvicorn.Config(
         app,
@@ -110,27 +83,93 @@ def main(  # noqa: PLR0917 - click calls it by name
         lifespan="off",
         access_log=False,
         log_config=None,
-        log_level="error",
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=1,
         timeout_keep_alive=60,
     )
     _Server(config, line).run(sockets=[listener])
+    return 0
 
 
 def _shown(secret: str, default: str) -> str:
     return secret if secret == default else "as given"
 
 
+# Arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.parser(
+        "ap-sandbox",
+        "Emulate the services offline, on this machine only, with data that is invented but looks real.",
+        usage="%(prog)s [options]",
+    )
+
+    def add(flag: str, help_: str, default: Any, **more: Any) -> None:
+        parser.add_argument(flag, default=default, help=f"{help_} (default: %(default)s)", **more)
+
+    add("--host", "address of this machine only", "127.0.0.1", type=_loopback)
+    add("--port", "0 = any free one", 8722, type=_up_to(65535))
+    add("--documents", "how many Įvesk has", Setup.documents, type=_up_to(MOST_NEW))
+    add("--seed", "the same seed gives the same data", Setup.seed, type=int)
+    add("--api-key", "what x-api-key must be", Setup.api_key, type=_ascii)
+    add("--invoices", "how many Vic.ai has", Setup.invoices, type=_up_to(MOST_NEW))
+    add("--client-id", "whom Vic.ai grants tokens to", Setup.client_id)
+    add("--client-secret", "the secret of --client-id", Setup.client_secret)
+    for options, prefix in ((Options, ""), (VicaiOptions, "vicai_")):
+        for name, kind, default, text in described(options):
+            allowed = f"{{{','.join(map(str, kind.__args__))}}}" if hasattr(kind, "__args__") else kind.__name__.upper()
+            # `--extra-fields` and `--extra-fields=true` are the same.
+            more: dict[str, Any] = {"nargs": "?", "const": True} if kind is bool else {}
+            flag = f"--{prefix}{name}".replace("_", "-")
+            add(flag, text.replace("%", "%%"), default, type=_option(options, name), metavar=allowed, **more)
+    cli.runs(parser, _serve, log_level="error")
+    return parser
+
+
+def _chosen(given: argparse.Namespace, options: type[T], prefix: str = "") -> T:
+    return options(**{name: getattr(given, prefix + name) for name, *_ in described(options)})
+
+
+def _option(options: type[msgspec.Struct], name: str) -> Callable[[str], Any]:
+    """Return what reads an option's value, and refuses one that is not allowed."""
+
+    def read(text: str) -> Any:
+        try:
+            return getattr(msgspec.convert({name: text}, options, strict=False), name)
+        except msgspec.ValidationError as error:
+            raise argparse.ArgumentTypeError(str(error).partition(" - at ")[0]) from None
+
+    return read
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not 0 <= (number := int(text)) <= most:
+            raise argparse.ArgumentTypeError(f"must be from 0 to {most}")
+        return number
+
+    read.__name__ = "whole number"  # as argparse calls it
+    return read
+
+
+def _ascii(key: str) -> str:
+    if not key.isascii() or not key.strip():
+        raise argparse.ArgumentTypeError("must be plain ASCII and not empty")
+    return key
+
+
 def _loopback(host: str) -> str:
-    """The address to listen on; anything but this machine itself is refused."""
+    """Return the address to listen on; refuse anything but this machine itself."""
     try:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
-        raise click.UsageError(f"--host {host} is not an address such as 127.0.0.1") from None
+        raise argparse.ArgumentTypeError(f"{host} is not an address such as 127.0.0.1") from None
     if not address.is_loopback:
-        raise click.UsageError(f"--host {host} can be reached from other machines; the sandbox serves 127.0.0.1 only")
+        raise argparse.ArgumentTypeError(
+            f"{host} can be reached from other machines; the sandbox serves 127.0.0.1 only"
+        )
     return str(address)
 
 
@@ -143,8 +182,8 @@ def _listen(address: str, port: int) -> socket.socket:
         listener.bind((address, port))
     except OSError as error:
         listener.close()
-        raise click.ClickException(
-            f"cannot listen on {address}:{port} ({error.strerror}); another --port, or --port 0, will do"
+        raise Stop(
+            f"cannot listen on {address}:{port} ({error.strerror}); choose another --port, or --port 0 for a free one."
         ) from None
     return listener
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
-import logging
-import os
-import sys
-import tempfile
-from collections.abc import Sequence
-from importlib import metadata
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core.errors import ApError, Stop
+from ap_connectors.core import cli
+from ap_connectors.core.errors import Stop
+from ap_connectors.core.files import replace
 from ap_connectors.http.shutdown import end_waiting
 from ap_connectors.ivesk.client import DEFAULT_URL, IveskClient
 from ap_connectors.tieout import input_vic, ivesk_warehouse, render, settings, vic_warehouse
@@ -29,51 +24,27 @@ from ap_connectors.vicai.settings import client as vicai_client
 TIES, DIFFERS, FAILED = 0, 1, 2
 
 _AGENT = "ap-connectors ap-tieout"
-_LEVELS = {name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "ERROR")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command in a process of its own; return its exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # Names may hold letters that the terminal does not know.
-            stream.reconfigure(errors="backslashreplace")
     try:
         return run(arguments)
-    except KeyboardInterrupt:
-        return _failed("Interrupted.")
     finally:
         end_waiting()
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Compare and tell; return the exit status."""
-    given = _parser().parse_args(arguments)
-    level = os.environ.get("LOGLEVEL", "warning").upper()
-    logging.basicConfig(format="%(levelname)s | %(name)s | %(message)s", level=_LEVELS.get(level, logging.WARNING))
-    try:
-        tie = given.run(given)
-        report = json.dumps(tie.as_json(), ensure_ascii=False, indent=2)
-        if given.report:
-            _write(given.report, report + "\n")
-        print(report if given.format == "json" else "\n".join(render.lines(tie, brief=given.brief)))  # noqa: T201
-        sys.stdout.flush()
-    except ApError as error:
-        return _failed(str(error), error)
-    except BrokenPipeError:
-        # Python would complain once more when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return _failed("The program that reads our output has ended; see its messages.")
-    except Exception as error:
-        return _failed(f"{type(error).__name__} that nobody expected; run with LOGLEVEL=debug to see where.", error)
+    return cli.main(_parser(), arguments)
+
+
+def _told(given: argparse.Namespace, tie: Tie) -> int:
+    report = json.dumps(tie.as_json(), ensure_ascii=False, indent=2)
+    if given.report:
+        _write(given.report, report + "\n")
+    print(report if given.format == "json" else "\n".join(render.lines(tie, brief=given.brief)))  # noqa: T201
     return TIES if tie.ties else DIFFERS
-
-
-def _failed(message: str, error: Exception | None = None) -> int:
-    if error is not None and logging.getLogger().isEnabledFor(logging.DEBUG):
-        logging.getLogger("ap_connectors.tieout").debug("where it happened", exc_info=error)
-    print(f"ap-tieout: cannot compare. {message}", file=sys.stderr)  # noqa: T201
-    return FAILED
 
 
 def _ivesk(given: argparse.Namespace) -> Tie:
@@ -120,12 +91,11 @@ def _options(given: argparse.Namespace, chosen: dict[str, Any]) -> Options:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ap-tieout",
-        description="Compare what came in with what is there: counts and exact sums by company, month and currency.",
+    parser = cli.parser(
+        "ap-tieout",
+        "Compare what came in with what is there: counts and exact sums by company, month and currency.",
         epilog="Exit status: 0 it ties, 1 it does not, 2 it cannot be compared (settings, outage).",
     )
-    parser.add_argument("--version", action="version", version=f"ap-tieout {metadata.version('ap-connectors')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMPARISON")
     for name, run, schema, words in (
         ("ivesk-warehouse", _ivesk, "ivesk", "Įvesk's exported queue against the warehouse"),
@@ -159,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _common(command: argparse.ArgumentParser, run: Any) -> None:
+def _common(command: argparse.ArgumentParser, compare: Callable[[argparse.Namespace], Tie]) -> None:
     command.add_argument(
         "--config",
         action="append",
@@ -178,7 +148,7 @@ def _common(command: argparse.ArgumentParser, run: Any) -> None:
     command.add_argument("--format", choices=["table", "json"], default="table")
     command.add_argument("--report", metavar="FILE", help="write the result as JSON, too")
     command.add_argument("--brief", action="store_true", help="sums by currency, and only those months that differ")
-    command.set_defaults(run=run)
+    cli.runs(command, lambda given: _told(given, compare(given)), failed=FAILED, interrupted=FAILED)
 
 
 def _count(value: str) -> int:
@@ -189,22 +159,7 @@ def _count(value: str) -> int:
 
 
 def _write(path: str, content: str) -> None:
-    """Write a file, whole or not at all; folders are made."""
-    where = Path(path)
     try:
-        if where.exists() and not where.is_file():
-            where.write_text(content, encoding="utf-8")
-            return
-        where = where.resolve()
-        where.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, part = tempfile.mkstemp(suffix=".part", prefix=".", dir=where.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(content)
-            Path(part).replace(where)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(part).unlink()
-            raise
+        replace(Path(path), content.encode())
     except OSError as error:
         raise Stop(f"--report: {path} cannot be written: {error.strerror or type(error).__name__}.") from None

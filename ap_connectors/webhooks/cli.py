@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import os
-import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from typing import Any
 
-from ap_connectors.core.errors import ApError, Stop
+from ap_connectors.core import cli
+from ap_connectors.core.errors import Stop
 from ap_connectors.http.shutdown import end_waiting
 from ap_connectors.webhooks import settings
 from ap_connectors.webhooks import status as listing
@@ -19,42 +16,15 @@ from ap_connectors.webhooks.settings import Settings
 
 DONE, PROBLEM, FAILED = 0, 1, 2
 
-_LEVELS = {name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "ERROR")}
-
 Run = Callable[[argparse.Namespace, Settings], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    given = _parser().parse_args(arguments)
-    level = os.environ.get("LOGLEVEL", given.log_level).upper()
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=_LEVELS.get(level, logging.INFO)
-    )
     try:
-        status: int = given.run(given, settings.read(given.config))
-        sys.stdout.flush()
-    except ApError as error:
-        return _failed(str(error), error, given.trouble)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # Python would complain once more when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return _failed("The program that reads our output has ended; see its messages.", None, given.trouble)
-    except Exception as error:
-        words = f"{type(error).__name__} that nobody expected; run with LOGLEVEL=debug to see where."
-        return _failed(words, error, given.trouble)
+        return cli.main(_parser(), arguments)
     finally:
         end_waiting()
-    return status
-
-
-def _failed(message: str, error: Exception | None, status: int) -> int:
-    if error is not None and logging.getLogger().isEnabledFor(logging.DEBUG):
-        logging.getLogger("ap_connectors.webhooks").debug("where it happened", exc_info=error)
-    print(f"ap-webhooks: {message}", file=sys.stderr)  # noqa: T201
-    return status
 
 
 def _say(text: str) -> None:
@@ -160,18 +130,16 @@ def _reconcile(given: argparse.Namespace, chosen: Settings) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ap-webhooks", description=__doc__.partition(": ")[2])
-    version = metadata.version("ap-connectors")
-    parser.add_argument("--version", action="version", version=f"ap-webhooks {version}")
+    parser = cli.parser("ap-webhooks", __doc__.partition(": ")[2])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, run: Run, words: str, trouble: int = PROBLEM, *, shows: bool = False) -> argparse.ArgumentParser:
+    def add(name: str, run: Run, words: str, failed: int = PROBLEM, *, shows: bool = False) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
         command.add_argument("--config", default="webhooks.yml", metavar="FILE", help="settings (default: %(default)s)")
-        command.add_argument("--log-level", default="info" if name == "serve" else "warning", choices=_names())
         if shows:
             command.add_argument("--format", choices=["table", "json"], default="table")
-        command.set_defaults(run=run, trouble=trouble)
+        level = "info" if name == "serve" else "warning"
+        cli.runs(command, lambda given: run(given, settings.read(given.config)), failed=failed, log_level=level)
         return command
 
     add("serve", _serve, "receive events and act on them, until ended")
@@ -205,10 +173,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _service(command: argparse.ArgumentParser) -> None:
     command.add_argument("service", choices=["vicai", "ivesk"])
-
-
-def _names() -> list[str]:
-    return [name.lower() for name in _LEVELS]
 
 
 def _list(value: str) -> list[str]:

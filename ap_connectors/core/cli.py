@@ -1,0 +1,85 @@
+"""The frame of every command that is not a Singer plugin: --version, --log-level, errors in a line or two."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Any
+
+from ap_connectors.core.errors import ApError
+
+LEVELS = ("debug", "info", "warning", "error")
+
+Run = Callable[[argparse.Namespace], int]
+"""What a command does with its arguments; returns the exit status."""
+
+
+def parser(name: str, description: str, **more: Any) -> argparse.ArgumentParser:
+    """Return a parser that knows --version; `more` goes to argparse."""
+    made = argparse.ArgumentParser(prog=name, description=description, **more)
+    made.add_argument("--version", action="version", version=f"{name} {metadata.version('ap-connectors')}")
+    return made
+
+
+def runs(
+    command: argparse.ArgumentParser, run: Run, *, failed: int = 1, interrupted: int = 130, log_level: str = "warning"
+) -> None:
+    """Let a parser, or a subcommand's, run something.
+
+    Args:
+        command: gets --log-level.
+        run: what it does.
+        failed: exit status after an error.
+        interrupted: exit status after Ctrl-C.
+        log_level: how much to log unless --log-level or LOGLEVEL says otherwise.
+    """
+    command.add_argument(
+        "--log-level",
+        type=str.lower,
+        choices=LEVELS,
+        help=f"debug also shows where an error comes from (default: LOGLEVEL from the environment, or {log_level})",
+    )
+    command.set_defaults(run=run, failed=failed, interrupted=interrupted, usual_level=log_level)
+
+
+def main(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit status. What it raises is told in a line or two, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names may hold letters that the terminal does not know.
+            stream.reconfigure(errors="backslashreplace")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=_level(given).upper())
+    try:
+        status: int = given.run(given)
+        sys.stdout.flush()
+    except ApError as error:
+        _tell(parser.prog, str(error), error)
+    except KeyboardInterrupt:
+        _tell(parser.prog, "Interrupted.")
+        return int(given.interrupted)
+    except BrokenPipeError:
+        # Python would complain once more when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _tell(parser.prog, "The program that reads our output has ended; see its messages.")
+    except Exception as error:
+        _tell(parser.prog, f"Unexpected {type(error).__name__}; run with --log-level=debug to see where.", error)
+    else:
+        return status
+    return int(given.failed)
+
+
+def _level(given: argparse.Namespace) -> str:
+    level: str = given.log_level or os.environ.get("LOGLEVEL", "").lower()
+    return level if level in LEVELS else str(given.usual_level)
+
+
+def _tell(name: str, message: str, error: Exception | None = None) -> None:
+    if error is not None:
+        logging.getLogger(name).debug("where it happened", exc_info=error)
+    print(f"{name}: {message}", file=sys.stderr)  # noqa: T201
