@@ -5,28 +5,50 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file atomically and durably; folders are made, an older file is replaced.
+    """Write a file atomically and durably, as `replacing` does.
 
-    A link goes on pointing at the file; a device such as /dev/stderr stays what it is. The file is its owner's only.
+    Raises:
+        OSError: it cannot be written; the older file is untouched.
+    """
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o600, durable: bool = True) -> Iterator[IO[bytes]]:
+    """Write a file atomically; folders are made, an older file is replaced when all is written.
+
+    A link goes on pointing at the file; a device such as /dev/stderr stays what it is.
+
+    Args:
+        path: of the file.
+        mode: its permissions; its owner's only unless told otherwise.
+        durable: whether it must outlive a power failure from then on.
 
     Raises:
         OSError: it cannot be written; the older file is untouched.
     """
     if path.exists() and not path.is_file():
-        path.write_bytes(content)
+        with path.open("wb") as file:
+            yield file
         return
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, part = tempfile.mkstemp(suffix=".part", prefix=".", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        Path(part).chmod(mode)
         Path(part).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

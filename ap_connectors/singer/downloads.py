@@ -13,11 +13,13 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, ClassVar
 
 import msgspec
 
 from ap_connectors.core.errors import Reject, Stop
+from ap_connectors.core.files import replacing
 from ap_connectors.core.raw_json import Record
 from ap_connectors.http.concurrency import ordered
 from ap_connectors.singer.stream import ExactStream
@@ -132,24 +134,15 @@ class FileStore:
         return StoredFile(f"{self._root}/{name}", size, digest.hexdigest(), content_type)
 
     def _publish(self, spool: IO[Any], path: str) -> None:
-        folder = path.rpartition("/")[0]
-        self._fs.makedirs(folder, exist_ok=True)
-        if not self._local:
-            # Object storage shows an object when its upload is complete.
-            with self._fs.open(path, "wb") as file:
+        if self._local:
+            # An ordinary new file follows the user's own rules.
+            with replacing(Path(path), mode=self._mode, durable=False) as file:
                 shutil.copyfileobj(spool, file)
             return
-        # In the same folder: a rename is atomic only within one file system.
-        descriptor, part = tempfile.mkstemp(suffix=".part", prefix=".", dir=folder)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                shutil.copyfileobj(spool, file)
-            # mkstemp makes it readable for its owner only; an ordinary new file follows the umask.
-            os.chmod(part, self._mode)  # noqa: PTH101
-            os.replace(part, path)  # noqa: PTH105
-        except BaseException:
-            os.unlink(part)  # noqa: PTH108
-            raise
+        # Object storage shows an object when its upload is complete.
+        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        with self._fs.open(path, "wb") as file:
+            shutil.copyfileobj(spool, file)
 
 
 def _check(start: bytes, name: str, content_type: str) -> None:

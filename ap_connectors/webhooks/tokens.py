@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ import msgspec
 
 from ap_connectors.core import instants
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.files import replace
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -95,18 +94,7 @@ class TokenFile:
         """
         content = msgspec.json.format(msgspec.json.encode(tokens), indent=2) + b"\n"
         try:
-            # mkstemp's files are their owner's only.
-            descriptor, part = tempfile.mkstemp(suffix=".part", prefix=".", dir=self.path.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(part).replace(self.path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    Path(part).unlink()
-                raise
+            replace(self.path, content)
         except OSError as error:
             raise Stop(f"token_file: {self.path} cannot be written: {error.strerror}.") from None
 
