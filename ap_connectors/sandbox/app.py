@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ap_connectors.sandbox import control, faults, page
 from ap_connectors.sandbox.answers import EXCEPTION_HANDLERS
-from ap_connectors.sandbox.ivesk import PREFIX
+from ap_connectors.sandbox.ivesk.service import PREFIX
 from ap_connectors.sandbox.state import Call, Sandbox, Setup
 from ap_connectors.sandbox.vicai.documents import PREFIX as VICAI_STORAGE
 from ap_connectors.sandbox.vicai.service import PREFIX as VICAI

@@ -19,7 +19,7 @@ from ap_connectors.core import cli
 from ap_connectors.core.errors import Stop
 from ap_connectors.sandbox.app import build
 from ap_connectors.sandbox.control import MOST_NEW
-from ap_connectors.sandbox.ivesk import PREFIX
+from ap_connectors.sandbox.ivesk.service import PREFIX
 from ap_connectors.sandbox.options import Options, described
 from ap_connectors.sandbox.state import Setup
 from ap_connectors.sandbox.vicai.options import VicaiOptions

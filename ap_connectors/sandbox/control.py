@@ -16,8 +16,16 @@ from starlette.routing import Route
 
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.faults import Order
-from ap_connectors.sandbox.ivesk import base_url
-from ap_connectors.sandbox.models import FILE_STATES, QUEUES, ColumnItem, Queue, Store, UnknownDocumentError, Variant
+from ap_connectors.sandbox.ivesk.service import base_url
+from ap_connectors.sandbox.ivesk.store import (
+    FILE_STATES,
+    QUEUES,
+    ColumnItem,
+    Queue,
+    Store,
+    UnknownDocumentError,
+    Variant,
+)
 from ap_connectors.sandbox.vicai.control import VicaiCalls
 from ap_connectors.sandbox.webhooks.control import WebhookCalls
 

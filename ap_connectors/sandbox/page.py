@@ -11,7 +11,7 @@ import msgspec
 
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.control import companies
-from ap_connectors.sandbox.models import QUEUES, Store
+from ap_connectors.sandbox.ivesk.store import QUEUES, Store
 from ap_connectors.sandbox.vicai.control import sums
 from ap_connectors.sandbox.webhooks import sender
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.dice import uuid_like
+from ap_connectors.sandbox.fake_data import uuid_like
 from ap_connectors.sandbox.faults import Faults
-from ap_connectors.sandbox.ivesk import Ivesk
-from ap_connectors.sandbox.models import Store
+from ap_connectors.sandbox.ivesk.service import Ivesk
+from ap_connectors.sandbox.ivesk.store import Store
 from ap_connectors.sandbox.options import Options
 from ap_connectors.sandbox.vicai.documents import PREFIX as VICAI_STORAGE
 from ap_connectors.sandbox.vicai.options import VicaiOptions
@@ -19,7 +19,7 @@ from ap_connectors.sandbox.vicai.service import PREFIX as VICAI
 from ap_connectors.sandbox.vicai.service import Vicai
 from ap_connectors.sandbox.vicai.store import Store as VicaiStore
 from ap_connectors.sandbox.webhooks.callbacks import Callbacks
-from ap_connectors.sandbox.webhooks.courier import Courier
+from ap_connectors.sandbox.webhooks.dispatcher import Courier
 from ap_connectors.sandbox.webhooks.documents import DocumentEvents
 from ap_connectors.sandbox.webhooks.signer import Signer
 from ap_connectors.sandbox.webhooks.sns import Topics

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from ap_connectors.sandbox import clock, pdf
 from ap_connectors.sandbox.answers import HTML, xml_error
-from ap_connectors.sandbox.models import Store, UnknownDocumentError
+from ap_connectors.sandbox.ivesk.store import Store, UnknownDocumentError
 
 # Pre-signed, time-limited links to object storage, in the manner of Amazon S3.
 

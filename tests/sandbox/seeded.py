@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from ap_connectors.sandbox.vicai.bookings import Invoice
 from ap_connectors.sandbox.vicai.seed import Seed
+from ap_connectors.sandbox.vicai.seed.invoices import Invoice
 
 Record = dict[str, Any]
 

@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from ap_connectors.sandbox.options import Options
 from ap_connectors.sandbox.process import SandboxError, SandboxProcess
 from ap_connectors.sandbox.webhooks import sender, signer
-from ap_connectors.sandbox.webhooks.courier import Courier, Policy
+from ap_connectors.sandbox.webhooks.dispatcher import Courier, Policy
 from ap_connectors.sandbox.webhooks.sns import Topics
 from tests.sandbox.emulated import DECODER, call
 from tests.sandbox.receiver import Receiver, verified

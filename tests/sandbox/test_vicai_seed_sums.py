@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from ap_connectors.sandbox.vicai.plan import Plan
 from ap_connectors.sandbox.vicai.seed import Seed
+from ap_connectors.sandbox.vicai.seed.plan import Plan
 from ap_connectors.vicai import contract
 from tests.sandbox.seeded import INVOICES, invoices, records, seeded
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ap_connectors.sandbox.dice import Dice
+from ap_connectors.sandbox.fake_data import Dice
 
 COMPANY = "Fjordlys Regnskap AS"
 

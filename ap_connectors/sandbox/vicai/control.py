@@ -12,12 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ap_connectors.sandbox.vicai import instants, remittances
+from ap_connectors.sandbox.vicai import instants
 from ap_connectors.sandbox.vicai.answers import ENCODER, value_answer
-from ap_connectors.sandbox.vicai.catalogue import MOST_NEW, Catalogue
 from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.vicai.new_records import MOST_NEW, Catalogue
 from ap_connectors.sandbox.vicai.options import VicaiOptions
 from ap_connectors.sandbox.vicai.resources import RESOURCES, Record
+from ap_connectors.sandbox.vicai.seed import payment_batches
 from ap_connectors.sandbox.vicai.store import FILE_STATES, Store
 from ap_connectors.sandbox.webhooks.callbacks import ClickError
 
@@ -197,11 +198,11 @@ class VicaiCalls:
         instant = self._store.tick() if at is None else at
         batch: Record = self._store.record(entry)
         try:
-            remittances.apply(batch, order.event, self._store.written(instant), order.payment_id)
-        except remittances.UnknownPaymentError:
+            payment_batches.apply(batch, order.event, self._store.written(instant), order.payment_id)
+        except payment_batches.UnknownPaymentError:
             raise HTTPException(404, f"The batch has no payment or credit {order.payment_id}.") from None
         except KeyError:
-            raise HTTPException(400, f"event must be one of {', '.join(remittances.EVENTS)}.") from None
+            raise HTTPException(400, f"event must be one of {', '.join(payment_batches.EVENTS)}.") from None
         self._store.save("paymentBatches", batch, over=entry, instant=instant)
         if order.event == "process" and order.payment_id is None:
             self._sandbox.callbacks.processed(batch)

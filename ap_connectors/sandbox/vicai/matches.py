@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ap_connectors.sandbox.vicai import plan
+from ap_connectors.sandbox.vicai.seed import plan
 
 MOST_LINES = 12
 # So many of an invoice's lines, at most, are matched; the order may have others besides.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from ap_connectors.sandbox.dice import Dice
+from ap_connectors.sandbox.fake_data import Dice
 
 Record = dict[str, Any]
 

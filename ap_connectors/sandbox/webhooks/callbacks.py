@@ -12,11 +12,11 @@ import msgspec
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.vicai import documents, instants
 from ap_connectors.sandbox.vicai.answers import ENCODER
-from ap_connectors.sandbox.vicai.catalogue import Catalogue
 from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.vicai.new_records import Catalogue
 from ap_connectors.sandbox.vicai.resources import Record
 from ap_connectors.sandbox.vicai.store import DECODER, File, Store
-from ap_connectors.sandbox.webhooks.courier import Courier, Letter, Policy
+from ap_connectors.sandbox.webhooks.dispatcher import Courier, Letter, Policy
 from ap_connectors.sandbox.webhooks.sender import Answer, Parcel, WithheldError
 from ap_connectors.vicai import contract
 

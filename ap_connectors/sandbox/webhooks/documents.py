@@ -11,7 +11,7 @@ import msgspec
 from ap_connectors.sandbox.webhooks.sns import Subscription, Topics
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.ivesk import Ivesk
+    from ap_connectors.sandbox.ivesk.service import Ivesk
 
 
 class DocumentEvents:

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from ap_connectors.sandbox.options import Options
 from ap_connectors.sandbox.webhooks import sender, signer
 from ap_connectors.sandbox.webhooks import signer as messages
-from ap_connectors.sandbox.webhooks.courier import Courier, Letter, Policy
+from ap_connectors.sandbox.webhooks.dispatcher import Courier, Letter, Policy
 from ap_connectors.sandbox.webhooks.sender import Parcel, WithheldError
 from ap_connectors.sandbox.webhooks.signer import Message, Signer
 

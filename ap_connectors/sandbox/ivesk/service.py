@@ -19,11 +19,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from ap_connectors.sandbox import clock, paging
+from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.answers import EXCEPTION_HANDLERS
-from ap_connectors.sandbox.models import ColumnItem, Store, UnknownDocumentError, Upload
+from ap_connectors.sandbox.ivesk import queues
+from ap_connectors.sandbox.ivesk.documents import Renderer
+from ap_connectors.sandbox.ivesk.store import ColumnItem, Store, UnknownDocumentError, Upload
 from ap_connectors.sandbox.options import Options
-from ap_connectors.sandbox.render import Renderer
 from ap_connectors.sandbox.storage import Signer, Storage
 from ap_connectors.sandbox.webhooks import sender
 from ap_connectors.sandbox.webhooks.sns import Topics
@@ -146,7 +147,7 @@ class Ivesk:
     async def _queue(self, request: Request) -> Response:
         name = request.scope["path"].rpartition("/")[2]
         since = _instant(request, "from")
-        page = paging.page(self.store, name, since, request.query_params.get("doctype"))
+        page = queues.page(self.store, name, since, request.query_params.get("doctype"))
         options = self.store.options
         following = page.last if page.more or options.next_when == "always" else None
         numbers = page.numbers

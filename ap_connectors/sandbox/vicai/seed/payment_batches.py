@@ -8,11 +8,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.dice import Dice, uuid_like
+from ap_connectors.sandbox.fake_data import Dice, uuid_like
 from ap_connectors.sandbox.vicai import moments
-from ap_connectors.sandbox.vicai.bookings import Booker
-from ap_connectors.sandbox.vicai.plan import Plan
 from ap_connectors.sandbox.vicai.resources import Record
+from ap_connectors.sandbox.vicai.seed.invoices import Booker
+from ap_connectors.sandbox.vicai.seed.plan import Plan
 
 # What happens to payment batches: approvals, funding, voiding; to the whole batch or to one payment or credit.
 

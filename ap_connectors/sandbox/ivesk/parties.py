@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-from ap_connectors.sandbox.dice import Dice, uuid_like
+from ap_connectors.sandbox.fake_data import Dice, uuid_like
 
 # Names, not codes: everything with digits is derived, with correct check digits.
 _COMPANIES = """

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.dice import Dice
-from ap_connectors.sandbox.vicai import cast, matches, moments, plan, suppliers
-from ap_connectors.sandbox.vicai.lines import LineMaker, grouped
+from ap_connectors.sandbox.fake_data import Dice
+from ap_connectors.sandbox.vicai import cast, matches, moments
+from ap_connectors.sandbox.vicai.seed import plan, vendors
+from ap_connectors.sandbox.vicai.seed.invoice_lines import LineMaker, grouped
 
 Record = dict[str, Any]
 
@@ -112,7 +113,7 @@ class Booker:
 
     def _header(self, dice: Dice, planned: plan.Planned, today: int, vendor: Record) -> Record:
         issued = today - dice.below(12)
-        term = dice.pick(suppliers.TERM_DAYS)
+        term = dice.pick(vendors.TERM_DAYS)
         currency = vendor["currency"]
         # Norwegian vendors invoice abroad's money at times.
         if currency == "NOK" and dice.chance(25):

@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.dice import Dice, uuid_like
-from ap_connectors.sandbox.vicai import chart, moments, suppliers
+from ap_connectors.sandbox.fake_data import Dice, uuid_like
+from ap_connectors.sandbox.vicai import moments
+from ap_connectors.sandbox.vicai.seed import chart, vendors
 
 Record = dict[str, Any]
 
@@ -117,7 +118,7 @@ def payment_terms(seed: int) -> list[Record]:
     """Return the payment terms (PaymentTerm)."""
     return [
         {
-            "id": suppliers.term_id(seed, place),
+            "id": vendors.term_id(seed, place),
             "name": name,
             "description": None if place % 2 else f"Forfall {days} dager etter fakturadato",
             "daysToPay": days,
@@ -130,7 +131,7 @@ def payment_terms(seed: int) -> list[Record]:
 
 def vendor_groups(seed: int) -> list[Record]:
     """Return the vendor groups (VendorGroup)."""
-    return [{"id": suppliers.group_id(seed, place), "name": name} for place, name in enumerate(_GROUPS)]
+    return [{"id": vendors.group_id(seed, place), "name": name} for place, name in enumerate(_GROUPS)]
 
 
 def tags() -> list[Record]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ap_connectors.sandbox import clock, parties
-from ap_connectors.sandbox.dice import Dice, uuid_like
+from ap_connectors.sandbox import clock
+from ap_connectors.sandbox.fake_data import Dice, uuid_like
+from ap_connectors.sandbox.ivesk import parties
 from ap_connectors.sandbox.vicai import cast, moments
 
 Record = dict[str, Any]

@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.dice import Dice
-from ap_connectors.sandbox.vicai import chart, matches, moments
-from ap_connectors.sandbox.vicai.bookings import Booker
-from ap_connectors.sandbox.vicai.lines import money
-from ap_connectors.sandbox.vicai.plan import Plan
+from ap_connectors.sandbox.fake_data import Dice
+from ap_connectors.sandbox.vicai import matches, moments
+from ap_connectors.sandbox.vicai.seed import chart
+from ap_connectors.sandbox.vicai.seed.invoice_lines import money
+from ap_connectors.sandbox.vicai.seed.invoices import Booker
+from ap_connectors.sandbox.vicai.seed.plan import Plan
 
 Record = dict[str, Any]
 

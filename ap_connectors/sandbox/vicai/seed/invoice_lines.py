@@ -8,8 +8,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from ap_connectors.sandbox.dice import Dice
-from ap_connectors.sandbox.vicai import chart, matches, plan
+from ap_connectors.sandbox.fake_data import Dice
+from ap_connectors.sandbox.vicai import matches
+from ap_connectors.sandbox.vicai.seed import chart, plan
 
 Record = dict[str, Any]
 

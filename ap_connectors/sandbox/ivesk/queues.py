@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ap_connectors.sandbox.models import Queue, Store
+from ap_connectors.sandbox.ivesk.store import Queue, Store
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.models import Store
+from ap_connectors.sandbox.ivesk.store import Store
 from ap_connectors.sandbox.storage import Signer
 
 MOST_BYTES = 250_000_000

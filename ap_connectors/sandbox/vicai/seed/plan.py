@@ -6,7 +6,7 @@ import functools
 from hashlib import blake2b
 from typing import NamedTuple
 
-from ap_connectors.sandbox.vicai import suppliers
+from ap_connectors.sandbox.vicai.seed import vendors
 
 FIRST_INVOICE_ID = 1_000_001
 BIG_EVERY, BIG_AT = 500, 3
@@ -44,9 +44,9 @@ class Plan:
     def __init__(self, seed: int, invoices: int, big_amounts: bool) -> None:
         self.seed, self.invoices, self.big_amounts = seed, invoices, big_amounts
         self.orders = min(150, invoices // 10)
-        count = suppliers.count(invoices)
+        count = vendors.count(invoices)
         self._vendors = tuple(range(count))
-        self._confirmed = tuple(place for place in self._vendors if not suppliers.unconfirmed(place))
+        self._confirmed = tuple(place for place in self._vendors if not vendors.unconfirmed(place))
 
     def of(self, number: int) -> Planned:
         """Return what is decided about an invoice."""

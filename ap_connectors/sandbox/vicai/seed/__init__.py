@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from ap_connectors.sandbox.vicai import ledger, novelties, ordering, plan, remittances, suppliers
-from ap_connectors.sandbox.vicai.bookings import Booker, Invoice
-from ap_connectors.sandbox.vicai.lines import LineMaker
+from ap_connectors.sandbox.vicai import novelties
+from ap_connectors.sandbox.vicai.seed import master_data, payment_batches, plan, purchase_orders, vendors
+from ap_connectors.sandbox.vicai.seed.invoice_lines import LineMaker
+from ap_connectors.sandbox.vicai.seed.invoices import Booker, Invoice
 
 Record = dict[str, Any]
 
@@ -32,39 +33,39 @@ class Seed:
 
     def accounts(self) -> list[Record]:
         """Return about 120 accounts (Account)."""
-        return self._with_novelties("account", ledger.accounts(self.seed))
+        return self._with_novelties("account", master_data.accounts(self.seed))
 
     def dimensions(self) -> list[Record]:
         """Return 40 departments, projects and cost carriers (Dimension)."""
-        return self._with_novelties("dimension", ledger.dimensions(self.seed))
+        return self._with_novelties("dimension", master_data.dimensions(self.seed))
 
     def vendors(self) -> list[Record]:
         """Return the vendors (Vendor): one per 20 invoices, 40 at least, 400 at most."""
-        return self._with_novelties("vendor", suppliers.vendors(self.seed, self.invoices))
+        return self._with_novelties("vendor", vendors.vendors(self.seed, self.invoices))
 
     def vendor_groups(self) -> list[Record]:
         """Return five vendor groups (VendorGroup)."""
-        return self._with_novelties("vendor group", ledger.vendor_groups(self.seed))
+        return self._with_novelties("vendor group", master_data.vendor_groups(self.seed))
 
     def tags(self) -> list[Record]:
         """Return the tags (Tag)."""
-        return self._with_novelties("tag", ledger.tags())
+        return self._with_novelties("tag", master_data.tags())
 
     def vendor_tags(self) -> list[Record]:
         """Return which vendor bears which tag (VendorTag)."""
-        return self._with_novelties("vendor tag", ledger.vendor_tags(self.seed, self._vendors))
+        return self._with_novelties("vendor tag", master_data.vendor_tags(self.seed, self._vendors))
 
     def payment_terms(self) -> list[Record]:
         """Return six payment terms (PaymentTerm), one with a discount."""
-        return self._with_novelties("payment term", ledger.payment_terms(self.seed))
+        return self._with_novelties("payment term", master_data.payment_terms(self.seed))
 
     def vat_codes(self) -> list[Record]:
         """Return the Norwegian standard VAT codes (VatCode)."""
-        return self._with_novelties("VAT code", ledger.vat_codes(self.seed))
+        return self._with_novelties("VAT code", master_data.vat_codes(self.seed))
 
     def tax_codes(self) -> list[Record]:
         """Return four American tax codes (TaxCode)."""
-        return self._with_novelties("tax code", ledger.tax_codes(self.seed))
+        return self._with_novelties("tax code", master_data.tax_codes(self.seed))
 
     def invoice(self, number: int) -> Invoice:
         """Make one invoice with its lines; numbers count from 0 in the order of internalUpdatedAt."""
@@ -81,21 +82,23 @@ class Seed:
 
     def purchase_orders(self) -> list[Record]:
         """Return the purchase orders (PurchaseOrder), one per 10 invoices, at most 150; most have been invoiced."""
-        made = ordering.purchase_orders(self._plan, self._booker, self._vendors)
+        made = purchase_orders.purchase_orders(self._plan, self._booker, self._vendors)
         return self._with_novelties("purchase order", made)
 
     def payment_batches(self) -> list[Record]:
         """Return the payment batches (PaymentBatch): one per 15 invoices, 6 at least if there are any, at most 120."""
-        made = remittances.payment_batches(self._plan, self._booker)
+        made = payment_batches.payment_batches(self._plan, self._booker)
         return self._with_novelties("payment batch", made)
 
     @functools.cached_property
     def _vendors(self) -> list[Record]:
-        return suppliers.vendors(self.seed, self.invoices)
+        return vendors.vendors(self.seed, self.invoices)
 
     @functools.cached_property
     def _booker(self) -> Booker:
-        lines = LineMaker(ledger.accounts(self.seed), ledger.vat_codes(self.seed), ledger.dimensions(self.seed))
+        lines = LineMaker(
+            master_data.accounts(self.seed), master_data.vat_codes(self.seed), master_data.dimensions(self.seed)
+        )
         return Booker(self._plan, self._vendors, lines)
 
     def _with_novelties(self, kind: str, records: list[Record]) -> list[Record]:

@@ -10,11 +10,12 @@ from decimal import Context, Decimal
 from hashlib import blake2b
 from typing import Any
 
-from ap_connectors.sandbox import clock, timeline
-from ap_connectors.sandbox.dice import Dice
+from ap_connectors.sandbox import clock
+from ap_connectors.sandbox.fake_data import Dice
+from ap_connectors.sandbox.ivesk import timeline
+from ap_connectors.sandbox.ivesk.parties import Cast
+from ap_connectors.sandbox.ivesk.seed import Document, Facts, Maker
 from ap_connectors.sandbox.options import Options
-from ap_connectors.sandbox.parties import Cast
-from ap_connectors.sandbox.seed import Document, Facts, Maker
 
 QUEUES = ("exported", "digitized")
 FILE_STATES = ("ok", "gone", "html", "short")

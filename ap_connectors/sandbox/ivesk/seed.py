@@ -11,9 +11,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from ap_connectors.sandbox import clock, timeline
-from ap_connectors.sandbox.dice import Dice
-from ap_connectors.sandbox.parties import Cast, Party
+from ap_connectors.sandbox import clock
+from ap_connectors.sandbox.fake_data import Dice
+from ap_connectors.sandbox.ivesk import timeline
+from ap_connectors.sandbox.ivesk.parties import Cast, Party
 
 Document = dict[str, Any]
 
