@@ -17,12 +17,10 @@ import uvicorn
 
 from ap_connectors.core import cli
 from ap_connectors.core.errors import Stop
-from ap_connectors.sandbox.app import build
+from ap_connectors.sandbox.app import Setup, build
 from ap_connectors.sandbox.control import MOST_NEW
 from ap_connectors.sandbox.ivesk.service import PREFIX
-from ap_connectors.sandbox.options import Options, described
-from ap_connectors.sandbox.state import Setup
-from ap_connectors.sandbox.vicai.options import VicaiOptions
+from ap_connectors.sandbox.options import Options, VicaiOptions, described
 from ap_connectors.sandbox.vicai.service import PREFIX as VICAI
 
 T = TypeVar("T", Options, VicaiOptions)

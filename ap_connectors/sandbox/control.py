@@ -30,7 +30,7 @@ from ap_connectors.sandbox.vicai.control import VicaiCalls
 from ap_connectors.sandbox.webhooks.control import WebhookCalls
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.state import Sandbox
+    from ap_connectors.sandbox.app import Sandbox
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]

@@ -1,5 +1,6 @@
-"""Deterministic choices: the same words give the same numbers on every Python and platform."""
+"""What invented data is made of: random choices that are the same on every Python and platform, and check digits."""
 
+import unicodedata
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TypeVar
@@ -54,3 +55,40 @@ def uuid_like(*words: object) -> str:
 
 def _uuid(digits: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+def lithuanian_check_digit(digits: str) -> int:
+    """Return the last digit of a Lithuanian registration code or VAT number whose first eight digits are given."""
+    weights = [[1, 2, 3, 4, 5, 6, 7, 8], [3, 4, 5, 6, 7, 8, 9, 1]]
+    for row in weights:
+        rest = sum(int(digit) * weight for digit, weight in zip(digits, row, strict=True)) % 11
+        if rest < 10:
+            return rest
+    return 0
+
+
+def iban(country: str, account: str) -> str:
+    """Return an IBAN with its check digits (ISO 13616, modulo 97)."""
+    number = "".join(str(int(letter, 36)) for letter in f"{account}{country}00")
+    return f"{country}{98 - int(number) % 97:02d}{account}"
+
+
+def without_diacritics(text: str) -> str:
+    """Return a text in ASCII."""
+    text = text.translate(str.maketrans("„“”łŁøØđĐæß", '"""lLoOdDas'))
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+
+
+def luhn(digits: str) -> str:
+    """Return the check digit modulo 10 (Luhn)."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        doubled = int(digit) * (2 - place % 2)
+        total += doubled - 9 if doubled > 9 else doubled
+    return str(-total % 10)
+
+
+def modulo_11(digits: str, weights: tuple[int, ...]) -> str | None:
+    """Return the check digit modulo 11, or None if these digits have none and so are never given out."""
+    rest = -sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=True)) % 11
+    return str(rest) if rest < 10 else None

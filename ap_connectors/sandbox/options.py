@@ -1,4 +1,4 @@
-"""What the services leave undocumented, as options: each flag of the command is one of these."""
+"""What the services leave undocumented, or do differently than they say, as options of the command."""
 
 from __future__ import annotations
 
@@ -72,3 +72,67 @@ def described(options: type[msgspec.Struct] = Options) -> Iterator[tuple[str, An
         annotated = hints[field.name]
         text = next(meta.description for meta in annotated.__metadata__ if isinstance(meta, Meta))
         yield field.name, annotated.__origin__, field.default, text or ""
+
+
+class VicaiOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Choices between behaviours that the contract allows; each is a flag `--vicai-...` of the command."""
+
+    token_seconds: Annotated[float, Meta(ge=0, le=604_800, description="How long an access token lives.")] = 3600.0
+    rate_requests: Annotated[int, Meta(ge=0, description="Requests allowed in `rate_seconds`; 0 = any number.")] = 500
+    rate_seconds: Annotated[float, Meta(gt=0, le=3600, description="The sliding window of the rate limit.")] = 10.0
+    cursors: Annotated[
+        Literal["keyset", "offset"],
+        Meta(description="What a cursor holds: the last record's place, or a count that changes can shift."),
+    ] = "keyset"
+    last_cursor: Annotated[
+        Literal["absent", "empty"], Meta(description="The x-next header of a last page: missing, or empty.")
+    ] = "absent"
+    since_is: Annotated[
+        Literal["inclusive", "exclusive"], Meta(description="Whether `since` itself belongs to the answer.")
+    ] = "inclusive"
+    order: Annotated[
+        Literal["sorted", "shuffled"], Meta(description="Lists sorted by the time that `since` means, or by no time.")
+    ] = "sorted"
+    empty_page_every: Annotated[
+        int, Meta(ge=0, description="Every n-th list answer that has a successor is an empty page; 0 = never.")
+    ] = 0
+    instant_digits: Annotated[
+        Literal[0, 3, 6], Meta(description="Digits of a second in internalUpdatedAt and other instants of Vic's.")
+    ] = 3
+    lone_objects: Annotated[
+        bool, Meta(description="A list of exactly one payment term or tax code is the object itself.")
+    ] = False
+    unposted_allowed: Annotated[bool, Meta(description="Whether /invoices lists more than posted ones.")] = True
+    documents_by: Annotated[
+        Literal["direct", "redirect"], Meta(description="Documents in the answer, or behind a signed link.")
+    ] = "direct"
+    link_seconds: Annotated[
+        float, Meta(ge=0, le=604_800, description="How long signed links live; 0 = already expired.")
+    ] = 300.0
+    latency_ms: Annotated[float, Meta(ge=0, le=600_000, description="Wait before every answer.")] = 0.0
+    extra_fields: Annotated[
+        bool, Meta(description="Records made from now on have fields and enum values that no contract mentions.")
+    ] = False
+    big_amounts: Annotated[bool, Meta(description="19-digit amounts in some invoices made from now on.")] = True
+    webhook_retry_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="Wait before a webhook's first retry; doubled for each later one.")
+    ] = 0.2
+    webhook_patience: Annotated[
+        float, Meta(gt=0, le=10, description="The receiver's 5 s or 15 s to answer a webhook, times this.")
+    ] = 1.0
+    webhook_senders: Annotated[
+        int, Meta(ge=1, le=64, description="Webhooks under way at a time; 1 keeps their order.")
+    ] = 1
+    callbacks_retried: Annotated[
+        bool,
+        Meta(description="vendorNew, invoicePost, invoiceTransfer and syncRequest are tried again, as events are."),
+    ] = True
+    company: Annotated[str, Meta(min_length=1, description="The name that healthCheck tells.")] = "Fjordlys Regnskap AS"
+
+    def changed(self, patch: Mapping[str, Any]) -> VicaiOptions:
+        """Return the options with some replaced.
+
+        Raises:
+            msgspec.ValidationError: An unknown option or a value that is not allowed.
+        """
+        return msgspec.convert({**msgspec.structs.asdict(self), **patch}, VicaiOptions, strict=False)

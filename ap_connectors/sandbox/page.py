@@ -16,7 +16,7 @@ from ap_connectors.sandbox.vicai.control import sums
 from ap_connectors.sandbox.webhooks import sender
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.state import Sandbox
+    from ap_connectors.sandbox.app import Sandbox
 
 # Sums need every document made once; beyond so many the page would keep everybody waiting.
 MOST_SUMMED = 5_000

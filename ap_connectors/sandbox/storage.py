@@ -22,7 +22,7 @@ from ap_connectors.sandbox.ivesk.store import Store, UnknownDocumentError
 _FORM = "%Y%m%dT%H%M%SZ"
 
 
-class Signer:
+class LinkSigner:
     """Signs paths with a secret; all links of one signer expire at the same time, `seconds` from now."""
 
     def __init__(self, secret: bytes, seconds: float) -> None:
@@ -43,7 +43,7 @@ class Signer:
         return _mac(self._secret, b"%b?%b" % (decoded, self._terms)).encode()
 
 
-def flaw(secret: bytes, decoded: str, query: Mapping[str, str]) -> tuple[str, str] | None:
+def link_problem(secret: bytes, decoded: str, query: Mapping[str, str]) -> tuple[str, str] | None:
     """What is wrong with a link, as an S3 (code, message), or None if it opens its path."""
     date, expires = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
     words = f"{decoded}?X-Amz-Date={date}&X-Amz-Expires={expires}".encode()
@@ -86,7 +86,7 @@ class Storage:
         # The raw path: a file name may hold slashes of its own.
         raw = request.scope["raw_path"].decode("ascii", "replace").partition("?")[0]
         parts = [unquote(part) for part in raw.split("/")[2:]]
-        if wrong := flaw(self._secret, unquote(raw), request.query_params):
+        if wrong := link_problem(self._secret, unquote(raw), request.query_params):
             return xml_error(403, *wrong)
         if request.method == "GET" and len(parts) == 3 and parts[0] == "documents":
             return self._document(parts[1])

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from ap_connectors.sandbox.vicai.moments import utc
 from ap_connectors.sandbox.vicai.seed import Seed
+from ap_connectors.sandbox.vicai.times import utc_text
 from ap_connectors.vicai import contract
 from tests.sandbox.seeded import COMPONENTS, INVOICES, LISTS, Record, invoices, records
 
@@ -26,7 +26,7 @@ LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?")
 def as_served(record: Record) -> Record:
     if "internalUpdatedAt" in record:
         assert isinstance(record["internalUpdatedAt"], int)
-        record = {**record, "internalUpdatedAt": utc(record["internalUpdatedAt"])}
+        record = {**record, "internalUpdatedAt": utc_text(record["internalUpdatedAt"])}
     served: Record = json.loads(msgspec.json.Encoder(decimal_format="number").encode(record))
     return served
 

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from ap_connectors.sandbox.process import SandboxError
-from ap_connectors.sandbox.vicai.forms import parts
+from ap_connectors.sandbox.vicai.parsing import form_parts
 from ap_connectors.vicai import contract
 from tests.sandbox.emulated_vic import AT, DECODER, INTERNAL, Vic
 from tests.sandbox.receiver import Delivery, Receiver
@@ -54,7 +54,7 @@ def test_an_invoice_comes_with_its_document_and_waits(
     receiver.answer(202)
     clicked = vic.control.click(kind)
     delivery = only(vic, receiver, kind)
-    form = parts(delivery.headers["content-type"], delivery.body)
+    form = form_parts(delivery.headers["content-type"], delivery.body)
     [invoice] = [
         one for one in vic.control.record_lines("invoices") if DECODER.decode(one)["internalId"] == clicked["id"]
     ]

@@ -11,7 +11,7 @@ import msgspec
 
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.ivesk.store import Store
-from ap_connectors.sandbox.storage import Signer
+from ap_connectors.sandbox.storage import LinkSigner
 
 MOST_BYTES = 250_000_000
 _LINK = b'"url":"'
@@ -46,7 +46,7 @@ class Renderer:
         self._cache.clear()
         self._bytes = 0
 
-    def join(self, queue: str, numbers: Iterable[int], base: bytes, signer: Signer) -> bytes:
+    def join(self, queue: str, numbers: Iterable[int], base: bytes, signer: LinkSigner) -> bytes:
         """Documents as JSON, with commas between them, as the queue serves them.
 
         Args:

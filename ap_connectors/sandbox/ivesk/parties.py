@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
-from ap_connectors.sandbox.fake_data import Dice, uuid_like
+from ap_connectors.sandbox.fake_data import Dice, iban, lithuanian_check_digit, uuid_like, without_diacritics
 
 # Names, not codes: everything with digits is derived, with correct check digits.
 _COMPANIES = """
@@ -121,28 +120,6 @@ class Party:
         return self.country in _EU
 
 
-def check_digit(digits: str) -> int:
-    """The last digit of a Lithuanian registration code or VAT number whose first eight digits are given."""
-    weights = [[1, 2, 3, 4, 5, 6, 7, 8], [3, 4, 5, 6, 7, 8, 9, 1]]
-    for row in weights:
-        rest = sum(int(digit) * weight for digit, weight in zip(digits, row, strict=True)) % 11
-        if rest < 10:
-            return rest
-    return 0
-
-
-def iban(country: str, account: str) -> str:
-    """An IBAN with its check digits (ISO 13616, modulo 97)."""
-    number = "".join(str(int(letter, 36)) for letter in f"{account}{country}00")
-    return f"{country}{98 - int(number) % 97:02d}{account}"
-
-
-def without_diacritics(text: str) -> str:
-    """The text in ASCII, as `sellernameascii` has it."""
-    text = text.translate(str.maketrans("„“”łŁøØđĐæß", '"""lLoOdDas'))
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-
-
 def _party(seed: int, place: str, line: str, favorite: bool) -> Party:
     mark, name, city, street = line.split("|")
     country, person = mark[:2], mark.endswith("!")
@@ -150,7 +127,7 @@ def _party(seed: int, place: str, line: str, favorite: bool) -> Party:
     # Registration codes that start with 39 have not been given out, so nobody real is named.
     code, vat = (f"39{dice.below(10**6):06d}", f"{dice.between(1, 9)}{dice.below(10**6):06d}1")
     if country == "LT":
-        code, vat = f"{code}{check_digit(code)}", f"LT{vat}{check_digit(vat)}"
+        code, vat = f"{code}{lithuanian_check_digit(code)}", f"LT{vat}{lithuanian_check_digit(vat)}"
     else:
         code, vat = f"{code}{dice.below(100):02d}", f"{country}{vat}{dice.below(10)}"
     shape = _BANK_ACCOUNTS.get(country)

@@ -25,7 +25,7 @@ from ap_connectors.sandbox.ivesk import queues
 from ap_connectors.sandbox.ivesk.documents import Renderer
 from ap_connectors.sandbox.ivesk.store import ColumnItem, Store, UnknownDocumentError, Upload
 from ap_connectors.sandbox.options import Options
-from ap_connectors.sandbox.storage import Signer, Storage
+from ap_connectors.sandbox.storage import LinkSigner, Storage
 from ap_connectors.sandbox.webhooks import sender
 from ap_connectors.sandbox.webhooks.sns import Topics
 
@@ -140,9 +140,9 @@ class Ivesk:
                 return
         await self._app(scope, receive, send)
 
-    def signer(self) -> Signer:
+    def signer(self) -> LinkSigner:
         """Signs links that live as long as the option `link_seconds` says."""
-        return Signer(self.secret, self.store.options.link_seconds)
+        return LinkSigner(self.secret, self.store.options.link_seconds)
 
     async def _queue(self, request: Request) -> Response:
         name = request.scope["path"].rpartition("/")[2]

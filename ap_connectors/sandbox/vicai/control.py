@@ -12,12 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ap_connectors.sandbox.vicai import instants
-from ap_connectors.sandbox.vicai.answers import ENCODER, value_answer
-from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.options import VicaiOptions
+from ap_connectors.sandbox.vicai import times
+from ap_connectors.sandbox.vicai.call import value_answer
 from ap_connectors.sandbox.vicai.new_records import MOST_NEW, Catalogue
-from ap_connectors.sandbox.vicai.options import VicaiOptions
-from ap_connectors.sandbox.vicai.resources import RESOURCES, Record
+from ap_connectors.sandbox.vicai.resources import ENCODER, RESOURCES, Entry, Record
 from ap_connectors.sandbox.vicai.seed import payment_batches
 from ap_connectors.sandbox.vicai.store import FILE_STATES, Store
 from ap_connectors.sandbox.webhooks.callbacks import ClickError
@@ -44,7 +43,7 @@ def sums(store: Store) -> dict[str, tuple[int, Decimal]]:
 
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.state import Sandbox
+    from ap_connectors.sandbox.app import Sandbox
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -268,7 +267,7 @@ def _known(resource: str) -> str:
 
 def _instant(text: str | None) -> int | None:
     try:
-        return None if text is None else instants.utc(text)
+        return None if text is None else times.read_utc(text)
     except (ValueError, OverflowError) as error:
         raise HTTPException(400, str(error)) from None
 

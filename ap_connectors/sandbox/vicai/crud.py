@@ -8,11 +8,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ap_connectors.sandbox.vicai.answers import Refusal
-from ap_connectors.sandbox.vicai.asked import Asked, Handler
-from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.vicai.call import Asked, Handler, Refusal
 from ap_connectors.sandbox.vicai.lists import listed
-from ap_connectors.sandbox.vicai.resources import RESOURCES, Record
+from ap_connectors.sandbox.vicai.resources import RESOURCES, Entry, Record
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.contract import Operation, Schema
 

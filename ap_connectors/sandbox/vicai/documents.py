@@ -12,10 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from ap_connectors.sandbox import pdf, storage
 from ap_connectors.sandbox.answers import HTML, xml_error
-from ap_connectors.sandbox.storage import Signer
-from ap_connectors.sandbox.vicai.answers import Refusal
-from ap_connectors.sandbox.vicai.asked import Asked, Handler
-from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.storage import LinkSigner
+from ap_connectors.sandbox.vicai.call import Asked, Handler, Refusal
+from ap_connectors.sandbox.vicai.resources import Entry
 from ap_connectors.sandbox.vicai.store import File, Store
 
 PREFIX = "/storage/vicai/"
@@ -31,7 +30,7 @@ def document(asked: Asked) -> Response:
     if store.options.documents_by == "direct":
         return _served(store, resource, entry, file)
     path = f"{PREFIX}{resource}/{entry.id}/document".encode()
-    signer = Signer(secret(store), store.options.link_seconds)
+    signer = LinkSigner(secret(store), store.options.link_seconds)
     link = b"".join((asked.base, quote(path).encode(), signer.prefix, signer.signature(path)))
     return Response(status_code=302, headers={"Location": link.decode()})
 
@@ -64,7 +63,7 @@ class Storage:
                 400, "InvalidArgument", "Only one auth mechanism allowed; the Authorization header must not be sent."
             )
         path = request.scope["path"]
-        if wrong := storage.flaw(secret(self._store), path, request.query_params):
+        if wrong := storage.link_problem(secret(self._store), path, request.query_params):
             return xml_error(403, *wrong)
         if request.method != "GET":
             return xml_error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")

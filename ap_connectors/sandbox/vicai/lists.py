@@ -12,10 +12,9 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from ap_connectors.sandbox.vicai import instants
-from ap_connectors.sandbox.vicai.answers import ENCODER, Refusal, json_answer
-from ap_connectors.sandbox.vicai.asked import Asked
-from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.vicai import times
+from ap_connectors.sandbox.vicai.call import Asked, Refusal, json_answer
+from ap_connectors.sandbox.vicai.resources import ENCODER, Entry
 from ap_connectors.sandbox.vicai.store import Store, shuffle_key, shuffled
 
 # Pages of a list: where one begins, where it ends, and the cursor that leads to the next.
@@ -168,7 +167,7 @@ def _whole(asked: Asked) -> Response:
 
 def _time(order: str, text: str) -> Any:
     """What `since` compares with: Vic's instant, or the ERP's wall clock."""
-    return instants.utc(text) if order == "internal" else instants.wall(text)
+    return times.read_utc(text) if order == "internal" else times.read_wall(text)
 
 
 # Filters: each makes a test of a record from the parameter's value (None if it was not given), or None: all pass.
@@ -204,7 +203,7 @@ def _order_status(store: Store, wanted: Any) -> Keep | None:
 def _up_to(store: Store, wanted: Any) -> Keep | None:
     if wanted is None:
         return None
-    unit, latest = instants.UNITS[store.options.instant_digits], instants.utc(wanted)
+    unit, latest = times.UNITS[store.options.instant_digits], times.read_utc(wanted)
     return lambda entry: entry.instant // unit * unit <= latest
 
 
@@ -216,7 +215,7 @@ def _completed(is_in: Callable[[int, int], bool]) -> Make:
     def make(_: Store, wanted: Any) -> Keep | None:
         if wanted is None:
             return None
-        border = instants.utc(wanted)
+        border = times.read_utc(wanted)
 
         def fits(entry: Entry) -> bool:
             # A batch that is not completed yet matches no filter of this kind.

@@ -6,8 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from ap_connectors.sandbox.vicai.collection import Entry
-from ap_connectors.sandbox.vicai.resources import RESOURCES, Record
+from ap_connectors.sandbox.vicai.resources import RESOURCES, Entry, Record
 from ap_connectors.sandbox.vicai.seed import Seed
 from ap_connectors.sandbox.vicai.store import SEEDED, Store
 

@@ -13,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ap_connectors.sandbox.vicai import checks, crud, documents, forms, routes, rules
-from ap_connectors.sandbox.vicai.answers import Refusal
-from ap_connectors.sandbox.vicai.asked import Asked, Handler
-from ap_connectors.sandbox.vicai.store import DECODER, Store
+from ap_connectors.sandbox.vicai import crud, documents, rules
+from ap_connectors.sandbox.vicai.call import Asked, Handler, Part, Refusal
+from ap_connectors.sandbox.vicai.parsing import check_body, check_parameters, find_operation, form_parts
+from ap_connectors.sandbox.vicai.resources import DECODER
+from ap_connectors.sandbox.vicai.store import Store
 from ap_connectors.sandbox.vicai.tokens import Limit, Tokens
 from ap_connectors.vicai.contract import Operation
 
@@ -74,8 +75,8 @@ class Vicai:
             state = self.tokens.state(request.headers.get("authorization"))
             if state != "ok":
                 raise Refusal(401, _UNAUTHORIZED[state], {"WWW-Authenticate": "Bearer"})
-        operation, ids = routes.find(request.method, path)
-        query = checks.parameters(operation, ids, request.query_params.multi_items(), request.headers)
+        operation, ids = find_operation(request.method, path)
+        query = check_parameters(operation, ids, request.query_params.multi_items(), request.headers)
         value, parts = _body(operation, request.headers, body)
         base = b"http://" + request.headers.get("host", "127.0.0.1").encode("latin-1")
         return _handler(operation)(Asked(self.store, self.tokens, operation, ids, query, base, value, parts))
@@ -85,7 +86,7 @@ def _handler(operation: Operation) -> Handler:
     return rules.HANDLERS.get(operation.name) or crud.default(operation)
 
 
-def _body(operation: Operation, headers: Mapping[str, str], body: bytes) -> tuple[Any, dict[str, forms.Part]]:
+def _body(operation: Operation, headers: Mapping[str, str], body: bytes) -> tuple[Any, dict[str, Part]]:
     """Read and check a body: its JSON, and the parts of a form."""
     if not operation.body:
         return None, {}
@@ -102,8 +103,8 @@ def _body(operation: Operation, headers: Mapping[str, str], body: bytes) -> tupl
     return _checked(operation, _decoded(body)), {}
 
 
-def _form(operation: Operation, content_type: str, body: bytes) -> tuple[Any, dict[str, forms.Part]]:
-    parts = forms.parts(content_type, body)
+def _form(operation: Operation, content_type: str, body: bytes) -> tuple[Any, dict[str, Part]]:
+    parts = form_parts(content_type, body)
     schema = operation.body[_FORM]
     status = crud.refused_by(operation)
     if unknown := sorted(parts.keys() - schema["properties"].keys()):
@@ -123,5 +124,5 @@ def _decoded(body: bytes) -> Any:
 
 
 def _checked(operation: Operation, value: Any) -> Any:
-    checks.body(operation, value)
+    check_body(operation, value)
     return value

@@ -6,21 +6,15 @@ import gc
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
-import msgspec
-
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.vicai import instants
-from ap_connectors.sandbox.vicai.answers import ENCODER
-from ap_connectors.sandbox.vicai.collection import Collection, Entry
-from ap_connectors.sandbox.vicai.options import VicaiOptions
-from ap_connectors.sandbox.vicai.resources import RESOURCES, Record, Resource
+from ap_connectors.sandbox.options import VicaiOptions
+from ap_connectors.sandbox.vicai import times
+from ap_connectors.sandbox.vicai.resources import DECODER, ENCODER, RESOURCES, Collection, Entry, Record, Resource
 from ap_connectors.sandbox.vicai.seed import Seed
 
-DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _ORDER_LINES = "purchaseOrderLineItems"
 FILE_STATES = ("ok", "gone", "html", "short")
 # Which method of Seed makes the records of a resource; invoices are made one by one.
@@ -61,7 +55,7 @@ class Store:
     def __init__(self, seed: int, invoices: int, options: VicaiOptions) -> None:
         self.seed, self.invoices, self.options = seed, invoices, options
         self.maker = Seed(seed, invoices, big_amounts=options.big_amounts, extra_fields=options.extra_fields)
-        unit = instants.UNITS[options.instant_digits]
+        unit = times.UNITS[options.instant_digits]
         self.collections = {name: Collection(resource, unit) for name, resource in RESOURCES.items()}
         self.files: dict[tuple[str, str], File] = {}
         self.file_states: dict[tuple[str, str], str] = {}
@@ -159,7 +153,7 @@ class Store:
         digits, self.options = self.options.instant_digits, options
         if digits == options.instant_digits:
             return
-        unit = instants.UNITS[options.instant_digits]
+        unit = times.UNITS[options.instant_digits]
         for name, old in self.collections.items():
             self.collections[name] = Collection(old.resource, unit)
             if old.resource.dated:
@@ -171,7 +165,7 @@ class Store:
 
     def written(self, instant: int) -> str:
         """Write an instant as Vic does."""
-        return instants.written(instant, self.options.instant_digits)
+        return times.write_utc(instant, self.options.instant_digits)
 
     def _entry(self, kind: Resource, record: Record, id_: str, instant: int, external_id: str | None) -> Entry:
         if kind.key is not None:
@@ -222,6 +216,6 @@ def shuffle_key(entry: Entry) -> tuple[Any, str]:
 
 def _wall(local: Any) -> str:
     try:
-        return instants.wall(local) if isinstance(local, str) else ""
+        return times.read_wall(local) if isinstance(local, str) else ""
     except ValueError:
         return ""

@@ -10,12 +10,10 @@ from typing import Any
 import msgspec
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.vicai import documents, instants
-from ap_connectors.sandbox.vicai.answers import ENCODER
-from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.vicai import documents, times
 from ap_connectors.sandbox.vicai.new_records import Catalogue
-from ap_connectors.sandbox.vicai.resources import Record
-from ap_connectors.sandbox.vicai.store import DECODER, File, Store
+from ap_connectors.sandbox.vicai.resources import DECODER, ENCODER, Entry, Record
+from ap_connectors.sandbox.vicai.store import File, Store
 from ap_connectors.sandbox.webhooks.dispatcher import Courier, Letter, Policy
 from ap_connectors.sandbox.webhooks.sender import Answer, Parcel, WithheldError
 from ap_connectors.vicai import contract
@@ -126,7 +124,7 @@ class Callbacks:
             return "there is no subscription"
         if not {"all", kind} & {*(subscription.get("events") or ())}:
             return f"the subscription is not for {kind}"
-        if instants.utc(subscription["expiresAt"]) <= clock.now() * 1_000_000:
+        if times.read_utc(subscription["expiresAt"]) <= clock.now() * 1_000_000:
             return f"the subscription expired at {subscription['expiresAt']}"
         return None
 

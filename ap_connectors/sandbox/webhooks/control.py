@@ -14,7 +14,7 @@ from starlette.responses import Response
 from ap_connectors.sandbox.webhooks import sender
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.state import Sandbox
+    from ap_connectors.sandbox.app import Sandbox
 
 Handler = Callable[[Request], Awaitable[Response]]
 MOST_SECONDS = 60.0

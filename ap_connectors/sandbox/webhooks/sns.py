@@ -1,15 +1,18 @@
-"""As much of Amazon SNS as webhooks need, under `/sns/`: topics, subscriptions to confirm, signed messages."""
+"""As much of Amazon SNS as Įvesk's webhooks need, under `/sns/`: topics, subscriptions to confirm, signed messages."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +24,9 @@ from ap_connectors.sandbox.webhooks import signer as messages
 from ap_connectors.sandbox.webhooks.dispatcher import Courier, Letter, Policy
 from ap_connectors.sandbox.webhooks.sender import Parcel, WithheldError
 from ap_connectors.sandbox.webhooks.signer import Message, Signer
+
+if TYPE_CHECKING:
+    from ap_connectors.sandbox.ivesk.service import Ivesk
 
 PREFIX = "/sns/"
 # As the service does: "up to 10 times with exponential backoff from 20 sec to 10 min", 15 s being SNS's own patience.
@@ -175,3 +181,32 @@ def _error(status: int, code: str, text: str) -> Response:
 
 def _xml(status: int, name: str, inner: str) -> Response:
     return Response(f'<{name} xmlns="{_XML}">{inner}</{name}>', status, media_type="text/xml")
+
+
+class DocumentEvents:
+    """Tells the topics what happened to documents.
+
+    Args:
+        ivesk: whose documents.
+        topics: who is told.
+    """
+
+    def __init__(self, ivesk: Ivesk, topics: Topics) -> None:
+        self._ivesk, self._topics = ivesk, topics
+
+    def digitized(self, numbers: Iterable[int]) -> None:
+        """Tell of each document, with all that the queue shows of it."""
+        if self._topics.wanted("on_digitized"):
+            for number in numbers:
+                self._topics.publish("on_digitized", partial(self._document, number))
+
+    def exported(self, numbers: Iterable[int]) -> None:
+        """Tell of each company once, whatever number of its documents were exported."""
+        for company in dict.fromkeys(self._ivesk.store.company_of[number] for number in numbers):
+            self._topics.publish("on_exported", partial(self._company, company))
+
+    def _document(self, number: int, one: Subscription) -> str:
+        return self._ivesk.renderer.join("digitized", (number,), one.base.encode(), self._ivesk.signer()).decode()
+
+    def _company(self, place: int, _: Subscription) -> str:
+        return msgspec.json.encode({"companyCode": self._ivesk.store.cast.companies[place].code}).decode()

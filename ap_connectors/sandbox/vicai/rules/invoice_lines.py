@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Context, Decimal
 from typing import Any
 
-from ap_connectors.sandbox.vicai.checks import money
 from ap_connectors.sandbox.vicai.crud import readable
+from ap_connectors.sandbox.vicai.parsing import money
 from ap_connectors.sandbox.vicai.resources import Record
 
 EXACT = Context(prec=100)

@@ -1,20 +1,19 @@
-"""Invoices: create, document, process; then confirmed as posted, or rejected."""
+"""Invoices, from creation to posting; training invoices, known by the ERP's id only; attachments."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from starlette.responses import Response
 
 from ap_connectors.sandbox.vicai import crud
-from ap_connectors.sandbox.vicai.answers import ENCODER, Refusal, json_answer
-from ap_connectors.sandbox.vicai.asked import Asked, Handler
-from ap_connectors.sandbox.vicai.checks import money
-from ap_connectors.sandbox.vicai.collection import Entry
+from ap_connectors.sandbox.vicai.call import Asked, Handler, Refusal, json_answer, value_answer
 from ap_connectors.sandbox.vicai.documents import has_document
-from ap_connectors.sandbox.vicai.resources import Record
+from ap_connectors.sandbox.vicai.parsing import money
+from ap_connectors.sandbox.vicai.resources import ENCODER, Entry, Record
 from ap_connectors.sandbox.vicai.rules import invoice_lines, lookup
-from ap_connectors.sandbox.vicai.store import File
+from ap_connectors.sandbox.vicai.store import File, Store
 
 _READY = {"READY_FOR_POST": "POSTED", "READY_FOR_TRANSFER": "TRANSFERRED"}
 _NEW = "NOT_READY"
@@ -33,7 +32,10 @@ def create(asked: Asked) -> Response:
         [lookup.account(store, line.get("costAccount")) for line in given],
         [lookup.dimensions(store, line.get("dimensions")) for line in given],
     )
-    record = {**_BLANK, **crud.readable("Invoice", {n: v for n, v in body.items() if n not in _SHOWN_OTHERWISE})}
+    record = {
+        **_BLANK_INVOICE,
+        **crud.readable("Invoice", {n: v for n, v in body.items() if n not in _SHOWN_OTHERWISE}),
+    }
     record |= {"status": _NEW, "lineItems": invoice_lines.grouped(lines)}
     if vendor is not None:
         record["vendorInternalId"], record["vendorExternalId"] = vendor["internalId"], vendor.get("externalId")
@@ -133,7 +135,95 @@ def _payment(info: Record) -> Record:
 
 
 _SHOWN_OTHERWISE = frozenset({"lineItems", "vendor", "paymentInfo", "creditAccount"})
-_BLANK: Record = {"refNumber": "", "poNumber": None, "description": None, "currency": "NOK", "language": None}
+_BLANK_INVOICE: Record = {"refNumber": "", "poNumber": None, "description": None, "currency": "NOK", "language": None}
+
+
+_BLANK_TRAINING_INVOICE: Record = {
+    "poNumber": None,
+    "description": None,
+    "currency": "NOK",
+    "language": None,
+    "lineItems": [],
+}
+
+
+def write_training_invoice(asked: Asked) -> Response:
+    """Write a training invoice; lines that are left out stay, an empty list deletes all."""
+    store, body = asked.store, asked.body
+    found = store.find("trainingInvoices", "external", asked.id)
+    status = crud.refused_by(asked.operation)
+    document = asked.parts.get("invoiceDocument")
+    if found is None and (document is None or not document.data):
+        raise Refusal(status, "A new training invoice needs its invoiceDocument, in a multipart body.")
+    if store.find("vendors", "external", body["vendorExternalId"] or "") is None:
+        raise Refusal(status, f"vendorExternalId {body['vendorExternalId']} is unknown.")
+    given = {**body, "refNumber": body["refNumber"] or ""}
+    before = _BLANK_TRAINING_INVOICE if found is None else store.record(found)
+    record = crud.merged("TrainingInvoice", before, {n: v for n, v in given.items() if n != "lineItems"})
+    if "lineItems" in body:
+        lines = body["lineItems"]
+        nobody: list[Record | None] = [None] * len(lines)
+        dimensions = [[_dimension(store, one) for one in line.get("dimensions") or ()] for line in lines]
+        record["lineItems"] = invoice_lines.shown(lines, nobody, dimensions)
+    if store.options.extra_fields:
+        record["externalId"] = asked.id
+    entry = store.save("trainingInvoices", record, over=found, external_id=asked.id)
+    if document is not None:
+        store.files["trainingInvoices", entry.id] = File(document.data, document.media, document.file_name or "")
+    return asked.done(entry.body, created=True)
+
+
+def _dimension(store: Store, reference: Record) -> Record:
+    """Show a dimension as Vic knows it, or else as it was named: history may speak of what is gone."""
+    for system, name in (("internal", "internalId"), ("external", "externalId")):
+        entry = store.find("dimensions", system, reference.get(name) or "")
+        if entry is not None:
+            return store.record(entry)
+    named: dict[str, Any] = crud.readable("Dimension", reference)
+    return named
+
+
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+_EXCEL = "application/vnd.ms-excel"
+MEDIA = frozenset(
+    {
+        "application/msword",
+        "application/pdf",
+        "application/vnd.ms-word.document.macroenabled.12",
+        "application/vnd.ms-word.template.macroenabled.12",
+        f"{_OFFICE}.wordprocessingml.document",
+        f"{_OFFICE}.wordprocessingml.template",
+        f"{_OFFICE}.spreadsheetml.sheet",
+        f"{_OFFICE}.spreadsheetml.template",
+        _EXCEL,
+        *(f"{_EXCEL}.{kind}.macroenabled.12" for kind in ("addin", "sheet.binary", "sheet", "template")),
+        "image/tiff",
+        "image/jpg",
+        "image/jpeg",
+        "image/png",
+        "image/gif",
+        "text/xml",
+    }
+)
+
+
+def upload_attachment(asked: Asked) -> Response:
+    """Keep a file of a supported type; its id is the answer."""
+    part, store = asked.parts["file"], asked.store
+    if part.media not in MEDIA:
+        raise Refusal(422, f"Files of type {part.media[:100]} are not supported.")
+    if not part.data:
+        raise Refusal(422, "The file is empty.")
+    facts = {
+        "fileName": part.file_name,
+        "contentType": part.media,
+        "bytes": len(part.data),
+        "sha256": hashlib.sha256(part.data).hexdigest(),
+    }
+    entry = store.save("attachments", facts)
+    store.files["attachments", entry.id] = File(part.data, part.media, part.file_name or "")
+    return value_answer({"id": entry.id}, 201)
+
 
 HANDLERS: dict[str, Handler] = {
     "createInvoice": create,
@@ -143,4 +233,6 @@ HANDLERS: dict[str, Handler] = {
     "rejectInvoice": reject,
     "ackInvoice": acknowledge,
     "getInvoicelineItems": line_items,
+    "upsertTrainingInvoice": write_training_invoice,
+    "uploadAttachment": upload_attachment,
 }

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ap_connectors.sandbox.vicai.answers import Refusal
-from ap_connectors.sandbox.vicai.collection import Entry
-from ap_connectors.sandbox.vicai.resources import Record
+from ap_connectors.sandbox.vicai.call import Refusal
+from ap_connectors.sandbox.vicai.resources import Entry, Record
 from ap_connectors.sandbox.vicai.store import Store
 
 

@@ -8,8 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from ap_connectors.sandbox.vicai import crud
-from ap_connectors.sandbox.vicai.answers import Refusal
-from ap_connectors.sandbox.vicai.asked import Asked, Handler
+from ap_connectors.sandbox.vicai.call import Asked, Handler, Refusal
 from ap_connectors.sandbox.vicai.resources import Record
 from ap_connectors.sandbox.vicai.store import Store
 

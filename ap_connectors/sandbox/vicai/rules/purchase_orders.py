@@ -8,11 +8,9 @@ from typing import Any
 from starlette.responses import Response
 
 from ap_connectors.sandbox.vicai import crud
-from ap_connectors.sandbox.vicai.answers import ENCODER, Refusal
-from ap_connectors.sandbox.vicai.asked import Asked, Handler
-from ap_connectors.sandbox.vicai.checks import money
-from ap_connectors.sandbox.vicai.collection import Entry
-from ap_connectors.sandbox.vicai.resources import Record
+from ap_connectors.sandbox.vicai.call import Asked, Handler, Refusal
+from ap_connectors.sandbox.vicai.parsing import money
+from ap_connectors.sandbox.vicai.resources import ENCODER, Entry, Record
 from ap_connectors.sandbox.vicai.rules import invoice_lines, lookup
 from ap_connectors.sandbox.vicai.store import Store
 

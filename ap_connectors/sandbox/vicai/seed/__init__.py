@@ -7,9 +7,11 @@ text, JSON numbers are `decimal.Decimal`. Every call makes new dictionaries; tho
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
-from ap_connectors.sandbox.vicai import novelties
+from ap_connectors.sandbox.fake_data import Dice
 from ap_connectors.sandbox.vicai.seed import master_data, payment_batches, plan, purchase_orders, vendors
 from ap_connectors.sandbox.vicai.seed.invoice_lines import LineMaker
 from ap_connectors.sandbox.vicai.seed.invoices import Booker, Invoice
@@ -33,62 +35,62 @@ class Seed:
 
     def accounts(self) -> list[Record]:
         """Return about 120 accounts (Account)."""
-        return self._with_novelties("account", master_data.accounts(self.seed))
+        return self._with_unknown_fields("account", master_data.accounts(self.seed))
 
     def dimensions(self) -> list[Record]:
         """Return 40 departments, projects and cost carriers (Dimension)."""
-        return self._with_novelties("dimension", master_data.dimensions(self.seed))
+        return self._with_unknown_fields("dimension", master_data.dimensions(self.seed))
 
     def vendors(self) -> list[Record]:
         """Return the vendors (Vendor): one per 20 invoices, 40 at least, 400 at most."""
-        return self._with_novelties("vendor", vendors.vendors(self.seed, self.invoices))
+        return self._with_unknown_fields("vendor", vendors.vendors(self.seed, self.invoices))
 
     def vendor_groups(self) -> list[Record]:
         """Return five vendor groups (VendorGroup)."""
-        return self._with_novelties("vendor group", master_data.vendor_groups(self.seed))
+        return self._with_unknown_fields("vendor group", master_data.vendor_groups(self.seed))
 
     def tags(self) -> list[Record]:
         """Return the tags (Tag)."""
-        return self._with_novelties("tag", master_data.tags())
+        return self._with_unknown_fields("tag", master_data.tags())
 
     def vendor_tags(self) -> list[Record]:
         """Return which vendor bears which tag (VendorTag)."""
-        return self._with_novelties("vendor tag", master_data.vendor_tags(self.seed, self._vendors))
+        return self._with_unknown_fields("vendor tag", master_data.vendor_tags(self.seed, self._vendors))
 
     def payment_terms(self) -> list[Record]:
         """Return six payment terms (PaymentTerm), one with a discount."""
-        return self._with_novelties("payment term", master_data.payment_terms(self.seed))
+        return self._with_unknown_fields("payment term", master_data.payment_terms(self.seed))
 
     def vat_codes(self) -> list[Record]:
         """Return the Norwegian standard VAT codes (VatCode)."""
-        return self._with_novelties("VAT code", master_data.vat_codes(self.seed))
+        return self._with_unknown_fields("VAT code", master_data.vat_codes(self.seed))
 
     def tax_codes(self) -> list[Record]:
         """Return four American tax codes (TaxCode)."""
-        return self._with_novelties("tax code", master_data.tax_codes(self.seed))
+        return self._with_unknown_fields("tax code", master_data.tax_codes(self.seed))
 
     def invoice(self, number: int) -> Invoice:
         """Make one invoice with its lines; numbers count from 0 in the order of internalUpdatedAt."""
         invoice = self._booker.invoice(number)
         if self.extra_fields:
-            novelties.add(self.seed, "invoice", number, invoice.record)
-            novelties.add(self.seed, "line", number, invoice.lines[0])
+            add_unknown_fields(self.seed, "invoice", number, invoice.record)
+            add_unknown_fields(self.seed, "line", number, invoice.lines[0])
         return invoice
 
     def training_invoices(self) -> list[Record]:
         """Return the training invoices (TrainingInvoice) and their `externalId`s: one per 8 invoices, at most 200."""
         made = [self._booker.training_invoice(number) for number in range(min(200, self.invoices // 8))]
-        return self._with_novelties("training invoice", made)
+        return self._with_unknown_fields("training invoice", made)
 
     def purchase_orders(self) -> list[Record]:
         """Return the purchase orders (PurchaseOrder), one per 10 invoices, at most 150; most have been invoiced."""
         made = purchase_orders.purchase_orders(self._plan, self._booker, self._vendors)
-        return self._with_novelties("purchase order", made)
+        return self._with_unknown_fields("purchase order", made)
 
     def payment_batches(self) -> list[Record]:
         """Return the payment batches (PaymentBatch): one per 15 invoices, 6 at least if there are any, at most 120."""
         made = payment_batches.payment_batches(self._plan, self._booker)
-        return self._with_novelties("payment batch", made)
+        return self._with_unknown_fields("payment batch", made)
 
     @functools.cached_property
     def _vendors(self) -> list[Record]:
@@ -101,8 +103,65 @@ class Seed:
         )
         return Booker(self._plan, self._vendors, lines)
 
-    def _with_novelties(self, kind: str, records: list[Record]) -> list[Record]:
+    def _with_unknown_fields(self, kind: str, records: list[Record]) -> list[Record]:
         if self.extra_fields:
             for number, record in enumerate(records):
-                novelties.add(self.seed, kind, number, record)
+                add_unknown_fields(self.seed, kind, number, record)
         return records
+
+
+EVERY, AT = 5, 1
+# What lists filter by stays as it is, lest a record can be found under no name.
+_TRANSACTIONS = {"INVOICE": ("invoice", "Invoice", "SELF_BILLING"), "CREDITNOTE": ("creditnote", "CREDIT_NOTE")}
+
+
+def add_unknown_fields(seed: int, kind: str, number: int, record: Record) -> None:
+    """Give one record in five unknown fields; and, where it has enumerations, values in another case or new ones."""
+    if number % EVERY != AT:
+        return
+    dice = Dice(seed, "novelty", kind, number)
+    record |= {
+        "approvalStage": dice.pick(("mottatt", "kontrollert", "Ąžuolas")),
+        "riskScore": Decimal(dice.between(10**18, 10**19 - 1)).scaleb(-9),
+        "sustainability": {"scope": dice.between(1, 3), "co2Kg": Decimal(dice.below(10**6)).scaleb(-2), "notes": None},
+        "labels": ["ny", dice.pick(("æøå", "ąčęž")), None],
+    }
+    if kind in _ENUMS:
+        _ENUMS[kind](dice, record)
+
+
+def _invoice(dice: Dice, record: Record) -> None:
+    record["transactionType"] = dice.pick(_TRANSACTIONS[record["transactionType"]])
+    _line(dice, record["lineItems"][0])
+
+
+def _line(dice: Dice, record: Record) -> None:
+    record["lineType"] = dice.pick(("ITEM", "Expense", "freight"))
+    record["matchConfidence"] = Decimal(dice.between(0, 1000)).scaleb(-3)
+
+
+def _vendor(dice: Dice, record: Record) -> None:
+    # The invoices' vendors are other dictionaries.
+    record["defaultPaymentInfo"]["defaultMethod"] = dice.pick(("iban", "Bankaccount", "VIRTUAL_CARD"))
+
+
+def _purchase_order(dice: Dice, record: Record) -> None:
+    for line in record["lineItems"]:
+        line["matchingType"] = dice.pick(("two_way", "three_way", "Four_Way", "NO_MATCH"))
+
+
+def _payment_batch(dice: Dice, record: Record) -> None:
+    for item in (*record["payments"], *record["credits"]):
+        item["status"] = dice.pick((item["status"].upper(), item["status"].title(), item["status"]))
+    for payment in record["payments"][:1]:
+        payment["deliveryMethod"] = dice.pick(("remote", "LOCAL"))
+
+
+_ENUMS: dict[str, Callable[[Dice, Record], None]] = {
+    "invoice": _invoice,
+    "line": _line,
+    "training invoice": _invoice,
+    "vendor": _vendor,
+    "purchase order": _purchase_order,
+    "payment batch": _payment_batch,
+}

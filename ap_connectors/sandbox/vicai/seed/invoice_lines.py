@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 from ap_connectors.sandbox.fake_data import Dice
-from ap_connectors.sandbox.vicai import matches
 from ap_connectors.sandbox.vicai.seed import chart, plan
 
 Record = dict[str, Any]
@@ -61,15 +60,15 @@ class LineMaker:
         if planned.big:
             count = 2
         elif dice.chance(60):
-            count = dice.between(12, plan.MOST_LINES)
+            count = dice.between(12, plan.MOST_INVOICE_LINES)
         base = self._by_type[0][dice.below(12)]
         made = [self._line(dice, planned, place, base, abroad) for place in range(count)]
         if planned.order is not None:
-            for place, line in enumerate(made[: matches.MOST_MATCHED]):
+            for place, line in enumerate(made[: plan.MOST_MATCHED]):
                 line["lineType"] = "item"
                 line["poLineNumber"] = place + 1
-                line["poNumber"] = matches.po_number(planned.order)
-                line["poItemsMatched"] = [matches.match(number, planned.order, place, line["quantityInvoiced"])]
+                line["poNumber"] = plan.po_number(planned.order)
+                line["poItemsMatched"] = [plan.match(number, planned.order, place, line["quantityInvoiced"])]
         return made
 
     def _line(self, dice: Dice, planned: plan.Planned, place: int, base: Record, abroad: bool) -> Record:

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.fake_data import Dice
-from ap_connectors.sandbox.vicai import cast, matches, moments
+from ap_connectors.sandbox.fake_data import Dice, luhn
+from ap_connectors.sandbox.vicai import times
 from ap_connectors.sandbox.vicai.seed import plan, vendors
 from ap_connectors.sandbox.vicai.seed.invoice_lines import LineMaker, grouped
 
@@ -48,11 +48,11 @@ class Booker:
         self._plan, self._lines = chosen, lines
         self._vendors = vendors
         self._sparse = [_sparse(vendor) for vendor in vendors]
-        self._moments = moments.Moments(chosen.seed, "invoices", chosen.invoices)
+        self._moments = times.Moments(chosen.seed, "invoices", chosen.invoices)
 
     def changed(self, number: int) -> int:
         """Return when an invoice last changed in Vic, in milliseconds since 1970."""
-        return clock.advance(self._moments.at(number), 40 * moments.MINUTE)
+        return clock.advance(self._moments.at(number), 40 * times.MINUTE)
 
     def invoice(self, number: int) -> Invoice:
         """Make an invoice; `internalUpdatedAt` in milliseconds since 1970."""
@@ -77,12 +77,12 @@ class Booker:
             "source": dice.pick(_SOURCES),
         }
         if planned.order is not None:
-            record["poNumber"] = matches.po_number(planned.order)
+            record["poNumber"] = plan.po_number(planned.order)
         if planned.known_to_erp:
             odd = number % 97 == 41
             name = dice.pick(_ODD_IDS) if odd else "BILAG-{:06d}"
             record["externalId"] = name.format(number + 1)
-            record["externalUpdatedAt"] = moments.wall(changed - dice.between(1000, 90_000))
+            record["externalUpdatedAt"] = times.wall_text(changed - dice.between(1000, 90_000))
             if dice.chance(40):
                 record["postingError"] = dice.pick(_POSTING_ERRORS)
         elif dice.chance(2):
@@ -101,7 +101,7 @@ class Booker:
         changed = clock.START - (400 - number) * 6 * clock.HOUR - dice.below(clock.HOUR)
         record: Record = {
             "externalId": f"HIST 2025 #{number + 1}" if number % 25 == 7 else f"HIST-{number + 1:05d}",
-            "externalUpdatedAt": moments.wall(changed),
+            "externalUpdatedAt": times.wall_text(changed),
             **self._header(dice, chosen, changed // clock.DAY, vendor),
             "vendorExternalId": vendor["externalId"],
             "lineItems": self._lines.ungrouped(dice, chosen, number, vendor["currency"] != "NOK"),
@@ -125,9 +125,9 @@ class Booker:
             "description": None if dice.below(3) else dice.pick(_DESCRIPTIONS),
             "currency": currency,
             "language": None if dice.chance(20) else _LANGUAGES[vendor["currency"]],
-            "issueDate": moments.day(issued),
-            "glDate": moments.day(today),
-            "dueDate": moments.day(issued + term),
+            "issueDate": times.day_text(issued),
+            "glDate": times.day_text(today),
+            "dueDate": times.day_text(issued + term),
             "paymentTerm": {"count": term, "unit": "DAYS"} if dice.below(9) else None,
             "paymentInfo": {
                 name: dict(value) if isinstance(value, dict) else value
@@ -136,7 +136,7 @@ class Booker:
         }
         number = f"{dice.below(10**11):011d}"
         if vendor["currency"] == "NOK":
-            kid = number + cast.luhn(number)
+            kid = number + luhn(number)
             header["paymentRef"] = kid
             header["invoiceInfo"] = {"kid": kid, "creditAccountExternalId": "KTO-2400"}
         else:

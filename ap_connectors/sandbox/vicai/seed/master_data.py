@@ -7,7 +7,7 @@ from typing import Any
 
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.fake_data import Dice, uuid_like
-from ap_connectors.sandbox.vicai import moments
+from ap_connectors.sandbox.vicai import times
 from ap_connectors.sandbox.vicai.seed import chart, vendors
 
 Record = dict[str, Any]
@@ -35,7 +35,7 @@ _TAX_CODES = (
 
 def _imported(place: int, number: int, minute: int) -> int:
     """Return when a record came in: all of a kind within four instants, as files are imported."""
-    return clock.START + minute * moments.MINUTE + place * 4 // number * 750
+    return clock.START + minute * times.MINUTE + place * 4 // number * 750
 
 
 def accounts(seed: int) -> list[Record]:
@@ -47,7 +47,7 @@ def accounts(seed: int) -> list[Record]:
             "internalId": str(_FIRST_ACCOUNT_ID + place),
             "internalUpdatedAt": changed,
             "externalId": f"KTO-{number}",
-            "externalUpdatedAt": moments.wall(changed - dice.between(1, 300 * clock.DAY)),
+            "externalUpdatedAt": times.wall_text(changed - dice.between(1, 300 * clock.DAY)),
             "number": number,
             "name": name,
         }
@@ -73,7 +73,7 @@ def dimensions(seed: int) -> list[Record]:
             "internalId": str(_FIRST_DIMENSION_ID + place),
             "internalUpdatedAt": changed,
             "externalId": f"{type_id}-{number}",
-            "externalUpdatedAt": moments.wall(changed - dice.between(1, 90 * clock.DAY)),
+            "externalUpdatedAt": times.wall_text(changed - dice.between(1, 90 * clock.DAY)),
         }
         if dice.chance(4):
             dimension["externalData"] = {"ansvarlig": dice.pick(("Åse", "Bjørn", "Rūta"))} if dice.below(3) else None
@@ -90,7 +90,7 @@ def vat_codes(seed: int) -> list[Record]:
             "internalId": str(_FIRST_VAT_CODE_ID + place),
             "internalUpdatedAt": changed,
             "externalId": f"MVA-{code}",
-            "externalUpdatedAt": moments.wall(changed - dice.between(1, 30 * clock.DAY)),
+            "externalUpdatedAt": times.wall_text(changed - dice.between(1, 30 * clock.DAY)),
             "code": code,
             "description": description,
             "activeStartingAt": f"{first}T00:00:00",

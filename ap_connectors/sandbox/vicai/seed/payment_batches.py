@@ -9,7 +9,7 @@ from typing import Any
 
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.fake_data import Dice, uuid_like
-from ap_connectors.sandbox.vicai import moments
+from ap_connectors.sandbox.vicai import times
 from ap_connectors.sandbox.vicai.resources import Record
 from ap_connectors.sandbox.vicai.seed.invoices import Booker
 from ap_connectors.sandbox.vicai.seed.plan import Plan
@@ -124,7 +124,7 @@ def _batch(plan: Plan, booker: Booker, place: int) -> Record:
     began, lap = booker.changed(last - 1), place // len(_FATES)
     batch: Record = {
         "id": uuid_like(plan.seed, "payment batch", place),
-        "name": f"Betaling {moments.day(began // clock.DAY)} {place + 1:03d}",
+        "name": f"Betaling {times.day_text(began // clock.DAY)} {place + 1:03d}",
         "companyId": COMPANY_ID,
         **{name: _after(began, when) if name in fate.times else None for name, when in _WHEN.items()},
         "status": fate.status,
@@ -145,7 +145,7 @@ def _after(instant: int, when: tuple[int, int]) -> str:
     days, hours = when
     for _ in range(days):
         instant = clock.advance(instant, clock.DAY)
-    return moments.utc(clock.advance(instant, hours * clock.HOUR))
+    return times.utc_text(clock.advance(instant, hours * clock.HOUR))
 
 
 def _times(fate: _Fate, began: int, turn: int) -> Record:

@@ -1,16 +1,16 @@
-"""What is decided about an invoice before it is made: one cheap hash, so that others can point to it unmade."""
+"""Decide about an invoice before it is made: one cheap hash, so that orders, payments and vendors can point to it."""
 
 from __future__ import annotations
 
 import functools
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ap_connectors.sandbox.vicai.seed import vendors
 
 FIRST_INVOICE_ID = 1_000_001
 BIG_EVERY, BIG_AT = 500, 3
-MOST_LINES = 30
+MOST_INVOICE_LINES = 30
 _UNPOSTED = ("NOT_READY", "IN_APPROVALS", "READY_FOR_POST", "READY_FOR_TRANSFER", "TRANSFERRED")
 _NOTE_IN = 16
 # Of so many purchase orders with an invoice, how many are matched to it.
@@ -104,4 +104,29 @@ def invoice_id(number: int) -> str:
 
 def item_id(number: int, place: int) -> str:
     """Return the id of an invoice's ungrouped line, by which matches name it."""
-    return str(number * MOST_LINES + place + 1)
+    return str(number * MOST_INVOICE_LINES + place + 1)
+
+
+MOST_ORDER_LINES = 12
+# So many of an invoice's lines, at most, are matched; the order may have others besides.
+MOST_MATCHED = 8
+_FIRST_LINE_ID = 9_000_001
+
+
+def line_id(order: int, place: int) -> str:
+    """Return the internal id of a purchase order's line."""
+    return str(_FIRST_LINE_ID + order * MOST_ORDER_LINES + place)
+
+
+def po_number(order: int) -> str:
+    """Return the number of a purchase order."""
+    return f"PO-2026-{order + 1:04d}"
+
+
+def match(number: int, order: int, place: int, quantity: str) -> dict[str, Any]:
+    """Return the match (MatchItem) of the lines at one place of an invoice and of its purchase order."""
+    return {
+        "invoiceItemId": item_id(number, place),
+        "purchaseOrderItemId": line_id(order, place),
+        "quantityMatched": quantity,
+    }

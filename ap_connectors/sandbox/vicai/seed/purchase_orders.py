@@ -8,11 +8,11 @@ from typing import Any
 
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.fake_data import Dice
-from ap_connectors.sandbox.vicai import matches, moments
+from ap_connectors.sandbox.vicai import times
 from ap_connectors.sandbox.vicai.seed import chart
 from ap_connectors.sandbox.vicai.seed.invoice_lines import money
 from ap_connectors.sandbox.vicai.seed.invoices import Booker
-from ap_connectors.sandbox.vicai.seed.plan import Plan
+from ap_connectors.sandbox.vicai.seed.plan import MOST_MATCHED, MOST_ORDER_LINES, Plan, line_id, po_number
 
 Record = dict[str, Any]
 
@@ -36,18 +36,18 @@ def _order(plan: Plan, booker: Booker, vendors: list[Record], place: int) -> Rec
     if number is not None:
         invoice = booker.invoice(number)
         currency = invoice.record["currency"]
-        lines = [_matched(dice, place, spot, line) for spot, line in enumerate(invoice.lines[: matches.MOST_MATCHED])]
+        lines = [_matched(dice, place, spot, line) for spot, line in enumerate(invoice.lines[:MOST_MATCHED])]
     invoiced = len(lines)
     if not lines or dice.chance(2):
-        more = min(dice.pick((1, 1, 2, 3, 5, 12)), matches.MOST_LINES - invoiced)
+        more = min(dice.pick((1, 1, 2, 3, 5, 12)), MOST_ORDER_LINES - invoiced)
         lines += [_wanted(dice, place, invoiced + spot) for spot in range(more)]
     closed = dice.below(4) != 0 if invoiced == len(lines) else dice.chance(6)
     order: Record = {
         "internalId": str(_FIRST_ID + place),
         "internalUpdatedAt": changed,
-        "vendor": {**copy.deepcopy(vendor), "internalUpdatedAt": moments.utc(vendor["internalUpdatedAt"])},
-        "issuedOn": moments.day(changed // clock.DAY - dice.between(5, 60)),
-        "poNumber": matches.po_number(place),
+        "vendor": {**copy.deepcopy(vendor), "internalUpdatedAt": times.utc_text(vendor["internalUpdatedAt"])},
+        "issuedOn": times.day_text(changed // clock.DAY - dice.between(5, 60)),
+        "poNumber": po_number(place),
         "description": dice.pick(("Bestilling til lageret", "Rammeavtale, avrop 3", "Užsakymas Vilniaus biurui")),
         "amount": str(sum(Decimal(line["lineItemTotal"]) for line in lines)),
         "currencyId": currency,
@@ -57,7 +57,7 @@ def _order(plan: Plan, booker: Booker, vendors: list[Record], place: int) -> Rec
     if dice.below(12):
         order["externalId"] = f"BEST-{place + 1:05d}"
     if dice.below(3):
-        order["deliverOn"] = moments.day(changed // clock.DAY + dice.between(-3, 40))
+        order["deliverOn"] = times.day_text(changed // clock.DAY + dice.between(-3, 40))
     return order
 
 
@@ -95,7 +95,7 @@ def _wanted(dice: Dice, order: int, place: int) -> Record:
 def _line(dice: Dice, order: int, place: int) -> Record:
     """Make what all lines have in common."""
     return {
-        "internalId": matches.line_id(order, place),
+        "internalId": line_id(order, place),
         "lineNumber": place + 1,
         "productNumber": f"V{dice.below(10**5):05d}" if dice.below(6) else None,
         "unitOfMeasure": "stk" if dice.below(5) else None,

@@ -1,13 +1,113 @@
-"""Vendors: most from Norway, others from the United States, Lithuania and Sweden, with their countries' numbers."""
+"""Vendors: most from Norway, others from the United States, Lithuania and Sweden, all invented."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.fake_data import Dice, uuid_like
-from ap_connectors.sandbox.ivesk import parties
-from ap_connectors.sandbox.vicai import cast, moments
+from ap_connectors.sandbox.fake_data import (
+    Dice,
+    iban,
+    lithuanian_check_digit,
+    luhn,
+    modulo_11,
+    uuid_like,
+    without_diacritics,
+)
+from ap_connectors.sandbox.vicai import times
+
+COMPANY = "Fjordlys Regnskap AS"
+
+# First words and second words of names; every pair is a vendor.
+_NAMES = {
+    "NO": (
+        "Bjørkåsen|Ålesund|Nordlys|Fjellvær|Trollheim|Sørøya|Østmarka|Måneskinn|Kråkenes|Vårsol|Blåbærlia|Fossegrim"
+        "|Skårungen|Hålogaland|Lærdal|Tindved|Gråstein|Havørn|Rødberg|Solvår|Myrull|Elgtråkket|Furulia|Snøfonn|Isfjorden",
+        "Elektro AS|Rør og Varme AS|Kontorsenter AS|Sjømat AS|Byggservice AS|Renhold AS|Transport AS|IT-drift AS"
+        "|Bakeri & Café ANS|Trykkeri AS|Møbler AS|Eiendom AS|Bilverksted AS|Kraft AS|Vakt og Sikring AS",
+    ),
+    "US": (
+        "Prairie|Blue Heron|Cottonwood|Granite Peak|Sagebrush|Harbor Point|Red Maple|Lone Star's End",
+        "Software Inc.|Logistics LLC|Supply Co.|Cloud Services, Inc.|Consulting LLP",
+    ),
+    "LT": (
+        "Žaliasis kiemas|Šiaurės ąžuolas|Čiurlionio dirbtuvės|Ėriuko pieva|Ūkininko kelias|Gėlių sala|Vėjo malūnas"
+        "|Įlanka",
+        "transportas|spauda|baldai|programos|statyba",
+    ),
+    "SE": (
+        "Åkersberga|Västerhav|Björklöven|Östanå|Kärrtorp|Älvdalen",
+        "Verktyg AB|Papper AB|Möbler AB|Data AB|Åkeri AB",
+    ),
+}
+_FORMS = {"LT": ("UAB „{}“", "MB „{}“", "AB „{}“")}
+# City, postal code, state (where there are any).
+_TOWNS = {
+    "NO": (
+        ("Oslo", "0155", None), ("Bergen", "5003", None), ("Trondheim", "7011", None), ("Tromsø", "9008", None),
+        ("Ålesund", "6002", None), ("Bodø", "8006", None), ("Drammen", "3015", None), ("Tønsberg", "3110", None),
+        ("Røros", "7374", None), ("Mosjøen", "8656", None),
+    ),
+    "US": (
+        ("Austin", "78701", "TX"), ("Portland", "97204", "OR"), ("Boise", "83702", "ID"), ("Duluth", "55802", "MN"),
+    ),
+    "LT": (("Vilnius", "LT-01103", None), ("Kaunas", "LT-44240", None), ("Šiauliai", "LT-76300", None)),
+    "SE": (("Göteborg", "411 03", None), ("Malmö", "211 22", None), ("Örebro", "702 10", None)),
+}  # fmt: skip
+_STREETS = {
+    "NO": "Storgata|Kirkeveien|Strandgaten|Bjørkeveien|Sjøgata|Ålegårdsvegen|Øvre Torggate|Fjordveien",
+    "US": "Congress Ave|Main St|Elm St|Harbor Blvd",
+    "LT": "Gedimino pr.|Žvėryno g.|Aušros al.|Čiurlionio g.",
+    "SE": "Stationsvägen|Drottninggatan|Ågatan|Västra hamngatan",
+}
+# The countries of 25 vendors; then it starts again.
+COUNTRIES = (*("NO",) * 3, "US", *("NO",) * 3, "LT", *("NO",) * 5, "SE", *("NO",) * 4, "US", *("NO",) * 4, "LT", "NO")
+
+
+def vendor_name(country: str, place: int) -> str:
+    """Return the name of the vendor that is number `place` of its country; the first few hundred differ."""
+    first, second = (words.split("|") for words in _NAMES[country])
+    lap, spot = divmod(place, len(first) * len(second))
+    # Both lists advance at once, so that neighbours share neither word; the lap shifts where the pairs would repeat.
+    chosen = f"{first[spot % len(first)]} {second[(spot + spot // len(first)) % len(second)]}"
+    form = _FORMS.get(country, ("{}",))
+    return form[place % len(form)].format(chosen) + (f" {lap + 1}" if lap else "")
+
+
+def vendor_address(dice: Dice, country: str) -> dict[str, str | None]:
+    """Return street, town, postal code and state as a vendor's fields."""
+    city, postal_code, state = dice.pick(_TOWNS[country])
+    street, number = dice.pick(_STREETS[country].split("|")), dice.between(1, 199)
+    return {
+        "addressStreet": f"{number} {street}" if country == "US" else f"{street} {number}",
+        "addressCity": city,
+        "addressState": state,
+        "addressPostalCode": postal_code,
+    }
+
+
+def _checked(dice: Dice, prefix: str, length: int, weights: tuple[int, ...]) -> str:
+    while True:
+        digits = f"{prefix}{dice.below(10**length):0{length}d}"
+        if (check := modulo_11(digits, weights)) is not None:
+            return digits + check
+
+
+def norwegian_org_number(dice: Dice) -> str:
+    """Return a Norwegian organisation number; those that begin with 3 are nobody's, real ones have 8 or 9."""
+    return _checked(dice, "3", 7, (3, 2, 7, 6, 5, 4, 3, 2))
+
+
+def bank_account(dice: Dice) -> str:
+    """Return a Norwegian bank account of 11 digits."""
+    return _checked(dice, "99", 8, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2))
+
+
+def bankgiro(dice: Dice) -> str:
+    """Return a Swedish bankgiro number."""
+    digits = f"{dice.between(100, 999)}{dice.below(1000):03d}"
+    return f"{digits[:3]}-{digits[3:]}{luhn(digits)}"
+
 
 Record = dict[str, Any]
 
@@ -56,17 +156,17 @@ def vendors(seed: int, invoices: int) -> list[Record]:
     seen: dict[str, int] = {}
     made = []
     for place in range(number):
-        country = cast.COUNTRIES[place % len(cast.COUNTRIES)]
+        country = COUNTRIES[place % len(COUNTRIES)]
         named = seen[country] = seen.get(country, -1) + 1
-        made.append(_vendor(seed, place, _changed(seed, place, number), country, cast.name(country, named)))
+        made.append(_vendor(seed, place, _changed(seed, place, number), country, vendor_name(country, named)))
     return made
 
 
 def _changed(seed: int, place: int, number: int) -> int:
     imported = number * 7 // 10
     if place < imported:
-        return clock.START + 20 * moments.MINUTE + place * 4 // imported * 1500
-    return clock.advance(moments.Moments(seed, "vendors", number).at(place - imported), 30 * moments.MINUTE)
+        return clock.START + 20 * times.MINUTE + place * 4 // imported * 1500
+    return clock.advance(times.Moments(seed, "vendors", number).at(place - imported), 30 * times.MINUTE)
 
 
 def _vendor(seed: int, place: int, changed: int, country: str, name: str) -> Record:
@@ -78,18 +178,18 @@ def _vendor(seed: int, place: int, changed: int, country: str, name: str) -> Rec
         odd = place % _ODD_ID_EVERY == _ODD_ID_AT
         lap, spot = divmod(place // _ODD_ID_EVERY, len(_ODD_IDS))
         vendor["externalId"] = _ODD_IDS[spot] + (f" ({lap})" if lap else "") if odd else str(50_000 + place * 3)
-        vendor["externalUpdatedAt"] = moments.wall(changed - dice.between(1, 9 * clock.DAY))
-    host = parties.without_diacritics(name).lower()
+        vendor["externalUpdatedAt"] = times.wall_text(changed - dice.between(1, 9 * clock.DAY))
+    host = without_diacritics(name).lower()
     host = "".join(letter for letter in host if letter.isalnum())
     vendor |= {
         "name": name,
         "description": None if dice.below(4) else dice.pick(("Rammeavtale 2026", "Betaler alltid for sent", "EHF")),
         "email": None if dice.chance(6) else f"faktura@{host}.example",
         "phone": None if dice.chance(5) else _phone(dice, country),
-        **cast.address(dice, country),
+        **vendor_address(dice, country),
         "countryCode": None if dice.chance(40) else country,
         "currency": _CURRENCIES[country],
-        "confirmedAt": moments.utc(changed - dice.between(1, clock.DAY)) if known else None,
+        "confirmedAt": times.utc_text(changed - dice.between(1, clock.DAY)) if known else None,
         "state": "CONFIRMED" if known else "UNCONFIRMED",
         "taxInfo": tax_info,
         "defaultPaymentInfo": payment_info,
@@ -115,18 +215,18 @@ def _tax_info(dice: Dice, country: str) -> Record:
         tax_id = f"07-{dice.below(10**7):07d}"
         return {"taxId": tax_id, "is1099vendor": dice.chance(2), "orgNumber": None}
     if country == "NO":
-        org_number = cast.org_number(dice)
+        org_number = norwegian_org_number(dice)
         return {"taxId": f"NO{org_number}MVA", "is1099vendor": False, "orgNumber": org_number}
     if country == "LT":
         digits = f"39{dice.below(10**6):06d}"
         vat = f"{dice.between(1, 9)}{dice.below(10**6):06d}1"
         return {
-            "taxId": f"LT{vat}{parties.check_digit(vat)}",
+            "taxId": f"LT{vat}{lithuanian_check_digit(vat)}",
             "is1099vendor": False,
-            "orgNumber": f"{digits}{parties.check_digit(digits)}",
+            "orgNumber": f"{digits}{lithuanian_check_digit(digits)}",
         }
     digits = f"55{dice.below(10**7):07d}"
-    org_number = digits + cast.luhn(digits)
+    org_number = digits + luhn(digits)
     return {"taxId": f"SE{org_number}01", "is1099vendor": False, "orgNumber": f"{org_number[:6]}-{org_number[6:]}"}
 
 
@@ -145,8 +245,8 @@ def _payment_info(dice: Dice, country: str) -> Record:
 
 
 def _norwegian(dice: Dice) -> Record:
-    bban = cast.bban(dice)
-    international = {"iban": parties.iban("NO", bban), "bic": "FJLYNOKK"}
+    bban = bank_account(dice)
+    international = {"iban": iban("NO", bban), "bic": "FJLYNOKK"}
     return {
         "bban": bban,
         "bankAccountNum": bban,
@@ -161,17 +261,16 @@ def _american(dice: Dice) -> Record:
 
 
 def _lithuanian(dice: Dice) -> Record:
-    iban = parties.iban("LT", f"99999{dice.below(10**11):011d}")
-    bic = "ZALILT2X" if dice.below(4) else None
-    return {"internationalBankAccount": {"iban": iban, "bic": bic}, "defaultMethod": "IBAN"}
+    account = {"iban": iban("LT", f"99999{dice.below(10**11):011d}"), "bic": "ZALILT2X" if dice.below(4) else None}
+    return {"internationalBankAccount": account, "defaultMethod": "IBAN"}
 
 
 def _swedish(dice: Dice) -> Record:
     if dice.chance(3):
         digits = f"{dice.between(10, 99)}{dice.below(10**4):04d}"
-        plusgiro = f"{digits[:2]} {digits[2:4]} {digits[4:]}-{cast.luhn(digits)}"
+        plusgiro = f"{digits[:2]} {digits[2:4]} {digits[4:]}-{luhn(digits)}"
         return {"plusGiro": plusgiro, "defaultMethod": "PLUSGIRO"}
-    return {"bankGiro": cast.bankgiro(dice), "defaultMethod": "BANKGIRO"}
+    return {"bankGiro": bankgiro(dice), "defaultMethod": "BANKGIRO"}
 
 
 _ACCOUNTS = {"NO": _norwegian, "US": _american, "LT": _lithuanian, "SE": _swedish}

@@ -1,4 +1,4 @@
-"""One call, checked and taken apart: what the handlers of operations get."""
+"""One call of an operation: what was asked, and how it is answered."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ap_connectors.sandbox.vicai.answers import Refusal, json_answer
-from ap_connectors.sandbox.vicai.collection import Entry
-from ap_connectors.sandbox.vicai.forms import Part
-from ap_connectors.sandbox.vicai.resources import RESOURCES, Resource
+from ap_connectors.sandbox.vicai.resources import ENCODER, RESOURCES, Entry, Resource
 from ap_connectors.sandbox.vicai.store import Store
 from ap_connectors.sandbox.vicai.tokens import Tokens
 from ap_connectors.vicai.contract import Operation
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a form: its bytes, content type and file name (None if it has none)."""
+
+    data: bytes
+    media: str
+    file_name: str | None
 
 
 @dataclass(frozen=True)
@@ -78,3 +84,26 @@ class Asked:
 
 
 Handler = Callable[[Asked], Response]
+
+
+class Refusal(Exception):
+    """The service says no: a status, and what is wrong in words."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.headers = status, message, headers
+
+    def answer(self) -> Response:
+        """Write the refusal as the service does; messages are 255 characters at most."""
+        body = ENCODER.encode({"code": self.status, "message": self.message[:255]})
+        return Response(body, self.status, self.headers, "application/json")
+
+
+def json_answer(body: bytes, status: int = 200) -> Response:
+    """Answer with JSON that is already encoded."""
+    return Response(body, status, media_type="application/json")
+
+
+def value_answer(value: Any, status: int = 200) -> Response:
+    """Answer with a value as JSON."""
+    return json_answer(ENCODER.encode(value), status)

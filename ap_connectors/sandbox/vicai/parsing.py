@@ -1,34 +1,130 @@
-"""Judges requests by the contract: parameters, headers and bodies, with words for what is wrong."""
+"""How a request is read: which operation it calls, the parts of its body, and whether the contract allows it."""
 
 from __future__ import annotations
 
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from email.message import Message
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import jsonschema
 from jsonschema.protocols import Validator
 
-from ap_connectors.sandbox.vicai import instants
-from ap_connectors.sandbox.vicai.answers import Refusal
+from ap_connectors.sandbox.vicai import times
+from ap_connectors.sandbox.vicai.call import Part, Refusal
 from ap_connectors.vicai import contract
-from ap_connectors.vicai.contract import Operation, Schema
+from ap_connectors.vicai.contract import Operation, Schema, operations
+
+
+@dataclass(frozen=True)
+class Template:
+    """A path template: its segments (None where a parameter stands), and its operations by verb."""
+
+    segments: tuple[str | None, ...]
+    names: tuple[str, ...]
+    by_verb: Mapping[str, Operation]
+
+    def ids(self, segments: list[str]) -> dict[str, str] | None:
+        """Return the parameters if the path fits, decoded; they may hold slashes that were percent-encoded."""
+        if len(segments) != len(self.segments):
+            return None
+        pairs = list(zip(self.segments, segments, strict=True))
+        if any(fixed is not None and fixed != given for fixed, given in pairs):
+            return None
+        values = [unquote(given) for fixed, given in pairs if fixed is None]
+        return dict(zip(self.names, values, strict=True)) if all(values) else None
+
+
+@functools.cache
+def templates() -> tuple[Template, ...]:
+    """Compile all paths of the contract."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations().values():
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    return tuple(_compiled(path, by_verb) for path, by_verb in by_path.items())
+
+
+def find_operation(method: str, path: str) -> tuple[Operation, dict[str, str]]:
+    """Find the operation of a call, and its path parameters; `path` is percent-encoded and below the service's root.
+
+    Raises:
+        Refusal: 404, the service has no such path; 405, not with this verb.
+    """
+    segments = path.removeprefix("/").split("/")
+    for template in templates():
+        if (ids := template.ids(segments)) is None:
+            continue
+        if (operation := template.by_verb.get(method)) is None:
+            allowed = ", ".join(template.by_verb)
+            raise Refusal(405, f"{method} is not allowed here; {allowed} is.", {"Allow": allowed})
+        return operation, ids
+    raise Refusal(404, f"There is no {path[:200]}.")
+
+
+def _compiled(path: str, by_verb: Mapping[str, Operation]) -> Template:
+    parts = path.strip("/").split("/")
+    return Template(
+        tuple(None if part.startswith("{") else part for part in parts),
+        tuple(part.strip("{}") for part in parts if part.startswith("{")),
+        by_verb,
+    )
+
+
+MOST_BYTES = 64 * 1024 * 1024
+
+
+def form_parts(content_type: str, body: bytes) -> dict[str, Part]:
+    """Take a form apart; of two parts of one name the last counts.
+
+    Raises:
+        Refusal: 400, it is no form; 413, a part is too large.
+    """
+    boundary = _parsed_header("content-type", content_type).get_param("boundary", header="content-type")
+    if not isinstance(boundary, str) or not boundary:
+        raise Refusal(400, "The multipart body's boundary is missing in Content-Type.")
+    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1", "replace"))
+    if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
+        raise Refusal(400, "The body does not hold the parts that its boundary announces.")
+    found: dict[str, Part] = {}
+    for piece in pieces[1:-1]:
+        head, gap, data = piece.partition(b"\r\n\r\n")
+        headers = {
+            name.strip().lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in head.decode("utf-8", "replace").split("\r\n"))
+        }
+        disposition = _parsed_header("content-disposition", headers.get("content-disposition", ""))
+        name = disposition.get_param("name", header="content-disposition")
+        if not gap or not isinstance(name, str):
+            raise Refusal(400, "A part of the multipart body has no name.")
+        if len(data) > MOST_BYTES:
+            raise Refusal(413, f"{name} is larger than 64 MB.")
+        media = headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
+        found[name] = Part(data, media, disposition.get_filename())
+    return found
+
+
+def _parsed_header(name: str, value: str) -> Message:
+    message = Message()
+    message[name] = value.replace("\r", " ").replace("\n", " ")
+    return message
+
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _JSON = "application/json"
-FORMS = jsonschema.FormatChecker(formats=())
+FORMATS = jsonschema.FormatChecker(formats=())
 
 
 def _reads(form: str, read: Callable[[str], object], *errors: type[Exception]) -> None:
     def good(value: object) -> bool:
         return not isinstance(value, str) or bool(read(value))
 
-    FORMS.checks(form, errors)(good)
+    FORMATS.checks(form, errors)(good)
 
 
 def _is_uri(text: str) -> bool:
@@ -36,7 +132,7 @@ def _is_uri(text: str) -> bool:
     return bool(parts.scheme and parts.netloc)
 
 
-_reads("date-time", instants.wall, ValueError)
+_reads("date-time", times.read_wall, ValueError)
 _reads("date", date.fromisoformat, ValueError)
 _reads("uuid", _UUID.fullmatch)
 _reads("decimal", _DECIMAL.fullmatch)
@@ -46,7 +142,7 @@ _reads("ISO-4217", re.compile(r"[A-Za-z]{3}").fullmatch)
 _reads("ISO-3166", re.compile(r"[A-Za-z]{2}").fullmatch)
 
 
-def parameters(
+def check_parameters(
     operation: Operation, ids: Mapping[str, str], query: Iterable[tuple[str, str]], headers: Mapping[str, str]
 ) -> dict[str, Any]:
     """Check all parameters of a call; return those of the query by name, typed, with their defaults.
@@ -84,7 +180,7 @@ def _typed(operation: str, where: str, name: str, text: str) -> Any:
     return value
 
 
-def body(operation: Operation, value: Any, media: str = _JSON) -> None:
+def check_body(operation: Operation, value: Any, media: str = _JSON) -> None:
     """Check a body of an operation; unknown members at its top are refused, as is everything that the contract is.
 
     Raises:
@@ -113,7 +209,7 @@ def _parameter(operation: str, where: str, name: str) -> tuple[Validator, str | 
     if choices and all("enum" in choice for choice in choices):
         # One list of values makes a better message than two.
         schema = {"enum": list(dict.fromkeys(value for choice in choices for value in choice["enum"]))}
-    return jsonschema.Draft202012Validator(schema, format_checker=FORMS), schema.get("type")
+    return jsonschema.Draft202012Validator(schema, format_checker=FORMATS), schema.get("type")
 
 
 @functools.cache
@@ -123,7 +219,7 @@ def _body(operation: str, media: str) -> tuple[Validator, frozenset[str]]:
     schema = lenient(contract.inlined(schema))
     choices = [schema, *schema.get("anyOf", ())]
     members = frozenset(name for choice in choices for name in choice.get("properties", ()))
-    return jsonschema.Draft202012Validator(schema, format_checker=FORMS), members
+    return jsonschema.Draft202012Validator(schema, format_checker=FORMATS), members
 
 
 def lenient(schema: Any) -> Any:
