@@ -17,9 +17,11 @@ from ap_connectors.sandbox import clock, control, faults, page
 from ap_connectors.sandbox.answers import EXCEPTION_HANDLERS
 from ap_connectors.sandbox.fake_data import uuid_like
 from ap_connectors.sandbox.faults import Faults
+from ap_connectors.sandbox.ivesk.control import IveskCalls
 from ap_connectors.sandbox.ivesk.service import PREFIX, Ivesk
 from ap_connectors.sandbox.ivesk.store import Store
 from ap_connectors.sandbox.options import Options, VicaiOptions
+from ap_connectors.sandbox.vicai.control import VicaiCalls
 from ap_connectors.sandbox.vicai.documents import PREFIX as VICAI_STORAGE
 from ap_connectors.sandbox.vicai.service import PREFIX as VICAI
 from ap_connectors.sandbox.vicai.service import Vicai
@@ -174,13 +176,19 @@ def build(setup: Setup) -> ASGIApp:
     """The ASGI application."""
     sandbox = Sandbox(setup)
 
+    calls = {
+        path: by_verb
+        for part in (control.SharedCalls, IveskCalls, VicaiCalls)
+        for path, by_verb in part(sandbox).handlers.items()
+    }
+
     async def start_page(request: Request) -> Response:
         return HTMLResponse(page.render(sandbox, str(request.base_url).rstrip("/")))
 
     app: ASGIApp = Starlette(
         routes=[
             Route("/", start_page, methods=["GET"]),
-            Mount("/_control", routes=control.routes(sandbox)),
+            Mount("/_control", routes=control.routes(calls)),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
     )

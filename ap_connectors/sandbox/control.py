@@ -1,9 +1,12 @@
-"""The control API under `/_control`: what tests and the demo use to look inside and to make things happen."""
+"""The control API under `/_control`: how tests and the demo look inside, and make things happen.
+
+Here is what all control calls share, and those that belong to neither service; the services' own are in `ivesk.control`
+and `vicai.control`.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,125 +14,91 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
-from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.faults import Order
-from ap_connectors.sandbox.ivesk.service import base_url
-from ap_connectors.sandbox.ivesk.store import (
-    FILE_STATES,
-    QUEUES,
-    ColumnItem,
-    Queue,
-    Store,
-    UnknownDocumentError,
-    Variant,
-)
-from ap_connectors.sandbox.vicai.control import VicaiCalls
-from ap_connectors.sandbox.webhooks.control import WebhookCalls
+from ap_connectors.sandbox.options import Options, VicaiOptions
+from ap_connectors.sandbox.webhooks import sender
 
 if TYPE_CHECKING:
     from ap_connectors.sandbox.app import Sandbox
 
 T = TypeVar("T")
+EitherOptions = TypeVar("EitherOptions", Options, VicaiOptions)
 Handler = Callable[[Request], Awaitable[Response]]
+Handlers = Mapping[str, Mapping[str, Handler]]
+"""Control calls by path and verb."""
+
 MOST_NEW = 1_000_000
+_MOST_SECONDS = 60.0
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-class NewDocuments(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """An order for documents; `overrides` and `line_overrides` replace or add fields verbatim, `remove` takes away."""
-
-    count: int = 1
-    instant: str | None = None
-    company: str | None = None
-    export: bool = True
-    overrides: dict[str, Any] = {}
-    line_overrides: dict[str, Any] = {}
-    remove: list[str] = []
+def answer(value: Any) -> Response:
+    """Answer with JSON; decimals are exact."""
+    return Response(_ENCODER.encode(value), media_type="application/json")
 
 
-class Exports(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Which documents are exported again: these, or so many of the oldest exported ones."""
-
-    ids: list[str] = []
-    count: int = 0
-
-
-class FileState(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What a document's PDF shall be: `ok`, `gone`, `html` or `short`."""
-
-    id: str
-    state: str
+async def read_body(request: Request, form: type[T]) -> T:
+    """Read a JSON body, decimals exact; an empty body is an empty object."""
+    try:
+        return msgspec.json.Decoder(form, float_hook=Decimal).decode(await request.body() or b"{}")
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None
 
 
-class NewItem(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A column's value; without `modifiedat` it changes after all others."""
-
-    code: str
-    description: str | None = None
-    modifiedat: str | None = None
-
-
-class NewItems(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Values to add to a company's column, or to change there."""
-
-    company: str
-    column: str
-    items: list[NewItem]
+def change_options(options: EitherOptions, patch: Mapping[str, Any]) -> EitherOptions:
+    """Return options with some replaced."""
+    # Decimals are for records; an option is a plain float.
+    plain = {name: float(value) if isinstance(value, Decimal) else value for name, value in patch.items()}
+    try:
+        return options.changed(plain)
+    except msgspec.ValidationError as error:
+        raise HTTPException(400, str(error)) from None
 
 
-def answer(value: Any, status: int = 200) -> Response:
-    """JSON with exact decimals."""
-    return Response(msgspec.json.Encoder(decimal_format="number").encode(value), status, media_type="application/json")
+def routes(handlers: Handlers) -> list[Route]:
+    """Return the routes of control calls."""
 
-
-def routes(sandbox: Sandbox) -> list[Route]:
-    """The routes of the control API."""
-    shared, ivesk = _Shared(sandbox), _IveskControl(sandbox)
-    others = {**VicaiCalls(sandbox).handlers, **WebhookCalls(sandbox).handlers}
-
-    def route(path: str, **handlers: Handler) -> Route:
+    def route(path: str, by_verb: Mapping[str, Handler]) -> Route:
         async def handle(request: Request) -> Response:
-            return await handlers[request.method](request)
+            return await by_verb[request.method](request)
 
-        return Route(path, handle, methods=list(handlers))
+        return Route(path, handle, methods=list(by_verb))
 
-    return [
-        route("/ivesk", GET=ivesk.overview),
-        route("/ivesk/documents", GET=ivesk.documents, POST=ivesk.add_documents),
-        route("/ivesk/export", POST=ivesk.export),
-        route("/ivesk/options", GET=ivesk.options, PATCH=ivesk.change_options),
-        route("/ivesk/files", POST=ivesk.change_file),
-        route("/ivesk/uploads", GET=ivesk.uploads),
-        route("/ivesk/syncerrors", GET=ivesk.sync_errors),
-        route("/ivesk/subscriptions", GET=ivesk.subscriptions),
-        route("/columns", POST=ivesk.change_columns),
-        route("/calls", GET=shared.calls, DELETE=shared.clear_calls),
-        route("/faults", GET=shared.faults, POST=shared.add_fault, DELETE=shared.clear_faults),
-        route("/reset", POST=shared.reset),
-        *(route(path, **handlers) for path, handlers in others.items()),
-    ]
+    return [route(path, by_verb) for path, by_verb in handlers.items()]
 
 
-class _Shared:
-    """What does not depend on a service: calls, faults, reset."""
+class SharedCalls:
+    """The control calls that belong to neither service: the log of calls, faults, reset, what became of webhooks."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        self.handlers: Handlers = {
+            "/calls": {"GET": self.calls, "DELETE": self.clear_calls},
+            "/faults": {"GET": self.faults, "POST": self.add_fault, "DELETE": self.clear_faults},
+            "/reset": {"POST": self.reset},
+            "/webhooks": {"GET": self.attempts},
+            "/webhooks/subscriptions": {"GET": self.subscriptions},
+        }
 
     async def calls(self, _: Request) -> Response:
+        """Tell the latest calls of the services."""
         return answer([asdict(call) for call in self._sandbox.calls.latest])
 
     async def clear_calls(self, _: Request) -> Response:
+        """Forget all calls."""
         self._sandbox.calls.clear()
         return answer({})
 
     async def faults(self, _: Request) -> Response:
+        """Tell the faults on order."""
         return answer([fault.shown() for fault in self._sandbox.faults.orders])
 
     async def add_fault(self, request: Request) -> Response:
-        order = await _body(request, Order)
+        """Order a fault."""
+        order = await read_body(request, Order)
         if not order.path:
             order.path = "/storage" if order.kind == "expired" else "/ivesk/api/pub"
         if order.rate is not None and not 0 <= order.rate <= 1:
@@ -137,11 +106,13 @@ class _Shared:
         return answer(self._sandbox.faults.add(order).shown())
 
     async def clear_faults(self, _: Request) -> Response:
+        """Cancel all faults."""
         self._sandbox.faults.clear()
         return answer({})
 
     async def reset(self, request: Request) -> Response:
-        wanted = await _body(request, dict[str, Any])
+        """Start afresh, with some settings replaced."""
+        wanted = await read_body(request, dict[str, Any])
         setup = self._sandbox.setup
         counts = {name: wanted.pop(name, getattr(setup, name)) for name in ("documents", "invoices")}
         seed = wanted.pop("seed", setup.seed)
@@ -150,166 +121,27 @@ class _Shared:
             raise HTTPException(400, f"documents and invoices must be from 0 to {MOST_NEW}, seed a whole number.")
         if not isinstance(vicai := wanted.pop("vicai", {}), dict):
             raise HTTPException(400, "vicai must be an object of options.")
-        options, others = _options(setup.options.changed, wanted), _options(setup.vicai.changed, vicai)
+        options, others = change_options(setup.options, wanted), change_options(setup.vicai, vicai)
         self._sandbox.reset(replace(setup, seed=seed, options=options, vicai=others, **counts))
         return answer({})
 
-
-class _IveskControl:
-    """The state of the ivesk half, from inside."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-
-    @property
-    def _store(self) -> Store:
-        return self._sandbox.ivesk.store
-
-    async def overview(self, request: Request) -> Response:
-        store = self._store
-        value: dict[str, Any] = {
-            "seed": store.seed,
-            "documents": len(store),
-            **{name: _span(store.queue(name)) for name in QUEUES},
-            "companies": companies(store),
-            "uploads": len(store.uploads),
-            "syncerrors": len(store.sync_errors),
-            "subscriptions": len(store.subscriptions),
-            "options": store.options,
-        }
-        # Sums make every exported document once: leave them out when there are very many.
-        if request.query_params.get("sums") != "false":
-            value["sums"] = {
-                currency: {name: entry if name == "documents" else str(entry) for name, entry in asdict(sums).items()}
-                for currency, sums in sorted(store.sums().items())
-            }
-        return answer(value)
-
-    async def documents(self, request: Request) -> Response:
-        queue = request.query_params.get("queue", "exported")
-        if queue not in QUEUES:
-            raise HTTPException(400, f"queue must be one of {', '.join(QUEUES)}.")
-        ivesk = self._sandbox.ivesk
-        with_url = request.query_params.get("with_url") == "true"
-        base, numbers = base_url(request.scope), self._store.queue(queue).numbers[:]
-
-        async def lines() -> AsyncIterator[bytes]:
-            signer = ivesk.signer()
-            for start in range(0, len(numbers), 200):
-                some = numbers[start : start + 200]
-                if with_url:
-                    yield b"".join(ivesk.renderer.join(queue, (n,), base, signer) + b"\n" for n in some)
-                else:
-                    yield b"".join(document + b"\n" for document in ivesk.renderer.plain(queue, some))
-                await asyncio.sleep(0)  # others are served in between
-
-        return StreamingResponse(lines(), media_type="application/x-ndjson")
-
-    async def add_documents(self, request: Request) -> Response:
-        order = await _body(request, NewDocuments)
-        if not 0 <= order.count <= MOST_NEW:
-            raise HTTPException(400, f"count must be from 0 to {MOST_NEW}.")
-        company = None
-        if order.company is not None:
-            codes = [party.code for party in self._store.cast.companies]
-            if order.company not in codes:
-                raise HTTPException(404, f"No company has the code {order.company}.")
-            company = codes.index(order.company)
-        instant = None if order.instant is None else _instant(order.instant)
-        variant = Variant(order.overrides, order.line_overrides, frozenset(order.remove))
-        numbers = self._store.add(order.count, company, instant, order.export, variant)
-        self._sandbox.document_events.digitized(numbers)
-        if order.export:
-            self._sandbox.document_events.exported(numbers)
-        return answer({"ids": [self._store.id_of(number) for number in numbers]})
-
-    async def export(self, request: Request) -> Response:
-        order = await _body(request, Exports)
-        numbers = [self._number(document_id) for document_id in order.ids]
-        numbers += self._store.exported.numbers[: max(0, order.count)]
-        self._store.export(numbers)
-        self._sandbox.document_events.exported(numbers)
-        return answer({"ids": [self._store.id_of(number) for number in dict.fromkeys(numbers)]})
-
-    async def options(self, _: Request) -> Response:
-        return answer(self._store.options)
-
-    async def change_options(self, request: Request) -> Response:
-        options = _options(self._store.options.changed, await _body(request, dict[str, Any]))
-        self._sandbox.ivesk.change_options(options)
-        return answer(options)
-
-    async def change_file(self, request: Request) -> Response:
-        order = await _body(request, FileState)
-        if order.state not in FILE_STATES:
-            raise HTTPException(400, f"state must be one of {', '.join(FILE_STATES)}.")
-        self._store.file_states[self._number(order.id)] = order.state
-        return answer({})
-
-    async def uploads(self, _: Request) -> Response:
-        return answer([asdict(upload) for upload in self._store.uploads.values()])
-
-    async def sync_errors(self, _: Request) -> Response:
-        return answer(self._store.sync_errors)
+    async def attempts(self, request: Request) -> Response:
+        """Tell the latest attempts and how many deliveries wait; with `wait`, seconds, first wait until none does."""
+        courier = self._sandbox.courier
+        try:
+            seconds = min(_MOST_SECONDS, float(request.query_params.get("wait", "0")))
+        except ValueError:
+            raise HTTPException(400, "wait must be a number of seconds.") from None
+        if seconds > 0:
+            await courier.idle(seconds)
+        return answer({"waiting": courier.waiting, "attempts": [asdict(one) for one in courier.latest]})
 
     async def subscriptions(self, _: Request) -> Response:
-        return answer(self._store.subscriptions)
-
-    async def change_columns(self, request: Request) -> Response:
-        order = await _body(request, NewItems)
-        later = clock.advance(self._store.newest_column_change(), 1000)
-        items = [
-            ColumnItem(item.code, item.description, later if item.modifiedat is None else _instant(item.modifiedat))
-            for item in order.items
-        ]
-        self._store.change_column(order.company, order.column, items)
-        return answer({})
-
-    def _number(self, document_id: str) -> int:
-        try:
-            return self._store.number_of(document_id)
-        except UnknownDocumentError:
-            raise HTTPException(404, f"Document {document_id} does not exist.") from None
-
-
-def companies(store: Store) -> list[dict[str, Any]]:
-    """Each of the accountant's companies with its numbers of documents by queue."""
-    parties = store.cast.companies
-    counts = {name: [0] * len(parties) for name in QUEUES}
-    for number, company in enumerate(store.company_of):
-        counts["digitized"][company] += 1
-        counts["exported"][company] += bool(store.exported_at[number])
-    return [
-        {"code": party.code, "name": party.name, "vat": party.vat} | {name: counts[name][place] for name in QUEUES}
-        for place, party in enumerate(parties)
-    ]
-
-
-def _span(queue: Queue) -> dict[str, Any]:
-    first, last = (queue.instants[0], queue.instants[-1]) if len(queue) else (None, None)
-    written = [None if instant is None else clock.iso(instant) for instant in (first, last)]
-    return {"count": len(queue), "first": written[0], "last": written[1]}
-
-
-def _instant(text: str) -> int:
-    try:
-        return clock.milliseconds(text)
-    except (ValueError, OverflowError) as error:
-        raise HTTPException(400, str(error)) from None
-
-
-def _options(change: Callable[[dict[str, Any]], T], patch: dict[str, Any]) -> T:
-    # Decimals are for documents; an option is a plain float.
-    plain = {name: float(value) if isinstance(value, Decimal) else value for name, value in patch.items()}
-    try:
-        return change(plain)
-    except msgspec.ValidationError as error:
-        raise HTTPException(400, str(error)) from None
-
-
-async def _body(request: Request, form: type[T]) -> T:
-    """The JSON body in a form, decimals exact; an empty body is an empty object."""
-    try:
-        return msgspec.json.Decoder(form, float_hook=Decimal).decode(await request.body() or b"{}")
-    except ValueError as error:
-        raise HTTPException(400, str(error)) from None
+        """Tell who is subscribed to Įvesk's events: pending, confirmed or ended."""
+        names = ("event", "name", "arn", "state")
+        return answer(
+            [
+                {name: getattr(one, name) for name in names} | {"target": sender.shown(one.target)}
+                for one in self._sandbox.topics.subscriptions
+            ]
+        )

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+
+class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    def changed(self, patch: Mapping[str, Any]) -> Self:
+        """Return the options with some replaced.
+
+        Raises:
+            msgspec.ValidationError: An unknown option or a value that is not allowed.
+        """
+        return msgspec.convert({**msgspec.structs.asdict(self), **patch}, type(self))
+
+
+class Options(_Options, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Choices between behaviours that the Įvesk REST API's description allows."""
 
     from_is: Annotated[
@@ -56,25 +69,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         int, Meta(ge=1, le=64, description="Webhooks of a subscription under way at a time; 1 keeps their order.")
     ] = 1
 
-    def changed(self, patch: Mapping[str, Any]) -> Options:
-        """The options with some replaced.
 
-        Raises:
-            msgspec.ValidationError: An unknown option or a value that is not allowed.
-        """
-        return msgspec.convert({**msgspec.structs.asdict(self), **patch}, Options)
-
-
-def described(options: type[msgspec.Struct] = Options) -> Iterator[tuple[str, Any, Any, str]]:
-    """Each option as (name, plain type, default, description)."""
-    hints = get_type_hints(options, include_extras=True)
-    for field in msgspec.structs.fields(options):
-        annotated = hints[field.name]
-        text = next(meta.description for meta in annotated.__metadata__ if isinstance(meta, Meta))
-        yield field.name, annotated.__origin__, field.default, text or ""
-
-
-class VicaiOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class VicaiOptions(_Options, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Choices between behaviours that the contract allows; each is a flag `--vicai-...` of the command."""
 
     token_seconds: Annotated[float, Meta(ge=0, le=604_800, description="How long an access token lives.")] = 3600.0
@@ -129,10 +125,11 @@ class VicaiOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     ] = True
     company: Annotated[str, Meta(min_length=1, description="The name that healthCheck tells.")] = "Fjordlys Regnskap AS"
 
-    def changed(self, patch: Mapping[str, Any]) -> VicaiOptions:
-        """Return the options with some replaced.
 
-        Raises:
-            msgspec.ValidationError: An unknown option or a value that is not allowed.
-        """
-        return msgspec.convert({**msgspec.structs.asdict(self), **patch}, VicaiOptions, strict=False)
+def described(options: type[msgspec.Struct] = Options) -> Iterator[tuple[str, Any, Any, str]]:
+    """Each option as (name, plain type, default, description)."""
+    hints = get_type_hints(options, include_extras=True)
+    for field in msgspec.structs.fields(options):
+        annotated = hints[field.name]
+        text = next(meta.description for meta in annotated.__metadata__ if isinstance(meta, Meta))
+        yield field.name, annotated.__origin__, field.default, text or ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.control import companies
+from ap_connectors.sandbox.ivesk.control import companies
 from ap_connectors.sandbox.ivesk.store import QUEUES, Store
 from ap_connectors.sandbox.vicai.control import sums
 from ap_connectors.sandbox.webhooks import sender

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ap_connectors.sandbox.control_client import VicaiControl
 from ap_connectors.sandbox.process import SandboxProcess
-from ap_connectors.sandbox.vicai.remote import VicaiControl
 from benchmarks.loading import contestants, effects, inputs
 from benchmarks.loading.contestants import Loader
 from benchmarks.loading.effects import Aside, Effect

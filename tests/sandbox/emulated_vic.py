@@ -12,8 +12,8 @@ import msgspec
 import requests
 from jsonschema.protocols import Validator
 
+from ap_connectors.sandbox.control_client import VicaiControl
 from ap_connectors.sandbox.process import SandboxProcess
-from ap_connectors.sandbox.vicai.remote import VicaiControl
 from ap_connectors.vicai import contract
 
 DECODER = msgspec.json.Decoder(float_hook=Decimal)

@@ -1,17 +1,21 @@
-"""Documents as bytes: rendered once, then joined into pages with fresh links and instants."""
+"""Documents as the service hands them out: as JSON in pages of a queue, and as PDFs in object storage."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.ivesk.store import Store
-from ap_connectors.sandbox.storage import LinkSigner
+from ap_connectors.sandbox import clock, pdf
+from ap_connectors.sandbox.answers import HTML, LinkSigner, link_problem, xml_error
+from ap_connectors.sandbox.ivesk.store import Store, UnknownDocumentError
 
 MOST_BYTES = 250_000_000
 _LINK = b'"url":"'
@@ -132,3 +136,62 @@ class Renderer:
 def _size(record: Record) -> int:
     # The interpreter's own share: four bytes objects, a tuple, a number and a place in the cache.
     return len(record.head) + len(record.tail) + 2 * len(record.path) + 450
+
+
+class Storage:
+    """Serves and stores files by pre-signed links; `secret` signs them."""
+
+    def __init__(self, store: Store, secret: bytes) -> None:
+        self._store = store
+        self._secret = secret
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one ASGI request."""
+        request = Request(scope, receive)
+        body = await request.body()
+        response = self._answer(request, body)
+        await response(scope, receive, send)
+
+    def _answer(self, request: Request, body: bytes) -> Response:
+        if "x-api-key" in request.headers:
+            # S3 would take no notice, and nobody would ever see that a key leaks to another host.
+            return xml_error(400, "InvalidArgument", "The service's API key must not be sent to object storage.")
+        # The raw path: a file name may hold slashes of its own.
+        raw = request.scope["raw_path"].decode("ascii", "replace").partition("?")[0]
+        parts = [unquote(part) for part in raw.split("/")[2:]]
+        if wrong := link_problem(self._secret, unquote(raw), request.query_params):
+            return xml_error(403, *wrong)
+        if request.method == "GET" and len(parts) == 3 and parts[0] == "documents":
+            return self._document(parts[1])
+        if request.method == "PUT" and len(parts) == 2 and parts[0] == "uploads":
+            return self._upload(parts[1], request, body)
+        return xml_error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+
+    def _document(self, document_id: str) -> Response:
+        try:
+            number = self._store.number_of(document_id)
+        except UnknownDocumentError:
+            return xml_error(404, "NoSuchKey", "The specified key does not exist.")
+        state = self._store.file_states.get(number, "ok")
+        if state == "gone":
+            return xml_error(404, "NoSuchKey", "The specified key does not exist.")
+        if state == "html":
+            return Response(HTML, media_type="text/html")
+        data = pdf.render(self._store.document(number))
+        return Response(data[: len(data) // 2] if state == "short" else data, media_type="application/pdf")
+
+    def _upload(self, token: str, request: Request, body: bytes) -> Response:
+        upload = self._store.uploads.get(token)
+        if upload is None:
+            return xml_error(404, "NoSuchKey", "The specified key does not exist.")
+        sent = (request.headers.get("content-type"), request.headers.get("content-disposition"))
+        if sent != (upload.content_type, upload.disposition):
+            return xml_error(
+                403,
+                "SignatureDoesNotMatch",
+                "The request signature we calculated does not match: Content-Type and Content-Disposition are signed.",
+            )
+        upload.sha256, upload.size = hashlib.sha256(body).hexdigest(), len(body)
+        upload.puts += 1
+        tag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        return Response(b"", 200, {"ETag": f'"{tag}"'})

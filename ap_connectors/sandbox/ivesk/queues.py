@@ -1,11 +1,50 @@
-"""Where a page of a queue ends: every reading of "pages of ~100 documents" that the description allows."""
+"""The two queues, in order of an instant, and where a page of one ends: every reading of "pages of ~100 documents"."""
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ap_connectors.sandbox.ivesk.store import Queue, Store
+if TYPE_CHECKING:
+    from ap_connectors.sandbox.ivesk.store import Store
+
+
+class Queue:
+    """Documents in ascending order of an instant (ms since 1970); those of one instant stay in order of arrival."""
+
+    def __init__(self) -> None:
+        self.instants = array("q")
+        self.numbers = array("l")
+
+    def __len__(self) -> int:
+        return len(self.instants)
+
+    def add(self, instant: int, number: int) -> None:
+        """Puts a document where its instant belongs, also in the past."""
+        if not self.instants or instant >= self.instants[-1]:
+            self.instants.append(instant)
+            self.numbers.append(number)
+            return
+        place = bisect_right(self.instants, instant)
+        self.instants.insert(place, instant)
+        self.numbers.insert(place, number)
+
+    def remove(self, instant: int, number: int) -> None:
+        """Takes a document out."""
+        place = self.numbers.index(number, bisect_left(self.instants, instant))
+        del self.instants[place], self.numbers[place]
+
+    def start(self, since: int | None, inclusive: bool) -> int:
+        """The place of the first document from an instant on (microseconds since 1970; None = the beginning)."""
+        if since is None:
+            return 0
+        # Rounded so that digits finer than the queue's milliseconds still compare right.
+        if inclusive:
+            return bisect_left(self.instants, -(-since // 1000))
+        return bisect_right(self.instants, since // 1000)
 
 
 @dataclass(frozen=True)

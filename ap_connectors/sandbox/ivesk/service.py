@@ -20,12 +20,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.answers import EXCEPTION_HANDLERS
+from ap_connectors.sandbox.answers import EXCEPTION_HANDLERS, LinkSigner
 from ap_connectors.sandbox.ivesk import queues
-from ap_connectors.sandbox.ivesk.documents import Renderer
+from ap_connectors.sandbox.ivesk.documents import Renderer, Storage
 from ap_connectors.sandbox.ivesk.store import ColumnItem, Store, UnknownDocumentError, Upload
 from ap_connectors.sandbox.options import Options
-from ap_connectors.sandbox.storage import LinkSigner, Storage
 from ap_connectors.sandbox.webhooks import sender
 from ap_connectors.sandbox.webhooks.sns import Topics
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
@@ -14,6 +13,7 @@ from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.fake_data import Dice
 from ap_connectors.sandbox.ivesk import timeline
 from ap_connectors.sandbox.ivesk.parties import Cast
+from ap_connectors.sandbox.ivesk.queues import Queue
 from ap_connectors.sandbox.ivesk.seed import Document, Facts, Maker
 from ap_connectors.sandbox.options import Options
 
@@ -25,41 +25,6 @@ COLUMNS_PAGE = 100
 
 class UnknownDocumentError(LookupError):
     """No document has this id."""
-
-
-class Queue:
-    """Documents in ascending order of an instant (ms since 1970); those of one instant stay in order of arrival."""
-
-    def __init__(self) -> None:
-        self.instants = array("q")
-        self.numbers = array("l")
-
-    def __len__(self) -> int:
-        return len(self.instants)
-
-    def add(self, instant: int, number: int) -> None:
-        """Puts a document where its instant belongs, also in the past."""
-        if not self.instants or instant >= self.instants[-1]:
-            self.instants.append(instant)
-            self.numbers.append(number)
-            return
-        place = bisect_right(self.instants, instant)
-        self.instants.insert(place, instant)
-        self.numbers.insert(place, number)
-
-    def remove(self, instant: int, number: int) -> None:
-        """Takes a document out."""
-        place = self.numbers.index(number, bisect_left(self.instants, instant))
-        del self.instants[place], self.numbers[place]
-
-    def start(self, since: int | None, inclusive: bool) -> int:
-        """The place of the first document from an instant on (microseconds since 1970; None = the beginning)."""
-        if since is None:
-            return 0
-        # Rounded so that digits finer than the queue's milliseconds still compare right.
-        if inclusive:
-            return bisect_left(self.instants, -(-since // 1000))
-        return bisect_right(self.instants, since // 1000)
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ap_connectors.sandbox.options import VicaiOptions
+from ap_connectors.sandbox.control import MOST_NEW, Handlers, answer, change_options, read_body
 from ap_connectors.sandbox.vicai import times
-from ap_connectors.sandbox.vicai.call import value_answer
-from ap_connectors.sandbox.vicai.new_records import MOST_NEW, Catalogue
+from ap_connectors.sandbox.vicai.new_records import Catalogue
 from ap_connectors.sandbox.vicai.resources import ENCODER, RESOURCES, Entry, Record
 from ap_connectors.sandbox.vicai.seed import payment_batches
 from ap_connectors.sandbox.vicai.store import FILE_STATES, Store
@@ -44,9 +43,6 @@ def sums(store: Store) -> dict[str, tuple[int, Decimal]]:
 
 if TYPE_CHECKING:
     from ap_connectors.sandbox.app import Sandbox
-
-T = TypeVar("T")
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 class _Order(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -105,7 +101,7 @@ class VicaiCalls:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self.handlers: Mapping[str, Mapping[str, Handler]] = {
+        self.handlers: Handlers = {
             "/vicai": {"GET": self.overview},
             "/vicai/records/{resource}": {"GET": self.records},
             "/vicai/lines/{id}": {"GET": self.lines},
@@ -136,7 +132,7 @@ class VicaiCalls:
                 currency: {"invoices": count, "totalAmount": str(total)}
                 for currency, (count, total) in sums(self._store).items()
             }
-        return value_answer(value)
+        return answer(value)
 
     async def records(self, request: Request) -> Response:
         """Tell all records of a resource, one a line."""
@@ -157,11 +153,11 @@ class VicaiCalls:
 
     async def lines(self, request: Request) -> Response:
         """Tell an invoice's ungrouped line items."""
-        return value_answer(self._store.line_items(self._entry("invoices", request.path_params["id"])))
+        return answer(self._store.line_items(self._entry("invoices", request.path_params["id"])))
 
     async def touch(self, request: Request) -> Response:
         """Change records."""
-        order = await _body(request, Touch)
+        order = await read_body(request, Touch)
         name, at = _known(order.resource), _instant(order.at)
         kind = RESOURCES[name]
         if order.ids is None:
@@ -171,28 +167,28 @@ class VicaiCalls:
         for entry in list(entries):
             record = {**self._store.record(entry), **order.changes}
             self._store.save(name, record, over=entry, instant=at)
-        return value_answer({"ids": [_id(name, entry) for entry in entries]})
+        return answer({"ids": [_id(name, entry) for entry in entries]})
 
     async def add(self, request: Request) -> Response:
         """Make records."""
-        order = await _body(request, Add)
+        order = await read_body(request, Add)
         if not 0 <= order.count <= MOST_NEW:
             raise HTTPException(400, f"count must be from 0 to {MOST_NEW}.")
         name = _known(order.resource)
         catalogue = Catalogue(self._store)
         made = catalogue.add(name, order.count, _instant(order.at), order.overrides)
-        return value_answer({"ids": [_id(name, entry) for entry in made]})
+        return answer({"ids": [_id(name, entry) for entry in made]})
 
     async def delete(self, request: Request) -> Response:
         """Delete records."""
-        order = await _body(request, Delete)
+        order = await read_body(request, Delete)
         for entry in [self._entry(_known(order.resource), id_) for id_ in order.ids]:
             self._store.delete(order.resource, entry)
-        return value_answer({})
+        return answer({})
 
     async def batch_event(self, request: Request) -> Response:
         """Let something happen to a payment batch."""
-        order = await _body(request, BatchEvent)
+        order = await read_body(request, BatchEvent)
         entry, at = self._entry("paymentBatches", order.id), _instant(order.at)
         instant = self._store.tick() if at is None else at
         batch: Record = self._store.record(entry)
@@ -205,54 +201,45 @@ class VicaiCalls:
         self._store.save("paymentBatches", batch, over=entry, instant=instant)
         if order.event == "process" and order.payment_id is None:
             self._sandbox.callbacks.processed(batch)
-        return value_answer(batch)
+        return answer(batch)
 
     async def click(self, request: Request) -> Response:
         """Click a button, which sends a webhook."""
-        order = await _body(request, Click)
+        order = await read_body(request, Click)
         try:
-            return value_answer(self._sandbox.callbacks.click(order.kind, order.id, order.request_id))
+            return answer(self._sandbox.callbacks.click(order.kind, order.id, order.request_id))
         except ClickError as error:
             raise HTTPException(400, str(error)) from None
 
     async def change_document(self, request: Request) -> Response:
         """Spoil a document, or make it good again."""
-        order = await _body(request, DocumentState)
+        order = await read_body(request, DocumentState)
         if order.state not in FILE_STATES:
             raise HTTPException(400, f"state must be one of {', '.join(FILE_STATES)}.")
         entry = self._entry(_known(order.resource), order.id)
         self._store.file_states[order.resource, entry.id] = order.state
-        return value_answer({})
+        return answer({})
 
     async def revoke(self, _: Request) -> Response:
         """Let all tokens expire."""
         self._sandbox.vicai.tokens.revoke()
-        return value_answer({})
+        return answer({})
 
     async def options(self, _: Request) -> Response:
         """Tell the options."""
-        return value_answer(self._store.options)
+        return answer(self._store.options)
 
     async def change_options(self, request: Request) -> Response:
         """Replace options."""
-        options = _changed(self._store.options, await _body(request, dict[str, Any]))
+        options = change_options(self._store.options, await read_body(request, dict[str, Any]))
         self._store.change_options(options)
-        return value_answer(options)
+        return answer(options)
 
     def _entry(self, resource: str, id_: str) -> Entry:
         system = "external" if RESOURCES[resource].key is None else "internal"
         if (entry := self._store.find(resource, system, id_)) is None:
             raise HTTPException(404, f"{resource} has no {id_}.")
         return entry
-
-
-def _changed(options: VicaiOptions, patch: dict[str, Any]) -> VicaiOptions:
-    # Decimals are for records; an option is a plain float.
-    plain = {name: float(value) if isinstance(value, Decimal) else value for name, value in patch.items()}
-    try:
-        return options.changed(plain)
-    except msgspec.ValidationError as error:
-        raise HTTPException(400, str(error)) from None
 
 
 def _id(resource: str, entry: Entry) -> str:
@@ -269,11 +256,4 @@ def _instant(text: str | None) -> int | None:
     try:
         return None if text is None else times.read_utc(text)
     except (ValueError, OverflowError) as error:
-        raise HTTPException(400, str(error)) from None
-
-
-async def _body(request: Request, form: type[T]) -> T:
-    try:
-        return msgspec.json.Decoder(form, float_hook=Decimal).decode(await request.body() or b"{}")
-    except ValueError as error:
         raise HTTPException(400, str(error)) from None

@@ -10,9 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ap_connectors.sandbox import pdf, storage
-from ap_connectors.sandbox.answers import HTML, xml_error
-from ap_connectors.sandbox.storage import LinkSigner
+from ap_connectors.sandbox import pdf
+from ap_connectors.sandbox.answers import HTML, LinkSigner, link_problem, xml_error
 from ap_connectors.sandbox.vicai.call import Asked, Handler, Refusal
 from ap_connectors.sandbox.vicai.resources import Entry
 from ap_connectors.sandbox.vicai.store import File, Store
@@ -63,7 +62,7 @@ class Storage:
                 400, "InvalidArgument", "Only one auth mechanism allowed; the Authorization header must not be sent."
             )
         path = request.scope["path"]
-        if wrong := storage.link_problem(secret(self._store), path, request.query_params):
+        if wrong := link_problem(secret(self._store), path, request.query_params):
             return xml_error(403, *wrong)
         if request.method != "GET":
             return xml_error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")

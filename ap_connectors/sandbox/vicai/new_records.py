@@ -10,7 +10,6 @@ from ap_connectors.sandbox.vicai.resources import RESOURCES, Entry, Record
 from ap_connectors.sandbox.vicai.seed import Seed
 from ap_connectors.sandbox.vicai.store import SEEDED, Store
 
-MOST_NEW = 1_000_000
 _INVOICES = 120  # so many invoices that there is one of every kind, also where the store began with none
 _POSTED = "POSTED"
 
