@@ -27,7 +27,7 @@ from ap_connectors.sandbox.vicai.service import PREFIX as VICAI
 from ap_connectors.sandbox.vicai.service import Vicai
 from ap_connectors.sandbox.vicai.store import Store as VicaiStore
 from ap_connectors.sandbox.webhooks.callbacks import Callbacks
-from ap_connectors.sandbox.webhooks.dispatcher import Courier
+from ap_connectors.sandbox.webhooks.dispatcher import Dispatcher
 from ap_connectors.sandbox.webhooks.signer import Signer
 from ap_connectors.sandbox.webhooks.sns import PREFIX as SNS
 from ap_connectors.sandbox.webhooks.sns import DocumentEvents, Topics
@@ -38,7 +38,7 @@ MOST = 20_000
 
 
 @dataclass
-class Call:
+class LoggedCall:
     """One call.
 
     `key` says whether `x-api-key` or the access token was `ok`, `wrong`, `expired` or `none`, and never what it was;
@@ -57,16 +57,16 @@ class Call:
 
 
 @dataclass
-class Calls:
+class CallLog:
     """The latest 20,000 calls."""
 
-    latest: deque[Call] = field(default_factory=lambda: deque(maxlen=MOST))
+    latest: deque[LoggedCall] = field(default_factory=lambda: deque(maxlen=MOST))
     count: int = 0
 
-    def begin(self, method: str, path: str, query: str, key: str) -> Call:
+    def begin(self, method: str, path: str, query: str, key: str) -> LoggedCall:
         """Writes a call down; its status follows when it is answered."""
         self.count += 1
-        call = Call(self.count, clock.iso(int(clock.now() * 1000)), method, path, query, key)
+        call = LoggedCall(self.count, clock.iso(int(clock.now() * 1000)), method, path, query, key)
         self.latest.append(call)
         return call
 
@@ -95,9 +95,9 @@ class Sandbox:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.calls = Calls()
+        self.calls = CallLog()
         self.faults = Faults()
-        self.courier = Courier()
+        self.dispatcher = Dispatcher()
         # One key for the process: receivers may keep its certificate over a reset.
         self.signer = Signer()
         self.reset(setup)
@@ -106,15 +106,15 @@ class Sandbox:
         """Starts afresh, as if the command had been started with this setup."""
         self.calls.clear()
         self.faults.clear()
-        self.courier.clear()
+        self.dispatcher.clear()
         self.current = setup
         account = uuid_like(setup.seed, "webhook account")
-        self.topics = Topics(self.courier, self.signer, account, lambda: self.ivesk.store.options)
+        self.topics = Topics(self.dispatcher, self.signer, account, lambda: self.ivesk.store.options)
         self.ivesk = Ivesk(Store.seeded(setup.seed, setup.documents, setup.options), setup.api_key, self.topics)
         self.document_events = DocumentEvents(self.ivesk, self.topics)
         store = VicaiStore(setup.seed, setup.invoices, setup.vicai)
         self.vicai = Vicai(store, setup.client_id, setup.client_secret)
-        self.callbacks = Callbacks(store, self.courier)
+        self.callbacks = Callbacks(store, self.dispatcher)
 
     def key_state(self, path: str, headers: Mapping[bytes, bytes]) -> str:
         """Whether a call's key or access token is `ok`, `wrong`, `expired` (a token) or absent (`none`)."""
@@ -125,7 +125,7 @@ class Sandbox:
         return "ok" if hmac.compare_digest(key, self.setup.api_key.encode()) else "wrong"
 
 
-class Gate:
+class CallMiddleware:
     """Writes down every call to a service, and lets faults strike first."""
 
     def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
@@ -143,33 +143,33 @@ class Gate:
         query = scope["query_string"].decode("latin-1")
         call = sandbox.calls.begin(scope["method"], path, query, sandbox.key_state(path, headers))
         call.request_id = headers.get(b"x-request-id", b"").decode("latin-1") or None
-        order = sandbox.faults.meeting(scope["method"], path)
+        order = sandbox.faults.matching(scope["method"], path)
         if order is None:
-            await self._app(scope, receive, _noting(call, send))
+            await self._app(scope, receive, _logging_status(call, send))
             return
         call.fault = order.kind
         coded = path.startswith(VICAI)
-        await faults.strike(order, _Noted(self._app, call), scope, receive, send, coded=coded)
+        await faults.inject(order, _StatusLogger(self._app, call), scope, receive, send, coded=coded)
 
 
-class _Noted:
+class _StatusLogger:
     """An app whose answers' status goes to the log even if a fault then swallows the answer."""
 
-    def __init__(self, app: ASGIApp, call: Call) -> None:
+    def __init__(self, app: ASGIApp, call: LoggedCall) -> None:
         self._app = app
         self._call = call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, _noting(self._call, send))
+        await self._app(scope, receive, _logging_status(self._call, send))
 
 
-def _noting(call: Call, send: Send) -> Send:
-    async def noted(message: Message) -> None:
+def _logging_status(call: LoggedCall, send: Send) -> Send:
+    async def logged(message: Message) -> None:
         if message["type"] == "http.response.start":
             call.status = message["status"]
         await send(message)
 
-    return noted
+    return logged
 
 
 def build(setup: Setup) -> ASGIApp:
@@ -209,4 +209,4 @@ def build(setup: Setup) -> ASGIApp:
             service = sandbox.topics
         await service(scope, receive, send)
 
-    return Gate(dispatch, sandbox)
+    return CallMiddleware(dispatch, sandbox)

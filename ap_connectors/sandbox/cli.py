@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import uvicorn
@@ -20,10 +20,8 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.sandbox.app import Setup, build
 from ap_connectors.sandbox.control import MOST_NEW
 from ap_connectors.sandbox.ivesk.service import PREFIX
-from ap_connectors.sandbox.options import Options, VicaiOptions, described
+from ap_connectors.sandbox.options import AnyOptions, Options, VicaiOptions, described
 from ap_connectors.sandbox.vicai.service import PREFIX as VICAI
-
-T = TypeVar("T", Options, VicaiOptions)
 
 
 class _Server(uvicorn.Server):
@@ -126,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _chosen(given: argparse.Namespace, options: type[T], prefix: str = "") -> T:
+def _chosen(given: argparse.Namespace, options: type[AnyOptions], prefix: str = "") -> AnyOptions:
     return options(**{name: getattr(given, prefix + name) for name, *_ in described(options)})
 
 

@@ -17,15 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ap_connectors.sandbox.faults import Order
-from ap_connectors.sandbox.options import Options, VicaiOptions
+from ap_connectors.sandbox.faults import FaultOrder
+from ap_connectors.sandbox.options import AnyOptions
 from ap_connectors.sandbox.webhooks import sender
 
 if TYPE_CHECKING:
     from ap_connectors.sandbox.app import Sandbox
 
 T = TypeVar("T")
-EitherOptions = TypeVar("EitherOptions", Options, VicaiOptions)
 Handler = Callable[[Request], Awaitable[Response]]
 Handlers = Mapping[str, Mapping[str, Handler]]
 """Control calls by path and verb."""
@@ -48,7 +47,7 @@ async def read_body(request: Request, form: type[T]) -> T:
         raise HTTPException(400, str(error)) from None
 
 
-def change_options(options: EitherOptions, patch: Mapping[str, Any]) -> EitherOptions:
+def change_options(options: AnyOptions, patch: Mapping[str, Any]) -> AnyOptions:
     """Return options with some replaced."""
     # Decimals are for records; an option is a plain float.
     plain = {name: float(value) if isinstance(value, Decimal) else value for name, value in patch.items()}
@@ -98,7 +97,7 @@ class SharedCalls:
 
     async def add_fault(self, request: Request) -> Response:
         """Order a fault."""
-        order = await read_body(request, Order)
+        order = await read_body(request, FaultOrder)
         if not order.path:
             order.path = "/storage" if order.kind == "expired" else "/ivesk/api/pub"
         if order.rate is not None and not 0 <= order.rate <= 1:
@@ -127,14 +126,14 @@ class SharedCalls:
 
     async def attempts(self, request: Request) -> Response:
         """Tell the latest attempts and how many deliveries wait; with `wait`, seconds, first wait until none does."""
-        courier = self._sandbox.courier
+        dispatcher = self._sandbox.dispatcher
         try:
             seconds = min(_MOST_SECONDS, float(request.query_params.get("wait", "0")))
         except ValueError:
             raise HTTPException(400, "wait must be a number of seconds.") from None
         if seconds > 0:
-            await courier.idle(seconds)
-        return answer({"waiting": courier.waiting, "attempts": [asdict(one) for one in courier.latest]})
+            await dispatcher.idle(seconds)
+        return answer({"waiting": dispatcher.waiting, "attempts": [asdict(one) for one in dispatcher.latest]})
 
     async def subscriptions(self, _: Request) -> Response:
         """Tell who is subscribed to Įvesk's events: pending, confirmed or ended."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Dice:
+class SeededRandom:
     """A small stream of numbers drawn from a hash of the words it was made of.
 
     Much cheaper to set up than `random.Random`, which matters when every document has its own.

@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ap_connectors.sandbox.answers import HTML, xml_error
 
-Kind = Literal["status", "reset", "truncate", "slow", "drip", "lost", "html", "html_status", "expired"]
+FaultType = Literal["status", "reset", "truncate", "slow", "drip", "lost", "html", "html_status", "expired"]
 
 
-class Order(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class FaultOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """An order for faults.
 
     `path` is a prefix; the fault hits `times` calls that match, the first `after` left alone, or, with a `rate` from 0
@@ -27,7 +27,7 @@ class Order(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     (before the answer) and `drip` (in the middle of its body).
     """
 
-    kind: Kind
+    kind: FaultType
     path: str = ""
     method: str | None = None
     times: int = 1
@@ -44,13 +44,13 @@ class Fault:
     """An order at work: how many calls it may still hit (`left`), how many it has yet to skip, how many it hit."""
 
     n: int
-    order: Order
+    order: FaultOrder
     left: int | None
     skip: int
     hits: int = 0
     random: Random = field(default_factory=Random, repr=False)
 
-    def meets(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str) -> bool:
         """Whether the fault hits this call; counts it."""
         order = self.order
         if self.left == 0 or not path.startswith(order.path) or (order.method or method).upper() != method:
@@ -83,7 +83,7 @@ class Faults:
     orders: list[Fault] = field(default_factory=list)
     count: int = 0
 
-    def add(self, order: Order) -> Fault:
+    def add(self, order: FaultOrder) -> Fault:
         """Takes an order."""
         self.count += 1
         left = None if order.rate is not None else order.times
@@ -91,17 +91,17 @@ class Faults:
         self.orders.append(fault)
         return fault
 
-    def meeting(self, method: str, path: str) -> Order | None:
+    def matching(self, method: str, path: str) -> FaultOrder | None:
         """The order that hits this call, if any."""
-        return next((fault.order for fault in self.orders if fault.meets(method, path)), None)
+        return next((fault.order for fault in self.orders if fault.matches(method, path)), None)
 
     def clear(self) -> None:
         """Takes all orders back."""
         self.orders.clear()
 
 
-async def strike(
-    order: Order, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, coded: bool = False
+async def inject(
+    order: FaultOrder, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, coded: bool = False
 ) -> None:
     """Answers a call with a fault; the JSON of a `coded` one tells its status too."""
     if order.kind == "slow":
@@ -126,7 +126,7 @@ async def strike(
         await _answer(order, coded)(scope, receive, send)
 
 
-def _answer(order: Order, coded: bool) -> Response:
+def _answer(order: FaultOrder, coded: bool) -> Response:
     headers = {} if order.retry_after is None else {"Retry-After": str(order.retry_after)}
     if order.kind == "expired":
         return xml_error(order.status or 403, "AccessDenied", "Request has expired")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -124,6 +124,9 @@ class VicaiOptions(_Options, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Meta(description="vendorNew, invoicePost, invoiceTransfer and syncRequest are tried again, as events are."),
     ] = True
     company: Annotated[str, Meta(min_length=1, description="The name that healthCheck tells.")] = "Fjordlys Regnskap AS"
+
+
+AnyOptions = TypeVar("AnyOptions", Options, VicaiOptions)
 
 
 def described(options: type[msgspec.Struct] = Options) -> Iterator[tuple[str, Any, Any, str]]:

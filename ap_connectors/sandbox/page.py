@@ -68,12 +68,12 @@ def render(sandbox: Sandbox, url: str) -> str:
             [(s.name, s.event, sender.shown(s.target), s.state) for s in _last(sandbox.topics.subscriptions)],
         ),
         *_vicai(sandbox),
-        f"<h2>Latest webhooks ({sandbox.courier.count} attempts in all, {sandbox.courier.waiting} waiting)</h2>",
+        f"<h2>Latest webhooks ({sandbox.dispatcher.count} attempts in all, {sandbox.dispatcher.waiting} waiting)</h2>",
         _table(
             ("at", "event", "url", "#attempt", "outcome", "#status", "why"),
             [
                 (a.at, a.event, a.url, a.attempt, a.outcome, a.status, a.why)
-                for a in islice(reversed(sandbox.courier.latest), MOST_CALLS)
+                for a in islice(reversed(sandbox.dispatcher.latest), MOST_CALLS)
             ],
         ),
         "<h2>Options of ivesk</h2>",

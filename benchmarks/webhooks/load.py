@@ -104,8 +104,8 @@ def send(port: int, requests: Sequence[Request], pace: float) -> list[Answer]:
 
 
 def _export(signer: Signer, sns: str) -> Request:
-    message = messages.new(messages.NOTIFY, TOPIC, '{"companyCode":"302320404"}')
-    body = messages.signed(message, signer, "1", f"http://{sns}/certificate.pem")
+    message = messages.new_message(messages.NOTIFY, TOPIC, '{"companyCode":"302320404"}')
+    body = messages.sign(message, signer, "1", f"http://{sns}/certificate.pem")
     return Request("ivesk", f"/ivesk?secret={SECRET}", messages.headers(message, f"{TOPIC}:1"), body)
 
 

@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from ap_connectors.sandbox.options import Options
 from ap_connectors.sandbox.process import SandboxError, SandboxProcess
 from ap_connectors.sandbox.webhooks import sender, signer
-from ap_connectors.sandbox.webhooks.dispatcher import Courier, Policy
+from ap_connectors.sandbox.webhooks.dispatcher import Dispatcher, RetryPolicy
 from ap_connectors.sandbox.webhooks.sns import Topics
 from tests.sandbox.emulated import DECODER, call
 from tests.sandbox.receiver import Receiver, verified
@@ -169,7 +169,7 @@ def test_a_message_is_given_up_after_ten_retries_and_never_after_a_refusal(
 
 
 def test_pauses_double_up_to_thirty_times_the_first() -> None:
-    policy = Policy(15, 10, 20, 600, frozenset())
+    policy = RetryPolicy(15, 10, 20, 600, frozenset())
     assert [policy.pause(attempt) for attempt in range(1, 11)] == [20, 40, 80, 160, 320] + [600] * 5
 
 
@@ -276,7 +276,7 @@ def self_signed(path: Path) -> Path:
 
 def test_without_cryptography_a_subscription_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signer, "available", lambda: False)
-    topics = Topics(Courier(), signer.Signer(), "a", Options)
+    topics = Topics(Dispatcher(), signer.Signer(), "a", Options)
     with pytest.raises(HTTPException) as refused:
         topics.subscribe("on_exported", "a", "http://127.0.0.1:9", "http://127.0.0.1:8")
     assert (refused.value.status_code, "pip install" in refused.value.detail) == (501, True)

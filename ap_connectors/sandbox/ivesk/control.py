@@ -134,7 +134,7 @@ class IveskCalls:
             raise HTTPException(400, f"count must be from 0 to {MOST_NEW}.")
         company = None
         if order.company is not None:
-            codes = [party.code for party in self._store.cast.companies]
+            codes = [party.code for party in self._store.parties.companies]
             if order.company not in codes:
                 raise HTTPException(404, f"No company has the code {order.company}.")
             company = codes.index(order.company)
@@ -205,7 +205,7 @@ class IveskCalls:
 
 def companies(store: Store) -> list[dict[str, Any]]:
     """Each of the accountant's companies with its numbers of documents by queue."""
-    parties = store.cast.companies
+    parties = store.parties.companies
     counts = {name: [0] * len(parties) for name in QUEUES}
     for number, company in enumerate(store.company_of):
         counts["digitized"][company] += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ap_connectors.sandbox.fake_data import Dice, iban, lithuanian_check_digit, uuid_like, without_diacritics
+from ap_connectors.sandbox.fake_data import SeededRandom, iban, lithuanian_check_digit, uuid_like, without_diacritics
 
 # Names, not codes: everything with digits is derived, with correct check digits.
 _COMPANIES = """
@@ -123,18 +123,18 @@ class Party:
 def _party(seed: int, place: str, line: str, favorite: bool) -> Party:
     mark, name, city, street = line.split("|")
     country, person = mark[:2], mark.endswith("!")
-    dice = Dice(seed, "party", place)
+    rng = SeededRandom(seed, "party", place)
     # Registration codes that start with 39 have not been given out, so nobody real is named.
-    code, vat = (f"39{dice.below(10**6):06d}", f"{dice.between(1, 9)}{dice.below(10**6):06d}1")
+    code, vat = (f"39{rng.below(10**6):06d}", f"{rng.between(1, 9)}{rng.below(10**6):06d}1")
     if country == "LT":
         code, vat = f"{code}{lithuanian_check_digit(code)}", f"LT{vat}{lithuanian_check_digit(vat)}"
     else:
-        code, vat = f"{code}{dice.below(100):02d}", f"{country}{vat}{dice.below(10)}"
+        code, vat = f"{code}{rng.below(100):02d}", f"{country}{vat}{rng.below(10)}"
     shape = _BANK_ACCOUNTS.get(country)
-    account = "".join("ABCDEFGHIJ"[dice.below(10)] if kind == "a" else str(dice.below(10)) for kind in shape or "")
+    account = "".join("ABCDEFGHIJ"[rng.below(10)] if kind == "a" else str(rng.below(10)) for kind in shape or "")
     if country == "LT":
-        account = dice.pick(("73000", "70440", "40100", "71800")) + account[5:]
-    address = f"{street}, {city}" if country != "LT" else f"{street}, LT-{dice.between(1000, 9999):05d} {city}"
+        account = rng.pick(("73000", "70440", "40100", "71800")) + account[5:]
+    address = f"{street}, {city}" if country != "LT" else f"{street}, LT-{rng.between(1000, 9999):05d} {city}"
     return Party(
         id=uuid_like(seed, "party", place),
         name=name,
@@ -150,14 +150,14 @@ def _party(seed: int, place: str, line: str, favorite: bool) -> Party:
 
 
 @dataclass(frozen=True)
-class Cast:
+class Parties:
     """All parties of a seed: the accountant's companies (favorites), and those they trade with."""
 
     companies: tuple[Party, ...]
     partners: tuple[Party, ...]
 
     @classmethod
-    def of(cls, seed: int) -> Cast:
+    def of(cls, seed: int) -> Parties:
         """The cast of a seed: always the same names, with codes of its own."""
         companies = [f"LT|{line}" for line in _COMPANIES.strip().splitlines()]
         partners = _PARTNERS.strip().splitlines()

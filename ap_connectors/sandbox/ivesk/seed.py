@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.fake_data import Dice
+from ap_connectors.sandbox.fake_data import SeededRandom
 from ap_connectors.sandbox.ivesk import timeline
-from ap_connectors.sandbox.ivesk.parties import Cast, Party
+from ap_connectors.sandbox.ivesk.parties import Parties, Party
 
 Document = dict[str, Any]
 
@@ -71,7 +71,7 @@ _ODD_NAMES = (
 
 
 @dataclass(frozen=True)
-class Facts:
+class PlannedDocument:
     """What the store knows about a document before it is made: places in the cast and in `DOCTYPES`, an instant."""
 
     number: int
@@ -82,36 +82,36 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Maker:
+class DocumentMaker:
     """Makes documents of one seed; `extra_fields` and `big_amounts` as in `Options`."""
 
     seed: int
-    cast: Cast
+    parties: Parties
     extra_fields: bool
     big_amounts: bool
 
-    def document(self, facts: Facts) -> Document:
+    def document(self, planned: PlannedDocument) -> Document:
         """One document with all fields but `url` (which every answer makes afresh) and `exportedat`."""
-        dice = Dice(self.seed, "document", facts.number)
-        company = self.cast.companies[facts.company]
-        partner = self.cast.partners[dice.below(len(self.cast.partners))]
-        sale = dice.chance(7)
+        rng = SeededRandom(self.seed, "document", planned.number)
+        company = self.parties.companies[planned.company]
+        partner = self.parties.partners[rng.below(len(self.parties.partners))]
+        sale = rng.chance(7)
         seller, buyer = (company, partner) if sale else (partner, company)
-        big = self.big_amounts and facts.number % timeline.BIG_AMOUNT_EVERY == timeline.BIG_AMOUNT_AT
-        currency, rate = self._currency(dice, seller, big)
-        lines = self._lines(dice, facts, seller, buyer, big)
-        docnum, filename = self._names(dice, facts)
-        issued = date.fromisoformat(clock.day(facts.digitized_at)) - timedelta(days=dice.below(10))
-        term = dice.pick((None, 7, 14, 30, 30, 60))
+        big = self.big_amounts and planned.number % timeline.BIG_AMOUNT_EVERY == timeline.BIG_AMOUNT_AT
+        currency, rate = self._currency(rng, seller, big)
+        lines = self._lines(rng, planned, seller, buyer, big)
+        docnum, filename = self._names(rng, planned)
+        issued = date.fromisoformat(clock.day(planned.digitized_at)) - timedelta(days=rng.below(10))
+        term = rng.pick((None, 7, 14, 30, 30, 60))
         document: Document = {
-            "id": facts.id,
+            "id": planned.id,
             "date": issued.isoformat(),
-            "operationdate": None if dice.chance(3) else (issued - timedelta(days=dice.below(3))).isoformat(),
+            "operationdate": None if rng.chance(3) else (issued - timedelta(days=rng.below(3))).isoformat(),
             "duedate": None if term is None else (issued + timedelta(days=term)).isoformat(),
             "paymentterm": term,
             "docnum": docnum,
-            "ordernum": f"U-{dice.below(100_000):05d}" if dice.chance(4) else None,
-            "doctype": facts.doctype,
+            "ordernum": f"U-{rng.below(100_000):05d}" if rng.chance(4) else None,
+            "doctype": planned.doctype,
             "subtotal": sum(line["subtotal"] for line in lines),
             "vat": sum(line["vat"] for line in lines),
             "total": sum(line["total"] for line in lines),
@@ -119,60 +119,62 @@ class Maker:
             "currencyrate": rate,
             "url": None,
             "filename": filename,
-            "report2isaf": facts.doctype in ("invoice", "creditnote", "debitnote"),
-            "separatevat": dice.chance(60),
-            "hasreceipt": facts.doctype == "cashreceipt",
-            **_seller(seller, dice.chance(12)),
+            "report2isaf": planned.doctype in ("invoice", "creditnote", "debitnote"),
+            "separatevat": rng.chance(60),
+            "hasreceipt": planned.doctype == "cashreceipt",
+            **_seller(seller, rng.chance(12)),
             **_buyer(buyer),
             "lines": lines,
-            "userdata": f"byla-{dice.below(10**6):06d}" if dice.chance(5) else None,
+            "userdata": f"byla-{rng.below(10**6):06d}" if rng.chance(5) else None,
         }
-        if dice.chance(15):
-            document["sourcedata"] = {"file": f"scan-{dice.below(10**4):04d}", "batch": dice.below(50), "tags": ["ą"]}
+        if rng.chance(15):
+            document["sourcedata"] = {"file": f"scan-{rng.below(10**4):04d}", "batch": rng.below(50), "tags": ["ą"]}
         if self.extra_fields:
-            document |= _extra(dice)
-        document["digitizedat"] = clock.iso(facts.digitized_at)
+            document |= _extra(rng)
+        document["digitizedat"] = clock.iso(planned.digitized_at)
         return document
 
-    def _currency(self, dice: Dice, seller: Party, big: bool) -> tuple[str, Decimal | None]:
+    def _currency(self, rng: SeededRandom, seller: Party, big: bool) -> tuple[str, Decimal | None]:
         currency, rate = _CURRENCIES.get(seller.country, ("EUR", 0))
         if big:
-            currency = dice.pick(_BIG_CURRENCIES)
+            currency = rng.pick(_BIG_CURRENCIES)
             rate = _BIG_RATES.get(currency, 0)
         elif currency != "EUR":
-            rate += dice.below(rate // 50)
+            rate += rng.below(rate // 50)
         return currency, Decimal(rate).scaleb(-4) if rate else None
 
-    def _lines(self, dice: Dice, facts: Facts, seller: Party, buyer: Party, big: bool) -> list[Document]:
-        count = dice.pick((1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6))
+    def _lines(
+        self, rng: SeededRandom, planned: PlannedDocument, seller: Party, buyer: Party, big: bool
+    ) -> list[Document]:
+        count = rng.pick((1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6))
         if big:
-            count = dice.between(2, 4)
-        elif dice.chance(100):
-            count = dice.between(20, 60)
-        return [self._line(facts, seller, buyer, place, big) for place in range(count)]
+            count = rng.between(2, 4)
+        elif rng.chance(100):
+            count = rng.between(20, 60)
+        return [self._line(planned, seller, buyer, place, big) for place in range(count)]
 
-    def _line(self, facts: Facts, seller: Party, buyer: Party, place: int, big: bool) -> Document:
-        dice = Dice(self.seed, "line", facts.number, place)
-        name, unit, account, low, high, vat_class = dice.pick(_GOODS)
+    def _line(self, planned: PlannedDocument, seller: Party, buyer: Party, place: int, big: bool) -> Document:
+        rng = SeededRandom(self.seed, "line", planned.number, place)
+        name, unit, account, low, high, vat_class = rng.pick(_GOODS)
         if big:
             quantity = Decimal("1.000")
             # 17 digits before the point: with cents, 19 significant ones, and at most four such lines.
-            price = Decimal(dice.between(10**18, 2 * 10**18 - 1)).scaleb(-2)
+            price = Decimal(rng.between(10**18, 2 * 10**18 - 1)).scaleb(-2)
             vat_class = "PVM5"
         else:
-            quantity = Decimal(dice.pick(_QUANTITIES))
-            price = Decimal(dice.between(low * 100, high * 100)).scaleb(-4) if dice.chance(4) else Decimal(
-                dice.between(low, high)
+            quantity = Decimal(rng.pick(_QUANTITIES))
+            price = Decimal(rng.between(low * 100, high * 100)).scaleb(-4) if rng.chance(4) else Decimal(
+                rng.between(low, high)
             ).scaleb(-2)  # fmt: skip
             vat_class = _vat_class(vat_class, seller, buyer)
-        if facts.doctype == "creditnote":
+        if planned.doctype == "creditnote":
             quantity = -quantity
         percent = _PERCENT[vat_class]
         subtotal = (quantity * price).quantize(CENT)
         vat = (subtotal * percent / _HUNDRED).quantize(CENT)
         line = {
-            "lineid": dice.uuid(),
-            "code": account if dice.below(5) else None,
+            "lineid": rng.uuid(),
+            "code": account if rng.below(5) else None,
             "name": name,
             "unit": unit,
             "quantity": quantity,
@@ -182,17 +184,17 @@ class Maker:
             "vatpercent": percent,
             "total": subtotal + vat,
             "vatclass": vat_class,
-            "warehouse": dice.pick(("C1", "PARD", None, None)),
-            "object": dice.pick(("ADM", "GAM-2", "Žemė", None, None, None)),
+            "warehouse": rng.pick(("C1", "PARD", None, None)),
+            "object": rng.pick(("ADM", "GAM-2", "Žemė", None, None, None)),
         }
         if self.extra_fields:
-            line |= {"batchno": f"P{dice.below(10**6):06d}", "discount": Decimal(dice.below(10**4)).scaleb(-4)}
+            line |= {"batchno": f"P{rng.below(10**6):06d}", "discount": Decimal(rng.below(10**4)).scaleb(-4)}
         return line
 
-    def _names(self, dice: Dice, facts: Facts) -> tuple[str, str]:
-        if facts.number % timeline.ODD_NAME_EVERY == timeline.ODD_NAME_AT:
-            return _ODD_NAMES[facts.number // timeline.ODD_NAME_EVERY % len(_ODD_NAMES)]
-        docnum = f"{dice.pick(_SERIES)}-2026-{facts.number % 10**6:06d}"
+    def _names(self, rng: SeededRandom, planned: PlannedDocument) -> tuple[str, str]:
+        if planned.number % timeline.ODD_NAME_EVERY == timeline.ODD_NAME_AT:
+            return _ODD_NAMES[planned.number // timeline.ODD_NAME_EVERY % len(_ODD_NAMES)]
+        docnum = f"{rng.pick(_SERIES)}-2026-{planned.number % 10**6:06d}"
         return docnum, f"{docnum}.pdf"
 
 
@@ -234,12 +236,12 @@ def _buyer(party: Party) -> Document:
     }
 
 
-def _extra(dice: Dice) -> Document:
+def _extra(rng: SeededRandom) -> Document:
     """Fields that no description mentions: of every JSON type, one of them null on some documents only."""
     return {
-        "approvalstage": dice.pick(("gauta", "tikrinama", "patvirtinta")),
-        "exactweight": Decimal(dice.between(10**18, 10**19 - 1)).scaleb(-9),
-        "delivery": {"method": dice.pick(("paštas", "kurjeris")), "parcels": dice.between(1, 9), "notes": [None, "ž"]},
-        "prepaid": dice.chance(2),
-        "costcenter": f"KC-{dice.below(20):02d}" if dice.chance(2) else None,
+        "approvalstage": rng.pick(("gauta", "tikrinama", "patvirtinta")),
+        "exactweight": Decimal(rng.between(10**18, 10**19 - 1)).scaleb(-9),
+        "delivery": {"method": rng.pick(("paštas", "kurjeris")), "parcels": rng.between(1, 9), "notes": [None, "ž"]},
+        "prepaid": rng.chance(2),
+        "costcenter": f"KC-{rng.below(20):02d}" if rng.chance(2) else None,
     }

@@ -10,11 +10,11 @@ from hashlib import blake2b
 from typing import Any
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.fake_data import Dice
+from ap_connectors.sandbox.fake_data import SeededRandom
 from ap_connectors.sandbox.ivesk import timeline
-from ap_connectors.sandbox.ivesk.parties import Cast
+from ap_connectors.sandbox.ivesk.parties import Parties
 from ap_connectors.sandbox.ivesk.queues import Queue
-from ap_connectors.sandbox.ivesk.seed import Document, Facts, Maker
+from ap_connectors.sandbox.ivesk.seed import Document, DocumentMaker, PlannedDocument
 from ap_connectors.sandbox.options import Options
 
 QUEUES = ("exported", "digitized")
@@ -83,7 +83,7 @@ class Store:
 
     seed: int
     options: Options
-    cast: Cast
+    parties: Parties
     plan: timeline.Timeline
     digitized: Queue = field(default_factory=Queue)
     exported: Queue = field(default_factory=Queue)
@@ -104,10 +104,10 @@ class Store:
     @classmethod
     def seeded(cls, seed: int, documents: int, options: Options) -> Store:
         """A fresh store with so many documents, of which about 92 % are exported."""
-        store = cls(seed, options, Cast.of(seed), timeline.Timeline(seed, documents))
+        store = cls(seed, options, Parties.of(seed), timeline.Timeline(seed, documents))
         digitize, select = store.plan.digitize, store.plan.select
         for number in range(documents):
-            planned = timeline.foresee(seed, number)
+            planned = timeline.plan_document(seed, number)
             store.company_of.append(planned.company)
             store.doctype_of.append(planned.doctype)
             store.digitized_at.append(digitize(planned))
@@ -131,9 +131,9 @@ class Store:
 
     def document(self, number: int) -> Document:
         """Makes a document: all fields but `url` and `exportedat`, unless it was ordered with these."""
-        maker = Maker(self.seed, self.cast, self.options.extra_fields, self.options.big_amounts)
+        maker = DocumentMaker(self.seed, self.parties, self.options.extra_fields, self.options.big_amounts)
         document = maker.document(
-            Facts(
+            PlannedDocument(
                 number,
                 self._seeded_id(number),
                 self.company_of[number],
@@ -186,7 +186,7 @@ class Store:
             self.plan.after(max(self.plan.digitized, self.plan.exported))
         made = range(len(self), len(self) + count)
         for number in made:
-            planned = timeline.foresee(self.seed, number)
+            planned = timeline.plan_document(self.seed, number)
             at = self.plan.digitize(planned) if instant is None else instant
             self._append(planned, at, company, variant)
             if export:
@@ -296,17 +296,17 @@ class Store:
         return max((item.modified for items in self.columns.values() for item in items.values()), default=clock.START)
 
     def _seed_columns(self) -> None:
-        for place, company in enumerate(self.cast.companies):
+        for place, company in enumerate(self.parties.companies):
             for column, count in (("allocation", 230 if place == 0 else 20), ("department", 12)):
-                dice = Dice(self.seed, column, place)
-                items = list(_column_items(dice, column, count))
+                rng = SeededRandom(self.seed, column, place)
+                items = list(_column_items(rng, column, count))
                 self.change_column(company.code or "", column, items)
 
 
-def _column_items(dice: Dice, column: str, count: int) -> Iterator[ColumnItem]:
+def _column_items(rng: SeededRandom, column: str, count: int) -> Iterator[ColumnItem]:
     words = ("Administracija", "Gamyba", "Pardavimai", "Sandėlis", "Žemės ūkis", "Ąžuolyno projektas", "Būstinė")
     modified = clock.START
     for number in range(1, count + 1):
-        modified = clock.advance(modified, dice.below(clock.HOUR))
-        text = None if dice.chance(20) else f"{dice.pick(words)} {number}"
+        modified = clock.advance(modified, rng.below(clock.HOUR))
+        text = None if rng.chance(20) else f"{rng.pick(words)} {number}"
         yield ColumnItem(f"{column[0].upper()}{number:04d}", text, modified)

@@ -32,7 +32,7 @@ class Planned(NamedTuple):
     lag: int
 
 
-def foresee(seed: int, number: int) -> Planned:
+def plan_document(seed: int, number: int) -> Planned:
     """Decides company, document type and fate of a document: one cheap hash, so a million take a few seconds."""
     bits = int.from_bytes(blake2b(b"%d/%d" % (seed, number), digest_size=8).digest(), "big")
     odd = number % BIG_AMOUNT_EVERY == BIG_AMOUNT_AT or number % ODD_NAME_EVERY == ODD_NAME_AT

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ap_connectors.sandbox.vicai.resources import ENCODER, RESOURCES, Entry, Resource
+from ap_connectors.sandbox.vicai.resources import ENCODER, RESOURCES, Entry, ResourceSpec
 from ap_connectors.sandbox.vicai.store import Store
 from ap_connectors.sandbox.vicai.tokens import Tokens
 from ap_connectors.vicai.contract import Operation
@@ -24,7 +24,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Call:
     """A call.
 
     Args:
@@ -48,7 +48,7 @@ class Asked:
     parts: Mapping[str, Part] = field(default_factory=dict)
 
     @property
-    def resource(self) -> Resource:
+    def resource(self) -> ResourceSpec:
         """The kind of records that the path names."""
         return RESOURCES[self.operation.path.split("/")[1]]
 
@@ -83,7 +83,7 @@ class Asked:
         return Response(status_code=204) if status == 204 else json_answer(body, status)
 
 
-Handler = Callable[[Asked], Response]
+Handler = Callable[[Call], Response]
 
 
 class Refusal(Exception):

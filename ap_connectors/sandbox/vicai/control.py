@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from ap_connectors.sandbox.control import MOST_NEW, Handlers, answer, change_options, read_body
 from ap_connectors.sandbox.vicai import times
-from ap_connectors.sandbox.vicai.new_records import Catalogue
+from ap_connectors.sandbox.vicai.new_records import NewRecords
 from ap_connectors.sandbox.vicai.resources import ENCODER, RESOURCES, Entry, Record
 from ap_connectors.sandbox.vicai.seed import payment_batches
 from ap_connectors.sandbox.vicai.store import FILE_STATES, Store
@@ -140,8 +140,8 @@ class VicaiCalls:
         if name == "subscription":
             found = [ENCODER.encode(record) for record in (self._store.subscription,) if record is not None]
         else:
-            kind = RESOURCES[_known(name)]
-            order = "internal" if kind.dated else kind.order
+            spec = RESOURCES[_known(name)]
+            order = "internal" if spec.dated else spec.order
             found = [entry.body for entry in self._store[name].sorted(order)]
 
         async def lines() -> AsyncIterator[bytes]:
@@ -159,9 +159,9 @@ class VicaiCalls:
         """Change records."""
         order = await read_body(request, Touch)
         name, at = _known(order.resource), _instant(order.at)
-        kind = RESOURCES[name]
+        spec = RESOURCES[name]
         if order.ids is None:
-            entries = self._store[name].sorted("internal" if kind.dated else kind.order)[: max(0, order.count)]
+            entries = self._store[name].sorted("internal" if spec.dated else spec.order)[: max(0, order.count)]
         else:
             entries = [self._entry(name, id_) for id_ in order.ids]
         for entry in list(entries):
@@ -175,8 +175,8 @@ class VicaiCalls:
         if not 0 <= order.count <= MOST_NEW:
             raise HTTPException(400, f"count must be from 0 to {MOST_NEW}.")
         name = _known(order.resource)
-        catalogue = Catalogue(self._store)
-        made = catalogue.add(name, order.count, _instant(order.at), order.overrides)
+        new = NewRecords(self._store)
+        made = new.add(name, order.count, _instant(order.at), order.overrides)
         return answer({"ids": [_id(name, entry) for entry in made]})
 
     async def delete(self, request: Request) -> Response:

@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ap_connectors.sandbox.vicai.call import Asked, Handler, Refusal
-from ap_connectors.sandbox.vicai.lists import listed
+from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal
+from ap_connectors.sandbox.vicai.lists import list_records
 from ap_connectors.sandbox.vicai.resources import RESOURCES, Entry, Record
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.contract import Operation, Schema
@@ -26,64 +26,64 @@ def default(operation: Operation) -> Handler:
     return _BY_SHAPE[operation.method, operation.path.endswith("}")]
 
 
-def get(asked: Asked) -> Response:
+def get(call: Call) -> Response:
     """Answer one record."""
-    return asked.done(asked.entry().body)
+    return call.done(call.entry().body)
 
 
-def create(asked: Asked) -> Response:
+def create(call: Call) -> Response:
     """Write a new record; the service never asks whether there is one like it, but an external id is one record's."""
-    body = asked.body or {}
-    name = asked.resource.name
-    not_taken(asked, body.get("externalId"), None)
-    entry = asked.store.save(name, readable(asked.resource.component, body))
-    return asked.done(entry.body, created=True)
+    body = call.body or {}
+    name = call.resource.name
+    ensure_unique(call, body.get("externalId"), None)
+    entry = call.store.save(name, readable(call.resource.component, body))
+    return call.done(entry.body, created=True)
 
 
-def write(asked: Asked) -> Response:
+def write(call: Call) -> Response:
     """Change a record, or create it under the ERP's id; members that are left out keep their values."""
-    found = known(asked)
-    before = {} if found is None else asked.store.record(found)
-    return put(asked, found, merged(asked.resource.component, before, asked.body))
+    found = known(call)
+    before = {} if found is None else call.store.record(found)
+    return put(call, found, merged(call.resource.component, before, call.body))
 
 
-def known(asked: Asked) -> Entry | None:
+def known(call: Call) -> Entry | None:
     """Find the record to write, or None if the call creates it.
 
     Raises:
         Refusal: 404, the id is one of Vic's own, and Vic never gave it.
     """
-    if asked.system == "internal":
-        return asked.entry()
-    return asked.store.find(asked.resource.name, "external", asked.id)
+    if call.system == "internal":
+        return call.entry()
+    return call.store.find(call.resource.name, "external", call.id)
 
 
-def put(asked: Asked, found: Entry | None, record: Record) -> Response:
+def put(call: Call, found: Entry | None, record: Record) -> Response:
     """Write a record in place of what was found, and answer it."""
-    if RESOURCES[asked.resource.name].key == "internalId" and asked.system == "external":
-        record.setdefault("externalId", asked.id)
-    not_taken(asked, record.get("externalId"), found)
-    missing = sorted(set(_component(asked.resource.component).get("required", ())) - record.keys() - _BY_VIC)
+    if RESOURCES[call.resource.name].key == "internalId" and call.system == "external":
+        record.setdefault("externalId", call.id)
+    ensure_unique(call, record.get("externalId"), found)
+    missing = sorted(set(_component(call.resource.component).get("required", ())) - record.keys() - _BY_VIC)
     if missing:
-        raise Refusal(refused_by(asked.operation), f"{missing[0]} can't be blank.")
-    entry = asked.store.save(asked.resource.name, record, over=found)
-    return asked.done(entry.body, created=found is None)
+        raise Refusal(refused_by(call.operation), f"{missing[0]} can't be blank.")
+    entry = call.store.save(call.resource.name, record, over=found)
+    return call.done(entry.body, created=found is None)
 
 
-def delete(asked: Asked) -> Response:
+def delete(call: Call) -> Response:
     """Delete a record; the answer is what it was."""
-    entry = asked.entry()
-    asked.store.delete(asked.resource.name, entry)
-    return asked.done(entry.body)
+    entry = call.entry()
+    call.store.delete(call.resource.name, entry)
+    return call.done(entry.body)
 
 
-def not_taken(asked: Asked, external_id: str | None, found: Entry | None) -> None:
+def ensure_unique(call: Call, external_id: str | None, found: Entry | None) -> None:
     """Make sure that an external id is nobody else's.
 
     Raises:
         Refusal: It is.
     """
-    holder = None if external_id is None else asked.store.find(asked.resource.name, "external", external_id)
+    holder = None if external_id is None else call.store.find(call.resource.name, "external", external_id)
     if holder is not None and holder is not found:
         raise Refusal(422, f"externalId {external_id} has already been taken.")
 
@@ -135,7 +135,7 @@ def _component(name: str) -> Schema:
 
 
 _BY_SHAPE: dict[tuple[str, bool], Handler] = {
-    ("GET", False): listed,
+    ("GET", False): list_records,
     ("GET", True): get,
     ("POST", False): create,
     ("PUT", True): write,

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from ap_connectors.sandbox import pdf
 from ap_connectors.sandbox.answers import HTML, LinkSigner, link_problem, xml_error
-from ap_connectors.sandbox.vicai.call import Asked, Handler, Refusal
+from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal
 from ap_connectors.sandbox.vicai.resources import Entry
 from ap_connectors.sandbox.vicai.store import File, Store
 
@@ -20,17 +20,17 @@ PREFIX = "/storage/vicai/"
 RESOURCES = ("invoices", "trainingInvoices")
 
 
-def document(asked: Asked) -> Response:
+def document(call: Call) -> Response:
     """Answer an invoice's document, or a redirect to it."""
-    store, resource, entry = asked.store, asked.resource.name, asked.entry()
+    store, resource, entry = call.store, call.resource.name, call.entry()
     file = file_of(store, resource, entry)
     if file is None:
-        raise Refusal(404, f"{asked.resource.component} {asked.id[:100]} has no document.")
+        raise Refusal(404, f"{call.resource.component} {call.id[:100]} has no document.")
     if store.options.documents_by == "direct":
         return _served(store, resource, entry, file)
     path = f"{PREFIX}{resource}/{entry.id}/document".encode()
     signer = LinkSigner(secret(store), store.options.link_seconds)
-    link = b"".join((asked.base, quote(path).encode(), signer.prefix, signer.signature(path)))
+    link = b"".join((call.base, quote(path).encode(), signer.prefix, signer.signature(path)))
     return Response(status_code=302, headers={"Location": link.decode()})
 
 

@@ -13,7 +13,7 @@ import msgspec
 from starlette.responses import Response
 
 from ap_connectors.sandbox.vicai import times
-from ap_connectors.sandbox.vicai.call import Asked, Refusal, json_answer
+from ap_connectors.sandbox.vicai.call import Call, Refusal, json_answer
 from ap_connectors.sandbox.vicai.resources import ENCODER, Entry
 from ap_connectors.sandbox.vicai.store import Store, shuffle_key, shuffled
 
@@ -24,7 +24,7 @@ _AFTER = "\U0010ffff"  # behind every id
 
 
 @dataclass(frozen=True)
-class Ask:
+class ListQuery:
     """What a list call asks for.
 
     `order` is "internal", "external" or "id"; `since` microseconds or wall-clock digits accordingly; `keep` are the
@@ -48,57 +48,57 @@ class Page:
     following: str | None
 
 
-def page(store: Store, ask: Ask) -> Page:
+def page(store: Store, query: ListQuery) -> Page:
     """Return one page.
 
     Raises:
         Refusal: 400, the cursor is not one of this list's.
     """
-    entries, position = _walk(store, ask)
-    found = list(islice(entries, ask.limit + 1))
-    if len(found) <= ask.limit:
+    entries, position = _walk(store, query)
+    found = list(islice(entries, query.limit + 1))
+    if len(found) <= query.limit:
         return Page(found, None)
-    taken = found[: ask.limit]
+    taken = found[: query.limit]
     options = store.options
     if options.empty_page_every:
         store.list_answers += 1
         if store.list_answers % options.empty_page_every == 0:
             return Page([], _token(position))
     if options.cursors == "offset":
-        return Page(taken, _token((position or 0) + ask.limit))
-    return Page(taken, _token(list(_key(store, ask)(taken[-1]))))
+        return Page(taken, _token((position or 0) + query.limit))
+    return Page(taken, _token(list(_key(store, query)(taken[-1]))))
 
 
-def _key(store: Store, ask: Ask) -> Callable[[Entry], tuple[Any, str]]:
-    return shuffle_key if store.options.order == "shuffled" else store[ask.resource].key(ask.order)
+def _key(store: Store, query: ListQuery) -> Callable[[Entry], tuple[Any, str]]:
+    return shuffle_key if store.options.order == "shuffled" else store[query.resource].key(query.order)
 
 
-def _walk(store: Store, ask: Ask) -> tuple[Iterator[Entry], Any]:
+def _walk(store: Store, query: ListQuery) -> tuple[Iterator[Entry], Any]:
     """The records from the cursor on, and what the cursor holds (None = the beginning)."""
-    collection, options, key = store[ask.resource], store.options, _key(store, ask)
-    position = None if ask.cursor is None else _position(ask.cursor)
-    keep = list(ask.keep)
+    collection, options, key = store[query.resource], store.options, _key(store, query)
+    position = None if query.cursor is None else _position(query.cursor)
+    keep = list(query.keep)
     first = 0
     if options.order == "shuffled":
         view = shuffled(list(collection.by_id.values()))
-        if ask.since is not None:
-            keep.append(_since(collection.key(ask.order), ask.since, options.since_is == "inclusive"))
+        if query.since is not None:
+            keep.append(_since(collection.key(query.order), query.since, options.since_is == "inclusive"))
     else:
-        view = collection.sorted(ask.order)
-        if ask.since is not None:
-            first = bisect_left(view, (ask.since, "" if options.since_is == "inclusive" else _AFTER), key=key)
+        view = collection.sorted(query.order)
+        if query.since is not None:
+            first = bisect_left(view, (query.since, "" if options.since_is == "inclusive" else _AFTER), key=key)
     last, skip = len(view), 0
     if isinstance(position, int):
         skip = position
     elif position is not None:
         try:
-            if ask.descending:
+            if query.descending:
                 last = min(last, bisect_left(view, tuple(position), key=key))
             else:
                 first = max(first, bisect_right(view, tuple(position), key=key))
         except TypeError:
             raise _wrong_cursor() from None
-    places = range(last - 1, first - 1, -1) if ask.descending else range(first, last)
+    places = range(last - 1, first - 1, -1) if query.descending else range(first, last)
     walk = (entry for place in places if all(fits(entry := view[place]) for fits in keep))
     if not keep:
         walk = (view[place] for place in places)
@@ -135,18 +135,18 @@ MOST = 100
 _LONE = {"paymentTerms", "taxCodes"}
 
 
-def listed(asked: Asked) -> Response:
+def list_records(call: Call) -> Response:
     """Answer a list: by pages where the operation has a limit, else all at once."""
-    store, resource = asked.store, asked.resource
-    if "limit" not in {parameter.name for parameter in asked.operation.parameters}:
-        return _whole(asked)
-    query = asked.query
-    order = asked.system if resource.order == "system" else resource.order
-    keep = [fits for name, make in _FILTERS.get(asked.operation.name, ()) if (fits := make(store, query.get(name)))]
+    store, resource = call.store, call.resource
+    if "limit" not in {parameter.name for parameter in call.operation.parameters}:
+        return _whole(call)
+    query = call.query
+    order = call.system if resource.order == "system" else resource.order
+    keep = [fits for name, make in _FILTERS.get(call.operation.name, ()) if (fits := make(store, query.get(name)))]
     since = None if "since" not in query else _time(order, query["since"])
     descending = query.get("sortOrder") == "DESCENDING"
-    ask = Ask(resource.name, order, query.get("limit", MOST), query.get("cursor"), since, descending, keep)
-    found = page(store, ask)
+    wanted = ListQuery(resource.name, order, query.get("limit", MOST), query.get("cursor"), since, descending, keep)
+    found = page(store, wanted)
     answer = json_answer(b"[" + b",".join([entry.body for entry in found.entries]) + b"]")
     if found.following is not None:
         answer.headers["x-next"] = found.following
@@ -155,8 +155,8 @@ def listed(asked: Asked) -> Response:
     return answer
 
 
-def _whole(asked: Asked) -> Response:
-    store, name = asked.store, asked.resource.name
+def _whole(call: Call) -> Response:
+    store, name = call.store, call.resource.name
     entries = store[name].sorted("id")
     if store.options.order == "shuffled":
         entries = shuffled(entries)
@@ -177,17 +177,17 @@ Make = Callable[[Store, Any], Keep | None]
 
 def _vendor_switch(confirmed: bool) -> Make:
     def make(_: Store, wanted: Any) -> Keep | None:
-        return None if wanted else lambda entry: entry.fact[0] is not confirmed
+        return None if wanted else lambda entry: entry.filter_value[0] is not confirmed
 
     return make
 
 
 def _vendor_state(_: Store, wanted: Any) -> Keep | None:
-    return None if wanted is None else lambda entry: entry.fact[1] == wanted
+    return None if wanted is None else lambda entry: entry.filter_value[1] == wanted
 
 
 def _same(_: Store, wanted: Any) -> Keep | None:
-    return None if wanted is None else lambda entry: entry.fact == wanted
+    return None if wanted is None else lambda entry: entry.filter_value == wanted
 
 
 def _invoice_state(store: Store, wanted: Any) -> Keep | None:
@@ -208,7 +208,7 @@ def _up_to(store: Store, wanted: Any) -> Keep | None:
 
 
 def _batch_status(_: Store, wanted: Any) -> Keep | None:
-    return None if wanted in (None, "all") else lambda entry: entry.fact[0] == wanted
+    return None if wanted in (None, "all") else lambda entry: entry.filter_value[0] == wanted
 
 
 def _completed(is_in: Callable[[int, int], bool]) -> Make:
@@ -219,7 +219,7 @@ def _completed(is_in: Callable[[int, int], bool]) -> Make:
 
         def fits(entry: Entry) -> bool:
             # A batch that is not completed yet matches no filter of this kind.
-            completed = entry.fact[1]
+            completed = entry.filter_value[1]
             return completed is not None and is_in(completed, border)
 
         return fits

@@ -14,7 +14,7 @@ _INVOICES = 120  # so many invoices that there is one of every kind, also where 
 _POSTED = "POSTED"
 
 
-class Catalogue:
+class NewRecords:
     """Makes records for one order."""
 
     def __init__(self, store: Store) -> None:

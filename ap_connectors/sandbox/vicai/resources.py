@@ -18,12 +18,12 @@ DECODER = msgspec.json.Decoder(float_hook=Decimal)
 Order = Literal["system", "internal", "external", "id"]
 
 
-def _no_fact(_: Record) -> Any:
+def _no_filter(_: Record) -> Any:
     return None
 
 
 @dataclass(frozen=True)
-class Resource:
+class ResourceSpec:
     """A kind of records.
 
     Args:
@@ -33,7 +33,7 @@ class Resource:
         uuids: ids are UUIDs, else numbers in sequence.
         order: what lists are sorted by; "system" is what `useSystem` says.
         dated: records show internalUpdatedAt.
-        fact: what lists filter by, kept beside the encoded record.
+        filter_value: what lists filter by, kept beside the encoded record.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Resource:
     uuids: bool = False
     order: Order = "system"
     dated: bool = True
-    fact: Callable[[Record], Any] = _no_fact
+    filter_value: Callable[[Record], Any] = _no_filter
 
 
-def _vendor_fact(record: Record) -> tuple[bool, str]:
+def _vendor_filter(record: Record) -> tuple[bool, str]:
     """(confirmed, state as the filter of /vendors calls it)."""
     # A vendor whose state was nulled is confirmed if the ERP knows it.
     state = str(record.get("state") or ("confirmed" if record.get("externalId") else "unconfirmed")).lower()
@@ -55,27 +55,31 @@ def _vendor_fact(record: Record) -> tuple[bool, str]:
     return confirmed, "ACTIVE" if confirmed else "PENDING" if record.get("externalId") else "PREDICTED"
 
 
-def _batch_fact(record: Record) -> tuple[str, int | None]:
+def _batch_filter(record: Record) -> tuple[str, int | None]:
     """(status, completedAt in microseconds)."""
     completed = record.get("completedAt")
     return str(record.get("status")).lower(), None if completed is None else times.read_utc(completed)
 
 
 _ALL = (
-    Resource("accounts", "Account"),
-    Resource("dimensions", "Dimension"),
-    Resource("vendors", "Vendor", fact=_vendor_fact),
-    Resource("vendorGroups", "VendorGroup", "id", uuids=True, order="id", dated=False),
-    Resource("tags", "Tag", "id", order="id", dated=False),
-    Resource("vendorTags", "VendorTag", "id", order="id", dated=False),
-    Resource("paymentTerms", "PaymentTerm", "id", uuids=True, order="id", dated=False),
-    Resource("taxCodes", "TaxCode", "id", uuids=True, order="id", dated=False),
-    Resource("vatCodes", "VatCode", order="external", fact=lambda record: record.get("code")),
-    Resource("invoices", "Invoice", fact=lambda record: str(record.get("status")).upper()),
-    Resource("trainingInvoices", "TrainingInvoice", None, order="external", dated=False),
-    Resource("purchaseOrders", "PurchaseOrder", order="internal", fact=lambda r: str(r.get("status")).lower()),
-    Resource("paymentBatches", "PaymentBatch", "id", uuids=True, order="id", dated=False, fact=_batch_fact),
-    Resource("attachments", "Attachment", "id", order="id", dated=False),
+    ResourceSpec("accounts", "Account"),
+    ResourceSpec("dimensions", "Dimension"),
+    ResourceSpec("vendors", "Vendor", filter_value=_vendor_filter),
+    ResourceSpec("vendorGroups", "VendorGroup", "id", uuids=True, order="id", dated=False),
+    ResourceSpec("tags", "Tag", "id", order="id", dated=False),
+    ResourceSpec("vendorTags", "VendorTag", "id", order="id", dated=False),
+    ResourceSpec("paymentTerms", "PaymentTerm", "id", uuids=True, order="id", dated=False),
+    ResourceSpec("taxCodes", "TaxCode", "id", uuids=True, order="id", dated=False),
+    ResourceSpec("vatCodes", "VatCode", order="external", filter_value=lambda record: record.get("code")),
+    ResourceSpec("invoices", "Invoice", filter_value=lambda record: str(record.get("status")).upper()),
+    ResourceSpec("trainingInvoices", "TrainingInvoice", None, order="external", dated=False),
+    ResourceSpec(
+        "purchaseOrders", "PurchaseOrder", order="internal", filter_value=lambda r: str(r.get("status")).lower()
+    ),
+    ResourceSpec(
+        "paymentBatches", "PaymentBatch", "id", uuids=True, order="id", dated=False, filter_value=_batch_filter
+    ),
+    ResourceSpec("attachments", "Attachment", "id", order="id", dated=False),
 )
 RESOURCES = {resource.name: resource for resource in _ALL}
 
@@ -86,16 +90,22 @@ Key = tuple[Any, str]
 class Entry:
     """One record.
 
-    `instant` is internalUpdatedAt in microseconds; `wall` the digits of externalUpdatedAt, empty if there is none;
-    `fact` what lists filter by; `body` the record's JSON; `number` the seeded invoice it was made from, or None;
-    `drawn` says that it has a document although none was uploaded.
+    Attributes:
+        id: Vic's.
+        instant: internalUpdatedAt in microseconds.
+        external_id: the ERP's id; None if it has none.
+        wall: the digits of externalUpdatedAt; empty if there is none.
+        body: the record's JSON.
+        filter_value: what lists filter by.
+        number: the seeded invoice it was made from; None for others.
+        drawn: whether it has a document although none was uploaded.
     """
 
-    __slots__ = ("body", "drawn", "external_id", "fact", "id", "instant", "number", "wall")
+    __slots__ = ("body", "drawn", "external_id", "filter_value", "id", "instant", "number", "wall")
 
     def __init__(self, id_: str, instant: int, external_id: str | None, wall: str, body: bytes) -> None:
         self.id, self.instant, self.external_id, self.wall, self.body = id_, instant, external_id, wall, body
-        self.fact: Any = None
+        self.filter_value: Any = None
         self.number: int | None = None
         self.drawn = False
 
@@ -111,7 +121,7 @@ class Collection:
     `unit` is how fine Vic's instants are, in microseconds: what is written alike sorts alike.
     """
 
-    def __init__(self, resource: Resource, unit: int) -> None:
+    def __init__(self, resource: ResourceSpec, unit: int) -> None:
         self.resource = resource
         self.by_id: dict[str, Entry] = {}
         self.by_external: dict[str, Entry] = {}

@@ -14,11 +14,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ap_connectors.sandbox.vicai import crud, documents, rules
-from ap_connectors.sandbox.vicai.call import Asked, Handler, Part, Refusal
+from ap_connectors.sandbox.vicai.call import Call, Handler, Part, Refusal
 from ap_connectors.sandbox.vicai.parsing import check_body, check_parameters, find_operation, form_parts
 from ap_connectors.sandbox.vicai.resources import DECODER
 from ap_connectors.sandbox.vicai.store import Store
-from ap_connectors.sandbox.vicai.tokens import Limit, Tokens
+from ap_connectors.sandbox.vicai.tokens import RateLimit, Tokens
 from ap_connectors.vicai.contract import Operation
 
 PREFIX = "/vicai/v0"
@@ -43,7 +43,7 @@ class Vicai:
     def __init__(self, store: Store, client_id: str, client_secret: str) -> None:
         self.store = store
         self.tokens = Tokens(client_id, client_secret)
-        self.limit = Limit()
+        self.limit = RateLimit()
         self.storage = documents.Storage(store)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +79,7 @@ class Vicai:
         query = check_parameters(operation, ids, request.query_params.multi_items(), request.headers)
         value, parts = _body(operation, request.headers, body)
         base = b"http://" + request.headers.get("host", "127.0.0.1").encode("latin-1")
-        return _handler(operation)(Asked(self.store, self.tokens, operation, ids, query, base, value, parts))
+        return _handler(operation)(Call(self.store, self.tokens, operation, ids, query, base, value, parts))
 
 
 def _handler(operation: Operation) -> Handler:

@@ -12,7 +12,7 @@ from typing import Any
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.options import VicaiOptions
 from ap_connectors.sandbox.vicai import times
-from ap_connectors.sandbox.vicai.resources import DECODER, ENCODER, RESOURCES, Collection, Entry, Record, Resource
+from ap_connectors.sandbox.vicai.resources import DECODER, ENCODER, RESOURCES, Collection, Entry, Record, ResourceSpec
 from ap_connectors.sandbox.vicai.seed import Seed
 
 _ORDER_LINES = "purchaseOrderLineItems"
@@ -106,7 +106,7 @@ class Store:
         self.newest = clock.advance(self.newest // 1000, 1000) * 1000
         return self.newest
 
-    def next_id(self, resource: Resource) -> str:
+    def next_id(self, resource: ResourceSpec) -> str:
         """Return an id that no record has had."""
         return str(uuid.uuid4()) if resource.uuids else self._next_number(resource.name)
 
@@ -131,11 +131,11 @@ class Store:
 
         `external_id` is for records that do not show theirs.
         """
-        kind = RESOURCES[resource]
-        id_ = self.next_id(kind) if over is None else over.id
+        spec = RESOURCES[resource]
+        id_ = self.next_id(spec) if over is None else over.id
         moment = self.tick() if instant is None else instant
         self.newest = max(self.newest, moment)
-        entry = self._entry(kind, {**record}, id_, moment, external_id or (over.external_id if over else None))
+        entry = self._entry(spec, {**record}, id_, moment, external_id or (over.external_id if over else None))
         if over is not None:
             entry.number, entry.drawn = over.number, over.drawn
         self.collections[resource].put(entry)
@@ -167,41 +167,41 @@ class Store:
         """Write an instant as Vic does."""
         return times.write_utc(instant, self.options.instant_digits)
 
-    def _entry(self, kind: Resource, record: Record, id_: str, instant: int, external_id: str | None) -> Entry:
-        if kind.key is not None:
-            record[kind.key] = id_
-        if kind.dated:
+    def _entry(self, spec: ResourceSpec, record: Record, id_: str, instant: int, external_id: str | None) -> Entry:
+        if spec.key is not None:
+            record[spec.key] = id_
+        if spec.dated:
             record["internalUpdatedAt"] = self.written(instant)
-        if kind.key == "internalId":
+        if spec.key == "internalId":
             external_id = record.get("externalId")
         local = record.get("externalUpdatedAt")
         entry = Entry(id_, instant, external_id, _wall(local), ENCODER.encode(record))
-        entry.fact = kind.fact(record)
+        entry.filter_value = spec.filter_value(record)
         return entry
 
-    def _seeded(self, kind: Resource, record: Record, number: int | None = None) -> Entry:
+    def _seeded(self, spec: ResourceSpec, record: Record, number: int | None = None) -> Entry:
         record = {**record}
         milliseconds = record.pop("internalUpdatedAt", clock.START)
         # Finer digits for those who want to see them; records of one millisecond keep sharing their instant.
         instant = milliseconds * 1000 + milliseconds * 7919 % 1000
         self.newest = max(self.newest, instant)
-        id_ = self.next_id(kind) if kind.key is None else record[kind.key]
+        id_ = self.next_id(spec) if spec.key is None else record[spec.key]
         if id_.isdecimal():
-            self._last_numbers[kind.name] = max(self._last_numbers[kind.name], int(id_))
+            self._last_numbers[spec.name] = max(self._last_numbers[spec.name], int(id_))
         external_id = None
-        if kind.key is None:
+        if spec.key is None:
             # Training invoices do not show by which id they are asked for.
             external_id = record["externalId"]
             if not self.options.extra_fields:
                 del record["externalId"]
-        entry = self._entry(kind, record, id_, instant, external_id)
+        entry = self._entry(spec, record, id_, instant, external_id)
         entry.number, entry.drawn = number, True
         return entry
 
     def _seeded_invoices(self) -> Iterator[Entry]:
-        kind = RESOURCES["invoices"]
+        spec = RESOURCES["invoices"]
         for number in range(self.invoices):
-            yield self._seeded(kind, self.maker.invoice(number).record, number)
+            yield self._seeded(spec, self.maker.invoice(number).record, number)
 
 
 def shuffled(entries: Sequence[Entry]) -> list[Entry]:

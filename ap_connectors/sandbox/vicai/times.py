@@ -64,7 +64,7 @@ _SUMMER = (1_774_746_000_000, 1_792_890_000_000)
 _DAY_ZERO = date(1970, 1, 1).toordinal()
 
 
-class Moments:
+class SeededInstants:
     """Instants of a numbered row of records in ascending order, each computed from its number alone.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Literal
 # The rate limit: so many requests in a window that slides with the time.
 
 
-class Limit:
+class RateLimit:
     """Counts the requests of one client; `throttled` is how many were refused."""
 
     def __init__(self) -> None:

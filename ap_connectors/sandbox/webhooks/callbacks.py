@@ -11,11 +11,11 @@ import msgspec
 
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.vicai import documents, times
-from ap_connectors.sandbox.vicai.new_records import Catalogue
+from ap_connectors.sandbox.vicai.new_records import NewRecords
 from ap_connectors.sandbox.vicai.resources import DECODER, ENCODER, Entry, Record
 from ap_connectors.sandbox.vicai.store import File, Store
-from ap_connectors.sandbox.webhooks.dispatcher import Courier, Letter, Policy
-from ap_connectors.sandbox.webhooks.sender import Answer, Parcel, WithheldError
+from ap_connectors.sandbox.webhooks.dispatcher import Delivery, Dispatcher, RetryPolicy
+from ap_connectors.sandbox.webhooks.sender import Answer, OutgoingRequest, WithheldError
 from ap_connectors.vicai import contract
 
 BATCH_PROCESSED = "payment_batch_processed"
@@ -36,11 +36,11 @@ class Callbacks:
 
     Args:
         store: the state, its subscription included.
-        courier: delivers them.
+        dispatcher: delivers them.
     """
 
-    def __init__(self, store: Store, courier: Courier) -> None:
-        self._store, self._courier = store, courier
+    def __init__(self, store: Store, dispatcher: Dispatcher) -> None:
+        self._store, self._dispatcher = store, dispatcher
 
     def click(self, kind: str, id_: str | None, request_id: str | None) -> Record:
         """Click a button in Vic: post or transfer an invoice, add a vendor, ask for a sync.
@@ -91,7 +91,7 @@ class Callbacks:
         newer = kind == BATCH_PROCESSED
         path = "/events" if newer else f"/{kind}"
 
-        async def parcel() -> Parcel:
+        async def request() -> OutgoingRequest:
             # Looked up for each attempt: a token that was renewed meanwhile serves the retry.
             if (why := self._unwanted(kind)) or store.subscription is None:
                 raise WithheldError(f"not sent: {why}")
@@ -102,10 +102,10 @@ class Callbacks:
                 # A sync's id is in its body, and the contract knows no header beside it.
                 **({} if kind == "syncRequest" else {"X-Request-Id": request_id}),
             }
-            return Parcel(store.subscription["callbackUrl"].rstrip("/") + path, headers, body)
+            return OutgoingRequest(store.subscription["callbackUrl"].rstrip("/") + path, headers, body)
 
         assert store.subscription is not None  # noqa: S101 - else it would be unwanted
-        policy = Policy(
+        policy = RetryPolicy(
             seconds=(EVENTS_SECONDS if newer else CALLBACK_SECONDS) * options.webhook_patience,
             retries=RETRIES if newer or options.callbacks_retried else 0,
             first=options.webhook_retry_seconds,
@@ -113,8 +113,8 @@ class Callbacks:
             again=frozenset({401, 403}),
         )
         url = store.subscription["callbackUrl"].rstrip("/") + path
-        letter = Letter("vicai", kind, request_id, url, parcel, policy, answered)
-        self._courier.send("vicai", letter, options.webhook_senders)
+        delivery = Delivery("vicai", kind, request_id, url, request, policy, answered)
+        self._dispatcher.send("vicai", delivery, options.webhook_senders)
         return True
 
     def _unwanted(self, kind: str) -> str | None:
@@ -131,13 +131,13 @@ class Callbacks:
     def _ready(self, kind: str, id_: str | None) -> Entry:
         store = self._store
         if id_ is None:
-            entry = next((one for one in store["invoices"].sorted("internal") if one.fact in _CLICKABLE), None)
+            entry = next((one for one in store["invoices"].sorted("internal") if one.filter_value in _CLICKABLE), None)
         else:
             entry = store.find("invoices", "internal", id_)
         if entry is None:
             raise ClickError("There is no invoice to click on." if id_ is None else f"There is no invoice {id_}.")
-        if entry.fact not in _CLICKABLE:
-            raise ClickError(f"Invoice {entry.id} is {entry.fact}: there is no {kind} to click on.")
+        if entry.filter_value not in _CLICKABLE:
+            raise ClickError(f"Invoice {entry.id} is {entry.filter_value}: there is no {kind} to click on.")
         return store.save("invoices", {**store.record(entry), "status": _CLICKED[kind][0]}, over=entry)
 
     def _vendor(self, id_: str | None) -> Entry:
@@ -152,14 +152,14 @@ class Callbacks:
             "confirmedAt": None,
             "errors": [],
         }
-        [made] = Catalogue(self._store).add("vendors", 1, None, new)
+        [made] = NewRecords(self._store).add("vendors", 1, None, new)
         return made
 
     def _done(self, kind: str, id_: str, answer: Answer) -> None:
         """Take a 201 as the confirmation that it is; 202 promises one by another call."""
         waiting, done = _CLICKED[kind]
         entry = self._store.find("invoices", "internal", id_)
-        if answer.status != 201 or entry is None or entry.fact != waiting:
+        if answer.status != 201 or entry is None or entry.filter_value != waiting:
             return
         told = self._told(answer, "invoices", entry, ("externalId", "externalUpdatedAt", "postingError"))
         if told is not None or kind == "invoiceTransfer":  # whose 201 says just "OK"

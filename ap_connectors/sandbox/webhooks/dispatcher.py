@@ -12,7 +12,7 @@ from typing import Literal
 
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.webhooks import sender
-from ap_connectors.sandbox.webhooks.sender import Answer, NoAnswerError, Parcel, WithheldError
+from ap_connectors.sandbox.webhooks.sender import Answer, NoAnswerError, OutgoingRequest, WithheldError
 
 MOST = 20_000
 MOST_SENDERS = 64
@@ -20,7 +20,7 @@ Outcome = Literal["under way", "delivered", "refused", "failed", "given up", "wi
 
 
 @dataclass(frozen=True)
-class Policy:
+class RetryPolicy:
     """How patient a service is.
 
     Args:
@@ -49,7 +49,7 @@ class Policy:
 
 
 @dataclass
-class Letter:
+class Delivery:
     """One delivery.
 
     Args:
@@ -57,7 +57,7 @@ class Letter:
         event: the event's name.
         id: what the receiver knows the delivery by: SNS's MessageId, or the request id.
         url: where it goes, without secrets.
-        parcel: makes it ready for an attempt; raises `WithheldError`.
+        request: makes it ready for an attempt; raises `WithheldError`.
         policy: how patient the service is.
         answered: is told a receiver's 2XX.
     """
@@ -66,8 +66,8 @@ class Letter:
     event: str
     id: str
     url: str
-    parcel: Callable[[], Awaitable[Parcel]]
-    policy: Policy
+    request: Callable[[], Awaitable[OutgoingRequest]]
+    policy: RetryPolicy
     answered: Callable[[Answer], None] | None = None
     attempts: int = 0
 
@@ -90,37 +90,37 @@ class Attempt:
 
 
 @dataclass
-class _Lane:
+class _DeliveryQueue:
     """One subscription's deliveries that wait, and the tasks that make them."""
 
-    queue: asyncio.Queue[Letter] = field(default_factory=asyncio.Queue)
+    waiting: asyncio.Queue[Delivery] = field(default_factory=asyncio.Queue)
     senders: list[asyncio.Task[None]] = field(default_factory=list)
 
 
-class Courier:
+class Dispatcher:
     """Makes deliveries; for use on the event loop only, whose tasks end with it."""
 
     def __init__(self) -> None:
-        self._lanes: dict[str, _Lane] = {}
+        self._queues: dict[str, _DeliveryQueue] = {}
         self._idle = asyncio.Event()
         self.clear()
 
     def clear(self) -> None:
         """Forget all deliveries, also those under way."""
-        for lane in self._lanes.values():
-            for task in lane.senders:
+        for queue in self._queues.values():
+            for task in queue.senders:
                 task.cancel()
-        self._lanes = {}
+        self._queues = {}
         self.waiting = self.count = 0
         self.latest: deque[Attempt] = deque(maxlen=MOST)
         self._idle.set()
 
-    def send(self, lane: str, letter: Letter, senders: int = 1) -> None:
+    def send(self, subscription: str, delivery: Delivery, senders: int = 1) -> None:
         """Put a delivery behind the others of its subscription; with one sender the first attempts keep their order."""
-        found = self._lanes.setdefault(lane, _Lane())
+        found = self._queues.setdefault(subscription, _DeliveryQueue())
         self.waiting += 1
         self._idle.clear()
-        found.queue.put_nowait(letter)
+        found.waiting.put_nowait(delivery)
         while len(found.senders) < min(senders, MOST_SENDERS):
             found.senders.append(asyncio.get_running_loop().create_task(self._work(found)))
 
@@ -132,19 +132,25 @@ class Courier:
             return False
         return True
 
-    async def _work(self, lane: _Lane) -> None:
+    async def _work(self, queue: _DeliveryQueue) -> None:
         while True:
-            letter = await lane.queue.get()
-            letter.attempts += 1
+            delivery = await queue.waiting.get()
+            delivery.attempts += 1
             self.count += 1
             at = clock.iso(int(clock.now() * 1000))
             attempt = Attempt(
-                self.count, at, letter.service, letter.event, letter.id, sender.shown(letter.url), letter.attempts
+                self.count,
+                at,
+                delivery.service,
+                delivery.event,
+                delivery.id,
+                sender.shown(delivery.url),
+                delivery.attempts,
             )
             self.latest.append(attempt)
             began = time.monotonic()
             try:
-                await _attempt(letter, attempt)
+                await _attempt(delivery, attempt)
             except Exception as error:  # an error of the sandbox itself must not stop the deliveries behind it
                 traceback.print_exc()
                 attempt.outcome, attempt.why = "withheld", f"The sandbox has a fault of its own: {error!r}"
@@ -152,7 +158,7 @@ class Courier:
             if attempt.outcome == "failed":
                 # Others need not wait for this one's turn, as with the services.
                 asyncio.get_running_loop().call_later(
-                    letter.policy.pause(letter.attempts), lane.queue.put_nowait, letter
+                    delivery.policy.pause(delivery.attempts), queue.waiting.put_nowait, delivery
                 )
                 continue
             self.waiting -= 1
@@ -160,12 +166,12 @@ class Courier:
                 self._idle.set()
 
 
-async def _attempt(letter: Letter, attempt: Attempt) -> None:
-    policy = letter.policy
+async def _attempt(delivery: Delivery, attempt: Attempt) -> None:
+    policy = delivery.policy
     try:
-        parcel = await letter.parcel()
-        attempt.url = sender.shown(parcel.url)
-        answer = await asyncio.wait_for(sender.post(parcel), policy.seconds)
+        request = await delivery.request()
+        attempt.url = sender.shown(request.url)
+        answer = await asyncio.wait_for(sender.post(request), policy.seconds)
     except WithheldError as error:
         attempt.outcome, attempt.why = "withheld", str(error)
         return
@@ -175,7 +181,7 @@ async def _attempt(letter: Letter, attempt: Attempt) -> None:
         attempt.outcome, attempt.why = "failed", f"no answer within {policy.seconds:g} s"
     else:
         attempt.status, attempt.outcome = answer.status, policy.outcome(answer.status)
-        if attempt.outcome == "delivered" and letter.answered is not None:
-            letter.answered(answer)
-    if attempt.outcome == "failed" and letter.attempts > policy.retries:
+        if attempt.outcome == "delivered" and delivery.answered is not None:
+            delivery.answered(answer)
+    if attempt.outcome == "failed" and delivery.attempts > policy.retries:
         attempt.outcome = "given up"

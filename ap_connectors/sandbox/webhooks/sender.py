@@ -61,7 +61,7 @@ class NoAnswerError(Exception):
 
 
 @dataclass(frozen=True)
-class Parcel:
+class OutgoingRequest:
     """What is posted, and where."""
 
     url: str
@@ -96,16 +96,16 @@ class _Reading:
         self.complete = self.begun
 
 
-async def post(parcel: Parcel) -> Answer:
-    """Post a parcel; redirects are not followed. It waits as long as the receiver takes: give it a timeout.
+async def post(request: OutgoingRequest) -> Answer:
+    """Post a request; redirects are not followed. It waits as long as the receiver takes: give it a timeout.
 
     Raises:
         WithheldError: the address is not on this machine.
         NoAnswerError: nobody listens, the connection broke, or the answer is no HTTP.
     """
-    if not local(parcel.url):
+    if not local(request.url):
         raise WithheldError(ELSEWHERE)
-    parts = urlsplit(parcel.url)
+    parts = urlsplit(request.url)
     secure = parts.scheme == "https"
     try:
         reader, writer = await asyncio.open_connection(
@@ -116,7 +116,7 @@ async def post(parcel: Parcel) -> Answer:
     try:
         # A receiver may refuse a body before it has read it all; its answer counts all the same.
         with contextlib.suppress(ConnectionError):
-            writer.write(_head(parcel) + parcel.body)
+            writer.write(_head(request) + request.body)
             await writer.drain()
         return await _answer(reader)
     except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -143,13 +143,13 @@ async def _answer(reader: asyncio.StreamReader) -> Answer:
     return Answer(reading.parser.get_status_code(), bytes(reading.body[:MOST_KEPT]))
 
 
-def _head(parcel: Parcel) -> bytes:
-    parts = urlsplit(parcel.url)
+def _head(request: OutgoingRequest) -> bytes:
+    parts = urlsplit(request.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {
         "Host": parts.netloc.rpartition("@")[2],
-        **parcel.headers,
-        "Content-Length": str(len(parcel.body)),
+        **request.headers,
+        "Content-Length": str(len(request.body)),
         "Connection": "close",
     }
     lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]

@@ -23,7 +23,7 @@ _SIGNED_NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicAr
 _SIGNED_CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 
 
-def new(kind: str, topic: str, text: str) -> Message:
+def new_message(kind: str, topic: str, text: str) -> Message:
     """Begin a message of a kind, under an id and at a time of its own."""
     now = clock.iso(int(clock.now() * 1000))
     return {"Type": kind, "MessageId": str(uuid.uuid4()), "TopicArn": topic, "Message": text, "Timestamp": now}
@@ -35,7 +35,7 @@ def canonical(message: Message) -> bytes:
     return "".join(f"{name}\n{message[name]}\n" for name in names if name in message).encode()
 
 
-def signed(message: Message, signer: Signer, version: str, certificate_url: str) -> bytes:
+def sign(message: Message, signer: Signer, version: str, certificate_url: str) -> bytes:
     """Sign a message, and write it as SNS does."""
     signature = signer.signature(canonical(message), version)
     more = {"SignatureVersion": version, "Signature": signature, "SigningCertURL": certificate_url}

@@ -20,9 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 from ap_connectors.sandbox.options import Options
 from ap_connectors.sandbox.webhooks import sender, signer
-from ap_connectors.sandbox.webhooks import signer as messages
-from ap_connectors.sandbox.webhooks.dispatcher import Courier, Letter, Policy
-from ap_connectors.sandbox.webhooks.sender import Parcel, WithheldError
+from ap_connectors.sandbox.webhooks.dispatcher import Delivery, Dispatcher, RetryPolicy
+from ap_connectors.sandbox.webhooks.sender import OutgoingRequest, WithheldError
 from ap_connectors.sandbox.webhooks.signer import Message, Signer
 
 if TYPE_CHECKING:
@@ -54,15 +53,15 @@ class Topics:
     """The topics of one account.
 
     Args:
-        courier: delivers the messages.
+        dispatcher: delivers the messages.
         signer: signs them.
         account: the MessageAttribute by which the service tells its customers apart.
         options: how the service behaves now.
     """
 
-    def __init__(self, courier: Courier, signer: Signer, account: str, options: Callable[[], Options]) -> None:
+    def __init__(self, dispatcher: Dispatcher, signer: Signer, account: str, options: Callable[[], Options]) -> None:
         self.subscriptions: list[Subscription] = []
-        self._courier, self._signer, self._account, self._options = courier, signer, account, options
+        self._dispatcher, self._signer, self._account, self._options = dispatcher, signer, account, options
 
     def subscribe(self, event: str, name: str, target: str, base: str) -> None:
         """Subscribe a receiver, and ask it to confirm; a target that is confirmed already stays as it is.
@@ -78,7 +77,7 @@ class Topics:
             found = Subscription(event, name, target, base, topic, f"{topic}:{uuid.uuid4()}")
             self.subscriptions.append(found)
         if found.state == "pending":
-            self._ask(found, messages.CONFIRM, "You asked to subscribe to a topic; visit SubscribeURL to confirm it.")
+            self._ask(found, signer.CONFIRM, "You asked to subscribe to a topic; visit SubscribeURL to confirm it.")
 
     def wanted(self, event: str) -> list[Subscription]:
         """Return who gets an event's messages."""
@@ -88,7 +87,7 @@ class Topics:
         """Send one message to all who confirmed."""
         first: Message | None = None
         for one in self.wanted(event):
-            message = messages.new(messages.NOTIFY, one.topic, text(one))
+            message = signer.new_message(signer.NOTIFY, one.topic, text(one))
             # One message has one id, whoever gets it.
             first = first or message
             message["MessageId"], message["Timestamp"] = first["MessageId"], first["Timestamp"]
@@ -130,14 +129,14 @@ class Topics:
             return _error(404, "NotFound", "Subscription does not exist")
         if found.state == "confirmed":
             found.state, found.token = "ended", secrets.token_hex(64)
-            self._ask(found, messages.UNSUBSCRIBED, "The subscription has ended; visit SubscribeURL to have it back.")
+            self._ask(found, signer.UNSUBSCRIBED, "The subscription has ended; visit SubscribeURL to have it back.")
         return _done("Unsubscribe")
 
     def _of(self, event: str) -> list[Subscription]:
         return [one for one in self.subscriptions if one.event == event]
 
     def _ask(self, one: Subscription, kind: str, text: str) -> None:
-        message = messages.new(kind, one.topic, text)
+        message = signer.new_message(kind, one.topic, text)
         message["Token"] = one.token
         message["SubscribeURL"] = (
             f"{one.base}{PREFIX}?Action=ConfirmSubscription&TopicArn={quote(one.topic)}&Token={one.token}"
@@ -148,23 +147,25 @@ class Topics:
         options = self._options()
         body: bytes | None = None
 
-        async def parcel() -> Parcel:
+        async def request() -> OutgoingRequest:
             nonlocal body
-            if one.state == "ended" and message["Type"] == messages.NOTIFY:
+            if one.state == "ended" and message["Type"] == signer.NOTIFY:
                 raise WithheldError("not sent: the subscription has ended")
             if not sender.local(one.target):  # and perhaps nothing can be signed here
                 raise WithheldError(sender.ELSEWHERE)
             if body is None:  # a retry is the same message, to the byte
                 certificate = f"{one.base}{PREFIX}{self._signer.file_name}"
                 version = options.signature_version
-                body = await asyncio.to_thread(messages.signed, message, self._signer, version, certificate)
-            return Parcel(one.target, messages.headers(message, one.arn), body)
+                body = await asyncio.to_thread(signer.sign, message, self._signer, version, certificate)
+            return OutgoingRequest(one.target, signer.headers(message, one.arn), body)
 
         first = options.webhook_retry_seconds
-        policy = Policy(SECONDS * options.webhook_patience, RETRIES, first, first * LONGEST_OF_FIRST, frozenset({429}))
-        event = one.event if message["Type"] == messages.NOTIFY else str(message["Type"])
-        letter = Letter("ivesk", event, str(message["MessageId"]), one.target, parcel, policy)
-        self._courier.send(one.arn, letter, options.webhook_senders)
+        policy = RetryPolicy(
+            SECONDS * options.webhook_patience, RETRIES, first, first * LONGEST_OF_FIRST, frozenset({429})
+        )
+        event = one.event if message["Type"] == signer.NOTIFY else str(message["Type"])
+        delivery = Delivery("ivesk", event, str(message["MessageId"]), one.target, request, policy)
+        self._dispatcher.send(one.arn, delivery, options.webhook_senders)
 
 
 def _done(action: str, result: str = "") -> Response:
@@ -209,4 +210,4 @@ class DocumentEvents:
         return self._ivesk.renderer.join("digitized", (number,), one.base.encode(), self._ivesk.signer()).decode()
 
     def _company(self, place: int, _: Subscription) -> str:
-        return msgspec.json.encode({"companyCode": self._ivesk.store.cast.companies[place].code}).decode()
+        return msgspec.json.encode({"companyCode": self._ivesk.store.parties.companies[place].code}).decode()

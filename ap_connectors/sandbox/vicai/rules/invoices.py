@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from ap_connectors.sandbox.vicai import crud
-from ap_connectors.sandbox.vicai.call import Asked, Handler, Refusal, json_answer, value_answer
+from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal, json_answer, value_answer
 from ap_connectors.sandbox.vicai.documents import has_document
 from ap_connectors.sandbox.vicai.parsing import money
 from ap_connectors.sandbox.vicai.resources import ENCODER, Entry, Record
@@ -21,10 +21,10 @@ _NEW = "NOT_READY"
 _ACCOUNT_METHODS = {"IBAN": "IBAN", "BBAN": "BBAN", "PLUSGIRO": "PLUSGIRO", "BANKGIRO": "BANKGIRO"}
 
 
-def create(asked: Asked) -> Response:
+def create(call: Call) -> Response:
     """Create an invoice that waits for its document."""
-    body, store = asked.body, asked.store
-    crud.not_taken(asked, body.get("externalId"), None)
+    body, store = call.body, call.store
+    crud.ensure_unique(call, body.get("externalId"), None)
     vendor = lookup.vendor(store, body["vendor"]) if body.get("vendor") else None
     given = body.get("lineItems") or []
     lines = invoice_lines.shown(
@@ -57,71 +57,73 @@ def create(asked: Asked) -> Response:
         record["invoiceInfo"] = {"kid": body.get("paymentRef", ""), **ids}
     entry = store.save("invoices", record)
     store.lines[entry.id] = lines
-    return asked.done(entry.body, created=True)
+    return call.done(entry.body, created=True)
 
 
-def attach(asked: Asked) -> Response:
+def attach(call: Call) -> Response:
     """Attach the document: once, before processing, and to an invoice that the ERP has named."""
-    entry, store = asked.entry(), asked.store
+    entry, store = call.entry(), call.store
     if entry.external_id is None:
         raise Refusal(422, "The invoice needs an externalId before a document is attached.")
-    if entry.fact != _NEW:
+    if entry.filter_value != _NEW:
         raise Refusal(422, "The invoice has been processed; no document can be attached any more.")
     if has_document(store, "invoices", entry):
         raise Refusal(422, "The invoice has a document already; it can't be changed.")
-    part = asked.parts["document"]
+    part = call.parts["document"]
     saved = store.save("invoices", store.record(entry), over=entry)
     store.files["invoices", entry.id] = File(part.data, part.media, part.file_name or "")
-    return asked.done(saved.body)
+    return call.done(saved.body)
 
 
-def process(asked: Asked) -> Response:
+def process(call: Call) -> Response:
     """Start the processing, which is over at once."""
-    entry = asked.entry()
-    if entry.fact != _NEW:
+    entry = call.entry()
+    if entry.filter_value != _NEW:
         raise Refusal(422, "The invoice has been processed already.")
-    if not has_document(asked.store, "invoices", entry):
+    if not has_document(call.store, "invoices", entry):
         raise Refusal(422, "The invoice has no document to process.")
-    return _changed(asked, entry, {"status": "READY_FOR_POST"})
+    return _changed(call, entry, {"status": "READY_FOR_POST"})
 
 
-def confirm(asked: Asked) -> Response:
+def confirm(call: Call) -> Response:
     """Take note that the ERP has posted the invoice."""
-    entry = _ready(asked)
-    body = asked.body
-    crud.not_taken(asked, body["externalId"], entry)
+    entry = _ready(call)
+    body = call.body
+    crud.ensure_unique(call, body["externalId"], entry)
     error = {"postingError": body["postingError"]} if "postingError" in body else {}
     told = {name: body[name] for name in ("externalId", "externalUpdatedAt")}
-    return _changed(asked, entry, {"status": _READY[entry.fact], **told, **error})
+    return _changed(call, entry, {"status": _READY[entry.filter_value], **told, **error})
 
 
-def reject(asked: Asked) -> Response:
+def reject(call: Call) -> Response:
     """Take note that the ERP can't post the invoice for what it is: somebody has to mend it first."""
-    entry = _ready(asked)
-    asked.store.rejections[entry.id] = asked.body
-    return _changed(asked, entry, {"status": _NEW, "postingError": asked.body["reason"]})
+    entry = _ready(call)
+    call.store.rejections[entry.id] = call.body
+    return _changed(call, entry, {"status": _NEW, "postingError": call.body["reason"]})
 
 
-def acknowledge(asked: Asked) -> Response:
+def acknowledge(call: Call) -> Response:
     """Confirm or reject, whichever the body says."""
-    return confirm(asked) if "externalId" in asked.body else reject(asked)
+    return confirm(call) if "externalId" in call.body else reject(call)
 
 
-def line_items(asked: Asked) -> Response:
+def line_items(call: Call) -> Response:
     """Answer the line items as they were before grouping."""
-    return json_answer(ENCODER.encode(asked.store.line_items(asked.entry())))
+    return json_answer(ENCODER.encode(call.store.line_items(call.entry())))
 
 
-def _ready(asked: Asked) -> Entry:
-    entry = asked.entry()
-    if entry.fact not in _READY:
-        raise Refusal(422, f"The invoice is {entry.fact}; only one that is {' or '.join(_READY)} is waited for.")
+def _ready(call: Call) -> Entry:
+    entry = call.entry()
+    if entry.filter_value not in _READY:
+        raise Refusal(
+            422, f"The invoice is {entry.filter_value}; only one that is {' or '.join(_READY)} is waited for."
+        )
     return entry
 
 
-def _changed(asked: Asked, entry: Entry, changes: Record) -> Response:
-    record = {**asked.store.record(entry), **changes}
-    return asked.done(asked.store.save("invoices", record, over=entry).body, created=True)
+def _changed(call: Call, entry: Entry, changes: Record) -> Response:
+    record = {**call.store.record(entry), **changes}
+    return call.done(call.store.save("invoices", record, over=entry).body, created=True)
 
 
 def _payment(info: Record) -> Record:
@@ -147,12 +149,12 @@ _BLANK_TRAINING_INVOICE: Record = {
 }
 
 
-def write_training_invoice(asked: Asked) -> Response:
+def write_training_invoice(call: Call) -> Response:
     """Write a training invoice; lines that are left out stay, an empty list deletes all."""
-    store, body = asked.store, asked.body
-    found = store.find("trainingInvoices", "external", asked.id)
-    status = crud.refused_by(asked.operation)
-    document = asked.parts.get("invoiceDocument")
+    store, body = call.store, call.body
+    found = store.find("trainingInvoices", "external", call.id)
+    status = crud.refused_by(call.operation)
+    document = call.parts.get("invoiceDocument")
     if found is None and (document is None or not document.data):
         raise Refusal(status, "A new training invoice needs its invoiceDocument, in a multipart body.")
     if store.find("vendors", "external", body["vendorExternalId"] or "") is None:
@@ -166,11 +168,11 @@ def write_training_invoice(asked: Asked) -> Response:
         dimensions = [[_dimension(store, one) for one in line.get("dimensions") or ()] for line in lines]
         record["lineItems"] = invoice_lines.shown(lines, nobody, dimensions)
     if store.options.extra_fields:
-        record["externalId"] = asked.id
-    entry = store.save("trainingInvoices", record, over=found, external_id=asked.id)
+        record["externalId"] = call.id
+    entry = store.save("trainingInvoices", record, over=found, external_id=call.id)
     if document is not None:
         store.files["trainingInvoices", entry.id] = File(document.data, document.media, document.file_name or "")
-    return asked.done(entry.body, created=True)
+    return call.done(entry.body, created=True)
 
 
 def _dimension(store: Store, reference: Record) -> Record:
@@ -207,9 +209,9 @@ MEDIA = frozenset(
 )
 
 
-def upload_attachment(asked: Asked) -> Response:
+def upload_attachment(call: Call) -> Response:
     """Keep a file of a supported type; its id is the answer."""
-    part, store = asked.parts["file"], asked.store
+    part, store = call.parts["file"], call.store
     if part.media not in MEDIA:
         raise Refusal(422, f"Files of type {part.media[:100]} are not supported.")
     if not part.data:

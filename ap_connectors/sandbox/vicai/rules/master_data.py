@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from ap_connectors.sandbox.vicai import crud
-from ap_connectors.sandbox.vicai.call import Asked, Handler, Refusal
+from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal
 from ap_connectors.sandbox.vicai.resources import Record
 from ap_connectors.sandbox.vicai.store import Store
 
@@ -26,12 +26,12 @@ class _VendorUser(msgspec.Struct):
     vendor: dict[str, object] | None = None
 
 
-def write_vendor(asked: Asked) -> Response:
+def write_vendor(call: Call) -> Response:
     """Write a vendor as it was sent: what is left out becomes null, or goes where null is not allowed."""
-    found, store = crud.known(asked), asked.store
-    body = crud.readable("Vendor", asked.body)
+    found, store = crud.known(call), call.store
+    body = crud.readable("Vendor", call.body)
     if not body.get("name"):
-        raise Refusal(crud.refused_by(asked.operation), "name can't be blank.")
+        raise Refusal(crud.refused_by(call.operation), "name can't be blank.")
     for name, resource in _VENDOR_REFERENCES.items():
         if (id_ := body.get(name)) is not None and id_ not in store[resource].by_id:
             raise Refusal(422, f"{name} {id_} does not exist.")
@@ -39,18 +39,18 @@ def write_vendor(asked: Asked) -> Response:
     kept = {name: before[name] for name in _VENDOR_KEEPS if name in before}
     if found is not None and "externalId" in before:
         kept["externalId"] = before["externalId"]
-    return crud.put(asked, found, {**dict.fromkeys(_VENDOR_NULLS), **kept, **body})
+    return crud.put(call, found, {**dict.fromkeys(_VENDOR_NULLS), **kept, **body})
 
 
-def delete_vendor(asked: Asked) -> Response:
+def delete_vendor(call: Call) -> Response:
     """Delete a vendor that no invoice and no purchase order needs."""
-    entry, store = asked.entry(), asked.store
+    entry, store = call.entry(), call.store
     for resource, word in (("invoices", "an invoice"), ("purchaseOrders", "a purchase order")):
         if _uses(store, resource, entry.id):
             raise Refusal(409, f"The vendor can't be deleted: {word} uses it.")
     for tag in [t for t in store["vendorTags"].sorted("id") if store.record(t)["vendorId"] == entry.id]:
         store.delete("vendorTags", tag)
-    return crud.delete(asked)
+    return crud.delete(call)
 
 
 def _uses(store: Store, resource: str, vendor: str) -> bool:
@@ -59,69 +59,69 @@ def _uses(store: Store, resource: str, vendor: str) -> bool:
     return any(vendor in (user.vendorInternalId, (user.vendor or {}).get("internalId")) for user in users)
 
 
-def set_errors(asked: Asked) -> Response:
+def set_errors(call: Call) -> Response:
     """Show the errors that the ERP has with a vendor."""
-    return _with_errors(asked, asked.body["errors"])
+    return _with_errors(call, call.body["errors"])
 
 
-def clear_errors(asked: Asked) -> Response:
+def clear_errors(call: Call) -> Response:
     """Show no errors any more."""
-    return _with_errors(asked, [])
+    return _with_errors(call, [])
 
 
-def _with_errors(asked: Asked, errors: list[Record]) -> Response:
-    entry = asked.entry()
-    record = {**asked.store.record(entry), "errors": errors}
-    return asked.done(asked.store.save("vendors", record, over=entry).body)
+def _with_errors(call: Call, errors: list[Record]) -> Response:
+    entry = call.entry()
+    record = {**call.store.record(entry), "errors": errors}
+    return call.done(call.store.save("vendors", record, over=entry).body)
 
 
-def create_vendor_tag(asked: Asked) -> Response:
+def create_vendor_tag(call: Call) -> Response:
     """Attach a tag to a vendor, once."""
-    store = asked.store
-    wanted = {name: asked.body[name] for name in ("vendorId", "tagId")}
+    store = call.store
+    wanted = {name: call.body[name] for name in ("vendorId", "tagId")}
     for name, resource in (("vendorId", "vendors"), ("tagId", "tags")):
         if wanted[name] not in store[resource].by_id:
             raise Refusal(422, f"{name} {wanted[name][:100]} does not exist.")
     if any(wanted.items() <= store.record(entry).items() for entry in store["vendorTags"].by_id.values()):
         raise Refusal(422, "The vendor has this tag already.")
-    return crud.create(asked)
+    return crud.create(call)
 
 
-def delete_tag(asked: Asked) -> Response:
+def delete_tag(call: Call) -> Response:
     """Delete a tag, and take it off all vendors."""
-    entry, store = asked.entry(), asked.store
+    entry, store = call.entry(), call.store
     for tag in [t for t in store["vendorTags"].sorted("id") if store.record(t)["tagId"] == entry.id]:
         store.delete("vendorTags", tag)
-    return crud.delete(asked)
+    return crud.delete(call)
 
 
 def _freeing(name: str) -> Handler:
     """Return how something is deleted that vendors refer to by the member `name`."""
 
-    def delete(asked: Asked) -> Response:
-        entry, store = asked.entry(), asked.store
+    def delete(call: Call) -> Response:
+        entry, store = call.entry(), call.store
         for vendor in list(store["vendors"].by_id.values()):
             record = store.record(vendor)
             if record.get(name) == entry.id:
                 store.save("vendors", {**record, name: None}, over=vendor)
-        return crud.delete(asked)
+        return crud.delete(call)
 
     return delete
 
 
-def write_dimension(asked: Asked) -> Response:
+def write_dimension(call: Call) -> Response:
     """Write a dimension; a typeExternalId that is left out is cleared."""
-    found = crud.known(asked)
-    before = {} if found is None else asked.store.record(found)
+    found = crud.known(call)
+    before = {} if found is None else call.store.record(found)
     before.pop("typeExternalId", None)
-    return crud.put(asked, found, _displayed(crud.merged("Dimension", before, asked.body)))
+    return crud.put(call, found, _displayed(crud.merged("Dimension", before, call.body)))
 
 
-def create_dimension(asked: Asked) -> Response:
+def create_dimension(call: Call) -> Response:
     """Create a dimension."""
-    crud.not_taken(asked, asked.body.get("externalId"), None)
-    entry = asked.store.save("dimensions", _displayed(crud.readable("Dimension", asked.body)))
-    return asked.done(entry.body, created=True)
+    crud.ensure_unique(call, call.body.get("externalId"), None)
+    entry = call.store.save("dimensions", _displayed(crud.readable("Dimension", call.body)))
+    return call.done(entry.body, created=True)
 
 
 def _displayed(record: Record) -> Record:
@@ -129,13 +129,13 @@ def _displayed(record: Record) -> Record:
     return {**record, "displayName": " ".join(word for word in words if word)}
 
 
-def _named(handler: Callable[[Asked], Response]) -> Handler:
+def _named(handler: Callable[[Call], Response]) -> Handler:
     """Refuse a payment term without a name: a body may say null, an answer may not."""
 
-    def named(asked: Asked) -> Response:
-        if asked.body["name"] is None:
+    def named(call: Call) -> Response:
+        if call.body["name"] is None:
             raise Refusal(422, "name can't be blank.")
-        return handler(asked)
+        return handler(call)
 
     return named
 

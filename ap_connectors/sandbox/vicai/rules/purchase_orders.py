@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from ap_connectors.sandbox.vicai import crud
-from ap_connectors.sandbox.vicai.call import Asked, Handler, Refusal
+from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal
 from ap_connectors.sandbox.vicai.parsing import money
 from ap_connectors.sandbox.vicai.resources import ENCODER, Entry, Record
 from ap_connectors.sandbox.vicai.rules import invoice_lines, lookup
@@ -24,82 +24,82 @@ _LINE = "PurchaseOrderLineItem"
 _LINE_WRITTEN = ("internalId", "invoiceItemsMatched")
 
 
-def create(asked: Asked) -> Response:
+def create(call: Call) -> Response:
     """Create an open order with its lines."""
-    crud.not_taken(asked, asked.body.get("externalId"), None)
-    lines = [_line(asked.store, line) for line in asked.body["lineItems"]]
+    crud.ensure_unique(call, call.body.get("externalId"), None)
+    lines = [_line(call.store, line) for line in call.body["lineItems"]]
     _distinct(lines)
-    record = {**_header(asked, {}), "status": "open", "lineItems": lines}
-    return asked.done(asked.store.save("purchaseOrders", record).body, created=True)
+    record = {**_header(call, {}), "status": "open", "lineItems": lines}
+    return call.done(call.store.save("purchaseOrders", record).body, created=True)
 
 
-def update(asked: Asked) -> Response:
+def update(call: Call) -> Response:
     """Change an order's own members; its lines have calls of their own."""
-    entry = asked.entry()
-    crud.not_taken(asked, asked.body.get("externalId"), entry)
-    return _saved(asked, entry, _header(asked, asked.store.record(entry)))
+    entry = call.entry()
+    crud.ensure_unique(call, call.body.get("externalId"), entry)
+    return _saved(call, entry, _header(call, call.store.record(entry)))
 
 
-def process(asked: Asked) -> Response:
+def process(call: Call) -> Response:
     """Process an order, whose amount must be the sum of its lines."""
-    entry = asked.entry()
-    record = asked.store.record(entry)
+    entry = call.entry()
+    record = call.store.record(entry)
     total = money(0)
     for line in record["lineItems"]:
         total = invoice_lines.EXACT.add(total, money(line.get("lineItemTotal") or 0))
     if money(record.get("amount") or 0) != total:
         raise Refusal(422, f"amount is {record.get('amount')}, but the line items sum up to {total}.")
-    return _saved(asked, entry, record)
+    return _saved(call, entry, record)
 
 
-def close(asked: Asked) -> Response:
+def close(call: Call) -> Response:
     """Close an order."""
-    entry = asked.entry()
-    return _saved(asked, entry, {**asked.store.record(entry), "status": "closed"})
+    entry = call.entry()
+    return _saved(call, entry, {**call.store.record(entry), "status": "closed"})
 
 
-def reopen(asked: Asked) -> Response:
+def reopen(call: Call) -> Response:
     """Open an order."""
-    entry = asked.entry()
-    return _saved(asked, entry, {**asked.store.record(entry), "status": "open"})
+    entry = call.entry()
+    return _saved(call, entry, {**call.store.record(entry), "status": "open"})
 
 
-def create_line(asked: Asked) -> Response:
+def create_line(call: Call) -> Response:
     """Add a line to an order, which is open from then on."""
-    order = asked.body["purchaseOrderId"]
-    if (entry := asked.store.find("purchaseOrders", "internal", order)) is None:
+    order = call.body["purchaseOrderId"]
+    if (entry := call.store.find("purchaseOrders", "internal", order)) is None:
         raise Refusal(404, f"PurchaseOrder {order[:100]} does not exist.")
-    record = asked.store.record(entry)
-    line = _line(asked.store, asked.body)
+    record = call.store.record(entry)
+    line = _line(call.store, call.body)
     record["lineItems"].append(line)
     _distinct(record["lineItems"])
-    asked.store.save("purchaseOrders", {**record, "status": "open"}, over=entry)
-    return asked.done(ENCODER.encode(line), created=True)
+    call.store.save("purchaseOrders", {**record, "status": "open"}, over=entry)
+    return call.done(ENCODER.encode(line), created=True)
 
 
-def update_line(asked: Asked) -> Response:
+def update_line(call: Call) -> Response:
     """Change a line that no posted invoice is matched to; null clears, and what the body does not speak of stays."""
-    entry, record, place = _found_line(asked)
+    entry, record, place = _found_line(call)
     before = record["lineItems"][place]
-    kept = crud.merged(_LINE, before, asked.body)
-    line = {**kept, **_line(asked.store, {**before, **asked.body}, before["internalId"])}
+    kept = crud.merged(_LINE, before, call.body)
+    line = {**kept, **_line(call.store, {**before, **call.body}, before["internalId"])}
     record["lineItems"][place] = line
     _distinct(record["lineItems"])
-    asked.store.save("purchaseOrders", record, over=entry)
-    return asked.done(ENCODER.encode(line))
+    call.store.save("purchaseOrders", record, over=entry)
+    return call.done(ENCODER.encode(line))
 
 
-def delete_line(asked: Asked) -> Response:
+def delete_line(call: Call) -> Response:
     """Delete a line that no posted invoice is matched to."""
-    entry, record, place = _found_line(asked)
+    entry, record, place = _found_line(call)
     del record["lineItems"][place]
-    asked.store.save("purchaseOrders", record, over=entry)
-    return asked.done()
+    call.store.save("purchaseOrders", record, over=entry)
+    return call.done()
 
 
-def _header(asked: Asked, before: Record) -> Record:
-    given = {name: value for name, value in asked.body.items() if name != "lineItems"}
-    vendor = lookup.vendor(asked.store, given["vendor"])
+def _header(call: Call, before: Record) -> Record:
+    given = {name: value for name, value in call.body.items() if name != "lineItems"}
+    vendor = lookup.vendor(call.store, given["vendor"])
     return crud.merged("PurchaseOrder", before, {**given, "vendor": vendor})
 
 
@@ -127,20 +127,20 @@ def _distinct(lines: Iterable[Mapping[str, Any]]) -> None:
         numbers.add(number)
 
 
-def _found_line(asked: Asked) -> tuple[Entry, Record, int]:
-    for entry in asked.store["purchaseOrders"].by_id.values():
-        record = asked.store.record(entry)
+def _found_line(call: Call) -> tuple[Entry, Record, int]:
+    for entry in call.store["purchaseOrders"].by_id.values():
+        record = call.store.record(entry)
         for place, line in enumerate(record["lineItems"]):
-            if line["internalId"] != asked.id:
+            if line["internalId"] != call.id:
                 continue
             if line.get("invoiceItemsMatched"):
                 raise Refusal(422, "The line item is matched to a posted invoice; it stays as it is.")
             return entry, record, place
-    raise Refusal(404, f"PurchaseOrderLineItem {asked.id[:100]} does not exist.")
+    raise Refusal(404, f"PurchaseOrderLineItem {call.id[:100]} does not exist.")
 
 
-def _saved(asked: Asked, entry: Entry, record: Record) -> Response:
-    return asked.done(asked.store.save("purchaseOrders", record, over=entry).body)
+def _saved(call: Call, entry: Entry, record: Record) -> Response:
+    return call.done(call.store.save("purchaseOrders", record, over=entry).body)
 
 
 HANDLERS: dict[str, Handler] = {

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from ap_connectors.sandbox.fake_data import Dice
+from ap_connectors.sandbox.fake_data import SeededRandom
 from ap_connectors.sandbox.vicai.seed import master_data, payment_batches, plan, purchase_orders, vendors
 from ap_connectors.sandbox.vicai.seed.invoice_lines import LineMaker
-from ap_connectors.sandbox.vicai.seed.invoices import Booker, Invoice
+from ap_connectors.sandbox.vicai.seed.invoices import Invoice, InvoiceMaker
 
 Record = dict[str, Any]
 
@@ -71,7 +71,7 @@ class Seed:
 
     def invoice(self, number: int) -> Invoice:
         """Make one invoice with its lines; numbers count from 0 in the order of internalUpdatedAt."""
-        invoice = self._booker.invoice(number)
+        invoice = self._invoice_maker.invoice(number)
         if self.extra_fields:
             add_unknown_fields(self.seed, "invoice", number, invoice.record)
             add_unknown_fields(self.seed, "line", number, invoice.lines[0])
@@ -79,17 +79,17 @@ class Seed:
 
     def training_invoices(self) -> list[Record]:
         """Return the training invoices (TrainingInvoice) and their `externalId`s: one per 8 invoices, at most 200."""
-        made = [self._booker.training_invoice(number) for number in range(min(200, self.invoices // 8))]
+        made = [self._invoice_maker.training_invoice(number) for number in range(min(200, self.invoices // 8))]
         return self._with_unknown_fields("training invoice", made)
 
     def purchase_orders(self) -> list[Record]:
         """Return the purchase orders (PurchaseOrder), one per 10 invoices, at most 150; most have been invoiced."""
-        made = purchase_orders.purchase_orders(self._plan, self._booker, self._vendors)
+        made = purchase_orders.purchase_orders(self._plan, self._invoice_maker, self._vendors)
         return self._with_unknown_fields("purchase order", made)
 
     def payment_batches(self) -> list[Record]:
         """Return the payment batches (PaymentBatch): one per 15 invoices, 6 at least if there are any, at most 120."""
-        made = payment_batches.payment_batches(self._plan, self._booker)
+        made = payment_batches.payment_batches(self._plan, self._invoice_maker)
         return self._with_unknown_fields("payment batch", made)
 
     @functools.cached_property
@@ -97,11 +97,11 @@ class Seed:
         return vendors.vendors(self.seed, self.invoices)
 
     @functools.cached_property
-    def _booker(self) -> Booker:
+    def _invoice_maker(self) -> InvoiceMaker:
         lines = LineMaker(
             master_data.accounts(self.seed), master_data.vat_codes(self.seed), master_data.dimensions(self.seed)
         )
-        return Booker(self._plan, self._vendors, lines)
+        return InvoiceMaker(self._plan, self._vendors, lines)
 
     def _with_unknown_fields(self, kind: str, records: list[Record]) -> list[Record]:
         if self.extra_fields:
@@ -119,45 +119,45 @@ def add_unknown_fields(seed: int, kind: str, number: int, record: Record) -> Non
     """Give one record in five unknown fields; and, where it has enumerations, values in another case or new ones."""
     if number % EVERY != AT:
         return
-    dice = Dice(seed, "novelty", kind, number)
+    rng = SeededRandom(seed, "novelty", kind, number)
     record |= {
-        "approvalStage": dice.pick(("mottatt", "kontrollert", "Ąžuolas")),
-        "riskScore": Decimal(dice.between(10**18, 10**19 - 1)).scaleb(-9),
-        "sustainability": {"scope": dice.between(1, 3), "co2Kg": Decimal(dice.below(10**6)).scaleb(-2), "notes": None},
-        "labels": ["ny", dice.pick(("æøå", "ąčęž")), None],
+        "approvalStage": rng.pick(("mottatt", "kontrollert", "Ąžuolas")),
+        "riskScore": Decimal(rng.between(10**18, 10**19 - 1)).scaleb(-9),
+        "sustainability": {"scope": rng.between(1, 3), "co2Kg": Decimal(rng.below(10**6)).scaleb(-2), "notes": None},
+        "labels": ["ny", rng.pick(("æøå", "ąčęž")), None],
     }
     if kind in _ENUMS:
-        _ENUMS[kind](dice, record)
+        _ENUMS[kind](rng, record)
 
 
-def _invoice(dice: Dice, record: Record) -> None:
-    record["transactionType"] = dice.pick(_TRANSACTIONS[record["transactionType"]])
-    _line(dice, record["lineItems"][0])
+def _invoice(rng: SeededRandom, record: Record) -> None:
+    record["transactionType"] = rng.pick(_TRANSACTIONS[record["transactionType"]])
+    _line(rng, record["lineItems"][0])
 
 
-def _line(dice: Dice, record: Record) -> None:
-    record["lineType"] = dice.pick(("ITEM", "Expense", "freight"))
-    record["matchConfidence"] = Decimal(dice.between(0, 1000)).scaleb(-3)
+def _line(rng: SeededRandom, record: Record) -> None:
+    record["lineType"] = rng.pick(("ITEM", "Expense", "freight"))
+    record["matchConfidence"] = Decimal(rng.between(0, 1000)).scaleb(-3)
 
 
-def _vendor(dice: Dice, record: Record) -> None:
+def _vendor(rng: SeededRandom, record: Record) -> None:
     # The invoices' vendors are other dictionaries.
-    record["defaultPaymentInfo"]["defaultMethod"] = dice.pick(("iban", "Bankaccount", "VIRTUAL_CARD"))
+    record["defaultPaymentInfo"]["defaultMethod"] = rng.pick(("iban", "Bankaccount", "VIRTUAL_CARD"))
 
 
-def _purchase_order(dice: Dice, record: Record) -> None:
+def _purchase_order(rng: SeededRandom, record: Record) -> None:
     for line in record["lineItems"]:
-        line["matchingType"] = dice.pick(("two_way", "three_way", "Four_Way", "NO_MATCH"))
+        line["matchingType"] = rng.pick(("two_way", "three_way", "Four_Way", "NO_MATCH"))
 
 
-def _payment_batch(dice: Dice, record: Record) -> None:
+def _payment_batch(rng: SeededRandom, record: Record) -> None:
     for item in (*record["payments"], *record["credits"]):
-        item["status"] = dice.pick((item["status"].upper(), item["status"].title(), item["status"]))
+        item["status"] = rng.pick((item["status"].upper(), item["status"].title(), item["status"]))
     for payment in record["payments"][:1]:
-        payment["deliveryMethod"] = dice.pick(("remote", "LOCAL"))
+        payment["deliveryMethod"] = rng.pick(("remote", "LOCAL"))
 
 
-_ENUMS: dict[str, Callable[[Dice, Record], None]] = {
+_ENUMS: dict[str, Callable[[SeededRandom, Record], None]] = {
     "invoice": _invoice,
     "line": _line,
     "training invoice": _invoice,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from ap_connectors.sandbox.fake_data import Dice
+from ap_connectors.sandbox.fake_data import SeededRandom
 from ap_connectors.sandbox.vicai.seed import chart, plan
 
 Record = dict[str, Any]
@@ -54,15 +54,15 @@ class LineMaker:
         self._dimensions = [{name: dimension[name] for name in members} for dimension in dimensions]
         self._by_type = (self._dimensions[:12], self._dimensions[12:28], self._dimensions[28:])
 
-    def ungrouped(self, dice: Dice, planned: plan.Planned, number: int, abroad: bool) -> list[Record]:
+    def ungrouped(self, rng: SeededRandom, planned: plan.Planned, number: int, abroad: bool) -> list[Record]:
         """Return an invoice's lines as they were booked (InvoiceLineItem)."""
-        count = dice.pick(_COUNTS)
+        count = rng.pick(_COUNTS)
         if planned.big:
             count = 2
-        elif dice.chance(60):
-            count = dice.between(12, plan.MOST_INVOICE_LINES)
-        base = self._by_type[0][dice.below(12)]
-        made = [self._line(dice, planned, place, base, abroad) for place in range(count)]
+        elif rng.chance(60):
+            count = rng.between(12, plan.MOST_INVOICE_LINES)
+        base = self._by_type[0][rng.below(12)]
+        made = [self._line(rng, planned, place, base, abroad) for place in range(count)]
         if planned.order is not None:
             for place, line in enumerate(made[: plan.MOST_MATCHED]):
                 line["lineType"] = "item"
@@ -71,16 +71,16 @@ class LineMaker:
                 line["poItemsMatched"] = [plan.match(number, planned.order, place, line["quantityInvoiced"])]
         return made
 
-    def _line(self, dice: Dice, planned: plan.Planned, place: int, base: Record, abroad: bool) -> Record:
+    def _line(self, rng: SeededRandom, planned: plan.Planned, place: int, base: Record, abroad: bool) -> Record:
         name, unit, number, code, low, high, stocked = chart.GOODS[
             # A vendor sells a few things, so that lines of one invoice often share an account.
-            (planned.vendor * 7 + dice.below(5)) % len(chart.GOODS)
+            (planned.vendor * 7 + rng.below(5)) % len(chart.GOODS)
         ]
         if planned.big:
             # 17 digits before the point; two such lines stay within 19 digits, and VAT would only round them.
-            quantity, written, price, code = 1000, "1", dice.between(10**18, 4 * 10**18), "0"
+            quantity, written, price, code = 1000, "1", rng.between(10**18, 4 * 10**18), "0"
         else:
-            (quantity, written), price = dice.pick(_QUANTITIES), dice.between(low, high)
+            (quantity, written), price = rng.pick(_QUANTITIES), rng.between(low, high)
         if abroad:
             code = "0"
         rate = chart.RATES[code]
@@ -88,15 +88,15 @@ class LineMaker:
         tax = (net * rate + _PERCENT // 2) // _PERCENT
         account, vat = self._accounts[number], self._vats[code]
         dimensions = [dict(base)]
-        if dice.chance(3):
-            dimensions.append(dict(dice.pick(self._by_type[1 + dice.below(2)])))
+        if rng.chance(3):
+            dimensions.append(dict(rng.pick(self._by_type[1 + rng.below(2)])))
         net_text, tax_text = money(net), money(tax)
         line: Record = {
             "index": place,
             "amount": Decimal(net_text),
             "amountTax": tax_text,
             "description": name,
-            "billable": dice.chance(10),
+            "billable": rng.chance(10),
             "invoiceLineItemInfo": {"vatCode": code, "vatAmount": Decimal(tax_text), "vatRate": vat["rate"]},
             "vat": {**vat, "amount": tax_text},
             "costAccountInternalId": account["internalId"],
@@ -112,11 +112,11 @@ class LineMaker:
             "poNumber": None,
             "unitPrice": money(price),
         }
-        oddity = dice.below(40)
+        oddity = rng.below(40)
         if oddity < 4:
-            line["comment"] = f"{dice.pick(_COMMENTS)} ({unit})"
+            line["comment"] = f"{rng.pick(_COMMENTS)} ({unit})"
         elif oddity == 4:
-            line["accrual"] = {"start": "2026-01-01", "count": dice.pick((3, 6, 12, None)), "unit": "MONTHS"}
+            line["accrual"] = {"start": "2026-01-01", "count": rng.pick((3, 6, 12, None)), "unit": "MONTHS"}
         elif oddity == 5:
             line["invoiceLineItemInfo"] = None
         elif oddity == 6:

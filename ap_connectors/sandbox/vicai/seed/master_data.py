@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.fake_data import Dice, uuid_like
+from ap_connectors.sandbox.fake_data import SeededRandom, uuid_like
 from ap_connectors.sandbox.vicai import times
 from ap_connectors.sandbox.vicai.seed import chart, vendors
 
@@ -42,17 +42,17 @@ def accounts(seed: int) -> list[Record]:
     """Return the accounts (Account); `internalUpdatedAt` in milliseconds since 1970."""
     made = []
     for place, (number, name) in enumerate(chart.ACCOUNTS):
-        dice, changed = Dice(seed, "account", place), _imported(place, len(chart.ACCOUNTS), 1)
+        rng, changed = SeededRandom(seed, "account", place), _imported(place, len(chart.ACCOUNTS), 1)
         account: Record = {
             "internalId": str(_FIRST_ACCOUNT_ID + place),
             "internalUpdatedAt": changed,
             "externalId": f"KTO-{number}",
-            "externalUpdatedAt": times.wall_text(changed - dice.between(1, 300 * clock.DAY)),
+            "externalUpdatedAt": times.wall_text(changed - rng.between(1, 300 * clock.DAY)),
             "number": number,
             "name": name,
         }
-        if dice.below(3):
-            account["externalData"] = {"saft": number[:2], "sperret": dice.chance(12)} if dice.chance(2) else None
+        if rng.below(3):
+            account["externalData"] = {"saft": number[:2], "sperret": rng.chance(12)} if rng.chance(2) else None
         made.append(account)
     return made
 
@@ -62,7 +62,7 @@ def dimensions(seed: int) -> list[Record]:
     planned = [(*kind, *value.split(" ", 1)) for *kind, values in chart.DIMENSIONS for value in values.split("|")]
     made = []
     for place, (type_, type_name, type_id, number, name) in enumerate(planned):
-        dice, changed = Dice(seed, "dimension", place), _imported(place, len(planned), 5)
+        rng, changed = SeededRandom(seed, "dimension", place), _imported(place, len(planned), 5)
         dimension: Record = {
             "name": name,
             "type": type_,
@@ -73,10 +73,10 @@ def dimensions(seed: int) -> list[Record]:
             "internalId": str(_FIRST_DIMENSION_ID + place),
             "internalUpdatedAt": changed,
             "externalId": f"{type_id}-{number}",
-            "externalUpdatedAt": times.wall_text(changed - dice.between(1, 90 * clock.DAY)),
+            "externalUpdatedAt": times.wall_text(changed - rng.between(1, 90 * clock.DAY)),
         }
-        if dice.chance(4):
-            dimension["externalData"] = {"ansvarlig": dice.pick(("Åse", "Bjørn", "Rūta"))} if dice.below(3) else None
+        if rng.chance(4):
+            dimension["externalData"] = {"ansvarlig": rng.pick(("Åse", "Bjørn", "Rūta"))} if rng.below(3) else None
         made.append(dimension)
     return made
 
@@ -85,12 +85,12 @@ def vat_codes(seed: int) -> list[Record]:
     """Return the VAT codes (VatCode), `rate` a Decimal; `internalUpdatedAt` in milliseconds since 1970."""
     made = []
     for place, (code, rate, description, first, last) in enumerate(chart.VAT_CODES):
-        dice, changed = Dice(seed, "vat code", place), _imported(place, len(chart.VAT_CODES), 3)
+        rng, changed = SeededRandom(seed, "vat code", place), _imported(place, len(chart.VAT_CODES), 3)
         vat_code: Record = {
             "internalId": str(_FIRST_VAT_CODE_ID + place),
             "internalUpdatedAt": changed,
             "externalId": f"MVA-{code}",
-            "externalUpdatedAt": times.wall_text(changed - dice.between(1, 30 * clock.DAY)),
+            "externalUpdatedAt": times.wall_text(changed - rng.between(1, 30 * clock.DAY)),
             "code": code,
             "description": description,
             "activeStartingAt": f"{first}T00:00:00",
@@ -98,9 +98,9 @@ def vat_codes(seed: int) -> list[Record]:
         }
         if last:
             vat_code["activeEndingAt"] = f"{last}T23:59:59"
-        if rate and dice.below(3):
+        if rate and rng.below(3):
             vat_code |= {"vatCreditAccount": "2700", "vatDebitAccount": "2710", "defaultInvoiceCreditAccount": "2400"}
-        if dice.chance(3):
+        if rng.chance(3):
             vat_code["remoteData"] = {"saft": code.split("-", 1)[0]}
         made.append(vat_code)
     return made
@@ -143,10 +143,10 @@ def vendor_tags(seed: int, vendors: list[Record]) -> list[Record]:
     """Return which vendor bears which tag (VendorTag), by internal ids; a third of the vendors have one or two."""
     pairs = []
     for place, vendor in enumerate(vendors):
-        dice = Dice(seed, "vendor tag", place)
-        if dice.chance(3):
-            first = dice.below(len(_TAGS))
-            places = (first, (first + 3) % len(_TAGS)) if dice.chance(4) else (first,)
+        rng = SeededRandom(seed, "vendor tag", place)
+        if rng.chance(3):
+            first = rng.below(len(_TAGS))
+            places = (first, (first + 3) % len(_TAGS)) if rng.chance(4) else (first,)
             pairs += [(vendor["internalId"], str(_FIRST_TAG_ID + tag)) for tag in places]
     return [
         {"id": str(_FIRST_VENDOR_TAG_ID + place), "vendorId": vendor, "tagId": tag}

@@ -8,10 +8,10 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.fake_data import Dice, uuid_like
+from ap_connectors.sandbox.fake_data import SeededRandom, uuid_like
 from ap_connectors.sandbox.vicai import times
 from ap_connectors.sandbox.vicai.resources import Record
-from ap_connectors.sandbox.vicai.seed.invoices import Booker
+from ap_connectors.sandbox.vicai.seed.invoices import InvoiceMaker
 from ap_connectors.sandbox.vicai.seed.plan import Plan
 
 # What happens to payment batches: approvals, funding, voiding; to the whole batch or to one payment or credit.
@@ -68,7 +68,7 @@ _FUNDED = (1, 2)
 
 
 @dataclass(frozen=True)
-class _Fate:
+class _Outcome:
     """How far a batch got: its status and times, and the statuses of its payments and credits by turns."""
 
     status: str
@@ -77,20 +77,20 @@ class _Fate:
     funded: bool = False
 
 
-_FATES = (
-    _Fate("pending_approval", (), ("pending_approval",)),
-    _Fate("approved", ("approvedAt", "processedAt", "completedAt"), ("acknowledged",), True),
-    _Fate("voided", ("approvedAt", "processedAt", "completedAt", "voidedAt"), ("voided",), True),
-    _Fate("rejected", ("rejectedAt",), ("rejected",)),
-    _Fate("approved", ("approvedAt",), ("approved",)),
+_OUTCOMES = (
+    _Outcome("pending_approval", (), ("pending_approval",)),
+    _Outcome("approved", ("approvedAt", "processedAt", "completedAt"), ("acknowledged",), True),
+    _Outcome("voided", ("approvedAt", "processedAt", "completedAt", "voidedAt"), ("voided",), True),
+    _Outcome("rejected", ("rejectedAt",), ("rejected",)),
+    _Outcome("approved", ("approvedAt",), ("approved",)),
     # Completed, and afterwards some of it came back.
-    _Fate(
+    _Outcome(
         "approved",
         ("approvedAt", "processedAt", "completedAt"),
         ("acknowledged", "voided", "rejected", "approved"),
         True,
     ),
-    _Fate("approved", ("approvedAt", "processedAt"), ("approved", "rejected")),
+    _Outcome("approved", ("approvedAt", "processedAt"), ("approved", "rejected")),
 )
 
 # Which times the statuses of payments and credits imply.
@@ -108,32 +108,32 @@ def count(invoices: int) -> int:
     return min(120, max(6, invoices // 15)) if invoices else 0
 
 
-def payment_batches(plan: Plan, booker: Booker) -> list[Record]:
+def payment_batches(plan: Plan, maker: InvoiceMaker) -> list[Record]:
     """Return all batches, the earliest first; times are text in UTC."""
-    return [_batch(plan, booker, place) for place in range(count(plan.invoices))]
+    return [_batch(plan, maker, place) for place in range(count(plan.invoices))]
 
 
-def _batch(plan: Plan, booker: Booker, place: int) -> Record:
-    batches, fate = count(plan.invoices), _FATES[place % len(_FATES)]
+def _batch(plan: Plan, maker: InvoiceMaker, place: int) -> Record:
+    batches, outcome = count(plan.invoices), _OUTCOMES[place % len(_OUTCOMES)]
     first = place * plan.invoices // batches
     last = min(max(first + 1, (place + 1) * plan.invoices // batches), first + _LOOKED_AT)
     planned = {number: plan.of(number) for number in range(first, last)}
     posted = [number for number, invoice in planned.items() if invoice.status == "POSTED"]
     paid = [number for number in posted if not planned[number].credit_note][:_MOST_PAYMENTS]
     credited = [number for number in posted if planned[number].credit_note][:_MOST_CREDITS]
-    began, lap = booker.changed(last - 1), place // len(_FATES)
+    began, lap = maker.changed(last - 1), place // len(_OUTCOMES)
     batch: Record = {
         "id": uuid_like(plan.seed, "payment batch", place),
         "name": f"Betaling {times.day_text(began // clock.DAY)} {place + 1:03d}",
         "companyId": COMPANY_ID,
-        **{name: _after(began, when) if name in fate.times else None for name, when in _WHEN.items()},
-        "status": fate.status,
+        **{name: _after(began, when) if name in outcome.times else None for name, when in _WHEN.items()},
+        "status": outcome.status,
         "payments": [
-            _payment(plan.seed, booker.invoice(number).record, _times(fate, began, turn))
+            _payment(plan.seed, maker.invoice(number).record, _times(outcome, began, turn))
             for turn, number in enumerate(paid)
         ],
         "credits": [
-            _credit(plan.seed, booker.invoice(number).record, _times(fate, began, lap + turn))
+            _credit(plan.seed, maker.invoice(number).record, _times(outcome, began, lap + turn))
             for turn, number in enumerate(credited)
         ],
     }
@@ -148,14 +148,14 @@ def _after(instant: int, when: tuple[int, int]) -> str:
     return times.utc_text(clock.advance(instant, hours * clock.HOUR))
 
 
-def _times(fate: _Fate, began: int, turn: int) -> Record:
+def _times(outcome: _Outcome, began: int, turn: int) -> Record:
     """Return status and times of the payment or credit whose turn it is."""
-    status = fate.statuses[turn % len(fate.statuses)]
+    status = outcome.statuses[turn % len(outcome.statuses)]
     happened = _HAPPENED[status]
     return {
         "status": status,
         "approvedAt": _after(began, _WHEN["approvedAt"]) if "approvedAt" in happened else None,
-        "fundedAt": _after(began, _FUNDED) if fate.funded and "fundedAt" in happened else None,
+        "fundedAt": _after(began, _FUNDED) if outcome.funded and "fundedAt" in happened else None,
         "rejectedAt": _after(began, _WHEN["rejectedAt"]) if "rejectedAt" in happened else None,
         "voidedAt": _after(began, _WHEN["voidedAt"]) if "voidedAt" in happened else None,
     }
@@ -171,11 +171,11 @@ def _payment(seed: int, invoice: Record, times: Record) -> Record:
 
 def _credit(seed: int, invoice: Record, times: Record) -> Record:
     """Make a credit, which is also what a payment has in common with it."""
-    dice = Dice(seed, "payment of", invoice["internalId"])
+    rng = SeededRandom(seed, "payment of", invoice["internalId"])
     amount, currency = invoice["totalAmount"], invoice["currency"]
     rate, settled = "1.0", amount
     if currency in _RATES:
-        exchange = Decimal(dice.between(*_RATES[currency])).scaleb(-4)
+        exchange = Decimal(rng.between(*_RATES[currency])).scaleb(-4)
         rate, settled = str(exchange), str((Decimal(amount) * exchange).quantize(_CENT, ROUND_HALF_UP))
     return {
         "id": uuid_like(seed, "payment of", invoice["internalId"]),

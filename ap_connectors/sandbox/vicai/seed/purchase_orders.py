@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.fake_data import Dice
+from ap_connectors.sandbox.fake_data import SeededRandom
 from ap_connectors.sandbox.vicai import times
 from ap_connectors.sandbox.vicai.seed import chart
 from ap_connectors.sandbox.vicai.seed.invoice_lines import money
-from ap_connectors.sandbox.vicai.seed.invoices import Booker
+from ap_connectors.sandbox.vicai.seed.invoices import InvoiceMaker
 from ap_connectors.sandbox.vicai.seed.plan import MOST_MATCHED, MOST_ORDER_LINES, Plan, line_id, po_number
 
 Record = dict[str, Any]
@@ -21,49 +21,49 @@ _MATCHING = ("TWO_WAY", "THREE_WAY", "THREE_WAY", "FOUR_WAY")
 _STOCKED = tuple(goods for goods in chart.GOODS if goods[-1])
 
 
-def purchase_orders(plan: Plan, booker: Booker, vendors: list[Record]) -> list[Record]:
+def purchase_orders(plan: Plan, maker: InvoiceMaker, vendors: list[Record]) -> list[Record]:
     """Return all purchase orders; `internalUpdatedAt` in milliseconds since 1970, but their vendors' as text in UTC."""
-    return [_order(plan, booker, vendors, place) for place in range(plan.orders)]
+    return [_order(plan, maker, vendors, place) for place in range(plan.orders)]
 
 
-def _order(plan: Plan, booker: Booker, vendors: list[Record], place: int) -> Record:
-    dice = Dice(plan.seed, "purchase order", place)
+def _order(plan: Plan, maker: InvoiceMaker, vendors: list[Record], place: int) -> Record:
+    rng = SeededRandom(plan.seed, "purchase order", place)
     near = plan.near(place)
-    planned, changed = plan.of(near), booker.changed(near)
+    planned, changed = plan.of(near), maker.changed(near)
     vendor = vendors[planned.vendor]
     lines, currency = [], vendor["currency"]
     number = plan.order_invoice(place)
     if number is not None:
-        invoice = booker.invoice(number)
+        invoice = maker.invoice(number)
         currency = invoice.record["currency"]
-        lines = [_matched(dice, place, spot, line) for spot, line in enumerate(invoice.lines[:MOST_MATCHED])]
+        lines = [_matched(rng, place, spot, line) for spot, line in enumerate(invoice.lines[:MOST_MATCHED])]
     invoiced = len(lines)
-    if not lines or dice.chance(2):
-        more = min(dice.pick((1, 1, 2, 3, 5, 12)), MOST_ORDER_LINES - invoiced)
-        lines += [_wanted(dice, place, invoiced + spot) for spot in range(more)]
-    closed = dice.below(4) != 0 if invoiced == len(lines) else dice.chance(6)
+    if not lines or rng.chance(2):
+        more = min(rng.pick((1, 1, 2, 3, 5, 12)), MOST_ORDER_LINES - invoiced)
+        lines += [_wanted(rng, place, invoiced + spot) for spot in range(more)]
+    closed = rng.below(4) != 0 if invoiced == len(lines) else rng.chance(6)
     order: Record = {
         "internalId": str(_FIRST_ID + place),
         "internalUpdatedAt": changed,
         "vendor": {**copy.deepcopy(vendor), "internalUpdatedAt": times.utc_text(vendor["internalUpdatedAt"])},
-        "issuedOn": times.day_text(changed // clock.DAY - dice.between(5, 60)),
+        "issuedOn": times.day_text(changed // clock.DAY - rng.between(5, 60)),
         "poNumber": po_number(place),
-        "description": dice.pick(("Bestilling til lageret", "Rammeavtale, avrop 3", "Užsakymas Vilniaus biurui")),
+        "description": rng.pick(("Bestilling til lageret", "Rammeavtale, avrop 3", "Užsakymas Vilniaus biurui")),
         "amount": str(sum(Decimal(line["lineItemTotal"]) for line in lines)),
         "currencyId": currency,
         "status": "closed" if closed else "open",
         "lineItems": lines,
     }
-    if dice.below(12):
+    if rng.below(12):
         order["externalId"] = f"BEST-{place + 1:05d}"
-    if dice.below(3):
-        order["deliverOn"] = times.day_text(changed // clock.DAY + dice.between(-3, 40))
+    if rng.below(3):
+        order["deliverOn"] = times.day_text(changed // clock.DAY + rng.between(-3, 40))
     return order
 
 
-def _matched(dice: Dice, order: int, place: int, line: Record) -> Record:
+def _matched(rng: SeededRandom, order: int, place: int, line: Record) -> Record:
     quantity = line["quantityInvoiced"]
-    return _line(dice, order, place) | {
+    return _line(rng, order, place) | {
         "productDescription": line["description"],
         "quantityRequested": quantity,
         "quantityAccepted": quantity,
@@ -75,11 +75,11 @@ def _matched(dice: Dice, order: int, place: int, line: Record) -> Record:
     }
 
 
-def _wanted(dice: Dice, order: int, place: int) -> Record:
-    name, unit, _, _, low, high, _ = dice.pick(_STOCKED)
-    quantity, price = dice.between(1, 60), dice.between(low, high)
-    received = str(dice.below(quantity + 1))
-    return _line(dice, order, place) | {
+def _wanted(rng: SeededRandom, order: int, place: int) -> Record:
+    name, unit, _, _, low, high, _ = rng.pick(_STOCKED)
+    quantity, price = rng.between(1, 60), rng.between(low, high)
+    received = str(rng.below(quantity + 1))
+    return _line(rng, order, place) | {
         "productDescription": name,
         "unitOfMeasure": unit,
         "quantityRequested": str(quantity),
@@ -92,14 +92,14 @@ def _wanted(dice: Dice, order: int, place: int) -> Record:
     }
 
 
-def _line(dice: Dice, order: int, place: int) -> Record:
+def _line(rng: SeededRandom, order: int, place: int) -> Record:
     """Make what all lines have in common."""
     return {
         "internalId": line_id(order, place),
         "lineNumber": place + 1,
-        "productNumber": f"V{dice.below(10**5):05d}" if dice.below(6) else None,
-        "unitOfMeasure": "stk" if dice.below(5) else None,
-        "matchingType": dice.pick(_MATCHING),
+        "productNumber": f"V{rng.below(10**5):05d}" if rng.below(6) else None,
+        "unitOfMeasure": "stk" if rng.below(5) else None,
+        "matchingType": rng.pick(_MATCHING),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.fake_data import (
-    Dice,
+    SeededRandom,
     iban,
     lithuanian_check_digit,
     luhn,
@@ -74,10 +74,10 @@ def vendor_name(country: str, place: int) -> str:
     return form[place % len(form)].format(chosen) + (f" {lap + 1}" if lap else "")
 
 
-def vendor_address(dice: Dice, country: str) -> dict[str, str | None]:
+def vendor_address(rng: SeededRandom, country: str) -> dict[str, str | None]:
     """Return street, town, postal code and state as a vendor's fields."""
-    city, postal_code, state = dice.pick(_TOWNS[country])
-    street, number = dice.pick(_STREETS[country].split("|")), dice.between(1, 199)
+    city, postal_code, state = rng.pick(_TOWNS[country])
+    street, number = rng.pick(_STREETS[country].split("|")), rng.between(1, 199)
     return {
         "addressStreet": f"{number} {street}" if country == "US" else f"{street} {number}",
         "addressCity": city,
@@ -86,26 +86,26 @@ def vendor_address(dice: Dice, country: str) -> dict[str, str | None]:
     }
 
 
-def _checked(dice: Dice, prefix: str, length: int, weights: tuple[int, ...]) -> str:
+def _checked(rng: SeededRandom, prefix: str, length: int, weights: tuple[int, ...]) -> str:
     while True:
-        digits = f"{prefix}{dice.below(10**length):0{length}d}"
+        digits = f"{prefix}{rng.below(10**length):0{length}d}"
         if (check := modulo_11(digits, weights)) is not None:
             return digits + check
 
 
-def norwegian_org_number(dice: Dice) -> str:
+def norwegian_org_number(rng: SeededRandom) -> str:
     """Return a Norwegian organisation number; those that begin with 3 are nobody's, real ones have 8 or 9."""
-    return _checked(dice, "3", 7, (3, 2, 7, 6, 5, 4, 3, 2))
+    return _checked(rng, "3", 7, (3, 2, 7, 6, 5, 4, 3, 2))
 
 
-def bank_account(dice: Dice) -> str:
+def bank_account(rng: SeededRandom) -> str:
     """Return a Norwegian bank account of 11 digits."""
-    return _checked(dice, "99", 8, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2))
+    return _checked(rng, "99", 8, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2))
 
 
-def bankgiro(dice: Dice) -> str:
+def bankgiro(rng: SeededRandom) -> str:
     """Return a Swedish bankgiro number."""
-    digits = f"{dice.between(100, 999)}{dice.below(1000):03d}"
+    digits = f"{rng.between(100, 999)}{rng.below(1000):03d}"
     return f"{digits[:3]}-{digits[3:]}{luhn(digits)}"
 
 
@@ -166,111 +166,111 @@ def _changed(seed: int, place: int, number: int) -> int:
     imported = number * 7 // 10
     if place < imported:
         return clock.START + 20 * times.MINUTE + place * 4 // imported * 1500
-    return clock.advance(times.Moments(seed, "vendors", number).at(place - imported), 30 * times.MINUTE)
+    return clock.advance(times.SeededInstants(seed, "vendors", number).at(place - imported), 30 * times.MINUTE)
 
 
 def _vendor(seed: int, place: int, changed: int, country: str, name: str) -> Record:
-    dice = Dice(seed, "vendor", place)
+    rng = SeededRandom(seed, "vendor", place)
     known = not unconfirmed(place)
-    payment_info, tax_info = _payment_info(dice, country), _tax_info(dice, country)
+    payment_info, tax_info = _payment_info(rng, country), _tax_info(rng, country)
     vendor: Record = {"internalId": str(FIRST_ID + place), "internalUpdatedAt": changed}
     if known:
         odd = place % _ODD_ID_EVERY == _ODD_ID_AT
         lap, spot = divmod(place // _ODD_ID_EVERY, len(_ODD_IDS))
         vendor["externalId"] = _ODD_IDS[spot] + (f" ({lap})" if lap else "") if odd else str(50_000 + place * 3)
-        vendor["externalUpdatedAt"] = times.wall_text(changed - dice.between(1, 9 * clock.DAY))
+        vendor["externalUpdatedAt"] = times.wall_text(changed - rng.between(1, 9 * clock.DAY))
     host = without_diacritics(name).lower()
     host = "".join(letter for letter in host if letter.isalnum())
     vendor |= {
         "name": name,
-        "description": None if dice.below(4) else dice.pick(("Rammeavtale 2026", "Betaler alltid for sent", "EHF")),
-        "email": None if dice.chance(6) else f"faktura@{host}.example",
-        "phone": None if dice.chance(5) else _phone(dice, country),
-        **vendor_address(dice, country),
-        "countryCode": None if dice.chance(40) else country,
+        "description": None if rng.below(4) else rng.pick(("Rammeavtale 2026", "Betaler alltid for sent", "EHF")),
+        "email": None if rng.chance(6) else f"faktura@{host}.example",
+        "phone": None if rng.chance(5) else _phone(rng, country),
+        **vendor_address(rng, country),
+        "countryCode": None if rng.chance(40) else country,
         "currency": _CURRENCIES[country],
-        "confirmedAt": times.utc_text(changed - dice.between(1, clock.DAY)) if known else None,
+        "confirmedAt": times.utc_text(changed - rng.between(1, clock.DAY)) if known else None,
         "state": "CONFIRMED" if known else "UNCONFIRMED",
         "taxInfo": tax_info,
         "defaultPaymentInfo": payment_info,
-        "paymentTermId": None if dice.chance(6) else term_id(seed, dice.below(len(TERM_DAYS))),
-        "vendorGroupId": group_id(seed, dice.below(5)) if dice.chance(3) else None,
-        "externalData": {"kundenr": f"K{dice.below(10**5):05d}", "sperret": dice.chance(9)} if known else None,
+        "paymentTermId": None if rng.chance(6) else term_id(seed, rng.below(len(TERM_DAYS))),
+        "vendorGroupId": group_id(seed, rng.below(5)) if rng.chance(3) else None,
+        "externalData": {"kundenr": f"K{rng.below(10**5):05d}", "sperret": rng.chance(9)} if known else None,
     }
     if place % _ERRORS_EVERY == _ERRORS_AT:
-        vendor["errors"] = [dict(error) for error in _ERRORS[: dice.between(1, len(_ERRORS))]]
-    elif dice.chance(2):
+        vendor["errors"] = [dict(error) for error in _ERRORS[: rng.between(1, len(_ERRORS))]]
+    elif rng.chance(2):
         vendor["errors"] = []
     return vendor
 
 
-def _phone(dice: Dice, country: str) -> str:
+def _phone(rng: SeededRandom, country: str) -> str:
     shape = _PHONES.get(country, "+46 8 {:03d} {:02d} {:03d}")
-    return shape.format(dice.between(10, 99), dice.below(100), dice.below(1000))
+    return shape.format(rng.between(10, 99), rng.below(100), rng.below(1000))
 
 
-def _tax_info(dice: Dice, country: str) -> Record:
+def _tax_info(rng: SeededRandom, country: str) -> Record:
     # Numbers that nobody bears: Norwegian ones that begin with 3, Lithuanian ones with 39, American ones with 07.
     if country == "US":
-        tax_id = f"07-{dice.below(10**7):07d}"
-        return {"taxId": tax_id, "is1099vendor": dice.chance(2), "orgNumber": None}
+        tax_id = f"07-{rng.below(10**7):07d}"
+        return {"taxId": tax_id, "is1099vendor": rng.chance(2), "orgNumber": None}
     if country == "NO":
-        org_number = norwegian_org_number(dice)
+        org_number = norwegian_org_number(rng)
         return {"taxId": f"NO{org_number}MVA", "is1099vendor": False, "orgNumber": org_number}
     if country == "LT":
-        digits = f"39{dice.below(10**6):06d}"
-        vat = f"{dice.between(1, 9)}{dice.below(10**6):06d}1"
+        digits = f"39{rng.below(10**6):06d}"
+        vat = f"{rng.between(1, 9)}{rng.below(10**6):06d}1"
         return {
             "taxId": f"LT{vat}{lithuanian_check_digit(vat)}",
             "is1099vendor": False,
             "orgNumber": f"{digits}{lithuanian_check_digit(digits)}",
         }
-    digits = f"55{dice.below(10**7):07d}"
+    digits = f"55{rng.below(10**7):07d}"
     org_number = digits + luhn(digits)
     return {"taxId": f"SE{org_number}01", "is1099vendor": False, "orgNumber": f"{org_number[:6]}-{org_number[6:]}"}
 
 
-def _payment_info(dice: Dice, country: str) -> Record:
-    term: Record | None = {"count": dice.pick(TERM_DAYS), "unit": "DAYS"}
+def _payment_info(rng: SeededRandom, country: str) -> Record:
+    term: Record | None = {"count": rng.pick(TERM_DAYS), "unit": "DAYS"}
     info: Record = {
         "bankAccountNum": None,
         "bankCode": None,
-        "paymentTerm": term if dice.below(8) else None,
+        "paymentTerm": term if rng.below(8) else None,
         "bankGiro": None,
         "plusGiro": None,
         "bban": None,
         "internationalBankAccount": None,
     }
-    return info | _ACCOUNTS[country](dice)
+    return info | _ACCOUNTS[country](rng)
 
 
-def _norwegian(dice: Dice) -> Record:
-    bban = bank_account(dice)
+def _norwegian(rng: SeededRandom) -> Record:
+    bban = bank_account(rng)
     international = {"iban": iban("NO", bban), "bic": "FJLYNOKK"}
     return {
         "bban": bban,
         "bankAccountNum": bban,
-        "internationalBankAccount": international if dice.below(3) else None,
-        "defaultMethod": dice.pick(("BBAN", "BBAN", "BANKACCOUNT")),
+        "internationalBankAccount": international if rng.below(3) else None,
+        "defaultMethod": rng.pick(("BBAN", "BBAN", "BANKACCOUNT")),
     }
 
 
-def _american(dice: Dice) -> Record:
-    number = f"{dice.below(10**10):010d}"
-    return {"bankAccountNum": number, "bankCode": f"0000{dice.below(10**5):05d}", "defaultMethod": "BANKACCOUNT"}
+def _american(rng: SeededRandom) -> Record:
+    number = f"{rng.below(10**10):010d}"
+    return {"bankAccountNum": number, "bankCode": f"0000{rng.below(10**5):05d}", "defaultMethod": "BANKACCOUNT"}
 
 
-def _lithuanian(dice: Dice) -> Record:
-    account = {"iban": iban("LT", f"99999{dice.below(10**11):011d}"), "bic": "ZALILT2X" if dice.below(4) else None}
+def _lithuanian(rng: SeededRandom) -> Record:
+    account = {"iban": iban("LT", f"99999{rng.below(10**11):011d}"), "bic": "ZALILT2X" if rng.below(4) else None}
     return {"internationalBankAccount": account, "defaultMethod": "IBAN"}
 
 
-def _swedish(dice: Dice) -> Record:
-    if dice.chance(3):
-        digits = f"{dice.between(10, 99)}{dice.below(10**4):04d}"
+def _swedish(rng: SeededRandom) -> Record:
+    if rng.chance(3):
+        digits = f"{rng.between(10, 99)}{rng.below(10**4):04d}"
         plusgiro = f"{digits[:2]} {digits[2:4]} {digits[4:]}-{luhn(digits)}"
         return {"plusGiro": plusgiro, "defaultMethod": "PLUSGIRO"}
-    return {"bankGiro": bankgiro(dice), "defaultMethod": "BANKGIRO"}
+    return {"bankGiro": bankgiro(rng), "defaultMethod": "BANKGIRO"}
 
 
 _ACCOUNTS = {"NO": _norwegian, "US": _american, "LT": _lithuanian, "SE": _swedish}
