@@ -10,10 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
+from ap_connectors.core import messages
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.tieout.facts import Amounts, Book, Fact, Lines
-from ap_connectors.tieout.singer import records
 from ap_connectors.tieout.vic_streams import (
     MASTER_DATA,
     PURCHASE_ORDERS,
@@ -78,19 +78,23 @@ def read(files: Iterable[str], *, deletes: bool = False) -> Inputs:
 
 
 def _take(inputs: Inputs, file: str, lines: Iterable[bytes], *, deletes: bool) -> None:
-    for number, name, record, rejected in records(file, lines):
+    for line in messages.read(lines, file):
+        message = line.message
+        if message.record is None or message.stream is None:
+            continue
+        name = message.stream
         loaded = LOADED.get(spelling(name))
         if loaded is None:
             inputs.others[name] = inputs.others.get(name, 0) + 1
             continue
         stream = inputs.streams.setdefault(loaded.stream, Input(loaded))
-        given = spelled(record)
+        given = spelled(message.record)
         key = loaded.key(given)
         if key is None:
-            stream.keyless.append(f"line {number} of {file}")
+            stream.keyless.append(f"line {line.number} of {file}")
             continue
-        if rejected:
-            inputs.reasons[loaded.stream, key] = str(rejected.get("reason") or "no reason given")
+        if message.rejected:
+            inputs.reasons[loaded.stream, key] = str(message.rejected.get("reason") or "no reason given")
         is_deleted = given.get(spelling("_sdc_deleted_at")) is not None
         if is_deleted and not deletes:
             continue

@@ -247,10 +247,10 @@ def test_streams_that_cannot_be_compared_are_said(load: Load, tie_input: TieOut)
     ("content", "said"),
     [
         (None, "No such file"),
-        (b"2026-01-01 INFO a log line\n", "line 1: no JSON"),
-        (b'{"type": "RECORD", "stream": "tags", "record": 5}\n', "no Singer message"),
-        (b'{"type": 5}\n', "no Singer message"),
-        (b'{"type": "RECORD"}\n', "a RECORD without a stream"),
+        (b"2026-01-01 INFO a log line\n", "is not JSON at column 5"),
+        (b'{"type": "RECORD", "stream": "tags", "record": 5}\n', "not a Singer message"),
+        (b'{"type": 5}\n', "not a Singer message"),
+        (b'{"type": "RECORD"}\n', "is of type RECORD, but has no 'stream'"),
     ],
 )
 def test_input_that_is_none(tmp_path: Path, tie_input: TieOut, content: bytes | None, said: str) -> None:
