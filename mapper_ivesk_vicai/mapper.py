@@ -12,7 +12,7 @@ from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.messages import Line
 from ap_connectors.singer.mapper import ExactMapper
 from ap_connectors.singer.schema import canonical
-from ap_connectors.singer.settings import MAX_REJECTS, REPORT_PATH
+from ap_connectors.singer.settings import MAX_REJECTS, REPORT_PATH, rejects_path
 from mapper_ivesk_vicai import invoices, schemas, vendors
 from mapper_ivesk_vicai.fields import Fields, needed, one_line, shown, text
 from mapper_ivesk_vicai.files import Files
@@ -112,15 +112,7 @@ class MapperIveskVicai(ExactMapper):
             "along, as with a reject file; without a file the document's link is sent, which expires.",
             examples=["output/documents"],
         ),
-        th.Property(
-            "rejects_path",
-            th.StringType(min_length=1),
-            default="rejects-mapper-{timestamp}.jsonl",
-            title="Reject file",
-            description="File for the documents that were set aside, each with the reason; it is input to a later run. "
-            "{timestamp} stands for the time of the run; a file that exists is added to.",
-            examples=["output/rejects-mapper-{timestamp}.jsonl"],
-        ),
+        rejects_path("documents that were set aside", "rejects-mapper"),
         MAX_REJECTS,
         REPORT_PATH,
     ).to_dict()

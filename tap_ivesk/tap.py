@@ -9,7 +9,7 @@ from singer_sdk import typing as th
 
 from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.ivesk.settings import client, connected
-from ap_connectors.singer.settings import REQUEST_TIMEOUT, USER_AGENT, documents_dir
+from ap_connectors.singer.settings import REQUEST_TIMEOUT, USER_AGENT, documents_dir, start_date
 from ap_connectors.singer.tap import ExactTap
 from tap_ivesk import streams
 
@@ -21,13 +21,8 @@ class TapIvesk(ExactTap):
 
     config_jsonschema = connected(
         th.PropertiesList(
-            th.Property(
-                "start_date",
-                th.DateTimeType,
-                title="Start date",
-                description="Where the first run begins: documents exported (or digitised) before are left out. "
-                "Without it: from the very first.",
-                examples=["2026-01-01", "2026-01-01T00:00:00.000Z"],
+            start_date(
+                "documents exported (or digitised) before are left out", ["2026-01-01", "2026-01-01T00:00:00.000Z"]
             ),
             th.Property(
                 "doctype",

@@ -9,7 +9,14 @@ from singer_sdk import typing as th
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text
-from ap_connectors.singer.settings import RATE_LIMIT, REQUEST_TIMEOUT, USER_AGENT, documents_dir, max_concurrency
+from ap_connectors.singer.settings import (
+    RATE_LIMIT,
+    REQUEST_TIMEOUT,
+    USER_AGENT,
+    documents_dir,
+    max_concurrency,
+    start_date,
+)
 from ap_connectors.singer.tap import ExactTap
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import VicaiClient
@@ -26,14 +33,7 @@ class TapVicai(ExactTap):
 
     config_jsonschema = connected(
         th.PropertiesList(
-            th.Property(
-                "start_date",
-                th.DateTimeType,
-                title="Start date",
-                description="Where the first run begins: what has not changed since is left out. "
-                "Without it: from the very first.",
-                examples=["2026-01-01", "2026-01-01T00:00:00Z"],
-            ),
+            start_date("what has not changed since is left out", ["2026-01-01", "2026-01-01T00:00:00Z"]),
             th.Property(
                 "invoice_states",
                 th.ArrayType(th.StringType(allowed_values=[*_STATES, "ALL"])),

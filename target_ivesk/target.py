@@ -20,6 +20,7 @@ from ap_connectors.singer.settings import (
     REPORT_PATH,
     REQUEST_TIMEOUT,
     USER_AGENT,
+    ledger_path,
     max_concurrency,
 )
 from ap_connectors.singer.sink import Sink
@@ -56,14 +57,7 @@ class TargetIvesk(ExactTarget):
             REJECTS_PATH,
             MAX_REJECTS,
             REPORT_PATH,
-            th.Property(
-                "ledger_path",
-                th.StringType(min_length=1),
-                default="target-ivesk-ledger.jsonl",
-                title="Ledger",
-                description="File that remembers what was uploaded and reported: Įvesk cannot be asked.",
-                examples=["output/target-ivesk-ledger.jsonl"],
-            ),
+            ledger_path("target-ivesk", "what was uploaded and reported: Įvesk cannot be asked."),
             USER_AGENT,
         ).to_dict()
     )

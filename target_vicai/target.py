@@ -21,6 +21,7 @@ from ap_connectors.singer.settings import (
     REPORT_PATH,
     REQUEST_TIMEOUT,
     USER_AGENT,
+    ledger_path,
     max_concurrency,
 )
 from ap_connectors.singer.sink import Sink
@@ -98,14 +99,10 @@ class TargetVicai(ExactTarget):
                 title="Unknown streams",
                 description="What to do with a stream that Vic.ai has no place for: fail, or ignore it.",
             ),
-            th.Property(
-                "ledger_path",
-                th.StringType(min_length=1),
-                default="target-vicai-ledger.jsonl",
-                title="Ledger",
-                description="File that remembers what Vic.ai cannot be asked: which attachments were uploaded, "
-                "and which purchase orders still have to be processed. Keep it from run to run.",
-                examples=["output/target-vicai-ledger.jsonl"],
+            ledger_path(
+                "target-vicai",
+                "what Vic.ai cannot be asked: which attachments were uploaded, and which purchase orders still have to "
+                "be processed. Keep it from run to run.",
             ),
             USER_AGENT,
         ).to_dict()

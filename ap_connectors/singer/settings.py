@@ -1,4 +1,4 @@
-"""Settings that every plugin has, described once."""
+"""Settings that several plugins have, described once. Those of a connection are with the clients."""
 
 from __future__ import annotations
 
@@ -29,16 +29,6 @@ RATE_LIMIT = th.Property(
     title="Rate limit",
     description="Requests that may be sent in a time; the default is what the service allows a client id.",
     examples=[{"requests": 250, "seconds": 10}],
-)
-
-REJECTS_PATH = th.Property(
-    "rejects_path",
-    th.StringType(min_length=1),
-    default="rejects-{timestamp}.jsonl",
-    title="Reject file",
-    description="File for the records that were refused, each with the reason; it is input to a later run. "
-    "{timestamp} stands for the time of the run; a file that exists is added to.",
-    examples=["output/rejects-{timestamp}.jsonl"],
 )
 
 MAX_REJECTS = th.Property(
@@ -77,4 +67,43 @@ def documents_dir(whose: str, examples: list[str]) -> th.Property[str]:
         title="Folder for files",
         description=f"Folder or fsspec URL that {whose} (PDFs) are downloaded to. Without it none are.",
         examples=examples,
+    )
+
+
+def start_date(left_out: str, examples: list[str]) -> th.Property[str]:
+    """Return the setting for the beginning; what is `left_out` is part of its description."""
+    return th.Property(
+        "start_date",
+        th.DateTimeType,
+        title="Start date",
+        description=f"Where the first run begins: {left_out}. Without it: from the very first.",
+        examples=examples,
+    )
+
+
+def rejects_path(records: str, prefix: str) -> th.Property[str]:
+    """Return the setting for the reject file: of which `records`, and how its default name begins."""
+    return th.Property(
+        "rejects_path",
+        th.StringType(min_length=1),
+        default=f"{prefix}-{{timestamp}}.jsonl",
+        title="Reject file",
+        description=f"File for the {records}, each with the reason; it is input to a later run. "
+        "{timestamp} stands for the time of the run; a file that exists is added to.",
+        examples=[f"output/{prefix}-{{timestamp}}.jsonl"],
+    )
+
+
+REJECTS_PATH = rejects_path("records that were refused", "rejects")
+
+
+def ledger_path(plugin: str, remembers: str) -> th.Property[str]:
+    """Return the setting for the ledger of a plugin; what it `remembers` is part of its description."""
+    return th.Property(
+        "ledger_path",
+        th.StringType(min_length=1),
+        default=f"{plugin}-ledger.jsonl",
+        title="Ledger",
+        description=f"File that remembers {remembers}",
+        examples=[f"output/{plugin}-ledger.jsonl"],
     )
