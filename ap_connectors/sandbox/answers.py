@@ -19,7 +19,7 @@ HTML = "<!doctype html>\n<html><head><title>Error</title></head><body><h1>Someth
 
 
 def xml_error(status: int, code: str, message: str) -> Response:
-    """An error as object storage writes it (Amazon S3, Error responses)."""
+    """Return an error as object storage writes it (Amazon S3, Error responses)."""
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message><RequestId>SANDBOX</RequestId></Error>"
@@ -28,7 +28,7 @@ def xml_error(status: int, code: str, message: str) -> Response:
 
 
 async def refuse(request: Request, error: Exception) -> Response:
-    """A refusal as the services write it: `{"message": ...}` and a status."""
+    """Refuse a call as the services do: `{"message": ...}` and a status."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = error.detail if isinstance(error, HTTPException) else ""
     words = {404: f"{request.url.path} does not exist.", 405: f"{request.method} is not allowed here."}
@@ -38,8 +38,8 @@ async def refuse(request: Request, error: Exception) -> Response:
 
 
 async def fail(_: Request, error: Exception) -> Response:
-    """An error in the sandbox itself; the traceback goes to standard error."""
-    return JSONResponse({"message": f"The sandbox has a fault of its own: {error!r}"}, 500)
+    """Answer after an error in the sandbox itself; the traceback goes to standard error."""
+    return JSONResponse({"message": f"The sandbox itself has failed: {error!r}"}, 500)
 
 
 EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {HTTPException: refuse, Exception: fail}
@@ -67,12 +67,12 @@ class LinkSigner:
         self.prefix = b"?X-Amz-Algorithm=AWS4-HMAC-SHA256&%b&X-Amz-Signature=" % self._terms
 
     def signature(self, decoded: bytes) -> bytes:
-        """The signature of a path, given without percent-encoding; it follows `prefix` in the link's query."""
+        """Return the signature of a path, given without percent-encoding; it follows `prefix` in the link's query."""
         return _mac(self._secret, b"%b?%b" % (decoded, self._terms)).encode()
 
 
 def link_problem(secret: bytes, decoded: str, query: Mapping[str, str]) -> tuple[str, str] | None:
-    """What is wrong with a link, as an S3 (code, message), or None if it opens its path."""
+    """Return what is wrong with a link, as an S3 (code, message), or None if it opens its path."""
     date, expires = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
     words = f"{decoded}?X-Amz-Date={date}&X-Amz-Expires={expires}".encode()
     mac = _mac(secret, words)

@@ -64,14 +64,14 @@ class CallLog:
     count: int = 0
 
     def begin(self, method: str, path: str, query: str, key: str) -> LoggedCall:
-        """Writes a call down; its status follows when it is answered."""
+        """Log a call; its status follows when it is answered."""
         self.count += 1
         call = LoggedCall(self.count, clock.iso(int(clock.now() * 1000)), method, path, query, key)
         self.latest.append(call)
         return call
 
     def clear(self) -> None:
-        """Forgets all calls."""
+        """Forget all calls."""
         self.latest.clear()
         self.count = 0
 
@@ -91,7 +91,7 @@ class Setup:
 
 
 class Sandbox:
-    """The state of all services, and what they share: calls log and faults."""
+    """The state of all services, and what they share: the log of calls, faults, webhooks."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -103,7 +103,7 @@ class Sandbox:
         self.reset(setup)
 
     def reset(self, setup: Setup) -> None:
-        """Starts afresh, as if the command had been started with this setup."""
+        """Start afresh, as if the command had been started with this setup."""
         self.calls.clear()
         self.faults.clear()
         self.dispatcher.clear()
@@ -117,7 +117,7 @@ class Sandbox:
         self.callbacks = Callbacks(store, self.dispatcher)
 
     def key_state(self, path: str, headers: Mapping[bytes, bytes]) -> str:
-        """Whether a call's key or access token is `ok`, `wrong`, `expired` (a token) or absent (`none`)."""
+        """Tell whether a call's key or access token is `ok`, `wrong`, `expired` (a token) or absent (`none`)."""
         if path.startswith((VICAI, VICAI_STORAGE)):
             return self.vicai.tokens.state(headers.get(b"authorization", b"").decode("latin-1"))
         if (key := headers.get(b"x-api-key")) is None:
@@ -126,14 +126,14 @@ class Sandbox:
 
 
 class CallMiddleware:
-    """Writes down every call to a service, and lets faults strike first."""
+    """Logs every call to a service, and injects faults before the service sees it."""
 
     def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
         self._app = app
         self._sandbox = sandbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one ASGI request."""
+        """Answer one ASGI request."""
         path = scope.get("path", "")
         if scope["type"] != "http" or path == "/" or path.startswith("/_control"):
             await self._app(scope, receive, send)
@@ -153,7 +153,7 @@ class CallMiddleware:
 
 
 class _StatusLogger:
-    """An app whose answers' status goes to the log even if a fault then swallows the answer."""
+    """Logs the status of an app's answers even if a fault then swallows the answer."""
 
     def __init__(self, app: ASGIApp, call: LoggedCall) -> None:
         self._app = app
@@ -173,7 +173,7 @@ def _logging_status(call: LoggedCall, send: Send) -> Send:
 
 
 def build(setup: Setup) -> ASGIApp:
-    """The ASGI application."""
+    """Return the ASGI application."""
     sandbox = Sandbox(setup)
 
     calls = {

@@ -25,7 +25,7 @@ from ap_connectors.sandbox.vicai.service import PREFIX as VICAI
 
 
 class _Server(uvicorn.Server):
-    """Says one line as soon as it accepts connections."""
+    """Prints one line as soon as it accepts connections."""
 
     def __init__(self, config: uvicorn.Config, line: str) -> None:
         super().__init__(config)
@@ -37,7 +37,7 @@ class _Server(uvicorn.Server):
             print(self._line, flush=True)  # noqa: T201
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # Calls that are cut off by stopping are nobody's error.
+        # Calls that are cut off by stopping are not errors.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
         super().handle_exit(sig, frame)
 

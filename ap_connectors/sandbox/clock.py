@@ -16,17 +16,17 @@ _INSTANT = re.compile(
 
 
 def iso(instant: int) -> str:
-    """Writes milliseconds since 1970 as `2026-01-05T08:00:00.000Z`."""
+    """Write milliseconds since 1970 as `2026-01-05T08:00:00.000Z`."""
     return (EPOCH + timedelta(milliseconds=instant)).isoformat(timespec="milliseconds") + "Z"
 
 
 def day(instant: int) -> str:
-    """Writes the date (UTC) of milliseconds since 1970 as `2026-01-05`."""
+    """Write the date (UTC) of milliseconds since 1970 as `2026-01-05`."""
     return (EPOCH + timedelta(milliseconds=instant)).date().isoformat()
 
 
 def microseconds(text: str) -> int:
-    """Reads an ISO 8601 instant, with or without a fraction, `Z` or an offset, as microseconds since 1970.
+    """Read an ISO 8601 instant, with or without a fraction, `Z` or an offset, as microseconds since 1970.
 
     Raises:
         ValueError: The text is not an instant; a date or a local time without offset is not one either.
@@ -44,17 +44,17 @@ def microseconds(text: str) -> int:
 
 
 def milliseconds(text: str) -> int:
-    """Reads an ISO 8601 instant as whole milliseconds since 1970 (finer digits are dropped)."""
+    """Read an ISO 8601 instant as whole milliseconds since 1970 (finer digits are dropped)."""
     return microseconds(text) // 1000
 
 
 def now() -> float:
-    """The real time, in seconds since 1970: what links expire by."""
+    """Return the real time, in seconds since 1970: what links expire by."""
     return datetime.now(timezone.utc).timestamp()
 
 
 def advance(instant: int, delta: int) -> int:
-    """Adds milliseconds to an instant; what falls outside working hours moves to the next working morning."""
+    """Add milliseconds to an instant; what falls outside working hours moves to the next working morning."""
     instant += delta
     time_of_day = instant % DAY
     if time_of_day >= CLOSES:

@@ -70,7 +70,7 @@ def routes(handlers: Handlers) -> list[Route]:
 
 
 class SharedCalls:
-    """The control calls that belong to neither service: the log of calls, faults, reset, what became of webhooks."""
+    """The control calls that belong to neither service: the log of calls, faults, reset, webhooks."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox

@@ -20,7 +20,7 @@ class SandboxError(RuntimeError):
 
 
 class Control:
-    """The control API: every method is one call; decimals are exact both ways.
+    """Calls the control API: every method is one call; decimals are exact both ways.
 
     Args:
         url: The sandbox's address, such as `http://127.0.0.1:8722`.
@@ -33,58 +33,58 @@ class Control:
         self.vicai = VicaiControl(self)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Makes any control call; `path` starts with a slash."""
+        """Make any control call; `path` starts with a slash."""
         return _DECODER.decode(self.raw(method, path, body))
 
     def ivesk(self, sums: bool = True) -> Any:
-        """Counts, options, first and last instants, and, if asked, exact sums by currency."""
+        """Return counts, options, first and last instants, and, if asked, exact sums by currency."""
         return self.call("GET", "/ivesk" if sums else "/ivesk?sums=false")
 
     def documents(self, queue: str = "exported", with_url: bool = False) -> list[dict[str, Any]]:
-        """All documents of a queue, in its order."""
+        """Return all documents of a queue, in its order."""
         return [_DECODER.decode(line) for line in self.document_lines(queue, with_url)]
 
     def document_lines(self, queue: str = "exported", with_url: bool = False) -> Iterator[bytes]:
-        """As `documents`, but the JSON text of each, exactly as served."""
+        """Yield the JSON text of each document, exactly as served."""
         yield from self.raw("GET", f"/ivesk/documents?queue={queue}&with_url={str(with_url).lower()}").splitlines()
 
     def add(self, count: int = 1, **order: Any) -> list[str]:
-        """New documents (`instant`, `company`, `export`, `overrides`, `line_overrides`, `remove`); gives their ids."""
+        """Add documents (`instant`, `company`, `export`, `overrides`, `line_overrides`, `remove`); return their ids."""
         ids: list[str] = self.call("POST", "/ivesk/documents", {"count": count, **order})["ids"]
         return ids
 
     def export(self, ids: list[str] | None = None, count: int = 0) -> list[str]:
-        """Exports documents again: these, or so many of the oldest."""
+        """Export documents again: these, or the `count` oldest; return their ids."""
         done: list[str] = self.call("POST", "/ivesk/export", {"ids": ids or [], "count": count})["ids"]
         return done
 
     def options(self, **changes: Any) -> dict[str, Any]:
-        """Changes options (names as in `Options`); gives all of them."""
+        """Change options (names as in `Options`); return all of them."""
         options: dict[str, Any] = self.call("PATCH", "/ivesk/options", changes)
         return options
 
     def file(self, document_id: str, state: str) -> None:
-        """Makes a document's PDF `gone`, `html`, `short` or `ok` again."""
+        """Make a document's PDF `gone`, `html`, `short` or `ok` again."""
         self.call("POST", "/ivesk/files", {"id": document_id, "state": state})
 
     def uploads(self) -> list[dict[str, Any]]:
-        """Upload locations that were asked for, and what was put there."""
+        """Return the upload locations that were asked for, and what was put there."""
         return list(self.call("GET", "/ivesk/uploads"))
 
     def sync_errors(self) -> list[dict[str, Any]]:
-        """Sync errors that were reported."""
+        """Return the sync errors that were reported."""
         return list(self.call("GET", "/ivesk/syncerrors"))
 
     def subscriptions(self) -> list[dict[str, Any]]:
-        """Webhook subscriptions."""
+        """Return the calls that subscribed to webhooks."""
         return list(self.call("GET", "/ivesk/subscriptions"))
 
     def webhook_subscriptions(self) -> list[dict[str, Any]]:
-        """Who is subscribed to Įvesk's events: event, name, target (without secrets), arn, state (`pending`, ...)."""
+        """Return the subscriptions to Įvesk's events: event, name, target (without secrets), arn, state."""
         return list(self.call("GET", "/webhooks/subscriptions"))
 
     def webhooks(self) -> list[dict[str, Any]]:
-        """The latest attempts to deliver webhooks, of both services, oldest first.
+        """Return the latest attempts to deliver webhooks, of both services, oldest first.
 
         Each has n, at, service, event, id (SNS's MessageId, or the request id), url (without secrets), attempt (1 = the
         first), outcome, status, seconds, why. Outcomes: `delivered`; `refused` (a 4XX, which counts as received);
@@ -93,10 +93,10 @@ class Control:
         return list(self.call("GET", "/webhooks")["attempts"])
 
     def wait_for_webhooks(self, timeout: float = 30) -> list[dict[str, Any]]:
-        """Waits until every webhook is delivered or given up; gives the attempts.
+        """Wait until every webhook is delivered or given up; return the attempts.
 
         Raises:
-            SandboxError: Some still wait after so many seconds.
+            SandboxError: Some still wait after `timeout` seconds.
         """
         until = time.monotonic() + timeout
         while True:
@@ -111,10 +111,10 @@ class Control:
                 )
 
     def wait_until_confirmed(self, timeout: float = 30) -> None:
-        """Waits until no subscription to Įvesk's events is pending any more.
+        """Wait until no subscription to Įvesk's events is pending any more.
 
         Raises:
-            SandboxError: One still is after so many seconds.
+            SandboxError: One still is after `timeout` seconds.
         """
         until = time.monotonic() + timeout
         while pending := [one for one in self.webhook_subscriptions() if one["state"] == "pending"]:
@@ -123,40 +123,40 @@ class Control:
             time.sleep(0.02)
 
     def columns(self, company: str, column: str, items: list[dict[str, Any]]) -> None:
-        """Adds or changes values of a company's column."""
+        """Add or change values of a company's column."""
         self.call("POST", "/columns", {"company": company, "column": column, "items": items})
 
     def calls(self) -> list[dict[str, Any]]:
-        """The latest calls to the services."""
+        """Return the latest calls to the services."""
         return list(self.call("GET", "/calls"))
 
     def clear_calls(self) -> None:
-        """Forgets the calls."""
+        """Forget the calls."""
         self.call("DELETE", "/calls")
 
     def fault(self, kind: str, **order: Any) -> dict[str, Any]:
-        """Orders a fault (see `faults.Order`)."""
+        """Order a fault (see `faults.FaultOrder`); return it."""
         fault: dict[str, Any] = self.call("POST", "/faults", {"kind": kind, **order})
         return fault
 
     def faults(self) -> list[dict[str, Any]]:
-        """The faults on order, and how often each has hit."""
+        """Return the faults on order, and how often each has hit."""
         return list(self.call("GET", "/faults"))
 
     def clear_faults(self) -> None:
-        """Takes all faults back."""
+        """Cancel all faults."""
         self.call("DELETE", "/faults")
 
     def reset(self, **setup: Any) -> None:
-        """Starts afresh: `documents`, `invoices`, `seed`, any options, `vicai={...}`; all else as at the start."""
+        """Start afresh: `documents`, `invoices`, `seed`, any options, `vicai={...}`; all else as at the start."""
         self.call("POST", "/reset", setup)
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         self._session.close()
 
     def raw(self, method: str, path: str, body: Any = None) -> bytes:
-        """Makes any control call and gives the bytes of its answer."""
+        """Make any control call; return the bytes of its answer."""
         data = None if body is None else _ENCODER.encode(body)
         response = self._session.request(method, self._url + path, data=data, timeout=300)
         if response.status_code != 200:
@@ -165,7 +165,7 @@ class Control:
 
 
 class VicaiControl:
-    """Looks inside the Vic half, and makes things happen there.
+    """Calls the Vic half of the control API.
 
     `resource` is the name in the service's paths: accounts, dimensions, vendors, vendorGroups, tags, vendorTags,
     paymentTerms, taxCodes, vatCodes, invoices, trainingInvoices, purchaseOrders, paymentBatches, attachments,
@@ -176,19 +176,19 @@ class VicaiControl:
         self._control = control
 
     def overview(self, sums: bool = True) -> Any:
-        """Counts by resource, options, refusals by the rate limit and, if asked, exact sums of invoices by currency."""
+        """Return counts by resource, options, refusals by the rate limit and, if asked, sums by currency."""
         return self._control.call("GET", "/vicai" if sums else "/vicai?sums=false")
 
     def records(self, resource: str) -> list[dict[str, Any]]:
-        """All records of a resource as a list call serves them, whatever their state."""
+        """Return all records of a resource as a list call serves them, whatever their state."""
         return [_DECODER.decode(line) for line in self.record_lines(resource)]
 
     def record_lines(self, resource: str) -> Iterator[bytes]:
-        """As `records`, but the JSON text of each, exactly as served."""
+        """Yield the JSON text of each record, exactly as served."""
         yield from self._control.raw("GET", f"/vicai/records/{quote(resource, safe='')}").split(b"\n")[:-1]
 
     def line_items(self, invoice_internal_id: str) -> list[dict[str, Any]]:
-        """An invoice's line items, ungrouped, as served."""
+        """Return an invoice's line items, ungrouped, as served."""
         return list(self._control.call("GET", f"/vicai/lines/{quote(invoice_internal_id, safe='')}"))
 
     def touch(
@@ -199,7 +199,7 @@ class VicaiControl:
         return list(self._control.call("POST", "/vicai/touch", order)["ids"])
 
     def add(self, resource: str, count: int = 1, at: str | None = None, **overrides: Any) -> list[str]:
-        """Make new records that look like seeded ones, but for `overrides`; gives their ids."""
+        """Make new records that look like seeded ones, but for `overrides`; return their ids."""
         order = {"resource": resource, "count": count, "at": at, "overrides": overrides}
         return list(self._control.call("POST", "/vicai/add", order)["ids"])
 
@@ -210,7 +210,7 @@ class VicaiControl:
     def batch_event(
         self, batch_id: str, event: str, payment_id: str | None = None, at: str | None = None
     ) -> dict[str, Any]:
-        """Let something happen to a payment batch, or to one payment or credit of it; gives the batch.
+        """Let something happen to a payment batch, or to one payment or credit of it; return the batch.
 
         `event` is approve, complete, process, fund, reject, void or acknowledge.
         """
@@ -223,7 +223,7 @@ class VicaiControl:
 
         `kind` is invoicePost or invoiceTransfer (the invoice then waits to be confirmed or rejected; without `id` the
         first that can), vendorNew (without `id` a new vendor), or syncRequest. A payment batch that is processed
-        (`batch_event(id, "process")`) is told of in the same way.
+        (`batch_event(id, "process")`) sends a webhook, too.
         """
         order = {"kind": kind, "id": id, "request_id": request_id}
         done: dict[str, Any] = self._control.call("POST", "/vicai/click", order)
@@ -238,6 +238,6 @@ class VicaiControl:
         self._control.call("POST", "/vicai/revoke")
 
     def options(self, **changes: Any) -> dict[str, Any]:
-        """Change options (names as in `VicaiOptions`); gives all of them."""
+        """Change options (names as in `VicaiOptions`); return all of them."""
         options: dict[str, Any] = self._control.call("PATCH", "/vicai/options", changes)
         return options

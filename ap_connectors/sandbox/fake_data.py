@@ -9,9 +9,10 @@ T = TypeVar("T")
 
 
 class SeededRandom:
-    """A small stream of numbers drawn from a hash of the words it was made of.
+    """A random number generator, seeded with words.
 
-    Much cheaper to set up than `random.Random`, which matters when every document has its own.
+    Numbers are drawn from a hash of the words. It is much cheaper to set up than `random.Random`, which matters when
+    every document has its own.
     """
 
     __slots__ = ("_pool", "_words")
@@ -21,7 +22,7 @@ class SeededRandom:
         self._pool = int.from_bytes(blake2b(self._words).digest(), "big")
 
     def below(self, limit: int) -> int:
-        """A whole number from 0 to `limit` - 1."""
+        """Return a whole number from 0 to `limit` - 1."""
         if self._pool >> 64 < limit:
             self._words += b"+"
             self._pool = int.from_bytes(blake2b(self._words).digest(), "big")
@@ -29,27 +30,27 @@ class SeededRandom:
         return number
 
     def between(self, low: int, high: int) -> int:
-        """A whole number from `low` to `high`, both included."""
+        """Return a whole number from `low` to `high`, both included."""
         return low + self.below(high - low + 1)
 
     def pick(self, things: Sequence[T]) -> T:
-        """One of the things."""
+        """Return one of the things."""
         if self._pool >> 64 == 0:
             return things[self.below(len(things))]
         self._pool, place = divmod(self._pool, len(things))
         return things[place]
 
     def chance(self, one_in: int) -> bool:
-        """True once in so many times."""
+        """Return True once in `one_in` times."""
         return self.below(one_in) == 0
 
     def uuid(self) -> str:
-        """32 hexadecimal digits in the shape of a UUID (version 4)."""
+        """Return a UUID (version 4)."""
         return _uuid(f"{self.below(1 << 128):032x}")
 
 
 def uuid_like(*words: object) -> str:
-    """32 hexadecimal digits in the shape of a UUID (version 4), made of the words."""
+    """Return a UUID (version 4) made of the words."""
     return _uuid(blake2b("/".join(map(str, words)).encode(), digest_size=16).hexdigest())
 
 

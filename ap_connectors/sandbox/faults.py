@@ -51,7 +51,7 @@ class Fault:
     random: Random = field(default_factory=Random, repr=False)
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether the fault hits this call; counts it."""
+        """Tell whether the fault hits this call; count it."""
         order = self.order
         if self.left == 0 or not path.startswith(order.path) or (order.method or method).upper() != method:
             return False
@@ -66,7 +66,7 @@ class Fault:
         return True
 
     def shown(self) -> dict[str, Any]:
-        """The order and how far it has come."""
+        """Return the order and how far it has come."""
         return {
             **msgspec.structs.asdict(self.order),
             "n": self.n,
@@ -84,7 +84,7 @@ class Faults:
     count: int = 0
 
     def add(self, order: FaultOrder) -> Fault:
-        """Takes an order."""
+        """Order a fault."""
         self.count += 1
         left = None if order.rate is not None else order.times
         fault = Fault(self.count, order, left, order.after, random=Random(order.seed))  # noqa: S311
@@ -92,18 +92,18 @@ class Faults:
         return fault
 
     def matching(self, method: str, path: str) -> FaultOrder | None:
-        """The order that hits this call, if any."""
+        """Return the order that hits this call, if any."""
         return next((fault.order for fault in self.orders if fault.matches(method, path)), None)
 
     def clear(self) -> None:
-        """Takes all orders back."""
+        """Cancel all orders."""
         self.orders.clear()
 
 
 async def inject(
     order: FaultOrder, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, coded: bool = False
 ) -> None:
-    """Answers a call with a fault; the JSON of a `coded` one tells its status too."""
+    """Answer a call with a fault; the JSON of a `coded` one has its status, too."""
     if order.kind == "slow":
         await asyncio.sleep(order.seconds)
         await app(scope, receive, send)
@@ -141,7 +141,7 @@ def _answer(order: FaultOrder, coded: bool) -> Response:
 
 
 async def _collected(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
-    """Runs the app and keeps its answer: the start message and the whole body."""
+    """Run the app and keep its answer: the start message and the whole body."""
     start: Message = {}
     body = bytearray()
 
@@ -156,13 +156,13 @@ async def _collected(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Mess
 
 
 async def _read(receive: Receive) -> None:
-    """Reads the request's body to its end, so that the connection stays usable."""
+    """Read the request's body to its end, so that the connection stays usable."""
     while (await receive()).get("more_body"):
         pass
 
 
-# ASGI has no word for hanging up, so these two reach for uvicorn's transport: `send` is a bound method of its request
-# cycle. Waiting for the disconnect lets uvicorn see that nobody is left to answer.
+# ASGI cannot close a connection, so these two reach for uvicorn's transport: `send` is a bound method of its request
+# cycle. Waiting for the disconnect lets uvicorn see that the client has gone.
 
 
 def _transport(send: Send) -> asyncio.Transport:
@@ -171,7 +171,7 @@ def _transport(send: Send) -> asyncio.Transport:
 
 
 async def _abort(send: Send, receive: Receive) -> None:
-    """Closes the connection at once; lingering for 0 seconds makes it a TCP reset."""
+    """Close the connection at once; lingering for 0 seconds makes it a TCP reset."""
     transport = _transport(send)
     if (connection := transport.get_extra_info("socket")) is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -180,7 +180,7 @@ async def _abort(send: Send, receive: Receive) -> None:
 
 
 async def _hang_up(send: Send, receive: Receive) -> None:
-    """Closes the connection after what was already sent."""
+    """Close the connection after what was already sent."""
     _transport(send).close()
     await _disconnected(receive)
 

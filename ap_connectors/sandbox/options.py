@@ -130,7 +130,7 @@ AnyOptions = TypeVar("AnyOptions", Options, VicaiOptions)
 
 
 def described(options: type[msgspec.Struct] = Options) -> Iterator[tuple[str, Any, Any, str]]:
-    """Each option as (name, plain type, default, description)."""
+    """Yield each option as (name, plain type, default, description)."""
     hints = get_type_hints(options, include_extras=True)
     for field in msgspec.structs.fields(options):
         annotated = hints[field.name]

@@ -18,7 +18,7 @@ from ap_connectors.sandbox.webhooks import sender
 if TYPE_CHECKING:
     from ap_connectors.sandbox.app import Sandbox
 
-# Sums need every document made once; beyond so many the page would keep everybody waiting.
+# Sums need every document made once; beyond so many the page would take too long.
 MOST_SUMMED = 5_000
 MOST_CALLS = 50
 _STYLE = """
@@ -39,7 +39,7 @@ code, pre { font: 13px/1.45 ui-monospace, monospace; }
 
 
 def render(sandbox: Sandbox, url: str) -> str:
-    """The page as HTML; `url` is the sandbox's own address."""
+    """Return the page as HTML; `url` is the sandbox's own address."""
     store = sandbox.ivesk.store
     parts = [
         "<h1>ap-sandbox</h1>",
@@ -163,7 +163,7 @@ def _plain(value: object) -> object:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table; a head that starts with # is a column of numbers."""
+    """Return a table; a head that starts with # is a column of numbers."""
     if not rows:
         return '<p class="dim">None.</p>'
     kinds = [' class="n"' if head.startswith("#") else "" for head in heads]

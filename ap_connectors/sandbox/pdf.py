@@ -26,7 +26,7 @@ _COMMA_LETTERS = frozenset("ģķļņŗĢĶĻŅŖ")
 
 
 def render(document: Mapping[str, Any]) -> bytes:
-    """Draws number, parties, lines and total of a document; the same document gives the same bytes."""
+    """Draw number, parties, lines and total of a document; the same document gives the same bytes."""
     rows = [(x, y, "".join(map(_drawable, text))) for x, y, text in _rows(document)]
     codes = _codes("".join(text for _, _, text in rows))
     page = pydyf.Stream()
@@ -65,7 +65,7 @@ def render(document: Mapping[str, Any]) -> bytes:
 
 
 def _rows(document: Mapping[str, Any]) -> list[tuple[int, int, str]]:
-    """(x, y, text) of everything on the page, in points from the lower left corner."""
+    """Return (x, y, text) of everything on the page, in points from the lower left corner."""
 
     def shown(name: str, source: Mapping[str, Any] = document) -> str:
         value = source.get(name)
@@ -90,7 +90,7 @@ def _rows(document: Mapping[str, Any]) -> list[tuple[int, int, str]]:
 
 
 def _codes(text: str) -> dict[str, int]:
-    """A one-byte code for each letter: ASCII as it is, up to 128 others from 128 on; the rest shows as `?`."""
+    """Return a one-byte code for each letter: ASCII as it is, up to 128 others from 128 on; the rest shows as `?`."""
     letters = sorted({letter for letter in text if ord(letter) > 126 and _glyph(letter)})
     return {chr(code): code for code in range(32, 127)} | {
         letter: 128 + place for place, letter in enumerate(letters[:127])
@@ -98,7 +98,7 @@ def _codes(text: str) -> dict[str, int]:
 
 
 def _drawable(letter: str) -> str:
-    """The letter, or its plain base letter if the font has no such letter."""
+    """Return the letter, or its plain base letter if the font has no such letter."""
     if ord(letter) < 127 or _glyph(letter):
         return letter
     return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()[:1] or "?"
@@ -109,7 +109,7 @@ def _shown(text: str, codes: dict[str, int]) -> bytes:
 
 
 def _glyph(letter: str) -> str:
-    """The glyph's name in the Adobe glyph list, such as `aogonek`; empty if the font has no such letter."""
+    """Return the glyph's name in the Adobe glyph list, such as `aogonek`; empty if the font has no such letter."""
     if letter in _GLYPHS:
         return _GLYPHS[letter]
     words = unicodedata.name(letter, "").split(" WITH ")

@@ -26,7 +26,7 @@ class SandboxProcess:
         seed: Which data.
         api_key: What `x-api-key` must be.
         client_id: Whom Vic.ai grants tokens to.
-        client_secret: What proves it.
+        client_secret: The secret of `client_id`.
         vicai: Any of `VicaiOptions`, by name.
         port: 0 = any free one.
         start_seconds: How long to wait for it to serve.
@@ -52,7 +52,7 @@ class SandboxProcess:
         flags |= {"client_id": client_id, "client_secret": client_secret, **options}
         flags |= {f"vicai_{name}": value for name, value in (vicai or {}).items()}
         arguments = [f"--{name.replace('_', '-')}={_plain(value)}" for name, value in flags.items()]
-        # A file, not a pipe: nobody reads it while the sandbox runs.
+        # A file, not a pipe, which would fill up: it is read only if the sandbox does not start.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._child = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "ap_connectors.sandbox", *arguments],
@@ -82,11 +82,11 @@ class SandboxProcess:
 
     @property
     def pid(self) -> int:
-        """The process, for those who measure it."""
+        """The process id, for those who measure it."""
         return self._child.pid
 
     def stop(self) -> None:
-        """Ends the process; a second time does nothing."""
+        """End the process; a second time does nothing."""
         self.control.close()
         self._end()
         self._errors.close()
@@ -114,7 +114,7 @@ class SandboxProcess:
                     self._end()
                     self._errors.seek(0)
                     said = self._errors.read().decode("utf-8", "replace").strip()
-                    raise SandboxError(f"the sandbox did not start within {seconds} s: {said or 'no word from it'}")
+                    raise SandboxError(f"the sandbox did not start within {seconds} s: {said or 'it said nothing'}")
                 line += piece
         return line.decode()
 

@@ -35,14 +35,14 @@ class NewDocuments(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Exports(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Which documents are exported again: these, or so many of the oldest exported ones."""
+    """Which documents are exported again: these, or the `count` oldest exported ones."""
 
     ids: list[str] = []
     count: int = 0
 
 
 class FileState(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What a document's PDF shall be: `ok`, `gone`, `html` or `short`."""
+    """What a document's PDF is to be: `ok`, `gone`, `html` or `short`."""
 
     id: str
     state: str
@@ -65,7 +65,7 @@ class NewItems(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class IveskCalls:
-    """The state of the ivesk half, from inside."""
+    """The handlers of the control calls; `handlers` has them by path and verb."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -204,7 +204,7 @@ class IveskCalls:
 
 
 def companies(store: Store) -> list[dict[str, Any]]:
-    """Each of the accountant's companies with its numbers of documents by queue."""
+    """Return each of the accountant's companies with its numbers of documents by queue."""
     parties = store.parties.companies
     counts = {name: [0] * len(parties) for name in QUEUES}
     for number, company in enumerate(store.company_of):

@@ -46,12 +46,12 @@ class Renderer:
         self._bytes = 0
 
     def forget(self) -> None:
-        """Drops what is kept: the options changed what documents look like."""
+        """Drop what is kept: the options changed what documents look like."""
         self._cache.clear()
         self._bytes = 0
 
     def join(self, queue: str, numbers: Iterable[int], base: bytes, signer: LinkSigner) -> bytes:
-        """Documents as JSON, with commas between them, as the queue serves them.
+        """Return documents as JSON, with commas between them, as the queue serves them.
 
         Args:
             queue: `exported` or `digitized`.
@@ -75,7 +75,7 @@ class Renderer:
         return b"".join(pieces)
 
     def plain(self, queue: str, numbers: Iterable[int]) -> Iterator[bytes]:
-        """Each document as JSON, as the queue serves it but without its link."""
+        """Yield each document as JSON, as the queue serves it but without its link."""
         for record, end in self._with_ends(queue, numbers):
             if not record.path:
                 yield record.head + end
@@ -86,7 +86,7 @@ class Renderer:
             yield before + after.removeprefix(b",") + end if after or end == b"}" else before + end.removeprefix(b",")
 
     def _with_ends(self, queue: str, numbers: Iterable[int]) -> Iterator[tuple[Record, bytes]]:
-        """Each document's pieces, and what closes it: a brace, in the exported queue `exportedat` before it."""
+        """Yield each document's pieces, and what closes it: a brace, in the exported queue `exportedat` before it."""
         exported_at, stamp = self._store.exported_at, queue == "exported"
         instant, stamped_end = -1, b""
         for number in numbers:
@@ -100,7 +100,7 @@ class Renderer:
             yield record, stamped_end
 
     def record(self, number: int) -> Record:
-        """A document's pieces."""
+        """Return a document's pieces."""
         record = self._cache.get(number)
         if record is not None:
             self._cache.move_to_end(number)
@@ -139,14 +139,14 @@ def _size(record: Record) -> int:
 
 
 class Storage:
-    """Serves and stores files by pre-signed links; `secret` signs them."""
+    """Object storage: serves and stores files by pre-signed links, which `secret` signs."""
 
     def __init__(self, store: Store, secret: bytes) -> None:
         self._store = store
         self._secret = secret
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one ASGI request."""
+        """Answer one ASGI request."""
         request = Request(scope, receive)
         body = await request.body()
         response = self._answer(request, body)
@@ -154,7 +154,7 @@ class Storage:
 
     def _answer(self, request: Request, body: bytes) -> Response:
         if "x-api-key" in request.headers:
-            # S3 would take no notice, and nobody would ever see that a key leaks to another host.
+            # S3 ignores it; here it shows that a key leaks to another host.
             return xml_error(400, "InvalidArgument", "The service's API key must not be sent to object storage.")
         # The raw path: a file name may hold slashes of its own.
         raw = request.scope["raw_path"].decode("ascii", "replace").partition("?")[0]

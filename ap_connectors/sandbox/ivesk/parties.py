@@ -1,4 +1,4 @@
-"""Who buys and sells: a fixed cast of companies and people, all invented."""
+"""Who buys and sells: a fixed set of companies and people, all invented."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _party(seed: int, place: str, line: str, favorite: bool) -> Party:
     mark, name, city, street = line.split("|")
     country, person = mark[:2], mark.endswith("!")
     rng = SeededRandom(seed, "party", place)
-    # Registration codes that start with 39 have not been given out, so nobody real is named.
+    # Registration codes that start with 39 have not been given out: the companies are not real ones.
     code, vat = (f"39{rng.below(10**6):06d}", f"{rng.between(1, 9)}{rng.below(10**6):06d}1")
     if country == "LT":
         code, vat = f"{code}{lithuanian_check_digit(code)}", f"LT{vat}{lithuanian_check_digit(vat)}"
@@ -158,7 +158,7 @@ class Parties:
 
     @classmethod
     def of(cls, seed: int) -> Parties:
-        """The cast of a seed: always the same names, with codes of its own."""
+        """Return the parties of a seed: always the same names, with codes of its own."""
         companies = [f"LT|{line}" for line in _COMPANIES.strip().splitlines()]
         partners = _PARTNERS.strip().splitlines()
         return cls(

@@ -23,7 +23,7 @@ class Queue:
         return len(self.instants)
 
     def add(self, instant: int, number: int) -> None:
-        """Puts a document where its instant belongs, also in the past."""
+        """Put a document where its instant belongs, also in the past."""
         if not self.instants or instant >= self.instants[-1]:
             self.instants.append(instant)
             self.numbers.append(number)
@@ -33,12 +33,12 @@ class Queue:
         self.numbers.insert(place, number)
 
     def remove(self, instant: int, number: int) -> None:
-        """Takes a document out."""
+        """Take a document out."""
         place = self.numbers.index(number, bisect_left(self.instants, instant))
         del self.instants[place], self.numbers[place]
 
     def start(self, since: int | None, inclusive: bool) -> int:
-        """The place of the first document from an instant on (microseconds since 1970; None = the beginning)."""
+        """Return the place of the first document from an instant on (microseconds since 1970; None = the beginning)."""
         if since is None:
             return 0
         # Rounded so that digits finer than the queue's milliseconds still compare right.
@@ -57,7 +57,7 @@ class Page:
 
 
 def page(store: Store, name: str, since: int | None, doctype: str | None) -> Page:
-    """One page of the queue `name` from an instant (microseconds since 1970; None = from the beginning).
+    """Return one page of the queue `name` from an instant (microseconds since 1970; None = from the beginning).
 
     Source: Įvesk REST API, Synchronize results; what it leaves open is decided by `Options`.
     """
@@ -77,7 +77,7 @@ def page(store: Store, name: str, since: int | None, doctype: str | None) -> Pag
 def _take(
     store: Store, queue: Queue, places: Iterable[int], since: int | None, by_company: bool
 ) -> tuple[list[int], bool]:
-    """The places that make one page, and whether another one follows."""
+    """Return the places that make one page, and whether another one follows."""
     size, borders = store.options.page_size, store.options.borders
     instants, numbers, company_of = queue.instants, queue.numbers, store.company_of
     # Only an inclusive `from` lets a page begin with what was seen already (the lead). The page must go on behind

@@ -72,7 +72,7 @@ _ODD_NAMES = (
 
 @dataclass(frozen=True)
 class PlannedDocument:
-    """What the store knows about a document before it is made: places in the cast and in `DOCTYPES`, an instant."""
+    """What the store knows about a document before it is made: its company, its type, its instant."""
 
     number: int
     id: str
@@ -91,7 +91,7 @@ class DocumentMaker:
     big_amounts: bool
 
     def document(self, planned: PlannedDocument) -> Document:
-        """One document with all fields but `url` (which every answer makes afresh) and `exportedat`."""
+        """Make one document with all fields but `url` (which every answer makes afresh) and `exportedat`."""
         rng = SeededRandom(self.seed, "document", planned.number)
         company = self.parties.companies[planned.company]
         partner = self.parties.partners[rng.below(len(self.parties.partners))]
@@ -199,7 +199,7 @@ class DocumentMaker:
 
 
 def _vat_class(at_home: str, seller: Party, buyer: Party) -> str:
-    """i.SAF class: a foreign seller's goods carry no Lithuanian VAT, nor do sales abroad."""
+    """Return the i.SAF class: a foreign seller's goods carry no Lithuanian VAT, nor do sales abroad."""
     if seller.country != "LT":
         return "PVM16" if seller.in_eu else "PVM21"
     if buyer.country != "LT":
@@ -237,7 +237,7 @@ def _buyer(party: Party) -> Document:
 
 
 def _extra(rng: SeededRandom) -> Document:
-    """Fields that no description mentions: of every JSON type, one of them null on some documents only."""
+    """Return fields that no description mentions: of every JSON type, one of them null on some documents only."""
     return {
         "approvalstage": rng.pick(("gauta", "tikrinama", "patvirtinta")),
         "exactweight": Decimal(rng.between(10**18, 10**19 - 1)).scaleb(-9),

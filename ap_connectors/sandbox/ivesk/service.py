@@ -1,4 +1,4 @@
-"""The HTTP edge of the ivesk half, under `/ivesk/api`; state and rules are in `models` and `paging`."""
+"""The HTTP edge of the ivesk half, under `/ivesk/api`; state and rules are in `store` and `queues`."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ _EVENTS = ("on_exported", "on_digitized")
 
 
 def base_url(scope: Scope) -> bytes:
-    """Scheme, host and port that the caller used, so that links lead back the same way."""
+    """Return scheme, host and port that the caller used, so that links lead back the same way."""
     headers = dict(scope["headers"])
     host, port = scope.get("server") or ("127.0.0.1", 80)
     return b"http://" + bytes(headers.get(b"host") or f"{host}:{port}".encode())
@@ -122,12 +122,12 @@ class Ivesk:
         self._app.router.redirect_slashes = False
 
     def change_options(self, options: Options) -> None:
-        """Replaces the options."""
+        """Replace the options."""
         self.store.change_options(options)
         self.renderer.forget()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one ASGI request below `PREFIX`."""
+        """Answer one ASGI request below `PREFIX`."""
         if self.store.options.latency_ms:
             await asyncio.sleep(self.store.options.latency_ms / 1000)
         request = Request(scope, receive)
@@ -140,7 +140,7 @@ class Ivesk:
         await self._app(scope, receive, send)
 
     def signer(self) -> LinkSigner:
-        """Signs links that live as long as the option `link_seconds` says."""
+        """Return what signs links that live as long as the option `link_seconds` says."""
         return LinkSigner(self.secret, self.store.options.link_seconds)
 
     async def _queue(self, request: Request) -> Response:
@@ -241,7 +241,7 @@ class Ivesk:
 
 
 def column_item(item: ColumnItem) -> dict[str, str | None]:
-    """A column's value as the service writes it."""
+    """Return a column's value as the service writes it."""
     return {"code": item.code, "description": item.description, "modifiedat": clock.iso(item.modified)}
 
 
@@ -263,7 +263,7 @@ def _source_data(text: str) -> Any:
 
 
 async def _texts(request: Request, names: tuple[str, ...]) -> dict[str, str]:
-    """The named members of a JSON body, whatever its content type: the description's own examples send none."""
+    """Return the named members of a JSON body, whatever its content type: the description's own examples send none."""
     try:
         body = msgspec.json.decode(await request.body())
     except ValueError:

@@ -36,7 +36,7 @@ class Variant:
     remove: frozenset[str]
 
     def apply(self, document: Document) -> Document:
-        """The document with the replaced, added and removed fields."""
+        """Return the document with the replaced, added and removed fields."""
         lines = [{**line, **self.line_overrides} for line in document["lines"]]
         changed = {**document, "lines": lines, **self.overrides}
         return {name: value for name, value in changed.items() if name not in self.remove}
@@ -103,7 +103,7 @@ class Store:
 
     @classmethod
     def seeded(cls, seed: int, documents: int, options: Options) -> Store:
-        """A fresh store with so many documents, of which about 92 % are exported."""
+        """Return a fresh store with some documents, of which about 92 % are exported."""
         store = cls(seed, options, Parties.of(seed), timeline.Timeline(seed, documents))
         digitize, select = store.plan.digitize, store.plan.select
         for number in range(documents):
@@ -124,13 +124,13 @@ class Store:
         return len(self.company_of)
 
     def queue(self, name: str) -> Queue:
-        """The queue of that name, one of `QUEUES`."""
+        """Return the queue of that name, one of `QUEUES`."""
         return self.exported if name == "exported" else self.digitized
 
     # Documents
 
     def document(self, number: int) -> Document:
-        """Makes a document: all fields but `url` and `exportedat`, unless it was ordered with these."""
+        """Make a document: all fields but `url` and `exportedat`, unless it was ordered with these."""
         maker = DocumentMaker(self.seed, self.parties, self.options.extra_fields, self.options.big_amounts)
         document = maker.document(
             PlannedDocument(
@@ -145,17 +145,17 @@ class Store:
         return variant.apply(document) if variant else document
 
     def id_of(self, number: int) -> str:
-        """A document's id."""
+        """Return a document's id."""
         variant = self.variants.get(number)
         if variant and isinstance(own := variant.overrides.get("id"), str):
             return own
         return self._seeded_id(number)
 
     def number_of(self, document_id: str) -> int:
-        """The number of the document with that id; of several, the newest.
+        """Return the number of the document with that id; of several, the newest.
 
         Raises:
-            UnknownDocumentError: There is none.
+            UnknownDocumentError: No document has it.
         """
         if document_id in self._renamed:
             return self._renamed[document_id]
@@ -181,7 +181,7 @@ class Store:
     # Changes
 
     def add(self, count: int, company: int | None, instant: int | None, export: bool, variant: Variant) -> list[int]:
-        """Adds documents after all existing ones, or all at an instant (ms), and exports them in clicks by company."""
+        """Add documents after all existing ones, or all at an instant (ms), and export them in clicks by company."""
         if instant is None:
             self.plan.after(max(self.plan.digitized, self.plan.exported))
         made = range(len(self), len(self) + count)
@@ -200,7 +200,7 @@ class Store:
         return list(made)
 
     def export(self, numbers: Iterable[int]) -> None:
-        """An accountant exports these documents again (or at last): each moves to a new instant at the queue's end."""
+        """Export documents (again), as an accountant does: each moves to a new instant at the queue's end."""
         piles = dict[int, list[int]]()
         for number in dict.fromkeys(numbers):
             piles.setdefault(self.company_of[number], []).append(number)
@@ -233,7 +233,7 @@ class Store:
             self.exported.add(instant, number)
 
     def doctype_place(self, doctype: str, add: bool = False) -> int:
-        """The place of a document type in `doctypes`; -1 if there is none and none is added."""
+        """Return the place of a document type in `doctypes`; -1 if it is unknown and not to be added."""
         if doctype not in self.doctypes:
             if not add:
                 return -1
@@ -241,7 +241,7 @@ class Store:
         return self.doctypes.index(doctype)
 
     def change_options(self, options: Options) -> None:
-        """Replaces the options."""
+        """Replace the options."""
         if (options.big_amounts, options.extra_fields) != (self.options.big_amounts, self.options.extra_fields):
             self._sums = None
         self.options = options
@@ -254,7 +254,7 @@ class Store:
         return self._sums is not None
 
     def sums(self) -> dict[str, Sums]:
-        """Exact sums of the exported documents by currency; what is not a number counts as nothing."""
+        """Return exact sums of the exported documents by currency; what is not a number counts as nothing."""
         if self._sums is None:
             self._sums = {}
             for number in self.exported.numbers:
@@ -273,13 +273,13 @@ class Store:
     # Columns
 
     def change_column(self, company: str, column: str, items: Iterable[ColumnItem]) -> None:
-        """Adds or replaces values of a company's column."""
+        """Add or replace values of a company's column."""
         self.columns.setdefault((company, column), {}).update({item.code: item for item in items})
 
     def column_page(
         self, company: str, column: str, since: int | None, after: str | None
     ) -> tuple[list[ColumnItem], bool]:
-        """Up to 100 values in order of code, and whether more follow; `since` in microseconds, inclusive.
+        """Return up to 100 values in order of code, and whether more follow; `since` in microseconds, inclusive.
 
         Raises:
             KeyError: The company has no such column.
@@ -292,7 +292,7 @@ class Store:
         return items[:COLUMNS_PAGE], len(items) > COLUMNS_PAGE
 
     def newest_column_change(self) -> int:
-        """The newest instant at which any column's value changed, in ms since 1970."""
+        """Return the newest instant at which any column's value changed, in ms since 1970."""
         return max((item.modified for items in self.columns.values() for item in items.values()), default=clock.START)
 
     def _seed_columns(self) -> None:

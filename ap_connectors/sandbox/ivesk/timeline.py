@@ -33,7 +33,7 @@ class Planned(NamedTuple):
 
 
 def plan_document(seed: int, number: int) -> Planned:
-    """Decides company, document type and fate of a document: one cheap hash, so a million take a few seconds."""
+    """Decide company, type and fate of a document: one cheap hash, so that a million take a few seconds."""
     bits = int.from_bytes(blake2b(b"%d/%d" % (seed, number), digest_size=8).digest(), "big")
     odd = number % BIG_AMOUNT_EVERY == BIG_AMOUNT_AT or number % ODD_NAME_EVERY == ODD_NAME_AT
     return Planned(
@@ -63,7 +63,7 @@ class Timeline:
     _wanted: dict[int, int] = field(default_factory=dict)
 
     def digitize(self, planned: Planned) -> int:
-        """The instant at which the next document is digitized; now and then it is the previous one's."""
+        """Return the instant at which the next document is digitized; now and then it is the previous one's."""
         if not planned.shares_instant:
             per_day = max(40, -(-self.expected // WORKDAYS))
             step = (clock.CLOSES - clock.OPENS) // per_day
@@ -71,7 +71,7 @@ class Timeline:
         return self.digitized
 
     def select(self, number: int, company: int) -> list[tuple[int, int]]:
-        """Puts a digitized document on its company's pile; a big enough pile is exported by a click.
+        """Put a digitized document on its company's pile; a big enough pile is exported by a click.
 
         Returns:
             (instant, document number) of each document that the click exports.
@@ -89,7 +89,7 @@ class Timeline:
         return self.click(pile, company) if big else self._clicks(pile, company)
 
     def flush(self) -> list[tuple[int, int]]:
-        """Exports what is still on the piles, in clicks of the usual sizes, companies by turns."""
+        """Export what is still on the piles, in clicks of the usual sizes, companies by turns."""
         exports = []
         while any(self._waiting.values()):
             for company in sorted(self._waiting):
@@ -105,7 +105,7 @@ class Timeline:
         return self.expected >= 8 * BIG_CLICK
 
     def _sitting(self, company: int) -> int:
-        """How many documents of a company are exported in a row: in a busy office some clicks' worth."""
+        """Return how many documents of a company are exported in a row: in a busy office some clicks' worth."""
         return 150 + self._bits(company) % 301 if self.busy else self._size(company)
 
     def _clicks(self, numbers: list[int], company: int) -> list[tuple[int, int]]:
@@ -117,7 +117,7 @@ class Timeline:
         return exports
 
     def click(self, numbers: list[int], company: int) -> list[tuple[int, int]]:
-        """Exports one company's documents: most clicks give all of them one instant, others spread over ms."""
+        """Export one company's documents: most clicks give all of them one instant, others spread over ms."""
         bits = self._bits(company)
         self.clicks += 1
         self.exported = max(
@@ -133,7 +133,7 @@ class Timeline:
         return exports
 
     def after(self, instant: int) -> None:
-        """Lets everything that follows happen after an instant."""
+        """Let everything that follows happen after an instant."""
         self.digitized = max(self.digitized, clock.advance(instant, 1))
         self.exported = max(self.exported, instant)
 

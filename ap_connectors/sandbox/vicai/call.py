@@ -25,7 +25,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Call:
-    """A call.
+    """A call of an operation, checked and taken apart: what handlers get.
 
     Args:
         store: the state.
@@ -34,7 +34,7 @@ class Call:
         ids: the path's parameters.
         query: the query's parameters, typed, with their defaults.
         base: scheme, host and port that the caller used.
-        body: the JSON body, decimals exact; None if there is none.
+        body: the JSON body, decimals exact; None without one.
         parts: the parts of a multipart body, by name.
     """
 
@@ -49,7 +49,7 @@ class Call:
 
     @property
     def resource(self) -> ResourceSpec:
-        """The kind of records that the path names."""
+        """The resource that the path names."""
         return RESOURCES[self.operation.path.split("/")[1]]
 
     @property
@@ -68,7 +68,7 @@ class Call:
         """Find the record that the path names.
 
         Raises:
-            Refusal: 404, there is none.
+            Refusal: 404, it does not exist.
         """
         found = self.store.find(self.resource.name, self.system, self.id)
         if found is None:

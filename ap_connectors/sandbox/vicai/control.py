@@ -50,7 +50,7 @@ class _Order(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Touch(_Order, kw_only=True):
-    """Which records change (these, or so many), what in them, and when."""
+    """Which records change (these, or the first `count`), what in them, and when."""
 
     ids: list[str] | None = None
     count: int = 0
@@ -73,7 +73,7 @@ class Delete(_Order, kw_only=True):
 
 
 class DocumentState(_Order, kw_only=True):
-    """What a record's document shall be: `ok`, `gone`, `html` or `short`."""
+    """What a record's document is to be: `ok`, `gone`, `html` or `short`."""
 
     id: str
     state: str
@@ -89,7 +89,7 @@ class BatchEvent(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Click(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Which button is clicked, on which invoice or vendor, and the request id if it shall not be a new one."""
+    """Which button is clicked, on which invoice or vendor, and the request id if it is not to be a new one."""
 
     kind: str
     id: str | None = None

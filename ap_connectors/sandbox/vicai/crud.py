@@ -32,7 +32,7 @@ def get(call: Call) -> Response:
 
 
 def create(call: Call) -> Response:
-    """Write a new record; the service never asks whether there is one like it, but an external id is one record's."""
+    """Write a new record; the service does not look for duplicates, but an external id belongs to one record."""
     body = call.body or {}
     name = call.resource.name
     ensure_unique(call, body.get("externalId"), None)
@@ -48,10 +48,10 @@ def write(call: Call) -> Response:
 
 
 def known(call: Call) -> Entry | None:
-    """Find the record to write, or None if the call creates it.
+    """Find the record to write; return None if the call creates it.
 
     Raises:
-        Refusal: 404, the id is one of Vic's own, and Vic never gave it.
+        Refusal: 404, the id is one of Vic's own, and unknown.
     """
     if call.system == "internal":
         return call.entry()
@@ -78,10 +78,10 @@ def delete(call: Call) -> Response:
 
 
 def ensure_unique(call: Call, external_id: str | None, found: Entry | None) -> None:
-    """Make sure that an external id is nobody else's.
+    """Make sure that an external id is not another record's.
 
     Raises:
-        Refusal: It is.
+        Refusal: 422, it is.
     """
     holder = None if external_id is None else call.store.find(call.resource.name, "external", external_id)
     if holder is not None and holder is not found:
@@ -96,7 +96,7 @@ def readable(component: str, body: Mapping[str, Any]) -> Record:
 
 
 def merged(component: str, before: Record, body: Mapping[str, Any]) -> Record:
-    """Return a record with what a body says; null clears, and what it does not speak of stays."""
+    """Return a record with what a body says; null clears, and what is left out stays."""
     kept = {name: value for name, value in before.items() if name not in body or body[name] is not None}
     return {**kept, **readable(component, body)}
 

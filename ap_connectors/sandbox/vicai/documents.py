@@ -40,12 +40,12 @@ def has_document(store: Store, resource: str, entry: Entry) -> bool:
 
 
 def secret(store: Store) -> bytes:
-    """What links are signed with."""
+    """Return what links are signed with."""
     return b"vicai storage %d" % store.seed
 
 
 class Storage:
-    """Where signed links lead: object storage that knows no access tokens."""
+    """Object storage, where signed links lead; it does not take access tokens."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -86,7 +86,7 @@ def _served(store: Store, resource: str, entry: Entry, file: File) -> Response:
     if state == "html":
         return Response(HTML, media_type="text/html")
     data = file.data[: len(file.data) // 2] if state == "short" else file.data
-    # `media_type` would add a charset to text, and the type shall be what was uploaded.
+    # `media_type` would add a charset to text, and the type must stay what was uploaded.
     return Response(data, headers={"Content-Type": file.media})
 
 
@@ -97,7 +97,7 @@ def _drawn(store: Store, resource: str, entry: Entry) -> bytes:
 
 
 def _page(record: Mapping[str, Any], lines: list[Any]) -> dict[str, Any]:
-    """The invoice in the words of `pdf.render`."""
+    """Return the invoice in the words of `pdf.render`."""
     vendor = record.get("vendor") or {}
     return {
         "doctype": record.get("transactionType"),

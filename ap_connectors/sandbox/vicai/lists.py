@@ -74,7 +74,7 @@ def _key(store: Store, query: ListQuery) -> Callable[[Entry], tuple[Any, str]]:
 
 
 def _walk(store: Store, query: ListQuery) -> tuple[Iterator[Entry], Any]:
-    """The records from the cursor on, and what the cursor holds (None = the beginning)."""
+    """Return the records from the cursor on, and what the cursor holds (None = the beginning)."""
     collection, options, key = store[query.resource], store.options, _key(store, query)
     position = None if query.cursor is None else _position(query.cursor)
     keep = list(query.keep)
@@ -128,7 +128,7 @@ def _position(token: str) -> Any:
 
 
 def _wrong_cursor() -> Refusal:
-    return Refusal(400, "cursor is not one that x-next has told.")
+    return Refusal(400, "cursor is not one that x-next has given.")
 
 
 MOST = 100
@@ -166,7 +166,7 @@ def _whole(call: Call) -> Response:
 
 
 def _time(order: str, text: str) -> Any:
-    """What `since` compares with: Vic's instant, or the ERP's wall clock."""
+    """Return what `since` compares with: Vic's instant, or the ERP's wall clock."""
     return times.read_utc(text) if order == "internal" else times.read_wall(text)
 
 

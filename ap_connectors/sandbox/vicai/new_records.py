@@ -15,7 +15,7 @@ _POSTED = "POSTED"
 
 
 class NewRecords:
-    """Makes records for one order."""
+    """Makes records that look like seeded ones."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -23,7 +23,7 @@ class NewRecords:
         self._maker = Seed(store.seed, _INVOICES, big_amounts=options.big_amounts, extra_fields=options.extra_fields)
 
     def add(self, resource: str, count: int, at: int | None, overrides: Mapping[str, Any]) -> list[Entry]:
-        """Add so many records, all at an instant or each later than all others; `overrides` go in verbatim."""
+        """Add records, all at an instant or each later than all others; `overrides` go in verbatim."""
         if resource == "invoices":
             numbers = [n for n in range(_INVOICES) if self._maker.invoice(n).record["status"] == _POSTED]
             return [self._add_invoice(numbers[n % len(numbers)], at, overrides) for n in range(count)]

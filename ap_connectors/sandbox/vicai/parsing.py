@@ -63,7 +63,7 @@ def find_operation(method: str, path: str) -> tuple[Operation, dict[str, str]]:
             allowed = ", ".join(template.by_verb)
             raise Refusal(405, f"{method} is not allowed here; {allowed} is.", {"Allow": allowed})
         return operation, ids
-    raise Refusal(404, f"There is no {path[:200]}.")
+    raise Refusal(404, f"{path[:200]} does not exist.")
 
 
 def _compiled(path: str, by_verb: Mapping[str, Operation]) -> Template:
@@ -82,7 +82,7 @@ def form_parts(content_type: str, body: bytes) -> dict[str, Part]:
     """Take a form apart; of two parts of one name the last counts.
 
     Raises:
-        Refusal: 400, it is no form; 413, a part is too large.
+        Refusal: 400, it is not a form; 413, a part is too large.
     """
     boundary = _parsed_header("content-type", content_type).get_param("boundary", header="content-type")
     if not isinstance(boundary, str) or not boundary:
@@ -181,7 +181,7 @@ def _typed(operation: str, where: str, name: str, text: str) -> Any:
 
 
 def check_body(operation: Operation, value: Any, media: str = _JSON) -> None:
-    """Check a body of an operation; unknown members at its top are refused, as is everything that the contract is.
+    """Check a body of an operation; unknown members at its top are refused, as is what the contract refuses.
 
     Raises:
         Refusal: 422 where the operation knows that status, else 400; names the member.
@@ -202,7 +202,7 @@ def _said(error: jsonschema.ValidationError) -> str:
 
 @functools.cache
 def _parameter(operation: str, where: str, name: str) -> tuple[Validator, str | None]:
-    """What judges a parameter, and the type that its text stands for."""
+    """Return what judges a parameter, and the type that its text stands for."""
     found = next(p for p in contract.operation(operation).parameters if (p.where, p.name) == (where, name))
     schema = lenient(contract.inlined(found.schema))
     choices: list[Schema] = schema.get("anyOf", [])
@@ -241,7 +241,7 @@ def lenient(schema: Any) -> Any:
 
 
 def money(value: Any) -> Decimal:
-    """Read a monetary value, exact; what is none counts as nothing."""
+    """Read a monetary value, exact; anything else counts as 0."""
     try:
         return Decimal(str(value))
     except InvalidOperation:

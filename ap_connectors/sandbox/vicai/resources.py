@@ -24,7 +24,7 @@ def _no_filter(_: Record) -> Any:
 
 @dataclass(frozen=True)
 class ResourceSpec:
-    """A kind of records.
+    """What there is to know of a resource, a kind of records.
 
     Args:
         name: as in the paths ("vendorGroups").
@@ -46,7 +46,7 @@ class ResourceSpec:
 
 
 def _vendor_filter(record: Record) -> tuple[bool, str]:
-    """(confirmed, state as the filter of /vendors calls it)."""
+    """Return (confirmed, state as the filter of /vendors calls it)."""
     # A vendor whose state was nulled is confirmed if the ERP knows it.
     state = str(record.get("state") or ("confirmed" if record.get("externalId") else "unconfirmed")).lower()
     confirmed = state == "confirmed"
@@ -56,7 +56,7 @@ def _vendor_filter(record: Record) -> tuple[bool, str]:
 
 
 def _batch_filter(record: Record) -> tuple[str, int | None]:
-    """(status, completedAt in microseconds)."""
+    """Return (status, completedAt in microseconds)."""
     completed = record.get("completedAt")
     return str(record.get("status")).lower(), None if completed is None else times.read_utc(completed)
 
@@ -94,7 +94,7 @@ class Entry:
         id: Vic's.
         instant: internalUpdatedAt in microseconds.
         external_id: the ERP's id; None if it has none.
-        wall: the digits of externalUpdatedAt; empty if there is none.
+        wall: the digits of externalUpdatedAt; empty without one.
         body: the record's JSON.
         filter_value: what lists filter by.
         number: the seeded invoice it was made from; None for others.
@@ -136,13 +136,13 @@ class Collection:
         return len(self.by_id)
 
     def sorted(self, order: str) -> list[Entry]:
-        """All records in an order: "internal", "external" or "id". Not to be changed."""
+        """Return all records in an order: "internal", "external" or "id"; the list must not be changed."""
         if order not in self._sorted:
             self._sorted[order] = sorted(self.by_id.values(), key=self._keys[order])
         return self._sorted[order]
 
     def key(self, order: str) -> Callable[[Entry], Key]:
-        """What an order sorts by."""
+        """Return what an order sorts by."""
         return self._keys[order]
 
     def load(self, entries: Iterable[Entry]) -> None:

@@ -63,7 +63,7 @@ class Vicai:
             return refusal.answer()
         except Exception as error:  # an error of the sandbox itself
             traceback.print_exc()
-            return Refusal(500, f"The sandbox has a fault of its own: {error!r}").answer()
+            return Refusal(500, f"The sandbox itself has failed: {error!r}").answer()
 
     def _handled(self, request: Request, body: bytes) -> Response:
         options = self.store.options

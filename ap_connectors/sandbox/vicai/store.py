@@ -210,7 +210,7 @@ def shuffled(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def shuffle_key(entry: Entry) -> tuple[Any, str]:
-    """What `shuffled` sorts by."""
+    """Return what `shuffled` sorts by."""
     return blake2b(entry.id.encode(), digest_size=8).hexdigest(), entry.place
 
 

@@ -25,7 +25,7 @@ def read_utc(text: str) -> int:
     """Read an instant as microseconds since 1970; one without a zone is UTC.
 
     Raises:
-        ValueError: The text is no date with a time of day.
+        ValueError: The text is not a date with a time of day.
     """
     day, time, fraction, zone = _parts(text)
     moment = datetime.fromisoformat(f"{day}T{time}")
@@ -40,7 +40,7 @@ def read_wall(text: str) -> str:
     """Read a wall-clock time as text that sorts by its digits; a zone is not looked at.
 
     Raises:
-        ValueError: The text is no date with a time of day.
+        ValueError: The text is not a date with a time of day.
     """
     day, time, fraction, _ = _parts(text)
     datetime.fromisoformat(f"{day}T{time}")  # raises if there is no such day or time
@@ -65,11 +65,11 @@ _DAY_ZERO = date(1970, 1, 1).toordinal()
 
 
 class SeededInstants:
-    """Instants of a numbered row of records in ascending order, each computed from its number alone.
+    """Instants of numbered records in ascending order, each computed from its number alone.
 
     Args:
         seed: decides everything.
-        name: of the row ("invoices").
+        name: of the records ("invoices").
         expected: how many records the working days must hold.
     """
 
@@ -112,6 +112,6 @@ def utc_text(instant: int) -> str:
 
 
 def wall_text(instant: int) -> str:
-    """Write what the ERP's wall clock shows at an instant: local time that bears no zone."""
+    """Write what the ERP's wall clock shows at an instant: local time without a zone."""
     summer = _SUMMER[0] <= instant < _SUMMER[1]
     return _text(instant + (2 if summer else 1) * clock.HOUR)

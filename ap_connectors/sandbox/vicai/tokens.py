@@ -1,4 +1,4 @@
-"""Access tokens: granted for credentials, looked up at every call, expired by time or all revoked at once."""
+"""Access tokens: granted for credentials, looked up at every call, expired by time or revoked; and the rate limit."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import time
 from collections import deque
 from typing import Literal
 
-# The rate limit: so many requests in a window that slides with the time.
-
 
 class RateLimit:
-    """Counts the requests of one client; `throttled` is how many were refused."""
+    """Counts the requests of one client in a sliding window; `throttled` is how many were refused."""
 
     def __init__(self) -> None:
         self.throttled = 0
@@ -34,7 +32,7 @@ class RateLimit:
 
 
 State = Literal["ok", "wrong", "none", "expired"]
-# The live service's tokens are JWTs of 530 characters and more: whoever cuts them at 512 shall notice.
+# The live service's tokens are JWTs of 530 characters and more: a client that cuts them at 512 fails here, too.
 _PADDING = 300
 
 

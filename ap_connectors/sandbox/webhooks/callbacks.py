@@ -28,7 +28,7 @@ CLICKS = (*_CLICKED, "vendorNew", "syncRequest")
 
 
 class ClickError(Exception):
-    """There is nothing of this id to click on, or it does not have this button; the text says which."""
+    """Nothing with this id can be clicked, or it lacks this button; the text says which."""
 
 
 class Callbacks:
@@ -54,7 +54,7 @@ class Callbacks:
             id of the invoice or vendor, request_id, and in `sent` whether a subscription wants to know.
 
         Raises:
-            ClickError: there is no such invoice, vendor or button.
+            ClickError: the invoice, vendor or button does not exist.
         """
         request_id = request_id or str(uuid.uuid4())
         if kind in _CLICKED:
@@ -118,7 +118,7 @@ class Callbacks:
         return True
 
     def _unwanted(self, kind: str) -> str | None:
-        """Return why nobody wants to know of an event, if so."""
+        """Return why an event is not sent; None if it is."""
         subscription = self._store.subscription
         if subscription is None:
             return "there is no subscription"
@@ -156,7 +156,7 @@ class Callbacks:
         return made
 
     def _done(self, kind: str, id_: str, answer: Answer) -> None:
-        """Take a 201 as the confirmation that it is; 202 promises one by another call."""
+        """Take a 201 as confirmation; 202 announces one by another call."""
         waiting, done = _CLICKED[kind]
         entry = self._store.find("invoices", "internal", id_)
         if answer.status != 201 or entry is None or entry.filter_value != waiting:
@@ -174,7 +174,7 @@ class Callbacks:
             self._store.save("vendors", {**self._store.record(entry), **told, **confirmed}, over=entry)
 
     def _told(self, answer: Answer, resource: str, entry: Entry, names: tuple[str, ...]) -> Record | None:
-        """Read a confirmation; None if it is none, or names an external id that is another record's."""
+        """Read a confirmation; None if it is invalid, or names another record's external id."""
         try:
             body = DECODER.decode(answer.body)
         except (ValueError, msgspec.DecodeError):

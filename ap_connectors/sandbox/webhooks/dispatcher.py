@@ -153,7 +153,7 @@ class Dispatcher:
                 await _attempt(delivery, attempt)
             except Exception as error:  # an error of the sandbox itself must not stop the deliveries behind it
                 traceback.print_exc()
-                attempt.outcome, attempt.why = "withheld", f"The sandbox has a fault of its own: {error!r}"
+                attempt.outcome, attempt.why = "withheld", f"The sandbox itself has failed: {error!r}"
             attempt.seconds = round(time.monotonic() - began, 3)
             if attempt.outcome == "failed":
                 # Others need not wait for this one's turn, as with the services.

@@ -101,7 +101,7 @@ async def post(request: OutgoingRequest) -> Answer:
 
     Raises:
         WithheldError: the address is not on this machine.
-        NoAnswerError: nobody listens, the connection broke, or the answer is no HTTP.
+        NoAnswerError: nothing listens there, the connection broke, or the answer is not HTTP.
     """
     if not local(request.url):
         raise WithheldError(ELSEWHERE)
@@ -120,7 +120,7 @@ async def post(request: OutgoingRequest) -> Answer:
             await writer.drain()
         return await _answer(reader)
     except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-        raise NoAnswerError(f"the connection broke, or the answer is no HTTP: {str(error)[:200]}") from None
+        raise NoAnswerError(f"the connection broke, or the answer is not HTTP: {str(error)[:200]}") from None
     finally:
         writer.close()
 

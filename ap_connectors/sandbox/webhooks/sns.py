@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ap_connectors.sandbox.ivesk.service import Ivesk
 
 PREFIX = "/sns/"
-# As the service does: "up to 10 times with exponential backoff from 20 sec to 10 min", 15 s being SNS's own patience.
+# As the service does: "up to 10 times with exponential backoff from 20 sec to 10 min", SNS itself waits 15 s.
 RETRIES, LONGEST_OF_FIRST, SECONDS = 10, 30, 15.0
 _ACCOUNT = "arn:aws:sns:eu-west-1:000000000000"
 TOPICS = {"on_exported": f"{_ACCOUNT}:DPWebHook_onexport", "on_digitized": f"{_ACCOUNT}:DPWebHook_ondigitize"}
@@ -37,7 +37,7 @@ _XML = "http://sns.amazonaws.com/doc/2010-03-31/"
 
 @dataclass
 class Subscription:
-    """A receiver of a topic; `base` is the address by which it came to know this SNS."""
+    """A receiver of a topic; `base` is the address by which it reached this SNS."""
 
     event: str
     name: str

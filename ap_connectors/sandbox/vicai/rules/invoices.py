@@ -86,7 +86,7 @@ def process(call: Call) -> Response:
 
 
 def confirm(call: Call) -> Response:
-    """Take note that the ERP has posted the invoice."""
+    """Record that the ERP has posted the invoice."""
     entry = _ready(call)
     body = call.body
     crud.ensure_unique(call, body["externalId"], entry)
@@ -96,7 +96,7 @@ def confirm(call: Call) -> Response:
 
 
 def reject(call: Call) -> Response:
-    """Take note that the ERP can't post the invoice for what it is: somebody has to mend it first."""
+    """Record that the ERP can't post the invoice: it has to be corrected first."""
     entry = _ready(call)
     call.store.rejections[entry.id] = call.body
     return _changed(call, entry, {"status": _NEW, "postingError": call.body["reason"]})
@@ -115,9 +115,7 @@ def line_items(call: Call) -> Response:
 def _ready(call: Call) -> Entry:
     entry = call.entry()
     if entry.filter_value not in _READY:
-        raise Refusal(
-            422, f"The invoice is {entry.filter_value}; only one that is {' or '.join(_READY)} is waited for."
-        )
+        raise Refusal(422, f"The invoice is {entry.filter_value}; it must be {' or '.join(_READY)}.")
     return entry
 
 
@@ -127,7 +125,7 @@ def _changed(call: Call, entry: Entry, changes: Record) -> Response:
 
 
 def _payment(info: Record) -> Record:
-    """InvoicePaymentInfo, as sent, in the form of PaymentInfo, as shown."""
+    """Return an InvoicePaymentInfo, as sent, in the form of PaymentInfo, as shown."""
     number, kind = info.get("accountNumber"), info["kind"]
     shown: dict[str, Any] = {"defaultMethod": _ACCOUNT_METHODS.get(kind, "BANKACCOUNT")}
     if kind == "IBAN":
@@ -164,9 +162,9 @@ def write_training_invoice(call: Call) -> Response:
     record = crud.merged("TrainingInvoice", before, {n: v for n, v in given.items() if n != "lineItems"})
     if "lineItems" in body:
         lines = body["lineItems"]
-        nobody: list[Record | None] = [None] * len(lines)
+        accounts: list[Record | None] = [None] * len(lines)
         dimensions = [[_dimension(store, one) for one in line.get("dimensions") or ()] for line in lines]
-        record["lineItems"] = invoice_lines.shown(lines, nobody, dimensions)
+        record["lineItems"] = invoice_lines.shown(lines, accounts, dimensions)
     if store.options.extra_fields:
         record["externalId"] = call.id
     entry = store.save("trainingInvoices", record, over=found, external_id=call.id)
@@ -176,7 +174,7 @@ def write_training_invoice(call: Call) -> Response:
 
 
 def _dimension(store: Store, reference: Record) -> Record:
-    """Show a dimension as Vic knows it, or else as it was named: history may speak of what is gone."""
+    """Show a dimension as Vic knows it, or else as it was named: history may name what is gone."""
     for system, name in (("internal", "internalId"), ("external", "externalId")):
         entry = store.find("dimensions", system, reference.get(name) or "")
         if entry is not None:

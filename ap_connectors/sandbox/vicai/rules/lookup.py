@@ -14,7 +14,7 @@ def vendor(store: Store, reference: Mapping[str, Any]) -> Record:
     """Find the vendor that a VendorLookup means.
 
     Raises:
-        Refusal: 422, there is none.
+        Refusal: 422, it is unknown.
     """
     found = _by_id(store, "vendors", reference)
     if found is None and not {"internalId", "externalId"} & reference.keys():
@@ -26,10 +26,10 @@ def vendor(store: Store, reference: Mapping[str, Any]) -> Record:
 
 
 def account(store: Store, reference: Mapping[str, Any] | None) -> Record | None:
-    """Find the account that a CostAccountInfo means; None if it means none.
+    """Find the account that a CostAccountInfo means; None if the reference is empty.
 
     Raises:
-        Refusal: 422, there is none.
+        Refusal: 422, it is unknown.
     """
     given = {name: value for name, value in (reference or {}).items() if value is not None}
     if not given:

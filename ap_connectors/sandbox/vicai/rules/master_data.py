@@ -12,7 +12,7 @@ from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal
 from ap_connectors.sandbox.vicai.resources import Record
 from ap_connectors.sandbox.vicai.store import Store
 
-# Members of a vendor that a PUT does not speak of, and so leaves alone.
+# Members of a vendor that a PUT cannot set, and so keeps.
 _VENDOR_KEEPS = ("description",)
 _VENDOR_NULLS = (
     "email", "phone", "addressStreet", "addressCity", "addressState", "addressPostalCode", "countryCode",

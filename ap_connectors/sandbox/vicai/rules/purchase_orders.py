@@ -78,7 +78,7 @@ def create_line(call: Call) -> Response:
 
 
 def update_line(call: Call) -> Response:
-    """Change a line that no posted invoice is matched to; null clears, and what the body does not speak of stays."""
+    """Change a line that no posted invoice is matched to; null clears, and what the body leaves out stays."""
     entry, record, place = _found_line(call)
     before = record["lineItems"][place]
     kept = crud.merged(_LINE, before, call.body)

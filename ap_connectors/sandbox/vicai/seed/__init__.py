@@ -20,7 +20,7 @@ Record = dict[str, Any]
 
 
 class Seed:
-    """All that the sandbox's Vic knows at the start.
+    """The records that the sandbox's Vic starts with.
 
     Args:
         seed: decides everything.
@@ -54,7 +54,7 @@ class Seed:
         return self._with_unknown_fields("tag", master_data.tags())
 
     def vendor_tags(self) -> list[Record]:
-        """Return which vendor bears which tag (VendorTag)."""
+        """Return which vendor has which tag (VendorTag)."""
         return self._with_unknown_fields("vendor tag", master_data.vendor_tags(self.seed, self._vendors))
 
     def payment_terms(self) -> list[Record]:
@@ -111,7 +111,7 @@ class Seed:
 
 
 EVERY, AT = 5, 1
-# What lists filter by stays as it is, lest a record can be found under no name.
+# What lists filter by stays as it is, so that every record can be found.
 _TRANSACTIONS = {"INVOICE": ("invoice", "Invoice", "SELF_BILLING"), "CREDITNOTE": ("creditnote", "CREDIT_NOTE")}
 
 

@@ -33,7 +33,7 @@ class LineMaker:
 
     Args:
         accounts: the accounts that lines are booked on.
-        vat_codes: the VAT codes that they bear.
+        vat_codes: their VAT codes.
         dimensions: the dimensions that they are told apart by.
     """
 

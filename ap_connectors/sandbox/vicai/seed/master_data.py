@@ -140,7 +140,7 @@ def tags() -> list[Record]:
 
 
 def vendor_tags(seed: int, vendors: list[Record]) -> list[Record]:
-    """Return which vendor bears which tag (VendorTag), by internal ids; a third of the vendors have one or two."""
+    """Return which vendor has which tag (VendorTag), by internal ids; a third of the vendors have one or two."""
     pairs = []
     for place, vendor in enumerate(vendors):
         rng = SeededRandom(seed, "vendor tag", place)

@@ -37,7 +37,7 @@ def apply(batch: Record, event: str, time: str, payment_id: str | None) -> None:
     """Let an event happen at a time: to the batch with all its payments and credits, or to one of these.
 
     Raises:
-        KeyError: There is no such event.
+        KeyError: The event is unknown.
         UnknownPaymentError: The batch has no such payment or credit.
     """
     on_batch, on_payment = EVENTS[event]
@@ -58,7 +58,7 @@ def _timed(changes: Mapping[str, Any], time: str) -> Record:
 
 COMPANY_ID = "1"
 _MOST_PAYMENTS, _MOST_CREDITS = 6, 2
-# A batch is filled from so many invoices at most, lest a million of them are looked through.
+# Of how many invoices a batch is filled at most: a million of them would take too long.
 _LOOKED_AT = 40
 _CENT = Decimal("0.01")
 _RATES = {"EUR": (114_000, 119_000), "USD": (98_000, 104_000), "SEK": (10_100, 10_600)}

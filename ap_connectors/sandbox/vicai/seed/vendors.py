@@ -94,7 +94,7 @@ def _checked(rng: SeededRandom, prefix: str, length: int, weights: tuple[int, ..
 
 
 def norwegian_org_number(rng: SeededRandom) -> str:
-    """Return a Norwegian organisation number; those that begin with 3 are nobody's, real ones have 8 or 9."""
+    """Return a Norwegian organisation number; real ones begin with 8 or 9, ours with 3."""
     return _checked(rng, "3", 7, (3, 2, 7, 6, 5, 4, 3, 2))
 
 
@@ -210,7 +210,7 @@ def _phone(rng: SeededRandom, country: str) -> str:
 
 
 def _tax_info(rng: SeededRandom, country: str) -> Record:
-    # Numbers that nobody bears: Norwegian ones that begin with 3, Lithuanian ones with 39, American ones with 07.
+    # Numbers that are not given out: Norwegian ones that begin with 3, Lithuanian ones with 39, American ones with 07.
     if country == "US":
         tax_id = f"07-{rng.below(10**7):07d}"
         return {"taxId": tax_id, "is1099vendor": rng.chance(2), "orgNumber": None}
