@@ -12,19 +12,19 @@ _MOST_DIGITS = 1000
 # Almost every amount; what is longer or written in another way is read slowly.
 _plain = re.compile(r"(-?)0*([0-9]{1,60})(?:\.([0-9]{0,60}?)0*)?").fullmatch
 
-# More digits than any sum of such numbers has.
-_EXACT = Context(prec=3 * _MOST_DIGITS)
+EXACT = Context(prec=4 * _MOST_DIGITS)
+"""Computes without rounding: more digits than sums and products of amounts have."""
 
 
-class NoAmountError(ValueError):
-    """A text is no amount."""
+class NotAnAmountError(ValueError):
+    """A text is not an amount."""
 
 
 def canonical(text: str | None) -> str | None:
     """Return an amount in the one form that equal amounts share: "10.50" and "1.05e1" are "10.5"; None for nothing.
 
     Raises:
-        NoAmountError: it is none, or has more than a thousand digits.
+        NotAnAmountError: it is something else, or has more than a thousand digits.
     """
     if text is None or not text.strip():
         return None
@@ -36,15 +36,15 @@ def canonical(text: str | None) -> str | None:
     try:
         number = Decimal(text.strip())
     except InvalidOperation:
-        raise NoAmountError(text) from None
+        raise NotAnAmountError(text) from None
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or max(abs(exponent), abs(number.adjusted())) > _MOST_DIGITS:
-        raise NoAmountError(text)
-    return "0" if not number else format(number.normalize(_EXACT), "f")
+        raise NotAnAmountError(text)
+    return "0" if not number else format(number.normalize(EXACT), "f")
 
 
 def total(amounts: Iterable[str | None]) -> str | None:
-    """Return the sum of amounts in canonical form; None if there are none."""
+    """Return the sum of amounts in canonical form; None without any."""
     given = [Decimal(amount) for amount in amounts if amount is not None]
     return canonical(str(add(*given))) if given else None
 
@@ -53,7 +53,7 @@ def add(*amounts: Decimal) -> Decimal:
     """Return the exact sum."""
     result = Decimal(0)
     for amount in amounts:
-        result = _EXACT.add(result, amount)
+        result = EXACT.add(result, amount)
     return result
 
 
@@ -66,5 +66,5 @@ def money(amount: Decimal | None) -> str:
     """Return an amount for people: thousands apart, at least the cents, and every other digit that is not zero."""
     if amount is None:
         return "-"
-    digits = amount.normalize(_EXACT).as_tuple().exponent
+    digits = amount.normalize(EXACT).as_tuple().exponent
     return f"{amount:,.{max(2, -int(digits))}f}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ap_connectors.core.exact import add, counted
+from ap_connectors.core.exact import EXACT, counted
 from ap_connectors.core.instants import UTC, Clock
 from ap_connectors.tieout.facts import AMOUNT_NAMES, Book, Fact, Lines
 from ap_connectors.tieout.result import Comparison, Place, Row, Sums
@@ -174,7 +174,7 @@ def _off(fact: Fact) -> Iterator[str]:
         return
     for name, stated, lined in zip(AMOUNT_NAMES, fact.stated, fact.lines.sums, strict=True):
         if stated is not None and lined is not None and stated != lined:
-            gap = add(Decimal(stated), -Decimal(lined))
+            gap = EXACT.subtract(Decimal(stated), Decimal(lined))
             yield f"{name} {stated}, its lines add up to {lined} ({gap:+f})"
 
 

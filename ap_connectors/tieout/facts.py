@@ -8,7 +8,7 @@ from hashlib import blake2b
 import msgspec
 
 from ap_connectors.core import instants
-from ap_connectors.core.exact import NoAmountError, canonical, total
+from ap_connectors.core.exact import NotAnAmountError, canonical, total
 
 Fields = Mapping[str, str | None]
 """A record as both sides show it: text by field name, None for nothing."""
@@ -76,7 +76,7 @@ class Reading:
         value = fields.get(name) if name else None
         try:
             return canonical(value)
-        except NoAmountError:
+        except NotAnAmountError:
             self.unreadable.append(f"{name} is {str(value)[:40]!r}")
             return None
 

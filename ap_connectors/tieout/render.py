@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from ap_connectors.core.exact import add, counted, money
+from ap_connectors.core.exact import EXACT, counted, money
 from ap_connectors.tieout.result import KINDS, Comparison, Found, Kind, Row, Tie
 
 _AMOUNTS = ("subtotal", "vat", "total")
@@ -105,7 +105,7 @@ def _gap(ours: int | Decimal | None, theirs: int | Decimal | None) -> str:
 
 
 def _minus(a: Decimal | None, b: Decimal | None) -> Decimal:
-    return add(a or Decimal(0), -(b or Decimal(0)))
+    return EXACT.subtract(a or Decimal(0), b or Decimal(0))
 
 
 def _found(comparison: Comparison, kind: Kind, found: Found) -> Iterator[str]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from ap_connectors.core.exact import NoAmountError, add, canonical, money, total
+from ap_connectors.core.exact import NotAnAmountError, add, canonical, money, total
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_equal_amounts_look_the_same(text: str | None, same: str | None) -> None
 
 @pytest.mark.parametrize("text", ["12,50", "NaN", "Infinity", "1e999999999", "1 000", "null", "0x10"])
 def test_what_is_no_amount(text: str) -> None:
-    with pytest.raises(NoAmountError):
+    with pytest.raises(NotAnAmountError):
         canonical(text)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
+from ap_connectors.core.exact import EXACT
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.fake_data import SeededRandom
 from ap_connectors.sandbox.ivesk import timeline
@@ -19,7 +20,6 @@ from ap_connectors.sandbox.options import Options
 
 QUEUES = ("exported", "digitized")
 FILE_STATES = ("ok", "gone", "html", "short")
-EXACT = Context(prec=100)
 COLUMNS_PAGE = 100
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ap_connectors.core.exact import EXACT
 from ap_connectors.sandbox.control import MOST_NEW, Handlers, answer, change_options, read_body
 from ap_connectors.sandbox.vicai import times
 from ap_connectors.sandbox.vicai.new_records import NewRecords
@@ -19,10 +20,6 @@ from ap_connectors.sandbox.vicai.resources import ENCODER, RESOURCES, Entry, Rec
 from ap_connectors.sandbox.vicai.seed import payment_batches
 from ap_connectors.sandbox.vicai.store import FILE_STATES, Store
 from ap_connectors.sandbox.webhooks.callbacks import ClickError
-
-# Exact sums of the invoices that Vic holds.
-
-_EXACT = Context(prec=100)
 
 
 class _Amount(msgspec.Struct):
@@ -37,7 +34,7 @@ def sums(store: Store) -> dict[str, tuple[int, Decimal]]:
     for entry in store["invoices"].by_id.values():
         amount = decoder.decode(entry.body)
         count, total = found.get(amount.currency or "", (0, Decimal(0)))
-        found[amount.currency or ""] = (count + 1, _EXACT.add(total, Decimal(amount.totalAmount or 0)))
+        found[amount.currency or ""] = (count + 1, EXACT.add(total, Decimal(amount.totalAmount or 0)))
     return dict(sorted(found.items()))
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any
 
+from ap_connectors.core.exact import EXACT
 from ap_connectors.sandbox.vicai.crud import readable
 from ap_connectors.sandbox.vicai.parsing import money
 from ap_connectors.sandbox.vicai.resources import Record
 
-EXACT = Context(prec=100)
 _MONEY = ("amountTax", "lineItemTotal")
 
 

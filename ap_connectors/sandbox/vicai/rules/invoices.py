@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from ap_connectors.core.exact import EXACT
 from ap_connectors.sandbox.vicai import crud
 from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal, json_answer, value_answer
 from ap_connectors.sandbox.vicai.documents import has_document
@@ -48,7 +49,7 @@ def create(call: Call) -> Response:
         }
     if body.get("totalAmount") is not None:
         total, tax = money(body["totalAmount"]), invoice_lines.tax(lines)
-        record["amountTax"], record["amountWithoutTax"] = str(tax), str(invoice_lines.EXACT.subtract(total, tax))
+        record["amountTax"], record["amountWithoutTax"] = str(tax), str(EXACT.subtract(total, tax))
     if (payment := body.get("paymentInfo")) is not None:
         record["paymentInfo"] = _payment(payment)
     if (account := body.get("creditAccount")) is not None:

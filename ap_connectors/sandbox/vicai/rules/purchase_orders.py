@@ -7,11 +7,12 @@ from typing import Any
 
 from starlette.responses import Response
 
+from ap_connectors.core.exact import EXACT
 from ap_connectors.sandbox.vicai import crud
 from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal
 from ap_connectors.sandbox.vicai.parsing import money
 from ap_connectors.sandbox.vicai.resources import ENCODER, Entry, Record
-from ap_connectors.sandbox.vicai.rules import invoice_lines, lookup
+from ap_connectors.sandbox.vicai.rules import lookup
 from ap_connectors.sandbox.vicai.store import Store
 
 # Which quantities a line must tell, by the way in which it is matched.
@@ -46,7 +47,7 @@ def process(call: Call) -> Response:
     record = call.store.record(entry)
     total = money(0)
     for line in record["lineItems"]:
-        total = invoice_lines.EXACT.add(total, money(line.get("lineItemTotal") or 0))
+        total = EXACT.add(total, money(line.get("lineItemTotal") or 0))
     if money(record.get("amount") or 0) != total:
         raise Refusal(422, f"amount is {record.get('amount')}, but the line items sum up to {total}.")
     return _saved(call, entry, record)
