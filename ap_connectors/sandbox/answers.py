@@ -45,13 +45,11 @@ async def fail(_: Request, error: Exception) -> Response:
 EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {HTTPException: refuse, Exception: fail}
 
 
-# Signed links: time-limited, in the manner of Amazon S3.
-
 _FORM = "%Y%m%dT%H%M%SZ"
 
 
 class LinkSigner:
-    """Signs paths with a secret; all links of one signer expire at the same time, `seconds` from now."""
+    """Signs paths with a secret, as Amazon S3 does; all links of a signer expire `seconds` from now."""
 
     def __init__(self, secret: bytes, seconds: float) -> None:
         now = clock.now()

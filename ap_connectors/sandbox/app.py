@@ -32,8 +32,6 @@ from ap_connectors.sandbox.webhooks.signer import Signer
 from ap_connectors.sandbox.webhooks.sns import PREFIX as SNS
 from ap_connectors.sandbox.webhooks.sns import DocumentEvents, Topics
 
-# The log of calls to the emulated services: what came, what was answered, and whether a key came along.
-
 MOST = 20_000
 
 

@@ -28,8 +28,6 @@ from ap_connectors.sandbox.options import Options
 from ap_connectors.sandbox.webhooks import sender
 from ap_connectors.sandbox.webhooks.sns import Topics
 
-# The JSON Schema of queue answers, served at `/ivesk/api/schema/jsonexport.json`.
-
 _TEXT = {"type": ["string", "null"]}
 _AMOUNT = {"type": ["number", "null"]}
 _FLAG = {"type": ["boolean", "null"]}
@@ -71,6 +69,7 @@ SCHEMA: dict[str, Any] = {
         "next": _INSTANT,
     },
 }
+"""The JSON Schema of queue answers, served at `/ivesk/api/schema/jsonexport.json`."""
 
 
 PREFIX = "/ivesk/api"

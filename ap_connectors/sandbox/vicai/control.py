@@ -21,6 +21,9 @@ from ap_connectors.sandbox.vicai.seed import payment_batches
 from ap_connectors.sandbox.vicai.store import FILE_STATES, Store
 from ap_connectors.sandbox.webhooks.callbacks import ClickError
 
+if TYPE_CHECKING:
+    from ap_connectors.sandbox.app import Sandbox
+
 
 class _Amount(msgspec.Struct):
     currency: str | None = None
@@ -36,10 +39,6 @@ def sums(store: Store) -> dict[str, tuple[int, Decimal]]:
         count, total = found.get(amount.currency or "", (0, Decimal(0)))
         found[amount.currency or ""] = (count + 1, EXACT.add(total, Decimal(amount.totalAmount or 0)))
     return dict(sorted(found.items()))
-
-
-if TYPE_CHECKING:
-    from ap_connectors.sandbox.app import Sandbox
 
 
 class _Order(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

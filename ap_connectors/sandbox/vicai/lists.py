@@ -1,4 +1,4 @@
-"""Lists: which records, in which order, how many; the cursor goes into a header."""
+"""Lists: which records, in which order; where a page begins and ends; the cursor, which goes into a header."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from ap_connectors.sandbox.vicai import times
 from ap_connectors.sandbox.vicai.call import Call, Refusal, json_answer
 from ap_connectors.sandbox.vicai.resources import ENCODER, Entry
 from ap_connectors.sandbox.vicai.store import Store, shuffle_key, shuffled
-
-# Pages of a list: where one begins, where it ends, and the cursor that leads to the next.
 
 Keep = Callable[[Entry], bool]
 _AFTER = "\U0010ffff"  # behind every id

@@ -1,4 +1,7 @@
-"""One HTTP request to a receiver on this machine, on the event loop that serves the sandbox's own answers."""
+"""One HTTP request to a receiver, on the event loop that serves the sandbox's own answers.
+
+Any https address may be subscribed, but only this machine is ever called.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 import httptools
-
-# Where webhooks may go: any https address may be subscribed, but only this machine is ever called.
 
 ELSEWHERE = "not sent: the sandbox calls this machine only (localhost, 127.0.0.1)"
 

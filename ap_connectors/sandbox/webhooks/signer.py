@@ -1,4 +1,7 @@
-"""The sandbox's own key and certificate, by which receivers under test know that a message came from it."""
+"""What Amazon SNS posts to a receiver: JSON in a text/plain body, signed over a canonical string of its members.
+
+It is signed with a key and certificate of the sandbox's own, by which receivers under test know it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from ap_connectors.sandbox import clock
 
-# What Amazon SNS posts to a receiver: JSON in a text/plain body, signed over a canonical string of its members.
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 CONFIRM, NOTIFY, UNSUBSCRIBED = "SubscriptionConfirmation", "Notification", "UnsubscribeConfirmation"
 Message = dict[str, object]
@@ -54,9 +58,6 @@ def headers(message: Message, subscription_arn: str) -> Mapping[str, str]:
         "User-Agent": "Amazon Simple Notification Service Agent",
     }
 
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 MISSING = "Webhooks of the sandbox are signed, which takes another package: pip install 'ap-connectors[webhooks]'"
 # As Amazon's certificates call their owner.

@@ -14,8 +14,6 @@ from ap_connectors.sandbox.vicai.resources import Record
 from ap_connectors.sandbox.vicai.seed.invoices import InvoiceMaker
 from ap_connectors.sandbox.vicai.seed.plan import Plan
 
-# What happens to payment batches: approvals, funding, voiding; to the whole batch or to one payment or credit.
-
 
 class UnknownPaymentError(LookupError):
     """The batch has neither a payment nor a credit of this id."""
