@@ -1,32 +1,35 @@
-"""What a document comes to: header and lines as they are given, and whether they agree, to the last digit."""
+"""What a document comes to: header and lines as they are stated, and whether they agree, to the last digit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 from ap_connectors.core.errors import Reject
-from mapper_ivesk_vicai.fields import EXACT, Fields, amount, plain
+from ap_connectors.core.raw_json import JsonObject
+from mapper_ivesk_vicai.fields import amount, code, missing, plain
+
+# A number has at most a thousand digits on either side of the point, so a million of them add up exactly.
+EXACT = Context(prec=2100, traps=[Inexact, InvalidOperation])
 
 PARTS = ("subtotal", "vat", "total")
-_NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True)
 class Amounts:
-    """The three amounts of a header or of a line, in the document's currency; None where none is given."""
+    """The three amounts of a header or of a line, in the document's currency; None where one is not given."""
 
     subtotal: Decimal | None
     vat: Decimal | None
     total: Decimal | None
 
     @classmethod
-    def of(cls, fields: Fields, where: str = "") -> Amounts:
-        """Read them; where two are given, the third follows.
+    def of(cls, fields: JsonObject, where: str = "") -> Amounts:
+        """Read them; where two are given, compute the third.
 
         Raises:
-            Reject: one of them is no number.
+            Reject: one of them is not a number.
         """
         subtotal, vat, total = (amount(fields, part, where) for part in PARTS)
         if subtotal is None and vat is not None and total is not None:
@@ -37,57 +40,77 @@ class Amounts:
             total = EXACT.add(subtotal, vat)
         return cls(subtotal, vat, total)
 
-    def disagreement(self, where: str, currency: str) -> str | None:
-        """Say by how much subtotal and VAT miss the total, if they do."""
-        if self.subtotal is None or self.vat is None or self.total is None:
-            return None
-        made = EXACT.add(self.subtotal, self.vat)
-        if made == self.total:
-            return None
-        return (
-            f"{where} does not add up: subtotal {plain(self.subtotal)} and vat {plain(self.vat)} make {plain(made)}, "
-            f"but total is {plain(self.total)} {_difference(made, self.total, currency)}"
+
+@dataclass(frozen=True)
+class Header:
+    """Currency and amounts as stated, with ivesk's sign; the report sums them up."""
+
+    currency: str
+    amounts: Amounts
+
+
+_UNREADABLE = Header("unreadable", Amounts(None, None, None))
+
+
+def read_header(document: JsonObject) -> tuple[Header, list[Reject]]:
+    """Return the header, and the first thing that is wrong with it."""
+    wrong: list[Reject] = []
+    try:
+        currency = code(document, "currency")
+        if currency is None:
+            wrong.append(missing("currency"))
+        amounts = Amounts.of(document)
+    except Reject as reason:
+        return _UNREADABLE, [*wrong, reason][:1]
+    if amounts.total is None:
+        wrong.append(missing("total"))
+    return Header(currency or "without currency", amounts), wrong[:1]
+
+
+def read_lines(header: Header, lines: list[JsonObject]) -> tuple[list[Amounts], list[Reject]]:
+    """Return the amounts of each line, and every difference, to the last digit."""
+    try:
+        found = [Amounts.of(line, f"line {number}: ") for number, line in enumerate(lines, 1)]
+    except Reject as reason:
+        return [], [reason]
+    wrong = [*_sum_differs("The header", header.amounts, header.currency)]
+    for number, line in enumerate(found, 1):
+        if line.subtotal is None:
+            wrong.append(Reject(f"Line {number} has no subtotal."))
+        wrong += _sum_differs(f"Line {number}", line, header.currency)
+    if not wrong:
+        wrong = [reject for part in PARTS for reject in _lines_differ(part, header, found)]
+    return found, [Reject.several(wrong, joint="; ")] if wrong else []
+
+
+def _sum_differs(where: str, amounts: Amounts, currency: str) -> Iterator[Reject]:
+    """Yield a reason if subtotal and VAT do not make the total."""
+    if amounts.subtotal is None or amounts.vat is None or amounts.total is None:
+        return
+    made = EXACT.add(amounts.subtotal, amounts.vat)
+    if made != amounts.total:
+        yield Reject(
+            f"{where} does not add up: subtotal {plain(amounts.subtotal)} and vat {plain(amounts.vat)} make "
+            f"{plain(made)}, but total is {plain(amounts.total)} {_difference(made, amounts.total, currency)}."
         )
 
 
-def agreed(document: Fields, lines: Iterable[Fields], currency: str) -> list[Amounts]:
-    """Return the amounts of each line, its subtotal always given.
-
-    Raises:
-        Reject: a line has no subtotal, subtotal and VAT of a line or of the header do not make its total, or the lines
-            together are not what the header says. The message names all of it, with the differences.
-    """
-    header = Amounts.of(document)
-    found = [Amounts.of(line, f"line {number}: ") for number, line in enumerate(lines, 1)]
-    wrong = [header.disagreement("The header", currency)]
-    for number, line in enumerate(found, 1):
-        if line.subtotal is None:
-            wrong.append(f"Line {number} has no subtotal")
-        wrong.append(line.disagreement(f"Line {number}", currency))
-    if not any(wrong):
-        wrong = [_compared(part, header, found, currency) for part in PARTS]
-    said = [words for words in wrong if words]
-    if said:
-        raise Reject(f"{'; '.join(said)}.")
-    return found
-
-
-def _compared(part: str, header: Amounts, lines: Iterable[Amounts], currency: str) -> str | None:
-    stated: Decimal | None = getattr(header, part)
+def _lines_differ(part: str, header: Header, lines: Iterable[Amounts]) -> Iterator[Reject]:
+    """Yield a reason if the lines together are not what the header states."""
+    stated: Decimal | None = getattr(header.amounts, part)
     if stated is None:
-        return None
-    together = _NOTHING
+        return
+    together = Decimal(0)
     for line in lines:
         value: Decimal | None = getattr(line, part)
-        # A line that speaks of no VAT has none.
+        # A line that does not mention VAT has none.
         value = line.subtotal if value is None and part == "total" else value
-        together = EXACT.add(together, value or _NOTHING)
-    if together == stated:
-        return None
-    return (
-        f"Header and lines differ: {part} is {plain(stated)}, and the lines together make {plain(together)} "
-        f"{_difference(together, stated, currency)}"
-    )
+        together = EXACT.add(together, value or Decimal(0))
+    if together != stated:
+        yield Reject(
+            f"Header and lines differ: {part} is {plain(stated)}, and the lines together make {plain(together)} "
+            f"{_difference(together, stated, header.currency)}."
+        )
 
 
 def _difference(one: Decimal, other: Decimal, currency: str) -> str:

@@ -1,4 +1,4 @@
-"""Where the documents' files are: what tap-ivesk says of its downloads, what lies in its folder, or else the link."""
+"""Where the documents' files are: what tap-ivesk says of its downloads, else what is in its folder."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import re
 from typing import Any
 
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.downloads import safe_part
-from mapper_ivesk_vicai.fields import Fields, text
 
 
 class Files:
@@ -21,21 +21,20 @@ class Files:
 
     def __init__(self, root: str | None) -> None:
         self._root = root
-        self._told: dict[str, str] = {}
+        self._noted: dict[str, str] = {}
 
-    def told(self, facts: Fields) -> None:
-        """Take note of a record of tap-ivesk's `document_files`, which comes before its document."""
+    def note(self, facts: JsonObject) -> None:
+        """Remember a record of tap-ivesk's `document_files`, which comes before its document."""
         document, path = facts.get("document_id"), facts.get("path")
         if isinstance(document, str) and isinstance(path, str):
-            self._told[document] = path
+            self._noted[document] = path
 
-    def of(self, document: Fields) -> str | None:
-        """Return the path or link of a document's file; None if it has none. To be asked once."""
-        id_ = text(document, "id") or ""
-        path = self._told.pop(id_, None)
+    def pop(self, document: str) -> str | None:
+        """Return the path of a document's file, by the document's id, and forget it; None if it is not known."""
+        path = self._noted.pop(document, None)
         if path is None and self._root:
-            path = self._kept.get(safe_part(id_))
-        return path or text(document, "url")
+            path = self._kept.get(safe_part(document))
+        return path
 
     @functools.cached_property
     def _kept(self) -> dict[str, str]:
@@ -44,7 +43,7 @@ class Files:
         Raises:
             Stop: the folder cannot be read.
         """
-        # fsspec takes a tenth of a second to import; where the tap names its files nobody needs it.
+        # fsspec takes a tenth of a second to import, and is not needed where the tap names its files.
         import fsspec  # noqa: PLC0415
 
         root = str(self._root).rstrip("/") or "/"

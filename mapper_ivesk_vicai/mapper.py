@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from singer_sdk import typing as th
 
 from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.messages import Line
+from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.mapper import ExactMapper
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import MAX_REJECTS, REPORT_PATH, rejects_path
-from mapper_ivesk_vicai import invoices, schemas, vendors
-from mapper_ivesk_vicai.fields import Fields, needed, one_line, shown, text
+from mapper_ivesk_vicai.fields import one_line, shown
 from mapper_ivesk_vicai.files import Files
-from mapper_ivesk_vicai.parties import belonging
+from mapper_ivesk_vicai.purchase import MappingOptions, Purchase, Seller, SetAside, read
+from mapper_ivesk_vicai.records import INVOICES, KEYS, Vendors, country, file, schema_of, vendor
 from mapper_ivesk_vicai.report import Report
-from mapper_ivesk_vicai.tables import KINDS, Table
+from mapper_ivesk_vicai.tables import ACCOUNTS, OBJECTS, TABLES, VAT_CLASSES, load
 
 _DOCUMENTS = {canonical(name) for name in ("exported_documents", "digitized_documents")}
 _FILES = canonical("document_files")
@@ -123,18 +124,20 @@ class MapperIveskVicai(ExactMapper):
         self._company = settings["company_code"].strip()
         if not self._company:
             raise Stop("company_code is empty.")
-        self._kind: Literal["training_invoices", "invoices"] = settings["invoices_as"]
-        self._ways = invoices.Ways(
-            {kind.setting: Table(kind, settings.get(kind.setting), settings["unmapped"]) for kind in KINDS},
-            settings["unmapped"],
-            settings["without_lines"] == "header",
-            settings["credit_amounts"] == "negative",
+        rows = {table: load(table, settings.get(table.setting)) for table in TABLES}
+        self._options = MappingOptions(
+            company=self._company,
+            invoices_as=settings["invoices_as"],
+            tables=[(table, rows[table]) for table in (ACCOUNTS, VAT_CLASSES, OBJECTS)],
+            unmapped=settings["unmapped"],
+            header_as_line=settings["without_lines"] == "header",
+            negative_credits=settings["credit_amounts"] == "negative",
         )
         self._files = Files(settings.get("documents_dir"))
-        self._vendors = vendors.Vendors()
-        self._report = Report(self._ways.tables.values())
+        self._vendors = Vendors()
+        self._report = Report()
         self._announced: set[str] = set()
-        self._ours: set[str] = set()
+        self._wrote_schemas = False
         self._strange_countries: set[str] = set()
 
     # Messages
@@ -164,10 +167,10 @@ class MapperIveskVicai(ExactMapper):
                 f"Line {line.number}: the stream {stream} comes without {', '.join(missing)}: select "
                 f"{'it' if len(missing) == 1 else 'them'} at the tap (select: {stream}.*)."
             )
-        for name in ("vendors", self._kind):
-            if name not in self._ours:
-                self._ours.add(name)
-                self.write_schema(name, schemas.ALL[name](), schemas.KEYS)
+        if not self._wrote_schemas:
+            self._wrote_schemas = True
+            for name in ("vendors", self._options.invoices_as):
+                self.write_schema(name, schema_of(name), KEYS)
 
     def record(self, line: Line) -> None:
         """Map a document.
@@ -176,80 +179,64 @@ class MapperIveskVicai(ExactMapper):
             Stop: its SCHEMA has not come.
         """
         stream = line.message.stream or ""
-        document: Fields = line.message.record or {}
+        document: JsonObject = line.message.record or {}
         if stream not in self._announced:
             raise Stop(
                 f"Line {line.number}: a RECORD of the stream {stream} came before its SCHEMA. "
                 "Nothing from this line on was mapped; the tap has to send a SCHEMA first."
             )
         if canonical(stream) == _FILES:
-            self._files.told(document)
+            self._files.note(document)
         elif canonical(stream) in _DOCUMENTS:
             self._map(document, line)
 
-    def _map(self, document: Fields, line: Line) -> None:
-        count = self._report
-        count.received += 1
-        is_purchase = False
+    def _map(self, document: JsonObject, line: Line) -> None:
+        found = read(document, self._options, self._files)
+        if isinstance(found, Purchase):
+            found = self._sent(found)
+        self._report.add(found)
+        if isinstance(found, SetAside):
+            self.set_aside(line, f"document {shown(document)} ({one_line(document.get('id'))})", found.reject)
+
+    def _sent(self, purchase: Purchase) -> Purchase | SetAside:
+        """Write the records of a purchase; return why not if they cannot be written."""
+        ours = {"ivesk_document_id": purchase.id, "ivesk_company_code": self._company}
+        stream = self._options.invoices_as
+        records: list[tuple[str, JsonObject]] = [(stream, INVOICES[stream](purchase) | ours | file(purchase))]
+        news = self._vendors.news(purchase.seller)
+        if news is not None:
+            if isinstance(purchase.changed_at, Reject):
+                return SetAside(purchase.changed_at, purchase.header, purchase.unmapped)
+            records.insert(0, ("vendors", vendor(purchase, purchase.changed_at, news) | ours))
         try:
-            # Asked for every document, so that what the tap told of it does not stay in memory.
-            file = self._files.of(document)
-            whose = belonging(document, self._company)
-            if whose.kind == "sale":
-                count.sales += 1
-            elif whose.kind == "other":
-                count.others[whose.company] += 1
-            else:
-                is_purchase = True
-                self._send(document, file)
-                count.mapped += 1
-                count.purchase(document, "mapped")
-        except (Reject, UnicodeEncodeError) as error:
-            count.set_aside += 1
-            if is_purchase:
-                count.purchase(document, "set_aside")
-            reject = error if isinstance(error, Reject) else Reject(_HALF, "half_a_character")
-            self.set_aside(line, _name(document), reject)
-
-    def _send(self, document: Fields, file: str | None) -> None:
-        vendor = vendors.key(document)
-        purchase = invoices.read(document, self._ways)
-        ours = {"ivesk_document_id": needed(document, "id"), "ivesk_company_code": self._company}
-        record = invoices.KINDS[self._kind](purchase, vendor) | ours
-        records: list[tuple[str, Mapping[str, Any]]] = [(self._kind, record | invoices.file(document, file))]
-        news = self._vendors.news(vendor, vendors.facts(document))
+            self.write_records(*records)
+        except UnicodeEncodeError:
+            return SetAside(Reject(_HALF, "half_a_character"), purchase.header, purchase.unmapped)
         if news is not None:
-            head = {"externalId": vendor, "externalUpdatedAt": invoices.when(document)}
-            records.insert(0, ("vendors", head | news | ours))
-        self.write_records(*records)
-        if news is not None:
-            self._vendors.remember(vendor, news)
+            self._vendors.remember(purchase.seller, news)
             self._report.vendors += 1
-            self._look_at_country(document)
+            self._check_country(purchase.seller)
+        return purchase
 
-    def _look_at_country(self, document: Fields) -> None:
-        said = text(document, "sellercountry")
-        if said and vendors.country(document) is None and said not in self._strange_countries:
-            self._strange_countries.add(said)
-            self.logger.warning("sellercountry %r is no two-letter code; it is left out of vendors.", said)
+    def _check_country(self, seller: Seller) -> None:
+        given = seller.country
+        if given and country(seller) is None and given not in self._strange_countries:
+            self._strange_countries.add(given)
+            self.logger.warning("sellercountry %r is no two-letter code; it is left out of vendors.", given)
 
     # The end
 
     def ending(self) -> None:
         """Say what became of the documents, and what has no mapping."""
-        for said in self._report.told(self._company):
-            self.logger.info("%s", said)
-        # What somebody wants to pass is no trouble.
-        level = logging.INFO if self._ways.unmapped == "pass" else logging.WARNING
-        for said in self._report.unmapped(_HAPPENED[self._ways.unmapped]):
-            self.logger.log(level, "%s", said)
+        for sentence in self._report.summary(self._company):
+            self.logger.info("%s", sentence)
+        # What is passed on purpose is not worth a warning.
+        level = logging.INFO if self._options.unmapped == "pass" else logging.WARNING
+        for sentence in self._report.unmapped(_HAPPENED[self._options.unmapped]):
+            self.logger.log(level, "%s", sentence)
         if path := self.config.get("report_path"):
             facts = {"mapper": self.name, "company_code": self._company, "rejects_path": self.rejects.path}
             self._report.write(path, facts)
 
 
 _HAPPENED = {"reject": "set aside", "pass": "with the code as it is", "leave_out": "without it"}
-
-
-def _name(document: Fields) -> str:
-    return f"document {shown(document)} ({one_line(document.get('id'))})"

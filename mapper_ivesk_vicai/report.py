@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
-from ap_connectors.core.errors import Reject
 from ap_connectors.singer.run_report import RunReport
-from mapper_ivesk_vicai.amounts import PARTS, Amounts
-from mapper_ivesk_vicai.fields import EXACT, Fields, code, plain
-from mapper_ivesk_vicai.tables import Table
+from mapper_ivesk_vicai.amounts import EXACT, PARTS, Amounts
+from mapper_ivesk_vicai.fields import plain
+from mapper_ivesk_vicai.purchase import LeftOut, Purchase, SetAside
+from mapper_ivesk_vicai.tables import TABLES, CodeTable
 
-Fate = Literal["mapped", "set_aside"]
 _MOST_NAMED = 10
 
 
@@ -38,33 +37,46 @@ class Sums:
         return {"documents": self.documents, **{part: plain(getattr(self, part)) for part in PARTS}}
 
 
+@dataclasses.dataclass
+class _Unmapped:
+    """A code without a row: in how many documents, and the number of one of them."""
+
+    documents: int
+    example: str
+
+
 class Report(RunReport):
-    """Counts of a run. A document that comes twice counts twice.
+    """Counts of a run. A document that comes twice counts twice."""
 
-    Args:
-        tables: whose codes without a mapping are to be reported.
-    """
-
-    def __init__(self, tables: Iterable[Table]) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.vendors = 0
         """Vendor records sent."""
-        self._tables = list(tables)
         self.received = self.purchases = self.mapped = self.set_aside = self.sales = 0
         self.others: Counter[str] = Counter()
         """Documents of other companies, by registration code."""
         self._sums: dict[str, dict[str, Sums]] = {}
+        self._unmapped: dict[CodeTable, dict[str, _Unmapped]] = {table: {} for table in TABLES}
 
-    def purchase(self, document: Fields, fate: Fate) -> None:
-        """Count a purchase in the sums of its currency."""
-        self.purchases += 1
-        try:
-            currency, amounts = code(document, "currency") or "without currency", Amounts.of(document)
-        except Reject:
-            currency, amounts = "unreadable", Amounts(None, None, None)
-        fates = self._sums.setdefault(currency, {name: Sums() for name in ("purchases", "mapped", "set_aside")})
-        fates["purchases"].add(amounts)
-        fates[fate].add(amounts)
+    def add(self, found: Purchase | LeftOut | SetAside) -> None:
+        """Count a document: in the sums of its currency if it is a purchase, and by its codes without a row."""
+        self.received += 1
+        if isinstance(found, LeftOut):
+            self.sales += found.kind == "sale"
+            self.others.update([found.company] if found.kind == "other" else [])
+            return
+        fate = "mapped" if isinstance(found, Purchase) else "set_aside"
+        self.mapped += fate == "mapped"
+        self.set_aside += fate == "set_aside"
+        for table, code, document in found.unmapped:
+            missing = self._unmapped[table].setdefault(code, _Unmapped(0, document))
+            missing.documents += 1
+        if found.header is not None:
+            self.purchases += 1
+            currency, amounts = found.header.currency, found.header.amounts
+            sums = self._sums.setdefault(currency, {name: Sums() for name in ("purchases", "mapped", "set_aside")})
+            sums["purchases"].add(amounts)
+            sums[fate].add(amounts)
 
     def as_json(self) -> dict[str, Any]:
         """Return everything; sums as decimal text."""
@@ -83,14 +95,14 @@ class Report(RunReport):
                 for currency, fates in sorted(self._sums.items())
             },
             "unmapped": {
-                table.kind.setting: {name: dataclasses.asdict(lack) for name, lack in sorted(table.lacks.items())}
-                for table in self._tables
-                if table.lacks
+                table.setting: {code: dataclasses.asdict(missing) for code, missing in sorted(codes.items())}
+                for table, codes in self._unmapped.items()
+                if codes
             },
         }
 
-    def told(self, company: str) -> Iterator[str]:
-        """Yield what the log is to say of the documents."""
+    def summary(self, company: str) -> Iterator[str]:
+        """Yield what the log says of the documents."""
         yield (
             f"{self.received} documents: {self.mapped} purchases of {company} mapped, {self.set_aside} documents set "
             f"aside; left out: {self.sales} sales, {sum(self.others.values())} of other companies{self._named()}."
@@ -107,9 +119,9 @@ class Report(RunReport):
 
     def unmapped(self, what_happened: str) -> Iterator[str]:
         """Yield a sentence for each code without a mapping."""
-        for table in self._tables:
-            for name, lack in sorted(table.lacks.items()):
+        for table, codes in self._unmapped.items():
+            for code, missing in sorted(codes.items()):
                 yield (
-                    f"{table.kind.what} {name} has no mapping ({table.kind.setting}): {lack.documents} documents "
-                    f"{what_happened}, for example {lack.example}."
+                    f"{table.what} {code} has no mapping ({table.setting}): {missing.documents} documents "
+                    f"{what_happened}, for example {missing.example}."
                 )

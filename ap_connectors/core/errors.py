@@ -6,7 +6,7 @@ holds a secret; the door redacts what it quotes from a service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -27,6 +27,22 @@ class Reject(ApError):
         super().__init__(message)
         self.code = code
         self.params = params
+
+    @classmethod
+    def several(cls, rejects: Sequence[Reject], *, joint: str = " ") -> Reject:
+        """Return one reject for several reasons, and the only one as it is.
+
+        Args:
+            rejects: at least one; a `several` among them counts as its parts.
+            joint: stands between their sentences; with another than a blank they lose their full stops but the last.
+        """
+        if len(rejects) == 1:
+            return rejects[0]
+        sentences = [str(reject) if joint == " " else str(reject).rstrip(".") for reject in rejects]
+        reasons: list[Any] = []
+        for reject in rejects:
+            reasons += reject.params["reasons"] if reject.code == "several" else [reject.shown(str)]
+        return cls(joint.join(sentences) + ("" if joint == " " else "."), "several", reasons=reasons)
 
     def shown(self, change: Callable[[str], str]) -> dict[str, Any]:
         """Return ``{"code": ..., "params": ..., "reason": ...}``, every text in it changed (redacted, say)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -53,6 +53,9 @@ def _describe(body: bytes, error: Exception) -> str:
         return "the answer is an HTML page where JSON was expected"
     return f"the answer is not complete JSON ({error}, {len(body)} bytes)"
 
+
+JsonObject = dict[str, Any]
+"""A decoded JSON object; numbers are int or Decimal, never float."""
 
 Record = dict[str, msgspec.Raw]
 """A JSON object whose values are still the bytes that came: no digit, escape or space of them was touched."""

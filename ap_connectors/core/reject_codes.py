@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CODES: Mapping[str, str] = {
+    "several": "Several reasons at once; `reasons` is a list of {code, params, reason}.",
     "unclassified": "A reason without a code of its own.",
     # A field of the record: field is its path (lineItems[2].amount), value what it is, quoted.
     "not_text": "The field is not text. field, value.",

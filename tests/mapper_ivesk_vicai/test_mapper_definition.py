@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from mapper_ivesk_vicai import mapper, schemas, tables
+from mapper_ivesk_vicai import mapper, records, tables
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs/mapper-ivesk-vicai.md").read_text("utf-8")
@@ -43,9 +43,9 @@ def test_the_page_says_the_same(about: dict[str, Any]) -> None:
         default = setting.get("default")
         told = "required" if name == "company_code" else "" if default is None else f"`{default}`"
         assert f"| `{name}` | {told} | {setting['description']} |\n" in PAGE
-    for kind in tables.KINDS:
-        assert f"| `{kind.setting}` | `{kind.key}`, `{kind.columns[0]}`" in PAGE
+    for table in tables.TABLES:
+        assert f"| `{table.setting}` | `{table.key}`, `{table.columns[0]}`" in PAGE
     # What is sent is what the page speaks of.
-    for schema in schemas.ALL.values():
-        for name in schema()["properties"]:
+    for stream in records.STREAMS:
+        for name in records.schema_of(stream)["properties"]:
             assert f"`{name}" in PAGE or f".{name}" in PAGE, name

@@ -9,18 +9,8 @@ from typing import Any
 import pytest
 
 from ap_connectors.core.errors import Stop
-from mapper_ivesk_vicai.tables import ACCOUNTS, OBJECTS, VAT_CLASSES, Kind, Table
+from mapper_ivesk_vicai.tables import ACCOUNTS, OBJECTS, VAT_CLASSES, load
 from tests.mapper_ivesk_vicai.conftest import COMPANY, Mapper, document, line, messages
-
-
-def read(kind: Kind, given: Any) -> Table:
-    return Table(kind, given, "reject")
-
-
-def found(table: Table, code: str) -> Any:
-    lacking: dict[tuple[str, str], Table] = {}
-    row = table.find(code, lacking)
-    return row if not lacking else None
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -37,22 +27,22 @@ def test_csv_as_spreadsheets_write_it(tmp_path: Path, delimiter: str, encoding: 
     ]
     path = tmp_path / "objektai.csv"
     path.write_bytes("\r\n".join(delimiter.join(row) for row in rows).encode(encoding))
-    table = read(OBJECTS, str(path))
-    assert found(table, "Žemė") == ("PRJ-1", "PRJ")
-    assert found(table, "ADM") == ("AVD-10", None)
-    assert found(table, "GAM-2") == (None, None)
-    assert found(table, 'su "kabutėmis"') == ("X", None)
-    assert found(table, "adm") is None
+    table = load(OBJECTS, str(path))
+    assert table.get("Žemė") == ("PRJ-1", "PRJ")
+    assert table.get("ADM") == ("AVD-10", None)
+    assert table.get("GAM-2") == (None, None)
+    assert table.get('su "kabutėmis"') == ("X", None)
+    assert table.get("adm") is None
 
 
 def test_inline_in_all_its_forms() -> None:
     given = {"ADM": "AVD-10", " GAM-2 ": {"dimension": "PRJ-2", "type": "PRJ"}, "X": None, "7": 77}
-    for table in (read(OBJECTS, given), read(OBJECTS, json.dumps(given))):
-        assert found(table, "ADM") == ("AVD-10", None)
-        assert found(table, "GAM-2") == ("PRJ-2", "PRJ")
-        assert found(table, "X") == (None, None)
-        assert found(table, "7") == ("77", None)
-        assert found(table, "Y") is None
+    for table in (load(OBJECTS, given), load(OBJECTS, json.dumps(given))):
+        assert table.get("ADM") == ("AVD-10", None)
+        assert table.get("GAM-2") == ("PRJ-2", "PRJ")
+        assert table.get("X") == (None, None)
+        assert table.get("7") == ("77", None)
+        assert table.get("Y") is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +70,7 @@ def test_a_table_that_cannot_be_read_is_explained(tmp_path: Path, content: str |
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(Stop) as stopped:
-        read(VAT_CLASSES, str(path))
+        load(VAT_CLASSES, str(path))
     assert str(stopped.value) == words.format(path=path)
 
 
@@ -96,7 +86,7 @@ def test_a_table_that_cannot_be_read_is_explained(tmp_path: Path, content: str |
 )
 def test_an_inline_table_that_cannot_be_read_is_explained(given: Any, words: str) -> None:
     with pytest.raises(Stop) as stopped:
-        read(ACCOUNTS, given)
+        load(ACCOUNTS, given)
     assert str(stopped.value) == words
 
 

@@ -1,0 +1,210 @@
+"""What Vic.ai gets of a purchase: its vendor, and an invoice for training or to process; with their schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.vicai import contract
+from mapper_ivesk_vicai.fields import plain
+from mapper_ivesk_vicai.purchase import Line, Purchase, Seller
+
+_LONGEST_NAME = 255
+
+# Vendors
+
+
+class Vendors:
+    """Remembers what was sent, so that a vendor is sent once, and again when a document says something new of it.
+
+    What a later document leaves out stays as it was: a missing bank account is not news.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, JsonObject] = {}
+
+    def news(self, seller: Seller) -> JsonObject | None:
+        """Return all that is known of a seller, under Vic.ai's names, if this changes it; else None."""
+        facts = _facts(seller)
+        known = self._known.get(seller.key)
+        if known is None:
+            return facts
+        tax = {**known.get("taxInfo", {}), **facts.get("taxInfo", {})}
+        together = {**known, **facts, **({"taxInfo": tax} if tax else {})}
+        return None if together == known else together
+
+    def remember(self, seller: Seller, facts: JsonObject) -> None:
+        """Store what was sent."""
+        self._known[seller.key] = facts
+
+
+def vendor(purchase: Purchase, changed_at: str, facts: JsonObject) -> JsonObject:
+    """Return the record of a purchase's vendor."""
+    return {"externalId": purchase.seller.key, "externalUpdatedAt": changed_at} | facts
+
+
+def country(seller: Seller) -> str | None:
+    """Return the seller's country as two letters; None if ivesk gives none, or spells it in another way."""
+    given = (seller.country or "").strip()
+    return given.upper() if len(given) == 2 and given.isascii() and given.isalpha() else None
+
+
+def _facts(seller: Seller) -> JsonObject:
+    facts = {
+        "name": seller.name,
+        "addressStreet": seller.address,
+        "countryCode": country(seller),
+        "taxInfo": _given(orgNumber=seller.code, taxId=seller.vat),
+        "defaultPaymentInfo": _account(seller),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _account(seller: Seller) -> JsonObject:
+    """Return where the seller wants to be paid, as Vic.ai's PaymentInfo; empty if the document does not say."""
+    if seller.iban is None:
+        return {}
+    return {"internationalBankAccount": {"iban": seller.iban}, "defaultMethod": "IBAN"}
+
+
+# Invoices
+
+
+def training_invoice(purchase: Purchase) -> JsonObject:
+    """Return a purchase as Vic.ai takes it for training.
+
+    What the document leaves open is null where Vic.ai knows null, so that it is cleared when the document comes again.
+    """
+    payment = _account(purchase.seller) | _term("paymentTerm", purchase, least=1)
+    return {
+        **_header(purchase),
+        "externalUpdatedAt": purchase.changed_at,
+        "vendorExternalId": purchase.seller.key,
+        **({"paymentInfo": payment} if payment else {}),
+        "lineItems": [_training_line(purchase, *each) for each in enumerate(purchase.lines)],
+    }
+
+
+def invoice(purchase: Purchase) -> JsonObject:
+    """Return a purchase as an invoice for Vic.ai to process."""
+    iban = purchase.seller.iban
+    return {
+        # Unlike a training invoice it cannot be changed later, and knows fewer nulls.
+        **_given(**_header(purchase)),
+        "source": "ivesk",
+        "vendorExternalId": purchase.seller.key,
+        **({"paymentInfo": {"kind": "IBAN", "accountNumber": iban}} if iban else {}),
+        **_term("paymentTerm", purchase, least=0),
+        "lineItems": [_invoice_line(purchase, *each) for each in enumerate(purchase.lines)],
+    }
+
+
+INVOICES: Mapping[str, Callable[[Purchase], JsonObject]] = {
+    "training_invoices": training_invoice,
+    "invoices": invoice,
+}
+"""By stream of Vic.ai's."""
+
+
+def file(purchase: Purchase) -> dict[str, str]:
+    """Return what a record says of the document's file; a name that is longer than Vic.ai takes is left out."""
+    if purchase.file is None:
+        return {}
+    name = purchase.file_name
+    return {"document": purchase.file} | ({"documentName": name} if name and len(name) <= _LONGEST_NAME else {})
+
+
+def _header(purchase: Purchase) -> dict[str, str | None]:
+    return {
+        "externalId": purchase.id,
+        "transactionType": "CREDITNOTE" if purchase.is_credit else "INVOICE",
+        "refNumber": purchase.docnum,
+        "poNumber": purchase.ordernum,
+        "currency": purchase.header.currency,
+        "issueDate": purchase.issued,
+        "glDate": purchase.booked,
+        "dueDate": purchase.due,
+        "totalAmount": plain(purchase.signed(purchase.total)),
+    }
+
+
+def _term(name: str, purchase: Purchase, *, least: int) -> JsonObject:
+    days = purchase.payment_days
+    return {} if days is None or days < least else {name: {"count": days, "unit": "DAYS"}}
+
+
+def _training_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
+    vat = None if line.vat is None else purchase.signed(line.vat)
+    info = _given(vatCode=line.vat_code, vatAmount=vat, vatRate=_rate(line))
+    amount = {"amount": purchase.signed(line.net)}
+    return _line(purchase, place, line) | amount | ({"invoiceLineItemInfo": info} if info else {})
+
+
+def _invoice_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
+    vat = None if line.vat is None else plain(purchase.signed(line.vat))
+    info = _given(code=line.vat_code, amount=vat, rate=_rate(line))
+    amount = {"amount": plain(purchase.signed(line.net))}
+    return _line(purchase, place, line) | amount | ({"vat": info} if info else {})
+
+
+def _line(purchase: Purchase, place: int, line: Line) -> JsonObject:
+    quantity = None if line.quantity is None else plain(purchase.signed(line.quantity))
+    dimension = {"externalId": line.dimension, "typeExternalId": line.dimension_type}
+    return _given(
+        index=place,
+        description=line.description,
+        quantityInvoiced=quantity,
+        costAccountExternalId=line.account,
+        dimensions=[{name: id_ for name, id_ in dimension.items() if id_}] if line.dimension else None,
+    )
+
+
+def _rate(line: Line) -> str | None:
+    return None if line.vat_percent is None else plain(line.vat_percent)
+
+
+def _given(**members: Any) -> JsonObject:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+# Schemas: the fields of Vic.ai's contract that are filled, and ours
+
+KEYS = ["externalId"]
+
+_TEXT = {"type": ["string", "null"]}
+_OURS = {
+    "ivesk_document_id": _TEXT | {"description": "Id of the ivesk document that the record stems from."},
+    "ivesk_company_code": _TEXT | {"description": "Registration code of the buyer, as ivesk has it."},
+}
+_REFERENCE = {"vendorExternalId": _TEXT | {"description": "The vendor's id: code, VAT number or ivesk's id."}}
+_DOCUMENT = {
+    "document": _TEXT | {"description": "Path or link of the file."},
+    "documentName": _TEXT | {"description": "What the file is called."},
+}
+_HEADER = [
+    "externalId", "transactionType", "refNumber", "poNumber", "currency", "issueDate", "glDate", "dueDate",
+    "totalAmount", "paymentInfo", "lineItems",
+]  # fmt: skip
+_VENDOR = [
+    "externalId", "externalUpdatedAt", "name", "addressStreet", "countryCode", "taxInfo", "defaultPaymentInfo",
+]  # fmt: skip
+
+
+def schema_of(stream: str) -> JsonObject:
+    """Return the schema of a stream that leaves."""
+    operation, names, more = _SCHEMAS[stream]
+    bodies = contract.operation(operation).body
+    if (form := bodies.get("multipart/form-data")) is not None:
+        body = contract.inlined(form)["properties"]["invoiceData"]
+    else:
+        body = contract.inlined(bodies["application/json"])
+    return {"type": "object", "properties": {**{name: body["properties"][name] for name in names}, **more, **_OURS}}
+
+
+_SCHEMAS: Mapping[str, tuple[str, list[str], JsonObject]] = {
+    "vendors": ("upsertVendor", _VENDOR, {}),
+    "training_invoices": ("upsertTrainingInvoice", [*_HEADER, "externalUpdatedAt"], _REFERENCE | _DOCUMENT),
+    "invoices": ("createInvoice", [*_HEADER, "source", "paymentTerm"], _REFERENCE | _DOCUMENT),
+}
+STREAMS = tuple(_SCHEMAS)
