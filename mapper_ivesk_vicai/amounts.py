@@ -25,13 +25,13 @@ class Amounts:
     total: Decimal | None
 
     @classmethod
-    def of(cls, fields: JsonObject, where: str = "") -> Amounts:
+    def of(cls, fields: JsonObject, line: int | None = None) -> Amounts:
         """Read them; where two are given, compute the third.
 
         Raises:
             Reject: one of them is not a number.
         """
-        subtotal, vat, total = (amount(fields, part, where) for part in PARTS)
+        subtotal, vat, total = (amount(fields, part, line) for part in PARTS)
         if subtotal is None and vat is not None and total is not None:
             subtotal = EXACT.subtract(total, vat)
         if vat is None and subtotal is not None and total is not None:
@@ -70,28 +70,39 @@ def read_header(document: JsonObject) -> tuple[Header, list[Reject]]:
 def read_lines(header: Header, lines: list[JsonObject]) -> tuple[list[Amounts], list[Reject]]:
     """Return the amounts of each line, and every difference, to the last digit."""
     try:
-        found = [Amounts.of(line, f"line {number}: ") for number, line in enumerate(lines, 1)]
+        found = [Amounts.of(line, number) for number, line in enumerate(lines, 1)]
     except Reject as reason:
         return [], [reason]
-    wrong = [*_sum_differs("The header", header.amounts, header.currency)]
+    wrong = [*_sum_differs("The header", "header", header.amounts, header.currency)]
     for number, line in enumerate(found, 1):
+        where = f"lines[{number - 1}]"
         if line.subtotal is None:
-            wrong.append(Reject(f"Line {number} has no subtotal."))
-        wrong += _sum_differs(f"Line {number}", line, header.currency)
+            wrong.append(Reject(f"Line {number} has no subtotal.", "no_subtotal", where=where))
+        wrong += _sum_differs(f"Line {number}", where, line, header.currency)
     if not wrong:
         wrong = [reject for part in PARTS for reject in _lines_differ(part, header, found)]
     return found, [Reject.several(wrong, joint="; ")] if wrong else []
 
 
-def _sum_differs(where: str, amounts: Amounts, currency: str) -> Iterator[Reject]:
+def _sum_differs(name: str, where: str, amounts: Amounts, currency: str) -> Iterator[Reject]:
     """Yield a reason if subtotal and VAT do not make the total."""
     if amounts.subtotal is None or amounts.vat is None or amounts.total is None:
         return
     made = EXACT.add(amounts.subtotal, amounts.vat)
     if made != amounts.total:
+        subtotal, vat, total = (plain(getattr(amounts, part)) for part in PARTS)
+        difference = _difference(made, amounts.total)
         yield Reject(
-            f"{where} does not add up: subtotal {plain(amounts.subtotal)} and vat {plain(amounts.vat)} make "
-            f"{plain(made)}, but total is {plain(amounts.total)} {_difference(made, amounts.total, currency)}."
+            f"{name} does not add up: subtotal {subtotal} and vat {vat} make {plain(made)}, but total is {total} "
+            f"(difference {difference} {currency}).",
+            "does_not_add_up",
+            where=where,
+            subtotal=subtotal,
+            vat=vat,
+            made=plain(made),
+            total=total,
+            difference=difference,
+            currency=currency,
         )
 
 
@@ -107,11 +118,18 @@ def _lines_differ(part: str, header: Header, lines: Iterable[Amounts]) -> Iterat
         value = line.subtotal if value is None and part == "total" else value
         together = EXACT.add(together, value or Decimal(0))
     if together != stated:
+        difference = _difference(together, stated)
         yield Reject(
             f"Header and lines differ: {part} is {plain(stated)}, and the lines together make {plain(together)} "
-            f"{_difference(together, stated, header.currency)}."
+            f"(difference {difference} {header.currency}).",
+            "header_and_lines_differ",
+            field=part,
+            stated=plain(stated),
+            together=plain(together),
+            difference=difference,
+            currency=header.currency,
         )
 
 
-def _difference(one: Decimal, other: Decimal, currency: str) -> str:
-    return f"(difference {plain(abs(EXACT.subtract(one, other)))} {currency})"
+def _difference(one: Decimal, other: Decimal) -> str:
+    return plain(abs(EXACT.subtract(one, other)))

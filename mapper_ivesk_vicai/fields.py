@@ -12,8 +12,13 @@ from ap_connectors.singer.coercion import CoercionError, check_encodable, digits
 _number = reader("number", {})
 
 
-def text(fields: JsonObject, name: str) -> str | None:
+def text(fields: JsonObject, name: str, line: int | None = None) -> str | None:
     """Return a field as the text that it is; None if it is null, absent or blank.
+
+    Args:
+        fields: where it is a member: a document or one of its lines.
+        name: its name.
+        line: number of the line, from 1; None for a field of the document.
 
     Raises:
         Reject: it is neither text nor a number, or contains half a character.
@@ -27,29 +32,24 @@ def text(fields: JsonObject, name: str) -> str | None:
         if isinstance(value, int | Decimal) and not isinstance(value, bool):
             value = digits(value)
     except CoercionError as error:
-        raise Reject(f"{name} {error.words}.") from None
+        raise _misfit(error, name, line, value, "") from None
     if value is not None and not isinstance(value, str):
-        raise Reject(f"{name} is not text: {quoted(value)}.")
+        raise Reject(f"{name} is not text: {quoted(value)}.", "not_text", field=path(name, line), value=quoted(value))
     return value
 
 
-def code(fields: JsonObject, name: str) -> str | None:
+def code(fields: JsonObject, name: str, line: int | None = None) -> str | None:
     """Return a field as text without white space around it, because codes are looked up and compared.
 
     Raises:
         Reject: it is neither text nor a number.
     """
-    value = text(fields, name)
+    value = text(fields, name, line)
     return None if value is None else value.strip()
 
 
-def amount(fields: JsonObject, name: str, where: str = "") -> Decimal | None:
+def amount(fields: JsonObject, name: str, line: int | None = None) -> Decimal | None:
     """Return a number, exactly, from a number or from decimal text; None if it is null, absent or empty text.
-
-    Args:
-        fields: where it is a member.
-        name: its name.
-        where: what precedes the name in a message ("line 2: ").
 
     Raises:
         Reject: it is not a number.
@@ -60,7 +60,20 @@ def amount(fields: JsonObject, name: str, where: str = "") -> Decimal | None:
     try:
         return Decimal(_number(value))
     except CoercionError as error:
-        raise Reject(f"{where}{name} {error.words}.") from None
+        raise _misfit(error, name, line, value, "" if line is None else f"line {line}: ") from None
+
+
+def _misfit(error: CoercionError, name: str, line: int | None, value: Any, where: str) -> Reject:
+    message = f"{where}{name} {error.words}."
+    if error.words.startswith("is not a number"):
+        return Reject(message, "not_a_number", field=path(name, line), value=quoted(value))
+    code = "half_a_character" if error.words.startswith("holds half") else "too_many_digits"
+    return Reject(message, code, field=path(name, line))
+
+
+def path(name: str, line: int | None = None) -> str:
+    """Return how programs call a field: "total", and "lines[1].total" in the second line."""
+    return name if line is None else f"lines[{line - 1}].{name}"
 
 
 def plain(number: Decimal) -> str:
@@ -80,4 +93,9 @@ def one_line(value: Any) -> str:
 
 def missing(name: str) -> Reject:
     """Return the reason of a document that lacks a field."""
-    return Reject(f"{name} is missing.")
+    return Reject(f"{name} is missing.", "missing_field", fields=[name])
+
+
+def given(**members: Any) -> JsonObject:
+    """Return the members that are not None."""
+    return {name: value for name, value in members.items() if value is not None}

@@ -124,6 +124,7 @@ class MapperIveskVicai(ExactMapper):
         self._company = settings["company_code"].strip()
         if not self._company:
             raise Stop("company_code is empty.")
+        self.rejects.company = self._company
         rows = {table: load(table, settings.get(table.setting)) for table in TABLES}
         self._options = MappingOptions(
             company=self._company,
@@ -144,8 +145,8 @@ class MapperIveskVicai(ExactMapper):
 
     @property
     def mark(self) -> Mapping[str, str]:
-        """Whose document it is that was set aside; tap-rejects goes by it."""
-        return {"company_code": str(self.config["company_code"]).strip()}
+        """Whose document it is that was set aside, as reject files of every version say it; tap-rejects goes by it."""
+        return {"company_code": self.config["company_code"].strip()}
 
     def schema(self, line: Line) -> None:
         """Announce our streams before the first document; say which streams are of no use here.

@@ -13,7 +13,7 @@ from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.coercion import quoted
 from mapper_ivesk_vicai.amounts import EXACT, PARTS, Amounts, Header, read_header, read_lines
-from mapper_ivesk_vicai.fields import amount, code, missing, plain, shown, text
+from mapper_ivesk_vicai.fields import amount, code, given, missing, plain, shown, text
 from mapper_ivesk_vicai.files import Files
 from mapper_ivesk_vicai.tables import CodeTable, Row, Rows
 
@@ -221,19 +221,28 @@ def _left_out(document: JsonObject, company: str, buyer: str | None, seller: str
     # The one without a code may be the company.
     if known and len(known) == len(own):
         return LeftOut("other", known[0])
-    told = " and ".join(
-        f"the {party} is {text(document, f'{party}name') or 'without a name'} ({registered or 'no registration code'})"
+    names = {party: text(document, f"{party}name") for party in parties}
+    described = " and ".join(
+        f"the {party} is {names[party] or 'without a name'} ({registered or 'no registration code'})"
         for party, registered in parties.items()
     )
     why = "one of the accountant's own companies has no registration code" if own else "neither is marked as favorite"
-    raise Reject(f"It is not clear whose document this is, of company {company} or of another: {told}; {why}.")
+    raise Reject(
+        f"It is not clear whose document this is, of company {company} or of another: {described}; {why}.",
+        "whose_document",
+        company=company,
+        **{party: given(name=names[party], code=registered) for party, registered in parties.items()},
+    )
 
 
 def _other_key(document: JsonObject) -> str:
     """Return the id at Vic.ai of a seller without a registration code: its VAT number, else ivesk's own id."""
     found = code(document, "sellervat") or code(document, "sellerid")
     if found is None:
-        raise Reject("The seller has neither a registration code nor a VAT number nor an id (sellercode, sellervat).")
+        raise Reject(
+            "The seller has neither a registration code nor a VAT number nor an id (sellercode, sellervat).",
+            "seller_without_id",
+        )
     return found
 
 
@@ -246,12 +255,13 @@ def _lines(document: JsonObject, options: MappingOptions) -> tuple[list[JsonObje
     if lines is None or lines == []:
         if options.header_as_line:
             return [{part: document.get(part) for part in PARTS}], []
-        return [], [Reject("It has no lines (without_lines: header makes one of the header).")]
+        return [], [Reject("It has no lines (without_lines: header makes one of the header).", "no_lines")]
     if not isinstance(lines, list):
-        return [], [Reject(f"lines are no list: {quoted(lines)}.")]
+        return [], [Reject(f"lines are no list: {quoted(lines)}.", "not_a_list", field="lines", value=quoted(lines))]
     for number, line in enumerate(lines, 1):
         if not isinstance(line, dict):
-            return [], [Reject(f"Line {number} is {quoted(line)}.")]
+            where, value = f"lines[{number - 1}]", quoted(line)
+            return [], [Reject(f"Line {number} is {value}.", "not_an_object", field=where, value=value)]
     return lines, []
 
 
@@ -259,7 +269,12 @@ def _is_credit(document: JsonObject, total: Decimal) -> bool:
     doctype = code(document, "doctype") or ""
     called_so = "credit" in doctype.lower()
     if called_so and total > 0:
-        raise Reject(f"It is a {doctype}, but its total is {plain(total)}: a credit note's amounts are negative.")
+        raise Reject(
+            f"It is a {doctype}, but its total is {plain(total)}: a credit note's amounts are negative.",
+            "sign_of_credit_note",
+            doctype=doctype,
+            total=plain(total),
+        )
     return total < 0 or (called_so and not total)
 
 
@@ -270,21 +285,22 @@ def _codes(
     found: list[Row] = []
     unmapped: dict[UnmappedCode, None] = {}
     try:
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             row: Row = ()
             for table, rows in options.tables:
-                given = code(line, table.field)
-                become = table.nothing if given is None else rows.get(given)
-                if given is not None and become is None:
-                    unmapped[UnmappedCode(table, given, shown(document))] = None
-                    become = (given, *table.nothing[1:]) if options.unmapped == "pass" else table.nothing
+                ours = code(line, table.field, number)
+                become = table.nothing if ours is None else rows.get(ours)
+                if ours is not None and become is None:
+                    unmapped[UnmappedCode(table, ours, shown(document))] = None
+                    become = (ours, *table.nothing[1:]) if options.unmapped == "pass" else table.nothing
                 row += become or ()
             found.append(row)
     except Reject as reason:
         return [], (), [reason]
     if unmapped and options.unmapped == "reject":
         named = ", ".join(f"{table.what} {code} ({table.setting})" for table, code, _ in unmapped)
-        return found, tuple(unmapped), [Reject(f"No mapping for {named}.")]
+        codes = [{"kind": table.what, "code": code, "setting": table.setting} for table, code, _ in unmapped]
+        return found, tuple(unmapped), [Reject(f"No mapping for {named}.", "no_mapping", codes=codes)]
     return found, tuple(unmapped), []
 
 
@@ -299,14 +315,19 @@ def _changed_at(document: JsonObject, *, needed: bool) -> str | Reject:
 
 def _exported(document: JsonObject) -> str:
     """Return when ivesk last changed the document: UTC, and without a zone, as Vic.ai wants an ERP's own time."""
-    given = code(document, "exportedat") or code(document, "digitizedat")
-    if given is None:
-        raise Reject("exportedat is missing (and digitizedat).")
+    stated = code(document, "exportedat") or code(document, "digitizedat")
+    if stated is None:
+        raise Reject("exportedat is missing (and digitizedat).", "missing_field", fields=["exportedat"])
     try:
-        moment = instants.milliseconds(given)
+        moment = instants.milliseconds(stated)
     except ValueError:
-        raise Reject(f"exportedat is no time such as 2026-01-31T10:11:12.000Z: {quoted(given)}.") from None
-    return given[:-1] if given.endswith("Z") else instants.LOCAL.text(moment)
+        raise Reject(
+            f"exportedat is no time such as 2026-01-31T10:11:12.000Z: {quoted(stated)}.",
+            "not_a_time",
+            field="exportedat",
+            value=quoted(stated),
+        ) from None
+    return stated[:-1] if stated.endswith("Z") else instants.LOCAL.text(moment)
 
 
 def _payment_days(document: JsonObject) -> int | None:
@@ -319,6 +340,5 @@ def _payment_days(document: JsonObject) -> int | None:
 
 def _line(number: int, line: JsonObject, amounts: Amounts, codes: Row) -> Line:
     assert amounts.subtotal is not None  # noqa: S101 - `read_lines` has rejected it
-    where = f"line {number}: "
-    percent, quantity = amount(line, "vatpercent", where), amount(line, "quantity", where)
-    return Line(amounts.subtotal, amounts.vat, percent, quantity, text(line, "name"), *codes)
+    percent, quantity = amount(line, "vatpercent", number), amount(line, "quantity", number)
+    return Line(amounts.subtotal, amounts.vat, percent, quantity, text(line, "name", number), *codes)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.vicai import contract
-from mapper_ivesk_vicai.fields import plain
+from mapper_ivesk_vicai.fields import given, plain
 from mapper_ivesk_vicai.purchase import Line, Purchase, Seller
 
 _LONGEST_NAME = 255
@@ -46,8 +45,8 @@ def vendor(purchase: Purchase, changed_at: str, facts: JsonObject) -> JsonObject
 
 def country(seller: Seller) -> str | None:
     """Return the seller's country as two letters; None if ivesk gives none, or spells it in another way."""
-    given = (seller.country or "").strip()
-    return given.upper() if len(given) == 2 and given.isascii() and given.isalpha() else None
+    spelled = (seller.country or "").strip()
+    return spelled.upper() if len(spelled) == 2 and spelled.isascii() and spelled.isalpha() else None
 
 
 def _facts(seller: Seller) -> JsonObject:
@@ -55,7 +54,7 @@ def _facts(seller: Seller) -> JsonObject:
         "name": seller.name,
         "addressStreet": seller.address,
         "countryCode": country(seller),
-        "taxInfo": _given(orgNumber=seller.code, taxId=seller.vat),
+        "taxInfo": given(orgNumber=seller.code, taxId=seller.vat),
         "defaultPaymentInfo": _account(seller),
     }
     return {name: value for name, value in facts.items() if value}
@@ -91,7 +90,7 @@ def invoice(purchase: Purchase) -> JsonObject:
     iban = purchase.seller.iban
     return {
         # Unlike a training invoice it cannot be changed later, and knows fewer nulls.
-        **_given(**_header(purchase)),
+        **given(**_header(purchase)),
         "source": "ivesk",
         "vendorExternalId": purchase.seller.key,
         **({"paymentInfo": {"kind": "IBAN", "accountNumber": iban}} if iban else {}),
@@ -136,14 +135,14 @@ def _term(name: str, purchase: Purchase, *, least: int) -> JsonObject:
 
 def _training_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
     vat = None if line.vat is None else purchase.signed(line.vat)
-    info = _given(vatCode=line.vat_code, vatAmount=vat, vatRate=_rate(line))
+    info = given(vatCode=line.vat_code, vatAmount=vat, vatRate=_rate(line))
     amount = {"amount": purchase.signed(line.net)}
     return _line(purchase, place, line) | amount | ({"invoiceLineItemInfo": info} if info else {})
 
 
 def _invoice_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
     vat = None if line.vat is None else plain(purchase.signed(line.vat))
-    info = _given(code=line.vat_code, amount=vat, rate=_rate(line))
+    info = given(code=line.vat_code, amount=vat, rate=_rate(line))
     amount = {"amount": plain(purchase.signed(line.net))}
     return _line(purchase, place, line) | amount | ({"vat": info} if info else {})
 
@@ -151,7 +150,7 @@ def _invoice_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
 def _line(purchase: Purchase, place: int, line: Line) -> JsonObject:
     quantity = None if line.quantity is None else plain(purchase.signed(line.quantity))
     dimension = {"externalId": line.dimension, "typeExternalId": line.dimension_type}
-    return _given(
+    return given(
         index=place,
         description=line.description,
         quantityInvoiced=quantity,
@@ -162,10 +161,6 @@ def _line(purchase: Purchase, place: int, line: Line) -> JsonObject:
 
 def _rate(line: Line) -> str | None:
     return None if line.vat_percent is None else plain(line.vat_percent)
-
-
-def _given(**members: Any) -> JsonObject:
-    return {name: value for name, value in members.items() if value is not None}
 
 
 # Schemas: the fields of Vic.ai's contract that are filled, and ours

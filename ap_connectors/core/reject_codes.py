@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CODES: Mapping[str, str] = {
-    "several": "Several reasons at once; `reasons` is a list of {code, params, reason}.",
+    "several": "Several reasons at once. reasons: the code, params and reason of each.",
     "unclassified": "A reason without a code of its own.",
     # A field of the record: field is its path (lineItems[2].amount), value what it is, quoted.
     "not_text": "The field is not text. field, value.",
@@ -31,6 +31,15 @@ CODES: Mapping[str, str] = {
     "no_form_fits": "The field does not fit any of the allowed forms. field.",
     # References
     "unknown_reference": "It refers to what the service does not have. references: the kind and the key of each.",
+    # Documents of ivesk, in the mapper: where is header, or lines[1]; amounts are text.
+    "does_not_add_up": "Subtotal and VAT miss the total. where, subtotal, vat, made, total, difference, currency.",
+    "header_and_lines_differ": "The lines do not make the header's. field, stated, together, difference, currency.",
+    "no_lines": "The document has no lines.",
+    "no_mapping": "Codes without a row in their table. codes: the kind, code and setting of each.",
+    "no_subtotal": "An amount without VAT is neither stated nor follows. where.",
+    "seller_without_id": "The seller has neither a registration code nor a VAT number nor an id.",
+    "sign_of_credit_note": "A credit note whose total is positive. doctype, total.",
+    "whose_document": "Neither party is known to be the company. company, buyer, seller: the name and code of each.",
     # Documents: document is what messages call the file.
     "document_given_twice": "document and documentBase64 are both given.",
     "document_not_base64": "documentBase64 is not base64. problem.",

@@ -207,59 +207,69 @@ def test_a_positive_credit_note_is_not_guessed_at(mapper: Mapper) -> None:
 CENT = Decimal("0.01")
 
 
-WRONG: list[tuple[dict[str, Any], str]] = [
+WRONG: list[tuple[dict[str, Any], str, str]] = [
     (
         {"subtotal": Decimal("10.01"), "total": Decimal("12.11")},
         "Header and lines differ: subtotal is 10.01, and the lines together make 10.00 (difference 0.01 EUR); "
         "Header and lines differ: total is 12.11, and the lines together make 12.10 (difference 0.01 EUR).",
+        "several",
     ),
     (
         {"total": Decimal("12.11")},
         "The header does not add up: subtotal 10.00 and vat 2.10 make 12.10, but total is 12.11 (difference 0.01 EUR).",
+        "does_not_add_up",
     ),
     (
         {"lines": [line(), line(total=Decimal("12.09"))]},
         "Line 2 does not add up: subtotal 10.00 and vat 2.10 make 12.10, but total is 12.09 (difference 0.01 EUR).",
+        "does_not_add_up",
     ),
     (
         {"lines": [line(subtotal=None, vat=None)], "vat": None, "subtotal": None},
         "Line 1 has no subtotal.",
+        "no_subtotal",
     ),
     (
         {"lines": [line(vat=None, total=None)]},
         "Header and lines differ: vat is 2.10, and the lines together make 0 (difference 2.10 EUR); "
         "Header and lines differ: total is 12.10, and the lines together make 10.00 (difference 2.10 EUR).",
+        "several",
     ),
-    ({"lines": None}, "It has no lines (without_lines: header makes one of the header)."),
-    ({"lines": []}, "It has no lines (without_lines: header makes one of the header)."),
-    ({"lines": [line(), None]}, "Line 2 is null."),
-    ({"lines": "x"}, "lines are no list: 'x'."),
-    ({"total": None, "vat": None}, "total is missing."),
-    ({"currency": " "}, "currency is missing."),
+    ({"lines": None}, "It has no lines (without_lines: header makes one of the header).", "no_lines"),
+    ({"lines": []}, "It has no lines (without_lines: header makes one of the header).", "no_lines"),
+    ({"lines": [line(), None]}, "Line 2 is null.", "not_an_object"),
+    ({"lines": "x"}, "lines are no list: 'x'.", "not_a_list"),
+    ({"total": None, "vat": None}, "total is missing.", "missing_field"),
+    ({"currency": " "}, "currency is missing.", "missing_field"),
     (
         {"lines": [line(subtotal="10,00")]},
         "line 1: subtotal is not a number: '10,00' (write it like 1234.50, with a point and without an exponent).",
+        "not_a_number",
     ),
-    ({"exportedat": None}, "exportedat is missing (and digitizedat)."),
-    ({"exportedat": "vakar"}, "exportedat is no time such as 2026-01-31T10:11:12.000Z: 'vakar'."),
+    ({"exportedat": None}, "exportedat is missing (and digitizedat).", "missing_field"),
+    ({"exportedat": "vakar"}, "exportedat is no time such as 2026-01-31T10:11:12.000Z: 'vakar'.", "not_a_time"),
     (
         {"sellercode": None, "sellervat": "", "sellerid": None},
         "The seller has neither a registration code nor a VAT number nor an id (sellercode, sellervat).",
+        "seller_without_id",
     ),
-    ({"docnum": ["SF"]}, "docnum is not text: a list."),
-    ({"id": None}, "id is missing."),
+    ({"docnum": ["SF"]}, "docnum is not text: a list.", "not_text"),
+    ({"id": None}, "id is missing.", "missing_field"),
     (
         {"docnum": "SF\n2", "lines": [line(vatpercent="21 %")]},
         "line 1: vatpercent is not a number: '21 %' (write it like 1234.50, with a point and without an exponent).",
+        "not_a_number",
     ),
 ]
-"""What is wrong with a document, and what is said of it."""
+"""What is wrong with a document, its sentence, and its code."""
 
 
 def test_what_does_not_agree_is_set_aside(mapper: Mapper) -> None:
-    wrong = [document(**{"id": f"w-{number}"} | changes) for number, (changes, _) in enumerate(WRONG)]
+    wrong = [document(**{"id": f"w-{number}"} | changes) for number, (changes, _, _) in enumerate(WRONG)]
     done = mapper(messages(*wrong, document(id="fine")), expect=1)
-    assert done.reasons == [reason for _, reason in WRONG]
+    assert done.reasons == [reason for _, reason, _ in WRONG]
+    assert [one["rejected"]["code"] for one in done.rejects] == [code for _, _, code in WRONG]
+    assert {one["rejected"]["company"] for one in done.rejects} == {COMPANY}
     assert [one["record"] for one in done.rejects] == wrong
     assert done.only["externalId"] == "fine"
     assert done.report["documents"] == {
@@ -311,6 +321,25 @@ def test_all_that_is_wrong_is_said_at_once(mapper: Mapper) -> None:
     assert done.reasons == [
         "The header does not add up: subtotal 10.00 and vat 2.10 make 12.10, but total is 13 (difference 0.90 EUR). "
         "No mapping for account 9 (accounts), VAT class PVM32 (vat_classes), object X (objects)."
+    ]
+    (marked,) = (one["rejected"] for one in done.rejects)
+    first, second = marked["params"]["reasons"]
+    assert (marked["code"], first["code"], second["code"]) == ("several", "does_not_add_up", "no_mapping")
+    amounts = {"subtotal": "10.00", "vat": "2.10", "made": "12.10", "total": "13", "difference": "0.90"}
+    assert first["params"] == {"where": "header", **amounts, "currency": "EUR"}
+    assert second["params"]["codes"] == [
+        {"kind": "account", "code": "9", "setting": "accounts"},
+        {"kind": "VAT class", "code": "PVM32", "setting": "vat_classes"},
+        {"kind": "object", "code": "X", "setting": "objects"},
+    ]
+
+
+def test_a_field_of_a_line_is_named_by_its_path(mapper: Mapper) -> None:
+    wrong = [line(), line(subtotal="10,00")], [line(), line(name=["x"])]
+    done = mapper(messages(*(document(lines=lines, subtotal=20, vat="4.2", total="24.2") for lines in wrong)), expect=1)
+    assert [one["rejected"]["params"] for one in done.rejects] == [
+        {"field": "lines[1].subtotal", "value": "'10,00'"},
+        {"field": "lines[1].name", "value": "a list"},
     ]
 
 
@@ -388,6 +417,12 @@ def test_nobody_guesses_whose_document_it_is(mapper: Mapper) -> None:
         assert reason.endswith(end)
     assert done.records("training_invoices") == []
     assert (done.report["documents"]["purchases"], done.report["documents"]["set_aside"]) == (0, len(cases))
+    assert done.rejects[-1]["rejected"]["code"] == "whose_document"
+    assert done.rejects[-1]["rejected"]["params"] == {
+        "company": COMPANY,
+        "buyer": {"name": "UAB „Kiemas“", "code": OTHER},
+        "seller": {"name": "UAB „Žalia šaka“"},
+    }
 
 
 # Vendors
