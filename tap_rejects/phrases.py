@@ -1,210 +1,199 @@
-"""What accountants are told: sentences by the reason of a reject, as data.
+"""What accountants are told, by the code of a reject, as data: what is wrong, and what to do.
 
-A row is a pattern of reasons, as `target_vicai`, `vicai` and `mapper_ivesk_vicai` put them, and the sentences that it
-becomes: what is wrong, and what to do. Named groups of the pattern stand in the sentences by their names; those that
-`tap_rejects.terms` knows are put into words of the language first. The first row that fits counts.
+`{name}` stands for a parameter of the reject, put into words where `tap_rejects.terms` knows it. Change a text only if
+you must: together with the document it is a key at ivesk, so the same refusal in other words is told once more.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class Phrase(NamedTuple):
-    """One kind of reason, and how to say it."""
+    """A text in each language."""
 
-    pattern: re.Pattern[str]
     lt: str
     en: str
 
 
-def _phrase(pattern: str, lt: str, en: str) -> Phrase:
-    return Phrase(re.compile(pattern, re.DOTALL), lt, en)
+_AGAIN = Phrase(" ir eksportuokite dokumentą iš naujo.", ", then export the document again.")
+ADVICE = Phrase("Pataisykite Įvesk" + _AGAIN.lt, "Correct it in ivesk" + _AGAIN.en)
+"""Follows the last clause."""
 
+_NOT_A_NUMBER = Phrase("Netinkamas skaičius: {field} – {value}", "Not a number: {field}, {value}")
+_MISSING = Phrase("Trūksta duomenų: {fields}", "Data is missing: {fields}")
+_UNFIT = Phrase("Netinkami duomenys: {field}", "Unexpected data: {field}")
 
-def _clause(pattern: str, lt: str, en: str) -> Phrase:
-    return _phrase(rf"{pattern}(?=; |\. |\.?$)", lt, en)
-
-
-_AGAIN = (" ir eksportuokite dokumentą iš naujo.", ", then export the document again.")
-_CORRECT = ("Pataisykite Įvesk" + _AGAIN[0], "Correct it in ivesk" + _AGAIN[1])
-_FIELD = r"(?P<field>[A-Za-z][\w.\[\]]*)"
-
-_VALUE = r"(?P<value>'[^']*'…?|.+?)"
-
-PHRASES: tuple[Phrase, ...] = (
-    # References: what Vic.ai does not have. The service's own words for the same thing come second.
-    _phrase(
-        r"^Unknown to Vic\.ai, and not loaded in this run: (?P<parents>.+?)\.(?: vicai: .*)?$",
-        "Vic.ai neturi to, ką nurodo dokumentas: {parents}. Patikrinkite kodą Įvesk, arba tegul jį sukuria Vic.ai; "
-        "tada eksportuokite dokumentą iš naujo.",
-        "Vic.ai does not have what the document refers to: {parents}. Check the code in ivesk, or have it created in "
-        "Vic.ai; then export the document again.",
-    ),
-    _phrase(
-        r"\(costAccount is unknown: (?P<name>.+?)\.?\)",
-        f"Vic.ai neturi sąskaitos {{name}}. Patikrinkite eilučių sąskaitos kodą Įvesk{_AGAIN[0]}",
-        f"Vic.ai has no account {{name}}. Check the account code of the lines in ivesk{_AGAIN[1]}",
-    ),
-    _phrase(
-        r"\(dimension is unknown: (?P<name>.+?)\.?\)",
-        f"Vic.ai neturi objekto {{name}}. Patikrinkite eilučių objektą Įvesk{_AGAIN[0]}",
-        f"Vic.ai has no dimension {{name}}. Check the object of the lines in ivesk{_AGAIN[1]}",
-    ),
-    _phrase(
-        r"\(vendor(?:ExternalId)?(?: is unknown:)? (?P<name>.+?)(?: is unknown)?\.?\)",
-        f"Vic.ai neturi pardavėjo {{name}}. Patikrinkite pardavėjo kodą Įvesk{_AGAIN[0]}",
-        f"Vic.ai has no vendor {{name}}. Check the seller's code in ivesk{_AGAIN[1]}",
-    ),
-    # The document's file.
-    _phrase(
-        r"^document is missing",
-        f"Nėra sąskaitos failo (PDF), o be jo Vic.ai sąskaitos nepriima. Įkelkite failą į Įvesk{_AGAIN[0]}",
-        f"The invoice's file (PDF) is missing, and Vic.ai takes no invoice without. Add it in ivesk{_AGAIN[1]}",
-    ),
-    _phrase(
-        r"^The document .+ is empty\.$",
-        f"Sąskaitos failas tuščias. Įkelkite jį į Įvesk{_AGAIN[0]}",
-        f"The invoice's file is empty. Upload it to ivesk again{_AGAIN[1]}",
-    ),
-    _phrase(
-        r"^The document .+ is larger than (?P<most>[\d.,]+ ?MB)",
-        f"Sąskaitos failas didesnis nei {{most}}, tokio Vic.ai nepriima. Įkelkite mažesnį failą į Įvesk{_AGAIN[0]}",
-        f"The invoice's file is larger than {{most}}, which Vic.ai does not take. Upload a smaller one{_AGAIN[1]}",
-    ),
-    _phrase(
-        r"^The document .+ is not of a type that Vic\.ai processes"
-        r"|^The document .+ is a file of type|^documentType is ",
-        "Vic.ai nepriima tokio tipo sąskaitos failo. Tinka PDF, TIFF, JPEG, PNG, GIF, XML, Word ir Excel: įkelkite "
-        f"tokį failą į Įvesk{_AGAIN[0]}",
-        "Vic.ai does not take a file of this type. PDF, TIFF, JPEG, PNG, GIF, XML, Word and Excel will do: upload "
-        f"such a file to ivesk{_AGAIN[1]}",
-    ),
-    _phrase(
-        r"^The document .+ (?:is not there|does not exist|is a folder|is no(?:t a regular| ordinary) file)"
-        r"|^The document .+ (?:may not be read|can't be read)"
-        r"|^documentBase64 is not base64| changed while it was being sent\.$",
-        "Nepavyko perskaityti sąskaitos failo. Eksportuokite dokumentą iš naujo; jei nepadės, kreipkitės į tą, kas "
-        "prižiūri sąsają su Vic.ai.",
-        "The invoice's file could not be read. Export the document again; if that does not help, tell whoever looks "
-        "after the connection with Vic.ai.",
-    ),
-    # What cannot be told of one of ivesk's documents.
-    _phrase(
-        r"^It is not clear whose document this is, of company (?P<company>.+?) or of another: the buyer is "
-        r"(?P<buyer>.+) and the seller is (?P<seller>.+); ",
-        "Neaišku, ar dokumentas yra įmonės {company}: pirkėjas – {buyer}, pardavėjas – {seller}. Patikrinkite pirkėjo "
-        f"įmonės kodą Įvesk{_AGAIN[0]}",
-        "It is not clear whether this is a document of company {company}: the buyer is {buyer}, the seller {seller}. "
-        f"Check the buyer's registration code in ivesk{_AGAIN[1]}",
-    ),
-    # Vic.ai's answers.
-    _phrase(
-        r"^.+? exists at Vic\.ai with (?P<field>[\w.\[\]]+) (?P<old>.+), and the record says (?P<new>.+?)\. Vic\.ai ",
-        "Vic.ai jau turi šią sąskaitą kitokią: {field} Vic.ai – {old}, dokumente – {new}. Vic.ai sąskaitos pakeisti "
-        "negalima: ištrinkite ją Vic.ai ir eksportuokite dokumentą iš naujo, arba palikite, kaip yra Vic.ai.",
-        "Vic.ai has this invoice already, and it differs: {field} is {old} there, and {new} in the document. Vic.ai "
-        "lets nobody change an invoice: delete it there and export the document again, or leave it as Vic.ai has it.",
-    ),
-    _phrase(
-        r"this company has no right to it: status 403",
-        "Vic.ai neleidžia šiai įmonei įkelti tokių duomenų. Dokumento taisyti nereikia: kreipkitės į tą, kas prižiūri "
-        "sąsają su Vic.ai.",
-        "Vic.ai does not let this company load such data. Nothing is wrong with the document: tell whoever looks after "
-        "the connection with Vic.ai.",
-    ),
-    _phrase(
-        r"(?:the service refuses the call|not found): status \d+ \((?P<said>.+?)\)\.?(?: |$)",
-        f"Vic.ai atsisakė priimti ir nurodė: „{{said}}“. Patikrinkite tai Įvesk{_AGAIN[0]}",
-        f'Vic.ai refused it, saying: "{{said}}". Check this in ivesk{_AGAIN[1]}',
-    ),
-)
-
-CLAUSES: tuple[Phrase, ...] = (
-    # What a field says, of Vic.ai's contract or of ivesk's document.
-    _clause(
-        _FIELD + r" is longer than (?P<most>\d+) characters \((?P<length>\d+)\)",
+CLAUSES: Mapping[str, Phrase] = {
+    # What a field holds, of Vic.ai's contract or of ivesk's document.
+    "too_long": Phrase(
         "Per ilgas tekstas: {field} – {length} ženklų, o Vic.ai priima iki {most}",
         "A text is too long: {field} has {length} characters, and Vic.ai takes {most}",
     ),
-    _clause(
-        _FIELD + r" is not a date such as \d{4}-\d\d-\d\d: " + _VALUE,
-        "Netinkama data: {field} – {value}",
-        "Not a date: {field}, {value}",
+    "not_a_date": Phrase("Netinkama data: {field} – {value}", "Not a date: {field}, {value}"),
+    "not_a_time": Phrase("Netinkamas laikas: {field} – {value}", "Not a time: {field}, {value}"),
+    "not_a_number": _NOT_A_NUMBER,
+    "not_a_whole_number": _NOT_A_NUMBER,
+    "too_small": Phrase(
+        "Per mažas skaičius: {field}, o Vic.ai priima nuo {least}",
+        "A number is too small: {field}, and Vic.ai takes {least} or more",
     ),
-    _clause(
-        _FIELD + r" is not a (?:whole )?number: " + _VALUE + r"(?: \(write it .+?\))?",
-        "Netinkamas skaičius: {field} – {value}",
-        "Not a number: {field}, {value}",
+    "too_many_digits": Phrase("Per ilgas skaičius: {field}", "A number is too long: {field}"),
+    "not_text": Phrase("Netinkamas tekstas: {field}", "Not a text: {field}"),
+    "half_a_character": Phrase(
+        "Yra ženklas, kurio negalima perduoti: {field}", "There is a character that cannot be sent: {field}"
     ),
-    _clause(
-        r"(?P<where>line \d+): " + _FIELD + r" is not a (?:whole )?number: " + _VALUE + r"(?: \(write it .+?\))?",
-        "{where}: netinkamas skaičius, {field} – {value}",
-        "{where}: not a number, {field}, {value}",
-    ),
-    _clause(
-        r"(?P<fields>[A-Za-z][\w.\[\]]*(?:, [A-Za-z][\w.\[\]]*)*) (?:is missing|are missing|must not be null)",
-        "Trūksta duomenų: {fields}",
-        "Data is missing: {fields}",
-    ),
+    "not_a_list": _UNFIT,
+    "not_an_object": _UNFIT,
+    "missing_field": _MISSING,
     # What the mapper finds.
-    _clause(
-        r"(?P<where>The header|Line \d+) does not add up: subtotal (?P<subtotal>\S+) and vat (?P<vat>\S+) make "
-        r"(?P<made>\S+), but total is (?P<total>\S+) \(difference (?P<difference>.+?)\)",
+    "does_not_add_up": Phrase(
         "{where}: suma be PVM {subtotal} ir PVM {vat} kartu yra {made}, o suma su PVM – {total} (skirtumas "
-        "{difference})",
+        "{difference} {currency})",
         "{where}: subtotal {subtotal} and VAT {vat} make {made}, but the total is {total} (a difference of "
-        "{difference})",
+        "{difference} {currency})",
     ),
-    _clause(
-        r"Header and lines differ: (?P<field>\w+) is (?P<stated>\S+), and the lines together make (?P<together>\S+) "
-        r"\(difference (?P<difference>.+?)\)",
+    "header_and_lines_differ": Phrase(
         "Dokumento ir jo eilučių sumos nesutampa: {field} dokumente – {stated}, eilučių – {together} (skirtumas "
-        "{difference})",
+        "{difference} {currency})",
         "The document and its lines do not agree: {field} is {stated}, and {together} in the lines (a difference of "
-        "{difference})",
+        "{difference} {currency})",
     ),
-    _clause(r"(?P<where>Line \d+) has no subtotal", "{where}: nėra sumos be PVM", "{where}: there is no subtotal"),
-    _clause(
-        r"No mapping for (?P<codes>.+?\((?:vat_classes|accounts|objects)\))",
+    "no_subtotal": Phrase("{where}: nėra sumos be PVM", "{where}: there is no subtotal"),
+    "no_mapping": Phrase(
         "Nenustatyta, kas Vic.ai atitinka: {codes} (jei kodas teisingas, jį į lentelę turi įtraukti tas, kas prižiūri "
         "sąsają su Vic.ai)",
         "Nobody has said what this is in Vic.ai: {codes} (if the code is right, whoever looks after the connection "
         "with Vic.ai has to add it to the table)",
     ),
-    _clause(
-        r"It has no lines(?: \(.+?\))?",
-        "Dokumentas neturi eilučių",
-        "The document has no lines",
-    ),
-    _clause(
-        r"It is a (?P<doctype>.+?), but its total is (?P<total>\S+): a credit note's amounts are negative",
+    "no_lines": Phrase("Dokumentas neturi eilučių", "The document has no lines"),
+    "sign_of_credit_note": Phrase(
         "Dokumento rūšis – {doctype}, bet jo suma {total} nėra neigiama",
         "The document is a {doctype}, but its total {total} is not negative",
     ),
-    _clause(
-        r"The seller has neither a registration code nor a VAT number nor an id(?: \(.+?\))?",
+    "seller_without_id": Phrase(
         "Pardavėjas neturi nei įmonės kodo, nei PVM mokėtojo kodo",
         "The seller has neither a registration code nor a VAT number",
     ),
-)
-"""As `PHRASES`, for reasons of one or several parts, each of which fits a row; `ADVICE` follows the last one."""
+}
+"""For reasons of which a document may have several; `ADVICE` follows the last one."""
 
-ADVICE: Mapping[str, str] = {"lt": _CORRECT[0], "en": _CORRECT[1]}
+OF_A_LINE: Mapping[str, Phrase] = {
+    "not_a_number": Phrase(
+        "{where}: netinkamas skaičius, {field} – {value}", "{where}: not a number, {field}, {value}"
+    ),
+}
+"""As `CLAUSES`, where the field is one of a line of ivesk's document."""
+
+_NO_SUCH_TYPE = Phrase(
+    "Vic.ai nepriima tokio tipo sąskaitos failo. Tinka PDF, TIFF, JPEG, PNG, GIF, XML, Word ir Excel: įkelkite "
+    "tokį failą į Įvesk" + _AGAIN.lt,
+    "Vic.ai does not take a file of this type. PDF, TIFF, JPEG, PNG, GIF, XML, Word and Excel will do: upload "
+    "such a file to ivesk" + _AGAIN.en,
+)
+_UNREADABLE = Phrase(
+    "Nepavyko perskaityti sąskaitos failo. Eksportuokite dokumentą iš naujo; jei nepadės, kreipkitės į tą, kas "
+    "prižiūri sąsają su Vic.ai.",
+    "The invoice's file could not be read. Export the document again; if that does not help, tell whoever looks "
+    "after the connection with Vic.ai.",
+)
+
+SENTENCES: Mapping[str, Phrase] = {
+    "unknown_reference": Phrase(
+        "Vic.ai neturi to, ką nurodo dokumentas: {references}. Patikrinkite kodą Įvesk, arba tegul jį sukuria Vic.ai; "
+        "tada eksportuokite dokumentą iš naujo.",
+        "Vic.ai does not have what the document refers to: {references}. Check the code in ivesk, or have it created "
+        "in Vic.ai; then export the document again.",
+    ),
+    # The document's file.
+    "document_missing": Phrase(
+        "Nėra sąskaitos failo (PDF), o be jo Vic.ai sąskaitos nepriima. Įkelkite failą į Įvesk" + _AGAIN.lt,
+        "The invoice's file (PDF) is missing, and Vic.ai takes no invoice without. Add it in ivesk" + _AGAIN.en,
+    ),
+    "document_empty": Phrase(
+        "Sąskaitos failas tuščias. Įkelkite jį į Įvesk" + _AGAIN.lt,
+        "The invoice's file is empty. Upload it to ivesk again" + _AGAIN.en,
+    ),
+    "document_too_large": Phrase(
+        "Sąskaitos failas didesnis nei {most}, tokio Vic.ai nepriima. Įkelkite mažesnį failą į Įvesk" + _AGAIN.lt,
+        "The invoice's file is larger than {most}, which Vic.ai does not take. Upload a smaller one" + _AGAIN.en,
+    ),
+    "document_type": _NO_SUCH_TYPE,
+    "document_type_differs": _NO_SUCH_TYPE,
+    "document_not_found": _UNREADABLE,
+    "document_unreadable": _UNREADABLE,
+    "document_not_base64": _UNREADABLE,
+    "document_changed": _UNREADABLE,
+    # Whose document it is.
+    "whose_document": Phrase(
+        "Neaišku, ar dokumentas yra įmonės {company}: pirkėjas – {buyer}, pardavėjas – {seller}. Patikrinkite pirkėjo "
+        "įmonės kodą Įvesk" + _AGAIN.lt,
+        "It is not clear whether this is a document of company {company}: the buyer is {buyer}, the seller {seller}. "
+        "Check the buyer's registration code in ivesk" + _AGAIN.en,
+    ),
+    # Vic.ai's answers.
+    "differs_at_vicai": Phrase(
+        "Vic.ai jau turi šią sąskaitą kitokią: {field} Vic.ai – {theirs}, dokumente – {ours}. Vic.ai sąskaitos "
+        "pakeisti negalima: ištrinkite ją Vic.ai ir eksportuokite dokumentą iš naujo, arba palikite, kaip yra Vic.ai.",
+        "Vic.ai has this invoice already, and it differs: {field} is {theirs} there, and {ours} in the document. "
+        "Vic.ai lets nobody change an invoice: delete it there and export the document again, or leave it as Vic.ai "
+        "has it.",
+    ),
+    "no_right": Phrase(
+        "Vic.ai neleidžia šiai įmonei įkelti tokių duomenų. Dokumento taisyti nereikia: kreipkitės į tą, kas prižiūri "
+        "sąsają su Vic.ai.",
+        "Vic.ai does not let this company load such data. Nothing is wrong with the document: tell whoever looks after "
+        "the connection with Vic.ai.",
+    ),
+}
+"""For reasons that stand alone."""
+
+ANSWERS = frozenset({"service_refused", "not_found"})
+"""Answers of Vic.ai, which says why in its own words: the parameter `said`."""
+
+SAID: tuple[tuple[str, Phrase], ...] = (
+    (
+        r"costAccount is unknown: (?P<name>.+?)",
+        Phrase(
+            "Vic.ai neturi sąskaitos {name}. Patikrinkite eilučių sąskaitos kodą Įvesk" + _AGAIN.lt,
+            "Vic.ai has no account {name}. Check the account code of the lines in ivesk" + _AGAIN.en,
+        ),
+    ),
+    (
+        r"dimension is unknown: (?P<name>.+?)",
+        Phrase(
+            "Vic.ai neturi objekto {name}. Patikrinkite eilučių objektą Įvesk" + _AGAIN.lt,
+            "Vic.ai has no dimension {name}. Check the object of the lines in ivesk" + _AGAIN.en,
+        ),
+    ),
+    (
+        r"vendor(?:ExternalId)?(?: is unknown:)? (?P<name>.+?)(?: is unknown)?",
+        Phrase(
+            "Vic.ai neturi pardavėjo {name}. Patikrinkite pardavėjo kodą Įvesk" + _AGAIN.lt,
+            "Vic.ai has no vendor {name}. Check the seller's code in ivesk" + _AGAIN.en,
+        ),
+    ),
+    (
+        r".+",
+        Phrase(
+            "Vic.ai atsisakė priimti ir nurodė: „{said}“. Patikrinkite tai Įvesk" + _AGAIN.lt,
+            'Vic.ai refused it, saying: "{said}". Check this in ivesk' + _AGAIN.en,
+        ),
+    ),
+)
+"""What Vic.ai's words mean: the first pattern that they fit counts."""
 
 REST = Phrase(
-    re.compile(""),
     "Dokumentas nepateko į Vic.ai. Patikrinkite jo duomenis Įvesk arba kreipkitės į tą, kas prižiūri sąsają su Vic.ai. "
     "[{reason}]",
     "The document did not get into Vic.ai. Check its data in ivesk, or tell whoever looks after the connection with "
     "Vic.ai. [{reason}]",
 )
-"""For a reason that no row knows."""
+"""For every other code: it quotes the sentence of the reject."""
 
-OF_A_VENDOR: Mapping[str, str] = {
-    "lt": "Vic.ai nepriėmė pardavėjo {name}, todėl ir jo sąskaitų. {sentence}",
-    "en": "Vic.ai did not take the seller {name}, and so none of the seller's invoices. {sentence}",
-}
+OF_A_VENDOR = Phrase(
+    "Vic.ai nepriėmė pardavėjo {name}, todėl ir jo sąskaitų. {sentence}",
+    "Vic.ai did not take the seller {name}, and so none of the seller's invoices. {sentence}",
+)
 """Begins a sentence about a vendor, and about an invoice that waited for it."""

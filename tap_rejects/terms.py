@@ -1,4 +1,4 @@
-"""What accountants call the things that reasons speak of, by language, as data."""
+"""What accountants call the things that rejects speak of, by language, as data."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ KINDS: Mapping[str, Mapping[str, str]] = {
     },
     "en": {"dimension": "object"},
 }
-"""What a reason may say that Vic.ai, or a table of the mapper's, does not have."""
+"""What Vic.ai, or a table of the mapper, may lack."""
 
 FIELDS: Mapping[str, Mapping[str, str]] = {
     "lt": {
+        "": "vienas iš laukų",
         "accountNumber": "banko sąskaita",
         "addressCity": "miestas",
         "addressPostalCode": "pašto kodas",
@@ -37,19 +38,28 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "dueDate": "apmokėjimo terminas",
         "duedate": "apmokėjimo terminas",
         "externalId": "kodas",
+        "exportedat": "eksportavimo laikas",
         "externalUpdatedAt": "eksportavimo laikas",
+        "filename": "failo pavadinimas",
         "glDate": "operacijos data",
         "iban": "banko sąskaita (IBAN)",
         "issueDate": "dokumento data",
         "lineItems": "eilutės",
+        "lines": "eilutės",
+        "lines.code": "sąskaitos kodas",
+        "lines.object": "objektas",
         "name": "pavadinimas",
         "operationdate": "operacijos data",
+        "ordernum": "užsakymo numeris",
         "orgNumber": "įmonės kodas",
         "poNumber": "užsakymo numeris",
         "quantity": "kiekis",
         "quantityInvoiced": "kiekis",
         "refNumber": "dokumento numeris",
+        "selleraddress": "pardavėjo adresas",
         "sellercode": "pardavėjo įmonės kodas",
+        "sellercountry": "pardavėjo šalis",
+        "selleriban": "pardavėjo banko sąskaita (IBAN)",
         "sellername": "pardavėjo pavadinimas",
         "sellervat": "pardavėjo PVM mokėtojo kodas",
         "subtotal": "suma be PVM",
@@ -58,11 +68,13 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "totalAmount": "suma su PVM",
         "transactionType": "dokumento rūšis",
         "vat": "PVM",
+        "vatclass": "PVM klasė",
         "vatpercent": "PVM tarifas",
         "vendor": "pardavėjas",
         "vendorExternalId": "pardavėjo kodas",
     },
     "en": {
+        "": "one of the fields",
         "accountNumber": "bank account",
         "addressCity": "city",
         "addressPostalCode": "postal code",
@@ -76,29 +88,37 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "dueDate": "due date",
         "duedate": "due date",
         "externalId": "code",
+        "exportedat": "time of export",
         "externalUpdatedAt": "time of export",
+        "filename": "name of the file",
         "glDate": "operation date",
         "iban": "bank account (IBAN)",
         "issueDate": "date of the document",
         "lineItems": "lines",
+        "lines.code": "account code",
         "operationdate": "operation date",
+        "ordernum": "order number",
         "orgNumber": "registration code",
         "poNumber": "order number",
         "quantityInvoiced": "quantity",
         "refNumber": "number of the document",
+        "selleraddress": "seller's address",
         "sellercode": "seller's registration code",
+        "sellercountry": "seller's country",
+        "selleriban": "seller's bank account (IBAN)",
         "sellername": "seller's name",
         "sellervat": "seller's VAT number",
         "taxId": "VAT number",
         "totalAmount": "total with VAT",
         "transactionType": "kind of document",
         "vat": "VAT",
+        "vatclass": "VAT class",
         "vatpercent": "VAT rate",
         "vendor": "seller",
         "vendorExternalId": "seller's code",
     },
 }
-"""Fields of Vic.ai's contract and of ivesk's documents, by their names there; any other keeps its name."""
+"""Fields of Vic.ai's contract and of ivesk's documents, by their names there; "" is one that is not known."""
 
 LINE: Mapping[str, str] = {"lt": "{number} eilutės {field}", "en": "line {number}, {field}"}
 """A field of a line; lines count from 1."""
@@ -107,7 +127,7 @@ UNNAMED: Mapping[str, tuple[str, str]] = {
     "lt": ("be pavadinimo", "įmonės kodo nėra"),
     "en": ("without a name", "no registration code"),
 }
-"""What stands for the name, and for the code, of a party that has none; the English ones are the mapper's."""
+"""What stands for the name, and for the code, of a party that has none."""
 
 WHERE: Mapping[str, Mapping[str, str]] = {
     "lt": {"header": "Dokumento antraštė", "line": "{number} eilutė"},

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import RunTap, runner
+from tests.mapper_ivesk_vicai.conftest import mapper
 from tests.target_vicai.conftest import target, vicai
 
-__all__ = ["target", "vicai"]
+__all__ = ["mapper", "target", "vicai"]
 
 Record = dict[str, Any]
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.core.errors import Stop
-from tap_rejects.origin import fields, origin
-from tap_rejects.source import Place, Source, find
+from tap_rejects.source import Place, Source, fields, find, origin
 from tests.conftest import RunTap, discovered
 from tests.tap_rejects.conftest import Write, line, of
 

@@ -1,0 +1,145 @@
+"""Codes make the message: the same words as version 0.1 told, whatever the sentence of the reject says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_rejects import old_reasons
+from tap_rejects.phrases import CLAUSES, OF_A_LINE, OF_A_VENDOR, REST, SAID, SENTENCES, Phrase
+from tap_rejects.speaker import Reason, Speaker, steady
+from tests.conftest import RunTap
+from tests.mapper_ivesk_vicai.conftest import Mapper, document, line, messages
+
+Row = dict[str, Any]
+
+FIXTURE = Path(__file__).parent / "data/messages-0.1.jsonl"
+"""What version 0.1 told, to the letter: sentences of every kind, and what came of them."""
+
+ROWS: list[Row] = [json.loads(line) for line in FIXTURE.read_text(encoding="utf-8").splitlines()]
+LANGUAGES = ["lt", "en"]
+
+
+def told(language: str, row: Row, mark: Row) -> str:
+    speaker = Speaker(language)
+    for stream, record, reason in row.get("before", []):
+        speaker.message(stream, record, Reason.of({"reason": reason}))
+    return speaker.message(row["stream"], row["record"], Reason.of(mark))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_reject_of_version_0_1_is_told_as_it_was(language: str) -> None:
+    assert len(ROWS) > 200
+    for row in ROWS:
+        assert told(language, row, {"reason": row["reason"]}) == row[language], row["reason"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_code_tells_the_same_whatever_the_sentence_says(language: str) -> None:
+    codes = set()
+    for row in ROWS:
+        code, params = old_reasons.parse(steady(row["reason"]))
+        if code != "unclassified":
+            codes.add(code)
+            mark = {"code": code, "params": params, "reason": "Reworded: nothing of the old sentence."}
+            assert told(language, row, mark) == row[language], row["reason"]
+    assert len(codes) > 20
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_unknown_code_quotes_the_sentence(language: str) -> None:
+    rest: str = getattr(REST, language)
+    for mark in (
+        {"code": "of_a_later_version", "params": {"field": "total"}},
+        {"code": "too_long", "params": {"field": "total"}},  # `most` and `length` are not there
+        {"code": "not_a_date", "params": None},
+        {"code": "no_mapping", "params": {"codes": 7}},
+        {
+            "code": "several",
+            "params": {"reasons": [{"code": "no_lines", "params": {}}, {"code": "later", "params": {}}]},
+        },
+        {"code": "several", "params": {"reasons": ["no_lines"]}},
+        {"code": "service_refused", "params": {"call": "PUT /x", "status": 422}},
+        {"code": "whose_document", "params": {"company": "1", "buyer": "A", "seller": "B"}},
+    ):
+        reason = Reason.of({**mark, "reason": "No {new} ąčę."})
+        assert Speaker(language).message("invoices", {}, reason) == rest.format(reason="No {new} ąčę."), mark
+
+
+def test_parameters_are_steady_too() -> None:
+    said = "IBAN is wrong at 2026-11-20T16:05:31.123Z; request id 7-a; see https://vic.example/x?signature=s3cret"
+    mark = {"code": "service_refused", "params": {"said": said}, "reason": "x"}
+    message = Speaker("en").message("invoices", {}, Reason.of(mark))
+    assert '"IBAN is wrong at …; see https://vic.example/x?***"' in message
+
+
+def test_both_languages_speak_of_the_same() -> None:
+    phrases = [*CLAUSES.values(), *SENTENCES.values(), *OF_A_LINE.values(), *(phrase for _, phrase in SAID)]
+    for phrase in (*phrases, REST, OF_A_VENDOR):
+        assert places(phrase.lt) == places(phrase.en), phrase
+
+
+def places(text: str) -> list[str]:
+    return sorted(re.findall(r"\{(\w+)\}", text))
+
+
+def test_a_row_stands_in_one_table() -> None:
+    assert not CLAUSES.keys() & SENTENCES.keys()
+    assert all(isinstance(phrase, Phrase) for phrase in SENTENCES.values())
+    assert OF_A_LINE.keys() <= CLAUSES.keys()
+
+
+SET_ASIDE: list[tuple[Row, str]] = [
+    (
+        {"total": 13, "lines": [line(vatclass="PVM32", code="9", object="X")]},
+        "The header does not add up: subtotal 10.00 and vat 2.10 make 12.10, but total is 13 (difference 0.90 EUR). "
+        "No mapping for account 9 (accounts), VAT class PVM32 (vat_classes), object X (objects).",
+    ),
+    (
+        {"total": None, "subtotal": "10.01", "vat": "2.10"},
+        "Header and lines differ: subtotal is 10.01, and the lines together make 10.00 (difference 0.01 EUR); "
+        "Header and lines differ: total is 12.11, and the lines together make 12.10 (difference 0.01 EUR).",
+    ),
+    (
+        {"lines": [line(), line(total="12,10")]},
+        "line 2: total is not a number: '12,10' (write it like 1234.50, with a point and without an exponent).",
+    ),
+    (
+        {"buyercode": None, "buyername": None},
+        "It is not clear whose document this is, of company 302320404 or of another: the buyer is without a name (no "
+        "registration code) and the seller is UAB „Žalia šaka“ (304111222); one of the accountant's own companies has "
+        "no registration code.",
+    ),
+    ({"doctype": "creditnote"}, "It is a creditnote, but its total is 12.10: a credit note's amounts are negative."),
+    (
+        {"sellercode": None, "sellervat": None, "sellerid": None},
+        "The seller has neither a registration code nor a VAT number nor an id (sellercode, sellervat).",
+    ),
+    ({"lines": [line(subtotal=None, vat=None)], "vat": None, "subtotal": None}, "Line 1 has no subtotal."),
+    ({"currency": None, "lines": None}, "currency is missing. It has no lines (without_lines: header makes one)."),
+]
+"""Documents that the mapper sets aside, and the sentence of version 0.1."""
+
+
+def test_a_reworded_reason_is_told_in_the_same_words(mapper: Mapper, tap: RunTap, tmp_path: Path) -> None:
+    wrong = [document(id=f"d-{number}", **changes) for number, (changes, _) in enumerate(SET_ASIDE)]
+    rejects = mapper(messages(*wrong), expect=1).reject_path.read_text(encoding="utf-8")
+    path = tmp_path / "rejects-1.jsonl"
+    for language in LANGUAGES:
+        old = [Speaker(language).message("x", {}, Reason.of({"reason": reason})) for _, reason in SET_ASIDE]
+        for content in (rejects, "".join(_reworded(one) + "\n" for one in rejects.splitlines())):
+            path.write_text(content, encoding="utf-8")
+            assert [each["message"] for each in tap(language=language).records["sync_errors"]] == old
+
+
+def _reworded(reject: str) -> str:
+    message = json.loads(reject)
+    if "rejected" in message:
+        message["rejected"]["reason"] = "Something else altogether."
+        for reason in message["rejected"]["params"].get("reasons", []):
+            reason["reason"] = "Something else altogether."
+    return json.dumps(message)
