@@ -32,9 +32,14 @@ def text(fields: JsonObject, name: str, line: int | None = None) -> str | None:
         if isinstance(value, int | Decimal) and not isinstance(value, bool):
             value = digits(value)
     except CoercionError as error:
-        raise _misfit(error, name, line, value, "") from None
+        raise _misfit(error, name, line, value) from None
     if value is not None and not isinstance(value, str):
-        raise Reject(f"{name} is not text: {quoted(value)}.", "not_text", field=path(name, line), value=quoted(value))
+        raise Reject(
+            f"{_where(line)}{name} is not text: {quoted(value)}.",
+            "not_text",
+            field=path(name, line),
+            value=quoted(value),
+        )
     return value
 
 
@@ -60,15 +65,19 @@ def amount(fields: JsonObject, name: str, line: int | None = None) -> Decimal | 
     try:
         return Decimal(_number(value))
     except CoercionError as error:
-        raise _misfit(error, name, line, value, "" if line is None else f"line {line}: ") from None
+        raise _misfit(error, name, line, value) from None
 
 
-def _misfit(error: CoercionError, name: str, line: int | None, value: Any, where: str) -> Reject:
-    message = f"{where}{name} {error.words}."
+def _misfit(error: CoercionError, name: str, line: int | None, value: Any) -> Reject:
+    message = f"{_where(line)}{name} {error.words}."
     if error.words.startswith("is not a number"):
         return Reject(message, "not_a_number", field=path(name, line), value=quoted(value))
     code = "half_a_character" if error.words.startswith("holds half") else "too_many_digits"
     return Reject(message, code, field=path(name, line))
+
+
+def _where(line: int | None) -> str:
+    return "" if line is None else f"line {line}: "
 
 
 def path(name: str, line: int | None = None) -> str:

@@ -13,10 +13,10 @@ from ap_connectors.singer.downloads import safe_part
 
 
 class Files:
-    """Finds documents' files.
+    """Find the files of documents.
 
     Args:
-        root: the `documents_dir` of tap-ivesk, a folder or fsspec URL; None if nothing is kept.
+        root: the `documents_dir` of tap-ivesk, a folder or fsspec URL; None if it is not set.
     """
 
     def __init__(self, root: str | None) -> None:
@@ -52,7 +52,7 @@ class Files:
         try:
             files, base = fsspec.core.url_to_fs(os.path.expanduser(root))  # noqa: PTH111
             if "://" not in root and not files.isdir(base):
-                raise FileNotFoundError("there is no such folder")  # noqa: TRY301
+                raise FileNotFoundError("the folder does not exist")  # noqa: TRY301
             found = files.find(base, detail=True)
             for path, facts in found.items():
                 _, mark, end = path.rpartition("~")
@@ -62,6 +62,6 @@ class Files:
                 id_ = end.rpartition(".")[0]
                 if id_ not in newest or newest[id_][0] <= changed:
                     newest[id_] = changed, f"{shown}/{path[len(base) :].lstrip('/')}"
-        except Exception as error:  # each file system has errors of its own
+        except Exception as error:  # every file system raises its own errors
             raise Stop(f"documents_dir: {shown} cannot be read: {error}.") from None
         return {id_: path for id_, (_, path) in newest.items()}

@@ -1,4 +1,4 @@
-"""Settings of `mapper-ivesk-vicai`, and what puts its parts together."""
+"""Settings of `mapper-ivesk-vicai`; it reads messages, and writes what its parts make of them."""
 
 from __future__ import annotations
 
@@ -149,10 +149,10 @@ class MapperIveskVicai(ExactMapper):
         return {"company_code": self.config["company_code"].strip()}
 
     def schema(self, line: Line) -> None:
-        """Announce our streams before the first document; say which streams are of no use here.
+        """Announce our streams before the first document; log which streams are left out.
 
         Raises:
-            Stop: fields are missing that nothing can be mapped without.
+            Stop: fields that mapping requires are missing.
         """
         stream = line.message.stream or ""
         is_new = stream not in self._announced
@@ -177,7 +177,7 @@ class MapperIveskVicai(ExactMapper):
         """Map a document.
 
         Raises:
-            Stop: its SCHEMA has not come.
+            Stop: its SCHEMA has not come yet.
         """
         stream = line.message.stream or ""
         document: JsonObject = line.message.record or {}
@@ -223,15 +223,15 @@ class MapperIveskVicai(ExactMapper):
         given = seller.country
         if given and country(seller) is None and given not in self._strange_countries:
             self._strange_countries.add(given)
-            self.logger.warning("sellercountry %r is no two-letter code; it is left out of vendors.", given)
+            self.logger.warning("sellercountry %r is not a two-letter code; it is left out of vendors.", given)
 
     # The end
 
     def ending(self) -> None:
-        """Say what became of the documents, and what has no mapping."""
+        """Log what became of the documents, and which codes have no mapping."""
         for sentence in self._report.summary(self._company):
             self.logger.info("%s", sentence)
-        # What is passed on purpose is not worth a warning.
+        # Codes that are passed on purpose are not worth a warning.
         level = logging.INFO if self._options.unmapped == "pass" else logging.WARNING
         for sentence in self._report.unmapped(_HAPPENED[self._options.unmapped]):
             self.logger.log(level, "%s", sentence)

@@ -255,13 +255,13 @@ def _lines(document: JsonObject, options: MappingOptions) -> tuple[list[JsonObje
     if lines is None or lines == []:
         if options.header_as_line:
             return [{part: document.get(part) for part in PARTS}], []
-        return [], [Reject("It has no lines (without_lines: header makes one of the header).", "no_lines")]
+        return [], [Reject("It has no lines (without_lines: header makes one of the header's amounts).", "no_lines")]
     if not isinstance(lines, list):
-        return [], [Reject(f"lines are no list: {quoted(lines)}.", "not_a_list", field="lines", value=quoted(lines))]
+        return [], [Reject(f"lines is not a list: {quoted(lines)}.", "not_a_list", field="lines", value=quoted(lines))]
     for number, line in enumerate(lines, 1):
         if not isinstance(line, dict):
             where, value = f"lines[{number - 1}]", quoted(line)
-            return [], [Reject(f"Line {number} is {value}.", "not_an_object", field=where, value=value)]
+            return [], [Reject(f"line {number} is not an object: {value}.", "not_an_object", field=where, value=value)]
     return lines, []
 
 
@@ -322,7 +322,7 @@ def _exported(document: JsonObject) -> str:
         moment = instants.milliseconds(stated)
     except ValueError:
         raise Reject(
-            f"exportedat is no time such as 2026-01-31T10:11:12.000Z: {quoted(stated)}.",
+            f"exportedat is not a time such as 2026-01-31T10:11:12.000Z: {quoted(stated)}.",
             "not_a_time",
             field="exportedat",
             value=quoted(stated),

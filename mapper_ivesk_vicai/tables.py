@@ -66,7 +66,7 @@ def load(table: CodeTable, given: Any) -> Rows:
         try:
             given = json.loads(given)
         except json.JSONDecodeError as error:
-            raise Stop(f"{table.setting}: no valid JSON at column {error.colno}: {error.msg}.") from None
+            raise Stop(f"{table.setting}: not valid JSON at column {error.colno}: {error.msg}.") from None
     rows: dict[str, Row] = {}
     for where, code, row in _file(table, given) if isinstance(given, str) else _inline(table, given):
         if rows.setdefault(code, row) != row:

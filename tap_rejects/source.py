@@ -12,25 +12,25 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ap_connectors.core import messages
-from ap_connectors.core.errors import Reject, Stop
+from ap_connectors.core.errors import Stop
 from ap_connectors.singer.schema import canonical
 
 DEFAULT = "rejects-*.jsonl"
-"""How reject files are called unless somebody says otherwise; so it goes for a folder, too."""
+"""Default name of reject files, also those of a folder."""
 
 _PIECE = 1024 * 1024
 _decoder = json.JSONDecoder(strict=False)
 
 
 class Place(msgspec.Struct, frozen=True):
-    """How far a file has been read: so many bytes, and the SHA-256 of these."""
+    """How far a file has been read: number of bytes, and their SHA-256."""
 
     size: int = 0
     sha256: str = hashlib.sha256().hexdigest()
 
 
 def places(bookmark: Mapping[str, Any]) -> dict[str, Place]:
-    """Return how far each file was read, by path; what cannot be understood counts as unread."""
+    """Return how far each file was read, by path; treat an invalid bookmark as unread."""
     try:
         return msgspec.convert(bookmark.get("files") or {}, dict[str, Place])
     except msgspec.ValidationError:
@@ -45,9 +45,9 @@ def find(path: str) -> list[str]:
             for any time, as in the setting that named the files.
 
     Raises:
-        Stop: the folder in which they should be does not exist. That there are none in it is no error.
+        Stop: the folder does not exist. A folder without reject files is not an error.
     """
-    if Path(path).is_file():  # whatever characters its name has
+    if Path(path).is_file():  # its name may contain wildcards
         return [path]
     if Path(path).is_dir():
         return _files(str(Path(glob.escape(path)) / DEFAULT))
@@ -58,7 +58,7 @@ def find(path: str) -> list[str]:
     while glob.has_magic(str(folder)) and not folder.is_dir():
         folder = folder.parent
     if not folder.is_dir():
-        raise Stop(f"path: the folder {folder} does not exist, so {path} can mean no file.")
+        raise Stop(f"path: the folder {folder} does not exist, so {path} cannot match any file.")
     return _files(path)
 
 
@@ -67,15 +67,15 @@ def _files(pattern: str) -> list[str]:
 
 
 class Source:
-    """A reject file, read from its first byte: what a reject means may have been said before it.
+    """A reject file, read from its first byte: an earlier reject may explain a later one.
 
     Args:
         path: of the file.
-        warn: told of a line that a killed run left unfinished.
+        warn: called with a message about a line that a killed run left unfinished.
 
     Attributes:
         path: as given.
-        number: of the line that was read last, from 1.
+        number: of the last line read, from 1.
     """
 
     def __init__(self, path: str, warn: Callable[[str], None]) -> None:
@@ -85,15 +85,15 @@ class Source:
 
     @property
     def start(self) -> int:
-        """Where the line that was handed out last begins, in bytes from the start of the file."""
+        """Offset of the last line yielded, in bytes."""
         return self._size
 
     def place(self) -> Place:
-        """Return how far the file is read: to the end of the line before the one that was handed out last."""
+        """Return how far the file is read: to the end of the line before the last one yielded."""
         return Place(self._size, self._digest.hexdigest())
 
     def holds(self, place: Place) -> bool:
-        """Whether the file still begins with what was read of it.
+        """Return whether the file still begins with what was read of it.
 
         Raises:
             OSError: it cannot be read.
@@ -106,19 +106,19 @@ class Source:
         return not rest and digest.hexdigest() == place.sha256
 
     def lines(self, since: Place) -> Iterator[messages.Line]:
-        """Yield the lines; the last one only if it is whole, for somebody may be writing it.
+        """Yield the lines; the last one only if it is complete, because a load may be writing it.
 
         Raises:
-            Stop: a line that no reject file can hold; it names file and line. OSError: the file cannot be read.
+            Stop: a line is not one of a reject file; it names file and line. OSError: the file cannot be read.
         """
         with Path(self.path).open("rb") as file:
             try:
                 yield from messages.read(self._whole(file, since))
             except Stop:
                 raise Stop(
-                    f"{self.path}, line {self.number}: this is no line of a reject file, which is a Singer message in "
-                    "JSON. Let path mean the files that target-vicai and mapper-ivesk-vicai wrote, or mend the line; "
-                    "what stands before it was read."
+                    f"{self.path}, line {self.number}: not a line of a reject file (a Singer message in JSON). Set "
+                    "path to the files that target-vicai and mapper-ivesk-vicai wrote, or repair the line. Everything "
+                    "before it was read."
                 ) from None
 
     def _whole(self, file: Iterable[bytes], since: Place) -> Iterator[bytes]:
@@ -128,15 +128,15 @@ class Source:
             self.number += 1
             torn = _is_torn(raw.strip())
             if torn and self._size >= since.size:
-                # Whoever was killed while writing it had not given out a STATE: the record comes again.
-                self._warn(f"{self.path}, line {self.number} breaks off and is passed over; a run was killed there.")
+                # The run that was killed while writing it had not emitted a STATE: the record comes again.
+                self._warn(f"{self.path}, line {self.number} is incomplete and was skipped: a run was killed there.")
             yield b"" if torn else raw
             self._size += len(raw)
             self._digest.update(raw)
 
 
 def _is_torn(line: bytes) -> bool:
-    """Whether a line is the beginning of a message, and no more of it."""
+    """Return whether a line is only the beginning of a message."""
     if not line.startswith(b"{") or line.endswith(b"}"):
         return False
     try:
@@ -149,10 +149,10 @@ def _is_torn(line: bytes) -> bool:
 # Which ivesk document
 
 _DOCUMENT, _COMPANY = canonical("ivesk_document_id"), canonical("ivesk_company_code")
-"""What mapper-ivesk-vicai sends along with everything that it makes of a document."""
+"""Fields that mapper-ivesk-vicai adds to every record it makes of a document."""
 
 _QUEUES = frozenset(map(canonical, ("exported_documents", "digitized_documents")))
-"""Streams whose records are ivesk's documents themselves; the mapper sets these aside as they came."""
+"""Streams whose records are ivesk's documents themselves; the mapper sets these aside unchanged."""
 
 
 class Origin(NamedTuple):
@@ -163,23 +163,23 @@ class Origin(NamedTuple):
 
 
 def fields(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record's fields by what all spellings of a name have in common."""
+    """Return a record's fields by the canonical spelling of their names."""
     return {canonical(name): value for name, value in record.items()}
 
 
 def origin(
     stream: str, record: Mapping[str, Any], company_code: str | None, mark: Mapping[str, Any] | None = None
 ) -> Origin | None:
-    """Return the document that a record stems from; None if it stems from somewhere else.
+    """Return the document that a record was made of; None if it was made of something else.
 
     Args:
         stream: the record's.
         record: its `fields`.
-        company_code: whose document it is where the reject does not say so.
-        mark: its member `rejected`; the mapper says there for which company it worked.
+        company_code: company of documents whose reject does not name it.
+        mark: its member `rejected`, in which the mapper names its company.
 
     Raises:
-        Reject: it stems from a document, but nobody knows whose that is.
+        Stop: the company of the document is not known.
     """
     document, company = _text(record.get(_DOCUMENT)), _text(record.get(_COMPANY)) or company_code
     if not document and canonical(stream) in _QUEUES:
@@ -188,17 +188,17 @@ def origin(
     if not document:
         return None
     if not company:
-        raise Reject(f"document {document} names no company, so ivesk cannot be told: set company_code")
+        raise Stop(f"document {document} names no company, which ivesk needs: set company_code.")
     return Origin(document, company)
 
 
 def _owner(document: Mapping[str, Any]) -> str:
-    """Return the code of the party that the accountant works for; of the buyer where ivesk does not say which."""
+    """Return the code of the party that the accountant works for, else of the buyer."""
     favourites = [party for party in ("buyer", "seller") if document.get(f"{party}isfavorite") is True]
     codes = (_text(document.get(f"{party}code")) for party in (*favourites, "buyer"))
     return next(filter(None, codes), "")
 
 
 def _text(value: Any) -> str:
-    """Return an id as text; ivesk's are text, and a warehouse may have made numbers of codes."""
+    """Return an id as text: a warehouse may have turned codes into numbers."""
     return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""

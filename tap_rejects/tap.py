@@ -11,7 +11,7 @@ import msgspec
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
-from ap_connectors.core.errors import Reject, Stop
+from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record
 from ap_connectors.singer.stream import Batch, ExactStream
 from ap_connectors.singer.tap import ExactTap
@@ -60,26 +60,26 @@ class SyncErrors(ExactStream):
         self._wrong: list[str] = []
 
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
-        """Yield what the files hold that was not read yet; a file that is no reject file keeps no other one up."""
+        """Yield what was not read of the files yet; one that is not a reject file does not stop the others."""
         path = self.config.get("path") or DEFAULT
         known = places(self.last_bookmark(context))
         paths = find(path)
         if not paths:
-            self.logger.info("There is no reject file at %s: nothing was refused, so there is nothing to do.", path)
+            self.logger.info("No reject file at %s: nothing was refused, so there is nothing to do.", path)
         reached = {name: known[name] for name in paths if name in known}
-        # First what was read before: it is not told again when a later file holds the same refusal.
+        # Files that were read before come first, so that the same refusal in another file is not told again.
         for name in sorted(paths, key=lambda name: name not in known):
             for records, place in self._read_file(Source(name, self.logger.warning), known.get(name, Place())):
                 reached[name] = place
                 yield Batch(records, _bookmark(reached))
         yield Batch([], _bookmark(reached))
         for stream, count in self._elsewhere.items():
-            self.logger.info("%s: %d rejects do not stem from ivesk's documents and are left alone.", stream, count)
+            self.logger.info("%s: %d rejects do not stem from documents of ivesk; skipped.", stream, count)
 
     def sync_records(self) -> None:
         """Read all files; then stop if one of them could not be read."""
         super().sync_records()
-        # The last STATE is out by now: whatever could be read was.
+        # The last STATE is written: everything that could be read was read.
         if self._wrong:
             for words in self._wrong[:-1]:
                 self.logger.error("%s", words)
@@ -88,11 +88,11 @@ class SyncErrors(ExactStream):
     # One file
 
     def _read_file(self, source: Source, since: Place) -> Iterator[tuple[list[Record], Place]]:
-        """Yield records, each time with how far the file is read; what cannot be read is noted, and ends it."""
+        """Yield records, each time with how far the file is read; note what cannot be read, and end there."""
         records: list[Record] = []
         try:
             if since.size and not source.holds(since):
-                self.logger.info("%s is another file than the one that was read before: read anew.", source.path)
+                self.logger.info("%s was replaced since it was read: reading it from the start.", source.path)
                 since = Place()
             for told in self._rejects(source, since):
                 if len(records) >= _MANY:
@@ -100,16 +100,16 @@ class SyncErrors(ExactStream):
                     records = []
                 records += told
         except FileNotFoundError:
-            return  # it was taken away meanwhile
+            return  # it was removed meanwhile
         except OSError as error:
             self._wrong.append(f"{source.path} cannot be read: {error.strerror or type(error).__name__}.")
         except Stop as stop:
             self._wrong.append(str(stop))
-        # What stands before a line that is wrong is right, and is told; from there the next run goes on.
+        # What precedes a wrong line is told; the next run continues there.
         yield records, source.place()
 
     def _rejects(self, source: Source, since: Place) -> Iterator[list[Record]]:
-        """Yield for each record of a file what to tell of it."""
+        """Yield what to tell of each record of a file."""
         speaker = Speaker(self.config.get("language") or "lt")
         unmarked = None
         marked = False
@@ -122,20 +122,20 @@ class SyncErrors(ExactStream):
                 yield self._sync_error(source, line, speaker, fresh=source.start >= since.size)
         if unmarked and not marked:
             raise Stop(
-                f"{source.path}, line {unmarked}: neither this record nor any other of the file says why it was set "
-                "aside (rejected), so this is no reject file. Let path mean none but reject files."
+                f"{source.path}, line {unmarked}: no record of this file says why it was set aside (rejected), so it "
+                "is not a reject file. Set path to reject files only."
             )
 
     def _sync_error(self, source: Source, line: Line, speaker: Speaker, *, fresh: bool) -> list[Record]:
-        """Return what to tell of a reject: one record, or none if it was told before or is none of ivesk's."""
+        """Return what to tell of a reject: one record; none if it was told before or does not concern ivesk."""
         stream, mark = line.message.stream or "", line.message.rejected or {}
         record = fields(line.message.record or {})
-        # What was read before is put into words again: it explains what comes, and is not told twice.
+        # Also for what was read before: it explains what follows, and must not be told twice.
         message = speaker.message(stream, record, Reason.of(mark))
         try:
             found = origin(stream, record, self.config.get("company_code"), mark)
-        except Reject as error:
-            raise Stop(f"{source.path}, line {line.number}: {error}.") from None
+        except Stop as error:
+            raise Stop(f"{source.path}, line {line.number}: {error}") from None
         if found is None:
             if fresh:
                 self._elsewhere[stream] += 1
@@ -157,7 +157,7 @@ class SyncErrors(ExactStream):
 
 
 def _raw(value: Any) -> msgspec.Raw:
-    """Return a value as the JSON of text; half a character, which no file can hold, becomes a question mark."""
+    """Return a value as the JSON of text; a lone surrogate becomes a question mark."""
     return msgspec.Raw(_encode(None if value is None else str(value).encode(errors="replace").decode()))
 
 
@@ -170,7 +170,7 @@ def _bookmark(reached: Mapping[str, Place]) -> dict[str, Any]:
 
 
 class TapRejects(ExactTap):
-    """What was refused of ivesk's documents, in words for the accountant: rejects become ivesk's sync errors."""
+    """Rejects of ivesk's documents as ivesk's sync errors, in words for the accountant."""
 
     name = "tap-rejects"
 

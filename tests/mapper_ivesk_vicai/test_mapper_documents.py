@@ -235,10 +235,10 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "Header and lines differ: total is 12.10, and the lines together make 10.00 (difference 2.10 EUR).",
         "several",
     ),
-    ({"lines": None}, "It has no lines (without_lines: header makes one of the header).", "no_lines"),
-    ({"lines": []}, "It has no lines (without_lines: header makes one of the header).", "no_lines"),
-    ({"lines": [line(), None]}, "Line 2 is null.", "not_an_object"),
-    ({"lines": "x"}, "lines are no list: 'x'.", "not_a_list"),
+    ({"lines": None}, "It has no lines (without_lines: header makes one of the header's amounts).", "no_lines"),
+    ({"lines": []}, "It has no lines (without_lines: header makes one of the header's amounts).", "no_lines"),
+    ({"lines": [line(), None]}, "line 2 is not an object: null.", "not_an_object"),
+    ({"lines": "x"}, "lines is not a list: 'x'.", "not_a_list"),
     ({"total": None, "vat": None}, "total is missing.", "missing_field"),
     ({"currency": " "}, "currency is missing.", "missing_field"),
     (
@@ -247,7 +247,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "not_a_number",
     ),
     ({"exportedat": None}, "exportedat is missing (and digitizedat).", "missing_field"),
-    ({"exportedat": "vakar"}, "exportedat is no time such as 2026-01-31T10:11:12.000Z: 'vakar'.", "not_a_time"),
+    ({"exportedat": "vakar"}, "exportedat is not a time such as 2026-01-31T10:11:12.000Z: 'vakar'.", "not_a_time"),
     (
         {"sellercode": None, "sellervat": "", "sellerid": None},
         "The seller has neither a registration code nor a VAT number nor an id (sellercode, sellervat).",
@@ -463,7 +463,7 @@ def test_a_vendor_comes_again_only_with_news(mapper: Mapper) -> None:
 def test_a_country_in_words_is_left_out_and_named_once(mapper: Mapper) -> None:
     done = mapper(messages(*(document(id=f"d-{n}", sellercode=str(n), sellercountry="Lietuva") for n in range(3))))
     assert all("countryCode" not in vendor for vendor in done.records("vendors"))
-    assert done.warnings == ["sellercountry 'Lietuva' is no two-letter code; it is left out of vendors."]
+    assert done.warnings == ["sellercountry 'Lietuva' is not a two-letter code; it is left out of vendors."]
 
 
 def test_a_vendor_of_a_document_that_was_set_aside_is_not_sent(mapper: Mapper) -> None:
@@ -497,7 +497,7 @@ def test_a_file_on_disk_goes_before_the_link(mapper: Mapper, tmp_path: Path) -> 
 
 def test_a_folder_that_is_not_there_is_named(mapper: Mapper) -> None:
     done = mapper(messages(document()), documents_dir="nirgends", expect=1)
-    assert done.complaints == ["documents_dir: nirgends cannot be read: there is no such folder."]
+    assert done.complaints == ["documents_dir: nirgends cannot be read: the folder does not exist."]
 
 
 def test_without_a_file_nothing_is_said_of_one(mapper: Mapper) -> None:

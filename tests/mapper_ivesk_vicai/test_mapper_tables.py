@@ -1,4 +1,4 @@
-"""Tables from ivesk's codes to Vic's, inline and as CSV; settings that are wrong; codes that nobody has mapped."""
+"""Tables from ivesk's codes to Vic's, inline and as CSV; settings that are wrong; codes without a mapping."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_table_that_cannot_be_read_is_explained(tmp_path: Path, content: str |
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("{'PVM1': 1}", "accounts: no valid JSON at column 2: Expecting property name enclosed in double quotes."),
+        ("{'PVM1': 1}", "accounts: not valid JSON at column 2: Expecting property name enclosed in double quotes."),
         ({"6312": 1.5}, "accounts.6312 must be text in quotes."),
         ({"6312": True}, "accounts.6312 must be text in quotes."),
         ({"6312": {"number": "1"}}, "accounts.6312: number is unknown; known are account."),

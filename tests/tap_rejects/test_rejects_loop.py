@@ -118,7 +118,7 @@ def test_each_refusal_is_told_once_in_three_runs(scene: Scene, target: Target, t
         state = run.state
         post(scene.sandbox, run.records["sync_errors"])
         check_lithuanian(scene)
-    assert "vendors: 1 rejects do not stem from ivesk" in run.err
+    assert "vendors: 1 rejects do not stem from documents of ivesk" in run.err
 
 
 def test_in_english(scene: Scene, target: Target, tap: RunTap) -> None:

@@ -136,7 +136,7 @@ def test_known_reasons(reason: str, lithuanian: list[str], english: list[str]) -
 @pytest.mark.parametrize(
     ("language", "words"), [("lt", "Dokumentas nepateko į Vic.ai."), ("en", "The document did not")]
 )
-def test_a_reason_that_nobody_knows_is_said_as_it_is(language: str, words: str) -> None:
+def test_an_unknown_reason_is_quoted(language: str, words: str) -> None:
     said = told(language, "Something {new} of 12345678901234567.89 EUR, ąčę")
     assert said.startswith(words)
     assert said.endswith("[Something {new} of 12345678901234567.89 EUR, ąčę]")
@@ -185,5 +185,5 @@ def test_an_invoice_that_waited_for_a_refused_vendor(language: str) -> None:
     both = speaker.message("invoices", {}, Reason.of({"reason": two}))
     assert both.startswith(of_vendor + " ")
     assert "6001" in both
-    # Another file, another load: there nobody refused it.
+    # Another file, another load: there the vendor was not refused.
     assert "IBAN" not in told(language, waited)
