@@ -20,7 +20,7 @@ _MOST_BYTES = 64_000_000
 _Waiting = tuple[Delivery, "asyncio.Future[Stored]"]
 
 
-class Writer:
+class BatchWriter:
     """Stores deliveries in groups.
 
     Args:

@@ -10,8 +10,7 @@ from typing import Any
 from ap_connectors.core import cli
 from ap_connectors.core.errors import Stop
 from ap_connectors.http.shutdown import end_waiting
-from ap_connectors.webhooks import settings
-from ap_connectors.webhooks import status as listing
+from ap_connectors.webhooks import settings, status
 from ap_connectors.webhooks.settings import Settings
 
 DONE, PROBLEM, FAILED = 0, 1, 2
@@ -40,7 +39,7 @@ def _show(given: argparse.Namespace, found: Any, lines: Sequence[str]) -> None:
 
 def _serve(_: argparse.Namespace, chosen: Settings) -> int:
     # What only serving needs takes its time to load.
-    from ap_connectors.webhooks.acting import serve  # noqa: PLC0415
+    from ap_connectors.webhooks.serve import serve  # noqa: PLC0415
 
     serve(chosen, ready=lambda url: _say(f"ap-webhooks receives at {url}"))
     return DONE
@@ -64,7 +63,7 @@ def _subscribe(given: argparse.Namespace, chosen: Settings) -> int:
         keep_token=given.keep_token,
         forget_old=given.forget_old,
     )
-    _say("\n".join(listing.subscription(found)))
+    _say("\n".join(status.subscription(found)))
     return DONE
 
 
@@ -73,11 +72,11 @@ def _status(given: argparse.Namespace, chosen: Settings) -> int:
 
     if given.service == "ivesk":
         pins = subscriptions.pins(chosen)
-        found, lines, good = listing.ivesk_status(pins, chosen.receiving.ivesk_topics)
+        found, lines, good = status.ivesk_status(pins, chosen.receiving.ivesk_topics)
     else:
         subscription = subscriptions.status_vicai(chosen)
         wanted = f"{chosen.public_url}/vicai" if chosen.public_url else None
-        found, lines, good = listing.vicai_status(subscription, wanted)
+        found, lines, good = status.vicai_status(subscription, wanted)
     _show(given, found, lines)
     return DONE if good else PROBLEM
 
@@ -98,13 +97,13 @@ def _unsubscribe(given: argparse.Namespace, chosen: Settings) -> int:
 
 
 def _events(given: argparse.Namespace, chosen: Settings) -> int:
-    found, lines = listing.events(chosen, everything=given.all, days=given.days)
+    found, lines = status.events(chosen, everything=given.all, days=given.days)
     _show(given, found, lines)
     return DONE
 
 
 def _runs(given: argparse.Namespace, chosen: Settings) -> int:
-    found, lines = listing.runs(chosen, given.last)
+    found, lines = status.runs(chosen, given.last)
     _show(given, found, lines)
     return DONE
 
@@ -112,16 +111,17 @@ def _runs(given: argparse.Namespace, chosen: Settings) -> int:
 def _retry(given: argparse.Namespace, chosen: Settings) -> int:
     if not given.ids and not given.failed and not given.event:
         raise Stop("retry: name runs by their numbers (see `ap-webhooks runs`), or --event N, or --failed.")
-    for line in listing.retry(chosen, run_ids=given.ids, event_ids=given.event, failed=given.failed):
+    for line in status.retry(chosen, run_ids=given.ids, event_ids=given.event, failed=given.failed):
         _say(line)
     return DONE
 
 
 def _reconcile(given: argparse.Namespace, chosen: Settings) -> int:
     from ap_connectors.webhooks import reconcile  # noqa: PLC0415
+    from ap_connectors.webhooks.repair import repair  # noqa: PLC0415
 
     report = reconcile.compare(chosen, given.services, days=given.days)
-    mended = reconcile.mend(chosen, report) if given.mend else []
+    mended = repair(chosen, report) if given.mend else []
     _show(given, report.as_json() | {"mended": mended}, [*reconcile.lines(report, given.named), *mended])
     return PROBLEM if report.gaps else DONE
 

@@ -1,4 +1,4 @@
-"""What Įvesk sends: messages of SNS, to an address that carries our secret."""
+"""Verifies who sends a delivery, and reads what it says: calls of Vic.ai, and messages of SNS from Įvesk."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from ap_connectors.webhooks.errors import Refused
 from ap_connectors.webhooks.inbox import Delivery
 from ap_connectors.webhooks.request_bodies import Invoice
 from ap_connectors.webhooks.sns import Message
-
-# What Vic.ai sends: events and calls back, let in by the token that our subscription named.
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,6 @@ ROUTES = (
 
 _KINDS = ("payment_batch_processed", "vendorNew", "invoicePost", "invoiceTransfer", "syncRequest")
 _FOLDED = {kind.replace("_", "").lower(): kind for kind in _KINDS}
-
-# Only to look into a text that is stored as it came, so numbers need not fit anything.
 
 
 def check_bearer(headers: Sequence[bytes], tokens: Sequence[str]) -> None:
@@ -191,7 +187,7 @@ def check_age(timestamp: str, max_age: float, max_skew: float) -> None:
         )
 
 
-def delivery(message: Message) -> Delivery:
+def from_sns(message: Message) -> Delivery:
     """What a verified notification says. A message that is no JSON is kept as a JSON text."""
     body = message.message.encode()
     try:

@@ -1,8 +1,21 @@
-"""What the receiver counts, for Prometheus."""
+"""Prometheus metrics: counters of the receiver, and gauges read from the inbox when somebody asks."""
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ap_connectors.core import instants
+from ap_connectors.core.errors import Outage, Stop
+from ap_connectors.webhooks.runs import FAILED, RUNNING, WAITING, Runs
+from ap_connectors.webhooks.tokens import TokenFile
+
+_LOG = logging.getLogger("ap_connectors.webhooks.metrics")
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -48,3 +61,39 @@ class Metrics:
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""
         return generate_latest(self.registry)
+
+
+class Gauges(Collector):
+    """Gauges that are computed at each request."""
+
+    def __init__(self, runs: Runs, tokens: TokenFile) -> None:
+        self._runs = runs
+        self._tokens = tokens
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the gauges; leave out those that cannot be read."""
+        by_status = GaugeMetricFamily("ap_webhooks_runs_now", "Runs by status.", labels=["status"])
+        late = GaugeMetricFamily("ap_webhooks_overdue_seconds", "How long the oldest event waits for its run.")
+        unplanned = GaugeMetricFamily("ap_webhooks_unplanned_events", "Events that the rules were not applied to yet.")
+        try:
+            for status in (WAITING, RUNNING, FAILED):
+                found = self._runs.of_status(status)
+                by_status.add_metric([status], len(found))
+                if status == WAITING:
+                    oldest = min((instants.milliseconds(run.created_at) for run in found), default=None)
+                    late.add_metric([], 0.0 if oldest is None else max(0.0, time.time() - oldest / 1000))
+            unplanned.add_metric([], self._runs.unplanned())
+            yield from (by_status, late, unplanned)
+        except Outage as error:
+            _LOG.warning("metrics: %s", error)
+        expiry = GaugeMetricFamily(
+            "ap_webhooks_vicai_token_expires_timestamp_seconds", "When the newest token of Vic.ai's subscription ends."
+        )
+        try:
+            ends = [instants.milliseconds(one.expires_at) / 1000 for one in self._tokens.read().vicai]
+        except Stop as error:
+            _LOG.warning("metrics: %s", error)
+            ends = []
+        if ends:
+            expiry.add_metric([], max(ends))
+            yield expiry

@@ -19,11 +19,10 @@ from starlette.routing import Route
 
 from ap_connectors.core.errors import Outage
 from ap_connectors.webhooks import deliveries, sns
-from ap_connectors.webhooks import metrics as counted
-from ap_connectors.webhooks.batch_writer import Writer
-from ap_connectors.webhooks.deliveries import check_age, check_secret, delivery
+from ap_connectors.webhooks.batch_writer import BatchWriter
 from ap_connectors.webhooks.errors import Refused, unavailable
 from ap_connectors.webhooks.inbox import Delivery, Inbox, Stored
+from ap_connectors.webhooks.metrics import CONTENT_TYPE, Metrics
 from ap_connectors.webhooks.request_bodies import Intake, InvoiceForm, linger
 from ap_connectors.webhooks.settings import Receiving
 from ap_connectors.webhooks.sns import Certificates, Topics
@@ -61,8 +60,8 @@ class Receiver:
     ) -> None:
         self._receiving = receiving
         self._inbox = inbox
-        self._metrics = counted.Metrics(registry)
-        self._writer = Writer(inbox, stored, self._metrics)
+        self._metrics = Metrics(registry)
+        self._writer = BatchWriter(inbox, stored, self._metrics)
         self._intake = Intake(receiving.body_seconds, receiving.max_waiting_mb)
         self._hosts = sns.Hosts(receiving.test_hosts)
         self._certificates = Certificates(self._hosts)
@@ -80,6 +79,10 @@ class Receiver:
         self.app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={HTTPException: _no_such})
         # A redirect would repeat the secret, and neither service follows one.
         self.app.router.redirect_slashes = False
+
+    def replace_settings(self, receiving: Receiving) -> None:
+        """Accept other tokens and secrets from now on."""
+        self._receiving = receiving
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
@@ -143,7 +146,7 @@ class Receiver:
     async def _ivesk(self, request: Request) -> Response:
         if not self._receiving.ivesk_secrets:
             raise unavailable("Įvesk is not set up here.", detail="Set ivesk_secret, or subscribe.", retry_after=60)
-        check_secret(request.scope["query_string"], self._receiving.ivesk_secrets)
+        deliveries.check_secret(request.scope["query_string"], self._receiving.ivesk_secrets)
         body = bytearray()
         with self._intake.hold() as hold:
             await hold.read(request, self._receiving.max_event_mb, body.extend)
@@ -153,7 +156,7 @@ class Receiver:
             else:
                 await asyncio.to_thread(self._verify, message)
             if message.type == sns.NOTIFICATION:
-                await self._store(delivery(message), "ivesk")
+                await self._store(deliveries.from_sns(message), "ivesk")
             elif message.type == sns.CONFIRMATION:
                 await asyncio.to_thread(self._confirm, message)
             else:
@@ -169,7 +172,7 @@ class Receiver:
             self._topics.check(message)
         except Outage as error:
             raise unavailable("The inbox cannot be read now.", detail=str(error)) from None
-        check_age(message.timestamp, self._receiving.max_age, self._receiving.max_skew)
+        deliveries.check_age(message.timestamp, self._receiving.max_age, self._receiving.max_skew)
         if message.type == sns.CONFIRMATION:
             self._hosts.confirmation(message)
         sns.verify(message, self._certificates.key)
@@ -218,7 +221,7 @@ class Receiver:
         self._inbox.beat()
 
     async def _show_metrics(self, _request: Request) -> Response:
-        return Response(self._metrics.text(), media_type=counted.CONTENT_TYPE)
+        return Response(self._metrics.text(), media_type=CONTENT_TYPE)
 
 
 async def _refusal(request: Request, refused: Refused) -> Response:

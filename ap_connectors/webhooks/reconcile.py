@@ -13,21 +13,15 @@ import sqlalchemy as sa
 
 from ap_connectors.core import instants
 from ap_connectors.core.bookmarks import Bookmark
-from ap_connectors.core.errors import Outage, Reject, Stop
+from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.core.raw_json import Record, text, truth
-from ap_connectors.http.session import body
 from ap_connectors.ivesk.settings import client as ivesk_client
-from ap_connectors.vicai.client import Forbidden, NotFound, VicaiClient, document_type
-from ap_connectors.webhooks import status as listing
-from ap_connectors.webhooks import subscriptions
+from ap_connectors.vicai.client import Forbidden
+from ap_connectors.webhooks import status, subscriptions
 from ap_connectors.webhooks.database import EVENTS
-from ap_connectors.webhooks.inbox import Delivery, Inbox
-from ap_connectors.webhooks.rules import matching
+from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, UNPLANNED, WAITING, Run, Runs, now_ms
 from ap_connectors.webhooks.settings import Settings, demanded
-
-# Gaps: what `ap-webhooks reconcile` finds missing, for people and as JSON.
-# Closes the gaps that `reconcile` finds: lets rules run, and stores what Vic.ai failed to hand over.
 
 _TITLES = {
     "no event": "told of by no event",
@@ -94,91 +88,6 @@ def lines(report: Report, named: int) -> list[str]:
     return [*found, "", "Gaps: --mend lets the commands run that close them." if report.gaps else "Nothing is missing."]
 
 
-_encode = msgspec.json.Encoder().encode
-
-
-def mend(settings: Settings, report: Report) -> list[str]:
-    """Let the commands run that close the gaps; return what to say. Done twice, it does no harm.
-
-    Raises:
-        Stop: Vic.ai's credentials are wrong. Outage: Vic.ai or the inbox failed.
-    """
-    said: list[str] = []
-    with listing.opened(settings) as (inbox, runs):
-        for gap in report.gaps:
-            if gap.kind == "not acted on":
-                said.append(_run_again(runs, gap))
-        waiting = [gap for gap in report.gaps if gap.kind == "no event" and gap.event in READY]
-        if waiting:
-            client = subscriptions.client(settings)
-            said += [_try(client, inbox, gap) for gap in waiting]
-        for gap in report.gaps:
-            if gap.kind == "no event" and gap.event not in READY:
-                said += _pull(settings, runs, gap)
-    # One pull closes the gaps of many documents.
-    return list(dict.fromkeys(said))
-
-
-def _run_again(runs: Runs, gap: Gap) -> str:
-    assert gap.rule is not None  # noqa: S101 - every gap of this kind has one
-    if gap.run is not None and runs.again(gap.run):
-        return f"Run {gap.run} of {gap.rule} is due now."
-    return f"Run {runs.queue(gap.rule, gap.request_id, [int(gap.key)])} of {gap.rule} is due now."
-
-
-def _pull(settings: Settings, runs: Runs, gap: Gap) -> Sequence[str]:
-    """Let the jobs run that such an event would have started; they fetch whatever is new."""
-    service, _, kind = gap.event.partition(".")
-    wanting = matching(settings.rules, service, kind, gap.company, None)
-    if not wanting:
-        return [f"No rule wants {gap.event}: nothing can be run for it."]
-    return [f"Run {runs.queue(rule.name, None)} of {rule.name} is due now." for rule, _ in wanting]
-
-
-def _try(client: VicaiClient, inbox: Inbox, gap: Gap) -> str:
-    try:
-        return _hand_over(client, inbox, gap)
-    except Reject as error:
-        return f"Invoice {gap.key} cannot be fetched: {error}"
-
-
-def _hand_over(client: VicaiClient, inbox: Inbox, gap: Gap) -> str:
-    """Store an invoice as if its event had come, from the same service; the rules then act on it."""
-    found = _invoice(client, gap.key)
-    if found is None or text(found, "status") != READY[gap.event]:
-        return f"Invoice {gap.key} does not wait any more."
-    document, media = _document(client, gap.key)
-    kind = gap.event.partition(".")[2]
-    delivery = Delivery(
-        service="vicai",
-        kind=kind,
-        dedup_key=f"{kind}:reconcile:{gap.key}:{text(found, 'internalUpdatedAt')}",
-        company=text(found, "companyId"),
-        request_id=None,
-        body=_encode(found),
-        document=document,
-        document_name=f"{gap.key}.pdf" if media == "application/pdf" else None,
-        document_type=media,
-    )
-    return f"Invoice {gap.key} is event {inbox.store([delivery])[0]} now."
-
-
-def _invoice(client: VicaiClient, key: str) -> Record | None:
-    try:
-        return client.get("getInvoice", id=key, useSystem="INTERNAL")
-    except NotFound:
-        return None
-
-
-def _document(client: VicaiClient, key: str) -> tuple[bytes | None, str | None]:
-    try:
-        return client.document(
-            "getInvoiceDocument", lambda answer: (body(answer), document_type(answer)), id=key, useSystem="INTERNAL"
-        )
-    except NotFound:
-        return None, None
-
-
 EXPORTED, BATCH = "ivesk.on_exported", "vicai.payment_batch_processed"
 READY = {"vicai.invoicePost": "READY_FOR_POST", "vicai.invoiceTransfer": "READY_FOR_TRANSFER"}
 """What a click in Vic.ai makes of an invoice, until it is confirmed or rejected."""
@@ -203,7 +112,7 @@ def compare(settings: Settings, services: Sequence[str], *, days: float) -> Repo
         if service not in {"ivesk", "vicai"}:
             raise Stop(f"reconcile: there is no service {service!r}; ivesk and vicai are.")
     report = Report()
-    with listing.opened(settings) as (inbox, runs):
+    with status.opened(settings) as (inbox, runs):
         comparison = _Comparison(settings, inbox, runs, report, days)
         for service, credential in (("ivesk", "ivesk_api_key"), ("vicai", "vicai_client_id")):
             if service in services or (not services and credential in settings.credentials):
@@ -229,7 +138,7 @@ class _Comparison:
         if not self._matters(EXPORTED):
             return
         latest: dict[str | None, int] = {}
-        for row in listing.rows_since(self._inbox, instants.text(self._since - _SKEW)):
+        for row in status.rows_since(self._inbox, instants.text(self._since - _SKEW)):
             if (row.service, row.kind) == ("ivesk", "on_exported"):
                 latest[row.company] = instants.milliseconds(row.received_at)
         given = demanded(self._settings, "ivesk_api_key")
@@ -297,18 +206,18 @@ class _Comparison:
         since = instants.text(self._since)
         covering = self._runs.covering(since)
         unruled: Counter[str] = Counter()
-        for row in listing.rows_since(self._inbox, since):
+        for row in status.rows_since(self._inbox, since):
             name = f"{row.service}.{row.kind}"
-            standing = listing.standing(self._settings.rules, row, covering)
+            standing = status.standing(self._settings.rules, row, covering)
             if not standing:
                 unruled[name] += 1
                 continue
             self._report.compared["events"] += 1
             if instants.milliseconds(row.received_at) > self._until:
                 continue
-            for rule, request_id, status, run in standing:
-                if status not in {DONE, RUNNING}:
-                    words = f"event {row.id} ({name}, received {row.received_at}): {_why(rule.name, status, run)}"
+            for rule, request_id, reached, run in standing:
+                if reached not in {DONE, RUNNING}:
+                    words = f"event {row.id} ({name}, received {row.received_at}): {_why(rule.name, reached, run)}"
                     self._report.gaps.append(
                         Gap(
                             "not acted on",

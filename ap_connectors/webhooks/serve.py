@@ -1,4 +1,4 @@
-"""Runs the receiver on uvicorn."""
+"""`ap-webhooks serve`: runs the receiver on uvicorn, and the runner that acts on the events it stores."""
 
 from __future__ import annotations
 
@@ -6,20 +6,95 @@ import asyncio
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+from prometheus_client import CollectorRegistry, Counter
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ap_connectors.core.errors import Stop
+from ap_connectors.webhooks.inbox import Inbox
+from ap_connectors.webhooks.metrics import Gauges
+from ap_connectors.webhooks.receiver import Receiver
+from ap_connectors.webhooks.runner import Runner
+from ap_connectors.webhooks.runs import Runs
+from ap_connectors.webhooks.settings import Settings
 
+_LOG = logging.getLogger("ap_connectors.webhooks.serve")
+_WATCH_SECONDS = 0.5
 _HEADER_SECONDS = 10.0
 _CONNECTIONS = 800
 
 
-def serve(
+def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Receive events and act on them until SIGTERM or SIGINT. Call it in the main thread.
+
+    Args:
+        settings: all of them.
+        ready: called with the address as soon as connections are accepted.
+
+    Raises:
+        Stop: the settings, the inbox or the address cannot be used.
+    """
+    inbox = Inbox(settings.receiving.inbox)
+    runner: Runner | None = None
+    stopped = threading.Event()
+    try:
+        registry = CollectorRegistry()
+        if settings.rules:
+            outcomes = Counter(
+                "ap_webhooks_runs",
+                "Tries by outcome: done, repeated (another one follows), failed (no other follows).",
+                ["job", "outcome"],
+                registry=registry,
+            )
+            runner = Runner(
+                inbox, settings.rules, settings.running, lambda job, outcome: outcomes.labels(job, outcome).inc()
+            )
+        else:
+            _LOG.warning("There are no rules: events are stored, but nothing is run for them.")
+        registry.register(Gauges(runner.runs if runner else Runs(inbox), settings.tokens))
+        receiver = Receiver(settings.accepting(), inbox, runner.wake if runner else lambda _ids: None, registry)
+        watcher = threading.Thread(target=_watch_tokens, args=(settings, receiver, stopped), name="tokens", daemon=True)
+        watcher.start()
+
+        def start(url: str) -> None:
+            if runner:
+                runner.start()
+            ready(url)
+
+        serve_app(receiver.app, host=settings.host, port=settings.port, ready=start)
+    finally:
+        stopped.set()
+        if runner:
+            runner.stop()
+        inbox.close()
+
+
+def _watch_tokens(settings: Settings, receiver: Receiver, stopped: threading.Event) -> None:
+    """Accept the tokens that the token file holds, and reject those that have expired since."""
+    changed_at, accepted = settings.tokens.changed_at(), settings.receiving
+    while not stopped.wait(_WATCH_SECONDS):
+        now_changed_at = settings.tokens.changed_at()
+        try:
+            receiving = settings.accepting()
+        except Stop as error:
+            if now_changed_at != changed_at:
+                _LOG.error("%s The previous tokens stay valid until then.", error)
+            changed_at = now_changed_at
+            continue
+        if receiving != accepted:
+            receiver.replace_settings(receiving)
+            if now_changed_at != changed_at:
+                counts = len(receiving.vicai_tokens), len(receiving.ivesk_secrets)
+                _LOG.info("The token file was reloaded: %d tokens for Vic.ai, %d secrets for Įvesk.", *counts)
+        changed_at, accepted = now_changed_at, receiving
+
+
+def serve_app(
     app: Starlette,
     *,
     host: str = "127.0.0.1",
@@ -27,14 +102,14 @@ def serve(
     ready: Callable[[str], None] = lambda _url: None,
     grace: int = 10,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; what has come in by then is stored and answered. Call it in the main thread.
+    """Serve until SIGTERM or SIGINT; store and answer what has arrived by then. Call it in the main thread.
 
     Args:
         app: from `create_app`.
-        host: address to listen on; a proxy with TLS stands before it.
+        host: address to listen on; put a proxy with TLS in front of it.
         port: 0 = any free one.
-        ready: told the address, once connections are accepted.
-        grace: seconds that deliveries under way may take after the signal.
+        ready: called with the address as soon as connections are accepted.
+        grace: seconds that requests in progress may take after the signal.
 
     Raises:
         Stop: the address cannot be listened on.
@@ -43,7 +118,7 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(
         app,
-        http=_Patient,
+        http=_HeaderTimeout,
         loop="asyncio",
         ws="none",
         lifespan="on",
@@ -54,13 +129,13 @@ def serve(
         limit_concurrency=_CONNECTIONS,
         backlog=2048,
         timeout_graceful_shutdown=grace,
-        # Longer than proxies keep theirs, or one of them would use a connection that we are just closing.
+        # Longer than proxies keep theirs; otherwise a proxy could reuse a connection that is just being closed.
         timeout_keep_alive=90,
     )
-    # Its lines on starting and stopping say less than ours.
+    # Our own log lines on starting and stopping say more.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     server = _Server(config, lambda: ready(f"http://{shown}:{listener.getsockname()[1]}"))
-    # uvicorn sends itself the signal once more when all is done; whoever called us has something to finish, too.
+    # uvicorn raises the signal again when it has stopped; the caller still has runs to finish.
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server.run(sockets=[listener])
@@ -71,7 +146,7 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Tells when it accepts connections."""
+    """A server that calls back when it accepts connections."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -83,39 +158,39 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
-class _Patient(HttpToolsProtocol):
-    """Hangs up on those who do not come to the end of their headers."""
+class _HeaderTimeout(HttpToolsProtocol):
+    """Closes connections whose headers do not arrive in time."""
 
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._wait()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._come()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
-            self._wait()
+            self._start_timer()
         super().data_received(data)
 
     def on_headers_complete(self) -> None:
-        self._come()
+        self._stop_timer()
         super().on_headers_complete()
 
-    def _wait(self) -> None:
+    def _start_timer(self) -> None:
         self._deadline = self.loop.call_later(_HEADER_SECONDS, self.transport.close)
 
-    def _come(self) -> None:
+    def _stop_timer(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    # The protocol is named because asyncio turns Nagle's delay off only where it is; answers would take 40 ms more.
+    # asyncio disables Nagle's algorithm only if the protocol is named; otherwise answers take 40 ms more.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -123,5 +198,5 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except (OSError, OverflowError) as error:
         listener.close()
-        raise Stop(f"Cannot listen on {host}:{port} ({error}); another port, or 0 for any free one, will do.") from None
+        raise Stop(f"Cannot listen on {host}:{port} ({error}). Set another port, or 0 for any free one.") from None
     return listener

@@ -7,7 +7,7 @@ import sys
 
 from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.receiver import create_app
-from ap_connectors.webhooks.serve import serve
+from ap_connectors.webhooks.serve import serve_app
 from ap_connectors.webhooks.settings import Receiving
 
 
@@ -21,7 +21,7 @@ def main() -> None:
         ivesk_topics=(given["topic"],),
         test_hosts=(given["sns"],),
     )
-    serve(create_app(receiving, inbox, lambda _ids: None), port=0, ready=lambda url: print(url, flush=True))
+    serve_app(create_app(receiving, inbox, lambda _ids: None), port=0, ready=lambda url: print(url, flush=True))
     inbox.close()
 
 

@@ -24,7 +24,7 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.webhooks.receiver import create_app
 from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.settings import Receiving
-from ap_connectors.webhooks.serve import serve
+from ap_connectors.webhooks.serve import serve_app
 
 logging.basicConfig(level=logging.INFO, stream=sys.stderr)
 found = json.loads(sys.argv[1])
@@ -36,7 +36,7 @@ try:
     receiving = Receiving(**given)
     inbox = Inbox(receiving.inbox)
     stored = lambda ids: print("stored", *ids, flush=True)
-    serve(create_app(receiving, inbox, stored), port=0, ready=lambda url: print(url, flush=True))
+    serve_app(create_app(receiving, inbox, stored), port=0, ready=lambda url: print(url, flush=True))
     inbox.close()
 except Stop as error:
     sys.exit(str(error))
