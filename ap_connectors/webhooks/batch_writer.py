@@ -1,4 +1,4 @@
-"""The one thread that stores deliveries: all that wait go into one transaction, and are answered after it."""
+"""The thread that stores deliveries: all that wait go into one transaction, and are answered after its commit."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ap_connectors.webhooks.inbox import Delivery, Inbox, Stored
 from ap_connectors.webhooks.metrics import Metrics
 
 _LOG = logging.getLogger("ap_connectors.webhooks.batch_writer")
-_MOST = 300
-_MOST_BYTES = 64_000_000
+_BATCH_SIZE = 300
+_BATCH_BYTES = 64_000_000
 
 _Waiting = tuple[Delivery, "asyncio.Future[Stored]"]
 
 
 class BatchWriter:
-    """Stores deliveries in groups.
+    """Stores deliveries in batches.
 
     Args:
         inbox: where to.
-        stored: called in the writer's thread with the ids of what is new, after it is durable.
-        metrics: counts groups and what waits.
+        stored: called in the writer's thread with the ids of new events, once they are durable.
+        metrics: counts batches and waiting deliveries.
     """
 
     def __init__(self, inbox: Inbox, stored: Callable[[Sequence[int]], None], metrics: Metrics) -> None:
@@ -35,23 +35,23 @@ class BatchWriter:
         self._metrics = metrics
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
-        # A daemon, so that a database which never answers cannot keep the process from ending.
+        # A daemon, so that a database that never answers cannot keep the process from ending.
         self._thread = threading.Thread(target=self._work, name="inbox-writer", daemon=True)
         metrics.waiting.set_function(self._queue.qsize)
 
     def start(self) -> None:
-        """Begin; call it in the event loop that will await `store`."""
+        """Start the thread; call this in the event loop that will await `store`."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
     def stop(self, seconds: float = 10) -> None:
-        """Store what waits, and end."""
+        """Store what waits, and end the thread."""
         self._queue.put(None)
         self._thread.join(seconds)
 
     @property
-    def works(self) -> bool:
-        """Whether the thread is there."""
+    def is_alive(self) -> bool:
+        """Whether the thread is running."""
         return self._thread.is_alive()
 
     async def store(self, delivery: Delivery) -> Stored:
@@ -59,7 +59,7 @@ class BatchWriter:
 
         Raises:
             Outage: it is not stored.
-            Reject: it cannot be.
+            Reject: it cannot be stored.
         """
         future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         self._queue.put((delivery, future))
@@ -69,10 +69,10 @@ class BatchWriter:
         ended = False
         while not ended:
             first = self._queue.get()
-            group = [] if first is None else [first]
+            batch = [] if first is None else [first]
             ended = first is None
             size = 0 if first is None else _size(first[0])
-            while not ended and len(group) < _MOST and size < _MOST_BYTES:
+            while not ended and len(batch) < _BATCH_SIZE and size < _BATCH_BYTES:
                 try:
                     more = self._queue.get_nowait()
                 except queue.Empty:
@@ -80,42 +80,42 @@ class BatchWriter:
                 if more is None:
                     ended = True
                 else:
-                    group.append(more)
+                    batch.append(more)
                     size += _size(more[0])
-            if group:
-                self._answer(group, self._store(group))
+            if batch:
+                self._answer(batch, self._store(batch))
 
-    def _store(self, group: Sequence[_Waiting]) -> Sequence[Stored | Exception]:
+    def _store(self, batch: Sequence[_Waiting]) -> Sequence[Stored | Exception]:
         began = time.perf_counter()
         try:
-            found = self._inbox.put([delivery for delivery, _ in group])
+            found = self._inbox.store([delivery for delivery, _ in batch])
         except Outage as error:
             self._metrics.failures.inc()
-            return [error] * len(group)
+            return [error] * len(batch)
         except Exception as error:
-            # One that the database cannot hold must not take the others along.
+            # One that the database does not accept must not fail the others.
             self._metrics.failures.inc()
-            if len(group) == 1:
+            if len(batch) == 1:
                 _LOG.exception("A delivery could not be stored.")
                 return [error]
-            return [result for waiting in group for result in self._store([waiting])]
+            return [result for waiting in batch for result in self._store([waiting])]
         self._metrics.commits.observe(time.perf_counter() - began)
-        self._metrics.groups.observe(len(group))
+        self._metrics.batches.observe(len(batch))
         return found
 
-    def _answer(self, group: Sequence[_Waiting], results: Sequence[Stored | Exception]) -> None:
+    def _answer(self, batch: Sequence[_Waiting], results: Sequence[Stored | Exception]) -> None:
         assert self._loop is not None  # noqa: S101 - `start` came first
         try:
-            self._loop.call_soon_threadsafe(_settle, [future for _, future in group], results)
+            self._loop.call_soon_threadsafe(_settle, [future for _, future in batch], results)
         except RuntimeError:
-            _LOG.warning("%d deliveries are stored, but nobody waits for the answer any more.", len(group))
+            _LOG.warning("%d deliveries are stored, but the server has stopped before answering them.", len(batch))
         new = [result.id for result in results if isinstance(result, Stored) and result.new]
         if new:
             try:
                 self._stored(new)
             except Exception:
-                # They are safe; whoever acts on them finds them in the inbox.
-                _LOG.exception("What acts on events could not be woken up.")
+                # They are safe: the runner also looks into the inbox by itself.
+                _LOG.exception("The runner could not be notified of new events.")
 
 
 def _settle(futures: Sequence[asyncio.Future[Stored]], results: Sequence[Stored | Exception]) -> None:

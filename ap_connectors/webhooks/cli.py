@@ -71,8 +71,8 @@ def _status(given: argparse.Namespace, chosen: Settings) -> int:
     from ap_connectors.webhooks import subscriptions  # noqa: PLC0415
 
     if given.service == "ivesk":
-        pins = subscriptions.pins(chosen)
-        found, lines, good = status.ivesk_status(pins, chosen.receiving.ivesk_topics)
+        topics = subscriptions.allowed_topics(chosen)
+        found, lines, good = status.ivesk_status(topics, chosen.receiving.ivesk_topics)
     else:
         subscription = subscriptions.status_vicai(chosen)
         wanted = f"{chosen.public_url}/vicai" if chosen.public_url else None

@@ -21,7 +21,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """Counters of one receiver; other rooms add theirs to `registry`."""
+    """Counters of one receiver, in a registry that others may add to."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
@@ -33,33 +33,33 @@ class Metrics:
         )
         self.seconds = Histogram(
             "ap_webhooks_answer_seconds",
-            "From the first look at a delivery to its answer.",
+            "Time from a request to its answer.",
             ["service"],
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
             registry=self.registry,
         )
         self.commits = Histogram(
             "ap_webhooks_commit_seconds",
-            "How long a group of deliveries took to be stored.",
+            "How long it took to store a batch of deliveries.",
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
             registry=self.registry,
         )
-        self.groups = Histogram(
+        self.batches = Histogram(
             "ap_webhooks_commit_deliveries",
             "How many deliveries were stored together.",
             buckets=(1, 2, 5, 10, 20, 50, 100, 200),
             registry=self.registry,
         )
         self.failures = Counter(
-            "ap_webhooks_commit_failures", "Groups of deliveries that could not be stored.", registry=self.registry
+            "ap_webhooks_commit_failures", "Batches of deliveries that could not be stored.", registry=self.registry
         )
         self.waiting = Gauge(
-            "ap_webhooks_waiting_deliveries", "Deliveries that wait to be stored.", registry=self.registry
+            "ap_webhooks_waiting_deliveries", "Deliveries waiting to be stored.", registry=self.registry
         )
-        self.held = Gauge("ap_webhooks_held_bytes", "Bytes of deliveries that are under way.", registry=self.registry)
+        self.held = Gauge("ap_webhooks_held_bytes", "Bytes of deliveries in progress.", registry=self.registry)
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """Return all metrics in the format of Prometheus."""
         return generate_latest(self.registry)
 
 
@@ -73,7 +73,9 @@ class Gauges(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield the gauges; leave out those that cannot be read."""
         by_status = GaugeMetricFamily("ap_webhooks_runs_now", "Runs by status.", labels=["status"])
-        late = GaugeMetricFamily("ap_webhooks_overdue_seconds", "How long the oldest event waits for its run.")
+        late = GaugeMetricFamily(
+            "ap_webhooks_overdue_seconds", "How long the oldest waiting event has waited for its run."
+        )
         unplanned = GaugeMetricFamily("ap_webhooks_unplanned_events", "Events that the rules were not applied to yet.")
         try:
             for status in (WAITING, RUNNING, FAILED):
@@ -87,7 +89,8 @@ class Gauges(Collector):
         except Outage as error:
             _LOG.warning("metrics: %s", error)
         expiry = GaugeMetricFamily(
-            "ap_webhooks_vicai_token_expires_timestamp_seconds", "When the newest token of Vic.ai's subscription ends."
+            "ap_webhooks_vicai_token_expires_timestamp_seconds",
+            "When the newest token of Vic.ai's subscription expires.",
         )
         try:
             ends = [instants.milliseconds(one.expires_at) / 1000 for one in self._tokens.read().vicai]

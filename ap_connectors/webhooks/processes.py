@@ -1,4 +1,4 @@
-"""Processes that outlive us: told apart from others that got the same number later, and ended with their children."""
+"""Processes of commands: recognized after a restart of ours, and ended together with their children."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-# It waits for our word, so that nothing runs that the database does not know; if we are killed before, it ends.
-_GATE = 'read -r go && exec "$@" </dev/null'
+# Waits for a line before it runs the command, so that the database knows every command that runs. If we are killed
+# before, the shell reads the end of its input, and ends too.
+_WAIT_FOR_START = 'read -r go && exec "$@" </dev/null'
 
 
 class Child:
-    """A command in a process group of its own, which begins when `go` is called.
+    """A command in its own process group, which begins when `start` is called.
 
     Args:
-        command: what is run; its first part is looked for in PATH.
-        cwd: where.
+        command: the program, looked up in PATH, and its arguments.
+        cwd: folder to run in.
         env: its whole environment.
         log: file for its output.
 
@@ -29,8 +30,8 @@ class Child:
     def __init__(self, command: Sequence[str], cwd: Path, env: Mapping[str, str], log: Path) -> None:
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - what the rules say
-                ["/bin/sh", "-c", _GATE, "run", *command],
+            self._process = subprocess.Popen(  # noqa: S603 - the command comes from the rules
+                ["/bin/sh", "-c", _WAIT_FOR_START, "run", *command],
                 cwd=cwd,
                 env=dict(env),
                 stdin=subprocess.PIPE,
@@ -41,31 +42,27 @@ class Child:
         finally:
             os.close(descriptor)
         self.pid = self._process.pid
-        self.born = born(self.pid)
+        self.born = started_at(self.pid)
 
-    def go(self) -> None:
-        """Let it begin."""
-        assert self._process.stdin is not None  # noqa: S101 - asked for above
+    def start(self) -> None:
+        """Let the command begin."""
+        assert self._process.stdin is not None  # noqa: S101 - PIPE above
         with suppress(BrokenPipeError), self._process.stdin as gate:
             gate.write(b"go\n")
 
-    def drop(self) -> None:
-        """Let it not begin at all."""
-        assert self._process.stdin is not None  # noqa: S101 - asked for above
+    def cancel(self) -> None:
+        """End the process before the command begins."""
+        assert self._process.stdin is not None  # noqa: S101 - PIPE above
         self._process.stdin.close()
         self._process.wait()
 
-    def status(self) -> int | None:
-        """Its exit status, negative for a signal, or None while it runs."""
+    def exit_status(self) -> int | None:
+        """Return its exit status, negative for a signal, or None while it runs."""
         return self._process.poll()
 
-    def end(self, number: int = signal.SIGTERM) -> None:
-        """Send a signal to it and its children."""
-        end(self.pid, number)
 
-
-def born(pid: int) -> str:
-    """When a process began, as the system counts; empty where that cannot be known."""
+def started_at(pid: int) -> str:
+    """Return when a process started, as the system counts; empty if that is unknown."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -74,10 +71,10 @@ def born(pid: int) -> str:
     return "" if fields[0] == "Z" else fields[19]
 
 
-def lives(pid: int, born_at: str) -> bool:
-    """Whether a process is still the one that it was."""
-    if born_at:
-        return born(pid) == born_at
+def is_running(pid: int, born: str) -> bool:
+    """Return whether a process runs and is the one that started at `born`, not a later one with the same pid."""
+    if born:
+        return started_at(pid) == born
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -87,7 +84,7 @@ def lives(pid: int, born_at: str) -> bool:
     return True
 
 
-def end(pid: int, number: int) -> None:
-    """Send a signal to a process group that we made."""
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal to the process group of a child."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)

@@ -1,9 +1,8 @@
-"""Reads an invoice with its document from multipart/form-data, piece by piece as it comes in."""
+"""Reads the bodies of requests within limits of size, time and memory; and from a form, an invoice and its document."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -13,90 +12,95 @@ from starlette.requests import ClientDisconnect, Request
 
 from ap_connectors.webhooks.errors import Refused, unavailable
 
-# Takes the bodies of requests in, within limits of size, time and memory.
-
 _MB = 1_000_000
-_LINGER_BYTES = 2 * _MB
-_LINGER_SECONDS = 1.0
+_DRAIN_BYTES = 2 * _MB
+_DRAIN_SECONDS = 1.0
 
 
-class Intake:
-    """Bounds what is read.
+class Memory:
+    """What the bodies of all requests in progress hold in memory, and the most that they may hold."""
 
-    Args:
-        seconds: how long one body may take.
-        most_mb: what all bodies may hold together.
-    """
-
-    def __init__(self, seconds: float, most_mb: float) -> None:
-        self._seconds = seconds
+    def __init__(self, most_mb: float) -> None:
         self._most = most_mb * _MB
         self.held = 0
 
-    @contextmanager
-    def hold(self) -> Iterator[Hold]:
-        """Give what reads one body; its bytes count as held until the context ends."""
-        hold = Hold(self)
-        try:
-            yield hold
-        finally:
-            self.held -= hold.taken
+    def take(self, count: int) -> bool:
+        """Count bytes as held; return False if they are more than fit."""
+        self.held += count
+        return self.held <= self._most
 
-    def check(self, request: Request, limit_mb: float) -> None:
-        """Refuse what says itself that it is too large.
+    def release(self, count: int) -> None:
+        """Count bytes as held no longer."""
+        self.held -= count
+
+
+class RequestBody:
+    """The body of one request, read within limits; its bytes count as held until the `with` ends.
+
+    Args:
+        request: whose body it is.
+        memory: what is shared with other requests.
+        limit_mb: the largest size.
+        seconds: the longest time to arrive.
+
+    Raises:
+        Refused: 413, its Content-Length is above the limit.
+    """
+
+    def __init__(self, request: Request, memory: Memory, *, limit_mb: float, seconds: float) -> None:
+        self._request, self._memory, self._limit_mb, self._seconds = request, memory, limit_mb, seconds
+        self._size = 0
+        length = request.headers.get("content-length", "")
+        if length.isdecimal():
+            self._check_size(int(length))
+
+    def __enter__(self) -> RequestBody:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._memory.release(self._size)
+
+    async def read(self) -> bytes:
+        """Return the whole body; raises like `feed`."""
+        found = bytearray()
+        await self.feed(found.extend)
+        return bytes(found)
+
+    async def feed(self, sink: Callable[[bytes], object]) -> None:
+        """Pass the pieces of the body to `sink` as they arrive.
 
         Raises:
-            Refused: 413.
+            Refused: 413, it is too large; 408, it takes too long; 400, it is incomplete; 503, too much is held already.
         """
-        said = request.headers.get("content-length", "")
-        if said.isdecimal() and int(said) > limit_mb * _MB:
-            raise _too_large(limit_mb)
-
-    async def read(self, hold: Hold, request: Request, limit_mb: float, sink: Callable[[bytes], object]) -> None:
-        """Give the pieces of a body to `sink`; see `Hold.read`."""
-        self.check(request, limit_mb)
         try:
             with anyio.fail_after(self._seconds):
-                async for piece in request.stream():
-                    hold.taken += len(piece)
-                    self.held += len(piece)
-                    if hold.taken > limit_mb * _MB:
-                        raise _too_large(limit_mb)
-                    if self.held > self._most:
-                        raise unavailable("Too much is under way.", detail="See max_waiting_mb.")
+                async for piece in self._request.stream():
+                    self._size += len(piece)
+                    fits = self._memory.take(len(piece))
+                    self._check_size(self._size)
+                    if not fits:
+                        raise unavailable("Too many requests are in progress.", detail="See max_waiting_mb.")
                     sink(piece)
         except TimeoutError:
             raise Refused(408, "slow", f"The body took longer than {self._seconds:g} s.") from None
         except ClientDisconnect:
             raise Refused(
-                400, "broken", "The body broke off.", detail="The sender hung up; nothing is stored."
+                400, "broken", "The body is incomplete.", detail="The sender closed the connection; nothing is stored."
             ) from None
 
-
-class Hold:
-    """Reads one body; `taken` are its bytes so far."""
-
-    def __init__(self, intake: Intake) -> None:
-        self.taken = 0
-        self._intake = intake
-
-    async def read(self, request: Request, limit_mb: float, sink: Callable[[bytes], object]) -> None:
-        """Give the pieces of a body to `sink` as they come.
-
-        Raises:
-            Refused: 413, it is too large; 408, it takes too long; 400, it breaks off; 503, we hold too much already.
-        """
-        await self._intake.read(self, request, limit_mb, sink)
+    def _check_size(self, size: int) -> None:
+        if size > self._limit_mb * _MB:
+            raise Refused(413, "oversized", f"The body is larger than {self._limit_mb:g} MB.")
 
 
-async def linger(request: Request) -> None:
-    """Take in what is left of a body that is not wanted, if it is little and comes soon.
+async def drain(request: Request) -> None:
+    """Read the rest of a refused body if it is short and arrives soon.
 
-    A connection that is closed over unread bytes is reset, and the sender would never see why.
+    A connection that is closed over unread bytes is reset, and the sender would never see the answer.
     """
-    left = _LINGER_BYTES
+    left = _DRAIN_BYTES
     try:
-        with anyio.move_on_after(_LINGER_SECONDS):
+        with anyio.move_on_after(_DRAIN_SECONDS):
             async for piece in request.stream():
                 left -= len(piece)
                 if left < 0:
@@ -105,18 +109,14 @@ async def linger(request: Request) -> None:
         return
 
 
-def _too_large(limit_mb: float) -> Refused:
-    return Refused(413, "oversized", f"The body is larger than {limit_mb:g} MB.")
-
-
 _DATA, _DOCUMENT = "invoiceData", "invoiceDocument"
 _MOST_PARTS = 20
-_PLAIN = {"", "binary", "7bit", "8bit"}
+_UNENCODED = {"", "binary", "7bit", "8bit"}
 
 
 @dataclass(frozen=True)
 class Invoice:
-    """The two parts of a call: `data` is JSON as it came; `document_name` has no folders."""
+    """The two parts of a call: `data` is the JSON as received; `document_name` has no folders."""
 
     data: bytes
     document: bytes | None
@@ -133,13 +133,13 @@ class _Part:
 
 
 class InvoiceForm:
-    """Takes pieces of a body with `write`, and gives the invoice with `finish`.
+    """Parses a form from pieces of a body.
 
     Args:
         content_type: the header of the request.
 
     Raises:
-        Refused: 400, the header names no form.
+        Refused: 400, the header does not announce a form.
     """
 
     def __init__(self, content_type: bytes) -> None:
@@ -159,33 +159,33 @@ class InvoiceForm:
                     "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
                     "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
                     "on_header_end": self._end_header,
-                    "on_headers_finished": self._name,
+                    "on_headers_finished": self._end_headers,
                     "on_part_data": lambda data, start, end: self._parts[-1].content.extend(data[start:end]),
                     "on_end": self._end,
                 },
             )
         except FormParserError:
-            raise _malformed("The boundary of the form cannot be used.") from None
+            raise _malformed("The boundary of the form is not valid.") from None
 
     def write(self, piece: bytes) -> None:
-        """Take the next piece.
+        """Parse the next piece.
 
         Raises:
-            Refused: 400, this is no form.
+            Refused: 400, this is not a form.
         """
         try:
             self._parser.write(piece)
         except FormParserError:
-            raise _malformed("The body is no multipart/form-data.") from None
+            raise _malformed("The body is not multipart/form-data.") from None
 
     def finish(self) -> Invoice:
-        """Give the invoice, once all has come.
+        """Return the invoice after the last piece.
 
         Raises:
-            Refused: 400, a part is missing, there twice, or the form breaks off.
+            Refused: 400, a part is missing or given twice, or the form is incomplete.
         """
         if not self._ended:
-            raise _malformed("The form breaks off before its end.")
+            raise _malformed("The form is incomplete.")
         data, documents = self._named(_DATA), self._named(_DOCUMENT)
         if len(data) != 1 or len(documents) > 1:
             raise _malformed(
@@ -200,8 +200,8 @@ class InvoiceForm:
         )
 
     @property
-    def strangers(self) -> list[str]:
-        """Names of parts that nobody has told us of."""
+    def unknown_parts(self) -> list[str]:
+        """Names of parts that the contract does not have."""
         return [part.name for part in self._parts if part.name not in {_DATA, _DOCUMENT}]
 
     def _named(self, name: str) -> list[_Part]:
@@ -218,9 +218,9 @@ class InvoiceForm:
         self._header.clear()
         self._value.clear()
 
-    def _name(self) -> None:
+    def _end_headers(self) -> None:
         part = self._parts[-1]
-        if part.headers.get("content-transfer-encoding", "").lower() not in _PLAIN:
+        if part.headers.get("content-transfer-encoding", "").lower() not in _UNENCODED:
             raise _malformed("The parts of the form must not be encoded.")
         part.name = _option(part.headers.get("content-disposition", ""), "name") or ""
         part.file_name = _base_name(_option(part.headers.get("content-disposition", ""), "filename"))
@@ -230,7 +230,7 @@ class InvoiceForm:
 
 
 def _option(header: str, name: str) -> str | None:
-    # The parser speaks latin-1 only; file names come in UTF-8.
+    # The parser decodes latin-1 only; file names arrive in UTF-8.
     _, options = parse_options_header(header.encode().decode("latin-1"))
     value = options.get(name.encode())
     return None if value is None else value.decode("utf-8", "replace")

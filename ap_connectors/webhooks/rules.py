@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ap_connectors.webhooks.config_file import Entry, did_you_mean
+from ap_connectors.webhooks.inbox import EventSummary
 
 EVENTS = (
     "ivesk.on_exported",
@@ -101,12 +102,10 @@ def read(entry: Entry, folder: Path) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def matching(
-    rules: Sequence[Rule], service: str, kind: str, company: str | None, request_id: str | None
-) -> list[tuple[Rule, str | None]]:
-    """The rules that want an event, each with the request id that its run is for."""
-    wanting = (rule for rule in rules if rule.wants(service, kind, company))
-    return [(rule, rule.request_of(service, kind, request_id)) for rule in wanting]
+def matching(rules: Sequence[Rule], event: EventSummary) -> list[tuple[Rule, str | None]]:
+    """Return the rules that want an event, each with the request id that its run is for."""
+    wanting = (rule for rule in rules if rule.wants(event.service, event.kind, event.company))
+    return [(rule, rule.request_of(event.service, event.kind, event.request_id)) for rule in wanting]
 
 
 def _rule(item: Entry, folder: Path) -> Rule:

@@ -56,7 +56,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             )
         else:
             _LOG.warning("There are no rules: events are stored, but nothing is run for them.")
-        registry.register(Gauges(runner.runs if runner else Runs(inbox), settings.tokens))
+        registry.register(Gauges(runner.runs if runner else Runs(inbox.database), settings.tokens))
         receiver = Receiver(settings.accepting(), inbox, runner.wake if runner else lambda _ids: None, registry)
         watcher = threading.Thread(target=_watch_tokens, args=(settings, receiver, stopped), name="tokens", daemon=True)
         watcher.start()

@@ -155,59 +155,60 @@ def _reason(error: ApError) -> str:
     return f"{first}. SNS sends the message again; is https to SNS let through from here?"
 
 
-class Topics:
-    """Decides about topics. Threads may share it.
+class AllowedTopics:
+    """Decides whose notifications are accepted. Thread-safe.
 
     Args:
-        inbox: where topics are pinned.
-        named: the topics of the settings; if there are any, no other is taken.
+        inbox: where topics are stored that confirmed a subscription.
+        configured: the topics of the settings; if there are any, all others are refused.
     """
 
-    def __init__(self, inbox: Inbox, named: tuple[str, ...]) -> None:
+    def __init__(self, inbox: Inbox, configured: tuple[str, ...]) -> None:
         self._inbox = inbox
-        self._named = frozenset(named)
-        self._pinned: frozenset[str] = frozenset()
+        self._configured = frozenset(configured)
+        self._stored: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
     def known(self, topic: str) -> bool:
-        """Whether `check` will answer without asking the inbox."""
-        return topic in (self._named or self._pinned)
+        """Return whether `check` accepts the topic without reading the inbox."""
+        return topic in (self._configured or self._stored)
 
     def check(self, message: Message) -> None:
-        """Let a message of a topic pass that we listen to, or that asks us to and may.
+        """Accept messages of allowed topics, and requests to confirm a subscription that may be allowed.
 
         Raises:
-            Refused: 403, it is not one of ours.
+            Refused: 403, the topic is not allowed.
+            Outage: the inbox cannot be read.
         """
         topic = message.topic_arn
         if self.known(topic):
             return
-        if self._named:
+        if self._configured:
             raise _foreign(topic, "It is not among ivesk_topics.")
         with self._lock:
-            self._pinned = frozenset(pin.topic for pin in self._inbox.pins())
-        if topic in self._pinned:
+            self._stored = frozenset(allowed.topic for allowed in self._inbox.allowed_topics())
+        if topic in self._stored:
             return
         if message.type != CONFIRMATION:
+            raise _foreign(topic, "It never confirmed a subscription here. Subscribe again, or add it to ivesk_topics.")
+        if self._stored and _account(topic) not in {_account(stored) for stored in self._stored}:
             raise _foreign(
-                topic, "It never confirmed a subscription here: subscribe again, or name it in ivesk_topics."
+                topic, "It belongs to another account than the topics so far. Set ivesk_topics to all of them."
             )
-        if self._pinned and _account(topic) not in {_account(pinned) for pinned in self._pinned}:
-            raise _foreign(topic, "Its account is not the one of the topics pinned so far; name all in ivesk_topics.")
 
-    def pin(self, topic: str, *, confirmed: bool = False) -> None:
-        """Listen to a topic from now on; call it for verified messages only.
+    def allow(self, topic: str, *, confirmed: bool = False) -> None:
+        """Accept a topic from now on; call it for verified messages only.
 
         Raises:
             Outage: the inbox cannot be written.
         """
-        self._inbox.pin(topic, confirmed=confirmed)
+        self._inbox.allow_topic(topic, confirmed=confirmed)
         with self._lock:
-            self._pinned |= {topic}
+            self._stored |= {topic}
 
 
 def _foreign(topic: str, why: str) -> Refused:
-    return Refused(403, "foreign", "The topic is not one that we listen to.", detail=f"Topic {topic}: {why}")
+    return Refused(403, "foreign", "The topic is not allowed.", detail=f"Topic {topic}: {why}")
 
 
 def _account(topic: str) -> tuple[str, ...]:

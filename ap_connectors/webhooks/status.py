@@ -1,36 +1,62 @@
-"""What the commands show: subscriptions, events and runs, as lines and as JSON."""
+"""What the commands show of subscriptions, events and runs, as lines for people and as JSON; and `retry`."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-import sqlalchemy as sa
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ap_connectors.core import instants
-from ap_connectors.core.errors import Outage, Stop
-from ap_connectors.webhooks.database import EVENTS
-from ap_connectors.webhooks.inbox import Inbox, Pin
+from ap_connectors.core.errors import Stop
+from ap_connectors.webhooks.database import now_ms
+from ap_connectors.webhooks.inbox import AllowedTopic, EventSummary
 from ap_connectors.webhooks.rules import Rule, matching
-from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, UNPLANNED, WAITING, Run, Runs, now_ms
+from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, WAITING, Run, opened
 from ap_connectors.webhooks.settings import Settings
 
 if TYPE_CHECKING:
     from ap_connectors.webhooks.subscriptions import Subscription
 
 WARN_DAYS = 14
+UNPLANNED = "not planned"
 NO_RULE = "no rule"
 
 Shown = tuple[dict[str, Any], list[str], bool]
+
+
+class RuleStatus(NamedTuple):
+    """How far a rule has come with an event.
+
+    Args:
+        rule: the rule.
+        request_id: the request id of the run, where the rule has a run for each.
+        status: of the run that has come furthest.
+        run: that run, or None.
+    """
+
+    rule: Rule
+    request_id: str | None
+    status: str
+    run: Run | None
+
+
+def rule_statuses(
+    rules: Sequence[Rule], event: EventSummary, runs_by_event: Mapping[int, Sequence[Run]]
+) -> list[RuleStatus]:
+    """Return how far each rule that wants an event has come with it."""
+    found: list[RuleStatus] = []
+    for rule, request_id in matching(rules, event):
+        by_status = {run.status: run for run in runs_by_event.get(event.id, ()) if run.job == rule.name}
+        status = next((one for one in (DONE, RUNNING, WAITING, FAILED) if one in by_status), UNPLANNED)
+        found.append(RuleStatus(rule, request_id, status, by_status.get(status)))
+    return found
 
 
 # Subscriptions
 
 
 def subscription(found: Subscription) -> list[str]:
-    """What Vic.ai says about the subscription."""
+    """Describe Vic.ai's subscription in lines."""
     left = f"in {found.days:.0f} days" if found.days >= 0 else f"{-found.days:.0f} days ago"
     return [
         f"vicai: {', '.join(found.events) or 'all'} to {found.callback_url}",
@@ -39,148 +65,117 @@ def subscription(found: Subscription) -> list[str]:
 
 
 def vicai_status(found: Subscription | None, wanted: str | None) -> Shown:
-    """As JSON, as lines, and whether all is well."""
+    """Return the state of Vic.ai's subscription as JSON, as lines, and whether it is good."""
     if found is None:
-        return {"service": "vicai", "subscribed": False}, ["vicai: there is no subscription: subscribe."], False
+        lines = ["vicai: there is no subscription: run `ap-webhooks subscribe vicai`."]
+        return {"service": "vicai", "subscribed": False}, lines, False
     problems, warnings = [], []
     if found.days < 0:
         problems.append("It has expired: subscribe again.")
     elif found.days < WARN_DAYS:
-        warnings.append(f"It expires in {found.days:.0f} days: subscribe again before.")
+        warnings.append(f"It expires in {found.days:.0f} days: subscribe again before then.")
     if found.token_known is False:
-        problems.append("Its token is not one that the receiver lets in: subscribe again.")
+        problems.append("Its token is not one that the receiver accepts: subscribe again.")
     if wanted and found.callback_url.rstrip("/") != wanted:
-        problems.append(f"It is for another address than public_url ({wanted}).")
+        problems.append(f"It calls another address than public_url ({wanted}): subscribe again, or correct public_url.")
     shown = {"service": "vicai", "subscribed": True, **dataclasses.asdict(found)}
-    words = [f"       {words}" for words in (*problems, *warnings)]
-    return shown | {"problems": problems, "warnings": warnings}, subscription(found) + words, not problems
+    lines = [*subscription(found), *(f"       {line}" for line in (*problems, *warnings))]
+    return shown | {"problems": problems, "warnings": warnings}, lines, not problems
 
 
-def ivesk_status(pins: Sequence[Pin], named: Sequence[str]) -> Shown:
-    """As JSON, as lines, and whether all is well; Įvesk itself cannot be asked."""
-    shown = {"service": "ivesk", "topics": [dataclasses.asdict(pin) for pin in pins], "ivesk_topics": list(named)}
-    if not pins:
-        return shown, ["ivesk: no subscription was confirmed here: subscribe while the receiver serves."], False
+def ivesk_status(topics: Sequence[AllowedTopic], configured: Sequence[str]) -> Shown:
+    """Return the topics of Įvesk's subscriptions as JSON, as lines, and whether all is good; Įvesk cannot be asked."""
+    shown = {
+        "service": "ivesk",
+        "topics": [dataclasses.asdict(topic) for topic in topics],
+        "ivesk_topics": list(configured),
+    }
+    if not topics:
+        return shown, ["ivesk: no subscription was confirmed here: subscribe while the receiver is running."], False
     lines = [
-        f"ivesk: {pin.topic} " + (f"confirmed at {pin.confirmed_at}" if pin.confirmed_at else "not confirmed yet")
-        for pin in pins
+        f"ivesk: {topic.topic} " + (f"confirmed at {topic.confirmed_at}" if topic.confirmed_at else "not confirmed yet")
+        for topic in topics
     ]
-    return shown, lines, all(pin.confirmed_at for pin in pins)
+    return shown, lines, all(topic.confirmed_at for topic in topics)
 
 
 # Events and runs
 
 
 def events(settings: Settings, *, everything: bool, days: float) -> tuple[dict[str, Any], list[str]]:
-    """The events of so many days with what became of them; unless all are wanted, those that are not acted on."""
-    with opened(settings) as (inbox, runs):
+    """Return the events of the last days with their status; unless `everything`, only those not processed yet."""
+    with opened(settings.receiving.inbox) as (inbox, runs):
         since = instants.text(now_ms() - int(days * 86_400_000))
-        covering = runs.covering(since)
+        by_event = runs.by_event(since)
         found = []
-        for row in rows_since(inbox, since):
-            status = _worst([status for _, _, status, _ in standing(settings.rules, row, covering)])
+        for event in inbox.since(since):
+            status = _worst([one.status for one in rule_statuses(settings.rules, event, by_event)])
             if everything or status not in {DONE, NO_RULE}:
                 found.append(
                     {
-                        "id": row.id,
-                        "event": f"{row.service}.{row.kind}",
-                        "company": row.company,
-                        "request_id": row.request_id,
-                        "received_at": row.received_at,
-                        "deliveries": row.deliveries,
+                        "id": event.id,
+                        "event": event.name,
+                        "company": event.company,
+                        "request_id": event.request_id,
+                        "received_at": event.received_at,
+                        "deliveries": event.deliveries,
                         "status": status,
-                        "runs": [run.id for run in covering.get(row.id, ())],
+                        "runs": [run.id for run in by_event.get(event.id, ())],
                     }
                 )
-    names = ("id", "received_at", "event", "company", "status", "runs")
-    return {"events": found}, table(names, found) or ["No event waits."]
+    columns = ("id", "received_at", "event", "company", "status", "runs")
+    return {"events": found}, table(columns, found) or ["No event waits."]
 
 
 def runs(settings: Settings, count: int) -> tuple[dict[str, Any], list[str]]:
-    """The latest runs."""
-    with opened(settings) as (_, known):
-        found = [dataclasses.asdict(run) | {"events": len(known.told(run))} for run in known.latest(count)]
-    names = ("id", "job", "status", "attempts", "events", "started_at", "ended_at", "exit_status", "note", "log_path")
-    return {"runs": found}, table(names, found) or ["There was no run yet."]
+    """Return the latest runs."""
+    with opened(settings.receiving.inbox) as (_, all_runs):
+        latest = all_runs.latest(count)
+        found = [dataclasses.asdict(run) | {"events": len(all_runs.events_of(run))} for run in latest]
+    columns = ("id", "job", "status", "attempts", "events", "started_at", "ended_at", "exit_status", "note", "log_path")
+    return {"runs": found}, table(columns, found) or ["There was no run yet."]
 
 
 def retry(settings: Settings, *, run_ids: Sequence[int], event_ids: Sequence[int], failed: bool) -> list[str]:
-    """Let runs run again; return what to say.
+    """Make runs due again; return lines that say which.
 
     Raises:
         Stop: there is no such run or event, or no rule wants it.
     """
-    said = []
-    with opened(settings) as (inbox, known):
-        ids = [*run_ids, *(run.id for run in known.of_status(FAILED) if failed)]
+    lines = []
+    with opened(settings.receiving.inbox) as (inbox, all_runs):
+        ids = [*run_ids, *(run.id for run in all_runs.of_status(FAILED) if failed)]
         for run_id in dict.fromkeys(ids):
-            run = known.get(run_id)
+            run = all_runs.get(run_id)
             if run is None and run_id in run_ids:
                 raise Stop(f"retry: there is no run {run_id}; see `ap-webhooks runs`.")
-            if run is not None and not known.again(run_id):
-                raise Stop(f"retry: run {run_id} is {run.status}: only what failed or waits can be run again.")
+            if run is not None and not all_runs.retry(run_id):
+                raise Stop(f"retry: run {run_id} is {run.status}; only failed and waiting runs can be retried.")
             if run is not None:
-                said.append(f"Run {run_id} of {run.job} is due now.")
+                lines.append(f"Run {run_id} of {run.job} is due now.")
         for event_id in event_ids:
             event = inbox.get(event_id)
             if event is None:
                 raise Stop(f"retry: there is no event {event_id}; see `ap-webhooks events --all`.")
-            wanting = matching(settings.rules, event.service, event.kind, event.company, event.request_id)
+            wanting = matching(settings.rules, event)
             if not wanting:
-                raise Stop(f"retry: no rule wants event {event_id} ({event.service}.{event.kind}).")
+                raise Stop(f"retry: no rule wants event {event_id} ({event.name}).")
             for rule, request_id in wanting:
-                run_id = known.queue(rule.name, request_id, [event_id])
-                said.append(f"Event {event_id}: run {run_id} of {rule.name} is due now.")
-    return said or ["No run has failed."]
-
-
-@contextmanager
-def opened(settings: Settings) -> Iterator[tuple[Inbox, Runs]]:
-    """The inbox and its runs."""
-    inbox = Inbox(settings.receiving.inbox)
-    try:
-        yield inbox, Runs(inbox)
-    finally:
-        inbox.close()
-
-
-def rows_since(inbox: Inbox, since: str) -> list[sa.Row[Any]]:
-    """The events that came since an instant, without their bodies.
-
-    Raises:
-        Outage: the inbox cannot be read.
-    """
-    names = ("id", "service", "kind", "company", "request_id", "received_at", "deliveries")
-    wanted = sa.select(*(EVENTS.c[name] for name in names)).where(EVENTS.c.received_at >= since).order_by(EVENTS.c.id)
-    try:
-        with inbox.engine.execution_options(reads=True).connect() as connection:
-            return list(connection.execute(wanted))
-    except sa.exc.SQLAlchemyError as error:
-        raise Outage(f"The inbox {inbox.name} cannot be read: {getattr(error, 'orig', None) or error}") from None
-
-
-def standing(
-    rules: Sequence[Rule], event: sa.Row[Any], covering: Mapping[int, Sequence[Run]]
-) -> list[tuple[Rule, str | None, str, Run | None]]:
-    """How far each rule has come with an event: the rule, the request id, the status, and the run that it is of."""
-    found: list[tuple[Rule, str | None, str, Run | None]] = []
-    for rule, request_id in matching(rules, event.service, event.kind, event.company, event.request_id):
-        by_status = {run.status: run for run in covering.get(event.id, ()) if run.job == rule.name}
-        status = next((one for one in (DONE, RUNNING, WAITING, FAILED) if one in by_status), UNPLANNED)
-        found.append((rule, request_id, status, by_status.get(status)))
-    return found
+                run_id = all_runs.queue(rule.name, request_id, [event_id])
+                lines.append(f"Event {event_id}: run {run_id} of {rule.name} is due now.")
+    return lines or ["No run has failed."]
 
 
 def _worst(statuses: Sequence[str]) -> str:
     return next((one for one in (FAILED, UNPLANNED, WAITING, RUNNING, DONE) if one in statuses), NO_RULE)
 
 
-def table(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Rows in columns; nothing where there are none."""
+def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return rows as lines with aligned columns; no lines if there are no rows."""
     if not rows:
         return []
-    texts = [list(names)] + [[_cell(row.get(name)) for name in names] for row in rows]
-    widths = [max(len(line[i]) for line in texts) for i in range(len(names))]
+    texts = [list(columns)] + [[_cell(row.get(name)) for name in columns] for row in rows]
+    widths = [max(len(line[i]) for line in texts) for i in range(len(columns))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in texts]
 
 

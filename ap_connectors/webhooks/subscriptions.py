@@ -18,7 +18,8 @@ from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Forbidden, NotFound, Refused, VicaiClient
 from ap_connectors.vicai.settings import REQUIRED
 from ap_connectors.vicai.settings import client as vicai_client
-from ap_connectors.webhooks.inbox import Inbox, Pin
+from ap_connectors.webhooks.inbox import AllowedTopic
+from ap_connectors.webhooks.runs import opened
 from ap_connectors.webhooks.settings import Settings, demanded
 from ap_connectors.webhooks.tokens import Secret, Token, Tokens
 
@@ -214,17 +215,14 @@ def subscribe_ivesk(settings: Settings, *, name: str, events: Sequence[str], new
         client.subscribe(name, event, url, secret)
 
 
-def pins(settings: Settings) -> list[Pin]:
-    """The topics of Įvesk's subscriptions that the receiver has confirmed, or is about to.
+def allowed_topics(settings: Settings) -> list[AllowedTopic]:
+    """Return the topics of Įvesk's subscriptions that the receiver has confirmed, or is about to.
 
     Raises:
-        Stop: the inbox cannot be read.
+        Stop: the inbox cannot be opened. Outage: it cannot be read.
     """
-    inbox = Inbox(settings.receiving.inbox)
-    try:
-        return inbox.pins()
-    finally:
-        inbox.close()
+    with opened(settings.receiving.inbox) as (inbox, _):
+        return inbox.allowed_topics()
 
 
 def _next_secret(settings: Settings, *, new: bool) -> str:

@@ -29,7 +29,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'inbox.db'}"
     before = Inbox(POSTGRESQL)
-    METADATA.drop_all(before.engine)
+    METADATA.drop_all(before.database.engine)
     before.close()
     return POSTGRESQL
 
@@ -47,7 +47,7 @@ def delivery(key: str, *, service: str = "vicai", document: bytes | None = None,
 
 def test_what_comes_out_is_what_went_in(inbox: Inbox) -> None:
     given = [delivery("1", body='{"a": "ž\\u0000"}'.encode()), delivery("2", document=bytes(range(256)))]
-    ids = inbox.store(given)
+    ids = [stored.id for stored in inbox.store(given)]
     events = inbox.after(0)
     assert [event.id for event in events] == ids == sorted(ids)
     for event, wanted in zip(events, given, strict=True):
@@ -61,10 +61,10 @@ def test_what_comes_out_is_what_went_in(inbox: Inbox) -> None:
 
 
 def test_duplicates_within_a_group_and_between(inbox: Inbox) -> None:
-    first = inbox.put([delivery("1"), delivery("1"), delivery("1", service="ivesk")])
+    first = inbox.store([delivery("1"), delivery("1"), delivery("1", service="ivesk")])
     assert [stored.new for stored in first] == [True, False, True]
     assert first[0].id == first[1].id
-    assert inbox.put([delivery("1", body=b"later")]) == [Stored(first[0].id, False)]
+    assert inbox.store([delivery("1", body=b"later")]) == [Stored(first[0].id, False)]
     assert [(event.service, event.deliveries, event.body) for event in inbox.after(0)] == [
         ("vicai", 3, b"{}"),
         ("ivesk", 1, b"{}"),
@@ -73,13 +73,14 @@ def test_duplicates_within_a_group_and_between(inbox: Inbox) -> None:
 
 def test_ids_are_never_given_twice(inbox: Inbox) -> None:
     (last,) = inbox.store([delivery("1")])
-    with inbox.engine.begin() as connection:
+    with inbox.database.engine.begin() as connection:
         connection.execute(sa.text("DELETE FROM events"))
-    assert inbox.store([delivery("2")]) > [last]
+    assert inbox.store([delivery("2")])[0].id > last.id
 
 
 def test_a_page_of_large_documents_ends_early_and_nothing_is_left_out(inbox: Inbox) -> None:
-    ids = inbox.store([delivery(str(number), document=b"x" * 30_000_000) for number in range(4)])
+    deliveries = [delivery(str(number), document=b"x" * 30_000_000) for number in range(4)]
+    ids = [stored.id for stored in inbox.store(deliveries)]
     pages, last = [], 0
     while page := inbox.after(last):
         pages.append([event.id for event in page])
@@ -88,14 +89,14 @@ def test_a_page_of_large_documents_ends_early_and_nothing_is_left_out(inbox: Inb
     assert max(map(len, pages)) == 2
 
 
-def test_pins(url: str, inbox: Inbox) -> None:
-    inbox.pin("arn:a")
-    inbox.pin("arn:a")
-    inbox.pin("arn:b", confirmed=True)
-    inbox.pin("arn:a", confirmed=True)
-    inbox.pin("arn:a")
+def test_allowed_topics(url: str, inbox: Inbox) -> None:
+    inbox.allow_topic("arn:a")
+    inbox.allow_topic("arn:a")
+    inbox.allow_topic("arn:b", confirmed=True)
+    inbox.allow_topic("arn:a", confirmed=True)
+    inbox.allow_topic("arn:a")
     other = Inbox(url)
-    found = {pin.topic: pin.confirmed_at is not None for pin in other.pins()}
+    found = {one.topic: one.confirmed_at is not None for one in other.allowed_topics()}
     other.close()
     assert found == {"arn:a": True, "arn:b": True}
 
@@ -123,7 +124,7 @@ def test_readers_see_no_gap_that_is_filled_later(url: str, inbox: Inbox) -> None
 def test_it_is_durable_and_readable_while_written(tmp_path: Path) -> None:
     inbox = Inbox(str(tmp_path / "plain path.db"))
     inbox.store([delivery("1")])
-    with inbox.engine.connect() as connection:
+    with inbox.database.engine.connect() as connection:
         assert connection.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(sa.text("PRAGMA synchronous")).scalar() == 2
     with closing(sqlite3.connect(tmp_path / "plain path.db", isolation_level=None)) as other:
@@ -143,7 +144,7 @@ def test_it_is_durable_and_readable_while_written(tmp_path: Path) -> None:
         (str, "cannot be opened"),
         (lambda _: "mysql://host/name", "mysql"),
         (lambda _: "sqlite://", "memory"),
-        (lambda _: "://", "no URL"),
+        (lambda _: "://", "not the URL"),
         (lambda _: " ", "empty"),
         # Without its driver it does not come to that.
         (lambda _: "postgresql://user:geheim@127.0.0.1:9/name", "cannot be opened|needs the package psycopg"),
@@ -163,7 +164,7 @@ def test_one_that_is_something_else(tmp_path: Path) -> None:
 
 def test_the_inbox_is_for_its_owner_only(tmp_path: Path) -> None:
     inbox = Inbox(str(tmp_path / "inbox.db"))
-    inbox.beat()
+    inbox.check_writable()
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes["inbox.db"] == 0o600
     assert set(modes.values()) == {0o600}
@@ -182,7 +183,7 @@ def test_others_look_in_while_it_is_open(tmp_path: Path) -> None:
     for number in range(1, 4):
         inbox.store([delivery(f"k{number}")])
         # Another connection of the same process, as each thread has one.
-        with inbox.engine.connect(), inbox.engine.execution_options(reads=True).connect() as second:
+        with inbox.database.engine.connect(), inbox.database.reading() as second:
             second.execute(sa.text("select 1"))
         looked = subprocess.run(look, capture_output=True, encoding="utf-8", check=True)
         assert looked.stdout.strip() == str(number)

@@ -10,7 +10,6 @@ import pytest
 
 from ap_connectors.webhooks.database import METADATA
 from ap_connectors.webhooks.inbox import Inbox
-from ap_connectors.webhooks.runs import Runs
 from tests.webhooks.serve_process import Webhooks, rule
 
 POSTGRESQL = os.environ.get("AP_WEBHOOKS_TEST_POSTGRESQL", "")
@@ -20,8 +19,7 @@ POSTGRESQL = os.environ.get("AP_WEBHOOKS_TEST_POSTGRESQL", "")
 @pytest.mark.skipif(not POSTGRESQL, reason="no URL")
 def test_acting_with_postgresql(tmp_path: Path) -> None:
     before = Inbox(POSTGRESQL)
-    Runs(before)
-    METADATA.drop_all(before.engine)
+    METADATA.drop_all(before.database.engine)
     before.close()
     rules = [rule("echo start >> done.txt; sleep 2; test -e good", retries=0)]
     with (

@@ -96,7 +96,7 @@ def test_ivesk_is_subscribed_and_an_export_is_acted_on(hooks: Webhooks, vic: San
         ({}, "in 30 days", True),
         ({"days": 13.6}, "It expires in 14 days: subscribe again", True),
         ({"days": -2.0}, "It has expired", False),
-        ({"token_known": False}, "not one that the receiver lets in", False),
+        ({"token_known": False}, "not one that the receiver accepts", False),
         ({"callback_url": "https://elsewhere.example.com/vicai"}, "another address than public_url", False),
     ],
 )
