@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -15,23 +14,15 @@ import pytest
 import sqlalchemy as sa
 
 from ap_connectors.core.errors import Outage, Stop
-from ap_connectors.webhooks.database import METADATA
 from ap_connectors.webhooks.inbox import Delivery, Inbox, Stored
-
-POSTGRESQL = os.environ.get("AP_WEBHOOKS_TEST_POSTGRESQL", "")
-"""URL of an empty database that may be written, such as postgresql://postgres@127.0.0.1/test."""
+from tests.webhooks.postgresql import empty_database, needs_server
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(not POSTGRESQL, reason="no URL"))]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_server)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'inbox.db'}"
-    before = Inbox(POSTGRESQL)
-    METADATA.drop_all(before.database.engine)
-    before.close()
-    return POSTGRESQL
+    return empty_database()
 
 
 @pytest.fixture

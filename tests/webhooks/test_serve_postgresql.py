@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
-import pytest
-
-from ap_connectors.webhooks.database import METADATA
-from ap_connectors.webhooks.inbox import Inbox
+from tests.webhooks.postgresql import empty_database, needs_server
 from tests.webhooks.serve_process import Webhooks, rule
 
-POSTGRESQL = os.environ.get("AP_WEBHOOKS_TEST_POSTGRESQL", "")
-"""URL of an empty database that may be written, such as postgresql://postgres@127.0.0.1/test."""
 
-
-@pytest.mark.skipif(not POSTGRESQL, reason="no URL")
+@needs_server
 def test_acting_with_postgresql(tmp_path: Path) -> None:
-    before = Inbox(POSTGRESQL)
-    METADATA.drop_all(before.database.engine)
-    before.close()
+    inbox = empty_database()
     rules = [rule("echo start >> done.txt; sleep 2; test -e good", retries=0)]
     with (
-        Webhooks(tmp_path, rules=rules, inbox=POSTGRESQL).serve() as first,
-        Webhooks(tmp_path, rules=rules, inbox=POSTGRESQL).serve() as second,
+        Webhooks(tmp_path, rules=rules, inbox=inbox).serve() as first,
+        Webhooks(tmp_path, rules=rules, inbox=inbox).serve() as second,
     ):
         for number in range(20):
             (first, second)[number % 2].batch(number)
