@@ -72,7 +72,7 @@ def _status(given: argparse.Namespace, chosen: Settings) -> int:
 
     if given.service == "ivesk":
         topics = subscriptions.allowed_topics(chosen)
-        found, lines, good = status.ivesk_status(topics, chosen.receiving.ivesk_topics)
+        found, lines, good = status.ivesk_status(topics, chosen.ivesk_topics)
     else:
         subscription = subscriptions.status_vicai(chosen)
         wanted = f"{chosen.public_url}/vicai" if chosen.public_url else None

@@ -24,7 +24,7 @@ from ap_connectors.webhooks.errors import Refused, unavailable
 from ap_connectors.webhooks.inbox import Delivery, Inbox, Stored
 from ap_connectors.webhooks.metrics import CONTENT_TYPE, Metrics
 from ap_connectors.webhooks.request_bodies import InvoiceForm, Memory, RequestBody, drain
-from ap_connectors.webhooks.settings import Receiving
+from ap_connectors.webhooks.settings import Settings
 from ap_connectors.webhooks.sns import AllowedTopics, Certificates
 
 _LOG = logging.getLogger("ap_connectors.webhooks.receiver")
@@ -33,7 +33,7 @@ _NO_INBOX = "The inbox is not available."
 
 
 def create_app(
-    receiving: Receiving,
+    settings: Settings,
     inbox: Inbox,
     stored: Callable[[Sequence[int]], None],
     registry: CollectorRegistry | None = None,
@@ -41,12 +41,12 @@ def create_app(
     """Create the application.
 
     Args:
-        receiving: its settings.
+        settings: all of them.
         inbox: where deliveries are stored.
         stored: called after each commit with the ids of new events, in a thread of its own.
         registry: metrics that `/metrics` shows beside the receiver's own.
     """
-    return Receiver(receiving, inbox, stored, registry).app
+    return Receiver(settings, inbox, stored, registry).app
 
 
 class Receiver:
@@ -54,19 +54,19 @@ class Receiver:
 
     def __init__(
         self,
-        receiving: Receiving,
+        settings: Settings,
         inbox: Inbox,
         stored: Callable[[Sequence[int]], None],
         registry: CollectorRegistry | None,
     ) -> None:
-        self._receiving = receiving
+        self._settings = settings
         self._inbox = inbox
         self._metrics = Metrics(registry)
         self._writer = BatchWriter(inbox, stored, self._metrics)
-        self._memory = Memory(receiving.max_waiting_mb)
-        self._hosts = sns.Hosts(receiving.test_hosts)
+        self._memory = Memory(settings.max_waiting_mb)
+        self._hosts = sns.Hosts(settings.ivesk_test_hosts)
         self._certificates = Certificates(self._hosts)
-        self._topics = AllowedTopics(inbox, receiving.ivesk_topics)
+        self._topics = AllowedTopics(inbox, settings.ivesk_topics)
         self._healthy_until = 0.0
         self._health = asyncio.Lock()
         self._metrics.held.set_function(lambda: self._memory.held)
@@ -81,9 +81,9 @@ class Receiver:
         # A redirect would repeat the secret in an address, and neither service follows one.
         self.app.router.redirect_slashes = False
 
-    def replace_settings(self, receiving: Receiving) -> None:
+    def replace_settings(self, settings: Settings) -> None:
         """Accept other tokens and secrets from now on."""
-        self._receiving = receiving
+        self._settings = settings
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
@@ -131,7 +131,7 @@ class Receiver:
         return functools.partial(self._take_vicai, route)
 
     async def _take_vicai(self, route: deliveries.Route, request: Request) -> Response:
-        if not self._receiving.vicai_tokens:
+        if not self._settings.vicai_token:
             raise unavailable(
                 "Vic.ai is not set up here.",
                 detail="Set vicai_token, or run `ap-webhooks subscribe vicai`.",
@@ -139,10 +139,10 @@ class Receiver:
             )
         headers = request.headers
         deliveries.check_bearer(
-            [value for name, value in headers.raw if name == b"authorization"], self._receiving.vicai_tokens
+            [value for name, value in headers.raw if name == b"authorization"], self._settings.vicai_token
         )
         request_id = headers.get("x-request-id", "").strip() or None
-        limit = self._receiving.max_body_mb if route.multipart else self._receiving.max_event_mb
+        limit = self._settings.max_body_mb if route.multipart else self._settings.max_event_mb
         with self._body(request, limit) as body:
             if route.multipart:
                 form = InvoiceForm(headers.get("content-type", "").encode("latin-1"))
@@ -156,14 +156,14 @@ class Receiver:
         return _json(route.status, route.answer)
 
     async def _ivesk(self, request: Request) -> Response:
-        if not self._receiving.ivesk_secrets:
+        if not self._settings.ivesk_secret:
             raise unavailable(
                 "Įvesk is not set up here.",
                 detail="Set ivesk_secret, or run `ap-webhooks subscribe ivesk`.",
                 retry_after=60,
             )
-        deliveries.check_secret(request.scope["query_string"], self._receiving.ivesk_secrets)
-        with self._body(request, self._receiving.max_event_mb) as body:
+        deliveries.check_secret(request.scope["query_string"], self._settings.ivesk_secret)
+        with self._body(request, self._settings.max_event_mb) as body:
             message = sns.read(await body.read())
             if self._topics.known(message.topic_arn) and self._certificates.known(message.signing_cert_url):
                 self._verify(message)
@@ -182,12 +182,12 @@ class Receiver:
         return _json(200, b"{}")
 
     def _body(self, request: Request, limit_mb: float) -> RequestBody:
-        return RequestBody(request, self._memory, limit_mb=limit_mb, seconds=self._receiving.body_seconds)
+        return RequestBody(request, self._memory, limit_mb=limit_mb, seconds=self._settings.body_seconds)
 
     def _verify(self, message: sns.Message) -> None:
         """Check what needs no request first; the certificate of the signature may have to be fetched."""
         self._topics.check(message)
-        deliveries.check_age(message.timestamp, self._receiving.max_age, self._receiving.max_skew)
+        deliveries.check_age(message.timestamp, self._settings.max_age, self._settings.max_skew)
         if message.type == sns.CONFIRMATION:
             self._hosts.confirmation(message)
         sns.verify(message, self._certificates.key)
@@ -205,7 +205,7 @@ class Receiver:
         try:
             # Shielded: it is stored even if this request gives up; the sender's next try is then a duplicate.
             waiting = asyncio.ensure_future(self._writer.store(found))
-            stored = await asyncio.wait_for(asyncio.shield(waiting), self._receiving.commit_seconds)
+            stored = await asyncio.wait_for(asyncio.shield(waiting), self._settings.commit_seconds)
         except asyncio.TimeoutError:
             waiting.add_done_callback(lambda done: done.exception())
             raise unavailable("The inbox is too slow.", detail="Is its disk, or another writer, busy?") from None

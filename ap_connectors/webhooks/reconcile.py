@@ -20,7 +20,7 @@ from ap_connectors.webhooks import subscriptions
 from ap_connectors.webhooks.database import now_ms
 from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, WAITING, Runs, opened
-from ap_connectors.webhooks.settings import Settings, demanded
+from ap_connectors.webhooks.settings import Settings
 from ap_connectors.webhooks.status import UNPLANNED, RuleStatus, rule_statuses
 
 EXPORTED, BATCH = "ivesk.on_exported", "vicai.payment_batch_processed"
@@ -111,10 +111,10 @@ def compare(settings: Settings, services: Sequence[str], *, days: float) -> Repo
         if service not in {"ivesk", "vicai"}:
             raise Stop(f"reconcile: there is no service {service!r}; use ivesk or vicai.")
     report = Report()
-    with opened(settings.receiving.inbox) as (inbox, runs):
+    with opened(settings.inbox) as (inbox, runs):
         comparison = _Comparison(settings, inbox, runs, report, days)
         for service, credential in (("ivesk", "ivesk_api_key"), ("vicai", "vicai_client_id")):
-            if service in services or (not services and credential in settings.credentials):
+            if service in services or (not services and getattr(settings, credential)):
                 getattr(comparison, service)()
             elif not services:
                 report.notes.append(f"{service} was not compared: {credential} is not set.")
@@ -141,9 +141,8 @@ class _Comparison:
         for event in self._inbox.since(instants.text(self._since - _SKEW)):
             if event.name == EXPORTED:
                 latest[event.company] = instants.milliseconds(event.received_at)
-        given = demanded(self._settings, "ivesk_api_key")
-        of_ivesk = {name.removeprefix("ivesk_"): value for name, value in given.items() if name.startswith("ivesk_")}
-        client = ivesk_client(of_ivesk, timeout=subscriptions.TIMEOUT, user_agent=subscriptions.AGENT)
+        credentials = self._settings.credentials("ivesk", "api_key")
+        client = ivesk_client(credentials, timeout=subscriptions.TIMEOUT, user_agent=subscriptions.AGENT)
         for page in client.pages("exported", Bookmark(not_before=self._since)):
             for document in page.documents:
                 at = text(document, "exportedat") or ""

@@ -27,7 +27,7 @@ def repair(settings: Settings, report: Report) -> list[str]:
     """
     not_processed = [gap for gap in report.gaps if gap.kind == NOT_PROCESSED]
     no_event = [gap for gap in report.gaps if gap.kind != NOT_PROCESSED]
-    with opened(settings.receiving.inbox) as (inbox, runs):
+    with opened(settings.inbox) as (inbox, runs):
         done = [_retry(runs, gap) for gap in not_processed]
         waiting = [gap for gap in no_event if gap.event in READY]
         if waiting:

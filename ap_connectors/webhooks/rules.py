@@ -1,13 +1,26 @@
-"""Rules: which event runs which command, and how patiently."""
+"""Rules: which events run which command, after which pause, and how often it is retried."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from ap_connectors.webhooks.config_file import Entry, did_you_mean
+import msgspec
+
+from ap_connectors.webhooks.config_file import (
+    UNSET,
+    Command,
+    PositiveSeconds,
+    Seconds,
+    Section,
+    Text,
+    Texts,
+    Truth,
+    WrongSetting,
+    did_you_mean,
+)
 from ap_connectors.webhooks.inbox import EventSummary
 
 EVENTS = (
@@ -20,81 +33,99 @@ EVENTS = (
     "vicai.invoiceTransfer",
     "vicai.syncRequest",
 )
-"""Events by the names that rules give them; `ivesk.*` and `vicai.*` stand for all of a service, unknown ones too."""
+"""Events by the names that rules use."""
+
+_ALL_OF_A_SERVICE = ("ivesk.*", "vicai.*")
 
 PER_REQUEST = "vicai.syncRequest"
-"""Vic.ai waits for the writes that carry the id of this very request, so two of them never share a run."""
-
-_WHOLE = ("ivesk.*", "vicai.*")
-KEYS = (
-    "name",
-    "on",
-    "job",
-    "run",
-    "cwd",
-    "companies",
-    "debounce",
-    "max_wait",
-    "retries",
-    "timeout",
-    "lock",
-    "per_request",
-    "env",
-)
+"""Vic.ai waits for writes with the id of this very request, so two requests never share a run."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """One rule.
+class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One rule, as the settings have it.
 
     Args:
-        name: of its runs; unique.
-        on: names of events.
-        command: what is run.
-        cwd: where.
-        companies: only events of these (events that name none pass); empty = all.
-        debounce: seconds of quiet that a run waits for.
-        max_wait: seconds that it waits at most.
-        retries: how often a failed run is repeated.
-        timeout: seconds that it may take, or None.
-        lock: rules of one lock never run at once.
-        per_request: whether each request id gets a run of its own; None: only syncRequest's.
-        env: variables for the command.
+        on: names of events; `ivesk.*` and `vicai.*` mean all of a service, unknown ones too.
+        job: a job of Meltano; or else:
+        run: a command.
+        name: of its runs, unique; the job or the command unless given.
+        cwd: folder to run in.
+        companies: only events of these companies, or of none; empty = all events.
+        debounce: time without events that a run waits for.
+        max_wait: the longest time that it waits; a minute, or `debounce` if that is longer, unless given.
+        retries: how often a failed run is retried.
+        timeout: the longest time that it may take, or None.
+        lock: rules with the same lock never run at the same time; the name unless given.
+        per_request: whether each request id gets a run of its own; None = only those of syncRequest.
+        env: variables for the command, as NAME=value.
     """
 
-    name: str
-    on: tuple[str, ...]
-    command: tuple[str, ...]
-    cwd: Path
-    companies: tuple[str, ...]
-    debounce: float
-    max_wait: float
-    retries: int
-    timeout: float | None
-    lock: str
-    per_request: bool | None
-    env: Mapping[str, str]
+    on: Texts = Texts()
+    job: Text = ""
+    run: Command = Command()
+    name: Text = ""
+    cwd: Path = Path()
+    companies: Texts = Texts()
+    debounce: Seconds = Seconds(5)
+    max_wait: Seconds = UNSET
+    retries: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 5
+    timeout: PositiveSeconds | None = None
+    lock: Text = ""
+    per_request: Truth | None = None
+    env: Texts = Texts()
+
+    def __post_init__(self) -> None:
+        if not self.on:
+            raise WrongSetting("has no `on`: the events that it is for, such as ivesk.on_exported.")
+        for index, event in enumerate(self.on):
+            known = (*EVENTS, *_ALL_OF_A_SERVICE)
+            if event not in known:
+                raise WrongSetting(f"there is no event {event!r}.{did_you_mean(event, known)}", "on", index)
+        if bool(self.job) == bool(self.run):
+            raise WrongSetting("must have either `job` (a job of Meltano) or `run` (a command).")
+        for index, pair in enumerate(self.env):
+            name, mark, _ = pair.partition("=")
+            if not mark or not name.isidentifier():
+                raise WrongSetting("must be a list of NAME=value.", "env", index)
+        if self.max_wait == UNSET:
+            self.max_wait = Seconds(max(60.0, self.debounce))
+        if self.max_wait < self.debounce:
+            raise WrongSetting("must not be shorter than debounce.", "max_wait")
+        self.name = self.name or self.job or shlex.join(self.command)
+        self.lock = self.lock or self.name
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The program to run, and its arguments."""
+        return self.run or ("meltano", "run", self.job)
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The variables for the command."""
+        pairs = (pair.partition("=") for pair in self.env)
+        return {name: value for name, _, value in pairs}
 
     def wants(self, service: str, kind: str, company: str | None) -> bool:
-        """Whether an event is one of its own."""
+        """Return whether the rule is for an event."""
         named = f"{service}.{kind}" in self.on or f"{service}.*" in self.on
         return named and (not self.companies or company is None or company in self.companies)
 
     def request_of(self, service: str, kind: str, request_id: str | None) -> str | None:
-        """The request id that an event's run is for; None where events share a run."""
-        apart = f"{service}.{kind}" == PER_REQUEST if self.per_request is None else self.per_request
-        return request_id if apart else None
+        """Return the request id that an event's run is for; None where events share a run."""
+        separate = f"{service}.{kind}" == PER_REQUEST if self.per_request is None else self.per_request
+        return request_id if separate else None
 
 
-def read(entry: Entry, folder: Path) -> tuple[Rule, ...]:
-    """Read a list of rules; relative folders begin at `folder`.
+def read(section: Section, folder: Path) -> tuple[Rule, ...]:
+    """Read a list of rules; relative folders in them start at `folder`.
 
     Raises:
         Stop: something is wrong; the message says in which line.
     """
     rules: list[Rule] = []
-    for item in entry.items():
-        rule = _rule(item, folder)
+    for item in section.items("a rule"):
+        rule = item.read(Rule)
+        rule.cwd = folder / rule.cwd
         for other in rules:
             if rule.name == other.name or (rule.command, rule.cwd) == (other.command, other.cwd):
                 raise item.wrong(f"two rules run {rule.name!r}; put all events into the `on` of one of them.")
@@ -106,63 +137,3 @@ def matching(rules: Sequence[Rule], event: EventSummary) -> list[tuple[Rule, str
     """Return the rules that want an event, each with the request id that its run is for."""
     wanting = (rule for rule in rules if rule.wants(event.service, event.kind, event.company))
     return [(rule, rule.request_of(event.service, event.kind, event.request_id)) for rule in wanting]
-
-
-def _rule(item: Entry, folder: Path) -> Rule:
-    item.name = "a rule"
-    given = item.entries(KEYS)
-    if "on" not in given:
-        raise item.wrong("has no `on`: the events that it is for, such as ivesk.on_exported.")
-    if ("job" in given) == ("run" in given):
-        raise item.wrong("must have either `job` (a job of Meltano) or `run` (a command).")
-    command = ("meltano", "run", given["job"].text()) if "job" in given else _command(given["run"])
-    name = given["name"].text() if "name" in given else command[-1] if "job" in given else shlex.join(command)
-    debounce = given["debounce"].seconds() if "debounce" in given else 5.0
-    max_wait = given["max_wait"].seconds() if "max_wait" in given else max(60.0, debounce)
-    if max_wait < debounce:
-        raise given["max_wait"].wrong("must not be shorter than debounce.")
-    timeout = given["timeout"].seconds() if "timeout" in given else None
-    if timeout is not None and timeout <= 0:
-        raise given["timeout"].wrong("must be longer than 0.")
-    return Rule(
-        name=name,
-        on=_events(given["on"]),
-        command=command,
-        cwd=folder / Path(given["cwd"].text()).expanduser() if "cwd" in given else folder,
-        companies=given["companies"].texts() if "companies" in given else (),
-        debounce=debounce,
-        max_wait=max_wait,
-        retries=given["retries"].whole(0, 1000) if "retries" in given else 5,
-        timeout=timeout,
-        lock=given["lock"].text() if "lock" in given else name,
-        per_request=given["per_request"].truth() if "per_request" in given else None,
-        env=_environment(given["env"]) if "env" in given else {},
-    )
-
-
-def _command(entry: Entry) -> tuple[str, ...]:
-    command = entry.texts() if entry.is_list else tuple(shlex.split(entry.text()))
-    if not command:
-        raise entry.wrong("is empty.")
-    return command
-
-
-def _events(entry: Entry) -> tuple[str, ...]:
-    names = entry.texts()
-    known = (*EVENTS, *_WHOLE)
-    for item, name in zip(entry.items() if entry.is_list else [entry], names, strict=True):
-        if name not in known:
-            raise item.wrong(f"there is no event {name!r}.{did_you_mean(name, known)}")
-    if not names:
-        raise entry.wrong("is empty.")
-    return names
-
-
-def _environment(entry: Entry) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for item in entry.items():
-        name, mark, value = item.text().partition("=")
-        if not mark or not name.isidentifier():
-            raise item.wrong("must be a list of NAME=value.")
-        found[name] = value
-    return found

@@ -20,7 +20,7 @@ from ap_connectors.webhooks.inbox import EventSummary, Inbox
 from ap_connectors.webhooks.processes import Child, is_running, send_signal
 from ap_connectors.webhooks.rules import Rule
 from ap_connectors.webhooks.runs import RUNNING, WAITING, Run, Runs
-from ap_connectors.webhooks.settings import PREFIX, Running
+from ap_connectors.webhooks.settings import PREFIX, Settings
 
 _LOG = logging.getLogger("ap_connectors.webhooks.runner")
 _IDLE_SECONDS, _BUSY_SECONDS, _ERROR_SECONDS = 1.0, 0.1, 5.0
@@ -54,17 +54,14 @@ class Runner:
 
     Args:
         inbox: where events and runs are stored.
-        rules: which commands to run.
-        running: how to run them.
+        settings: which commands to run, and how.
         report: called with the rule's name and the outcome of each try (done, failed, repeated), for the metrics.
     """
 
-    def __init__(
-        self, inbox: Inbox, rules: Sequence[Rule], running: Running, report: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, inbox: Inbox, settings: Settings, report: Callable[[str, str], None]) -> None:
         self.runs = Runs(inbox.database)
-        self._rules = {rule.name: rule for rule in rules}
-        self._running = running
+        self._rules = {rule.name: rule for rule in settings.rules}
+        self._settings = settings
         self._report = report
         self._lock = RunnerLock(inbox.database)
         self._is_active = False
@@ -74,9 +71,9 @@ class Runner:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="runner", daemon=True)
         try:
-            running.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            settings.runs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise Stop(f"runs_dir: {running.logs} cannot be created: {error.strerror}.") from None
+            raise Stop(f"runs_dir: {settings.runs_dir} cannot be created: {error.strerror}.") from None
 
     def start(self) -> None:
         """Start the thread."""
@@ -91,7 +88,7 @@ class Runner:
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join(self._running.stop_seconds + _KILL_SECONDS + 5)
+            self._thread.join(self._settings.stop_seconds + _KILL_SECONDS + 5)
         self._lock.release()
 
     # The thread
@@ -138,10 +135,10 @@ class Runner:
             _LOG.error("Another receiver of this inbox starts the runs now; this one only receives.")
             return
         self._check_active()
-        while self.runs.plan(list(self._rules.values()), self._running.first_pause):
+        while self.runs.plan(list(self._rules.values()), self._settings.first_pause):
             pass
         for run in self.runs.due(self._rules):
-            if len(self._active) >= self._running.at_once or self._stopping.is_set():
+            if len(self._active) >= self._settings.runs_at_once or self._stopping.is_set():
                 break
             self._start(run)
 
@@ -182,7 +179,7 @@ class Runner:
         started = self.runs.start(run)
         if started is None:
             return
-        log = self._running.logs / f"{run.id:08d}-{started.attempts}-{os.getpid()}.log"
+        log = self._settings.runs_dir / f"{run.id:08d}-{started.attempts}-{os.getpid()}.log"
         try:
             child = Child(rule.command, rule.cwd, environment(rule, started, self.runs.events_of(started)), log)
         except OSError as error:
@@ -201,7 +198,7 @@ class Runner:
 
     def _delete_old_logs(self) -> None:
         active = {f"{run_id:08d}" for run_id in self._active}
-        for path in sorted(self._running.logs.glob("[0-9]*-*.log"))[: -self._running.keep]:
+        for path in sorted(self._settings.runs_dir.glob("[0-9]*-*.log"))[: -self._settings.keep_logs]:
             if path.name.partition("-")[0] not in active:
                 with suppress(OSError):
                     path.unlink()
@@ -251,7 +248,7 @@ class Runner:
         run, retries = one.run, one.rule.retries if one.rule else 0
         pause = None
         if run.attempts <= retries:
-            pause = min(self._running.longest_pause, self._running.first_pause * 2.0 ** (run.attempts - 1))
+            pause = min(self._settings.longest_pause, self._settings.first_pause * 2.0 ** (run.attempts - 1))
         self.runs.failed(run, status, note, pause)
         self._report(run.job, "failed" if pause is None else "repeated")
         message = f"Run {run.id} of {run.job} {note}, try {run.attempts} of {retries + 1}"
@@ -266,7 +263,7 @@ class Runner:
         _LOG.warning("Run %d of %s %s.", run.id, run.job, note)
 
     def _finish(self) -> None:
-        self._wait(self._running.stop_seconds)
+        self._wait(self._settings.stop_seconds)
         for one in self._own():
             self._terminate(one)
         self._wait(_KILL_SECONDS + 1)
@@ -302,7 +299,8 @@ def environment(rule: Rule, run: Run, events: Sequence[EventSummary]) -> dict[st
         "COMPANIES": ",".join(sorted({event.company for event in events if event.company}))[:_LONGEST_VARIABLE],
         "REQUEST_ID": run.request_id or "",
     }
-    found |= {PREFIX + name: value.replace("\0", "") for name, value in about.items()} | dict(rule.env)
+    found |= {PREFIX + name: value.replace("\0", "") for name, value in about.items()}
+    found |= rule.variables
     if run.request_id:
         try:
             found["TARGET_VICAI_REQUEST_ID"] = validate.uuid("requestId", run.request_id)

@@ -39,7 +39,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     Raises:
         Stop: the settings, the inbox or the address cannot be used.
     """
-    inbox = Inbox(settings.receiving.inbox)
+    inbox = Inbox(settings.inbox)
     runner: Runner | None = None
     stopped = threading.Event()
     try:
@@ -51,13 +51,11 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
                 ["job", "outcome"],
                 registry=registry,
             )
-            runner = Runner(
-                inbox, settings.rules, settings.running, lambda job, outcome: outcomes.labels(job, outcome).inc()
-            )
+            runner = Runner(inbox, settings, lambda job, outcome: outcomes.labels(job, outcome).inc())
         else:
             _LOG.warning("There are no rules: events are stored, but nothing is run for them.")
         registry.register(Gauges(runner.runs if runner else Runs(inbox.database), settings.tokens))
-        receiver = Receiver(settings.accepting(), inbox, runner.wake if runner else lambda _ids: None, registry)
+        receiver = Receiver(settings.with_live_tokens(), inbox, runner.wake if runner else lambda _ids: None, registry)
         watcher = threading.Thread(target=_watch_tokens, args=(settings, receiver, stopped), name="tokens", daemon=True)
         watcher.start()
 
@@ -76,22 +74,22 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
 
 def _watch_tokens(settings: Settings, receiver: Receiver, stopped: threading.Event) -> None:
     """Accept the tokens that the token file holds, and reject those that have expired since."""
-    changed_at, accepted = settings.tokens.changed_at(), settings.receiving
+    changed_at, accepted = settings.tokens.changed_at(), settings
     while not stopped.wait(_WATCH_SECONDS):
         now_changed_at = settings.tokens.changed_at()
         try:
-            receiving = settings.accepting()
+            live = settings.with_live_tokens()
         except Stop as error:
             if now_changed_at != changed_at:
                 _LOG.error("%s The previous tokens stay valid until then.", error)
             changed_at = now_changed_at
             continue
-        if receiving != accepted:
-            receiver.replace_settings(receiving)
+        if live != accepted:
+            receiver.replace_settings(live)
             if now_changed_at != changed_at:
-                counts = len(receiving.vicai_tokens), len(receiving.ivesk_secrets)
+                counts = len(live.vicai_token), len(live.ivesk_secret)
                 _LOG.info("The token file was reloaded: %d tokens for Vic.ai, %d secrets for Įvesk.", *counts)
-        changed_at, accepted = now_changed_at, receiving
+        changed_at, accepted = now_changed_at, live
 
 
 def serve_app(

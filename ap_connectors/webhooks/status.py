@@ -104,7 +104,7 @@ def ivesk_status(topics: Sequence[AllowedTopic], configured: Sequence[str]) -> S
 
 def events(settings: Settings, *, everything: bool, days: float) -> tuple[dict[str, Any], list[str]]:
     """Return the events of the last days with their status; unless `everything`, only those not processed yet."""
-    with opened(settings.receiving.inbox) as (inbox, runs):
+    with opened(settings.inbox) as (inbox, runs):
         since = instants.text(now_ms() - int(days * 86_400_000))
         by_event = runs.by_event(since)
         found = []
@@ -129,7 +129,7 @@ def events(settings: Settings, *, everything: bool, days: float) -> tuple[dict[s
 
 def runs(settings: Settings, count: int) -> tuple[dict[str, Any], list[str]]:
     """Return the latest runs."""
-    with opened(settings.receiving.inbox) as (_, all_runs):
+    with opened(settings.inbox) as (_, all_runs):
         latest = all_runs.latest(count)
         found = [dataclasses.asdict(run) | {"events": len(all_runs.events_of(run))} for run in latest]
     columns = ("id", "job", "status", "attempts", "events", "started_at", "ended_at", "exit_status", "note", "log_path")
@@ -143,7 +143,7 @@ def retry(settings: Settings, *, run_ids: Sequence[int], event_ids: Sequence[int
         Stop: there is no such run or event, or no rule wants it.
     """
     lines = []
-    with opened(settings.receiving.inbox) as (inbox, all_runs):
+    with opened(settings.inbox) as (inbox, all_runs):
         ids = [*run_ids, *(run.id for run in all_runs.of_status(FAILED) if failed)]
         for run_id in dict.fromkeys(ids):
             run = all_runs.get(run_id)

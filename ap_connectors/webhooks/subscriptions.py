@@ -20,7 +20,7 @@ from ap_connectors.vicai.settings import REQUIRED
 from ap_connectors.vicai.settings import client as vicai_client
 from ap_connectors.webhooks.inbox import AllowedTopic
 from ap_connectors.webhooks.runs import opened
-from ap_connectors.webhooks.settings import Settings, demanded
+from ap_connectors.webhooks.settings import Settings
 from ap_connectors.webhooks.tokens import Secret, Token, Tokens
 
 AGENT = "ap-connectors ap-webhooks"
@@ -53,9 +53,7 @@ def client(settings: Settings) -> VicaiClient:
     Raises:
         Stop: they cannot be right.
     """
-    given = demanded(settings, *(f"vicai_{name}" for name in REQUIRED))
-    of_vic = {name.removeprefix("vicai_"): value for name, value in given.items() if name.startswith("vicai_")}
-    return vicai_client(of_vic, timeout=TIMEOUT, user_agent=AGENT)
+    return vicai_client(settings.credentials("vicai", *REQUIRED), timeout=TIMEOUT, user_agent=AGENT)
 
 
 def public_url(settings: Settings, path: str) -> str:
@@ -64,7 +62,7 @@ def public_url(settings: Settings, path: str) -> str:
     Raises:
         Stop: it is not set, or not https.
     """
-    if settings.public_url is None:
+    if not settings.public_url:
         raise Stop("public_url is missing: the address under which the services reach the receiver, with https.")
     parts = urlsplit(settings.public_url)
     if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
@@ -105,7 +103,7 @@ def subscribe_vicai(
         known = before.live()
         made = _next_token(settings, known, expires, now, keep=keep_token)
         others = tuple(one for one in known.vicai if one.token != made.token)
-        if made.token not in settings.receiving.vicai_tokens:
+        if made.token not in settings.vicai_token:
             settings.tokens.write(replace_vicai(known, (made, *others)))
             # The receiver looks at the file twice a second.
             time.sleep(1.0)
@@ -120,7 +118,7 @@ def subscribe_vicai(
             settings.tokens.write(before)
             raise Stop(str(error)) from None
         if forget_old:
-            kept = (made,) if made.token not in settings.receiving.vicai_tokens else ()
+            kept = (made,) if made.token not in settings.vicai_token else ()
             settings.tokens.write(replace_vicai(known, kept))
     found = status_vicai(settings)
     if found is None:
@@ -146,7 +144,7 @@ def status_vicai(settings: Settings) -> Subscription | None:
         left = instants.milliseconds(expires) / 1000 - time.time()
     except ValueError:
         raise Stop(f"vicai: the subscription's expiresAt is no instant: {expires!r}.") from None
-    lets_in = settings.accepting().vicai_tokens
+    lets_in = settings.with_live_tokens().vicai_token
     return Subscription(
         callback_url=str(found["callbackUrl"]),
         events=tuple(str(one) for one in found.get("events") or ()),
@@ -180,8 +178,8 @@ def replace_vicai(tokens: Tokens, vicai: tuple[Token, ...]) -> Tokens:
 
 
 def _next_token(settings: Settings, known: Tokens, expires: str, now: int, *, keep: bool) -> Token:
-    if settings.receiving.vicai_tokens:
-        return Token(settings.receiving.vicai_tokens[0], instants.text(now), expires)
+    if settings.vicai_token:
+        return Token(settings.vicai_token[0], instants.text(now), expires)
     if keep and known.vicai:
         return Token(known.vicai[0].token, known.vicai[0].made_at, expires)
     return Token(secrets.token_urlsafe(48), instants.text(now), expires)
@@ -203,14 +201,12 @@ def subscribe_ivesk(settings: Settings, *, name: str, events: Sequence[str], new
         Stop: Įvesk does not take it. Outage: it failed for too long; ask again.
     """
     url = public_url(settings, "ivesk")
-    given = demanded(settings, "ivesk_api_key")
+    given = settings.credentials("ivesk", "api_key")
     for event in events:
         if event not in IVESK_EVENTS:
             raise Stop(f"--events: there is no event {event!r}; known are {', '.join(IVESK_EVENTS)}.")
     secret = _next_secret(settings, new=new_secret)
-    client = IveskClient(
-        given["ivesk_api_key"], given.get("ivesk_api_url", DEFAULT_URL), timeout=TIMEOUT, user_agent=AGENT
-    )
+    client = IveskClient(given["api_key"], given.get("api_url", DEFAULT_URL), timeout=TIMEOUT, user_agent=AGENT)
     for event in events:
         client.subscribe(name, event, url, secret)
 
@@ -221,13 +217,13 @@ def allowed_topics(settings: Settings) -> list[AllowedTopic]:
     Raises:
         Stop: the inbox cannot be opened. Outage: it cannot be read.
     """
-    with opened(settings.receiving.inbox) as (inbox, _):
+    with opened(settings.inbox) as (inbox, _):
         return inbox.allowed_topics()
 
 
 def _next_secret(settings: Settings, *, new: bool) -> str:
-    if settings.receiving.ivesk_secrets:
-        return settings.receiving.ivesk_secrets[0]
+    if settings.ivesk_secret:
+        return settings.ivesk_secret[0]
     with settings.tokens.changing():
         known = settings.tokens.read()
         if known.ivesk and not new:

@@ -23,7 +23,7 @@ import json, logging, resource, sys
 from ap_connectors.core.errors import Stop
 from ap_connectors.webhooks.receiver import create_app
 from ap_connectors.webhooks.inbox import Inbox
-from ap_connectors.webhooks.settings import Receiving
+from ap_connectors.webhooks.settings import Settings
 from ap_connectors.webhooks.serve import serve_app
 
 logging.basicConfig(level=logging.INFO, stream=sys.stderr)
@@ -33,10 +33,10 @@ if largest is not None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 given = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
 try:
-    receiving = Receiving(**given)
-    inbox = Inbox(receiving.inbox)
+    settings = Settings(**given)
+    inbox = Inbox(settings.inbox)
     stored = lambda ids: print("stored", *ids, flush=True)
-    serve_app(create_app(receiving, inbox, stored), port=0, ready=lambda url: print(url, flush=True))
+    serve_app(create_app(settings, inbox, stored), port=0, ready=lambda url: print(url, flush=True))
     inbox.close()
 except Stop as error:
     sys.exit(str(error))
@@ -48,7 +48,7 @@ class ReceiverProcess:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.inbox = folder / "webhooks.db"
-        given = {"inbox": str(self.inbox), "vicai_tokens": [TOKEN], "ivesk_secrets": [SECRET]} | settings
+        given = {"inbox": str(self.inbox), "vicai_token": [TOKEN], "ivesk_secret": [SECRET]} | settings
         self._errors = (folder / "log.txt").open("a+b")
         self.process = subprocess.Popen(
             [sys.executable, "-c", _LAUNCH, json.dumps(given)],

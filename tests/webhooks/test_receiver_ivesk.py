@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from ap_connectors.core.errors import Stop
-from ap_connectors.webhooks.settings import Receiving
+from ap_connectors.webhooks.config_file import Texts
+from ap_connectors.webhooks.settings import Settings
 from tests.webhooks.receiver_process import SECRET, ReceiverProcess, new_events
 from tests.webhooks.sns_double import TOPIC, Signer, SnsDouble, now
 
@@ -29,7 +30,7 @@ def sns() -> Iterator[SnsDouble]:
 def _process(sns: SnsDouble, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverProcess]:
     folder = tmp_path_factory.mktemp("ivesk")
     with ReceiverProcess(
-        folder, ivesk_secrets=["before", SECRET], test_hosts=[sns.place], ivesk_topics=[TOPIC]
+        folder, ivesk_secret=["before", SECRET], ivesk_test_hosts=[sns.place], ivesk_topics=[TOPIC]
     ) as process:
         yield process
 
@@ -329,7 +330,7 @@ def test_topics_are_pinned_when_none_is_named(sns: SnsDouble, tmp_path: Path) ->
     def status(receiver: ReceiverProcess, message: dict[str, Any]) -> int:
         return receiver.ivesk(json.dumps(message)).status_code
 
-    with ReceiverProcess(tmp_path, test_hosts=[sns.place]) as receiver:
+    with ReceiverProcess(tmp_path, ivesk_test_hosts=[sns.place]) as receiver:
         assert status(receiver, sns.notification()) == 403
         assert status(receiver, sns.confirmation()) == 200
         assert status(receiver, sns.notification()) == 200
@@ -338,7 +339,7 @@ def test_topics_are_pinned_when_none_is_named(sns: SnsDouble, tmp_path: Path) ->
         assert status(receiver, sns.confirmation(topic=other)) == 200
         assert status(receiver, sns.confirmation(topic=foreign)) == 403
         assert status(receiver, sns.notification(TopicArn=foreign)) == 403
-    with ReceiverProcess(tmp_path, test_hosts=[sns.place]) as receiver:
+    with ReceiverProcess(tmp_path, ivesk_test_hosts=[sns.place]) as receiver:
         assert status(receiver, sns.notification(TopicArn=other, content="{}")) == 200
         assert [row["kind"] for row in receiver.events()] == ["on_exported", "on_digitized"]
 
@@ -348,10 +349,10 @@ def test_topics_are_pinned_when_none_is_named(sns: SnsDouble, tmp_path: Path) ->
 )
 def test_only_this_machine_stands_in_for_sns(host: str) -> None:
     with pytest.raises(Stop, match="ivesk_test_hosts"):
-        Receiving(test_hosts=(host,))
+        Settings(ivesk_test_hosts=Texts((host,)))
 
 
-@pytest.mark.parametrize("name", ["vicai_tokens", "ivesk_secrets", "ivesk_topics"])
+@pytest.mark.parametrize("name", ["vicai_token", "ivesk_secret", "ivesk_topics"])
 def test_an_empty_secret_is_refused(name: str) -> None:
     with pytest.raises(Stop, match=name):
-        Receiving(**cast(Any, {name: ("good", " ")}))
+        Settings(**cast(Any, {name: Texts(("good", " "))}))

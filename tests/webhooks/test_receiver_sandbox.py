@@ -20,7 +20,7 @@ def place(sandbox: SandboxProcess) -> str:
 def test_exports_and_digitized_documents(sandbox: SandboxProcess, tmp_path: Path, version: str) -> None:
     control = sandbox.control
     control.options(signature_version=version)
-    with ReceiverProcess(tmp_path, vicai_tokens=[], test_hosts=[place(sandbox)]) as receiver:
+    with ReceiverProcess(tmp_path, vicai_token=[], ivesk_test_hosts=[place(sandbox)]) as receiver:
         for event in ("on_exported", "on_digitized"):
             order = {"name": "ERP", "eventType": event, "target": f"{receiver.url}/ivesk?secret={SECRET}"}
             headers = {"x-api-key": sandbox.api_key}
@@ -45,7 +45,7 @@ def test_every_click_in_vic(sandbox: SandboxProcess, tmp_path: Path) -> None:
     sandbox.control.reset(documents=0, invoices=30)
     vic = Vic(sandbox)
     vic.login()
-    with ReceiverProcess(tmp_path, vicai_tokens=["plain"]) as receiver:
+    with ReceiverProcess(tmp_path, vicai_token=["plain"]) as receiver:
         body = {"callbackUrl": f"{receiver.url}/vicai", "accessToken": "plain", "expiresAt": "2099-01-01T00:00:00Z"}
         vic.call("subscribe", body=body)
         clicked = [

@@ -23,7 +23,7 @@ BATCH = (
 
 @pytest.fixture(scope="module")
 def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverProcess]:
-    with ReceiverProcess(tmp_path_factory.mktemp("vicai"), vicai_tokens=["the-old-one", TOKEN]) as process:
+    with ReceiverProcess(tmp_path_factory.mktemp("vicai"), vicai_token=["the-old-one", TOKEN]) as process:
         yield process
 
 
@@ -245,7 +245,7 @@ def test_health(receiver: ReceiverProcess) -> None:
 
 
 def test_a_service_that_is_not_set_up_is_asked_to_come_again(tmp_path: Any) -> None:
-    with ReceiverProcess(tmp_path, vicai_tokens=[], ivesk_secrets=[]) as receiver:
+    with ReceiverProcess(tmp_path, vicai_token=[], ivesk_secret=[]) as receiver:
         for answer in (receiver.vicai("events", data=BATCH, token=""), receiver.ivesk("{}", secret="")):
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
