@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 BENCH := .venv-bench
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo test campaign lint format bench clean help
+.PHONY: demo test campaign lint format definitions bench clean help
 .DEFAULT_GOAL := help
 
 help:  ## Show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo  ## Run the main job end to end against the sandbox, and check that it ties
 	@PYTHONUTF8=1 $(BIN)/python -m demo
@@ -28,6 +28,9 @@ lint: $(VENV)/.dev  ## Check style and types
 format: $(VENV)/.dev  ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+definitions: $(VENV)/.dev  ## Write settings and streams into docs/, plugins/ and meltano.yml, from the code
+	@$(BIN)/python -m plugins.definitions
 
 bench: $(VENV)/.dev $(BENCH)/.installed  ## Measure speed and memory beside the alternatives
 	@$(BIN)/python -m benchmarks
