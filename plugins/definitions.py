@@ -2,7 +2,7 @@
 
 A setting, a stream and a capability are typed once, in the plugin's code. Made from it are
 
-- tables in the pages, between `<!-- settings: tap-vicai -->` (or `streams: tap-vicai`, `options: ap-sandbox`) and
+- tables in the pages, between `<!-- settings: tap-vicai -->` (or `streams: tap-vicai`, `options: vicai`) and
   `<!-- end -->`;
 - `description`, `capabilities` and `settings` of our plugins in `meltano.yml`, whose rest is written by hand;
 - `plugins/NAME.yml` for other projects: the plugin's entry in `meltano.yml` in the form that `meltano add` takes.
@@ -21,8 +21,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import click
+import msgspec
 import yaml
+
+from ap_connectors.sandbox.options import Options, described
+from ap_connectors.sandbox.vicai.options import VicaiOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN_TYPES = {"extractors": "extractor", "loaders": "loader", "mappers": "mapper"}
@@ -35,6 +38,10 @@ _TABLE = re.compile(r"(<!-- (settings|streams|options): ([\w-]+) -->\n).*?(<!-- 
 _KINDS = {"number": "string"}
 _NOT_ADDED = ("package_name", "log_parser", "select", "load_schema", "mappings")
 """Members of a definition file that `meltano add` of Meltano 4.4 leaves out."""
+_OPTIONS: Mapping[str, tuple[str, type[msgspec.Struct]]] = {
+    "ivesk": ("--", Options),
+    "vicai": ("--vicai-", VicaiOptions),
+}
 _HEAD = """\
 # Made by `make definitions` from meltano.yml: do not edit. In another project:
 #
@@ -136,13 +143,12 @@ def _selected(command: str, stream: str) -> str:
     return "no"
 
 
-def _options_table(command: str) -> Iterator[str]:
+def _options_table(service: str) -> Iterator[str]:
+    prefix, options = _OPTIONS[service]
     yield from ("| option | default | what it does |", "|---|---|---|")
-    for option in load(command).params:
-        if isinstance(option, click.Option):
-            choices = option.type.choices if isinstance(option.type, click.Choice) else ()
-            words = f"{option.help or ''} {' · '.join(f'`{one}`' for one in choices)}".strip()
-            yield f"| `{option.opts[0]}` | {_as_code(option.default)} | {words} |"
+    for name, kind, default, words in described(options):
+        choices = " · ".join(f"`{choice}`" for choice in getattr(kind, "__args__", ()))
+        yield f"| `{prefix}{name.replace('_', '-')}` | {_as_code(default)} | {words} {choices}".rstrip() + " |"
 
 
 def _as_code(default: Any) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from plugins import definitions
+from target_vicai.streams import ALL
 from tests.conftest import PLUGINS, discovered
 
 ROOT = Path(__file__).parent.parent
@@ -136,6 +138,65 @@ def test_a_marker_without_its_table_is_filled() -> None:
     assert made.endswith("|\n<!-- end -->\nafter\n")
     assert "stale" not in made
     assert definitions.page(made) == made
+
+
+# What is written by hand
+
+
+def test_a_page_for_every_command() -> None:
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in metadata.distribution("ap-connectors").entry_points:
+        (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{command.name}`")]
+        (page,) = re.findall(r"\]\(docs/([^)#]+)", row)
+        assert (ROOT / "docs" / page).exists()
+        assert f"({page})" in index, f"{page} is not in docs/README.md"
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+def test_every_stream_that_can_be_loaded_has_a_page() -> None:
+    page = (ROOT / "docs/target-vicai/README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| \[`(\w+)`\]\(\1\.md\)", page, re.MULTILINE) == [loader.name for loader in ALL]
+    for loader in ALL:
+        assert (ROOT / f"docs/target-vicai/{loader.name}.md").exists()
+
+
+def anchor(heading: str) -> str:
+    """What a heading is called in a link."""
+    plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+    return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match("https?:", target):
+            continue
+        where, _, part = target.partition("#")
+        path = (page.parent / where).resolve() if where else page
+        assert path.exists(), target
+        # A site is built of docs/ alone.
+        assert path.is_relative_to(ROOT / "docs") or ROOT / "docs" not in page.parents, target
+        if part:
+            headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            assert part in {anchor(heading) for heading in headings}, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_paths_of_code_exist(page: Path) -> None:
+    if page.name in {"CHANGELOG.md", "upgrade.md"}:
+        return  # They name what was.
+    text = page.read_text(encoding="utf-8")
+    for path in re.findall(
+        r"`((?:ap_connectors|tap_\w+|target_\w+|mapper_\w+|tests|demo|benchmarks)/[\w./-]+\.\w+)`", text
+    ):
+        if path.rpartition(".")[2] not in {"py", "json", "csv", "yml", "yaml", "md"}:
+            continue
+        assert (ROOT / path).exists(), path
 
 
 def test_versions_agree() -> None:

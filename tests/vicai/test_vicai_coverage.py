@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai import contract
 from tap_vicai import streams
@@ -50,9 +52,9 @@ def test_streams_are_listed_with_the_operation_they_use() -> None:
 def test_users_are_named_in_one_way() -> None:
     for name, (_, _, used) in rows().items():
         for user in used.split(", "):
-            named = re.fullmatch(r"(stream|load of) `\w+`|not yet", user)
+            named = re.fullmatch(r"(stream|load of) `\w+`|ap-webhooks|ap-tieout|not used", user)
             assert named or (name in EVERYBODY and user.startswith("every command")), (name, user)
-        assert used == "not yet" or "not yet" not in used
+        assert used == "not used" or "not used" not in used
 
 
 def test_what_is_listed_as_read_is_really_called(sandbox: SandboxProcess, tmp_path: Path) -> None:
@@ -81,6 +83,12 @@ def test_target_uses_what_is_listed_as_loaded_and_nothing_else() -> None:
     loads = {name: re.findall(r"load of `(\w+)`", used) for name, (_, _, used) in rows().items()}
     assert {name for name, found in loads.items() if found} == set(named("target_vicai"))
     assert {stream for found in loads.values() for stream in found} == {loader.name for loader in ALL}
+
+
+@pytest.mark.parametrize("command", ["ap-webhooks", "ap-tieout"])
+def test_other_commands_use_what_is_listed_and_nothing_else(command: str) -> None:
+    listed = {name for name, (_, _, used) in rows().items() if command in used.split(", ")}
+    assert listed == set(named(f"ap_connectors/{command.removeprefix('ap-')}"))
 
 
 def named(package: str) -> Iterator[str]:
