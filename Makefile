@@ -1,9 +1,19 @@
-# `make demo` and `make test` need Python 3.10+, make and the package registry, nothing else.
+# `make demo` and `make test` need Python 3.10 to 3.13, make and the package registry, nothing else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
+
+# Behind a proxy with certificates of its own: uv and pip trust what the system trusts, unless told otherwise.
+CA_BUNDLE := $(or $(SSL_CERT_FILE),$(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt \
+	/etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem)))
+ifneq ($(CA_BUNDLE),)
+export UV_SYSTEM_CERTS ?= true
+ifeq ($(REQUESTS_CA_BUNDLE),)
+export PIP_CERT ?= $(CA_BUNDLE)
+endif
+endif
 
 .PHONY: demo test campaign lint format definitions bench clean help
 .DEFAULT_GOAL := help
@@ -23,6 +33,7 @@ campaign: $(VENV)/.dev  ## Run the long campaigns: every seed of kills and fault
 lint: $(VENV)/.dev  ## Check style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/typos
 	@$(BIN)/mypy
 
 format: $(VENV)/.dev  ## Format the code

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
@@ -244,12 +245,15 @@ def stale() -> dict[Path, str]:
     }
 
 
-def main() -> None:
-    """Write what is stale, and name it."""
-    for path, text in stale().items():
-        path.write_text(text, encoding="utf-8")
-        print(path.relative_to(ROOT))  # noqa: T201
+def main() -> int:
+    """Write what is stale, or with `--check` only name it; return the exit status."""
+    check, found = "--check" in sys.argv[1:], stale()
+    for path, text in found.items():
+        if not check:
+            path.write_text(text, encoding="utf-8")
+        print(f"{path.relative_to(ROOT)}{' is stale: make definitions' if check else ''}")  # noqa: T201
+    return int(check and bool(found))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
