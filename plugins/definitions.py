@@ -25,8 +25,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from ap_connectors.sandbox.options import Options, described
-from ap_connectors.sandbox.vicai.options import VicaiOptions
+from ap_connectors.sandbox.options import Options, VicaiOptions, described
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN_TYPES = {"extractors": "extractor", "loaders": "loader", "mappers": "mapper"}
