@@ -1,4 +1,4 @@
-"""A file is read twice: once to see that it is whole and holds what it says, and once to hand out its records."""
+"""A file is read twice: first to check that it is complete and agrees with its totals, then to hand out its records."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from xml.etree.ElementTree import Element
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record
-from tap_saft.building import Building, Company
-from tap_saft.lines import identity, look, transaction_of
-from tap_saft.memory import Memory
-from tap_saft.plain import Unfit, number
-from tap_saft.reading import Reading, pieces
+from tap_saft.file_state import FileState
+from tap_saft.lines import identity, numbers_of, transaction_of
+from tap_saft.record_builder import Company, RecordBuilder
 from tap_saft.sources import Source
-from tap_saft.walk import Holder
+from tap_saft.values import InvalidElement, number
+from tap_saft.walk import Container
+from tap_saft.xml_reader import XmlReader, pieces
 
-# Exact for any sum of amounts that a file can hold.
+# Exact for any sum of amounts that a file can have.
 _add = Context(prec=200).add
 _BUCKETS = 256
 _LEDGER = "/AuditFile/GeneralLedgerEntries"
@@ -29,7 +29,7 @@ _CONTROLS = {"number_of_entries": "NumberOfEntries", "total_debit": "TotalDebit"
 
 @dataclass
 class Totals:
-    """What the ledger of a file holds: `transactions`, `lines`, and the sums of both sides, exactly."""
+    """Counts and sums of a file's ledger: `transactions`, `lines`, and both sides, exactly."""
 
     transactions: int = 0
     lines: int = 0
@@ -39,15 +39,15 @@ class Totals:
 
 @dataclass
 class Checked:
-    """What a whole file was found to be.
+    """The result of checking a file.
 
     Args:
         size: bytes of the XML.
         sha256: hexadecimal.
-        marks: hash of each piece, by which a second reading knows that it reads the same.
-        last_master: which piece ended the last record that is no line, from 0.
-        repeated: transactions whose ids come more than once (`lines.Lines`).
-        facts: what the header's record says beside the header.
+        marks: hash of each piece, by which the second reading recognizes it.
+        last_master: number of the piece that ended the last record of master data, from 0.
+        repeated: transactions that occur more than once (see `lines.LineBuilder`).
+        facts: further fields of the header's record.
         problems: where control totals differ, in words.
     """
 
@@ -61,63 +61,63 @@ class Checked:
 
 
 class _Check:
-    """One reading that hands out nothing."""
+    """The first reading, which hands out nothing."""
 
-    def __init__(self, source: Source, wanted: frozenset[str], memory: Memory) -> None:
-        self._building = Building(wanted, memory, {}, frozenset(), lambda _: None)
-        self.reading = Reading(source, self._record, self._closed)
+    def __init__(self, source: Source, wanted: frozenset[str], state: FileState) -> None:
+        self._builder = RecordBuilder(wanted, state, {}, frozenset(), lambda _: None)
+        self.reader = XmlReader(source, self._record, self._closed)
         self.totals, self.piece, self.last_master = Totals(), 0, 0
         self.given: dict[str, str] = {}
-        self._transaction: Holder | None = None
+        self._transaction: Container | None = None
         self._ids = [array("q") for _ in range(_BUCKETS)]
 
-    def _record(self, section: str, element: Element, holder: Holder) -> None:
+    def _record(self, section: str, element: Element, container: Container) -> None:
         if section != "journal_lines":
             self.last_master = self.piece
-            self._building.add(section, element, holder)
-            # Nothing is handed out before the file is known to be whole.
-            self._building.built.clear()
+            self._builder.add(section, element, container)
+            # Nothing is handed out before the file is known to be complete.
+            self._builder.built.clear()
         else:
-            self._line(element, holder)
+            self._line(element, container)
 
-    def _line(self, element: Element, holder: Holder) -> None:
-        numbers: Mapping[str, Any] | None = look(element)
-        if numbers is None or self._building.company is None:
-            numbers = self._building.line(element, holder)
+    def _line(self, element: Element, container: Container) -> None:
+        numbers: Mapping[str, Any] | None = numbers_of(element)
+        if numbers is None or self._builder.company is None:
+            numbers = self._builder.line(element, container)
         totals = self.totals
         totals.lines += 1
         if (digits := numbers.get("debit_amount")) is not None:
             totals.debit = _add(totals.debit, Decimal(bytes(digits).decode()))
         if (digits := numbers.get("credit_amount")) is not None:
             totals.credit = _add(totals.credit, Decimal(bytes(digits).decode()))
-        transaction = transaction_of(holder)
+        transaction = transaction_of(container)
         if transaction is not self._transaction:
             self._transaction = transaction
             mark = hash(identity(transaction))
             self._ids[mark % _BUCKETS].append(mark)
 
-    def _closed(self, holder: Holder) -> None:
-        if holder.name == "Transaction":
+    def _closed(self, container: Container) -> None:
+        if container.name == "Transaction":
             self.totals.transactions += 1
-        elif holder.name == "GeneralLedgerEntries":
+        elif container.name == "GeneralLedgerEntries":
             for name, element in _CONTROLS.items():
-                given = holder.fields.get(name)
+                given = container.fields.get(name)
                 if isinstance(given, str) and given.strip():
                     try:
                         self.given[name] = (number(given, element) or b"").decode()
-                    except Unfit as unfit:
-                        raise Unfit(unfit.words, None, (f"{_LEDGER}/{element}", 1)) from None
+                    except InvalidElement as error:
+                        raise InvalidElement(error.words, None, (f"{_LEDGER}/{element}", 1)) from None
                 elif given is not None and not isinstance(given, str):
-                    raise Unfit(f"{element} stands there more than once", None, (f"{_LEDGER}/{element}", 2))
+                    raise InvalidElement(f"{element} occurs more than once", None, (f"{_LEDGER}/{element}", 2))
 
     def finish(self) -> None:
-        self.reading.finish()
-        if self._building.company is None:
-            raise Stop(f"{self.reading.source.shown}: there is no Header in it, so nobody knows whose books it holds.")
-        self._building.finish()
+        self.reader.finish()
+        if self._builder.company is None:
+            raise Stop(f"{self.reader.source.shown}: it has no Header, so its company is unknown.")
+        self._builder.finish()
 
     def repeated(self) -> frozenset[int]:
-        """Return the transactions whose ids came more than once; of a bucket at a time, for there may be millions."""
+        """Return the transactions that occurred more than once; bucket by bucket, for there may be millions."""
         found: set[int] = set()
         for bucket in self._ids:
             once: set[int] = set()
@@ -127,7 +127,7 @@ class _Check:
         return frozenset(found)
 
     def problems(self) -> Iterator[str]:
-        """Yield what the control totals say otherwise than the ledger, in words."""
+        """Yield the differences between control totals and ledger, in words."""
         totals = self.totals
         for name, held, what in (
             ("number_of_entries", {Decimal(totals.transactions), Decimal(totals.lines)}, "entries"),
@@ -143,18 +143,18 @@ class _Check:
                 yield f"{_CONTROLS[name]} says {self.given[name]}, but the file holds {holds}"
 
 
-def check(source: Source, wanted: frozenset[str], memory: Memory) -> Checked:
+def check(source: Source, wanted: frozenset[str], state: FileState) -> Checked:
     """Read a file to its end.
 
     Raises:
-        Stop: it is not whole, no SAF-T, or holds what cannot be used.
+        Stop: it is not complete, not SAF-T, or invalid.
     """
     checked, digest = Checked(), hashlib.sha256()
-    checking = _Check(source, wanted, memory)
+    checking = _Check(source, wanted, state)
     with source.opened() as file:
         for place, piece in enumerate(pieces(file)):
             checking.piece = place
-            checking.reading.feed(piece)
+            checking.reader.feed(piece)
             digest.update(piece)
             checked.size += len(piece)
             checked.marks.append(_mark(piece))
@@ -166,45 +166,45 @@ def check(source: Source, wanted: frozenset[str], memory: Memory) -> Checked:
         "file": source.name,
         "file_size": checked.size,
         "file_sha256": checked.sha256,
-        "namespace": checking.reading.root.namespace if checking.reading.root else "",
+        "namespace": checking.reader.root.namespace if checking.reader.root else "",
         **checking.given,
     }
     return checked
 
 
 def portions(
-    source: Source, checked: Checked, wanted: frozenset[str], memory: Memory, warn: Callable[[str], None]
+    source: Source, checked: Checked, wanted: frozenset[str], state: FileState, warn: Callable[[str], None]
 ) -> Iterator[dict[str, list[Record]]]:
     """Yield the records of a file that was checked, by stream, a piece at a time.
 
     Raises:
-        Stop: the file is not what it was when it was checked.
+        Stop: the file has changed since it was checked.
     """
-    building = Building(wanted, memory, checked.facts, checked.repeated, warn)
-    reading = Reading(source, building.add, lambda _: None)
+    builder = RecordBuilder(wanted, state, checked.facts, checked.repeated, warn)
+    reader = XmlReader(source, builder.add, lambda _: None)
     masters_only = "journal_lines" not in wanted
     with source.opened() as file:
         for place, piece in enumerate(pieces(file)):
             if place >= len(checked.marks) or _mark(piece) != checked.marks[place]:
                 raise _changed(source)
-            reading.feed(piece)
+            reader.feed(piece)
             if masters_only and place == checked.last_master:
                 break
-            if building.built:
-                yield building.built
-                building.built = {}
+            if builder.built:
+                yield builder.built
+                builder.built = {}
         else:
             if place + 1 < len(checked.marks):
                 raise _changed(source)
-            reading.finish()
-    building.finish()
-    yield building.built
+            reader.finish()
+    builder.finish()
+    yield builder.built
 
 
 def _changed(source: Source) -> Stop:
     return Stop(
-        f"{source.shown} was changed while it was read. What was written of it comes again; run anew when whoever "
-        "writes it is done."
+        f"{source.shown} was changed while it was read. Run again when its export is done; "
+        "what was written of it comes again."
     )
 
 
@@ -226,20 +226,20 @@ class _Enough(Exception):
 
 
 def peek(source: Source) -> Company | None:
-    """Return what a file's header says, reading no further; None if that cannot be told: `check` will say why."""
-    building = Building(frozenset(), Memory({}), {}, frozenset(), lambda _: None)
+    """Return the company of a file's header, reading no further; None if that is not possible: `check` will say why."""
+    builder = RecordBuilder(frozenset(), FileState({}), {}, frozenset(), lambda _: None)
 
-    def record(section: str, element: Element, holder: Holder) -> None:
+    def record(section: str, element: Element, container: Container) -> None:
         if section == "header":
-            building.add(section, element, holder)
+            builder.add(section, element, container)
         raise _Enough
 
-    reading = Reading(source, record, lambda _: None)
+    reader = XmlReader(source, record, lambda _: None)
     try:
         with source.opened() as file:
             for piece in pieces(file):
-                reading.feed(piece)
-        reading.finish()
+                reader.feed(piece)
+        reader.finish()
     except (_Enough, Stop):
         pass
-    return building.company
+    return builder.company

@@ -1,4 +1,4 @@
-"""What the records look like: names and types of `fields.json`, and of Vic.ai's contract where they go there."""
+"""Names and types of the fields: from `fields.json`, and from Vic.ai's contract for records that go there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TYPES: dict[str, dict[str, Any]] = {
     "number": {"type": ["number", "null"]},
     "integer": {"type": ["integer", "null"]},
     "object": {"type": ["object", "null"], "properties": {}, "additionalProperties": True},
-    # What a list holds is text or objects, all of them as the file has them.
+    # Elements are text or objects, as the file has them.
     "list": {"type": ["array", "null"], "items": {"type": ["object", "string", "null"], "additionalProperties": True}},
 }
 
@@ -33,18 +33,18 @@ def fields(section: str) -> dict[str, Any]:
 
 @functools.cache
 def kinds(section: str) -> dict[str, str]:
-    """Return what the fields of a section are, by name: text, number, integer, object or list."""
+    """Return the types of a section's fields, by name: text, number, integer, object or list."""
     return {name: kind for name, (kind, _) in _declared()[section].items()}
 
 
 def vic_fields(component: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the JSON Schemas of some fields of what Vic.ai takes ("Vendor"), by name."""
+    """Return the JSON Schemas of some fields of a component of Vic.ai's contract ("Vendor"), by name."""
     known = vic.singer_schema(component)["properties"]
     return {name: known[name] for name in names}
 
 
 def party(id_name: str) -> dict[str, Any]:
-    """Return the first fields of a customer or supplier: whose, which (`id_name`), and which of its entries."""
+    """Return the first fields of a customer or supplier: company, id (named `id_name`), and number of the entry."""
     return {
         "company_id": fields("parties")["company_id"],
         id_name: {**_TYPES["text"], "description": "Id in the books."},

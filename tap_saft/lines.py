@@ -10,8 +10,8 @@ import msgspec
 
 from ap_connectors.core.raw_json import Record
 from tap_saft import contract
-from tap_saft.plain import Plain, Unfit, members, number, put, record, snake, spelled
-from tap_saft.walk import Holder
+from tap_saft.values import Fields, InvalidElement, element_name, members, number, put, record, snake
+from tap_saft.walk import Container
 
 _TRANSACTIONS_OWN = frozenset(
     {
@@ -23,36 +23,37 @@ SIDES = ("debit_amount", "credit_amount")
 _NUMBERS = frozenset(name for name, kind in contract.kinds("journal_lines").items() if kind == "number")
 
 
-class Lines:
+class LineBuilder:
     """Builds the lines of one file.
 
     Args:
-        repeated: `fingerprint`s of transactions whose ids come more than once in the file; their lines are counted on.
-        warn: takes a sentence on what is left out.
+        repeated: hashes of the identities of transactions that occur more than once in the file; their lines are
+            numbered on.
+        warn: reports in a sentence what is left out.
     """
 
     def __init__(self, repeated: frozenset[int], warn: Callable[[str], None]) -> None:
         self._repeated, self._warn = repeated, warn
         self._kinds = contract.kinds("journal_lines")
-        self._transaction: Holder | None = None
+        self._transaction: Container | None = None
         self._common: Record = {}
         self._names: frozenset[str] = frozenset()
         self._fields = 0
         self._number = 0
         self._counted: dict[tuple[str, str, str], int] = {}
 
-    def build(self, element: Element, holder: Holder, company_id: str) -> Record:
+    def build(self, element: Element, container: Container, company_id: str) -> Record:
         """Return the record of a line.
 
         Raises:
-            Unfit: it is not what it should be.
+            InvalidElement: it is invalid.
         """
-        transaction = transaction_of(holder)
+        transaction = transaction_of(container)
         if transaction is not self._transaction:
             self._begin(transaction, company_id)
         elif len(transaction.fields) != self._fields:
             self._fields = len(transaction.fields)
-            self._warn("fields of a transaction that stand behind its lines are not in journal_lines.")
+            self._warn("fields of a transaction that come after its lines are not in journal_lines.")
         self._number += 1
         if self._repeated and (key := identity(transaction)) in self._counted:
             self._counted[key] = self._number
@@ -64,7 +65,7 @@ class Lines:
             plain[f"line_{name}"] = plain.pop(name)
         return self._common | record(plain, self._kinds) | {"line_number": msgspec.Raw(b"%d" % self._number)}
 
-    def _begin(self, transaction: Holder, company_id: str) -> None:
+    def _begin(self, transaction: Container, company_id: str) -> None:
         self._transaction, self._fields = transaction, len(transaction.fields)
         key = identity(transaction)
         self._number = 0
@@ -83,33 +84,33 @@ class Lines:
 _FIRST = ("company_id", "period_year", "journal_id", "transaction_id")
 
 
-def identity(transaction: Holder) -> tuple[str, str, str]:
-    """Return a transaction's year, journal and id; the first two empty where the file gives none.
+def identity(transaction: Container) -> tuple[str, str, str]:
+    """Return a transaction's year, journal and id; the first two are empty where the file does not have them.
 
     Raises:
-        Unfit: it has no id.
+        InvalidElement: it has no id.
     """
     fields = transaction.fields
     year = _text(fields.get("period_year")) or _text(fields.get("transaction_date"))[:4]
     journal = transaction.parent.fields if transaction.parent else {}
     id_ = _text(fields.get("transaction_id"))
     if not id_.strip():
-        raise Unfit("TransactionID is missing or empty; without it nobody knows which transaction the line is of")
+        raise InvalidElement("TransactionID is missing or empty, so the transaction of the line is unknown")
     return year, _text(journal.get("journal_id")), id_
 
 
-def transaction_of(holder: Holder) -> Holder:
-    """Return the transaction that a line's holder is, or stands in."""
-    return holder.parent if holder.name == "Lines" and holder.parent else holder
+def transaction_of(container: Container) -> Container:
+    """Return the transaction that is, or contains, a line's container."""
+    return container.parent if container.name == "Lines" and container.parent else container
 
 
-def look(element: Element) -> dict[str, bytes] | None:
+def numbers_of(element: Element) -> dict[str, bytes] | None:
     """Return a line's numbers by field, as JSON, without building its record.
 
-    None stands for anything unusual (a number that comes twice, deep elements), which only `Lines.build` can judge.
+    None means that the line is unusual (a number that occurs twice, deep elements): `LineBuilder.build` will tell.
 
     Raises:
-        Unfit: a number is none.
+        InvalidElement: a number is not one.
     """
     found: dict[str, bytes] = {}
     for child in element:
@@ -125,13 +126,13 @@ def look(element: Element) -> dict[str, bytes] | None:
             if part in _NUMBERS:
                 if part in found or len(one):
                     return None
-                found[part] = number(one.text or "", spelled(part)) or b"0"
+                found[part] = number(one.text or "", element_name(part)) or b"0"
             elif len(one):
                 return None
     return found
 
 
-def _unfold(plain: Plain, side: str) -> None:
+def _unfold(plain: Fields, side: str) -> None:
     """Put an amount's parts into the line: the amount under the side's name, currency and rate under their own."""
     parts: dict[str, Any] = plain.pop(side)
     plain[side] = parts.pop("amount", "")

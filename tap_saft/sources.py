@@ -1,4 +1,4 @@
-"""Which files are to be read: one, a folder's, a glob's; plain or in a ZIP; of this machine or any fsspec URL."""
+"""The files to read: one, a folder's, a glob's; plain or in a ZIP; local or at any fsspec URL."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ class Source:
     """One XML file, by itself or in a ZIP.
 
     Args:
-        name: how STATE and records call it: as seen from the folder of `path`, with the ZIP's name before its member's.
-        shown: how messages call it: where it is, without user name and password.
+        name: what STATE and records call it: its path inside the folder of `path`, with the ZIP's name before its
+            member's.
+        shown: what messages call it: where it is, without user name and password.
         size: bytes of the XML.
     """
 
@@ -55,13 +56,13 @@ class Source:
 
 
 class Bytes:
-    """A file to read from, whose errors say where they happened."""
+    """An open file whose errors name it."""
 
     def __init__(self, file: IO[bytes], shown: str) -> None:
         self._file, self._shown = file, shown
 
     def read(self, size: int) -> bytes:
-        """Return up to `size` bytes, none at the end. Raises Stop."""
+        """Return up to `size` bytes; at the end an empty string. Raises Stop."""
         with _explained(self._shown):
             return self._file.read(size)
 
@@ -70,7 +71,7 @@ def find(path: str) -> list[Source]:
     """Return the files of a path in the order of their names.
 
     Raises:
-        Stop: there are none, or they cannot be read.
+        Stop: there are no files, or they cannot be read.
     """
     # fsspec takes a tenth of a second to import; a discovery has no use for it.
     import fsspec  # noqa: PLC0415
@@ -81,23 +82,24 @@ def find(path: str) -> list[Source]:
         base = base.rstrip("/") or "/"
         if fs.isdir(base):
             found = [entry["name"] for entry in fs.ls(base, detail=True) if entry["type"] == "file"]
-            found, folder, nothing = [one for one in found if one.lower().endswith(_SUFFIXES)], base, "no .xml or .zip"
+            found, folder = [one for one in found if one.lower().endswith(_SUFFIXES)], base
+            nothing = "contains no .xml or .zip"
         elif fs.exists(base):
             found, folder, nothing = [base], base.rpartition("/")[0], ""
         elif re.search(r"[*?\[]", base):
             folder = re.split(r"[*?\[]", base, maxsplit=1)[0].rpartition("/")[0]
-            found, nothing = [one for one in fs.glob(base) if not fs.isdir(one)], "nothing of that form"
+            found, nothing = [one for one in fs.glob(base) if not fs.isdir(one)], "does not match any file"
         else:
             raise Stop(
-                f"path: there is no {shown}. Give a SAF-T file, a folder, or a pattern such as /exports/*.xml, as seen "
-                "from where the command runs."
+                f"path: {shown} does not exist. Give a SAF-T file, a folder, or a pattern such as /exports/*.xml, "
+                "as seen from where the command runs."
             )
     if not found:
-        raise Stop(f"path: {shown} holds {nothing}, so there is nothing to read.")
+        raise Stop(f"path: {shown} {nothing}, so there is nothing to read.")
     sources: list[Source] = []
     for one in sorted(found):
         inside = one[len(folder) :].lstrip("/")
-        # What users typed, rather than what the file system makes of it, where both can be told.
+        # What the user typed rather than what the file system makes of it, where possible.
         where = inside if len(found) > 1 or one != base else one
         sources += _of(fs, one, inside, f"{shown.rstrip('/')}/{where}" if fs.isdir(base) else _masked(one))
     return sources
@@ -117,14 +119,14 @@ def _of(fs: Any, path: str, name: str, shown: str) -> list[Source]:
             members = [one for one in zipfile.ZipFile(file).infolist() if one.filename.lower().endswith(".xml")]
     members = [one for one in members if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
     if not members:
-        raise Stop(f"{shown}: the ZIP holds no .xml. Is it the right one?")
+        raise Stop(f"{shown}: the ZIP contains no .xml. Is it the right one?")
     for one in members:
         if one.flag_bits & _ENCRYPTED:
             raise Stop(f"{shown}: {one.filename} in it is encrypted. Unpack it, or zip it without a password.")
         if one.file_size > _BOMB_BYTES and one.file_size > _BOMB_RATIO * max(one.compress_size, 1):
             raise Stop(
                 f"{shown}: {one.filename} in it would unpack to {one.file_size} bytes, more than {_BOMB_RATIO} times "
-                "what it is packed to. That is no SAF-T; if it is, unpack it first."
+                "its packed size. SAF-T does not shrink that much; if you trust it, unpack it first."
             )
     return [
         Source(f"{name}/{one.filename}", f"{shown}/{one.filename}", one.file_size, fs, path, one.filename)
@@ -143,7 +145,7 @@ def _explained(shown: str) -> Iterator[None]:
     except (EOFError, zipfile.LargeZipFile, NotImplementedError) as error:
         raise Stop(f"{shown}: the ZIP cannot be unpacked ({error or 'it is cut off'}). Fetch it again.") from None
     except FileNotFoundError:
-        raise Stop(f"{shown} is not there any more. Run again when nobody moves files about.") from None
+        raise Stop(f"{shown} no longer exists. Run again when files are not being moved.") from None
     except PermissionError:
         raise Stop(f"{shown} cannot be read: permission denied. Let the user who runs the command read it.") from None
     except (OSError, ImportError, ValueError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]

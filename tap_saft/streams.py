@@ -1,4 +1,4 @@
-"""The streams of `tap-saft`. They share the reading of a file: `header` reads, the others take their part of it."""
+"""The streams of `tap-saft`. They share the reading of a file: `header` reads, the others derive their records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ap_connectors.core.raw_json import Record
 from ap_connectors.singer.stream import Batch, ExactStream
 from tap_saft import contract, vic
 from tap_saft.checking import Checked, check, peek, portions, sha256
-from tap_saft.memory import Memory
+from tap_saft.file_state import FileState
 from tap_saft.sources import Source, find
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Portion(list[Record]):
-    """Records of the header's stream, and what the same part of the file holds for the others.
+    """Records of the header's stream, and those of the other streams from the same part of the file.
 
     Args:
         built: records by stream.
@@ -29,14 +29,14 @@ class Portion(list[Record]):
         self.built = built
 
     def __getitem__(self, place: SupportsIndex | slice) -> Any:
-        """Return one record; or, for a slice, some of them with what belongs to the others."""
+        """Return one record; or, for a slice, some of them with the records of the other streams."""
         if not isinstance(place, slice):
             return super().__getitem__(place)
         return Portion({**self.built, Header.name: super().__getitem__(place)})
 
 
 class SaftStream(ExactStream):
-    """A stream of what SAF-T files hold."""
+    """A stream of SAF-T files."""
 
     section: ClassVar[str | None]
     """Its part of `fields.json`; None if all its fields are Vic.ai's."""
@@ -54,26 +54,26 @@ class SaftStream(ExactStream):
 
 
 class Header(SaftStream):
-    """One record for each file: what it says of itself. Its bookmark holds what is known of the files."""
+    """One record for each file: its header. Its bookmark is what is known of the files."""
 
     name, section = "header", "header"
     key_fields = ("company_id", "file")
 
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
-        """Yield what the files hold that are new, or changed; each after it was seen to be whole."""
+        """Yield the records of new and changed files; of each after it was checked to be complete."""
         wanted = frozenset(stream.name for stream in self.tap.streams.values() if stream.selected)
-        memory = Memory(self.last_bookmark(context))
-        for source, streams in self._in_order(list(self._changed(wanted, memory))):
-            checked = self._checked(source, streams, memory)
-            for built in portions(source, checked, streams, memory, lambda words: self._warn(source, words)):  # noqa: B023
+        state = FileState(self.last_bookmark(context))
+        for source, streams in self._in_order(list(self._changed(wanted, state))):
+            checked = self._checked(source, streams, state)
+            for built in portions(source, checked, streams, state, lambda words: self._warn(source, words)):  # noqa: B023
                 yield Batch(Portion(built))
             self.logger.info("%s: read to its end", source.shown)
-            yield Batch([], memory.done(source.name, checked.size, checked.sha256, streams))
+            yield Batch([], state.done(source.name, checked.size, checked.sha256, streams))
 
-    def _changed(self, wanted: frozenset[str], memory: Memory) -> Iterator[tuple[Source, frozenset[str]]]:
-        """Yield the files that are not known as they are, each with the streams that lack its records."""
+    def _changed(self, wanted: frozenset[str], state: FileState) -> Iterator[tuple[Source, frozenset[str]]]:
+        """Yield the files that are new or have changed, each with the streams that lack its records."""
         for source in find(self.config["path"]):
-            known = memory.file(source.name)
+            known = state.file(source.name)
             lacking = wanted - set(known.get("streams", ()))
             if known.get("size") != source.size or known.get("sha256") != sha256(source):
                 yield source, wanted
@@ -88,11 +88,11 @@ class Header(SaftStream):
         for source, streams in found:
             company = peek(source)
             if company and only and company.id != only.strip():
-                self.logger.info("%s: left out, for it is of company %s (company_id)", source.shown, company.id)
+                self.logger.info("%s: skipped; it is of company %s (company_id)", source.shown, company.id)
                 continue
             if company:
                 companies.add(company.id)
-            # What cannot be told comes last: what is before it is not to suffer.
+            # An unreadable file comes last: those before it are loaded.
             dated.append(((company is None, company.created if company else "", source.name), source, streams))
         if len(companies) > 1 and any(self.tap.streams[name].selected for name in ("vendors", "vat_codes")):
             self.logger.warning(
@@ -103,8 +103,8 @@ class Header(SaftStream):
             )
         return [(source, streams) for _, source, streams in sorted(dated, key=lambda one: one[0])]
 
-    def _checked(self, source: Source, streams: frozenset[str], memory: Memory) -> Checked:
-        checked = check(source, streams, memory)
+    def _checked(self, source: Source, streams: frozenset[str], state: FileState) -> Checked:
+        checked = check(source, streams, state)
         if checked.problems:
             words = f"{source.shown}: its control totals do not agree: {'; '.join(checked.problems)}."
             if self.config.get("control_totals") != "warn":
@@ -120,22 +120,22 @@ class Header(SaftStream):
     def last_bookmark(self, context: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Return what is known of the files.
 
-        Discovery calls every stream without a field to go by FULL_TABLE; what is to be read anew here are files.
+        Discovery says FULL_TABLE of every stream without a replication key; here, files are read again, not tables.
         """
         return self.get_context_state(context)
 
     def bookmark(self, values: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> None:
-        """Write a STATE after each file, and none in the middle of one: it would say nothing new."""
+        """Write a STATE after each file, but not in the middle of one: it would be the same."""
         if values:
             super().bookmark(values, context)
             self.write_state()
 
     def warn_of_unread_past(self, children: list[ExactStream]) -> None:
-        """Say nothing: a stream that joins later gets every file."""
+        """Do not warn: a stream that joins later gets every file."""
 
 
 class Part(SaftStream):
-    """A stream that takes its records from the same reading."""
+    """A stream whose records come from the same reading."""
 
     parent_stream_type = Header
 

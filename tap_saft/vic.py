@@ -1,4 +1,4 @@
-"""Records in Vic.ai's names: accounts, dimensions, vendors and VAT codes, from what SAF-T says and nothing else."""
+"""Records in Vic.ai's names: accounts, dimensions, vendors and VAT codes, made only of what SAF-T says."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ap_connectors.singer.schema import canonical
-
-Plain = dict[str, Any]
+from tap_saft.values import Fields
 
 FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "accounts": ("Account", ("externalId", "externalUpdatedAt", "number", "name")),
@@ -33,14 +32,14 @@ RESERVED = {stream: frozenset(map(canonical, ("company_id", *names))) for stream
 _METHODS = {"bban": "BBAN", "bankAccountNum": "BANKACCOUNT", "internationalBankAccount": "IBAN"}
 
 
-def account(saft: Mapping[str, Any]) -> Plain:
+def account(saft: Mapping[str, Any]) -> Fields:
     """Return an account for Vic.ai."""
     return _given(
         externalId=saft.get("account_id"), number=saft.get("account_id"), name=saft.get("account_description")
     )
 
 
-def dimension(saft: Mapping[str, Any]) -> Plain:
+def dimension(saft: Mapping[str, Any]) -> Fields:
     """Return a dimension for Vic.ai. Ids are unique within their type only, so the key is ``type:id``."""
     kind, id_ = _text(saft.get("analysis_type")), _text(saft.get("analysis_id"))
     return _given(
@@ -53,7 +52,7 @@ def dimension(saft: Mapping[str, Any]) -> Plain:
     )
 
 
-def vat_code(saft: Mapping[str, Any]) -> Plain:
+def vat_code(saft: Mapping[str, Any]) -> Fields:
     """Return a VAT code for Vic.ai; its rate is still text."""
     return _given(
         externalId=saft.get("tax_code"),
@@ -65,12 +64,12 @@ def vat_code(saft: Mapping[str, Any]) -> Plain:
     )
 
 
-def vendor(saft: Mapping[str, Any], country: str) -> Plain:
+def vendor(saft: Mapping[str, Any], country: str) -> Fields:
     """Return a supplier as a vendor for Vic.ai.
 
     Args:
         saft: the supplier.
-        country: of the audit file; it tells what a bank account number is.
+        country: of the audit file; it decides what a bank account number is.
     """
     address = _address(_objects(saft, "address"))
     contacts, party = _objects(saft, "contact"), _object(saft.get("party_info"))
@@ -96,14 +95,14 @@ def vendor(saft: Mapping[str, Any], country: str) -> Plain:
     )
 
 
-def _address(addresses: list[Plain]) -> Plain:
+def _address(addresses: list[Fields]) -> Fields:
     """Return the street address, or one without a type; else the first."""
     usual = [one for one in addresses if _text(one.get("address_type")) in {"", "StreetAddress"}]
     return next(iter([*usual, *addresses]), {})
 
 
-def _payment(accounts: list[Plain], terms: Plain, country: str) -> Plain:
-    ways: Plain = {}
+def _payment(accounts: list[Fields], terms: Fields, country: str) -> Fields:
+    ways: Fields = {}
     for one in accounts:
         iban, bank_number = _text(one.get("iban_number")), _text(one.get("bank_account_number"))
         if iban and "internationalBankAccount" not in ways:
@@ -123,8 +122,8 @@ def _payment(accounts: list[Plain], terms: Plain, country: str) -> Plain:
     return ways
 
 
-def _given(**members: Any) -> Plain:
-    """Return the members that say anything: what SAF-T leaves out, or empty, is left out."""
+def _given(**members: Any) -> Fields:
+    """Return the members that are not empty."""
     return {name: item for name, item in members.items() if item not in (None, "", {}, [])}
 
 
@@ -136,11 +135,11 @@ def _first(texts: Any) -> str:
     return next((text for text in texts if text), "")
 
 
-def _object(item: Any) -> Plain:
+def _object(item: Any) -> Fields:
     return item if isinstance(item, dict) else {}
 
 
-def _objects(saft: Mapping[str, Any], name: str) -> list[Plain]:
+def _objects(saft: Mapping[str, Any], name: str) -> list[Fields]:
     found = saft.get(name)
     return [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
 

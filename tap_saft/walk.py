@@ -1,4 +1,4 @@
-"""A walk through a file that is still being read: what is complete is handed out, and taken out of memory."""
+"""A walk through the tree of a file while it is parsed: complete records are handed out and removed from memory."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from tap_saft.plain import DEEPEST, Unfit, local, put, snake, value
+from tap_saft.values import DEEPEST, local, put, snake, too_deep, value
 
-# By the element that they stand in: what holds records, and how a record's section is called here. Several spellings
-# are other countries'. Everything else is passed over.
+# By the parent element: the elements that contain records, and the section of each record. Some spellings are those of
+# other countries. Everything else is skipped.
 _HOLDS: dict[str, Collection[str]] = {
     "": frozenset({"AuditFile"}),
     "AuditFile": frozenset({"MasterFiles", "GeneralLedgerEntries"}),
@@ -43,21 +43,21 @@ _KEEPS_FIELDS = frozenset({"GeneralLedgerEntries", "Journal", "Transaction"})
 
 
 @dataclass(eq=False)
-class Holder:
-    """An element that holds others, such as a journal.
+class Container:
+    """An element that contains records or further containers, such as a journal.
 
     Args:
-        element: the element, of which only what is not complete yet is in memory.
+        element: the element, of which only incomplete children are in memory.
         name: its name, without namespace; empty where nothing in it is of interest.
         path: the names down to it, joined by ``/``.
-        parent: what it stands in.
-        fields: its own fields that came so far, by snake_case name.
+        parent: the container around it.
+        fields: its own fields so far, by snake_case name.
     """
 
     element: Element
     name: str
     path: str
-    parent: Holder | None
+    parent: Container | None
     fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -66,31 +66,31 @@ class Walk:
 
     Args:
         root: the element that the file's root is, or will be, a child of.
-        record: is called with each record's section, element and holder, in the file's order. Raises Unfit.
-        closed: is called with each holder of interest when it is complete.
+        record: called with each record's section, element and container, in the file's order. Raises InvalidElement.
+        closed: called with each container of interest when it is complete.
     """
 
     def __init__(
-        self, root: Element, record: Callable[[str, Element, Holder], None], closed: Callable[[Holder], None]
+        self, root: Element, record: Callable[[str, Element, Container], None], closed: Callable[[Container], None]
     ) -> None:
         self._record, self._closed = record, closed
-        self._open = [Holder(root, "", "", None)]
+        self._open = [Container(root, "", "", None)]
         self._counts: dict[str, int] = {}
         self.at: tuple[str, int] = ("", 0)
-        """Path of the latest record, or holder's field, and how many of that path came up to it."""
+        """Path of the latest record, and its number among the records of that path."""
         self._last: Element | None = None
 
     def step(self) -> bool:
         """Hand out what is complete by now; return whether there was anything new.
 
         Raises:
-            Unfit: a record is not what it should be, or elements are nested too deeply.
+            InvalidElement: a record is invalid, or elements are nested too deeply.
         """
         level, before, last = 0, self.at, None
         while True:
-            holder = self._open[level]
-            element = holder.element
-            self._take(element[:-1], holder, level)
+            container = self._open[level]
+            element = container.element
+            self._process(element[:-1], container, level)
             del element[:-1]
             if not len(element):
                 break
@@ -99,23 +99,23 @@ class Walk:
             if level < len(self._open) and self._open[level].element is last:
                 continue
             del self._open[level:]
-            inner = _inner(last, holder)
+            inner = _inner(last, container)
             if inner is None:
                 break
             if level > DEEPEST:
-                raise Unfit(f"more than {DEEPEST} elements are nested in each other, as in no SAF-T file")
+                raise too_deep()
             self._open.append(inner)
         moved = self.at != before or last is not self._last
         self._last = last
         return moved
 
     def finish(self) -> None:
-        """Hand out the rest: the file is at its end. Raises Unfit."""
-        self._take(self._open[0].element, self._open[0], 0)
+        """Hand out the rest at the end of the file. Raises InvalidElement."""
+        self._process(self._open[0].element, self._open[0], 0)
 
-    def _take(self, children: Iterable[Element], holder: Holder, level: int) -> None:
-        """Take in complete children of the open holder at a level."""
-        name, path, fields = holder.name, holder.path, holder.fields
+    def _process(self, children: Iterable[Element], container: Container, level: int) -> None:
+        """Process complete children of the open container at a level."""
+        name, path, fields = container.name, container.path, container.fields
         sections, inner, keeps = _RECORDS.get(name, _NOTHING), _HOLDS.get(name, _NOTHING), name in _KEEPS_FIELDS
         for child in children:
             tag = local(child.tag)
@@ -123,33 +123,33 @@ class Walk:
                 place = f"{path}/{tag}"
                 self._counts[place] = count = self._counts.get(place, 0) + 1
                 self.at = place, count
-                self._record(section, child, holder)
+                self._record(section, child, container)
             elif tag in inner:
-                self._closing(child, holder, level + 1)
+                self._close(child, container, level + 1)
             elif keeps:
                 put(fields, snake(tag), value(child))
-            # What is passed over may have been open.
+            # A skipped element may have been open.
             elif level + 1 < len(self._open):
                 del self._open[level + 1 :]
 
-    def _closing(self, element: Element, parent: Holder, level: int) -> None:
-        """Take in the rest of a holder that is complete now; it may have been open so far."""
+    def _close(self, element: Element, parent: Container, level: int) -> None:
+        """Process the rest of a container that is complete now; it may have been open so far."""
         if level < len(self._open) and self._open[level].element is element:
-            holder = self._open[level]
+            container = self._open[level]
         else:
             del self._open[level:]
-            holder = Holder(element, local(element.tag), f"{parent.path}/{local(element.tag)}", parent)
-            self._open.append(holder)
-        self._take(element, holder, level)
-        self._closed(holder)
+            container = Container(element, local(element.tag), f"{parent.path}/{local(element.tag)}", parent)
+            self._open.append(container)
+        self._process(element, container, level)
+        self._closed(container)
         del self._open[level:]
 
 
-def _inner(element: Element, parent: Holder) -> Holder | None:
-    """Return a holder for an element that is one, or is to be passed over; None for a record or a holder's field."""
+def _inner(element: Element, parent: Container) -> Container | None:
+    """Return a container for a container or a skipped element; None for a record or a container's field."""
     tag = local(element.tag)
     if tag in _HOLDS.get(parent.name, _NOTHING):
-        return Holder(element, tag, f"{parent.path}/{tag}", parent)
+        return Container(element, tag, f"{parent.path}/{tag}", parent)
     if tag in _RECORDS.get(parent.name, _NOTHING) or parent.name in _KEEPS_FIELDS:
         return None
-    return Holder(element, "passed over", parent.path, parent)
+    return Container(element, "skipped", parent.path, parent)

@@ -9,7 +9,7 @@ import pytest
 
 from ap_connectors.core.errors import Stop
 from tap_saft.checking import check, peek, portions
-from tap_saft.memory import Memory
+from tap_saft.file_state import FileState
 from tap_saft.sources import find
 from tests.conftest import RunTap
 from tests.tap_saft.conftest import EVERYTHING, NORWAY_110, Write
@@ -35,7 +35,7 @@ def refused(tap: RunTap, *words: str, **settings: str) -> None:
 def complaint(path: Path, *, wanted: frozenset[str] = frozenset(EVERYTHING)) -> str:
     """What a check of a file says; the command ends with it (as `refused` sees)."""
     with pytest.raises(Stop) as stopped:
-        check(find(str(path))[0], wanted, Memory({}))
+        check(find(str(path))[0], wanted, FileState({}))
     return str(stopped.value)
 
 
@@ -52,7 +52,7 @@ ACCOUNT = "<n1:AccountID>2710</n1:AccountID>\n        "
         ("<n1:TotalDebit>1250.30<", "<n1:TotalDebit>1.250,30<", "TotalDebit is not a number"),
         ("11.4000", "..", "ExchangeRate is not a number: '..'"),
         ("<n1:TaxPercentage>24.0<", "<n1:TaxPercentage>24 %<", "TaxPercentage is not a number: '24 %'"),
-        (DEBIT, DEBIT + DEBIT, "DebitAmount stands there more than once"),
+        (DEBIT, DEBIT + DEBIT, "DebitAmount occurs more than once"),
         ("</n1:Journal>", "&undefined;</n1:Journal>", "undefined entity"),
     ],
 )
@@ -77,7 +77,7 @@ def test_a_wrong_value_is_found_with_its_line(write: Write, old: str, new: str, 
             "AnalysisID is missing",
         ),
         ("<n1:TransactionID>1</n1:TransactionID>", "<n1:Line>", "TransactionID is missing"),
-        ("<n1:RegistrationNumber>912345678</n1:RegistrationNumber>", "<n1:Company>", "names no company"),
+        ("<n1:RegistrationNumber>912345678</n1:RegistrationNumber>", "<n1:Company>", "does not name a company"),
     ],
 )
 def test_a_missing_id_is_found_with_the_line_of_its_record(write: Write, old: str, begins: str, words: str) -> None:
@@ -136,23 +136,23 @@ def test_document_types_are_refused(tap: RunTap, write: Write) -> None:
     [
         (b"", "x.xml is empty: 0 bytes"),
         (b"   \n ", "x.xml, line 2, column 2: it ends before any element"),
-        (b'{"not": "XML"}', "x.xml, line 1, column 1: it is no XML"),
-        (b"%PDF-1.7\n\x00\x01", "it is no XML"),
+        (b'{"not": "XML"}', "x.xml, line 1, column 1: it is not XML"),
+        (b"%PDF-1.7\n\x00\x01", "it is not XML"),
         (b"\x1f\x8b\x08\x00", "packed with gzip"),
-        (b"<Invoice xmlns='urn:x'/>", "x.xml, line 1: no SAF-T Financial file: its root element is <Invoice>"),
-        (b"<?xml version='1.0'?>\n<auditfile/>", "x.xml, line 2: no SAF-T Financial file"),
-        (b"<AuditFile/>", "no Header in it"),
+        (b"<Invoice xmlns='urn:x'/>", "x.xml, line 1: not a SAF-T Financial file: its root element is <Invoice>"),
+        (b"<?xml version='1.0'?>\n<auditfile/>", "x.xml, line 2: not a SAF-T Financial file"),
+        (b"<AuditFile/>", "it has no Header"),
         (
             "<AuditFile><Header>\n<Name>Bjørk".encode("latin-1"),
             "x.xml, line 2, column 9: the bytes there are not UTF-8",
         ),
         (
             b"<?xml version='1.0' encoding='klingon'?><AuditFile/>",
-            "x.xml, line 1: it says that it is written in klingon",
+            "x.xml, line 1: it says that its encoding is klingon",
         ),
         (
             b"<?xml version='1.0' encoding='Shift_JIS'?><AuditFile/>",
-            "x.xml, line 1: it says that it is written in Shift_J",
+            "x.xml, line 1: it says that its encoding is Shift_J",
         ),
         (
             b"<?xml version='1.0' encoding='UTF-16'?><AuditFile/>",
@@ -182,7 +182,7 @@ def test_what_is_no_saf_t(exports: Path, content: bytes, words: str) -> None:
 def test_control_totals_are_exact(write: Write, name: str, old: str, words: str) -> None:
     path = write("x.xml", NORWAY_110, (f"<n1:{name}>{old}<", f"<n1:{name}>1250.31<"))
     for wanted in (EVERYTHING, ("accounts",)):
-        assert check(find(str(path))[0], frozenset(wanted), Memory({})).problems == [words]
+        assert check(find(str(path))[0], frozenset(wanted), FileState({})).problems == [words]
 
 
 def test_control_totals_refuse_or_warn(tap: RunTap, write: Write) -> None:
@@ -195,9 +195,9 @@ def test_control_totals_refuse_or_warn(tap: RunTap, write: Write) -> None:
 
 
 def test_paths(tap: RunTap, exports: Path) -> None:
-    refused(tap, f"path: there is no {exports}/none.xml", path=f"{exports}/none.xml")
-    refused(tap, "holds no .xml or .zip")
-    refused(tap, "nothing of that form", path=f"{exports}/*.xml")
+    refused(tap, f"path: {exports}/none.xml does not exist", path=f"{exports}/none.xml")
+    refused(tap, "contains no .xml or .zip")
+    refused(tap, "does not match any file", path=f"{exports}/*.xml")
     run = tap(path=None, expect=1)
     assert run.complaints[0].startswith("path is missing")
     secret = "ftp://user:hunter2@127.0.0.1:9/x.xml"
@@ -222,7 +222,7 @@ def test_broken_zip_files(tap: RunTap, exports: Path) -> None:
     refused(tap, "a.xml in it is encrypted")
     with zipfile.ZipFile(path, "w") as packed:
         packed.writestr("readme.txt", "nothing")
-    refused(tap, "holds no .xml")
+    refused(tap, "contains no .xml")
 
 
 def test_a_bomb_in_a_zip(tap: RunTap, exports: Path) -> None:
@@ -236,10 +236,10 @@ def test_a_file_that_changes_between_check_and_reading(exports: Path, write: Wri
     path = write("x.xml")
     (source,) = find(str(path))
     wanted = frozenset({"journal_lines"})
-    checked = check(source, wanted, Memory({}))
-    assert sum(len(b["journal_lines"]) for b in portions(source, checked, wanted, Memory({}), print) if b) == 5
+    checked = check(source, wanted, FileState({}))
+    assert sum(len(b["journal_lines"]) for b in portions(source, checked, wanted, FileState({}), print) if b) == 5
     whole = path.read_bytes()
     for changed in (whole.replace(b"Fjord", b"Fjard"), whole[:-1], whole + b"\n"):
         path.write_bytes(changed)
         with pytest.raises(Stop, match="was changed while it was read"):
-            list(portions(source, checked, wanted, Memory({}), print))
+            list(portions(source, checked, wanted, FileState({}), print))

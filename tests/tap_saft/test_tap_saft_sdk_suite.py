@@ -37,7 +37,7 @@ def _everything() -> dict[str, Any]:
     return catalog
 
 
-# A field that no record of the sample bears is no fault.
+# The sample does not have all fields.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Fields in transformed catalog but not in records:UserWarning"),
     pytest.mark.filterwarnings("ignore:No records were available to test:UserWarning"),

@@ -1,6 +1,6 @@
-"""A file's XML, piece by piece: never more than a piece in memory, and nothing that XML can be made to do to us.
+"""Parses a file's XML piece by piece: little is in memory, and attacks that XML allows do no harm.
 
-A document type is refused, and with it every entity; so are elements, comments and texts that go on and on.
+A document type is rejected, and with it every entity; so are endless elements, comments and texts.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from xml.parsers import expat
 
 from ap_connectors.core.errors import Stop
-from tap_saft.plain import Unfit, local
 from tap_saft.sources import Bytes, Source
-from tap_saft.walk import Holder, Walk
+from tap_saft.values import InvalidElement, local
+from tap_saft.walk import Container, Walk
 
 PIECE = 512 * 1024
 _LARGEST = 16 * 1024 * 1024
@@ -38,7 +38,7 @@ class Root:
 
 
 class _Prolog:
-    """Reads up to the root element, and refuses a document type. Nothing beyond can declare an entity."""
+    """Reads up to the root element, and rejects a document type. Nothing beyond can declare an entity."""
 
     def __init__(self, shown: str) -> None:
         self._shown = shown
@@ -58,8 +58,8 @@ class _Prolog:
 
     def _doctype(self, *_: Any) -> None:
         raise Stop(
-            f"{self._shown}, line {self._parser.CurrentLineNumber}: a DOCTYPE, which no SAF-T file has and which can "
-            "do harm. The file is refused; export it again, or take that line out if you trust it."
+            f"{self._shown}, line {self._parser.CurrentLineNumber}: a DOCTYPE, which can do harm and is not part of "
+            "SAF-T. The file is refused; export it again, or take that line out if you trust it."
         )
 
     def _started(self, name: str, _attributes: dict[str, str]) -> None:
@@ -69,22 +69,22 @@ class _Prolog:
         self.root = Root(tag, namespace)
         if tag != "AuditFile":
             raise Stop(
-                f"{self._shown}, line {self._parser.CurrentLineNumber}: no SAF-T Financial file: its root element is "
-                f"<{tag[:60]}>, not <AuditFile>. Take it out of the path, or give another."
+                f"{self._shown}, line {self._parser.CurrentLineNumber}: not a SAF-T Financial file: its root element "
+                f"is <{tag[:60]}>, not <AuditFile>. Take it out of the path, or give another path."
             )
 
 
-class Reading:
-    """One reading of a file from its beginning.
+class XmlReader:
+    """Reads a file once, from its beginning.
 
     Args:
         source: the file.
-        record: gets each record's section, element and holder. Raises Unfit.
-        closed: gets each journal, transaction and so on when it is complete. Raises Unfit.
+        record: called with each record's section, element and container. Raises InvalidElement.
+        closed: called with each journal, transaction and so on when it is complete. Raises InvalidElement.
     """
 
     def __init__(
-        self, source: Source, record: Callable[[str, Element, Holder], None], closed: Callable[[Holder], None]
+        self, source: Source, record: Callable[[str, Element, Container], None], closed: Callable[[Container], None]
     ) -> None:
         self.source = source
         self._builder = TreeBuilder()
@@ -96,17 +96,17 @@ class Reading:
 
     @property
     def root(self) -> Root | None:
-        """The root element, once it has come."""
+        """The root element, once it was read."""
         return self._prolog.root
 
     def feed(self, piece: bytes) -> None:
         """Read the next piece.
 
         Raises:
-            Stop: it is not XML, no SAF-T, or holds what cannot be used; the message names the line.
+            Stop: it is not XML, not SAF-T, or invalid; the message names the line.
         """
         if not self._bytes:
-            self._look(piece)
+            self._check_start(piece)
         self._bytes += len(piece)
         self._guarded(lambda: self._prolog.feed(piece), piece)
         self._guarded(lambda: self._parser.feed(piece), piece)
@@ -114,17 +114,17 @@ class Reading:
         if self._unmoved > _LARGEST:
             raise Stop(
                 f"{self.source.shown}: after byte {self._bytes - self._unmoved}, more than {_LARGEST} bytes belong to "
-                "a single element or comment. No record of SAF-T is that large; the file is refused."
+                "a single element or comment. Records of SAF-T are not that large; the file is refused."
             )
 
     def finish(self) -> None:
-        """Read what is left at the end of the file. Raises Stop."""
+        """Process what is left at the end of the file. Raises Stop."""
         if not self._bytes:
             raise Stop(f"{self.source.shown} is empty: 0 bytes. Export or fetch it again.")
         self._guarded(self._parser.close, b"")
-        self._explained(self._walk.finish)
+        self._located(self._walk.finish)
 
-    def _look(self, piece: bytes) -> None:
+    def _check_start(self, piece: bytes) -> None:
         if piece.startswith(b"\x1f\x8b"):
             raise Stop(f"{self.source.shown} is packed with gzip. Unpack it, or make it a ZIP.")
 
@@ -135,16 +135,16 @@ class Reading:
             nonlocal moved
             moved = self._walk.step()
 
-        self._explained(step)
+        self._located(step)
         return moved
 
-    def _explained(self, do: Callable[[], Any]) -> None:
+    def _located(self, do: Callable[[], Any]) -> None:
         try:
             do()
-        except Unfit as unfit:
-            line = line_of(self.source, *(unfit.at or self._walk.at), unfit.field)
+        except InvalidElement as error:
+            line = line_of(self.source, *(error.at or self._walk.at), error.field)
             raise Stop(
-                f"{self.source.shown}, line {line}: {unfit.words}. Nothing of the file is loaded; have it exported "
+                f"{self.source.shown}, line {line}: {error.words}. Nothing of the file is loaded; have it exported "
                 "again, or correct it."
             ) from None
 
@@ -158,7 +158,7 @@ class Reading:
         except (LookupError, ValueError) as error:
             encoding = self._prolog.encoding or "an encoding"
             raise Stop(
-                f"{self.source.shown}, line 1: it says that it is written in {encoding[:40]}, which cannot be read "
+                f"{self.source.shown}, line 1: it says that its encoding is {encoding[:40]}, which cannot be read "
                 f"({error}). Have it exported as UTF-8."
             ) from None
 
@@ -166,18 +166,18 @@ class Reading:
         where = f"line {line}, column {column + 1}"
         if code in _CUT_OFF:
             if self.root is None:
-                return f"{where}: it ends before any element. It is no XML, or was cut off; export or fetch it again."
+                return f"{where}: it ends before any element. It is not XML, or was cut off; export or fetch it again."
             return (
                 f"line {line}: it breaks off there, after {self._bytes} bytes, in the middle of the file. Nothing of "
                 "it is loaded; export or fetch it again."
             )
         if self.root is None and code not in _ENCODINGS:
-            return f"{where}: it is no XML ({expat.ErrorString(code)}). Take it out of the path, or export it again."
+            return f"{where}: it is not XML ({expat.ErrorString(code)}). Take it out of the path, or export it again."
         encoding = self._prolog.encoding or "UTF-8"
         if code in _ENCODINGS or (code == _INVALID and not _is_text(piece, encoding)):
             return (
-                f"{where}: the bytes there are not {encoding[:40]}, as the file says it is. Have it exported again; or "
-                "name its true encoding in its first line, for example ISO-8859-1."
+                f"{where}: the bytes there are not {encoding[:40]}, which the file says it is. Have it exported again; "
+                "or name its true encoding in its first line, for example ISO-8859-1."
             )
         return (
             f"{where}: it is not well-formed XML ({expat.ErrorString(code)}). Nothing of it is loaded; export it again."
@@ -205,7 +205,7 @@ def pieces(file: Bytes) -> Iterator[bytes]:
 
 
 def _full(file: Bytes) -> bytes:
-    """Return the next `PIECE` bytes, fewer only at the end: a remote file may give less than it is asked for."""
+    """Return the next `PIECE` bytes, fewer only at the end; a single read of a remote file may return less."""
     got = file.read(PIECE)
     while got and len(got) < PIECE:
         more = file.read(PIECE - len(got))
@@ -221,8 +221,8 @@ def line_of(source: Source, path: str, count: int, field: str | None) -> int:
     Args:
         source: the file.
         path: names down to the element, joined by ``/`` and beginning with one.
-        count: which one of that path, from 1.
-        field: an element in it that is meant, if it has such.
+        count: its number among those of that path, from 1.
+        field: an element in it whose line is wanted, if it has such.
     """
     parser = expat.ParserCreate(namespace_separator="}")
     names: list[str] = []

@@ -1,8 +1,8 @@
-"""What STATE remembers: the files that were read, and since when a record has looked as it does.
+"""What STATE remembers: the files that were read, and since when a record has been what it is.
 
-SAF-T does not say when a record was last changed, and Vic.ai asks for it. What a file does say is the date on which it
-was made: on that day the record looked like this. So a record bears the date of the first file in which it did. A later
-file that says the same changes nothing.
+SAF-T does not say when a record was last changed, but Vic.ai asks for it. A file does say on which day it was made: on
+that day the record was like this. So a record has the date of the first file in which it was. A later file with the
+same record changes nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tap_saft.plain import encode
+from tap_saft.values import encode
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
-class Memory:
-    """The memory of all files, from and for STATE.
+class FileState:
+    """What is known of all files, from and for STATE.
 
     Args:
         state: the bookmark of the last run; empty at first.
@@ -37,33 +37,33 @@ class Memory:
                     known.update((external_id, (date, mark)) for external_id, mark in marks.items())
 
     def file(self, name: str) -> Mapping[str, Any]:
-        """Return what is known of a file: `size`, `sha256`, and the `streams` that have its records; or nothing."""
+        """Return the facts of a file: `size`, `sha256`, and the `streams` that have its records; empty if unknown."""
         return self._files.get(name, {})
 
     def as_of(self, stream: str, company: str, external_id: str, record: Mapping[str, Any], created: str) -> str | None:
-        """Return the time to give a record that goes to Vic.ai, without a zone; None if the file bears no date.
+        """Return the time of change of a record for Vic.ai, without a zone; None if the file has no date.
 
         Args:
-            stream: its stream.
-            company: whose it is.
+            stream: of the record.
+            company: of the record.
             external_id: its key.
-            record: what it says, without that time.
+            record: its fields, without that time.
             created: the date of the file (AuditFileDateCreated).
         """
-        time = moment(created)
+        time = timestamp(created)
         if time is None:
             return None
         mark = hashlib.sha256(encode(record)).hexdigest()[:8]
         date, known = self._known.get((stream, company), {}).get(external_id, ("", ""))
         if known == mark and date <= time:
             return date
-        # An older file never makes us forget what a newer one said.
+        # An older file does not overwrite what a newer one said.
         if date <= time:
             self._fresh.setdefault((stream, company), {})[external_id] = (time, mark)
         return time
 
     def done(self, name: str, size: int, sha256: str, streams: Iterable[str]) -> dict[str, Any]:
-        """Take note that a file was read to its end; return the bookmark that says so."""
+        """Remember that a file was read to its end; return the new bookmark."""
         last = self._files.get(name, {})
         same = last.get("sha256") == sha256
         self._files[name] = {
@@ -77,7 +77,7 @@ class Memory:
         return {"files": dict(self._files), "as_of": self._written()}
 
     def _written(self) -> dict[str, Any]:
-        # By date, for most records share a few: a date for each would make STATE three times as large.
+        # By date, because most records share a few: a date for each would make STATE three times as large.
         written: dict[str, Any] = {}
         for (stream, company), records in self._known.items():
             dates: dict[str, dict[str, str]] = written.setdefault(stream, {}).setdefault(company, {})
@@ -86,8 +86,8 @@ class Memory:
         return written
 
 
-def moment(created: str) -> str | None:
-    """Return a file's date as Vic.ai takes times: without zone, a day as its midnight. None if it is no date."""
+def timestamp(created: str) -> str | None:
+    """Return a file's date as Vic.ai takes times: without zone, a day as its midnight. None if it is not a date."""
     text = created.strip()
     if found := _TIME.match(text):
         return found[0]

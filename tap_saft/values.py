@@ -1,4 +1,4 @@
-"""XML elements as plain values: text as it stands, numbers with their digits, names in snake_case."""
+"""XML elements as Python values: text as it is, numbers with their digits, names in snake_case."""
 
 from __future__ import annotations
 
@@ -20,22 +20,27 @@ _NUMBER = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?")
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 encode = msgspec.json.Encoder().encode
 
-Plain = dict[str, Any]
+Fields = dict[str, Any]
 """Members of an element by their snake_case names: text, dicts and lists of these."""
 
 
-class Unfit(Exception):
-    """A record is not what it should be.
+class InvalidElement(Exception):
+    """An element of the file is invalid.
 
     Args:
         words: what is wrong, to follow file and line: "TotalDebit is not a number: '12,50'".
-        field: the element that is meant, by its name, if it is not the record as a whole.
-        at: where it stands, if not in the record that is being read: path, and which one of that path.
+        field: the name of the invalid element, if it is not the record as a whole.
+        at: where it is, if not in the record that is being read: path, and its number among those of that path.
     """
 
     def __init__(self, words: str, field: str | None = None, at: tuple[str, int] | None = None) -> None:
         super().__init__(words)
         self.words, self.field, self.at = words, field, at
+
+
+def too_deep() -> InvalidElement:
+    """Return the error of elements that are nested too deeply."""
+    return InvalidElement(f"more than {DEEPEST} elements are nested in each other; SAF-T files do not do that")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -51,17 +56,17 @@ def snake(tag: str) -> str:
 
 
 def number(text: str, element: str) -> bytes | None:
-    """Return a decimal of XML as a JSON number, digit by digit; None if there is nothing but white space.
+    """Return a decimal of XML as a JSON number, digit by digit; None if there is only white space.
 
     Raises:
-        Unfit: it is no decimal.
+        InvalidElement: it is not a decimal.
     """
     stripped = text.strip(" \t\r\n")
     if not stripped:
         return None
     found = _NUMBER.fullmatch(stripped)
     if not found or not (found[2] or found[3] or "0" in stripped):
-        raise Unfit(
+        raise InvalidElement(
             f"{element} is not a number: {text[:60]!r}. SAF-T writes numbers like 1234.50, with a point and without "
             "anything between the thousands",
             element,
@@ -74,20 +79,20 @@ def value(element: Element, depth: int = 0) -> Any:
     """Return an element's text, exactly; or, if it has elements, a dict of them (those that come twice are a list).
 
     Raises:
-        Unfit: elements are nested deeper than anything sensible.
+        InvalidElement: elements are nested too deeply.
     """
     return members(element, depth=depth) if len(element) else element.text or ""
 
 
-def members(element: Element, flattened: Collection[str] = (), depth: int = 0) -> Plain:
-    """Return an element's members; those of `flattened` elements (their XML names) stand among them.
+def members(element: Element, flattened: Collection[str] = (), depth: int = 0) -> Fields:
+    """Return an element's members; those of `flattened` elements (XML names) become members of their own.
 
     Raises:
-        Unfit: elements are nested deeper than anything sensible.
+        InvalidElement: elements are nested too deeply.
     """
     if depth > DEEPEST:
-        raise Unfit(f"more than {DEEPEST} elements are nested in each other, as in no SAF-T file")
-    found: Plain = {}
+        raise too_deep()
+    found: Fields = {}
     loose = "" if element.text is None or element.text.isspace() else element.text
     for child in element:
         name = snake(child.tag)
@@ -107,7 +112,7 @@ def members(element: Element, flattened: Collection[str] = (), depth: int = 0) -
 
 
 def put(members: dict[str, Any], name: str, item: Any) -> None:
-    """Add a member; what comes more than once becomes a list, for nothing is to be lost."""
+    """Add a member; repeated members become a list, so that nothing is lost."""
     if name not in members:
         members[name] = item
     elif isinstance(members[name], list):
@@ -117,10 +122,10 @@ def put(members: dict[str, Any], name: str, item: Any) -> None:
 
 
 def record(plain: Mapping[str, Any], kinds: Mapping[str, str]) -> Record:
-    """Return a record of plain values in the types that are declared; undeclared fields as they are.
+    """Return a record of the values in their declared types; undeclared fields stay text.
 
     Raises:
-        Unfit: a number is none, or an element that there is one of comes twice.
+        InvalidElement: a number is not one, or comes twice.
     """
     made: Record = {}
     for name, item in plain.items():
@@ -128,7 +133,7 @@ def record(plain: Mapping[str, Any], kinds: Mapping[str, str]) -> Record:
         if kind == "text":
             made[name] = Raw(encode(item))
         elif kind == "number":
-            digits = number(_single(item, name), spelled(name))
+            digits = number(_single(item, name), element_name(name))
             if digits is not None:
                 made[name] = Raw(digits)
         elif kind == "list" and type(item) is not list:
@@ -142,11 +147,12 @@ def record(plain: Mapping[str, Any], kinds: Mapping[str, str]) -> Record:
 
 def _single(item: Any, name: str) -> str:
     if type(item) is not str:
-        raise Unfit(f"{spelled(name)} stands there more than once, or is no simple value", spelled(name))
+        element = element_name(name)
+        raise InvalidElement(f"{element} occurs more than once, or is not a simple value", element)
     return item
 
 
 @functools.lru_cache(maxsize=256)
-def spelled(name: str) -> str:
-    """Return a field's name as an element is usually spelt, for a message: ``DebitAmount``."""
+def element_name(name: str) -> str:
+    """Return the usual name of the element of a field, for a message: ``DebitAmount``."""
     return "".join(part.upper() if part in {"id", "gl"} else part.capitalize() for part in name.split("_"))
