@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-_MOST_LOGGED = 20
 
 
 class ExactMapper(ClearPlugin, InterruptibleReader):
@@ -76,11 +75,7 @@ class ExactMapper(ClearPlugin, InterruptibleReader):
     def set_aside(self, line: Line, name: str, reject: Reject) -> None:
         """Put a record into the reject file, with the reason."""
         self.rejects.add(line.message.stream or "", line.raw, reject, line=line.number)
-        # Every reject is in the file; the log need not have thousands.
-        if self.rejects.count <= _MOST_LOGGED:
-            self.logger.warning("Set aside: %s (line %d): %s [%s]", name, line.number, reject, reject.code)
-            if self.rejects.count == _MOST_LOGGED:
-                self.logger.warning("More may follow; all are in %s.", self.rejects.path)
+        self.rejects.log(self.logger, name, reject, line=line.number)
 
     def _write(self, message: Mapping[str, Any]) -> None:
         self._out.write_record(b"", _encode(message), b"\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
 import os
 import threading
 import time
@@ -19,6 +20,7 @@ from ap_connectors.core.errors import Reject, Stop
 
 _strings = json.JSONDecoder(strict=False)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_MOST_LOGGED = 20
 
 # Double spaces, line ends, a link with a query, great length; nothing that could be a secret.
 _HARMLESS = "  \n\t\u00a0http://\u2060?\u2060  \n" + "\u2060" * 5000
@@ -112,6 +114,21 @@ class RejectFile:
             self._write(b"".join(each + b"\n" for each in lines))
             self._unwritten.discard(stream)
             self.count += 1
+
+    def log(self, logger: logging.Logger, what: str, reject: Reject, *, line: int) -> None:
+        """Log the reject that was added last. Every reject is in the file; the log shows the first 20.
+
+        Args:
+            logger: takes the warning.
+            what: was rejected.
+            reject: why.
+            line: number of the line in the input.
+        """
+        if self.count <= _MOST_LOGGED:
+            reason = self._masked_text(str(reject))
+            logger.warning("Set aside: %s (line %d): %s [%s]", what, line, reason, reject.code)
+            if self.count == _MOST_LOGGED:
+                logger.warning("More may follow; all are in %s.", self.path)
 
     def sync(self) -> None:
         """Wait until all rejects are on the disk.

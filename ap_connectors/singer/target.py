@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 _PATIENCE = 8.0
 """Seconds after a signal before pauses between tries are cut short."""
-_MOST_LOGGED = 20
-"""Rejects that the log shows."""
 
 
 class ExactTarget(ClearPlugin, InterruptibleReader, Target):
@@ -238,25 +236,13 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
 
     def set_aside(self, sink: Sink, key: str | None, line: Line, reject: Reject) -> None:
         """Put a record into the reject file."""
-        reason = self.redact(str(reject))
         name = key or f"line {line.number}"
         self.report.of(sink.name).add("rejected")
         self.rejects.add(line.message.stream or sink.name, line.raw, reject, line=line.number)
         self.report.reject(sink.name, name, line.number, reject, self.redact)
         if self.plan is not None:
-            self.plan.reject(sink.name, name, reason)
-        # Every reject is in the file; the log need not have thousands.
-        if self.rejects.count <= _MOST_LOGGED:
-            self.logger.warning(
-                "Set aside: %s %s (line %d): %s [%s]",
-                sink.name,
-                key or "without a key",
-                line.number,
-                reason,
-                reject.code,
-            )
-            if self.rejects.count == _MOST_LOGGED:
-                self.logger.warning("More may follow; all are in %s.", self.rejects.path)
+            self.plan.reject(sink.name, name, self.redact(str(reject)))
+        self.rejects.log(self.logger, f"{sink.name} {key or 'without a key'}", reject, line=line.number)
 
     # The run
 

@@ -1,4 +1,4 @@
-"""Many records at once: lanes in order, children after parents, memory bounded, an outage ends it cleanly."""
+"""Many records at once: keys in order, children after parents, memory bounded, an outage ends it cleanly."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def pool() -> Iterator[KeyedWorkerPool]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_lane_keeps_its_order(pool: KeyedWorkerPool, log: Log, seed: int) -> None:
+def test_a_key_keeps_its_order(pool: KeyedWorkerPool, log: Log, seed: int) -> None:
     dice = random.Random(seed)
     names: dict[int, list[str]] = {order_key: [] for order_key in range(10)}
     for number in range(300):
@@ -82,7 +82,7 @@ def test_a_lane_keeps_its_order(pool: KeyedWorkerPool, log: Log, seed: int) -> N
         assert [name for name in log.done if name.startswith(f"{order_key}.")] == expected
 
 
-def test_lanes_run_at_once(pool: KeyedWorkerPool, log: Log) -> None:
+def test_keys_run_at_once(pool: KeyedWorkerPool, log: Log) -> None:
     together = threading.Barrier(8, timeout=10)
     for number in range(8):
         pool.submit(log.job(str(number), number, work=together.wait))
@@ -126,7 +126,7 @@ def test_a_parent_that_fails_leaves_its_children_to_be_given_up(pool: KeyedWorke
     assert log.given_up == ["child: parent is missing"]
 
 
-def test_who_waits_for_somebody_who_waits_in_vain_gets_another_chance(pool: KeyedWorkerPool, log: Log) -> None:
+def test_what_waits_for_a_job_that_waits_in_vain_gets_another_chance(pool: KeyedWorkerPool, log: Log) -> None:
     """The parent is there already; only a change to it waits for something that never comes."""
     first = True
 
