@@ -7,9 +7,9 @@ from typing import Any
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
-from ap_connectors.singer.coercion import CoercionError, check_encodable, digits, quoted, reader
+from ap_connectors.singer.coercion import CoercionError, quoted, reader
 
-_number = reader("number", {})
+_text, _number = reader("string", {}), reader("number", {})
 
 
 def text(fields: JsonObject, name: str, line: int | None = None) -> str | None:
@@ -24,23 +24,13 @@ def text(fields: JsonObject, name: str, line: int | None = None) -> str | None:
         Reject: it is neither text nor a number, or contains half a character.
     """
     value = fields.get(name)
+    if value is None:
+        return None
     try:
-        if type(value) is str:
-            if not value.isascii():
-                check_encodable(value)
-            return value if value.strip() else None
-        if isinstance(value, int | Decimal) and not isinstance(value, bool):
-            value = digits(value)
+        value = _text(value)
     except CoercionError as error:
-        raise _misfit(error, name, line, value) from None
-    if value is not None and not isinstance(value, str):
-        raise Reject(
-            f"{_where(line)}{name} is not text: {quoted(value)}.",
-            "not_text",
-            field=path(name, line),
-            value=quoted(value),
-        )
-    return value
+        raise _reject(error, name, line) from None
+    return value if value.strip() else None
 
 
 def code(fields: JsonObject, name: str, line: int | None = None) -> str | None:
@@ -65,19 +55,12 @@ def amount(fields: JsonObject, name: str, line: int | None = None) -> Decimal | 
     try:
         return Decimal(_number(value))
     except CoercionError as error:
-        raise _misfit(error, name, line, value) from None
+        raise _reject(error, name, line) from None
 
 
-def _misfit(error: CoercionError, name: str, line: int | None, value: Any) -> Reject:
-    message = f"{_where(line)}{name} {error.words}."
-    if error.words.startswith("is not a number"):
-        return Reject(message, "not_a_number", field=path(name, line), value=quoted(value))
-    code = "half_a_character" if error.words.startswith("holds half") else "too_many_digits"
-    return Reject(message, code, field=path(name, line))
-
-
-def _where(line: int | None) -> str:
-    return "" if line is None else f"line {line}: "
+def _reject(error: CoercionError, name: str, line: int | None) -> Reject:
+    where = "" if line is None else f"line {line}: "
+    return Reject(f"{where}{name} {error.words}.", error.code, field=path(name, line), **error.params)
 
 
 def path(name: str, line: int | None = None) -> str:
@@ -93,6 +76,14 @@ def plain(number: Decimal) -> str:
 def shown(document: JsonObject) -> str:
     """Return how a message calls a document, on one line: its number, else its id."""
     return one_line(document.get("docnum") or document.get("id") or "without number and id")
+
+
+def shown_value(value: Any) -> str:
+    """Return how a message shows a value that is not what it should be."""
+    try:
+        return quoted(value)
+    except CoercionError:
+        return "a number of too many digits"
 
 
 def one_line(value: Any) -> str:

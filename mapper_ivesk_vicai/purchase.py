@@ -13,7 +13,7 @@ from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.coercion import quoted
 from mapper_ivesk_vicai.amounts import EXACT, PARTS, Amounts, Header, read_header, read_lines
-from mapper_ivesk_vicai.fields import amount, code, given, missing, plain, shown, text
+from mapper_ivesk_vicai.fields import amount, code, given, missing, plain, shown, shown_value, text
 from mapper_ivesk_vicai.files import Files
 from mapper_ivesk_vicai.tables import CodeTable, Row, Rows
 
@@ -257,10 +257,11 @@ def _lines(document: JsonObject, options: MappingOptions) -> tuple[list[JsonObje
             return [{part: document.get(part) for part in PARTS}], []
         return [], [Reject("It has no lines (without_lines: header makes one of the header's amounts).", "no_lines")]
     if not isinstance(lines, list):
-        return [], [Reject(f"lines is not a list: {quoted(lines)}.", "not_a_list", field="lines", value=quoted(lines))]
+        value = shown_value(lines)
+        return [], [Reject(f"lines is not a list: {value}.", "not_a_list", field="lines", value=value)]
     for number, line in enumerate(lines, 1):
         if not isinstance(line, dict):
-            where, value = f"lines[{number - 1}]", quoted(line)
+            where, value = f"lines[{number - 1}]", shown_value(line)
             return [], [Reject(f"line {number} is not an object: {value}.", "not_an_object", field=where, value=value)]
     return lines, []
 

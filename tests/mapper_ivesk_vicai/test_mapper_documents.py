@@ -238,6 +238,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"lines": None}, "It has no lines (without_lines: header makes one of the header's amounts).", "no_lines"),
     ({"lines": []}, "It has no lines (without_lines: header makes one of the header's amounts).", "no_lines"),
     ({"lines": [line(), None]}, "line 2 is not an object: null.", "not_an_object"),
+    ({"lines": [10**2000]}, "line 1 is not an object: a number of too many digits.", "not_an_object"),
     ({"lines": "x"}, "lines is not a list: 'x'.", "not_a_list"),
     ({"total": None, "vat": None}, "total is missing.", "missing_field"),
     ({"currency": " "}, "currency is missing.", "missing_field"),
