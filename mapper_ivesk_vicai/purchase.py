@@ -300,7 +300,7 @@ def _codes(
         return [], (), [reason]
     if unmapped and options.unmapped == "reject":
         named = ", ".join(f"{table.what} {code} ({table.setting})" for table, code, _ in unmapped)
-        codes = [{"kind": table.what, "code": code, "setting": table.setting} for table, code, _ in unmapped]
+        codes = [{"kind": table.kind, "code": code, "setting": table.setting} for table, code, _ in unmapped]
         return found, tuple(unmapped), [Reject(f"No mapping for {named}.", "no_mapping", codes=codes)]
     return found, tuple(unmapped), []
 

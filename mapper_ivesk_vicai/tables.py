@@ -26,6 +26,7 @@ class CodeTable:
 
     Args:
         setting: where it is given.
+        kind: of such a code, for programs.
         what: what messages call such a code.
         field: field of a line that holds the code.
         key: column of the code.
@@ -33,6 +34,7 @@ class CodeTable:
     """
 
     setting: str
+    kind: str
     what: str
     field: str
     key: str
@@ -44,9 +46,9 @@ class CodeTable:
         return (None,) * len(self.columns)
 
 
-VAT_CLASSES = CodeTable("vat_classes", "VAT class", "vatclass", "vat_class", ("vat_code",))
-ACCOUNTS = CodeTable("accounts", "account", "code", "code", ("account",))
-OBJECTS = CodeTable("objects", "object", "object", "object", ("dimension", "type"))
+VAT_CLASSES = CodeTable("vat_classes", "vat_class", "VAT class", "vatclass", "vat_class", ("vat_code",))
+ACCOUNTS = CodeTable("accounts", "account", "account", "code", "code", ("account",))
+OBJECTS = CodeTable("objects", "object", "object", "object", "object", ("dimension", "type"))
 TABLES = (VAT_CLASSES, ACCOUNTS, OBJECTS)
 
 

@@ -170,5 +170,5 @@ def _party(text: str) -> Params:
 def _pairs(names: str) -> list[tuple[str, str]]:
     """Return the kinds and keys of "vendor V-1, account 6001"."""
     first, *rest = _PAIR.split(names)
-    found = list(zip(rest[::2], rest[1::2], strict=True))
+    found = [(kind.lower().replace(" ", "_"), key) for kind, key in zip(rest[::2], rest[1::2], strict=True)]
     return [("", first), *found] if first else found

@@ -22,7 +22,6 @@ ADVICE = Phrase("Pataisykite Įvesk" + _AGAIN.lt, "Correct it in ivesk" + _AGAIN
 """Follows the last clause."""
 
 _NOT_A_NUMBER = Phrase("Netinkamas skaičius: {field} – {value}", "Not a number: {field}, {value}")
-_MISSING = Phrase("Trūksta duomenų: {fields}", "Data is missing: {fields}")
 _UNFIT = Phrase("Netinkami duomenys: {field}", "Unexpected data: {field}")
 
 CLAUSES: Mapping[str, Phrase] = {
@@ -45,8 +44,12 @@ CLAUSES: Mapping[str, Phrase] = {
         "Yra ženklas, kurio negalima perduoti: {field}", "There is a character that cannot be sent: {field}"
     ),
     "not_a_list": _UNFIT,
+    "not_a_uuid": _UNFIT,
     "not_an_object": _UNFIT,
-    "missing_field": _MISSING,
+    "not_true_or_false": _UNFIT,
+    "no_form_fits": _UNFIT,
+    "missing_field": Phrase("Trūksta duomenų: {fields}", "Data is missing: {fields}"),
+    "null_not_allowed": Phrase("Trūksta duomenų: {field}", "Data is missing: {field}"),
     # What the mapper finds.
     "does_not_add_up": Phrase(
         "{where}: suma be PVM {subtotal} ir PVM {vat} kartu yra {made}, o suma su PVM – {total} (skirtumas "

@@ -157,7 +157,7 @@ class Speaker:
 
     def _together(self, pairs: Sequence[tuple[str, str]]) -> str:
         kinds = KINDS[self._language]
-        return ", ".join(f"{kinds.get(kind, kind)} {key}".strip() for kind, key in pairs)
+        return ", ".join(f"{kinds.get(kind, kind.replace('_', ' '))} {key}".strip() for kind, key in pairs)
 
 
 def steady(text: str) -> str:

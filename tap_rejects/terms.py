@@ -10,12 +10,12 @@ KINDS: Mapping[str, Mapping[str, str]] = {
         "account": "sąskaita",
         "dimension": "objektas",
         "object": "objektas",
-        "VAT class": "PVM klasė",
-        "VAT code": "PVM kodas",
-        "payment term": "apmokėjimo sąlyga",
-        "vendor group": "pardavėjų grupė",
+        "vat_class": "PVM klasė",
+        "vat_code": "PVM kodas",
+        "payment_term": "apmokėjimo sąlyga",
+        "vendor_group": "pardavėjų grupė",
     },
-    "en": {"dimension": "object"},
+    "en": {"dimension": "object", "vat_class": "VAT class", "vat_code": "VAT code"},
 }
 """What Vic.ai, or a table of the mapper, may lack."""
 

@@ -330,7 +330,7 @@ def test_all_that_is_wrong_is_said_at_once(mapper: Mapper) -> None:
     assert first["params"] == {"where": "header", **amounts, "currency": "EUR"}
     assert second["params"]["codes"] == [
         {"kind": "account", "code": "9", "setting": "accounts"},
-        {"kind": "VAT class", "code": "PVM32", "setting": "vat_classes"},
+        {"kind": "vat_class", "code": "PVM32", "setting": "vat_classes"},
         {"kind": "object", "code": "X", "setting": "objects"},
     ]
 
@@ -398,7 +398,7 @@ def test_sales_and_other_companies_are_left_out_and_counted(mapper: Mapper) -> N
     assert f"left out: 2 sales, 2 of other companies ({OTHER}: 2)." in done.err
 
 
-def test_nobody_guesses_whose_document_it_is(mapper: Mapper) -> None:
+def test_the_company_of_a_document_is_not_guessed(mapper: Mapper) -> None:
     stranger, codeless = (
         "neither is marked as favorite.",
         "one of the accountant's own companies has no registration code.",

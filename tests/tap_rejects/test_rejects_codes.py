@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from ap_connectors.core.reject_codes import CODES
 from tap_rejects import old_reasons
-from tap_rejects.phrases import CLAUSES, OF_A_LINE, OF_A_VENDOR, REST, SAID, SENTENCES, Phrase
+from tap_rejects.phrases import ANSWERS, CLAUSES, OF_A_LINE, OF_A_VENDOR, REST, SAID, SENTENCES, Phrase
 from tap_rejects.speaker import Reason, Speaker, steady
 from tests.conftest import RunTap
 from tests.mapper_ivesk_vicai.conftest import Mapper, document, line, messages
@@ -85,6 +86,23 @@ def test_both_languages_speak_of_the_same() -> None:
 
 def places(text: str) -> list[str]:
     return sorted(re.findall(r"\{(\w+)\}", text))
+
+
+WITHOUT_A_ROW = {
+    "delivery_unknown": "of attachments, of what the ERP made of an invoice, and of uploads to ivesk only",
+    "document_given_twice": "the mapper sends no documentBase64",
+    "document_not_a_pdf": "of downloads",
+    "several": "each of its reasons has a row",
+    "two_spellings": "of records that do not come from the mapper",
+    "unclassified": "the sentence is all there is",
+}
+"""Codes that are not told of ivesk's documents in words of their own, and why."""
+
+
+def test_every_code_that_can_concern_a_document_has_a_row() -> None:
+    rows = CLAUSES.keys() | SENTENCES.keys() | ANSWERS
+    assert not rows & WITHOUT_A_ROW.keys()
+    assert CODES.keys() - rows == WITHOUT_A_ROW.keys() & CODES.keys()
 
 
 def test_a_row_stands_in_one_table() -> None:

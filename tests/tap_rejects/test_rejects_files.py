@@ -86,7 +86,7 @@ def test_a_document_that_the_mapper_set_aside(tap: RunTap, write: Write) -> None
     assert "dokumento numeris" in run.records["sync_errors"][0]["message"]
 
 
-def test_a_document_of_nobody_is_not_passed_over_in_silence(tap: RunTap, write: Write) -> None:
+def test_a_document_without_a_company_is_an_error(tap: RunTap, write: Write) -> None:
     write(
         (WORDS, of("dok-1"), NO_FILE),
         ("digitized_documents", {"id": "dok-2"}, "docnum is missing."),
