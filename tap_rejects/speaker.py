@@ -23,7 +23,10 @@ from tap_rejects.phrases import (
 from tap_rejects.terms import FIELDS, KINDS, LINE, UNNAMED, WHERE
 
 _MOST = 1000
-"""Characters of a text that are used; a longer one is cut."""
+"""Characters of a sentence or a parameter that are used; a longer one is cut."""
+
+_LONGEST = 2000
+"""Characters of several clauses together: a document may have a thousand lines that do not add up."""
 
 # What differs each time, though the refusal is the same.
 _REQUEST = re.compile(r"[;,]?\s*\b(?:request|trace|correlation)[ -]?id:? [^\s;,)]+", re.IGNORECASE)
@@ -80,7 +83,8 @@ class Speaker:
 
     def _of_document(self, reason: Reason) -> str:
         """Say what is wrong; where the document waited for a vendor that was refused, what is wrong with that one."""
-        references = _pairs(reason.params.get("references") or []) if reason.code == "unknown_reference" else []
+        given = reason.params.get("references")
+        references = _pairs(given) if reason.code == "unknown_reference" and isinstance(given, list) else []
         refused = [self._vendors[key] for kind, key in references if kind == "vendor" and key in self._vendors]
         if not refused:
             return self._told(reason)
@@ -97,8 +101,8 @@ class Speaker:
             if reason.code in SENTENCES:
                 return self._filled(SENTENCES[reason.code], reason.params)
             several = reason.params["reasons"] if reason.code == "several" else [reason._asdict()]
-            clauses = [self._clause(each["code"], each["params"]) for each in several]
-            return ". ".join((*clauses, self._in(ADVICE)))
+            clauses = ". ".join(self._clause(each["code"], each["params"]) for each in several)
+            return f"{_cut(clauses, _LONGEST)}. {self._in(ADVICE)}"
         except (AttributeError, KeyError, TypeError):
             # A code of a later version, or other parameters than this one knows.
             return self._in(REST).format(reason=reason.sentence).removesuffix(" []")
@@ -128,7 +132,7 @@ class Speaker:
 
     def _words(self, name: str, value: Any) -> str:
         if name == "fields":
-            return ", ".join(self._field(steady(field)) for field in value)
+            return ", ".join(self._field(str(field)) for field in value)
         if name in {"references", "codes"}:
             return self._together(_pairs(value))
         if name in {"buyer", "seller"}:
@@ -164,6 +168,10 @@ def steady(text: str) -> str:
     """Return a text on one line, without what differs from one refusal to the next, and without signatures."""
     text = _MOMENT.sub("…", _REQUEST.sub("", text))
     return _redact(_NOTHING.sub("", text), limit=_MOST)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _steadied(value: Any) -> Any:

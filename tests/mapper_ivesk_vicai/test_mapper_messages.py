@@ -119,7 +119,7 @@ def test_a_reject_file_that_cannot_be_is_told_before_anything_is_read(mapper: Ma
 
 @contextmanager
 def started(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The mapper under way; one that says nothing for half a minute is ended, so that the test does not wait forever."""
+    """The mapper under way; one that says nothing for half a minute is ended, so that the test ends too."""
     pipe = subprocess.PIPE
     with subprocess.Popen(command(folder, {}), stdin=pipe, stdout=pipe, stderr=pipe) as process:
         patience = threading.Timer(30, process.kill)

@@ -59,6 +59,7 @@ def test_an_unknown_code_quotes_the_sentence(language: str) -> None:
         {"code": "too_long", "params": {"field": "total"}},  # `most` and `length` are not there
         {"code": "not_a_date", "params": None},
         {"code": "no_mapping", "params": {"codes": 7}},
+        {"code": "unknown_reference", "params": {"references": 7}},
         {
             "code": "several",
             "params": {"reasons": [{"code": "no_lines", "params": {}}, {"code": "later", "params": {}}]},
@@ -76,6 +77,15 @@ def test_parameters_are_steady_too() -> None:
     mark = {"code": "service_refused", "params": {"said": said}, "reason": "x"}
     message = Speaker("en").message("invoices", {}, Reason.of(mark))
     assert '"IBAN is wrong at …; see https://vic.example/x?***"' in message
+
+
+def test_a_document_with_many_wrong_lines_makes_a_message_of_bounded_length() -> None:
+    reasons = [{"code": "no_subtotal", "params": {"where": f"lines[{number}]"}} for number in range(1000)]
+    mark = {"code": "several", "params": {"reasons": reasons}, "reason": "x"}
+    message = Speaker("en").message("exported_documents", {}, Reason.of(mark))
+    assert message.startswith("Line 1: there is no subtotal. Line 2: there")
+    assert message.endswith("…. Correct it in ivesk, then export the document again.")
+    assert len(message) < 2100
 
 
 def test_both_languages_speak_of_the_same() -> None:
