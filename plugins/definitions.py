@@ -2,12 +2,12 @@
 
 A setting, a stream and a capability are typed once, in the plugin's code. Made from it are
 
-- tables in the pages, between `<!-- settings: tap-vicai -->` (or `streams: tap-vicai`, `options: vicai`) and
-  `<!-- end -->`;
+- tables in the pages, between `<!-- settings: tap-vicai -->` (`streams: tap-vicai`, `options: vicai`, `codes: rejects`)
+  and `<!-- end -->`;
 - `description`, `capabilities` and `settings` of our plugins in `meltano.yml`, whose rest is written by hand;
 - `plugins/NAME.yml` for other projects: the plugin's entry in `meltano.yml` in the form that `meltano add` takes.
 
-`tests/test_definitions.py` fails while one of them is stale.
+`tests/test_docs.py` fails while one of them is stale.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from ap_connectors.core.reject_codes import CODES
 from ap_connectors.sandbox.options import Options, VicaiOptions, described
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +33,7 @@ PLUGIN_TYPES = {"extractors": "extractor", "loaders": "loader", "mappers": "mapp
 """The word for each list of plugins in `meltano.yml`, as `meltano add --plugin-type` takes it."""
 
 _OF_THE_SDK = re.compile("stream_map|faker_config|flattening_")
-_TABLE = re.compile(r"(<!-- (settings|streams|options): ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- (settings|streams|options|codes): ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 # Meltano reads `01.02.2026` as the 2nd of January where a setting is a date, and fails with a traceback where a
 # decimal comes from the environment. Text reaches the plugin as it was typed.
 _KINDS = {"number": "string"}
@@ -151,6 +152,11 @@ def _options_table(service: str) -> Iterator[str]:
         yield f"| `{prefix}{name.replace('_', '-')}` | {_as_code(default)} | {words} {choices}".rstrip() + " |"
 
 
+def _codes_table(_: str) -> Iterator[str]:
+    yield from ("| code | meaning, and parameters |", "|---|---|")
+    yield from (f"| `{code}` | {words} |" for code, words in CODES.items())
+
+
 def _as_code(default: Any) -> str:
     if default in (None, []):
         return ""
@@ -161,6 +167,7 @@ _TABLES: Mapping[str, Callable[[str], Iterator[str]]] = {
     "settings": _settings_table,
     "streams": _streams_table,
     "options": _options_table,
+    "codes": _codes_table,
 }
 
 

@@ -20,7 +20,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if BEFORE not in session.config.stash:
         return
     before, after = session.config.stash[BEFORE].splitlines(), _status(session.config).splitlines()
-    session.config.stash[CHANGED] = [line for line in after if line not in before]
+    session.config.stash[CHANGED] = list(dict.fromkeys(line for line in after if line not in before))
     # Elsewhere somebody may be editing while the tests run.
     if session.config.stash[CHANGED] and os.environ.get("CI") and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -32,9 +32,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _status(config: pytest.Config) -> str:
-    command = ["git", "status", "--porcelain", "--untracked-files=all"]
+    # And what runs leave where they are started, though git ignores it.
+    ignored = ["--ignored", "--", ":(glob)*.jsonl", ":(glob)*.db", ":(glob)*.json"]
+    return "".join(_git(config, "status", "--porcelain", *more) for more in (["--untracked-files=all"], ignored))
+
+
+def _git(config: pytest.Config, *arguments: str) -> str:
     try:
-        done = subprocess.run(command, cwd=config.rootpath, capture_output=True, encoding="utf-8")
+        done = subprocess.run(["git", *arguments], cwd=config.rootpath, capture_output=True, encoding="utf-8")
     except OSError:
         return ""
     return done.stdout

@@ -63,15 +63,22 @@ def test_every_supported_python_is_tested() -> None:
 def test_a_run_that_leaves_files_behind_fails(tmp_path: Path) -> None:
     """In a repository of its own, with a test that litters."""
     (tmp_path / "test_litter.py").write_text("import pathlib\ndef test(): pathlib.Path('left.jsonl').write_text('')\n")
+    (tmp_path / "test_ledger.py").write_text(
+        "import pathlib\ndef test(): pathlib.Path('x-ledger.jsonl').write_text('')\n"
+    )
     (tmp_path / "test_tidy.py").write_text("def test(): pass\n")
-    (tmp_path / ".gitignore").write_text("__pycache__/\n")
+    (tmp_path / ".gitignore").write_text("__pycache__/\n/*-ledger.jsonl\n")
     for command in (["init", "-q"], ["add", "-A"]):
         subprocess.run(["git", *command], cwd=tmp_path, check=True)
     outcomes = {}
-    for name in ("test_tidy.py", "test_litter.py"):
+    for name in ("test_tidy.py", "test_litter.py", "test_ledger.py"):
         done = run_pytest(tmp_path, name)
-        outcomes[name] = (done.returncode, "left.jsonl" in done.stdout)
-    assert outcomes == {"test_tidy.py": (0, False), "test_litter.py": (1, True)}
+        outcomes[name] = (done.returncode, re.findall("left behind in the checkout: .. (.*)", done.stdout))
+    assert outcomes == {
+        "test_tidy.py": (0, []),
+        "test_litter.py": (1, ["left.jsonl"]),
+        "test_ledger.py": (1, ["x-ledger.jsonl"]),
+    }
 
 
 def run_pytest(folder: Path, name: str) -> subprocess.CompletedProcess[str]:

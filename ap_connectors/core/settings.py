@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import math
@@ -74,6 +75,20 @@ def from_environment(properties: Mapping[str, Mapping[str, Any]], prefix: str) -
                 found[name] = _typed(os.environ[variable], schema)
             except _WrongTypeError as error:
                 raise Stop(f"{variable} must be {error}.") from None
+    return found
+
+
+def with_numbers(given: Mapping[str, Any], properties: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return settings, with numbers instead of the texts of numbers.
+
+    Meltano cannot hand on a decimal that comes from the environment but as text.
+    """
+    found = dict(given)
+    for name, value in given.items():
+        if isinstance(value, str) and "number" in _types(properties.get(name, {})):
+            # What is not a number stays, and is explained with everything else.
+            with contextlib.suppress(_WrongTypeError):
+                found[name] = _number(value)
     return found
 
 

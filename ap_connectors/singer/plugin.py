@@ -90,6 +90,7 @@ class ClearPlugin(SdkPlugin):
         for path in value:
             if path != "ENV":
                 given |= settings.read_file(path)
+        given = settings.with_numbers(given, cls.config_jsonschema["properties"])
         return ConfigInput(given, parse_env="ENV" in value)
 
 

@@ -54,12 +54,28 @@ def test_another_project_can_add_it_without_the_hub(own: dict[str, Any], tmp_pat
     if "schema" in own:
         # Exact amounts come with it; Meltano leaves `schema` itself out.
         assert json.loads(added["env"][f"{own['namespace'].upper()}__SCHEMA"]) == schema_of(own)
-    if "start_date" in {setting["name"] for setting in own["settings"]}:
-        # It must not become the 2nd of January.
-        given = {f"{own['namespace'].upper()}_START_DATE": "01.02.2026"}
-        command = [*meltano.COMMAND, "invoke", "--no-install", "--dump=config", own["name"]]
-        dumped = subprocess.run(command, cwd=tmp_path, env=meltano.environment(given), capture_output=True, check=True)
-        assert json.loads(dumped.stdout)["start_date"] == "01.02.2026"
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("own", "setting", "value"),
+    [
+        # As a date it would become the 2nd of January.
+        ("tap-ivesk", "start_date", "01.02.2026"),
+        ("tap-vicai", "start_date", "2026"),
+        # As a decimal it would end Meltano with a traceback.
+        ("target-vicai", "max_delete_fraction", "0.25"),
+    ],
+    indirect=["own"],
+)
+def test_meltano_hands_on_what_the_environment_says(
+    own: dict[str, Any], setting: str, value: str, tmp_path: Path
+) -> None:
+    (tmp_path / "meltano.yml").write_text((ROOT / "meltano.yml").read_text(encoding="utf-8"), encoding="utf-8")
+    given = {f"{own['namespace'].upper()}_{setting.upper()}": value}
+    command = [*meltano.COMMAND, "invoke", "--no-install", "--dump=config", own["name"]]
+    dumped = subprocess.run(command, cwd=tmp_path, env=meltano.environment(given), capture_output=True, check=True)
+    assert json.loads(dumped.stdout)[setting] == value
 
 
 @pytest.mark.parametrize("own", ["tap-vicai"], indirect=True)

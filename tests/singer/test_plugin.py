@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+from pathlib import Path
 from typing import Any, ClassVar
 
+import click
 import pytest
 from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
@@ -57,3 +59,19 @@ def test_an_empty_state_and_a_wrong_one() -> None:
     assert json.load(read_state(io.StringIO(" \n"))) == {}
     with pytest.raises(Stop, match="--state: has no 'bookmarks'"):
         read_state(io.StringIO('{"vendors": {}}'))
+
+
+@pytest.mark.parametrize(("given", "read"), [("0.25", 0.25), (0.5, 0.5), ("half", "half"), ("nan", "nan")])
+def test_a_number_may_be_given_as_text_in_a_file(given: Any, read: Any, tmp_path: Path) -> None:
+    class Fraction(Plugin):
+        """Has a setting that is a number."""
+
+        config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
+            th.Property("fraction", th.NumberType), th.Property("name", th.StringType)
+        ).to_dict()
+
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"fraction": given, "name": "1.5"}))
+    command = Fraction.get_singer_command()
+    read_settings = Fraction.cb_config(click.Context(command), click.Option(["--config"]), (str(file),))
+    assert read_settings.config == {"fraction": read, "name": "1.5"}
