@@ -68,7 +68,7 @@ def test_documents_are_stored_and_kinds_are_chosen(tap: RunTap, tmp_path: Path) 
     assert stored["document_sha256"] == hashlib.sha256(PDF).hexdigest()
     assert stored["document_bytes"] == len(PDF)
     assert missing["document_path"] is None
-    assert "is none" in missing["document_error"]
+    assert "but is not one" in missing["document_error"]
     # What was left out has been passed by all the same.
     assert tap(state=run.state).records["webhook_events"] == []
 
