@@ -87,7 +87,8 @@ def _client(chosen: dict[str, Any]) -> VicaiClient:
 
 def _options(given: argparse.Namespace, chosen: dict[str, Any]) -> Options:
     since = given.since or chosen.get("start_date")
-    return Options(since, given.until, given.named, frozenset(given.allow))
+    allowed = frozenset(given.allow)
+    return Options(since, given.until, given.named, allowed, fields=given.fields, files=given.files)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
             "--until",
             metavar="INSTANT",
             help="leave out what is newer (default: newer than anything in the warehouse; now: nothing)",
+        )
+        command.add_argument(
+            "--fields", action="store_true", help="compare every field, too: each has to be there as it was sent"
+        )
+        command.add_argument(
+            "--files", action="store_true", help="read every file that the warehouse knows, and compare its SHA-256"
         )
         _common(command, run)
     command = commands.add_parser(

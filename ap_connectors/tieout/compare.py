@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from ap_connectors.core.exact import EXACT, counted
 from ap_connectors.core.instants import UTC, Clock
+from ap_connectors.tieout import fields
 from ap_connectors.tieout.facts import AMOUNT_NAMES, Book, Fact, Lines
 from ap_connectors.tieout.result import Comparison, Place, Row, Sums
 from ap_connectors.tieout.warehouse import Table
@@ -15,7 +16,7 @@ from ap_connectors.tieout.warehouse import Table
 # Documents without a file, where the warehouse knows of files.
 
 
-def compare_files(comparison: Comparison, table: Table | None, owner: str, book: Book) -> None:
+def compare_files(comparison: Comparison, table: Table | None, owner: str, book: Book, *, read: bool = False) -> None:
     """Say which documents of a book have no file.
 
     Args:
@@ -23,14 +24,18 @@ def compare_files(comparison: Comparison, table: Table | None, owner: str, book:
         table: of the files, or None if the warehouse has none.
         owner: its column with the document's key.
         book: the warehouse's documents.
+        read: whether each file is read, and its SHA-256 compared.
     """
     if table is None:
         comparison.notes.append("Files are not in the warehouse (documents_dir is not set): they are not compared.")
         return
     table.demand((owner, "path"))
     reasons: dict[str, str | None] = {}
-    for row in table.records((owner, "path", "error")):
-        reasons[str(row[owner])] = None if row["path"] else (row["error"] or "it has no path")
+    for row in table.records((owner, "path", "error", "sha256")):
+        if path := row["path"]:
+            reasons[str(row[owner])] = fields.file_trouble(path, row["sha256"]) if read else None
+        else:
+            reasons[str(row[owner])] = row["error"] or "it has no path"
     for key in book:
         reason = reasons.get(key, f"no row in {table.name}")
         fact = book.get(key)
@@ -52,6 +57,8 @@ class Options:
             nothing at all.
         named: how many differences of each kind are named.
         allowed: kinds of differences that do not count (see `tie.KINDS`).
+        fields: whether every field is compared, digit for digit.
+        files: whether every file is read and its SHA-256 compared.
 
     Raises:
         Stop: `since` or `until` is no instant.
@@ -61,6 +68,8 @@ class Options:
     until: str | None = None
     named: int = NAMED
     allowed: frozenset[str] = frozenset()
+    fields: bool = False
+    files: bool = False
 
     def window(self, theirs: Book, clock: Clock = UTC) -> Window:
         """Return what is compared, given what the destination holds, and whose times versions bear."""

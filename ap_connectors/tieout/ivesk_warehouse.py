@@ -14,6 +14,7 @@ from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.tieout.compare import Options, Window, compare_files
 from ap_connectors.tieout.compare import compare as compare_books
 from ap_connectors.tieout.facts import Amounts, Book, Fact, Fields, Lines, Reading, lines_of, moment
+from ap_connectors.tieout.fields import FieldCheck
 from ap_connectors.tieout.result import Comparison, Tie
 from ap_connectors.tieout.warehouse import Table, Warehouse
 
@@ -65,10 +66,14 @@ def compare(
         _add_lines(lines, theirs, comparison)
     else:
         comparison.notes.append("exported_document_lines is not in the warehouse: lines are not compared.")
-    ours = _read(client, window, doctype, company_codes)
+    checks = (
+        FieldCheck(comparison, documents if options.fields else None, ("id",), "exportedat", volatile=("url",)),
+        FieldCheck(comparison, lines if options.fields else None, ("document_id", "line_number"), "exportedat"),
+    )
+    ours = _read(client, window, doctype, company_codes, checks)
     window.leave_out(ours, theirs)
     compare_books(comparison, ours, theirs, lines=lines is not None)
-    compare_files(comparison, warehouse.find("document_files"), "document_id", theirs)
+    compare_files(comparison, warehouse.find("document_files"), "document_id", theirs, read=options.files)
     if theirs.older:
         comparison.notes.append(
             f"{counted(theirs.older, 'row')} of older exports in {documents.name}; the newest counts."
@@ -92,7 +97,13 @@ def _is_wanted(fields: Fields, doctype: str | None, company_codes: Collection[st
     )
 
 
-def _read(client: IveskClient, window: Window, doctype: str | None, company_codes: Collection[str]) -> Book:
+def _read(
+    client: IveskClient,
+    window: Window,
+    doctype: str | None,
+    company_codes: Collection[str],
+    checks: tuple[FieldCheck, FieldCheck],
+) -> Book:
     book = Book()
     since = Bookmark(not_before=window.since or 0)
     for page in client.pages("exported", since, doctype):
@@ -101,6 +112,13 @@ def _read(client: IveskClient, window: Window, doctype: str | None, company_code
             if _is_wanted(fields, None, company_codes):
                 key = str(fields["id"])
                 window.take(book, key, _fact(fields, _lines_held(document)))
+                checks[0].add({name: value for name, value in document.items() if name != "lines"})
+                if checks[1].active:
+                    own = {"document_id": document["id"], "exportedat": document.get("exportedat", NULL)}
+                    numbered = ((b"%d" % number, line) for number, line in _numbered(document))
+                    checks[1].add(*(line | own | {"line_number": msgspec.Raw(number)} for number, line in numbered))
+    for check in checks:
+        check.finish()
     return book
 
 
@@ -108,14 +126,18 @@ def _fields(record: Record, names: Iterable[str]) -> dict[str, str | None]:
     return {name: text(record, name) or None for name in names}
 
 
-def _lines_held(document: Record) -> Lines:
-    """Read the lines that a document of the queue holds, numbered as the tap numbers them."""
+def _numbered(document: Record) -> list[tuple[int, Record]]:
+    """Return the lines that a document of the queue holds, numbered as the tap numbers them."""
     try:
         held = _lines.decode(document.get("lines", NULL)) or []
     except msgspec.ValidationError:
         held = []
-    numbered = ((str(number), line) for number, line in enumerate(held, 1) if line is not None)
-    return _added_up({**_fields(line, _LINE), "line_number": number} for number, line in numbered)
+    return [(number, line) for number, line in enumerate(held, 1) if line is not None]
+
+
+def _lines_held(document: Record) -> Lines:
+    numbered = _numbered(document)
+    return _added_up({**_fields(line, _LINE), "line_number": str(number)} for number, line in numbered)
 
 
 def _added_up(lines: Iterable[Fields]) -> Lines:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ap_connectors.core.exact import add
 
-Kind = Literal["missing", "extra", "changed", "older", "doubled", "unreadable", "header", "file", "explained"]
+Kind = Literal["missing", "extra", "changed", "older", "doubled", "unreadable", "header", "field", "file", "explained"]
 
 KINDS: dict[Kind, str] = {
     "missing": "not at the destination",
@@ -19,7 +19,8 @@ KINDS: dict[Kind, str] = {
     "doubled": "at the destination more than once",
     "unreadable": "with an amount that is no number, so in no sum",
     "header": "whose lines do not add up to the header",
-    "file": "without a file",
+    "field": "with a field that is not as it was sent",
+    "file": "without a file, or with another one",
     "explained": "explained by rejects",
 }
 """Kinds of differences, and how each is told: "3 not at the destination"."""

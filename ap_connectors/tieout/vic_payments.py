@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
-from ap_connectors.core.raw_json import NULL, Record
+from ap_connectors.core.raw_json import Record
 from ap_connectors.tieout.compare import Options, Window
 from ap_connectors.tieout.compare import compare as compare_books
 from ap_connectors.tieout.facts import Book, Fact, Fields, moment
+from ap_connectors.tieout.fields import FieldCheck
 from ap_connectors.tieout.result import Comparison
-from ap_connectors.tieout.vic_streams import Kind, fields_of
+from ap_connectors.tieout.vic_streams import Kind, fields_of, parts_of
 from ap_connectors.tieout.warehouse import Table, Warehouse
 from ap_connectors.vicai.client import VicaiClient
 
-_held = msgspec.json.Decoder(list[Record | None] | None)
 # A time of a batch, or of what it holds: "...At" and an instant.
 _TIME = re.compile(rb'"\w*At":\s*"(\d{4}-[^"]+)"')
 
@@ -51,31 +51,47 @@ def compare(client: VicaiClient, warehouse: Warehouse, options: Options, company
         return
     loaded = _batches(batch_table, company) if batch_table else Book()
     window = options.window(loaded)
-    ours = {kind.stream: Book() for kind in (BATCHES, *PARTS)}
+    sides = {kind.stream: _Side(options, window, kind, tables[kind.stream]) for kind in (BATCHES, *PARTS)}
     for batch in BATCHES.read(client, None):
-        fields = {**fields_of(batch, ("id", "name")), "last_event_at": _latest(batch)}
-        fact = BATCHES.fact(company, fields, None)
-        window.take(ours[BATCHES.stream], str(fields["id"]), fact)
+        latest = _latest(batch)
+        fact = BATCHES.fact(company, {**fields_of(batch, ("id", "name")), "last_event_at": latest}, None)
+        held = {kind.stream: parts_of(batch, kind.stream, {"batch_id": "id"}) for kind in PARTS}
+        event = {"last_event_at": msgspec.Raw(msgspec.json.encode(latest))}
+        own = {name: value for name, value in batch.items() if name not in held} | event
+        sides[BATCHES.stream].take(fields_of(own, BATCHES.names), fact, own)
         for kind in PARTS:
-            for part in _held.decode(batch.get(kind.stream, NULL)) or ():
-                if part is not None:
-                    own = {**fields_of(part, kind.names), "batch_id": fields["id"]}
-                    window.take(ours[kind.stream], kind.key_of(own), _part(kind, company, own, fact.at))
+            for part in held[kind.stream]:
+                fields = fields_of(part, kind.names)
+                sides[kind.stream].take(fields, _part(kind, company, fields, fact.at), part)
     if batch_table:
-        theirs = {BATCHES.stream: loaded}
-        yield _compared(options, window, BATCHES, ours, theirs)
+        yield sides[BATCHES.stream].compared(loaded)
+    newer = sides[BATCHES.stream].book.newer
     for kind in PARTS:
         if table := tables[kind.stream]:
-            yield _compared(options, window, kind, ours, {kind.stream: _parts(kind, table, company, loaded, ours)})
+            yield sides[kind.stream].compared(_parts(kind, table, company, loaded, newer))
 
 
-def _compared(
-    options: Options, window: Window, kind: Kind, ours: dict[str, Book], theirs: dict[str, Book]
-) -> Comparison:
-    comparison = options.comparison(kind.stream, window)
-    window.leave_out(ours[kind.stream], theirs[kind.stream])
-    compare_books(comparison, ours[kind.stream], theirs[kind.stream], lines=False)
-    return comparison
+class _Side:
+    """What Vic.ai holds of a kind."""
+
+    def __init__(self, options: Options, window: Window, kind: Kind, table: Table | None) -> None:
+        self.book = Book()
+        self._window, self._kind = window, kind
+        self._comparison = options.comparison(kind.stream, window)
+        self._check = FieldCheck(self._comparison, table if options.fields else None, kind.key, kind.instant)
+
+    def take(self, fields: Fields, fact: Fact, record: Record) -> None:
+        """Take in a record, and what is compared of it."""
+        self._window.take(self.book, self._kind.key_of(fields), fact)
+        if not self._window.is_newer(fact.at):
+            self._check.add(record)
+
+    def compared(self, theirs: Book) -> Comparison:
+        """Return the comparison with the warehouse's."""
+        self._check.finish()
+        self._window.leave_out(self.book, theirs)
+        compare_books(self._comparison, self.book, theirs, lines=False)
+        return self._comparison
 
 
 def _batches(table: Table, company: str) -> Book:
@@ -86,11 +102,11 @@ def _batches(table: Table, company: str) -> Book:
     return book
 
 
-def _parts(kind: Kind, table: Table, company: str, batches: Book, ours: dict[str, Book]) -> Book:
+def _parts(kind: Kind, table: Table, company: str, batches: Book, newer: Collection[str]) -> Book:
     """Read payments or credits; those of batches that are too new to be compared are left out."""
     table.demand(kind.key)
     table.demand_exact(("amount",))
-    newer, book = ours[BATCHES.stream].newer, Book()
+    book = Book()
     for row in table.records(kind.names):
         batch = batches.get(row["batch_id"] or "")
         if row["batch_id"] not in newer:

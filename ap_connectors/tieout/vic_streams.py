@@ -27,6 +27,12 @@ def fields_of(record: Record, names: Iterable[str]) -> dict[str, str | None]:
     return {name: text(record, name) or None for name in names}
 
 
+def parts_of(record: Record, held_in: str, own: Mapping[str, str]) -> list[Record]:
+    """Return the parts that a record holds, each with fields of the record's (by the names they have in the part)."""
+    parents = {ours: record.get(theirs, NULL) for ours, theirs in own.items()}
+    return [part | parents for part in _held.decode(record.get(held_in, NULL)) or () if part is not None]
+
+
 @dataclass(frozen=True)
 class LineKind:
     """What is compared of a line.

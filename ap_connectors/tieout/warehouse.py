@@ -59,6 +59,12 @@ class Table:
         self._where = f'"{schema}"."{name}"'
         self._columns = {spelling(column.name): column for column in columns}
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Types of the columns by the `spelling` of their names, but for those that loaders add."""
+        columns = self._columns.items()
+        return {name: column.kind for name, column in columns if not column.name.lower().startswith("_sdc_")}
+
     def has(self, name: str) -> bool:
         """Whether there is a column."""
         return spelling(name) in self._columns
@@ -95,19 +101,22 @@ class Table:
         column = self._columns.get(spelling(name))
         return self._engine.name == "DuckDB" and column is not None and column.kind.startswith(_JSON)
 
-    def records(self, names: Collection[str], *, together: str | None = None) -> Iterator[Fields]:
+    def records(
+        self, names: Collection[str], *, together: str | None = None, among: tuple[str, Collection[str]] | None = None
+    ) -> Iterator[Fields]:
         """Yield the rows as text by our names; a column that is not there is None, and so is an empty text.
 
         Args:
             names: of the columns.
             together: column whose equal values are to come one after the other.
+            among: column, and the values that the rows wanted have in it.
         """
         here = [name for name in names if self.has(name)]
         if not here:
             return
         columns = ", ".join(f"cast({self._quoted(name)} as varchar)" for name in here)
         query = f"select {columns} from {self._where}"  # noqa: S608 - names are the warehouse's own
-        for part in self._parts(together):
+        for part in self._parts(together) if among is None else [self._condition(*among)]:
             for row in self._engine.rows(query + part):
                 record: dict[str, str | None] = dict.fromkeys(names)
                 record.update((name, value or None) for name, value in zip(here, row, strict=True))
@@ -120,6 +129,10 @@ class Table:
         column = self._quoted(together)
         for condition in self._engine.slices(self._where, column):
             yield f" where {condition} order by {column}"
+
+    def _condition(self, column: str, values: Collection[str]) -> str:
+        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+        return f" where cast({self._quoted(column)} as varchar) in ({listed or 'null'})"
 
     def _quoted(self, name: str) -> str:
         return '"' + self._columns[spelling(name)].name.replace('"', '""') + '"'
