@@ -1,1 +1,1 @@
-"""`make demo`: the main job end to end. Meltano reads the sandbox into DuckDB, and the demo checks that it ties."""
+"""`make demo`: every job, end to end, with the project's own commands; `ap-tieout` judges."""

@@ -1,57 +1,86 @@
-"""`python -m demo`: status 0 if everything ties, 1 if not, 130 if somebody stopped it."""
+"""`python -m demo`: status 0 if everything ties, 1 if not, 130 if it was interrupted."""
 
 import argparse
 import io
+import os
 import signal
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from ap_connectors.sandbox.process import SandboxError
-from demo.acts import Places
-from demo.project import OUTPUT, DemoError, claim
-from demo.report import report
-from demo.story import play
+from ap_connectors.sandbox.process import SandboxError, SandboxProcess
+from demo import judge
+from demo.meltano import PLUGINS, install
+from demo.project import OUTPUT, DemoError, Places, Teller, shown
+from demo.story import Check, Story, sandbox
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_MOST = 8
+"""Differences that are shown."""
+_QUESTION = (
+    "select sellername, count(*) as documents, sum(total::decimal(38, 2)) as euros from ivesk.exported_documents "
+    "where currency = 'EUR' group by all order by euros desc limit 5"
+)
 
 
-class Narrator:
-    """Prints what begins at once, and what came of it, with the seconds it took, when it is known."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    def __call__(self, title: str, outcome: str) -> None:
-        """Prints a title, or the rest of the line that began with it, and further lines of the outcome below it."""
-        if title:
-            self._began = time.monotonic()
-            print(f"  {title:12}", end="", flush=True)
-        if outcome:
-            first, *more = outcome.splitlines()
-            lines = [f"{first:68} {time.monotonic() - self._began:5.1f} s", *(f"{'':14}{line}" for line in more)]
-            print("\n".join(lines), flush=True)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the demo."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder to write to (default: output/demo)")
     places = Places(parser.parse_args(arguments).output.resolve())
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    print("From Įvesk and Vic.ai to a warehouse, and from an ERP to Vic.ai: real commands, emulated services.\n")
+    print("Įvesk and Vic.ai are emulated on this machine; the commands are those that run against the real ones.\n")
     try:
-        with claim(places.folder):
-            evidence = play(places, Narrator())
-            print()
-            return 0 if report(evidence, places) else 1
+        with places.claimed():
+            return 0 if _play(places, Teller()) else 1
     except (DemoError, SandboxError) as error:
         print(f"\n\nThe demo failed. {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\n\nStopped.", file=sys.stderr)
         return 130
+
+
+def _play(places: Places, tell: Teller) -> bool:
+    """Play and judge; return whether everything ties."""
+    places.clear()
+    tell.begin("$ meltano install")
+    tell.end(f"{len(PLUGINS)} plugins {'installed' if install(*PLUGINS) else 'are installed already'}")
+    tell.begin("$ ap-sandbox")
+    with sandbox() as services:
+        exported = services.control.ivesk(sums=False)["exported"]["count"]
+        invoices = services.control.vicai.overview(sums=False)["invoices"]
+        tell.end(f"{exported} documents exported in Įvesk, {invoices} invoices at Vic.ai")
+        checks = Story(places, services, tell).play()
+        return report(places, services, checks, tell)
+
+
+def report(places: Places, services: SandboxProcess, checks: Sequence[Check], tell: Teller) -> bool:
+    """Compare, and print what a person wants to see; return whether everything ties."""
+    tell.command("ap-tieout ivesk-warehouse, vic-warehouse, input-vic")
+    tell.begin("all fields, files")
+    ties = judge.compare(places, services)
+    tell.end(", ".join(f"{tie.name} {'ties' if tie.report['ties'] else 'DOES NOT TIE'}" for tie in ties))
+    print("", *judge.table(ties), "", sep="\n")
+    problems = [str(one) for one in checks if one.found != one.expected]
+    problems += [difference for tie in ties for difference in tie.differences()]
+    if problems or not all(tie.report["ties"] for tie in ties):
+        print(f"It does NOT tie ({len(problems)} differences); {shown(places.folder)}/tie-*.txt have all of them:")
+        print(*(f"  {problem}" for problem in problems[:_MOST]), sep="\n")
+        return False
+    count = sum(stream["documents"]["destination"] for tie in ties for stream in tie.streams())
+    files = sum(1 for path in places.documents.rglob("*") if path.is_file())
+    print(f"Warehouse, PDFs, logs and reports are in {shown(places.folder)}. Ask the warehouse:")
+    print(f'  {_command(places)} "{_QUESTION}"\n')
+    print(f"It ties: {count:,} records, every field as it was sent, and {files:,} PDFs, every byte of them.")
+    return True
+
+
+def _command(places: Places) -> str:
+    python = Path(sys.executable)
+    where = "" if places.folder == OUTPUT else f" --file {shown(places.warehouse)}"
+    return f"{os.path.relpath(python) if python.is_relative_to(Path.cwd()) else python} -m demo.sql{where}"
 
 
 def _stop(_number: int, _frame: object) -> None:

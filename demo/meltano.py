@@ -1,37 +1,54 @@
-"""Runs `meltano run` in a world of its own: its state and its files are not those of the project's other runs."""
+"""Runs `meltano run` with this project's plugins, and with a state of its own; installs the plugins once."""
 
-import contextlib
+import fcntl
+import hashlib
 import json
 import os
-import signal
-import subprocess
 import sys
-import time
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from demo import commands
 from demo.project import ROOT, SYSTEM, DemoError
 
 # An empty .env instead of the project's, which may hold somebody's real settings.
-COMMAND = (str(Path(sys.executable).with_name("meltano")), "--env-file", os.devnull)
+COMMAND = (commands.path("meltano"), "--env-file", os.devnull)
 
+PLUGINS = (
+    "tap-ivesk",
+    "tap-vicai",
+    "tap-saft",
+    "tap-rejects",
+    "mapper-ivesk-vicai",
+    "target-vicai",
+    "target-ivesk",
+    "target-duckdb",
+)
+"""What the demo's jobs need."""
 FOLDERS = {"tap": "extractors", "mapper": "mappers", "target": "loaders"}
 """Where Meltano keeps plugins, by how their names begin."""
 
+_CONSTRAINTS = ROOT / "constraints.txt"
 _TAIL = 25
 _WIDE = 200
-_PATIENCE = 5.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
-    """What a run has read: records by stream."""
+    """What a run has read: records by tap and stream."""
 
-    records: Mapping[str, int]
-    seconds: float
+    by_tap: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    @property
+    def records(self) -> Counter[str]:
+        """Records by stream, of all taps together."""
+        total: Counter[str] = Counter()
+        for records in self.by_tap.values():
+            total.update(records)
+        return total
 
 
 class Meltano:
@@ -45,53 +62,41 @@ class Meltano:
 
     def __init__(self, home: Path, log: Path, settings: Mapping[str, str]) -> None:
         self._log = log
-        # Two runs of one plugin in one system folder would mix up their states. So this one has its own; only the
-        # installed plugins are shared.
+        # Two runs of one plugin in one system folder would mix up their states: only installed plugins are shared.
         home.mkdir(parents=True)
         for kind in FOLDERS.values():
             (home / kind).symlink_to(SYSTEM / kind)
         self.settings = {"MELTANO_SYS_DIR_ROOT": str(home), "MELTANO_PROJECT_READONLY": "true", **settings}
         """What a run has in its environment, beside what any program needs."""
-        self._environment = environment(self.settings)
 
-    def run(self, *blocks: str) -> Run:
-        """Runs plugins or jobs, as `meltano run` does.
+    def run(self, *blocks: str, done: Callable[[int, Run], None] = lambda _number, _run: None) -> Run:
+        """Run plugins or jobs, as `meltano run` does; call `done` with the number of each job that has ended.
 
         Raises:
             DemoError: The run failed; the message ends with the last lines of the log.
         """
         command = [*COMMAND, "--log-format=json", "run", "--no-install", *blocks]
-        records: Counter[str] = Counter()
-        tail: deque[str] = deque(maxlen=_TAIL)
-        start = time.monotonic()
-        with self._log.open("a", encoding="utf-8") as log, process(command, self._environment) as child:
+        run, tail = Run(), deque[str](maxlen=_TAIL)
+        env = commands.environment(self.settings)
+        with self._log.open("a", encoding="utf-8") as log, commands.started(command, env) as child:
             log.write(f"$ meltano run {' '.join(blocks)}\n")
             assert child.stdout is not None
             for line in child.stdout:
                 entry = _entry(line)
                 if _counts_records(entry):
-                    records[entry["metric_info"]["tags"]["stream"]] += entry["metric_info"]["value"]
+                    metric = entry["metric_info"]
+                    run.by_tap[entry["string_id"]][metric["tags"]["stream"]] += metric["value"]
                 text = _readable(entry)
                 log.write(f"{text}\n")
                 log.flush()
                 tail.append(text[:_WIDE])
+                if entry.get("event") == "Block run completed" and entry.get("success"):
+                    done(entry["set_number"], run)
             status = child.wait()
         if status:
-            said = "\n".join(tail)
-            raise DemoError(f"meltano run {' '.join(blocks)} ended with status {status}:\n{said}")
-        return Run(dict(records), time.monotonic() - start)
-
-
-def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a run: what any program needs, and these settings.
-
-    Neither settings that somebody made for other runs, nor a proxy: the sandbox is on this machine. Meltano is also
-    quicker the less there is; it reads the whole environment some thousand times.
-    """
-    needed = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE")
-    kept = {name: os.environ[name] for name in needed if name in os.environ}
-    # meltano.yml and the documents are not in ASCII, whatever the machine prefers.
-    return {**kept, "PYTHONUTF8": "1", **settings}
+            told = "\n".join(tail)
+            raise DemoError(f"meltano run {' '.join(blocks)} ended with status {status}:\n{told}")
+        return run
 
 
 def _entry(line: str) -> dict[str, Any]:
@@ -109,7 +114,7 @@ def _counts_records(entry: Mapping[str, Any]) -> bool:
 
 
 def _readable(entry: Mapping[str, Any]) -> str:
-    """A line of the log for people."""
+    """Return a line of the log for people."""
     if "timestamp" not in entry:
         return str(entry["event"])
     text = str(entry.get("event", ""))
@@ -121,35 +126,57 @@ def _readable(entry: Mapping[str, Any]) -> str:
     return f"{entry['timestamp'][:19]} {entry.get('level', ''):8} {entry.get('string_id', 'meltano'):14} {text}"
 
 
-@contextlib.contextmanager
-def process(command: list[str], env: Mapping[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    """A process in a group of its own, so that whatever happens its children end with it."""
-    child = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    )
-    with child:
-        try:
-            yield child
-        finally:
-            if child.poll() != 0:
-                _end_group(child)
+def install(*names: str, constraints: Path | None = _CONSTRAINTS) -> list[str]:
+    """Install those of the plugins that are missing, or were installed from other files; return which.
+
+    Args:
+        names: As in `meltano.yml`.
+        constraints: The versions to install, or None for the newest that the plugins allow.
+
+    Raises:
+        DemoError: Meltano could not install them.
+    """
+    stamp = _stamp()
+    SYSTEM.mkdir(exist_ok=True)
+    with (SYSTEM / "installing-by-the-demo").open("w") as lock:
+        # Demo and tests may both want to install.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = [name for name in names if not _is_installed(name, stamp)]
+        if missing:
+            _install(missing, constraints)
+            for name in missing:
+                _stamp_file(name).write_text(stamp)
+    return missing
 
 
-def _end_group(child: "subprocess.Popen[str]") -> None:
-    until = time.monotonic() + _PATIENCE
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGTERM)
-        while time.monotonic() < until:
-            child.poll()
-            time.sleep(0.05)
-            os.killpg(child.pid, 0)
-        os.killpg(child.pid, signal.SIGKILL)
+def _stamp() -> str:
+    """Return what changes when plugins have to be installed again; ours are editable installs."""
+    digest = hashlib.sha256(f"{ROOT}\n{sys.version}\n".encode())
+    for file in ("meltano.yml", "pyproject.toml", "constraints.txt"):
+        digest.update((ROOT / file).read_bytes())
+    return digest.hexdigest()
+
+
+def _stamp_file(name: str) -> Path:
+    return SYSTEM / FOLDERS[name.partition("-")[0]] / name / "installed-by-the-demo"
+
+
+def _is_installed(name: str, stamp: str) -> bool:
+    file = _stamp_file(name)
+    return file.with_name("venv").joinpath("bin", name).exists() and file.exists() and file.read_text() == stamp
+
+
+def _install(names: Iterable[str], constraints: Path | None) -> None:
+    # Compiled now, so that the first run does not have to.
+    settings = {"UV_COMPILE_BYTECODE": "1"} | ({"UV_CONSTRAINT": str(constraints)} if constraints else {})
+    # All that is set for the package registry and the way to it, but nothing that is meant for other Meltano runs.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MELTANO_", "TAP_", "TARGET_", "MAPPER_"))
+    }
+    with commands.started([*COMMAND, "install", *names], inherited | settings) as child:
+        said = child.communicate()[0]
+        if child.returncode:
+            tail = "\n".join(said.rstrip().splitlines()[-20:])
+            raise DemoError(f"Meltano cannot install {' and '.join(names)}; is the package registry in reach?\n{tail}")

@@ -1,4 +1,4 @@
-"""`python -m demo.sql "select ..."`: asks the demo's warehouse, or `--file`, something; no DuckDB client needed."""
+"""`python -m demo.sql "select ..."`: ask the demo's warehouse, or `--file`, something; no DuckDB client needed."""
 
 import argparse
 import sys
@@ -6,12 +6,11 @@ from pathlib import Path
 
 import duckdb
 
-from demo.acts import Places
-from demo.project import OUTPUT, shown
+from demo.project import OUTPUT, Places, shown
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints the answer to one question; the file is only read."""
+    """Print the answer to one question; the file is only read."""
     parser = argparse.ArgumentParser(prog="python -m demo.sql", description="Ask the warehouse something, in SQL.")
     parser.add_argument("query")
     parser.add_argument("--file", type=Path, default=Places(OUTPUT).warehouse, help="the DuckDB file")

@@ -1,84 +1,269 @@
-"""The story that the demo tells: everything, then nothing new, then only what changed; and a load the other way."""
+"""What the demo does: every job from nothing, again, and once more after changes; and what each run has to do."""
 
-from dataclasses import dataclass
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from ap_connectors.sandbox.process import SandboxProcess
-from demo import hooks, plugins, source
-from demo.acts import Act, Places, Say
-from demo.books import Books
-from demo.erp import story as erp
+from ap_connectors.sandbox.process import Control, SandboxProcess
 from demo.meltano import Meltano, Run
-from demo.pipes import story as pipes
-from demo.vic import story as vic
+from demo.project import Places, Teller
+from demo.webhooks import JOB, Receiver
 
-DOCUMENTS = 400
-ADDED = 25
-AGAIN = 3
+NEW, AGAIN, CLICKS = 25, 3, 3
+"""Documents that are exported for the first time, once more, and with a webhook that tells of it."""
+TOUCHED, ADDED = 5, 8
+"""Invoices of Vic.ai's that change, and that come."""
+COMPANY = "391016469"
+"""The company whose purchases go to Vic.ai; `meltano.yml` has it, too."""
+
+JOBS = {
+    "erp-to-vic": "tap-saft",
+    "ivesk-to-vic": "tap-ivesk-for-vic",
+    "errors-to-ivesk": "tap-rejects",
+    "ivesk-to-warehouse": "tap-ivesk",
+    "vic-to-warehouse": "tap-vicai",
+}
+"""The jobs of `meltano.yml`, each with the tap that reads."""
+NAMES = {
+    "exported_documents": "documents",
+    "exported_document_lines": "lines",
+    "document_files": "PDFs",
+    "invoices": "invoices",
+    "invoice_line_items": "lines",
+    "payments": "payments",
+    "invoice_documents": "PDFs",
+}
+"""What streams of a warehouse's jobs are called; the others are counted together."""
+WHOLE_LISTS = ("company", "payment_terms", "tags", "tax_codes", "vat_codes", "vendor_groups", "vendor_tags")
+"""Streams of Vic.ai's that every run reads in full, since the service does not tell what changed."""
+
+_TOO_LONG = "UAB „" + "Labai ilgas pavadinimas " * 12 + "“"
+"""A name of a vendor that Vic.ai refuses."""
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What Įvesk holds at the end, and what its runs have read; and the evidence of the other parts."""
+class Check:
+    """What a run has done, and what it should have done."""
 
-    source: Books
-    acts: tuple[Act, ...]
-    hooks: hooks.Evidence
-    vic: vic.Evidence
-    erp: erp.Evidence
-    pipes: pipes.Evidence
+    what: str
+    found: object
+    expected: object
 
-
-def play(places: Places, say: Say) -> Evidence:
-    """Installs, serves, runs and runs again; `say` gets a title when something begins, and then what came of it."""
-    places.clear()
-    say("Plugins", "")
-    say("", f"{len(plugins.ALL)} of Meltano's {'installed' if plugins.ensure(*plugins.ALL) else 'installed already'}")
-
-    say("Sandbox", "")
-    with SandboxProcess(DOCUMENTS, invoices=vic.INVOICES) as sandbox:
-        everything = source.read(sandbox.control)
-        say("", f"Įvesk at {sandbox.url}; {len(everything.documents)} of {DOCUMENTS} documents are exported")
-        meltano = Meltano(
-            places.ivesk_system,
-            places.log,
-            {
-                "TAP_IVESK_API_URL": sandbox.ivesk_url,
-                "TAP_IVESK_API_KEY": sandbox.api_key,
-                "TAP_IVESK_DOCUMENTS_DIR": str(places.ivesk_documents),
-                "TARGET_DUCKDB_PATH": str(places.warehouse),
-            },
-        )
-
-        def act(name: str, news: Books) -> Act:
-            say(name, "")
-            run = meltano.run("tap-ivesk", "target-duckdb")
-            say("", _told(run))
-            return Act(name, run, _records(news))
-
-        first = act("First run", everything)
-        second = act("Second run", Books({}, {}))
-        say("Meanwhile", "")
-        changed = {*sandbox.control.add(ADDED), *sandbox.control.export(count=AGAIN)}
-        say("", f"{ADDED} new documents are exported, and {AGAIN} old ones once more")
-        at_last = source.read(sandbox.control)
-        news = {key: document for key, document in at_last.documents.items() if key in changed}
-        third = act("Third run", Books(news, {}))
-        acts = (first, second, third)
-        hooked = hooks.play(places, sandbox, say, meltano.settings)
-        at_last = source.read(sandbox.control)
-        of_vic = vic.play(places, sandbox, say)
-        compared = pipes.compare(places, sandbox)
-        of_erp = erp.play(places, sandbox, say)
-        return Evidence(at_last, acts, hooked, of_vic, of_erp, pipes.play(places, sandbox, say, compared))
+    def __str__(self) -> str:
+        return f"{self.what}: {self.found}, not {self.expected}"
 
 
-def _records(news: Books) -> dict[str, int]:
-    documents = len(news.documents)
-    return {"exported_documents": documents, "exported_document_lines": news.lines, "document_files": documents}
+def sandbox() -> SandboxProcess:
+    """Start both services, with amounts as an office has them."""
+    # In life hours lie between two runs. Here one starts while the requests of the last would still count.
+    vicai = {"big_amounts": False, "rate_seconds": 1.0}
+    return SandboxProcess(400, invoices=220, big_amounts=False, vicai=vicai)
 
 
-def _told(run: Run) -> str:
-    read = [run.records.get(stream, 0) for stream in _records(Books({}, {}))]
-    if not any(read):
-        return "nothing new, so nothing read"
-    return "{} documents, {} lines, {} PDFs".format(*read)
+@dataclass
+class Story:
+    """One play of it."""
+
+    places: Places
+    services: SandboxProcess
+    tell: Teller
+    checks: list[Check] = field(default_factory=list)
+    _reasons: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._meltano = Meltano(self.places.file("meltano"), self.places.file("meltano.log"), self.settings())
+        self._trained = self._count_trained()
+
+    def play(self) -> list[Check]:
+        """Run everything; return what was checked."""
+        _add_refused_purchase(self.services.control)
+        self.run(*JOBS)
+        self.again()
+        self.from_the_start()
+        self.changes()
+        return self.checks
+
+    def again(self) -> None:
+        """Read once more: there is nothing new."""
+        read = self.run("ivesk-to-warehouse", "vic-to-warehouse", title="again").records
+        news = read.total() - sum(read[name] for name in WHOLE_LISTS)
+        self.tell.end(f"{news or 'nothing'} new to read")
+        self._check("again: new records read", news, 0)
+
+    def from_the_start(self) -> None:
+        """Load once more what was loaded: all of it is there."""
+        control = self.services.control
+        known = len(control.sync_errors())
+        refreshed = self.run("--full-refresh", "erp-to-vic", "errors-to-ivesk", title="from the start")
+        loaded = self._report("load")["total"]
+        shown = len(control.sync_errors()) - known
+        written = {**{name: loaded[name] for name in ("created", "updated", "rejected")}, "errors shown": shown}
+        done = ", ".join(f"{count} {name}" for name, count in written.items() if count) or "none written twice"
+        self.tell.end(f"{refreshed.records.total()} records read again, {done}")
+        self._check("from the start: unchanged", loaded["unchanged"], loaded["received"])
+        self._check("from the start: written", written, dict.fromkeys(written, 0))
+
+    def changes(self) -> None:
+        """Let both services change: only that is read, in Įvesk when a webhook tells of it."""
+        control = self.services.control
+        self.tell.begin("meanwhile")
+        changed = change(control)
+        control.add(NEW)
+        control.export(count=AGAIN)
+        self.tell.end(f"{NEW + AGAIN} documents exported; {changed} invoices new or changed, a payment voided")
+        self._click_export()
+        last = self.run("ivesk-to-vic", "errors-to-ivesk", "vic-to-warehouse")
+        self._check("vic-to-warehouse: changed invoices read", last.by_tap["tap-vicai"]["invoices"], changed)
+
+    def _check(self, what: str, found: object, expected: object) -> None:
+        self.checks.append(Check(what, found, expected))
+
+    def run(self, *blocks: str, title: str = "") -> Run:
+        """Run jobs; without a title tell of each as it ends."""
+        self.tell.command(f"meltano run {' '.join(blocks)}")
+        if title:
+            self.tell.begin(title)
+            return self._meltano.run(*blocks)
+
+        def done(number: int, run: Run) -> None:
+            self.tell.end(*self._outcome(blocks[number], run.by_tap[JOBS[blocks[number]]]))
+            if number + 1 < len(blocks):
+                self.tell.begin(blocks[number + 1])
+
+        self.tell.begin(blocks[0])
+        return self._meltano.run(*blocks, done=done)
+
+    def _outcome(self, job: str, read: Counter[str]) -> Iterator[str]:
+        """Return what a job has done, in words; note what it should have done."""
+        tellers = {"erp-to-vic": self._saft, "ivesk-to-vic": self._purchases, "errors-to-ivesk": self._errors}
+        return tellers.get(job, self._loaded)(read)
+
+    def _saft(self, _read: Counter[str]) -> Iterator[str]:
+        report = self._report("load")
+        written = _written(report)
+        self._check("erp-to-vic: records loaded", sum(written.values()), report["total"]["received"])
+        yield "a SAF-T file: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in written.items())
+
+    def _errors(self, read: Counter[str]) -> Iterator[str]:
+        shown = {error["documentid"] for error in self.services.control.sync_errors()}
+        self._check("errors-to-ivesk: purchases whose errors Įvesk shows", len(shown), len(self._reasons))
+        yield f"{read['sync_errors'] or 'no'} reasons shown to the accountants in Įvesk"
+
+    def _loaded(self, read: Counter[str]) -> Iterator[str]:
+        told = [f"{read[stream]:,} {name}" for stream, name in NAMES.items() if read[stream]]
+        others = read.total() - sum(read[stream] for stream in NAMES)
+        yield ", ".join(told) + (f", {others:,} other records" if others else "")
+
+    def _purchases(self, _read: Counter[str]) -> Iterator[str]:
+        """Tell what became of a company's purchases; each is at Vic.ai, or set aside with a reason."""
+        bought, loaded = self._report("map")["documents"]["purchases"], _written(self._report("load"))
+        there, known = loaded.get("training_invoices", 0), set(self._reasons)
+        self._reasons |= self._read_reasons()
+        aside = Counter(reason for key, reason in self._reasons.items() if key not in known)
+        self._check("ivesk-to-vic: purchases at Vic.ai or set aside", there + aside.total(), bought)
+        before, self._trained = self._trained, self._count_trained()
+        self._check("ivesk-to-vic: training invoices more at Vic.ai", self._trained - before, there)
+        rest = f" + {aside.total()} set aside" if aside else ""
+        yield f"{bought} purchases = {there} training invoices at Vic.ai{rest}"
+        yield from (f"{count} set aside: {reason}" for reason, count in aside.most_common())
+
+    def _count_trained(self) -> int:
+        return int(self.services.control.vicai.overview(sums=False)["trainingInvoices"])
+
+    def _read_reasons(self) -> dict[str, str]:
+        """Return why documents were set aside, by id; of an invoice that waited for a vendor, the vendor's reason."""
+        reasons: dict[str, str] = {}
+        for path in (self.places.file(f"rejects-{which}.jsonl") for which in ("mapper", "vicai")):
+            for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+                message = json.loads(line)
+                if message["type"] == "RECORD":
+                    record = message["record"]
+                    key = record.get("ivesk_document_id") or record["id"]
+                    reasons.setdefault(key, re.sub(r"\s+", " ", message["rejected"]["reason"]))
+        return reasons
+
+    def _click_export(self) -> None:
+        """Click on Export in Įvesk, and let the webhook run the job."""
+        control, receiver = self.services.control, Receiver(self.places, self.services, self._meltano.settings)
+        self.tell.begin("$ ap-webhooks serve")
+        with receiver.serving():
+            self.tell.end(f"Įvesk tells {receiver.url} of exports")
+            self.tell.begin("export")
+            for _ in range(CLICKS):
+                control.add(1)
+            events, runs = receiver.wait()
+            times = f"{len(runs)} run{'s' * (len(runs) != 1)} of {JOB}: {', '.join(runs)}"
+            self.tell.end(f"{CLICKS} clicks on Export, {events} events, {times}")
+        self._check("ap-webhooks: events of exports", events, CLICKS)
+        self._check("ap-webhooks: how runs ended", set(runs), {"done"})
+
+    def _report(self, name: str) -> dict[str, Any]:
+        report: dict[str, Any] = json.loads(self.places.file(f"{name}.json").read_bytes())
+        return report
+
+    def settings(self) -> dict[str, str]:
+        """Return the environment variables of all jobs."""
+        services, file = self.services, self.places.file
+        ivesk = ("TAP_IVESK", "TAP_IVESK_FOR_VIC", "TARGET_IVESK")
+        vic = ("TAP_VICAI", "TARGET_VICAI")
+        plain = {
+            **{f"{plugin}_API_URL": services.ivesk_url for plugin in ivesk},
+            **{f"{plugin}_API_KEY": services.api_key for plugin in ivesk},
+            **{f"{plugin}_API_URL": services.vicai_url for plugin in vic},
+            **{f"{plugin}_CLIENT_ID": services.client_id for plugin in vic},
+            **{f"{plugin}_CLIENT_SECRET": services.client_secret for plugin in vic},
+            **{f"{plugin}_MAX_REJECTS": "1000" for plugin in ("MAPPER_IVESK_VICAI", "TARGET_VICAI", "TARGET_IVESK")},
+            "TAP_REJECTS_LANGUAGE": "en",
+        }
+        paths = {
+            "TARGET_DUCKDB_PATH": self.places.warehouse,
+            "TAP_IVESK_DOCUMENTS_DIR": self.places.documents / "ivesk",
+            "TAP_VICAI_DOCUMENTS_DIR": self.places.documents / "vicai",
+            "TAP_IVESK_FOR_VIC_DOCUMENTS_DIR": file("documents-for-vic"),
+            "MAPPER_IVESK_VICAI_REJECTS_PATH": file("rejects-mapper.jsonl"),
+            "MAPPER_IVESK_VICAI_REPORT_PATH": file("map.json"),
+            "TARGET_VICAI_REJECTS_PATH": file("rejects-vicai.jsonl"),
+            "TARGET_VICAI_REPORT_PATH": file("load.json"),
+            "TARGET_VICAI_LEDGER_PATH": file("ledger-vicai.jsonl"),
+            "TAP_REJECTS_PATH": file("rejects-*.jsonl"),
+            "TARGET_IVESK_REJECTS_PATH": file("not-shown.jsonl"),
+            "TARGET_IVESK_LEDGER_PATH": file("ledger-ivesk.jsonl"),
+        }
+        return plain | {name: str(path) for name, path in paths.items()}
+
+
+def change(control: Control) -> int:
+    """Let things happen at Vic.ai; return how many posted invoices are new or changed.
+
+    Invoices change, come and are posted, an order is closed, a vendor comes, a payment is voided months later.
+    """
+    vic = control.vicai
+    invoices = vic.records("invoices")
+    posted = [invoice["internalId"] for invoice in invoices if invoice["status"] == "POSTED"]
+    vic.touch("invoices", posted[:TOUCHED], description="Attest på nytt – ąčęėįšųūž")
+    vic.add("invoices", ADDED)
+    unposted = next(invoice["internalId"] for invoice in invoices if invoice["status"] != "POSTED")
+    vic.touch("invoices", [unposted], status="POSTED")
+    order = next(order["internalId"] for order in vic.records("purchaseOrders") if order["status"] == "open")
+    vic.touch("purchaseOrders", [order], status="closed")
+    vic.add("vendors")
+    batch = next(batch for batch in vic.records("paymentBatches") if batch["completedAt"] and batch["payments"])
+    vic.batch_event(batch["id"], "void", batch["payments"][0]["id"], at="2026-09-14T07:30:00.000Z")
+    return TOUCHED + ADDED + 1
+
+
+def _add_refused_purchase(control: Control) -> None:
+    """Export one more purchase of the company's, from a seller whose name Vic.ai refuses."""
+    one = next(one for one in control.documents() if one["buyercode"] == COMPANY)
+    parties = {name: value for name, value in one.items() if name.startswith(("seller", "buyer"))}
+    refused = {**parties, "sellername": _TOO_LONG, "sellercode": "399999993"}
+    control.add(1, overrides=refused, line_overrides={"vatclass": "PVM1"})
+
+
+def _written(report: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many records a load has created or updated, by stream."""
+    counts = {name: found["created"] + found["updated"] for name, found in report["streams"].items()}
+    return {name: count for name, count in counts.items() if count}

@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from demo import plugins
-from demo.meltano import Meltano
+from demo.meltano import Meltano, install
 
 
 @pytest.fixture(scope="session")
 def installed() -> None:
-    plugins.ensure("tap-ivesk", "tap-vicai", "target-duckdb")
+    install("tap-ivesk", "tap-vicai", "target-duckdb")
     # It wants older libraries than ours.
-    plugins.ensure("target-jsonl", constraints=None)
+    install("target-jsonl", constraints=None)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from demo import meltano
+from demo import commands, meltano
 from demo.project import ROOT
 
 
@@ -46,7 +46,7 @@ def test_another_project_can_add_it_without_the_hub(own: dict[str, Any], tmp_pat
     kind = {"tap": "extractor", "target": "loader", "mapper": "mapper"}[own["name"].partition("-")[0]]
     command = [*meltano.COMMAND, "add", "--no-install", "--plugin-type", kind, own["name"]]
     command += ["--from-ref", str(ROOT / f"plugins/{own['name']}.yml")]
-    subprocess.run(command, cwd=tmp_path, env=meltano.environment({}), capture_output=True, check=True)
+    subprocess.run(command, cwd=tmp_path, env=commands.environment({}), capture_output=True, check=True)
     [added] = read(project)["plugins"][f"{kind}s"]
     assert added["pip_url"] == own["pip_url"].replace("-e ${MELTANO_PROJECT_ROOT}", "${AP_CONNECTORS}")
     for name in ("settings", "capabilities", "commands", "executable", "namespace"):

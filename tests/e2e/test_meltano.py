@@ -12,8 +12,8 @@ import duckdb
 import pytest
 
 from ap_connectors.sandbox.process import Control, SandboxProcess
-from demo import books, source, warehouse
 from demo.meltano import Meltano
+from tests.e2e import stored
 
 pytestmark = pytest.mark.e2e
 
@@ -40,9 +40,9 @@ def test_duckdb_gets_every_digit_every_field_and_nothing_twice(
     project = meltano()
 
     first = project.run("tap-ivesk", "target-duckdb")
-    sent = source.read(control)
-    assert first.records["exported_documents"] == len(sent.documents)
-    assert list(books.differences(sent, warehouse.read(file))) == []
+    sent = stored.ivesk(control)
+    assert first.records["exported_documents"] == len(sent.records["exported_documents"])
+    assert list(stored.differences(sent, file)) == []
     document = f"from ivesk.exported_documents where id = '{exact}'"
     assert rows(file, f"select subtotal, vat, total, currency {document}") == [
         ("12345678901234567.89", "0.10", "12345678901234567.99", "IDR")
@@ -71,7 +71,7 @@ def test_duckdb_gets_every_digit_every_field_and_nothing_twice(
     again = control.export(count=2)
     third = project.run("tap-ivesk", "target-duckdb")
     assert third.records["exported_documents"] == len(added) + len(again)
-    assert list(books.differences(source.read(control), warehouse.read(file))) == []
+    assert list(stored.differences(stored.ivesk(control), file)) == []
 
 
 def test_lines_of_an_older_export_do_not_count(
@@ -90,8 +90,10 @@ def test_lines_of_an_older_export_do_not_count(
 
     assert len(lines) > 1
     assert rows(file, "select count(*) from ivesk.exported_document_lines") == [(len(lines),)]
-    assert rows(file, f"select count(*) {warehouse.CURRENT_LINES}") == [(1,)]
-    assert [len(document.lines) for document in warehouse.read(file).documents.values()] == [1]
+    table = "exported_document_lines"
+    current = stored.IVESK[table].current
+    assert rows(file, f"select count(*) from ivesk.{table} {current}") == [(1,)]
+    assert len(stored.tables(file, stored.ivesk(control))[table][1]) == 1
 
 
 def test_jsonl_gets_the_same(meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path) -> None:

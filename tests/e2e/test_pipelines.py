@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from demo import plugins
-from demo.meltano import Meltano
+from demo.meltano import Meltano, install
 from demo.project import ROOT
 from tests.target_vicai.store import Store
 
@@ -28,7 +27,7 @@ EXTERNAL_IDS = {
 
 @pytest.fixture
 def saft_to_vic(meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path) -> Callable[..., Meltano]:
-    plugins.ensure("tap-saft", "target-vicai")
+    install("tap-saft", "target-vicai")
     sandbox.control.reset(documents=0, vicai={"rate_requests": 0})
 
     def make(path: Path) -> Meltano:

@@ -12,10 +12,11 @@ import duckdb
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from demo import story
 from demo.meltano import Meltano
 from demo.project import DemoError
-from demo.vic import books, source, story, warehouse
-from demo.vic.streams import FILES, STREAMS
+from tests.e2e import stored
+from tests.e2e.stored import FILES, VIC
 
 pytestmark = pytest.mark.e2e
 
@@ -37,27 +38,27 @@ def test_everything_then_nothing_then_the_news(
     control.reset(documents=0, invoices=60)
     project = meltano()
 
-    everything = source.read(control)
+    everything = stored.vic(control)
     first = project.run(JOB)
-    expected = everything.news(source.NOTHING)
-    assert {name: first.records[name] for name in STREAMS} == {name: expected[name] for name in STREAMS}
-    assert all(expected[name] for name in STREAMS)
-    before = warehouse.read(file)
-    assert list(books.differences(everything, before)) == []
+    expected = everything.news()
+    assert {name: first.records[name] for name in VIC} == {name: expected[name] for name in VIC}
+    assert all(expected[name] for name in VIC)
+    before = stored.tables(file, everything)
+    assert list(stored.differences(everything, file)) == []
 
     second = project.run(JOB)
-    in_full = {name: len(everything.records[name]) for name, stream in STREAMS.items() if stream.in_full}
+    in_full = {name: len(everything.records[name]) for name, stream in VIC.items() if stream.in_full}
     assert {name: count for name, count in second.records.items() if count} == in_full
-    assert warehouse.read(file) == before
+    assert stored.tables(file, everything) == before
 
     story.change(control)
-    at_last = source.read(control)
+    at_last = stored.vic(control)
     third = project.run(JOB)
     expected = at_last.news(everything)
-    assert {name: third.records[name] for name in STREAMS} == {name: expected[name] for name in STREAMS}
-    assert expected["invoices"] == story.CHANGED + story.ADDED + 1
+    assert {name: third.records[name] for name in VIC} == {name: expected[name] for name in VIC}
+    assert expected["invoices"] == story.TOUCHED + story.ADDED + 1
     assert (expected["payment_batches"], expected["purchase_orders"], expected["vendors"]) == (1, 1, 1)
-    assert list(books.differences(at_last, warehouse.read(file))) == []
+    assert list(stored.differences(at_last, file)) == []
     assert rows(file, "select count(*) from vicai.payments where voidedAt = timestamp '2026-09-14 07:30:00'") == [(1,)]
 
 
@@ -77,7 +78,7 @@ def test_digits_texts_and_wall_clocks_stay_what_they_are(
     vic.add("tags", value=NASTY)
     meltano().run(JOB)
 
-    assert list(books.differences(source.read(control), warehouse.read(file))) == []
+    assert list(stored.differences(stored.vic(control), file)) == []
     assert rows(file, "select distinct totalAmount, description from vicai.invoices") == [(str(LONG), NASTY)]
     assert rows(file, "select externalUpdatedAt from vicai.invoices order by internalId") == [
         ("2026-03-29T02:30:00",),
@@ -101,15 +102,15 @@ def test_small_tables_of_nothing_but_text_are_whole(
     control.reset(documents=0)
     streams = ("tags", "vendor_groups", "vendor_tags", "training_invoices", "tax_codes", "payment_terms")
     for name in streams:
-        resource = STREAMS[name].resource
+        resource = VIC[name].resource
         old = [record.get("id") for record in control.vicai.records(resource)]
         if name != "training_invoices":
             control.vicai.delete(resource, [str(number) for number in old][1:])
     project = meltano()
     for _ in range(2):
         project.run(JOB)
-        there = source.read(control)
-        assert list(books.differences(there, warehouse.read(file))) == []
+        there = stored.vic(control)
+        assert list(stored.differences(there, file)) == []
     assert [len(there.records[name]) for name in streams if name != "training_invoices"] == [1] * 5
 
 
@@ -127,7 +128,7 @@ def test_lines_that_an_order_no_longer_has_do_not_count(
     own = f"purchase_order_id = '{order['internalId']}'"
     all_there = rows(file, f"select count(*) from vicai.purchase_order_line_items where {own}")
     assert all_there == [(len(order["lineItems"]),)]
-    assert list(books.differences(source.read(control), warehouse.read(file))) == []
+    assert list(stored.differences(stored.vic(control), file)) == []
 
 
 def test_each_version_of_a_training_invoice_is_a_row(
@@ -169,6 +170,6 @@ def test_files_come_when_there_is_a_folder(
     sandbox.control.reset(documents=0, invoices=12)
     folder = tmp_path / "documents"
     run = meltano(TAP_VICAI_DOCUMENTS_DIR=str(folder)).run(JOB)
-    posted = len(source.read(sandbox.control).records["invoices"])
+    posted = len(stored.vic(sandbox.control).records["invoices"])
     assert run.records[FILES] == posted == len(list(folder.rglob("*.pdf")))
     assert "training_invoice_documents" not in run.records
