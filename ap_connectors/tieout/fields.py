@@ -9,7 +9,7 @@ from decimal import Decimal
 import fsspec
 import msgspec
 
-from ap_connectors.core.exact import NoAmountError, canonical
+from ap_connectors.core.exact import NotAnAmountError, canonical
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.tieout.facts import Fields, moment
 from ap_connectors.tieout.result import Comparison
@@ -145,7 +145,7 @@ def _same(kind: str, ours: str | None, theirs: str | None) -> bool:
         return (at := moment(ours)) is not None and at == moment(theirs)
     try:
         return canonical(ours) == canonical(theirs)
-    except NoAmountError:
+    except NotAnAmountError:
         return ours.lower() == theirs.lower()
 
 

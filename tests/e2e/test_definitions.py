@@ -74,7 +74,7 @@ def test_meltano_hands_on_what_the_environment_says(
     (tmp_path / "meltano.yml").write_text((ROOT / "meltano.yml").read_text(encoding="utf-8"), encoding="utf-8")
     given = {f"{own['namespace'].upper()}_{setting.upper()}": value}
     command = [*meltano.COMMAND, "invoke", "--no-install", "--dump=config", own["name"]]
-    dumped = subprocess.run(command, cwd=tmp_path, env=meltano.environment(given), capture_output=True, check=True)
+    dumped = subprocess.run(command, cwd=tmp_path, env=commands.environment(given), capture_output=True, check=True)
     assert json.loads(dumped.stdout)[setting] == value
 
 
