@@ -22,6 +22,7 @@ ADVICE = Phrase("Pataisykite Įvesk" + _AGAIN.lt, "Correct it in ivesk" + _AGAIN
 """Follows the last clause."""
 
 _NOT_A_NUMBER = Phrase("Netinkamas skaičius: {field} – {value}", "Not a number: {field}, {value}")
+_MISSING = Phrase("Trūksta duomenų: {fields}", "Data is missing: {fields}")
 _UNFIT = Phrase("Netinkami duomenys: {field}", "Unexpected data: {field}")
 
 CLAUSES: Mapping[str, Phrase] = {
@@ -48,7 +49,9 @@ CLAUSES: Mapping[str, Phrase] = {
     "not_an_object": _UNFIT,
     "not_true_or_false": _UNFIT,
     "no_form_fits": _UNFIT,
-    "missing_field": Phrase("Trūksta duomenų: {fields}", "Data is missing: {fields}"),
+    "key_not_addressable": _UNFIT,
+    "missing_field": _MISSING,
+    "missing_key": _MISSING,
     "null_not_allowed": Phrase("Trūksta duomenų: {field}", "Data is missing: {field}"),
     # What the mapper finds.
     "does_not_add_up": Phrase(

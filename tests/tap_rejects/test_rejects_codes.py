@@ -99,12 +99,16 @@ def places(text: str) -> list[str]:
 
 
 WITHOUT_A_ROW = {
+    "ambiguous_name": "the mapper refers by ids",
     "delivery_unknown": "of attachments, of what the ERP made of an invoice, and of uploads to ivesk only",
     "document_given_twice": "the mapper sends no documentBase64",
     "document_not_a_pdf": "of downloads",
+    "not_changeable": "of records that do not come from the mapper",
+    "not_deletable": "the mapper deletes nothing",
     "several": "each of its reasons has a row",
     "two_spellings": "of records that do not come from the mapper",
     "unclassified": "the sentence is all there is",
+    "wrong_state": "of what the ERP made of an invoice",
 }
 """Codes that are not told of ivesk's documents in words of their own, and why."""
 
