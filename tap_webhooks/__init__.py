@@ -1,1 +1,1 @@
-"""Floor 4: `tap-webhooks`, what `ap-webhooks` has received, as a Singer tap."""
+"""`tap-webhooks`: what `ap-webhooks` has received, as a Singer tap."""

@@ -27,25 +27,25 @@ def _text(description: str, **more: Any) -> dict[str, Any]:
 _SCHEMA = {
     "type": "object",
     "properties": {
-        "id": {"type": ["integer"], "description": "Number of arrival; grows, and is never given twice."},
+        "id": {"type": ["integer"], "description": "Number of arrival; it grows, and is never used again."},
         "service": _text("Who sent it: vicai or ivesk."),
-        "kind": _text("What it is: syncRequest, invoicePost, on_exported, ..."),
-        "company": _text("Registration code (ivesk) or Vic's id of the company; null where the event names none."),
-        "request_id": _text("Goes as X-Request-Id into the calls that answer it."),
-        "received_at": _text("When it came first; UTC.", format="date-time"),
-        "deliveries": {"type": ["integer", "null"], "description": "How often it had come when it was read."},
+        "kind": _text("What happened: syncRequest, invoicePost, on_exported, ..."),
+        "company": _text("Registration code (ivesk) or Vic's id of the company; null if the event has neither."),
+        "request_id": _text("To be sent as X-Request-Id with the calls that answer it."),
+        "received_at": _text("When it was first received; UTC.", format="date-time"),
+        "deliveries": {"type": ["integer", "null"], "description": "How often it had been received when it was read."},
         "body": {
             "type": ["object", "null"],
             "additionalProperties": True,
-            "description": "What the service said, every digit kept; null where that is no JSON object.",
+            "description": "What the service sent, every digit kept; null if that is not a JSON object.",
         },
-        "body_text": _text("What it said where that is no JSON object."),
-        "document_path": _text("Where the document is, beginning with documents_dir; null without one."),
+        "body_text": _text("What the service sent if that is not a JSON object."),
+        "document_path": _text("Where the document is, starting with documents_dir; null without a document."),
         "document_bytes": {"type": ["integer", "null"], "description": "Its size in bytes."},
         "document_sha256": _text("SHA-256 of its bytes, hexadecimal."),
         "document_type": _text("Its media type."),
-        "document_name": _text("Its file name as the service gave it."),
-        "document_error": _text("Why it could not be stored; null when it was."),
+        "document_name": _text("Its file name at the service."),
+        "document_error": _text("Why it could not be stored; null if it was."),
     },
 }
 
@@ -54,7 +54,7 @@ _object = msgspec.json.Decoder(Record)
 
 
 class WebhookEvents(ExactStream):
-    """What came, in the order of arrival (ap-webhooks, inbox)."""
+    """Received events, in the order of arrival (ap-webhooks, inbox)."""
 
     name = "webhook_events"
     key_fields = ("id",)
@@ -69,10 +69,10 @@ class WebhookEvents(ExactStream):
         return cast("TapWebhooks", self.tap)
 
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
-        """Yield the events behind the bookmark.
+        """Yield the events after the bookmark.
 
         Raises:
-            Stop: the bookmark is none of this inbox.
+            Stop: the bookmark does not belong to this inbox.
         """
         inbox = self.source.inbox
         reached = self._reached(context)
@@ -91,18 +91,18 @@ class WebhookEvents(ExactStream):
         if value is None:
             return 0
         if not str(value).isdecimal():
-            raise Stop(f"replication_key_value in --state: {value!r} is no number of an event.")
+            raise Stop(f"replication_key_value in --state: {value!r} is not the number of an event.")
         reached = int(value)
         if reached and not self.source.inbox.after(reached - 1, 1):
             raise Stop(
-                f"The inbox does not hold event {reached}, which the bookmark says was read: it is another inbox, or "
-                "an older copy. Point inbox at the right one, or begin with a state of its own."
+                f"The inbox does not have event {reached}, which was read according to the bookmark: it is another "
+                "inbox, or an older copy. Set inbox to the right one, or start with a new state."
             )
         return reached
 
     def _record(self, event: Event) -> Record:
         body, body_text = _body(event.body)
-        told = {
+        fields = {
             "id": event.id,
             "service": event.service,
             "kind": event.kind,
@@ -115,10 +115,10 @@ class WebhookEvents(ExactStream):
             "document_name": event.document_name,
             **self._document(event),
         }
-        return {name: msgspec.Raw(_encode(told.get(name))) for name in _SCHEMA["properties"]} | {"body": body}
+        return {name: msgspec.Raw(_encode(fields.get(name))) for name in _SCHEMA["properties"]} | {"body": body}
 
     def _document(self, event: Event) -> dict[str, Any]:
-        """Store an event's document; what is said of it."""
+        """Store an event's document; return the fields that describe it."""
         if event.document is None or not self.config.get("documents_dir"):
             return {}
         kind = event.document_type or "application/octet-stream"
@@ -138,7 +138,7 @@ class WebhookEvents(ExactStream):
 
 
 def _body(body: bytes) -> tuple[msgspec.Raw, str | None]:
-    """A body as an object whose values are the bytes that came, or else as text."""
+    """Return a body as an object whose values are the bytes received, or else as text."""
     try:
         return msgspec.Raw(_encode(decode(body, _object))), None
     except Retry:

@@ -16,7 +16,7 @@ from tap_webhooks.streams import WebhookEvents
 
 
 class TapWebhooks(ExactTap):
-    """The inbox of `ap-webhooks`: every event that a service pushed, in the order of arrival."""
+    """The inbox of `ap-webhooks`: every event that a service sent, in the order of arrival."""
 
     name = "tap-webhooks"
 
@@ -49,20 +49,20 @@ class TapWebhooks(ExactTap):
 
     @cached_property
     def inbox(self) -> Inbox:
-        """The inbox, opened.
+        """The opened inbox.
 
         Raises:
-            Stop: there is none.
+            Stop: it does not exist, or cannot be opened.
         """
         url = self.config["inbox"]
         file = file_of(address(url))
-        # To open it would make an empty one.
+        # Opening it would create an empty one.
         if file is not None and not file.is_file():
-            raise Stop(f"inbox: there is no file {file}; it is where ap-webhooks receives (its setting inbox).")
+            raise Stop(f"inbox: there is no file {file}. Set it to the inbox of ap-webhooks (its setting inbox).")
         return Inbox(url)
 
     def before_sync(self) -> None:
-        """Look whether inbox and folder are there before anything is read."""
+        """Check that inbox and folder exist before anything is read."""
         super().before_sync()
         _ = self.inbox
         if self.config.get("documents_dir"):

@@ -1,1 +1,1 @@
-"""From a click in Vic.ai or Įvesk to a finished pipeline: webhooks, verified, stored, answered, acted on."""
+"""`ap-webhooks`: receives webhooks of Vic.ai and Įvesk, stores them, and runs commands for them."""

@@ -1,4 +1,4 @@
-"""`ap-webhooks`: subscribes to the services' events, receives them, acts on them, and proves that none was lost."""
+"""`ap-webhooks`: subscribe to the services' events, receive them, act on them, and prove that no event was lost."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _show(given: argparse.Namespace, found: Any, lines: Sequence[str]) -> None:
 
 
 def _serve(_: argparse.Namespace, chosen: Settings) -> int:
-    # What only serving needs takes its time to load.
+    # What only serving needs takes long to load.
     from ap_connectors.webhooks.serve import serve  # noqa: PLC0415
 
     serve(chosen, ready=lambda url: _say(f"ap-webhooks receives at {url}"))
@@ -86,9 +86,9 @@ def _unsubscribe(given: argparse.Namespace, chosen: Settings) -> int:
 
     if given.service == "ivesk":
         _say(
-            "ivesk: its API has no call that ends a subscription. Visit the UnsubscribeURL of a message that it sent, "
-            "or ask Įvesk's support, naming the address; then remove the secret (token_file or ivesk_secret), so that "
-            "nothing is let in any more."
+            "ivesk: its API has no call that ends a subscription. Visit the UnsubscribeURL of one of its messages, or "
+            "ask Įvesk's support, naming the address. Then remove the secret from token_file or ivesk_secret, so that "
+            "the receiver refuses what still comes."
         )
         return DONE
     there = subscriptions.unsubscribe_vicai(chosen)
@@ -110,7 +110,7 @@ def _runs(given: argparse.Namespace, chosen: Settings) -> int:
 
 def _retry(given: argparse.Namespace, chosen: Settings) -> int:
     if not given.ids and not given.failed and not given.event:
-        raise Stop("retry: name runs by their numbers (see `ap-webhooks runs`), or --event N, or --failed.")
+        raise Stop("retry: give the numbers of runs (see `ap-webhooks runs`), or --event N, or --failed.")
     for line in status.retry(chosen, run_ids=given.ids, event_ids=given.event, failed=given.failed):
         _say(line)
     return DONE
@@ -148,26 +148,28 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--events", type=_list, metavar="A,B", help="which events (default: all, or those of before)")
     command.add_argument("--days", type=_days, default=90.0, help="vicai: until it expires (default: 90)")
     command.add_argument("--keep-token", action="store_true", help="vicai: renew without a new token")
-    command.add_argument("--forget-old", action="store_true", help="vicai: let older tokens in no longer")
+    command.add_argument("--forget-old", action="store_true", help="vicai: refuse older tokens from now on")
     command.add_argument("--name", default="ap-webhooks", help="ivesk: of the subscription (default: %(default)s)")
     command.add_argument("--new-secret", action="store_true", help="ivesk: with another secret, beside the known ones")
-    _service(add("status", _status, "tell what is subscribed; status 1 if nothing is, or not any more", shows=True))
+    _service(add("status", _status, "show the subscription; status 1 if there is none or it is not valid", shows=True))
     _service(add("unsubscribe", _unsubscribe, "end a subscription"))
     command = add("reconcile", _reconcile, "compare the services with the inbox and the runs; status 1: gaps", FAILED)
     command.add_argument("services", nargs="*", metavar="SERVICE", help="ivesk, vicai (default: both)")
     command.add_argument("--days", type=_days, default=7.0, help="how far to look back (default: 7)")
-    command.add_argument("--mend", action="store_true", help="let the rules' commands run for the gaps")
+    command.add_argument(
+        "--mend", action="store_true", help="close the gaps: run the rules' commands, fetch missing invoices"
+    )
     command.add_argument("--named", type=int, default=20, metavar="N", help="name so many gaps of a kind in the table")
     command.add_argument("--format", choices=["table", "json"], default="table")
-    command = add("events", _events, "list the events that no finished run covers", shows=True)
-    command.add_argument("--all", action="store_true", help="those that were acted on, too")
+    command = add("events", _events, "list the events that are not processed yet", shows=True)
+    command.add_argument("--all", action="store_true", help="also those that were processed")
     command.add_argument("--days", type=_days, default=30.0, help="how far to look back (default: 30)")
     command = add("runs", _runs, "list the latest runs", shows=True)
     command.add_argument("--last", type=int, default=20, metavar="N", help="how many (default: 20)")
-    command = add("retry", _retry, "let runs run again, now")
-    command.add_argument("ids", nargs="*", type=int, metavar="RUN", help="numbers of runs that failed or wait")
+    command = add("retry", _retry, "make runs due again, now")
+    command.add_argument("ids", nargs="*", type=int, metavar="RUN", help="numbers of failed or waiting runs")
     command.add_argument("--event", action="append", type=int, default=[], metavar="N", help="an event, by its number")
-    command.add_argument("--failed", action="store_true", help="all that failed for good")
+    command.add_argument("--failed", action="store_true", help="all runs that failed for good")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Verifies who sends a delivery, and reads what it says: calls of Vic.ai, and messages of SNS from Įvesk."""
+"""Verifies the sender of a delivery, and reads what it says: calls of Vic.ai, and messages of SNS from Įvesk."""
 
 from __future__ import annotations
 
@@ -18,16 +18,21 @@ from ap_connectors.webhooks.inbox import Delivery
 from ap_connectors.webhooks.request_bodies import Invoice
 from ap_connectors.webhooks.sns import Message
 
+# The text itself is stored as it came; this only looks into it, so numbers need not fit any type.
+_DECODER = msgspec.json.Decoder(float_hook=str)
+
+# Vic.ai
+
 
 @dataclass(frozen=True)
 class Route:
-    """A path that Vic calls.
+    """A path that Vic.ai calls.
 
     Args:
-        name: the last part of the path; the kind of what comes there, except for `events`.
-        status: of the answer to what is stored.
-        answer: its body, as the contract has it.
-        multipart: whether an invoice comes with its document, rather than plain JSON.
+        name: the last part of the path; also the kind of its events, except for `events`.
+        status: of the answer to a stored delivery.
+        answer: its body, as the contract demands.
+        multipart: whether the body is a form with an invoice and its document, rather than JSON.
     """
 
     name: str
@@ -38,7 +43,7 @@ class Route:
 
 ROUTES = (
     Route("events", 200, b"{}"),
-    # 202 promises that the call is answered later; what answers is a pipeline that reads the inbox.
+    # 202 promises a later answer; a pipeline that reads the inbox sends it.
     Route("vendorNew", 202, b'"OK"'),
     Route("invoicePost", 202, b'"OK"', multipart=True),
     Route("invoiceTransfer", 202, b'"OK"', multipart=True),
@@ -46,7 +51,7 @@ ROUTES = (
 )
 
 _KINDS = ("payment_batch_processed", "vendorNew", "invoicePost", "invoiceTransfer", "syncRequest")
-_FOLDED = {kind.replace("_", "").lower(): kind for kind in _KINDS}
+_KIND_BY_FOLDED = {kind.replace("_", "").lower(): kind for kind in _KINDS}
 
 
 def check_bearer(headers: Sequence[bytes], tokens: Sequence[str]) -> None:
@@ -64,46 +69,45 @@ def check_bearer(headers: Sequence[bytes], tokens: Sequence[str]) -> None:
         401,
         "unauthorized",
         "The token is wrong or missing.",
-        detail="Compare it with the subscription: subscribe again.",
+        detail="If it was Vic.ai that called, run `ap-webhooks subscribe vicai` again.",
     )
 
 
 def from_json(route: Route, body: bytes, request_id: str | None) -> Delivery:
-    """What a verified call with a JSON body says.
+    """Return the delivery of a verified call with a JSON body.
 
     Raises:
-        Refused: 400, it is no JSON object.
+        Refused: 400, the body is not a JSON object.
     """
     content = _object(body, "The body")
     subject = content
     kind = route.name
     if route.name == "events":
         event, data = content.get("event"), content.get("data")
-        kind = _known(event) if isinstance(event, str) and event else "unknown"
+        kind = _known_kind(event) if isinstance(event, str) and event else "unknown"
         subject = data if isinstance(data, dict) else {}
-    company = subject.get("companyId")
     request_id = request_id or _text(content.get("requestId"))
     return Delivery(
         service="vicai",
         kind=kind,
-        dedup_key=_key(kind, request_id, subject, body),
-        company=_text(company),
+        dedup_key=_dedup_key(kind, request_id, subject, body),
+        company=_text(subject.get("companyId")),
         request_id=request_id,
         body=body,
     )
 
 
 def from_form(route: Route, invoice: Invoice, request_id: str | None) -> Delivery:
-    """What a verified call with an invoice and its document says.
+    """Return the delivery of a verified call with an invoice and its document.
 
     Raises:
-        Refused: 400, the invoice is no JSON object.
+        Refused: 400, the invoice is not a JSON object.
     """
     content = _object(invoice.data, "invoiceData")
     return Delivery(
         service="vicai",
         kind=route.name,
-        dedup_key=_key(route.name, request_id, content, invoice.data),
+        dedup_key=_dedup_key(route.name, request_id, content, invoice.data),
         company=_text(content.get("companyId")),
         request_id=request_id,
         body=invoice.data,
@@ -117,19 +121,19 @@ def _object(body: bytes, what: str) -> dict[str, Any]:
     try:
         content = _DECODER.decode(body)
     except (msgspec.DecodeError, RecursionError):
-        raise Refused(400, "malformed", f"{what} is no JSON.") from None
+        raise Refused(400, "malformed", f"{what} is not JSON.") from None
     if not isinstance(content, dict):
-        raise Refused(400, "malformed", f"{what} is no JSON object.")
+        raise Refused(400, "malformed", f"{what} is not a JSON object.")
     return content
 
 
-def _known(event: str) -> str:
-    """The usual spelling of an event, for the live service writes names in either letter case."""
-    return _FOLDED.get(event.replace("_", "").lower(), event.replace("\0", ""))
+def _known_kind(event: str) -> str:
+    """Return the usual spelling of an event, because the live service writes names in either letter case."""
+    return _KIND_BY_FOLDED.get(event.replace("_", "").lower(), event.replace("\0", ""))
 
 
-def _key(kind: str, request_id: str | None, subject: Mapping[str, Any], body: bytes) -> str:
-    """The same for every repetition, and never the same for two things: losing one is worse than acting twice."""
+def _dedup_key(kind: str, request_id: str | None, subject: Mapping[str, Any], body: bytes) -> str:
+    """Return a key that repetitions share, and different deliveries never do: losing one is worse than acting twice."""
     digest = hashlib.sha256(body).hexdigest()
     if request_id is None:
         return _short(f"{kind}:sha256:{digest}")
@@ -138,7 +142,7 @@ def _key(kind: str, request_id: str | None, subject: Mapping[str, Any], body: by
 
 
 def _short(key: str) -> str:
-    """A key as it is, or its digest where a database could not have it in an index."""
+    """Return a key, or its digest if it is too long for the index of a database."""
     return key if len(key) <= 400 else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
@@ -146,21 +150,21 @@ def _text(value: object) -> str | None:
     return str(value).replace("\0", "") if isinstance(value, str | int) and value != "" else None
 
 
-_TOPICS = {"export": "on_exported", "digit": "on_digitized"}
-# Only to look into a text that is stored as it came, so numbers need not fit anything.
-_DECODER = msgspec.json.Decoder(float_hook=str)
+# Įvesk
+
+_KIND_BY_TOPIC = {"export": "on_exported", "digit": "on_digitized"}
 
 
 def check_secret(query: bytes, secrets: Sequence[str]) -> None:
     """Compare the `secret` of the target URL in constant time.
 
     Raises:
-        Refused: 401, it is wrong, missing, or there twice.
+        Refused: 401, it is wrong, missing, or given twice.
     """
     given = [value for name, _, value in (part.partition(b"=") for part in query.split(b"&")) if name == b"secret"]
     if len(given) == 1:
         text = given[0].decode("latin-1")
-        # A "+" may have been typed into the target URL as it is, or may stand for a space.
+        # A "+" of the target URL may be meant as it is, or as a space.
         forms = [unquote(text).encode(), unquote_plus(text).encode()]
         if any([hmac.compare_digest(form, secret.encode()) for secret in secrets for form in forms]):  # noqa: C419
             return
@@ -170,25 +174,25 @@ def check_secret(query: bytes, secrets: Sequence[str]) -> None:
 
 
 def check_age(timestamp: str, max_age: float, max_skew: float) -> None:
-    """Let a message pass that is not older than `max_age` seconds, nor from the future.
+    """Accept a message that is at most `max_age` seconds old, and at most `max_skew` ahead of our clock.
 
     Raises:
-        Refused: 403, it is; or 400, its time is no instant.
+        Refused: 403, it is older or further ahead; 400, its time is not an instant.
     """
     try:
         age = time.time() - instants.milliseconds(timestamp) / 1000
     except ValueError:
-        raise Refused(400, "malformed", "The Timestamp is no instant.") from None
+        raise Refused(400, "malformed", "The Timestamp is not an instant.") from None
     if age > max_age:
         raise Refused(403, "stale", "The message is too old.", detail=f"{age:.0f} s; max_age is {max_age:.0f} s.")
     if age < -max_skew:
         raise Refused(
-            403, "stale", "The message is from the future.", detail=f"By {-age:.0f} s: is this machine's clock right?"
+            403, "stale", "The message is from the future.", detail=f"By {-age:.0f} s; check the clock of this machine."
         )
 
 
 def from_sns(message: Message) -> Delivery:
-    """What a verified notification says. A message that is no JSON is kept as a JSON text."""
+    """Return the delivery of a verified notification. A message that is not JSON is kept as a JSON text."""
     body = message.message.encode()
     try:
         content = _DECODER.decode(body)
@@ -198,7 +202,7 @@ def from_sns(message: Message) -> Delivery:
     company = fields.get("companycode")
     return Delivery(
         service="ivesk",
-        kind=_kind(fields, message.topic_arn),
+        kind=_notification_kind(fields, message.topic_arn),
         dedup_key=message.message_id,
         company=None if company is None else str(company).replace("\0", ""),
         request_id=None,
@@ -206,10 +210,10 @@ def from_sns(message: Message) -> Delivery:
     )
 
 
-def _kind(fields: dict[str, Any], topic: str) -> str:
+def _notification_kind(fields: dict[str, Any], topic: str) -> str:
     if "id" in fields:
         return "on_digitized"
     if "companycode" in fields:
         return "on_exported"
     name = topic.rpartition(":")[2].lower()
-    return next((kind for part, kind in _TOPICS.items() if part in name), "notification")
+    return next((kind for part, kind in _KIND_BY_TOPIC.items() if part in name), "notification")

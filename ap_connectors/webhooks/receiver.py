@@ -106,7 +106,7 @@ class Receiver:
                 response = await self._refuse(request, service, route, error)
             except Exception:
                 self._metrics.deliveries.labels(service, route, "failed").inc()
-                _LOG.exception("%s %s: 500 failed; nothing is stored", service, route)
+                _LOG.exception("%s %s: 500 failed: unexpected error, nothing is stored", service, route)
                 response = _json(500, _error(500, "The receiver failed."))
             self._metrics.seconds.labels(service).observe(time.perf_counter() - began)
             return response

@@ -14,14 +14,13 @@ from ap_connectors.core import instants
 from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text, truth
-from ap_connectors.ivesk.settings import client as ivesk_client
 from ap_connectors.vicai.client import Forbidden
-from ap_connectors.webhooks import subscriptions
 from ap_connectors.webhooks.database import now_ms
 from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, WAITING, Runs, opened
 from ap_connectors.webhooks.settings import Settings
 from ap_connectors.webhooks.status import UNPLANNED, RuleStatus, rule_statuses
+from ap_connectors.webhooks.subscriptions import ivesk_client, vicai_client
 
 EXPORTED, BATCH = "ivesk.on_exported", "vicai.payment_batch_processed"
 READY = {"vicai.invoicePost": "READY_FOR_POST", "vicai.invoiceTransfer": "READY_FOR_TRANSFER"}
@@ -141,9 +140,7 @@ class _Comparison:
         for event in self._inbox.since(instants.text(self._since - _SKEW)):
             if event.name == EXPORTED:
                 latest[event.company] = instants.milliseconds(event.received_at)
-        credentials = self._settings.credentials("ivesk", "api_key")
-        client = ivesk_client(credentials, timeout=subscriptions.TIMEOUT, user_agent=subscriptions.AGENT)
-        for page in client.pages("exported", Bookmark(not_before=self._since)):
+        for page in ivesk_client(self._settings).pages("exported", Bookmark(not_before=self._since)):
             for document in page.documents:
                 at = text(document, "exportedat") or ""
                 moment = _moment(at)
@@ -159,7 +156,7 @@ class _Comparison:
 
     def vicai(self) -> None:
         """Compare waiting invoices and processed payment batches with events of their ids."""
-        client = subscriptions.client(self._settings)
+        client = vicai_client(self._settings)
         for event, state in READY.items():
             if not self._is_expected(event):
                 continue

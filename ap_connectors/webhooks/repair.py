@@ -10,11 +10,11 @@ from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.http.session import body
 from ap_connectors.vicai.client import NotFound, VicaiClient, document_type
-from ap_connectors.webhooks import subscriptions
 from ap_connectors.webhooks.inbox import Delivery, Inbox
 from ap_connectors.webhooks.reconcile import NOT_PROCESSED, READY, Gap, Report
 from ap_connectors.webhooks.runs import Runs, opened
 from ap_connectors.webhooks.settings import Settings
+from ap_connectors.webhooks.subscriptions import vicai_client
 
 _encode = msgspec.json.Encoder().encode
 
@@ -31,7 +31,7 @@ def repair(settings: Settings, report: Report) -> list[str]:
         done = [_retry(runs, gap) for gap in not_processed]
         waiting = [gap for gap in no_event if gap.event in READY]
         if waiting:
-            client = subscriptions.client(settings)
+            client = vicai_client(settings)
             done += [_store_invoice(client, inbox, gap) for gap in waiting]
         for gap in no_event:
             if gap.event not in READY:

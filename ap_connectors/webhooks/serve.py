@@ -74,22 +74,22 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
 
 def _watch_tokens(settings: Settings, receiver: Receiver, stopped: threading.Event) -> None:
     """Accept the tokens that the token file holds, and reject those that have expired since."""
-    changed_at, accepted = settings.tokens.changed_at(), settings
+    version, accepted = settings.tokens.version(), settings
     while not stopped.wait(_WATCH_SECONDS):
-        now_changed_at = settings.tokens.changed_at()
+        found = settings.tokens.version()
         try:
             live = settings.with_live_tokens()
         except Stop as error:
-            if now_changed_at != changed_at:
+            if found != version:
                 _LOG.error("%s The previous tokens stay valid until then.", error)
-            changed_at = now_changed_at
+            version = found
             continue
         if live != accepted:
             receiver.replace_settings(live)
-            if now_changed_at != changed_at:
+            if found != version:
                 counts = len(live.vicai_token), len(live.ivesk_secret)
                 _LOG.info("The token file was reloaded: %d tokens for Vic.ai, %d secrets for Įvesk.", *counts)
-        changed_at, accepted = now_changed_at, live
+        version, accepted = found, live
 
 
 def serve_app(

@@ -1,6 +1,6 @@
-"""Messages of Amazon SNS: their form, what of them is signed, and which addresses are SNS's own.
+"""Messages of Amazon SNS: how they are read, verified and confirmed, and from which topics they are accepted.
 
-SNS signs some fields of a message, written one under the other; the rest of the message could be anybody's.
+SNS signs some fields of a message. Whatever else a message says may come from anybody, its addresses included.
 """
 
 from __future__ import annotations
@@ -25,25 +25,165 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.x509.oid import NameOID
 
-from ap_connectors.core.errors import ApError, Reject
+from ap_connectors.core.errors import ApError
 from ap_connectors.http.session import HttpClient, RetryPolicy
 from ap_connectors.webhooks.errors import Refused, unavailable
 from ap_connectors.webhooks.inbox import Inbox
 
-# The certificates that SNS signs with, fetched once, and the call that confirms a subscription.
-# Which topics of SNS we listen to: those that the settings name, or those that were pinned.
+NOTIFICATION = "Notification"
+CONFIRMATION = "SubscriptionConfirmation"
+FAREWELL = "UnsubscribeConfirmation"
 
-_OWNER = re.compile(r"sns[a-z0-9.-]*\.amazonaws\.com(\.cn)?")
-_LARGEST = 64 * 1024
-_KEPT = 16
-_KEPT_SECONDS = 24 * 3600.0
-_REFUSED_SECONDS = 60.0
-_PATIENCE = RetryPolicy(tries=2, first_pause=0.2, longest_asked=2)
-"""SNS itself waits 15 s for us."""
+_SIGNED_OF_NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
+_SIGNED_OF_HANDSHAKE = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
+_SIGNED = {
+    NOTIFICATION: _SIGNED_OF_NOTIFICATION,
+    CONFIRMATION: _SIGNED_OF_HANDSHAKE,
+    FAREWELL: _SIGNED_OF_HANDSHAKE,
+}
+_HASHES = {"1": SHA1, "2": SHA256}
+
+_HOST = re.compile(r"sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+_TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d+:[A-Za-z0-9_.-]+")
+_PATH = re.compile(r"(/[A-Za-z0-9_.-]+)*/?")
+_CERTIFICATE_OWNER = re.compile(r"sns[a-z0-9.-]*\.amazonaws\.com(\.cn)?")
+
+_LARGEST_ANSWER = 64 * 1024
+_CACHED_CERTIFICATES = 16
+_CACHE_SECONDS = 24 * 3600.0
+_CACHE_REFUSED_SECONDS = 60.0
+_RETRY_POLICY = RetryPolicy(tries=2, first_pause=0.2, longest_asked=2)
+"""SNS waits 15 s for our answer."""
+
+
+# Messages
+
+
+class Message(msgspec.Struct, frozen=True, rename="pascal"):
+    """A message as SNS posts it, without the fields that are not signed."""
+
+    type: str
+    message_id: str
+    topic_arn: str
+    message: str
+    timestamp: str
+    signature: str
+    signature_version: str
+    signing_cert_url: str = msgspec.field(name="SigningCertURL")
+    subject: str | None = None
+    token: str | None = None
+    subscribe_url: str | None = msgspec.field(name="SubscribeURL", default=None)
+
+
+_FIELD = {info.encode_name: info.name for info in msgspec.structs.fields(Message)}
+_DECODER = msgspec.json.Decoder(Message)
+
+
+def read(body: bytes) -> Message:
+    """Parse a message; nothing of it is verified yet.
+
+    Raises:
+        Refused: 400, it is not a message of SNS.
+    """
+    try:
+        message = _DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refused(400, "malformed", "The body is not a message of SNS.") from None
+    if message.type not in _SIGNED or not message.message_id or not _TOPIC.fullmatch(message.topic_arn):
+        raise Refused(400, "malformed", "The body is not a message of SNS: check Type, MessageId and TopicArn.")
+    return message
+
+
+def verify(message: Message, key: Callable[[str], RSAPublicKey]) -> None:
+    """Check the signature; `key` returns the public key at an address, or raises `Refused`.
+
+    Raises:
+        Refused: 403, the signature is wrong.
+    """
+    algorithm = _HASHES.get(message.signature_version)
+    if algorithm is None:
+        raise Refused(403, "forged", "The SignatureVersion is not 1 or 2.")
+    text = _signed_text(message)
+    try:
+        signature = base64.b64decode(message.signature, validate=True)
+        key(message.signing_cert_url).verify(signature, text, PKCS1v15(), algorithm())
+    except (InvalidSignature, binascii.Error, ValueError):
+        raise Refused(403, "forged", "The signature does not match the message.") from None
+
+
+def _signed_text(message: Message) -> bytes:
+    """Return what SNS signed: name and value of each field on lines of their own, in the order of the names."""
+    lines = []
+    for name in _SIGNED[message.type]:
+        value = getattr(message, _FIELD[name])
+        if value is not None:
+            lines += [name, value]
+        elif name != "Subject":
+            raise Refused(400, "malformed", f"The message has no {name}.")
+    return ("\n".join(lines) + "\n").encode()
+
+
+# Addresses
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Recognizes addresses of SNS; `tests` are places on this machine that stand in for it, over http."""
+
+    tests: Collection[str] = ()
+
+    def certificate(self, url: str) -> str:
+        """Return the address of a certificate, rebuilt from its parts.
+
+        Raises:
+            Refused: 403, it is not SNS's.
+        """
+        root, path, query = self._parts(url, "SigningCertURL")
+        if not path.endswith(".pem") or query:
+            raise Refused(403, "forged", "The SigningCertURL is not a certificate of SNS.")
+        return root + path
+
+    def confirmation(self, message: Message) -> str:
+        """Return the address that confirms a subscription, rebuilt from its parts.
+
+        Raises:
+            Refused: 403, it leads elsewhere, or does something else.
+        """
+        root, path, query = self._parts(message.subscribe_url or "", "SubscribeURL")
+        asked = parse_qs(query, keep_blank_values=True)
+        wanted = {"Action": "ConfirmSubscription", "TopicArn": message.topic_arn, "Token": message.token or ""}
+        if asked != {name: [value] for name, value in wanted.items()} or (
+            path not in {"", "/"} and not self._is_test(root)
+        ):
+            raise Refused(403, "forged", "The SubscribeURL does something else than confirm this subscription.")
+        return f"{root}{path or '/'}?{urlencode(wanted)}"
+
+    def _parts(self, url: str, name: str) -> tuple[str, str, str]:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise Refused(403, "forged", f"The {name} is not an address.") from None
+        root = f"{parts.scheme}://{parts.netloc}"
+        is_sns = parts.scheme == "https" and _HOST.fullmatch(parts.hostname or "") and port in {None, 443}
+        known = (is_sns and parts.netloc.lower() in {parts.hostname, f"{parts.hostname}:443"}) or self._is_test(root)
+        if not known or parts.fragment or not _PATH.fullmatch(parts.path) or ".." in parts.path or not url.isascii():
+            raise Refused(403, "forged", f"The {name} does not point at SNS.")
+        return root, parts.path, parts.query
+
+    def _is_test(self, root: str) -> bool:
+        return any(root == f"http://{place}" for place in self.tests)
+
+
+# Requests to SNS
+
+
+class _UnusableAnswer(ApError):
+    """SNS answered, but not with what was asked for; another try would not help."""
 
 
 class Certificates:
-    """Gives public keys by the address of their certificate. Threads may share it.
+    """Fetches and caches the certificates that SNS signs with; also confirms subscriptions. Thread-safe.
 
     Args:
         hosts: which addresses are SNS's.
@@ -52,25 +192,24 @@ class Certificates:
 
     def __init__(self, hosts: Hosts, *, timeout: float = 3) -> None:
         self._hosts = hosts
-        self._door = HttpClient("SNS", explain=_explain, timeout=timeout, retry_policy=_PATIENCE)
+        self._http = HttpClient("SNS", explain=_explain, timeout=timeout, retry_policy=_RETRY_POLICY)
         self._fetching = threading.Lock()
-        self._known: OrderedDict[str, tuple[float, RSAPublicKey | Refused]] = OrderedDict()
-        self.fetched = 0
+        self._cache: OrderedDict[str, tuple[float, RSAPublicKey | Refused]] = OrderedDict()
 
     def known(self, url: str) -> bool:
-        """Whether `key` will answer at once."""
+        """Return whether `key` will answer at once."""
         return self._cached(url) is not None
 
     def key(self, url: str) -> RSAPublicKey:
-        """Return the key that a certificate holds.
+        """Return the public key of a certificate.
 
         Raises:
-            Refused: 403, it is not SNS's own or not valid now; 503, it could not be had.
+            Refused: 403, it is not SNS's own or not valid now; 503, it could not be fetched.
         """
         address = self._hosts.certificate(url)
         found = self._cached(address)
         if found is None:
-            # One at a time: whoever asks for the same certificate meanwhile shall not fetch it again.
+            # One at a time: requests for the same certificate wait for the first one instead of fetching it again.
             with self._fetching:
                 found = self._cached(address) or self._fetched(address)
         if isinstance(found, Refused):
@@ -78,42 +217,41 @@ class Certificates:
         return found
 
     def confirm(self, url: str) -> None:
-        """Tell SNS that the subscription is wanted; `url` comes from `Hosts.confirmation`. Twice does no harm.
+        """Confirm a subscription; `url` comes from `Hosts.confirmation`. Confirming twice does no harm.
 
         Raises:
-            Refused: 503, SNS did not agree; it will ask again.
+            Refused: 503, SNS did not accept it; it will ask again.
         """
         try:
-            self._door.fetch("GET", url, _short, what="the confirmation of a subscription", stream=True)
+            self._http.fetch("GET", url, _short_body, what="the confirmation of a subscription", stream=True)
         except ApError as error:
             raise unavailable("The subscription could not be confirmed.", detail=_reason(error)) from None
 
     def _cached(self, address: str) -> RSAPublicKey | Refused | None:
-        until, found = self._known.get(address, (0.0, None))
+        until, found = self._cache.get(address, (0.0, None))
         return found if time.monotonic() < until else None
 
     def _fetched(self, address: str) -> RSAPublicKey | Refused:
         found: RSAPublicKey | Refused
         try:
-            found, keep = self._fetch(address), _KEPT_SECONDS
+            found, seconds = self._fetch(address), _CACHE_SECONDS
         except Refused as refused:
             if refused.status == 503:
                 raise
-            # A forger shall not make us ask SNS over and over.
-            found, keep = refused, _REFUSED_SECONDS
-        self._known[address] = (time.monotonic() + keep, found)
-        while len(self._known) > _KEPT:
-            self._known.popitem(last=False)
+            # Forged messages must not make us ask SNS again and again.
+            found, seconds = refused, _CACHE_REFUSED_SECONDS
+        self._cache[address] = (time.monotonic() + seconds, found)
+        while len(self._cache) > _CACHED_CERTIFICATES:
+            self._cache.popitem(last=False)
         return found
 
     def _fetch(self, address: str) -> RSAPublicKey:
         try:
-            text = self._door.fetch("GET", address, _short, what="the certificate", stream=True)
-            self.fetched += 1
-        except Reject as error:
-            raise Refused(403, "forged", "The SigningCertURL leads to no certificate.", detail=str(error)) from None
+            text = self._http.fetch("GET", address, _short_body, what="the certificate", stream=True)
+        except _UnusableAnswer as error:
+            raise Refused(403, "forged", "The SigningCertURL has no certificate.", detail=str(error)) from None
         except ApError as error:
-            raise unavailable("The certificate cannot be had now.", detail=_reason(error)) from None
+            raise unavailable("The certificate cannot be fetched now.", detail=_reason(error)) from None
         return _public_key(text)
 
 
@@ -123,10 +261,10 @@ def _public_key(text: bytes) -> RSAPublicKey:
         names = [str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         key = certificate.public_key()
     except ValueError:
-        raise Refused(403, "forged", "The SigningCertURL leads to no certificate.") from None
+        raise Refused(403, "forged", "The SigningCertURL has no certificate.") from None
     if not isinstance(key, RSAPublicKey) or key.key_size < 2048:
         raise Refused(403, "forged", "The certificate has no RSA key of 2048 bits or more.")
-    if not any(_OWNER.fullmatch(name) for name in names):
+    if not any(_CERTIFICATE_OWNER.fullmatch(name) for name in names):
         raise Refused(403, "forged", "The certificate is not one of SNS.", detail=f"It is for {names!r}.")
     now = datetime.now(timezone.utc)
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
@@ -134,32 +272,34 @@ def _public_key(text: bytes) -> RSAPublicKey:
     return key
 
 
-def _short(response: requests.Response) -> bytes:
-    """The body, unless it is longer than any certificate."""
+def _short_body(response: requests.Response) -> bytes:
+    """Return the body, which may not be longer than any certificate is."""
     found = b""
     for piece in response.iter_content(8192):
         found += piece
-        if len(found) > _LARGEST:
-            raise Reject("The answer is larger than a certificate.")
+        if len(found) > _LARGEST_ANSWER:
+            raise _UnusableAnswer("The answer is larger than a certificate.")
     return found
 
 
 def _explain(response: requests.Response, what: str) -> ApError:
-    if response.is_redirect:
-        return Reject(f"{what}: SNS answered {response.status_code}: it leads elsewhere, and we do not follow.")
-    return Reject(f"{what}: SNS answered {response.status_code}.")
+    why = ", a redirect, which is not followed" if response.is_redirect else ""
+    return _UnusableAnswer(f"{what}: SNS answered {response.status_code}{why}.")
 
 
 def _reason(error: ApError) -> str:
     first = str(error).partition(". ")[0].rstrip(".")
-    return f"{first}. SNS sends the message again; is https to SNS let through from here?"
+    return f"{first}. SNS sends the message again; check that https to SNS is possible from here."
+
+
+# Topics
 
 
 class AllowedTopics:
-    """Decides whose notifications are accepted. Thread-safe.
+    """Decides whose messages are accepted. Thread-safe.
 
     Args:
-        inbox: where topics are stored that confirmed a subscription.
+        inbox: stores the topics that confirmed a subscription.
         configured: the topics of the settings; if there are any, all others are refused.
     """
 
@@ -184,15 +324,17 @@ class AllowedTopics:
         if self.known(topic):
             return
         if self._configured:
-            raise _foreign(topic, "It is not among ivesk_topics.")
+            raise _not_allowed(topic, "It is not among ivesk_topics.")
         with self._lock:
             self._stored = frozenset(allowed.topic for allowed in self._inbox.allowed_topics())
         if topic in self._stored:
             return
         if message.type != CONFIRMATION:
-            raise _foreign(topic, "It never confirmed a subscription here. Subscribe again, or add it to ivesk_topics.")
+            raise _not_allowed(
+                topic, "It never confirmed a subscription here. Subscribe again, or add it to ivesk_topics."
+            )
         if self._stored and _account(topic) not in {_account(stored) for stored in self._stored}:
-            raise _foreign(
+            raise _not_allowed(
                 topic, "It belongs to another account than the topics so far. Set ivesk_topics to all of them."
             )
 
@@ -207,137 +349,10 @@ class AllowedTopics:
             self._stored |= {topic}
 
 
-def _foreign(topic: str, why: str) -> Refused:
+def _not_allowed(topic: str, why: str) -> Refused:
     return Refused(403, "foreign", "The topic is not allowed.", detail=f"Topic {topic}: {why}")
 
 
 def _account(topic: str) -> tuple[str, ...]:
-    """Partition, region and account of a topic's ARN."""
+    """Return partition, region and account of a topic's ARN."""
     return tuple(topic.split(":")[i] for i in (1, 3, 4))
-
-
-NOTIFICATION = "Notification"
-CONFIRMATION = "SubscriptionConfirmation"
-FAREWELL = "UnsubscribeConfirmation"
-
-_PLAIN = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
-_HANDSHAKE = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
-_SIGNED = {NOTIFICATION: _PLAIN, CONFIRMATION: _HANDSHAKE, FAREWELL: _HANDSHAKE}
-_HASHES = {"1": SHA1, "2": SHA256}
-
-_HOST = re.compile(r"sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
-_TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d+:[A-Za-z0-9_.-]+")
-_PATH = re.compile(r"(/[A-Za-z0-9_.-]+)*/?")
-
-
-class Message(msgspec.Struct, frozen=True, rename="pascal"):
-    """A message as SNS posts it; fields that nobody signed are left out."""
-
-    type: str
-    message_id: str
-    topic_arn: str
-    message: str
-    timestamp: str
-    signature: str
-    signature_version: str
-    signing_cert_url: str = msgspec.field(name="SigningCertURL")
-    subject: str | None = None
-    token: str | None = None
-    subscribe_url: str | None = msgspec.field(name="SubscribeURL", default=None)
-
-
-_FIELD = {info.encode_name: info.name for info in msgspec.structs.fields(Message)}
-_DECODER = msgspec.json.Decoder(Message)
-
-
-def read(body: bytes) -> Message:
-    """Read a message; nothing of it is verified yet.
-
-    Raises:
-        Refused: 400, it is none.
-    """
-    try:
-        message = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Refused(400, "malformed", "The body is no message of SNS.") from None
-    if message.type not in _SIGNED or not message.message_id or not _TOPIC.fullmatch(message.topic_arn):
-        raise Refused(400, "malformed", "The body is no message of SNS: its Type, MessageId or TopicArn is unknown.")
-    return message
-
-
-def canonical(message: Message) -> bytes:
-    """What SNS signed: name and value of each field on a line of their own, in the order of the names."""
-    lines = []
-    for name in _SIGNED[message.type]:
-        value = getattr(message, _FIELD[name])
-        if value is not None:
-            lines += [name, value]
-        elif name != "Subject":
-            raise Refused(400, "malformed", f"The message has no {name}.")
-    return ("\n".join(lines) + "\n").encode()
-
-
-def verify(message: Message, key: Callable[[str], RSAPublicKey]) -> None:
-    """Check the signature; `key` finds the public key of an address, or raises `Refused`.
-
-    Raises:
-        Refused: 403, it does not fit.
-    """
-    algorithm = _HASHES.get(message.signature_version)
-    if algorithm is None:
-        raise Refused(403, "forged", "The SignatureVersion is not 1 or 2.")
-    text = canonical(message)
-    try:
-        signature = base64.b64decode(message.signature, validate=True)
-        key(message.signing_cert_url).verify(signature, text, PKCS1v15(), algorithm())
-    except (InvalidSignature, binascii.Error, ValueError):
-        raise Refused(403, "forged", "The signature does not fit the message.") from None
-
-
-@dataclass(frozen=True)
-class Hosts:
-    """Tells addresses of SNS from others; `tests` are places on this machine that stand in for it, over http."""
-
-    tests: Collection[str] = ()
-
-    def certificate(self, url: str) -> str:
-        """Return the address of a certificate, written anew from its parts.
-
-        Raises:
-            Refused: 403, it is not SNS's.
-        """
-        root, path, query = self._parts(url, "SigningCertURL")
-        if not path.endswith(".pem") or query:
-            raise Refused(403, "forged", "The SigningCertURL is no certificate of SNS.")
-        return root + path
-
-    def confirmation(self, message: Message) -> str:
-        """Return the address that confirms a subscription, written anew from its parts.
-
-        Raises:
-            Refused: 403, it leads elsewhere, or does something else.
-        """
-        root, path, query = self._parts(message.subscribe_url or "", "SubscribeURL")
-        asked = parse_qs(query, keep_blank_values=True)
-        wanted = {"Action": "ConfirmSubscription", "TopicArn": message.topic_arn, "Token": message.token or ""}
-        if asked != {name: [value] for name, value in wanted.items()} or (
-            path not in {"", "/"} and not self._is_test(root)
-        ):
-            raise Refused(403, "forged", "The SubscribeURL does something else than to confirm this subscription.")
-        return f"{root}{path or '/'}?{urlencode(wanted)}"
-
-    def _parts(self, url: str, name: str) -> tuple[str, str, str]:
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise Refused(403, "forged", f"The {name} is no address.") from None
-        root = f"{parts.scheme}://{parts.netloc}"
-        is_sns = parts.scheme == "https" and _HOST.fullmatch(parts.hostname or "") and port in {None, 443}
-        known = (is_sns and parts.netloc.lower() in {parts.hostname, f"{parts.hostname}:443"}) or self._is_test(root)
-        if not known or parts.fragment or not _PATH.fullmatch(parts.path) or ".." in parts.path or not url.isascii():
-            raise Refused(403, "forged", f"The {name} does not point at SNS.")
-        return root, parts.path, parts.query
-
-    def _is_test(self, root: str) -> bool:
-        return any(root == f"http://{place}" for place in self.tests)

@@ -1,4 +1,4 @@
-"""Subscriptions: telling the services where to call, with which secret, and for how long."""
+"""Subscriptions: tell the services where to call, with which token or secret, and until when."""
 
 from __future__ import annotations
 
@@ -13,31 +13,35 @@ from urllib.parse import urlsplit
 
 from ap_connectors.core import instants
 from ap_connectors.core.errors import ApError, Outage, Stop
-from ap_connectors.ivesk.client import DEFAULT_URL, IveskClient
+from ap_connectors.ivesk import settings as ivesk
+from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.vicai import contract
+from ap_connectors.vicai import settings as vicai
 from ap_connectors.vicai.client import Forbidden, NotFound, Refused, VicaiClient
-from ap_connectors.vicai.settings import REQUIRED
-from ap_connectors.vicai.settings import client as vicai_client
+from ap_connectors.webhooks.database import now, now_ms
 from ap_connectors.webhooks.inbox import AllowedTopic
 from ap_connectors.webhooks.runs import opened
 from ap_connectors.webhooks.settings import Settings
 from ap_connectors.webhooks.tokens import Secret, Token, Tokens
 
-AGENT = "ap-connectors ap-webhooks"
-TIMEOUT = 60.0
 IVESK_EVENTS = ("on_exported", "on_digitized")
+
+_AGENT = "ap-connectors ap-webhooks"
+_TIMEOUT = 60.0
+_RELOAD_SECONDS = 1.0
+"""By then a running receiver has noticed a new token: it looks at the file twice a second."""
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """What Vic.ai says about the subscription, without its token; the instant is UTC.
+    """Vic.ai's subscription as the service shows it, without its token.
 
     Args:
         callback_url: where it calls.
-        events: for what.
-        expires_at: until when.
+        events: for which events.
+        expires_at: until when, in UTC.
         days: that are left; negative when it has expired.
-        token_known: whether the receiver lets its token in; None where Vic.ai does not show it.
+        token_known: whether the receiver accepts its token; None where Vic.ai does not show it.
     """
 
     callback_url: str
@@ -47,27 +51,22 @@ class Subscription:
     token_known: bool | None
 
 
-def client(settings: Settings) -> VicaiClient:
-    """The client of Vic.ai that the settings describe.
+def vicai_client(settings: Settings) -> VicaiClient:
+    """Return the client of Vic.ai that the settings describe.
 
     Raises:
-        Stop: they cannot be right.
+        Stop: a setting is missing or wrong.
     """
-    return vicai_client(settings.credentials("vicai", *REQUIRED), timeout=TIMEOUT, user_agent=AGENT)
+    return vicai.client(settings.credentials("vicai", *vicai.REQUIRED), timeout=_TIMEOUT, user_agent=_AGENT)
 
 
-def public_url(settings: Settings, path: str) -> str:
-    """Where a service calls us.
+def ivesk_client(settings: Settings) -> IveskClient:
+    """Return the client of Įvesk that the settings describe.
 
     Raises:
-        Stop: it is not set, or not https.
+        Stop: a setting is missing or wrong.
     """
-    if not settings.public_url:
-        raise Stop("public_url is missing: the address under which the services reach the receiver, with https.")
-    parts = urlsplit(settings.public_url)
-    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
-        raise Stop("public_url: must begin with https; the services send secrets there.")
-    return f"{settings.public_url}/{path}"
+    return ivesk.client(settings.credentials("ivesk", *ivesk.REQUIRED), timeout=_TIMEOUT, user_agent=_AGENT)
 
 
 # Vic.ai
@@ -78,135 +77,127 @@ def subscribe_vicai(
 ) -> Subscription:
     """Subscribe to Vic.ai's events, or renew the subscription.
 
-    A new token is let in before Vic.ai hears of it, and the old ones are until they expire.
+    The receiver accepts a new token before Vic.ai learns of it, and the old ones until they expire.
 
     Args:
-        settings: where, and the token, if it is not made here.
-        days: until it expires.
-        events: which (none: those of before, else all).
-        keep_token: whether the newest token is used again.
-        forget_old: whether the other ones are let in no longer.
+        settings: where to call, and the token, unless one is to be created.
+        days: until the subscription expires.
+        events: which; empty = those of the existing subscription, else all.
+        keep_token: use the newest token again.
+        forget_old: accept only this token from now on.
 
     Raises:
-        Stop: Vic.ai does not take it. Outage: it failed for too long; what it knows then is open, and all are let in.
+        Stop: Vic.ai refused it. Outage: it failed for too long and may have either token; all are accepted.
     """
-    url = public_url(settings, "vicai")
-    allowed = contract.component("WebhookEventName")["enum"]
-    for event in events:
-        if event not in allowed:
-            raise Stop(f"--events: there is no event {event!r}; known are {', '.join(allowed)}.")
-    vic = client(settings)
-    now = time.time_ns() // 1_000_000
-    expires = instants.text(now + int(days * 86_400_000))
-    with settings.tokens.changing():
+    url = _callback_url(settings, "vicai")
+    _check_events(events, contract.component("WebhookEventName")["enum"])
+    client = vicai_client(settings)
+    expires_at = instants.text(now_ms() + int(days * 86_400_000))
+    with settings.tokens.locked():
         before = settings.tokens.read()
-        known = before.live()
-        made = _next_token(settings, known, expires, now, keep=keep_token)
-        others = tuple(one for one in known.vicai if one.token != made.token)
-        if made.token not in settings.vicai_token:
-            settings.tokens.write(replace_vicai(known, (made, *others)))
-            # The receiver looks at the file twice a second.
-            time.sleep(1.0)
-        order: dict[str, Any] = {"callbackUrl": url, "accessToken": made.token, "expiresAt": expires}
+        live = before.live()
+        token = _next_token(settings, live, expires_at, keep=keep_token)
+        is_configured = token.token in settings.vicai_token
+        if not is_configured:
+            others = (one for one in live.vicai if one.token != token.token)
+            settings.tokens.write(Tokens((token, *others), live.ivesk))
+            time.sleep(_RELOAD_SECONDS)
+        order: dict[str, Any] = {"callbackUrl": url, "accessToken": token.token, "expiresAt": expires_at}
         if events:
             order["events"] = list(events)
         try:
-            vic.send("subscribe", order)
+            client.send("subscribe", order)
         except Outage:
             raise
         except ApError as error:
             settings.tokens.write(before)
             raise Stop(str(error)) from None
         if forget_old:
-            kept = (made,) if made.token not in settings.vicai_token else ()
-            settings.tokens.write(replace_vicai(known, kept))
+            settings.tokens.write(Tokens(() if is_configured else (token,), live.ivesk))
     found = status_vicai(settings)
     if found is None:
-        raise Stop("vicai: the subscription was made, but Vic.ai shows none now; somebody has ended it.")
+        raise Stop("vicai: the subscription was accepted, but Vic.ai does not have it now. Has it been ended since?")
     return found
 
 
 def status_vicai(settings: Settings) -> Subscription | None:
-    """What Vic.ai says; None if there is no subscription.
+    """Return Vic.ai's subscription, or None.
 
     Raises:
-        Stop: it may not be seen. Outage: Vic.ai failed for too long.
+        Stop: it may not be read. Outage: Vic.ai failed for too long.
     """
     try:
-        found = client(settings).found("getSubscription")
+        found = vicai_client(settings).found("getSubscription")
     except (Forbidden, Refused) as error:
         raise Stop(str(error)) from None
     if not found or not found.get("callbackUrl"):
         return None
     token = found.get("accessToken")
-    expires = str(found.get("expiresAt") or "")
+    expires_at = str(found.get("expiresAt") or "")
     try:
-        left = instants.milliseconds(expires) / 1000 - time.time()
+        seconds = (instants.milliseconds(expires_at) - now_ms()) / 1000
     except ValueError:
-        raise Stop(f"vicai: the subscription's expiresAt is no instant: {expires!r}.") from None
-    lets_in = settings.with_live_tokens().vicai_token
+        raise Stop(f"vicai: the subscription's expiresAt is not an instant: {expires_at!r}.") from None
+    accepted = settings.with_live_tokens().vicai_token
     return Subscription(
         callback_url=str(found["callbackUrl"]),
         events=tuple(str(one) for one in found.get("events") or ()),
-        expires_at=expires,
-        days=left / 86_400,
-        token_known=_is_among(token, lets_in) if isinstance(token, str) and token.strip("*") else None,
+        expires_at=expires_at,
+        days=seconds / 86_400,
+        token_known=_is_among(token, accepted) if isinstance(token, str) and token.strip("*") else None,
     )
 
 
 def unsubscribe_vicai(settings: Settings) -> bool:
-    """End Vic.ai's subscription, and let its tokens in no longer; False if there was none.
+    """End Vic.ai's subscription, and forget its tokens; return False if there was no subscription.
 
     Raises:
         Stop: it may not be ended. Outage: Vic.ai failed for too long.
     """
-    there = True
+    existed = True
     try:
-        client(settings).send("unsubscribe")
+        vicai_client(settings).send("unsubscribe")
     except NotFound:
-        there = False
+        existed = False
     except (Forbidden, Refused) as error:
         raise Stop(str(error)) from None
-    with settings.tokens.changing():
-        settings.tokens.write(replace_vicai(settings.tokens.read(), ()))
-    return there
+    with settings.tokens.locked():
+        settings.tokens.write(Tokens((), settings.tokens.read().ivesk))
+    return existed
 
 
-def replace_vicai(tokens: Tokens, vicai: tuple[Token, ...]) -> Tokens:
-    """The tokens with others of Vic.ai."""
-    return Tokens(vicai, tokens.ivesk)
-
-
-def _next_token(settings: Settings, known: Tokens, expires: str, now: int, *, keep: bool) -> Token:
+def _next_token(settings: Settings, live: Tokens, expires_at: str, *, keep: bool) -> Token:
     if settings.vicai_token:
-        return Token(settings.vicai_token[0], instants.text(now), expires)
-    if keep and known.vicai:
-        return Token(known.vicai[0].token, known.vicai[0].made_at, expires)
-    return Token(secrets.token_urlsafe(48), instants.text(now), expires)
+        return Token(settings.vicai_token[0], now(), expires_at)
+    if keep and live.vicai:
+        return Token(live.vicai[0].token, live.vicai[0].made_at, expires_at)
+    return Token(secrets.token_urlsafe(48), now(), expires_at)
+
+
+def _is_among(token: str, tokens: Sequence[str]) -> bool:
+    # A list, because all are to be compared: the time must not tell which one is similar.
+    return any([hmac.compare_digest(token.encode(), one.encode()) for one in tokens])  # noqa: C419
 
 
 # Įvesk
 
 
 def subscribe_ivesk(settings: Settings, *, name: str, events: Sequence[str], new_secret: bool) -> None:
-    """Subscribe to Įvesk's events; asked twice for the same address, it stays one subscription.
+    """Subscribe to Įvesk's events; a repetition for the same address does not make a second subscription.
 
     Args:
-        settings: where, and the secret, if it is not made here.
+        settings: where to call, and the secret, unless one is to be created.
         name: of the subscription.
         events: which.
-        new_secret: whether another secret takes its place beside the known ones.
+        new_secret: create another secret; the known ones stay accepted.
 
     Raises:
-        Stop: Įvesk does not take it. Outage: it failed for too long; ask again.
+        Stop: Įvesk refused it. Outage: it failed for too long; try again.
     """
-    url = public_url(settings, "ivesk")
-    given = settings.credentials("ivesk", "api_key")
-    for event in events:
-        if event not in IVESK_EVENTS:
-            raise Stop(f"--events: there is no event {event!r}; known are {', '.join(IVESK_EVENTS)}.")
+    url = _callback_url(settings, "ivesk")
+    client = ivesk_client(settings)
+    _check_events(events, IVESK_EVENTS)
     secret = _next_secret(settings, new=new_secret)
-    client = IveskClient(given["api_key"], given.get("api_url", DEFAULT_URL), timeout=TIMEOUT, user_agent=AGENT)
     for event in events:
         client.subscribe(name, event, url, secret)
 
@@ -224,18 +215,32 @@ def allowed_topics(settings: Settings) -> list[AllowedTopic]:
 def _next_secret(settings: Settings, *, new: bool) -> str:
     if settings.ivesk_secret:
         return settings.ivesk_secret[0]
-    with settings.tokens.changing():
+    with settings.tokens.locked():
         known = settings.tokens.read()
         if known.ivesk and not new:
             return known.ivesk[0].secret
-        made = Secret(secrets.token_urlsafe(32), instants.text(time.time_ns() // 1_000_000))
-        settings.tokens.write(Tokens(known.vicai, (made, *known.ivesk)))
-    time.sleep(1.0)
-    return made.secret
+        secret = Secret(secrets.token_urlsafe(32), now())
+        settings.tokens.write(Tokens(known.vicai, (secret, *known.ivesk)))
+    time.sleep(_RELOAD_SECONDS)
+    return secret.secret
 
 
-def _is_among(token: str, tokens: Sequence[str]) -> bool:
-    return any([hmac.compare_digest(token.encode(), one.encode()) for one in tokens])  # noqa: C419 - all of them
+# Both
+
+
+def _callback_url(settings: Settings, path: str) -> str:
+    if not settings.public_url:
+        raise Stop("public_url is missing: set it to the https address at which the services reach the receiver.")
+    parts = urlsplit(settings.public_url)
+    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        raise Stop("public_url: must begin with https, because the services send secrets there.")
+    return f"{settings.public_url}/{path}"
+
+
+def _check_events(events: Sequence[str], known: Sequence[str]) -> None:
+    for event in events:
+        if event not in known:
+            raise Stop(f"--events: there is no event {event!r}. Known are: {', '.join(known)}.")
 
 
 def _is_loopback(host: str) -> bool:

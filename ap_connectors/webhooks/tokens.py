@@ -1,4 +1,4 @@
-"""The file with the tokens that we made: what subscriptions name, and the receiver lets in."""
+"""The file with the tokens and secrets that `subscribe` creates, and that the receiver accepts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ap_connectors.core.files import replace
 
 
 class Token(msgspec.Struct, frozen=True):
-    """A bearer token of Vic's subscription, and until when it is let in; instants are UTC."""
+    """A bearer token of Vic.ai's subscription, accepted until it expires; instants are UTC."""
 
     token: str
     made_at: str
@@ -25,36 +25,36 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """What `secret` in the target URL of Įvesk's subscription may be; it never expires."""
+    """A value of `secret` in the target URL of Įvesk's subscription; it never expires."""
 
     secret: str
     made_at: str
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    """All of them, the newest first."""
+    """All tokens and secrets, the newest first."""
 
     vicai: tuple[Token, ...] = ()
     ivesk: tuple[Secret, ...] = ()
 
     def live(self) -> Tokens:
-        """Without those that have expired."""
+        """Return those that have not expired."""
         now = time.time() * 1000
         return Tokens(tuple(one for one in self.vicai if instants.milliseconds(one.expires_at) > now), self.ivesk)
 
 
 class TokenFile:
-    """A file that only its owner reads (mode 0600).
+    """A file that only its owner can read (mode 0600).
 
     Args:
-        path: where it is; it need not be there.
+        path: where it is; it need not exist.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> Tokens:
-        """Return what it holds.
+        """Return the tokens; no tokens if the file does not exist.
 
         Raises:
             Stop: it cannot be read.
@@ -68,14 +68,16 @@ class TokenFile:
         except OSError as error:
             raise Stop(f"token_file: {self.path} cannot be read: {error.strerror}.") from None
         except (msgspec.DecodeError, ValueError):
-            raise Stop(
-                f"token_file: {self.path} is not as ap-webhooks wrote it; restore it, or remove it and subscribe again."
-            ) from None
+            raise Stop(f"token_file: {self.path} is damaged. Restore it, or remove it and subscribe again.") from None
         return found
 
     @contextmanager
-    def changing(self) -> Iterator[None]:
-        """Keep other processes from changing it meanwhile."""
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from changing the file until the context ends.
+
+        Raises:
+            Stop: the lock file cannot be created.
+        """
         try:
             descriptor = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
@@ -87,7 +89,7 @@ class TokenFile:
             os.close(descriptor)
 
     def write(self, tokens: Tokens) -> None:
-        """Replace what it holds, durably, whole or not at all.
+        """Replace the file, durably, as a whole or not at all.
 
         Raises:
             Stop: it cannot be written.
@@ -98,8 +100,8 @@ class TokenFile:
         except OSError as error:
             raise Stop(f"token_file: {self.path} cannot be written: {error.strerror}.") from None
 
-    def changed_at(self) -> tuple[int, int]:
-        """What differs when it was replaced."""
+    def version(self) -> tuple[int, int]:
+        """Return a value that differs after the file was replaced."""
         try:
             found = self.path.stat()
         except OSError:

@@ -80,4 +80,4 @@ def test_another_inbox_is_told(tap: RunTap, tmp_path: Path) -> None:
     state = tap().state
     (tmp_path / "webhooks.db").unlink()
     fill(tmp_path, delivery(1, b"{}"))
-    assert "does not hold event 2" in tap(state=state, expect=1).err
+    assert "does not have event 2" in tap(state=state, expect=1).err
