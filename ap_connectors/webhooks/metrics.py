@@ -1,4 +1,4 @@
-"""Prometheus metrics: counters of the receiver, and gauges read from the inbox when somebody asks."""
+"""Prometheus metrics: counters of the receiver, and gauges read from the inbox at each request."""
 
 from __future__ import annotations
 

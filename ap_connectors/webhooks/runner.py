@@ -237,7 +237,7 @@ class Runner:
             self._report(one.run.job, "done")
             _LOG.info("Run %d of %s is done.", one.run.id, one.run.job)
         elif self._stopping.is_set():
-            # Ended by us, or by whoever ended us.
+            # Ended by us, or by what ended us.
             self._requeue(one.run, "was ended with the receiver; it will be retried")
         elif one.kill_at is not None:
             self._fail(one, status, "exceeded its timeout")

@@ -183,7 +183,7 @@ def read(path: str) -> Settings:
     """
     file = Path(path).expanduser()
     if not file.exists():
-        raise Stop(f"--config: there is no file {file}; docs/webhooks.md shows what belongs into it.")
+        raise Stop(f"--config: there is no file {file}; docs/webhooks.md shows an example.")
     folder = file.absolute().parent
     section = open_file(file)
     settings = section.read(Settings, PREFIX, rules=_rules(section, folder))

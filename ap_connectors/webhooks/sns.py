@@ -34,13 +34,9 @@ NOTIFICATION = "Notification"
 CONFIRMATION = "SubscriptionConfirmation"
 FAREWELL = "UnsubscribeConfirmation"
 
-_SIGNED_OF_NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
-_SIGNED_OF_HANDSHAKE = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
-_SIGNED = {
-    NOTIFICATION: _SIGNED_OF_NOTIFICATION,
-    CONFIRMATION: _SIGNED_OF_HANDSHAKE,
-    FAREWELL: _SIGNED_OF_HANDSHAKE,
-}
+_OF_NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
+_OF_HANDSHAKE = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
+_SIGNED = {NOTIFICATION: _OF_NOTIFICATION, CONFIRMATION: _OF_HANDSHAKE, FAREWELL: _OF_HANDSHAKE}
 _HASHES = {"1": SHA1, "2": SHA256}
 
 _HOST = re.compile(r"sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
@@ -330,13 +326,9 @@ class AllowedTopics:
         if topic in self._stored:
             return
         if message.type != CONFIRMATION:
-            raise _not_allowed(
-                topic, "It never confirmed a subscription here. Subscribe again, or add it to ivesk_topics."
-            )
+            raise _not_allowed(topic, "It never confirmed a subscription here: subscribe again, or set ivesk_topics.")
         if self._stored and _account(topic) not in {_account(stored) for stored in self._stored}:
-            raise _not_allowed(
-                topic, "It belongs to another account than the topics so far. Set ivesk_topics to all of them."
-            )
+            raise _not_allowed(topic, "It belongs to another account than the topics so far: set ivesk_topics to all.")
 
     def allow(self, topic: str, *, confirmed: bool = False) -> None:
         """Accept a topic from now on; call it for verified messages only.

@@ -148,7 +148,7 @@ def test_one_that_cannot_be_opened(tmp_path: Path, url: Callable[[Path], str], w
 
 
 def test_one_that_is_something_else(tmp_path: Path) -> None:
-    (tmp_path / "a.db").write_bytes(b"This is no database at all." * 100)
+    (tmp_path / "a.db").write_bytes(b"This is not a database." * 100)
     with pytest.raises(Stop, match="not a database"):
         Inbox(str(tmp_path / "a.db"))
 
@@ -163,7 +163,7 @@ def test_the_inbox_is_for_its_owner_only(tmp_path: Path) -> None:
 
 
 def test_others_look_in_while_it_is_open(tmp_path: Path) -> None:
-    """Whoever looks closes the file as SQLite's last user, if our locks are gone; then what we store is nowhere."""
+    """If our locks are gone, another process that closes the file is SQLite's last user, and removes our journal."""
     path = tmp_path / "inbox.db"
     look = [
         sys.executable,

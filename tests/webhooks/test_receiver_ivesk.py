@@ -128,7 +128,7 @@ def test_another_signature_version(receiver: ReceiverProcess, sns: SnsDouble, ne
     assert new() == []
 
 
-def test_signed_by_somebody_else(receiver: ReceiverProcess, sns: SnsDouble, new: New) -> None:
+def test_signed_with_another_key(receiver: ReceiverProcess, sns: SnsDouble, new: New) -> None:
     forger = Signer()
     assert "signature" in refusal(receiver, sns.notification(signer=forger))
     # A certificate that SNS does not serve is as good as none.
@@ -154,7 +154,7 @@ def test_a_certificate_that_is_not_right(
     url = sns.serve(signer, f"/{name}.pem")
     for _ in range(3):
         assert "certificate" in refusal(receiver, sns.notification(signer=signer, SigningCertURL=url))
-    # Whoever sends such messages cannot make us ask over and over.
+    # Such messages cannot make us ask SNS again and again.
     assert sns.asked == [f"/{name}.pem"]
     assert new() == []
 

@@ -56,7 +56,7 @@ def test_too_large_without_a_length(receiver: ReceiverProcess) -> None:
 
 
 def test_too_large_and_sent_in_full(receiver: ReceiverProcess) -> None:
-    # The sender sees why, although it goes on sending.
+    # The sender sees why, although it continues to send.
     assert receiver.vicai("events", data=b'"' + b"x" * 1_500_000 + b'"').status_code == 413
     assert receiver.events() == []
 
@@ -190,7 +190,7 @@ def test_ended_during_a_burst_every_answer_is_true(tmp_path: Path) -> None:
             thread.join()
         assert receiver.process.stdout
         told = receiver.process.stdout.read().decode().replace("stored", "").split()
-        # Whoever acts is told of each once, and of none that is not there.
+        # The runner is notified once of each new event, and only of stored ones.
         assert [int(number) for number in told] == [row["id"] for row in events(receiver.inbox)]
         assert {row["request_id"] for row in events(receiver.inbox)} >= set(statuses)
         assert set(statuses.values()) == {202}
@@ -216,7 +216,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         assert len(receiver.events()) == 30
 
 
-def test_an_inbox_that_somebody_else_holds(tmp_path: Path) -> None:
+def test_an_inbox_that_another_process_has_locked(tmp_path: Path) -> None:
     with ReceiverProcess(tmp_path) as receiver:
         with closing(sqlite3.connect(receiver.inbox, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")

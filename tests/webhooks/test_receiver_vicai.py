@@ -209,7 +209,7 @@ def test_one_request_about_two_vendors_is_two_events(receiver: ReceiverProcess, 
         (7, "unknown"),
     ],
 )
-def test_events_that_nobody_told_us_of(receiver: ReceiverProcess, new: New, event: Any, kind: str) -> None:
+def test_unknown_events(receiver: ReceiverProcess, new: New, event: Any, kind: str) -> None:
     assert receiver.vicai("events", json={"event": event, "data": [1]}).status_code == 200
     assert [row["kind"] for row in new()] == [kind]
 

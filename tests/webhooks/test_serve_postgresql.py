@@ -1,4 +1,4 @@
-"""Acting with an inbox in PostgreSQL: planned, failed, repeated, killed, taken over."""
+"""Runs with an inbox in PostgreSQL: planned, failed, retried, killed, taken over."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.webhooks.serve_process import Webhooks, rule
 
 
 @needs_server
-def test_acting_with_postgresql(tmp_path: Path) -> None:
+def test_runs_with_postgresql(tmp_path: Path) -> None:
     inbox = empty_database()
     rules = [rule("echo start >> done.txt; sleep 2; test -e good", retries=0)]
     with (
@@ -26,7 +26,7 @@ def test_acting_with_postgresql(tmp_path: Path) -> None:
         first.wait_for(lambda: len(first.lines()) == 2)
         first.kill()
         second.wait_for(lambda: second.statuses() == ["done"])
-        # Tried, run again by hand, and repeated by the other one, who did not see the end.
+        # Tried, retried by hand, and retried by the other receiver, which does not know how it ended.
         assert len(second.lines()) == 3
         second.batch(20)
         second.wait_for(lambda: second.statuses() == ["done", "done"])

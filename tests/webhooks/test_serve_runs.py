@@ -1,4 +1,4 @@
-"""What is stored is acted on: once for many, again when it fails, and whatever kills us in between."""
+"""Stored events are processed: many by one run, again when it fails, and whatever is killed in between."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_killed_before_and_during_a_run(tmp_path: Path) -> None:
         hooks.wait_for(lambda: hooks.lines() == ["start"])
         hooks.kill()
         hooks.serve()
-        # What we started goes on without us; only then is it repeated, for nobody saw how it ended.
+        # The command continues without the receiver; then it is retried, because its exit status is unknown.
         hooks.wait_for(lambda: hooks.statuses() == ["done"])
         assert hooks.lines() == ["start", "end"] * 2
         assert len(covered(hooks)) == 1

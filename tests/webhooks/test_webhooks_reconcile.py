@@ -58,7 +58,7 @@ def test_each_gap_is_named_and_mended(hooks: Webhooks, vic: SandboxProcess) -> N
     control.wait_until_confirmed()
     ready = {one["internalId"] for one in control.vicai.records("invoices") if one["status"] == "READY_FOR_POST"}
     processed = {one["id"] for one in control.vicai.records("paymentBatches") if one.get("processedAt")}
-    # Nobody listened when these were made, and nobody clicked on them.
+    # The receiver was not subscribed when these were created, and they were not clicked on.
     before = gaps(reconciled(hooks, expect=1 if ready | processed else 0))
     assert before == {("no event", "vicai.invoicePost", key) for key in ready} | {
         ("no event", "vicai.payment_batch_processed", key) for key in processed

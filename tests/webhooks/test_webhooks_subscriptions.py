@@ -1,4 +1,4 @@
-"""Subscriptions, made, shown, renewed and ended at the sandbox, with a receiver that lets in what they name."""
+"""Subscriptions, made, shown, renewed and ended at the sandbox, with a receiver that accepts their tokens."""
 
 from __future__ import annotations
 
