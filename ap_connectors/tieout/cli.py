@@ -14,8 +14,8 @@ from ap_connectors.core.files import replace
 from ap_connectors.http.shutdown import end_waiting
 from ap_connectors.ivesk.client import DEFAULT_URL, IveskClient
 from ap_connectors.tieout import input_vic, ivesk_warehouse, render, settings, vic_warehouse
-from ap_connectors.tieout.compare import NAMED, Options
-from ap_connectors.tieout.result import KINDS, Tie
+from ap_connectors.tieout.compare import NAMED_BY_DEFAULT, Options
+from ap_connectors.tieout.result import DIFFERENCE_TYPES, Result
 from ap_connectors.tieout.warehouse import Warehouse
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.settings import REQUIRED
@@ -35,19 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Compare and tell; return the exit status."""
+    """Compare and print the result; return the exit status."""
     return cli.main(_parser(), arguments)
 
 
-def _told(given: argparse.Namespace, tie: Tie) -> int:
-    report = json.dumps(tie.as_json(), ensure_ascii=False, indent=2)
+def _print(given: argparse.Namespace, result: Result) -> int:
+    report = json.dumps(result.as_json(), ensure_ascii=False, indent=2)
     if given.report:
         _write(given.report, report + "\n")
-    print(report if given.format == "json" else "\n".join(render.lines(tie, brief=given.brief)))  # noqa: T201
-    return TIES if tie.ties else DIFFERS
+    print(report if given.format == "json" else "\n".join(render.lines(result, brief=given.brief)))  # noqa: T201
+    return TIES if result.ties else DIFFERS
 
 
-def _ivesk(given: argparse.Namespace) -> Tie:
+def _ivesk(given: argparse.Namespace) -> Result:
     chosen = settings.read(given.config, "tap-ivesk", ["api_key"])
     client = IveskClient(
         chosen["api_key"],
@@ -65,14 +65,14 @@ def _ivesk(given: argparse.Namespace) -> Tie:
         )
 
 
-def _vic(given: argparse.Namespace) -> Tie:
+def _vic(given: argparse.Namespace) -> Result:
     chosen = settings.read(given.config, "tap-vicai", REQUIRED)
     with Warehouse(given.warehouse, given.schema) as warehouse:
         states = chosen.get("invoice_states", ["POSTED"])
         return vic_warehouse.compare(_client(chosen), warehouse, _options(given, chosen), invoice_states=states)
 
 
-def _input(given: argparse.Namespace) -> Tie:
+def _input(given: argparse.Namespace) -> Result:
     chosen = settings.read(given.config, "target-vicai", REQUIRED)
     inputs = input_vic.read(given.files, deletes=chosen.get("deletes") in {"records", "mirror"})
     rejects = input_vic.read(given.rejects)
@@ -127,7 +127,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("files", nargs="+", metavar="FILE", help="files of Singer messages; - for standard input")
     command.add_argument(
-        "--rejects", action="append", default=[], metavar="FILE", help="reject file of the load; may come several times"
+        "--rejects",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="reject file of the load; may be given several times",
     )
     command.add_argument(
         "--complete", action="store_true", help="the input is all that Vic.ai is to hold: what else there is counts"
@@ -136,26 +140,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _common(command: argparse.ArgumentParser, compare: Callable[[argparse.Namespace], Tie]) -> None:
+def _common(command: argparse.ArgumentParser, compare: Callable[[argparse.Namespace], Result]) -> None:
     command.add_argument(
         "--config",
         action="append",
         default=[],
         metavar="FILE",
-        help="settings of the plugin, as JSON; ENV for its environment variables (the default); may come several times",
+        help="the plugin's settings as JSON, or ENV for its environment variables (default); several may be given",
     )
     command.add_argument(
         "--allow",
         action="append",
         default=[],
-        choices=[kind for kind in KINDS if kind != "explained"],
-        help="a kind of difference that is told and does not count; may come several times",
+        choices=[kind for kind in DIFFERENCE_TYPES if kind != "explained"],
+        help="a type of difference that is shown and does not count; may be given several times",
     )
-    command.add_argument("--named", type=_count, default=NAMED, metavar="N", help="name so many differences of a kind")
+    command.add_argument(
+        "--named", type=_count, default=NAMED_BY_DEFAULT, metavar="N", help="name at most N differences of a type"
+    )
     command.add_argument("--format", choices=["table", "json"], default="table")
     command.add_argument("--report", metavar="FILE", help="write the result as JSON, too")
     command.add_argument("--brief", action="store_true", help="sums by currency, and only those months that differ")
-    cli.runs(command, lambda given: _told(given, compare(given)), failed=FAILED, interrupted=FAILED)
+    cli.runs(command, lambda given: _print(given, compare(given)), failed=FAILED, interrupted=FAILED)
 
 
 def _count(value: str) -> int:

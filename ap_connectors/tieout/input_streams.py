@@ -1,4 +1,4 @@
-"""What was given to target-vicai, stream by stream: how its records are found at Vic.ai, and what is compared."""
+"""Singer input as it was given to target-vicai, and reject files: how records are found at Vic.ai, what is compared."""
 
 from __future__ import annotations
 
@@ -13,50 +13,49 @@ from typing import IO, Any
 from ap_connectors.core import messages
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text
-from ap_connectors.tieout.facts import Amounts, Book, Fact, Lines
+from ap_connectors.tieout.snapshot import Amounts, DocumentSummary, LinesSummary, Snapshot
 from ap_connectors.tieout.vic_streams import (
     MASTER_DATA,
     PURCHASE_ORDERS,
     TRAINING_INVOICES,
-    Kind,
-    LineKind,
+    LineSpec,
+    StreamSpec,
     fields_of,
     invoices,
 )
 from ap_connectors.tieout.warehouse import spelling
 
-# Singer input, as it was given to target-vicai, and the reject files of its loads: what they say of each record.
-
 
 @dataclass
-class Input:
-    """What an input says of one stream.
+class StreamInput:
+    """The records of one stream in an input.
 
     Attributes:
-        book: what is compared, by natural key; the last record of a key counts.
+        spec: how its records are found and compared.
+        snapshot: what is compared, by natural key; the last record of a key counts.
         names: what each is found by.
         deleted: keys that it marks as deleted.
         keyless: lines (as messages name them) that have no natural key.
     """
 
-    loaded: Loaded
-    book: Book = field(default_factory=Book)
+    spec: InputSpec
+    snapshot: Snapshot = field(default_factory=Snapshot)
     names: dict[str, Names] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     keyless: list[str] = field(default_factory=list)
 
 
 @dataclass
-class Inputs:
-    """What an input says of all streams; `others` are streams that cannot be compared, and their counts."""
+class Input:
+    """An input by stream; `others` are streams that cannot be compared, and their counts."""
 
-    streams: dict[str, Input] = field(default_factory=dict)
+    streams: dict[str, StreamInput] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
     reasons: dict[tuple[str, str], str] = field(default_factory=dict)
     """Why records were rejected, by stream and natural key."""
 
 
-def read(files: Iterable[str], *, deletes: bool = False) -> Inputs:
+def read(files: Iterable[str], *, deletes: bool = False) -> Input:
     """Read files of Singer messages.
 
     Args:
@@ -66,7 +65,7 @@ def read(files: Iterable[str], *, deletes: bool = False) -> Inputs:
     Raises:
         Stop: a file cannot be read, or holds something else.
     """
-    inputs = Inputs()
+    inputs = Input()
     for file in files:
         with ExitStack() as opened:
             try:
@@ -77,34 +76,34 @@ def read(files: Iterable[str], *, deletes: bool = False) -> Inputs:
     return inputs
 
 
-def _take(inputs: Inputs, file: str, lines: Iterable[bytes], *, deletes: bool) -> None:
+def _take(inputs: Input, file: str, lines: Iterable[bytes], *, deletes: bool) -> None:
     for line in messages.read(lines, file):
         message = line.message
         if message.record is None or message.stream is None:
             continue
         name = message.stream
-        loaded = LOADED.get(spelling(name))
-        if loaded is None:
+        spec = INPUT_SPECS.get(spelling(name))
+        if spec is None:
             inputs.others[name] = inputs.others.get(name, 0) + 1
             continue
-        stream = inputs.streams.setdefault(loaded.stream, Input(loaded))
-        given = spelled(message.record)
-        key = loaded.key(given)
+        stream = inputs.streams.setdefault(spec.stream, StreamInput(spec))
+        given = by_spelling(message.record)
+        key = spec.key(given)
         if key is None:
             stream.keyless.append(f"line {line.number} of {file}")
             continue
         if message.rejected:
-            inputs.reasons[loaded.stream, key] = str(message.rejected.get("reason") or "no reason given")
+            inputs.reasons[spec.stream, key] = str(message.rejected.get("reason") or "no reason given")
         is_deleted = given.get(spelling("_sdc_deleted_at")) is not None
         if is_deleted and not deletes:
             continue
-        stream.names[key] = loaded.found_by(given)
+        stream.names[key] = spec.found_by(given)
         if is_deleted:
             stream.deleted.add(key)
-            stream.book.drop(key)
+            stream.snapshot.drop(key)
         else:
             stream.deleted.discard(key)
-            stream.book.put(key, loaded.fact(given))
+            stream.snapshot.put(key, spec.summarize(given))
 
 
 Given = Mapping[str, Any]
@@ -114,33 +113,33 @@ Names = dict[str, str]
 """What a record is found by, the surest first: the value by the field, or fields, that hold it."""
 
 
-def spelled(record: Mapping[str, Any]) -> dict[str, Any]:
+def by_spelling(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record's fields by their spelling."""
     return {spelling(name): value for name, value in record.items()}
 
 
-def said(given: Given, name: str | None) -> str | None:
+def text_of(given: Given, name: str | None) -> str | None:
     """Return a field as text; None for null, empty or absent."""
     value = given.get(spelling(name)) if name else None
     if isinstance(value, str):
-        # Half a character can stand in JSON, and in nothing that we keep.
+        # JSON may hold half a surrogate pair, which UTF-8 cannot.
         return value.encode(errors="replace").decode() or None
     return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
 
 
 @dataclass(frozen=True)
-class Loaded:
+class InputSpec:
     """A stream that target-vicai takes.
 
     Args:
-        kind: what Vic.ai shows of it.
+        spec: what Vic.ai shows of it.
         names: fields that a record is found by, the surest first; a tuple of fields counts as one name.
-        one_by_one: operation that finds a record by the ERP's id, with what else it is asked; None if there is no need.
-        grouped: whether Vic.ai shows the lines put together, so that their number means nothing.
+        one_by_one: operation that finds a record by the ERP's id, with its query; None if lists show the id.
+        grouped: whether Vic.ai shows the lines put together, so that their number says nothing.
         hidden: whether Vic.ai does not show the header's amounts.
     """
 
-    kind: Kind
+    spec: StreamSpec
     names: tuple[tuple[str, ...], ...] = (("externalId",),)
     one_by_one: tuple[str, Mapping[str, str]] | None = None
     grouped: bool = False
@@ -149,7 +148,7 @@ class Loaded:
     @property
     def stream(self) -> str:
         """The stream's name."""
-        return self.kind.stream
+        return self.spec.stream
 
     def key(self, given: Given) -> str | None:
         """Return what people call a record of the input: its natural key."""
@@ -157,7 +156,7 @@ class Loaded:
 
     def found_by(self, given: Given) -> Names:
         """Return what a record of the input may be found by."""
-        return self._names(lambda name: said(given, name))
+        return self._names(lambda name: text_of(given, name))
 
     def known_by(self, record: Record) -> Names:
         """Return what a record of Vic.ai's may be found by."""
@@ -171,43 +170,43 @@ class Loaded:
                 found["+".join(fields)] = " ".join(str(value) for value in values)
         return found
 
-    def fact(self, given: Given) -> Fact:
+    def summarize(self, given: Given) -> DocumentSummary:
         """Return what is compared of a record of the input."""
-        kind = self.kind
-        fields = {name: said(given, name) for name in kind.names} | {kind.label: self.key(given)}
-        held = given.get(spelling(kind.held_in))
-        lines = _lines(kind.lines, held) if kind.lines and isinstance(held, list) else None
-        fact = kind.fact("", fields, lines)
-        fact.at = None
-        return fact
+        spec = self.spec
+        fields = {name: text_of(given, name) for name in spec.names} | {spec.label: self.key(given)}
+        held = given.get(spelling(spec.lines_field))
+        lines = _lines(spec.lines, held) if spec.lines and isinstance(held, list) else None
+        document = spec.summarize("", fields, lines)
+        document.at = None
+        return document
 
-    def shown(self, company: str, record: Record) -> Fact:
+    def summarize_vic(self, company: str, record: Record) -> DocumentSummary:
         """Return what is compared of a record of Vic.ai's."""
-        kind = self.kind
-        lines = kind.lines.held(record.get(kind.held_in)) if kind.lines else None
-        fact = kind.fact(company, fields_of(record, kind.names), lines)
-        fact.at = None
-        return fact
+        spec = self.spec
+        lines = spec.lines.summarize_json(record.get(spec.lines_field)) if spec.lines else None
+        document = spec.summarize(company, fields_of(record, spec.names), lines)
+        document.at = None
+        return document
 
-    def comparable(self, mine: Fact, other: Fact) -> None:
-        """Take out of both sides of a record what the input does not state, and what Vic.ai does not show."""
+    def comparable(self, mine: DocumentSummary, other: DocumentSummary) -> None:
+        """Drop from both sides of a record what the input does not state, and what Vic.ai does not show."""
         mine.company = other.company
         other.date = other.date if mine.date else ""
         other.currency = other.currency if mine.currency else ""
         if self.hidden:
-            mine.stated = _where(other.stated, mine.stated)
-        other.stated = _where(mine.stated, other.stated)
+            mine.header = _where(other.header, mine.header)
+        other.header = _where(mine.header, other.header)
         if mine.lines is None:
             other.lines = None
         elif other.lines is not None:
             self._same_form(mine.lines, other.lines)
 
-    def _same_form(self, mine: Lines, other: Lines) -> None:
-        # Vic.ai numbers lines anew, and writes quantities in its own way.
+    def _same_form(self, mine: LinesSummary, other: LinesSummary) -> None:
+        # Vic.ai renumbers lines, and writes quantities in its own way.
         mine.trace = other.trace = ""
         if self.grouped:
             mine.count = other.count
-        if self.kind.lines and self.kind.lines.taxed and mine.sums[1] is None:
+        if self.spec.lines and self.spec.lines.taxed and mine.sums[1] is None:
             mine.sums = (mine.sums[0], None, None)
         other.sums = _where(mine.sums, other.sums)
 
@@ -218,38 +217,38 @@ def _where(stated: Amounts, amounts: Amounts) -> Amounts:
     return subtotal, vat, whole
 
 
-def _lines(kind: LineKind, held: list[Any]) -> Lines:
-    lines = [spelled(line) for line in held if isinstance(line, dict)]
-    return kind.added_up({**{name: said(line, name) for name in kind.names}, "tax": _tax(line)} for line in lines)
+def _lines(spec: LineSpec, held: list[Any]) -> LinesSummary:
+    lines = [by_spelling(line) for line in held if isinstance(line, dict)]
+    return spec.summarize({**{name: text_of(line, name) for name in spec.names}, "tax": _tax(line)} for line in lines)
 
 
 def _tax(line: Given) -> str | None:
-    if (stated := said(line, "amountTax")) is not None:
+    if (stated := text_of(line, "amountTax")) is not None:
         return stated
     for name, member in (("vat", "amount"), ("invoiceLineItemInfo", "vatAmount")):
         holder = line.get(spelling(name))
-        if isinstance(holder, dict) and (stated := said(spelled(holder), member)) is not None:
+        if isinstance(holder, dict) and (stated := text_of(by_spelling(holder), member)) is not None:
             return stated
     return None
 
 
 _NAMED = {"vendor_groups": "name", "tags": "value", "payment_terms": "name", "tax_codes": "code"}
-_BY_NAME = tuple(Loaded(kind, ((_NAMED[kind.stream],), ("id",))) for kind in MASTER_DATA if kind.stream in _NAMED)
-_BY_ID = tuple(Loaded(kind) for kind in MASTER_DATA if kind.instant is not None)
+_BY_NAME = tuple(InputSpec(spec, ((_NAMED[spec.stream],), ("id",))) for spec in MASTER_DATA if spec.stream in _NAMED)
+_BY_ID = tuple(InputSpec(spec) for spec in MASTER_DATA if spec.instant is not None)
 
-LOADED: Mapping[str, Loaded] = {
-    spelling(loaded.stream): loaded
-    for loaded in (
+INPUT_SPECS: Mapping[str, InputSpec] = {
+    spelling(spec.stream): spec
+    for spec in (
         *_BY_ID,
         *_BY_NAME,
-        Loaded(PURCHASE_ORDERS, (("externalId",), ("poNumber",))),
-        Loaded(
+        InputSpec(PURCHASE_ORDERS, (("externalId",), ("poNumber",))),
+        InputSpec(
             TRAINING_INVOICES,
             (("externalId",), ("vendorExternalId", "refNumber")),
             one_by_one=("getTrainingInvoice", {}),
             hidden=True,
         ),
-        Loaded(invoices(["ALL"]), one_by_one=("getInvoice", {"useSystem": "EXTERNAL"}), grouped=True),
+        InputSpec(invoices(["ALL"]), one_by_one=("getInvoice", {"useSystem": "EXTERNAL"}), grouped=True),
     )
 }
 """The streams that can be compared, by the spelling of their names."""

@@ -1,4 +1,4 @@
-"""A tie for people: a table by company, period and currency, and everything that does not tie by name."""
+"""A result for people: a table by company, period and currency, and every difference by name."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from ap_connectors.core.exact import EXACT, counted, money
-from ap_connectors.tieout.result import KINDS, Comparison, Found, Kind, Row, Tie
+from ap_connectors.tieout.result import DIFFERENCE_TYPES, Comparison, Differences, DifferenceType, Result, Row
 
 _AMOUNTS = ("subtotal", "vat", "total")
 
 
-def lines(tie: Tie, *, brief: bool = False) -> Iterator[str]:
+def lines(result: Result, *, brief: bool = False) -> Iterator[str]:
     """Yield the lines of the page.
 
     Args:
-        tie: what to tell.
+        result: what to show.
         brief: sums by currency, and of companies and periods only those that differ.
     """
-    yield f"{tie.source} → {tie.destination}"
-    for comparison in tie.comparisons:
+    yield f"{result.source} → {result.destination}"
+    for comparison in result.comparisons:
         yield ""
-        yield from _comparison(tie, comparison, brief)
-    yield from ("", *tie.notes) if tie.notes else ()
+        yield from _comparison(result, comparison, brief)
+    yield from ("", *result.notes) if result.notes else ()
     yield ""
-    wrong = [one.stream for one in tie.comparisons if not one.ties]
-    explained = sum(one.count("explained") for one in tie.comparisons)
+    wrong = [one.stream for one in result.comparisons if not one.ties]
+    explained = sum(one.count("explained") for one in result.comparisons)
     if wrong:
         yield f"It does NOT tie: {', '.join(wrong)}."
     else:
         told = f", but for {counted(explained, 'record')} rejected" if explained else ""
-        count = sum(one.whole.destination.documents for one in tie.comparisons)
-        yield f"It ties{told}: {counted(count, 'record')} of {counted(len(tie.comparisons), 'stream')}."
+        count = sum(one.whole.destination.documents for one in result.comparisons)
+        yield f"It ties{told}: {counted(count, 'record')} of {counted(len(result.comparisons), 'stream')}."
 
 
-def _comparison(tie: Tie, comparison: Comparison, brief: bool) -> Iterator[str]:
+def _comparison(result: Result, comparison: Comparison, brief: bool) -> Iterator[str]:
     as_of = f", as of {comparison.as_of}" if comparison.as_of else ""
     newer = f"; {comparison.newer} newer left out" if comparison.newer else ""
     whole = comparison.whole
-    counts = f"{whole.source.documents} {tie.source}, {whole.destination.documents} {tie.destination}"
+    counts = f"{whole.source.documents} {result.source}, {whole.destination.documents} {result.destination}"
     verdict = "ties" if comparison.ties else "DOES NOT TIE"
     yield f"{comparison.stream}{as_of}: {counts}{newer}: {verdict}"
     if _has_amounts(comparison):
         shown = comparison.currencies() if brief else comparison.rows
-        yield from _rows(tie, [*shown, *(row for row in comparison.rows if brief and not row.ties)])
-    for kind, found in comparison.found.items():
+        yield from _rows(result, [*shown, *(row for row in comparison.rows if brief and not row.ties)])
+    for kind, found in comparison.differences.items():
         yield from _found(comparison, kind, found)
     yield from (f"  {note}" for note in comparison.notes)
 
@@ -58,7 +58,7 @@ def _has_amounts(comparison: Comparison) -> bool:
     )
 
 
-def _rows(tie: Tie, rows: Sequence[Row]) -> Iterator[str]:
+def _rows(result: Result, rows: Sequence[Row]) -> Iterator[str]:
     heads = ["company", "period", "currency"]
     two = [name for name in ("documents", "lines") if any(_has(row, name) for row in rows)]
     sums = [name for name in _AMOUNTS if any(_has(row, name) for row in rows)]
@@ -68,8 +68,8 @@ def _rows(tie: Tie, rows: Sequence[Row]) -> Iterator[str]:
         if row.ties:
             table.append([*_place(row), *(_value(theirs, name) for name in (*two, *sums)), "ties"])
         else:
-            table.append([*_place(row), *(_value(ours, name) for name in (*two, *sums)), tie.source])
-            table.append(["", "", "", *(_value(theirs, name) for name in (*two, *sums)), tie.destination])
+            table.append([*_place(row), *(_value(ours, name) for name in (*two, *sums)), result.source])
+            table.append(["", "", "", *(_value(theirs, name) for name in (*two, *sums)), result.destination])
             gaps = [_gap(getattr(ours, name), getattr(theirs, name)) for name in (*two, *sums)]
             table.append(["", "", "", *gaps, "DOES NOT TIE"])
     wide = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
@@ -86,7 +86,7 @@ def _has(row: Row, name: str) -> bool:
 
 
 def _place(row: Row) -> list[str]:
-    company, period, currency = row.place
+    company, period, currency = row.group
     return [company or "all", period or "all", currency or "-"]
 
 
@@ -108,9 +108,9 @@ def _minus(a: Decimal | None, b: Decimal | None) -> Decimal:
     return EXACT.subtract(a or Decimal(0), b or Decimal(0))
 
 
-def _found(comparison: Comparison, kind: Kind, found: Found) -> Iterator[str]:
+def _found(comparison: Comparison, kind: DifferenceType, found: Differences) -> Iterator[str]:
     allowed = " (allowed)" if kind in comparison.allowed else ""
-    yield f"  {found.count} {KINDS[kind]}{allowed}:"
+    yield f"  {found.count} {DIFFERENCE_TYPES[kind]}{allowed}:"
     yield from (f"    {difference}" for difference in found.named)
     if found.count > len(found.named):
         yield f"    and {found.count - len(found.named)} more (--named shows more)"

@@ -1,4 +1,4 @@
-"""What ties and what does not: the result of a comparison, as data."""
+"""The result of a comparison, as data: what ties and what does not."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from typing import Any, Literal
 
 from ap_connectors.core.exact import add
 
-Kind = Literal["missing", "extra", "changed", "older", "doubled", "unreadable", "header", "field", "file", "explained"]
+DifferenceType = Literal[
+    "missing", "extra", "changed", "older", "doubled", "unreadable", "header", "field", "file", "explained"
+]
 
-KINDS: dict[Kind, str] = {
+DIFFERENCE_TYPES: dict[DifferenceType, str] = {
     "missing": "not at the destination",
     "extra": "at the destination only",
     "changed": "different at the destination",
     "older": "at the destination in an older state",
     "doubled": "at the destination more than once",
-    "unreadable": "with an amount that is no number, so in no sum",
+    "unreadable": "with an amount that is not a number, left out of every sum",
     "header": "whose lines do not add up to the header",
     "field": "with a field that is not as it was sent",
     "file": "without a file, or with another one",
     "explained": "explained by rejects",
 }
-"""Kinds of differences, and how each is told: "3 not at the destination"."""
+"""Types of differences, and how each is told: "3 not at the destination"."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as it should be.
+    """One difference.
 
     Args:
         key: of the document.
@@ -46,8 +48,8 @@ class Difference:
 
 
 @dataclass
-class Found:
-    """The differences of one kind: how many there are, and the first of them."""
+class Differences:
+    """The differences of one type: how many there are, and the first of them."""
 
     count: int = 0
     named: list[Difference] = field(default_factory=list)
@@ -55,7 +57,7 @@ class Found:
 
 @dataclass
 class Sums:
-    """What there is of a company, period and currency. An amount is None where nothing states it."""
+    """What there is of a company, period and currency. An amount is None if no document states it."""
 
     documents: int = 0
     lines: int | None = None
@@ -84,7 +86,7 @@ def _sum(a: Decimal | None, b: Decimal | None) -> Decimal | None:
     return b if a is None else a if b is None else add(a, b)
 
 
-Place = tuple[str, str, str]
+Group = tuple[str, str, str]
 """Company, period (month), currency."""
 
 
@@ -92,7 +94,7 @@ Place = tuple[str, str, str]
 class Row:
     """Both sides of one company, period and currency."""
 
-    place: Place
+    group: Group
     source: Sums = field(default_factory=Sums)
     destination: Sums = field(default_factory=Sums)
 
@@ -103,7 +105,7 @@ class Row:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON."""
-        company, period, currency = self.place
+        company, period, currency = self.group
         sides = {"source": self.source.as_json(), "destination": self.destination.as_json()}
         return {"company": company, "period": period, "currency": currency, **sides, "ties": self.ties}
 
@@ -114,9 +116,9 @@ class Comparison:
 
     Args:
         stream: its name.
-        as_of: the instant up to which both sides were compared; None if there is no such.
+        as_of: the instant up to which both sides were compared; None without one.
         newer: how many documents of the source are newer than that, and so left out.
-        allowed: kinds of differences that do not count.
+        allowed: types of differences that do not count.
         notes: what else there is to say.
     """
 
@@ -124,27 +126,29 @@ class Comparison:
     as_of: str | None = None
     newer: int = 0
     rows: list[Row] = field(default_factory=list)
-    found: dict[Kind, Found] = field(default_factory=dict)
+    differences: dict[DifferenceType, Differences] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     allowed: Collection[str] = ()
     most: int = 20
-    """How many differences of each kind are named."""
+    """How many differences of each type are named."""
 
-    def tell(self, kind: Kind, key: str, label: str = "", words: str = "") -> None:
-        """Take note of a difference."""
-        found = self.found.setdefault(kind, Found())
+    def add(self, kind: DifferenceType, key: str, label: str = "", words: str = "") -> None:
+        """Record a difference."""
+        found = self.differences.setdefault(kind, Differences())
         found.count += 1
         if len(found.named) < self.most:
             found.named.append(Difference(key, label, words))
 
-    def count(self, kind: Kind) -> int:
-        """Return how many differences of a kind there are."""
-        return self.found[kind].count if kind in self.found else 0
+    def count(self, kind: DifferenceType) -> int:
+        """Return how many differences of a type there are."""
+        return self.differences[kind].count if kind in self.differences else 0
 
     @property
-    def failing(self) -> dict[Kind, Found]:
+    def failing(self) -> dict[DifferenceType, Differences]:
         """The differences that count."""
-        return {kind: found for kind, found in self.found.items() if kind != "explained" and kind not in self.allowed}
+        return {
+            kind: found for kind, found in self.differences.items() if kind != "explained" and kind not in self.allowed
+        }
 
     @property
     def ties(self) -> bool:
@@ -163,7 +167,7 @@ class Comparison:
         """Return both sides by currency."""
         rows: dict[str, Row] = {}
         for one in self.rows:
-            row = rows.setdefault(one.place[2], Row(("", "", one.place[2])))
+            row = rows.setdefault(one.group[2], Row(("", "", one.group[2])))
             row.source, row.destination = row.source.plus(one.source), row.destination.plus(one.destination)
         return [rows[currency] for currency in sorted(rows)]
 
@@ -184,14 +188,14 @@ class Comparison:
                     "counts_against": kind in self.failing,
                     "named": [{"key": one.key, "label": one.label, "words": one.words} for one in found.named],
                 }
-                for kind, found in self.found.items()
+                for kind, found in self.differences.items()
             },
             "notes": self.notes,
         }
 
 
 @dataclass
-class Tie:
+class Result:
     """The result of a run.
 
     Args:
@@ -214,10 +218,10 @@ class Tie:
         return all(one.ties for one in self.comparisons)
 
     def differences(self) -> Iterator[str]:
-        """Yield what is wrong, a line each: every kind's count, and those that are named."""
+        """Yield what is wrong, a line each: every type's count, and those that are named."""
         for one in self.comparisons:
             for kind, found in one.failing.items():
-                yield f"{one.stream}: {found.count} {KINDS[kind]}"
+                yield f"{one.stream}: {found.count} {DIFFERENCE_TYPES[kind]}"
                 yield from (f"{one.stream}: {difference}" for difference in found.named)
 
     def as_json(self) -> dict[str, Any]:

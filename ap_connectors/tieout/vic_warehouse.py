@@ -1,4 +1,4 @@
-"""Vic.ai against the warehouse: invoices, orders, payments and master data."""
+"""Compares Vic.ai with the warehouse: invoices, orders, payments and master data."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.instants import UTC
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.http.concurrency import ordered
-from ap_connectors.tieout import vic_payments
+from ap_connectors.tieout import vic_payment_batches
 from ap_connectors.tieout.compare import Options, Window, compare_files
-from ap_connectors.tieout.compare import compare as compare_books
-from ap_connectors.tieout.facts import Book, Fact, Fields, moment
+from ap_connectors.tieout.compare import compare as compare_snapshots
 from ap_connectors.tieout.fields import FieldCheck
-from ap_connectors.tieout.result import Comparison, Row, Tie
+from ap_connectors.tieout.result import Comparison, Result, Row
+from ap_connectors.tieout.snapshot import DocumentSummary, Fields, Snapshot, instant_or_none
 from ap_connectors.tieout.vic_streams import (
     INTERNAL,
     MASTER_DATA,
     PURCHASE_ORDERS,
     TRAINING_INVOICES,
-    Kind,
-    LineKind,
+    LineSpec,
+    StreamSpec,
     fields_of,
     invoices,
     parts_of,
@@ -44,7 +44,7 @@ def compare(
     options: Options | None = None,
     *,
     invoice_states: Iterable[str] = ("POSTED",),
-) -> Tie:
+) -> Result:
     """Compare Vic.ai with the warehouse, table by table; what the warehouse does not have is left out.
 
     Args:
@@ -58,18 +58,18 @@ def compare(
             failed for too long.
     """
     options = options or Options()
-    kinds = (invoices(invoice_states), PURCHASE_ORDERS, TRAINING_INVOICES, *MASTER_DATA)
-    tables = [(kind, warehouse.find(kind.stream)) for kind in kinds]
+    specs = (invoices(invoice_states), PURCHASE_ORDERS, TRAINING_INVOICES, *MASTER_DATA)
+    tables = [(spec, warehouse.find(spec.stream)) for spec in specs]
     if not any(table for _, table in tables):
         warehouse.table("invoices", JOB)
-    tie = Tie("vic-warehouse", "Vic.ai", warehouse.name)
+    result = Result("vic-warehouse", "Vic.ai", warehouse.name)
     company = text(client.company(), "company") or ""
     _guard_tenant(warehouse.find("company"), company)
-    for kind, table in tables:
+    for spec, table in tables:
         if table:
-            tie.comparisons += _compare(client, options, _Loaded(kind, table, warehouse), company)
-    tie.comparisons += vic_payments.compare(client, warehouse, options, company)
-    return tie
+            result.comparisons += _compare(client, options, _WarehouseStream(spec, table, warehouse), company)
+    result.comparisons += vic_payment_batches.compare(client, warehouse, options, company)
+    return result
 
 
 def _guard_tenant(table: Table | None, company: str) -> None:
@@ -81,24 +81,24 @@ def _guard_tenant(table: Table | None, company: str) -> None:
         )
 
 
-def _compare(client: VicaiClient, options: Options, loaded: _Loaded, company: str) -> Iterator[Comparison]:
-    kind, theirs = loaded.kind, loaded.read(company)
-    window = options.window(theirs, kind.clock) if kind.instant else Window()
-    comparison = options.comparison(kind.stream, window, kind.clock)
-    ours = Book()
+def _compare(client: VicaiClient, options: Options, loaded: _WarehouseStream, company: str) -> Iterator[Comparison]:
+    spec, theirs = loaded.spec, loaded.read(company)
+    window = options.window(theirs, spec.clock) if spec.instant else Window()
+    comparison = options.comparison(spec.stream, window, spec.clock)
+    ours = Snapshot()
     checks = list(loaded.field_checks(comparison)) if options.fields else []
-    for record in kind.read(client, window.since):
-        fields = fields_of(record, kind.names)
-        held = kind.lines.held(record.get(kind.held_in)) if kind.lines else None
-        window.take(ours, kind.key_of(fields), kind.fact(company, fields, held), keyed=kind.keyed)
+    for record in spec.read(client, window.since):
+        fields = fields_of(record, spec.names)
+        held = spec.lines.summarize_json(record.get(spec.lines_field)) if spec.lines else None
+        window.take(ours, spec.key_of(fields), spec.summarize(company, fields, held), keyed=spec.keyed)
         for check, parts in checks:
             check.add(*parts(record))
     for check, _ in checks:
         check.finish()
     window.leave_out(ours, theirs)
     comparison.notes += loaded.notes
-    compare_books(comparison, ours, theirs, lines=loaded.has_lines, clock=kind.clock)
-    if kind.stream == "invoices":
+    compare_snapshots(comparison, ours, theirs, lines=loaded.has_lines, clock=spec.clock)
+    if spec.stream == "invoices":
         compare_files(comparison, loaded.files, "invoice_id", theirs, read=options.files)
         _explain(client, comparison)
     yield comparison
@@ -106,7 +106,7 @@ def _compare(client: VicaiClient, options: Options, loaded: _Loaded, company: st
         yield _compare_lines(client, options, loaded.single_lines, _unchanged(ours, theirs))
 
 
-def _unchanged(ours: Book, theirs: Book) -> Iterator[tuple[str, int | None]]:
+def _unchanged(ours: Snapshot, theirs: Snapshot) -> Iterator[tuple[str, int | None]]:
     """Yield key and version of what both sides hold in the same version."""
     for key in ours:
         mine, other = ours.get(key), theirs.get(key)
@@ -117,7 +117,7 @@ def _unchanged(ours: Book, theirs: Book) -> Iterator[tuple[str, int | None]]:
 def _compare_lines(
     client: VicaiClient, options: Options, table: Table, invoices: Iterable[tuple[str, int | None]]
 ) -> Comparison:
-    """Compare the ungrouped lines of invoices, field by field; Vic.ai has to be asked for each invoice's."""
+    """Compare the ungrouped lines of invoices, field by field; this takes a request for each invoice."""
     comparison = options.comparison(table.name)
     check = FieldCheck(comparison, table, ("invoice_id", "index"), "invoice_updated_at", alone=True)
 
@@ -138,80 +138,82 @@ def _compare_lines(
     return comparison
 
 
-class _Loaded:
-    """What the warehouse holds of a kind. Lines are with the record, in a table of their own, or not there at all."""
+class _WarehouseStream:
+    """What the warehouse holds of a stream. Lines are with the record, in a table of their own, or not there at all."""
 
-    def __init__(self, kind: Kind, table: Table, warehouse: Warehouse) -> None:
-        self.kind = kind
+    def __init__(self, spec: StreamSpec, table: Table, warehouse: Warehouse) -> None:
+        self.spec = spec
         self.notes: list[str] = []
         self.files = warehouse.find("invoice_documents")
-        self.single_lines = warehouse.find("invoice_line_items") if kind.stream == "invoices" else None
+        self.single_lines = warehouse.find("invoice_line_items") if spec.stream == "invoices" else None
         self._table = table
-        self._beside = kind.lines is not None and table.has(kind.held_in)
-        own_table = kind.lines.table if kind.lines and not self._beside else None
+        self._with_record = spec.lines is not None and table.has(spec.lines_field)
+        own_table = spec.lines.table if spec.lines and not self._with_record else None
         self._lines = warehouse.find(own_table[0]) if own_table else None
-        if self._beside and table.is_rounded_json(kind.held_in):
-            self._beside = False
+        if self._with_record and table.is_rounded_json(spec.lines_field):
+            self._with_record = False
             self.notes.append(
-                f"{table.name}.{kind.held_in} is kept as JSON, whose numbers the loader rounds: lines are not "
+                f"{table.name}.{spec.lines_field} is kept as JSON, whose numbers the loader rounds: lines are not "
                 "compared. Declare it as text (see docs/warehouse.md) and load anew."
             )
-        elif kind.lines and not self.has_lines:
+        elif spec.lines and not self.has_lines:
             self.notes.append(f"Lines of {table.name} are not in the warehouse: they are not compared.")
 
     @property
     def has_lines(self) -> bool:
         """Whether there are lines to compare."""
-        return self._beside or self._lines is not None
+        return self._with_record or self._lines is not None
 
     def field_checks(self, comparison: Comparison) -> Iterator[tuple[FieldCheck, Callable[[Record], list[Record]]]]:
         """Yield what checks every field, of records and of lines in a table of their own; and what it is given."""
-        kind = self.kind
+        spec = self.spec
         yield (
-            FieldCheck(comparison, self._table, kind.key, kind.instant, keyed=kind.keyed),
-            lambda record: [{name: value for name, value in record.items() if name != kind.held_in or self._beside}],
+            FieldCheck(comparison, self._table, spec.key, spec.instant, keyed=spec.keyed),
+            lambda record: [
+                {name: value for name, value in record.items() if name != spec.lines_field or self._with_record}
+            ],
         )
-        if kind.lines and kind.lines.table and self._lines:
-            _, owner, version = kind.lines.table
+        if spec.lines and spec.lines.table and self._lines:
+            _, owner, version = spec.lines.table
             yield (
-                FieldCheck(comparison, self._lines, (owner, kind.lines.place or "index"), version),
-                lambda record: parts_of(record, kind.held_in, {owner: kind.key[0], version: kind.instant or ""}),
+                FieldCheck(comparison, self._lines, (owner, spec.lines.place or "index"), version),
+                lambda record: parts_of(record, spec.lines_field, {owner: spec.key[0], version: spec.instant or ""}),
             )
 
-    def read(self, company: str) -> Book:
-        """Return the warehouse's book."""
-        kind, table, book = self.kind, self._table, Book()
-        table.demand(kind.key)
-        table.demand_exact([name for name in kind.stated if name])
-        for row in table.records((*kind.names, kind.held_in) if self._beside else kind.names):
-            held = (row.get(kind.held_in) or "").encode()
-            lines = kind.lines.held(held) if kind.lines and self.has_lines else None
-            book.add(kind.key_of(row), kind.fact(company, row, lines), keyed=kind.keyed)
-        if kind.lines and self._lines:
-            _add_lines(book, kind.lines, self._lines)
-        return book
+    def read(self, company: str) -> Snapshot:
+        """Return the warehouse's snapshot."""
+        spec, table, snapshot = self.spec, self._table, Snapshot()
+        table.require(spec.key)
+        table.require_exact([name for name in spec.amount_fields if name])
+        for row in table.records((*spec.names, spec.lines_field) if self._with_record else spec.names):
+            held = (row.get(spec.lines_field) or "").encode()
+            lines = spec.lines.summarize_json(held) if spec.lines and self.has_lines else None
+            snapshot.add(spec.key_of(row), spec.summarize(company, row, lines), keyed=spec.keyed)
+        if spec.lines and self._lines:
+            _add_lines(snapshot, spec.lines, self._lines)
+        return snapshot
 
 
-def _add_lines(book: Book, kind: LineKind, table: Table) -> None:
+def _add_lines(snapshot: Snapshot, spec: LineSpec, table: Table) -> None:
     """Give records the lines that came with the same version of them."""
-    assert kind.table is not None  # noqa: S101 - who calls has found it
-    _, owner, version = kind.table
-    table.demand((owner, kind.amount))
-    table.demand_exact((kind.amount, *kind.more))
-    groups = itertools.groupby(table.records((*kind.names, owner, version), together=owner), lambda row: row[owner])
+    assert spec.table is not None  # noqa: S101 - the caller has found it
+    _, owner, version = spec.table
+    table.require((owner, spec.amount))
+    table.require_exact((spec.amount, *spec.more))
+    groups = itertools.groupby(table.records((*spec.names, owner, version), together=owner), lambda row: row[owner])
     for key, group in groups:
-        if fact := book.get(str(key)):
-            fact.lines = kind.added_up(_current(group, version, fact))
-            book.put(str(key), fact)
+        if document := snapshot.get(str(key)):
+            document.lines = spec.summarize(_current(group, version, document))
+            snapshot.put(str(key), document)
 
 
-def _current(rows: Iterable[Fields], version: str, fact: Fact) -> list[Fields]:
-    return [row for row in rows if row[version] is None or moment(row[version]) == fact.at]
+def _current(rows: Iterable[Fields], version: str, document: DocumentSummary) -> list[Fields]:
+    return [row for row in rows if row[version] is None or instant_or_none(row[version]) == document.at]
 
 
 def _explain(client: VicaiClient, comparison: Comparison) -> None:
-    """Say what has become of invoices that the warehouse has and Vic.ai's list does not show."""
-    if (extra := comparison.found.get("extra")) is None:
+    """Add what has become of invoices that the warehouse has and Vic.ai's list does not show."""
+    if (extra := comparison.differences.get("extra")) is None:
         return
     for number, one in enumerate(extra.named):
         present = client.found("getInvoice", id=one.key, useSystem="INTERNAL")

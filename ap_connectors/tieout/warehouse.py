@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import duckdb
 
 from ap_connectors.core.errors import Stop
-from ap_connectors.tieout.facts import Fields
+from ap_connectors.tieout.snapshot import Fields
 
-_PIECE = 5000
+_ROWS_AT_ONCE = 5000
 _SLICE = 50_000
 _INEXACT = ("DOUBLE", "FLOAT", "REAL")
 _JSON = ("JSON", "STRUCT", "MAP")
@@ -34,7 +34,7 @@ class Engine(Protocol):
         """Yield conditions that cut a table into parts, each small enough to be sorted in little memory."""
 
     def close(self) -> None:
-        """Let the database go."""
+        """Close the connection."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Column:
     """A column: its name as the database writes it, and its type in capitals."""
 
     name: str
-    kind: str
+    type: str
 
 
 def spelling(name: str) -> str:
@@ -60,16 +60,16 @@ class Table:
         self._columns = {spelling(column.name): column for column in columns}
 
     @property
-    def kinds(self) -> dict[str, str]:
+    def types(self) -> dict[str, str]:
         """Types of the columns by the `spelling` of their names, but for those that loaders add."""
         columns = self._columns.items()
-        return {name: column.kind for name, column in columns if not column.name.lower().startswith("_sdc_")}
+        return {name: column.type for name, column in columns if not column.name.lower().startswith("_sdc_")}
 
     def has(self, name: str) -> bool:
         """Whether there is a column."""
         return spelling(name) in self._columns
 
-    def demand(self, names: Collection[str]) -> None:
+    def require(self, names: Collection[str]) -> None:
         """Check that columns are there.
 
         Raises:
@@ -82,7 +82,7 @@ class Table:
                     "Is the field deselected? Select it and load the stream anew."
                 )
 
-    def demand_exact(self, names: Collection[str]) -> None:
+    def require_exact(self, names: Collection[str]) -> None:
         """Check that columns of amounts keep every digit; those that are not there pass.
 
         Raises:
@@ -90,16 +90,16 @@ class Table:
         """
         for name in names:
             column = self._columns.get(spelling(name))
-            if column and column.kind.startswith(_INEXACT):
+            if column and column.type.startswith(_INEXACT):
                 raise Stop(
-                    f"The warehouse keeps {self.name}.{column.name} as {column.kind}: digits are lost already, so no "
+                    f"The warehouse keeps {self.name}.{column.name} as {column.type}: digits are lost already, so no "
                     "sum of it can be exact. Declare the amounts as text (see docs/warehouse.md) and load anew."
                 )
 
     def is_rounded_json(self, name: str) -> bool:
         """Whether a column holds JSON whose numbers DuckDB's loader has made doubles of."""
         column = self._columns.get(spelling(name))
-        return self._engine.name == "DuckDB" and column is not None and column.kind.startswith(_JSON)
+        return self._engine.name == "DuckDB" and column is not None and column.type.startswith(_JSON)
 
     def records(
         self, names: Collection[str], *, together: str | None = None, among: tuple[str, Collection[str]] | None = None
@@ -156,8 +156,8 @@ class Warehouse:
         self._tables: dict[str, Table] = {}
         self._elsewhere: dict[str, set[str]] = {}
         found: dict[tuple[str, str], list[Column]] = {}
-        for its_schema, table, column, kind in self._engine.columns():
-            found.setdefault((its_schema, table), []).append(Column(column, kind.upper()))
+        for its_schema, table, column, type_ in self._engine.columns():
+            found.setdefault((its_schema, table), []).append(Column(column, type_.upper()))
         for (its_schema, table), columns in found.items():
             if its_schema.lower() == schema.lower():
                 self._tables[table.lower()] = Table(self._engine, its_schema, table, columns)
@@ -171,14 +171,14 @@ class Warehouse:
         self._engine.close()
 
     def find(self, name: str) -> Table | None:
-        """Return a table, or None if there is none of that name."""
+        """Return a table, or None if it is missing."""
         return self._tables.get(name)
 
     def table(self, name: str, job: str) -> Table:
         """Return a table.
 
         Raises:
-            Stop: there is none; the message names the `job` that fills it.
+            Stop: it is missing; the message names the `job` that fills it.
         """
         if found := self.find(name):
             return found
@@ -209,7 +209,7 @@ class _DuckDB:
         cursor = self._connection.cursor()
         try:
             cursor.execute(query)
-            while piece := cursor.fetchmany(_PIECE):
+            while piece := cursor.fetchmany(_ROWS_AT_ONCE):
                 yield from piece
         except duckdb.Error as error:
             raise self._trouble(error) from None
@@ -226,15 +226,15 @@ class _DuckDB:
         self._connection.close()
 
     def _trouble(self, error: duckdb.Error) -> Stop:
-        said = str(error).splitlines()[0]
-        if "lock" in said:
+        problem = str(error).splitlines()[0]
+        if "lock" in problem:
             return Stop(
                 f"--warehouse {self._path}: another process has the file open for writing, perhaps a load that is "
                 "under way. Run again when it has ended."
             )
-        if "not a valid DuckDB" in said:
-            return Stop(f"--warehouse {self._path}: is no DuckDB file.")
-        return Stop(f"--warehouse {self._path}: DuckDB cannot read it: {said[:200]}")
+        if "not a valid DuckDB" in problem:
+            return Stop(f"--warehouse {self._path}: is not a DuckDB file.")
+        return Stop(f"--warehouse {self._path}: DuckDB cannot read it: {problem[:200]}")
 
 
 class _Sql:
@@ -252,7 +252,7 @@ class _Sql:
             self._engine = sqlalchemy.create_engine(made)
             self._connection = self._engine.connect()
         except sqlalchemy.exc.ArgumentError:
-            raise Stop("--warehouse: is no URL that SQLAlchemy understands (postgresql://user@host/name).") from None
+            raise Stop("--warehouse: is not a URL that SQLAlchemy understands (postgresql://user@host/name).") from None
         except ImportError as error:
             raise Stop(f"--warehouse: the driver for this database is not installed ({error.name}).") from None
         except sqlalchemy.exc.SQLAlchemyError as error:
@@ -271,7 +271,7 @@ class _Sql:
 
     def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         try:
-            streamed = self._connection.execution_options(yield_per=_PIECE)
+            streamed = self._connection.execution_options(yield_per=_ROWS_AT_ONCE)
             yield from (tuple(row) for row in streamed.execute(self._sql.text(query.replace(":", r"\:"))))
         except self._sql.exc.SQLAlchemyError as error:
             raise self._trouble(error) from None

@@ -318,7 +318,7 @@ def test_a_file_that_somebody_writes_to(ivesk: Tables, tie_ivesk: TieOut) -> Non
 
 def test_no_warehouse(tmp_path: Path, ivesk: Tables, tie_ivesk: TieOut) -> None:
     ivesk.path.write_bytes(b"no database")
-    assert "is no DuckDB file" in tie_ivesk().err
+    assert "is not a DuckDB file" in tie_ivesk().err
     ivesk.path.unlink()
     result = tie_ivesk()
     assert result.status == 2

@@ -1,4 +1,4 @@
-"""What is compared of one document, and the book of one side: every document's facts, small enough for millions."""
+"""What is compared of one document, and the snapshot of one side: all its documents, small enough for millions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOTHING: Amounts = (None, None, None)
 AMOUNT_NAMES = ("subtotal", "vat", "total")
 
 
-class Lines(msgspec.Struct, array_like=True, gc=False):
+class LinesSummary(msgspec.Struct, array_like=True, gc=False):
     """What is compared of a document's lines: how many, their sums, and a trace that changes with any amount."""
 
     count: int
@@ -29,7 +29,7 @@ class Lines(msgspec.Struct, array_like=True, gc=False):
     unreadable: tuple[str, ...] = ()
 
 
-class Fact(msgspec.Struct, array_like=True, gc=False):
+class DocumentSummary(msgspec.Struct, array_like=True, gc=False):
     """What is compared of one document.
 
     Attributes:
@@ -38,7 +38,7 @@ class Fact(msgspec.Struct, array_like=True, gc=False):
         company: whose it is.
         date: its date, from which the period follows; "" if it has none.
         currency: ISO 4217; "" if it has none.
-        stated: the header's amounts; what it does not state is None.
+        header: the header's amounts; what it does not state is None.
         lines: its lines, or None where they are not compared.
         unreadable: fields that should hold an amount and hold something else, with what they hold.
     """
@@ -48,8 +48,8 @@ class Fact(msgspec.Struct, array_like=True, gc=False):
     company: str = ""
     date: str = ""
     currency: str = ""
-    stated: Amounts = NOTHING
-    lines: Lines | None = None
+    header: Amounts = NOTHING
+    lines: LinesSummary | None = None
     unreadable: tuple[str, ...] = ()
 
     @property
@@ -61,18 +61,18 @@ class Fact(msgspec.Struct, array_like=True, gc=False):
     def amounts(self) -> Amounts:
         """The header's amounts; those of the lines for what it does not state."""
         lined = self.lines.sums if self.lines else NOTHING
-        subtotal, vat, whole = (a if a is not None else b for a, b in zip(self.stated, lined, strict=True))
+        subtotal, vat, whole = (a if a is not None else b for a, b in zip(self.header, lined, strict=True))
         return subtotal, vat, whole
 
 
-class Reading:
-    """Reads amounts out of fields; remembers what is none."""
+class AmountReader:
+    """Reads amounts out of fields; remembers what is not an amount."""
 
     def __init__(self) -> None:
         self.unreadable: list[str] = []
 
     def __call__(self, fields: Fields, name: str | None) -> str | None:
-        """Return a field's amount in canonical form; None if there is none."""
+        """Return a field's amount in canonical form; None if it is empty or not an amount."""
         value = fields.get(name) if name else None
         try:
             return canonical(value)
@@ -81,9 +81,12 @@ class Reading:
             return None
 
 
-def lines_of(
-    lines: Iterable[Fields], amounts: Callable[[Reading, Fields], Amounts], names: tuple[str, ...], place: str | None
-) -> Lines:
+def summarize_lines(
+    lines: Iterable[Fields],
+    amounts: Callable[[AmountReader, Fields], Amounts],
+    names: tuple[str, ...],
+    place: str | None,
+) -> LinesSummary:
     """Add up a document's lines.
 
     Args:
@@ -92,17 +95,17 @@ def lines_of(
         names: further amounts that are compared line by line (quantity, price).
         place: field that says which line it is; without one the order counts.
     """
-    reading = Reading()
+    read = AmountReader()
     sums: list[Amounts] = []
     traces = []
     for number, line in enumerate(lines):
-        own = amounts(reading, line)
+        own = amounts(read, line)
         sums.append(own)
         where = str(number) if place is None else line.get(place)
-        traces.append(repr((where, own, [reading(line, name) for name in names])))
+        traces.append(repr((where, own, [read(line, name) for name in names])))
     subtotal, vat, whole = (_whole(column) for column in zip(*sums, strict=True)) if sums else NOTHING
     trace = blake2b("\n".join(sorted(traces)).encode(errors="surrogatepass"), digest_size=8).hexdigest()
-    return Lines(len(sums), (subtotal, vat, whole), trace, tuple(reading.unreadable))
+    return LinesSummary(len(sums), (subtotal, vat, whole), trace, tuple(read.unreadable))
 
 
 def _whole(column: tuple[str | None, ...]) -> str | None:
@@ -110,16 +113,16 @@ def _whole(column: tuple[str | None, ...]) -> str | None:
     return None if None in column else total(column)
 
 
-def moment(value: str | None) -> int | None:
-    """Return an instant in milliseconds since 1970; None if it is none."""
+def instant_or_none(value: str | None) -> int | None:
+    """Return an instant in milliseconds since 1970; None if it is something else."""
     try:
         return instants.milliseconds(value) if value else None
     except ValueError:
         return None
 
 
-class Book:
-    """The facts of one side by key; of several versions the newest.
+class Snapshot:
+    """The documents of one side by key; of several versions the newest.
 
     Attributes:
         doubled: keys that came more than once in one version, and how often in all.
@@ -128,58 +131,58 @@ class Book:
     """
 
     def __init__(self) -> None:
-        self._facts: dict[str, bytes] = {}
+        self._documents: dict[str, bytes] = {}
         self.doubled: dict[str, int] = {}
         self.older = 0
         self.newer: set[str] = set()
 
     def __len__(self) -> int:
-        return len(self._facts)
+        return len(self._documents)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._facts
+        return key in self._documents
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._facts)
+        return iter(self._documents)
 
-    def get(self, key: str) -> Fact | None:
-        """Return a document's facts, or None if there are none."""
-        packed = self._facts.get(key)
+    def get(self, key: str) -> DocumentSummary | None:
+        """Return a document, or None if it is unknown."""
+        packed = self._documents.get(key)
         return None if packed is None else _unpack(packed)
 
-    def put(self, key: str, fact: Fact) -> None:
-        """Take a document in, in place of what was known of it."""
-        self._facts[key] = _pack(fact)
+    def put(self, key: str, document: DocumentSummary) -> None:
+        """Put a document in place of what was known of it."""
+        self._documents[key] = _pack(document)
 
-    def add(self, key: str, fact: Fact, *, keyed: bool = True) -> None:
-        """Take a document in, unless a newer version of it is known.
+    def add(self, key: str, document: DocumentSummary, *, keyed: bool = True) -> None:
+        """Add a document, unless a newer version of it is known.
 
         Args:
             key: of the document.
-            fact: what is known of it.
-            keyed: whether a second time in the same version is once too often.
+            document: what is known of it.
+            keyed: whether a second row of the same version is one too many.
         """
         known = self.get(key)
         if known is None:
-            self.put(key, fact)
+            self.put(key, document)
             return
-        version, before = fact.at or 0, known.at or 0
+        version, before = document.at or 0, known.at or 0
         if version == before:
             if keyed:
                 self.doubled[key] = self.doubled.get(key, 1) + 1
-            # Of equals the same one on both sides, in whatever order they come.
-            self._facts[key] = max(_pack(fact), self._facts[key])
+            # Of equals both sides keep the same one, in whatever order they come.
+            self._documents[key] = max(_pack(document), self._documents[key])
             return
         self.older += 1
         if version > before:
             self.doubled.pop(key, None)
-            self.put(key, fact)
+            self.put(key, document)
 
     def drop(self, key: str) -> None:
         """Forget a document."""
-        self._facts.pop(key, None)
+        self._documents.pop(key, None)
         self.doubled.pop(key, None)
 
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(Fact).decode
+_unpack = msgspec.msgpack.Decoder(DocumentSummary).decode

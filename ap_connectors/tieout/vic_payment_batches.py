@@ -1,0 +1,109 @@
+"""Compares Vic.ai's payment batches, with their payments and credits, with the warehouse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+
+import msgspec
+
+from ap_connectors.core.raw_json import Record
+from ap_connectors.tieout.compare import Options, Window
+from ap_connectors.tieout.compare import compare as compare_snapshots
+from ap_connectors.tieout.fields import FieldCheck
+from ap_connectors.tieout.result import Comparison
+from ap_connectors.tieout.snapshot import DocumentSummary, Fields, Snapshot, instant_or_none
+from ap_connectors.tieout.vic_streams import PAYMENT_BATCHES, PAYMENTS_AND_CREDITS, StreamSpec, fields_of, parts_of
+from ap_connectors.tieout.warehouse import Table, Warehouse
+from ap_connectors.vicai.client import VicaiClient
+
+# A time of a batch, or of what it holds: "...At" and an instant.
+_TIME = re.compile(rb'"\w*At":\s*"(\d{4}-[^"]+)"')
+
+
+def compare(client: VicaiClient, warehouse: Warehouse, options: Options, company: str) -> Iterator[Comparison]:
+    """Compare batches, payments and credits, as far as the warehouse has them; a batch dates what it holds."""
+    tables = {spec.stream: warehouse.find(spec.stream) for spec in (PAYMENT_BATCHES, *PAYMENTS_AND_CREDITS)}
+    batch_table = tables[PAYMENT_BATCHES.stream]
+    if not any(tables.values()):
+        return
+    loaded = _batches(batch_table, company) if batch_table else Snapshot()
+    window = options.window(loaded)
+    sides = {
+        spec.stream: _Side(options, window, spec, tables[spec.stream])
+        for spec in (PAYMENT_BATCHES, *PAYMENTS_AND_CREDITS)
+    }
+    for batch in PAYMENT_BATCHES.read(client, None):
+        latest = _latest(batch)
+        document = PAYMENT_BATCHES.summarize(
+            company, {**fields_of(batch, ("id", "name")), "last_event_at": latest}, None
+        )
+        held = {spec.stream: parts_of(batch, spec.stream, {"batch_id": "id"}) for spec in PAYMENTS_AND_CREDITS}
+        event = {"last_event_at": msgspec.Raw(msgspec.json.encode(latest))}
+        own = {name: value for name, value in batch.items() if name not in held} | event
+        sides[PAYMENT_BATCHES.stream].take(fields_of(own, PAYMENT_BATCHES.names), document, own)
+        for spec in PAYMENTS_AND_CREDITS:
+            for part in held[spec.stream]:
+                fields = fields_of(part, spec.names)
+                sides[spec.stream].take(fields, _part(spec, company, fields, document.at), part)
+    if batch_table:
+        yield sides[PAYMENT_BATCHES.stream].compared(loaded)
+    newer = sides[PAYMENT_BATCHES.stream].snapshot.newer
+    for spec in PAYMENTS_AND_CREDITS:
+        if table := tables[spec.stream]:
+            yield sides[spec.stream].compared(_parts(spec, table, company, loaded, newer))
+
+
+class _Side:
+    """What Vic.ai holds of batches, payments or credits."""
+
+    def __init__(self, options: Options, window: Window, spec: StreamSpec, table: Table | None) -> None:
+        self.snapshot = Snapshot()
+        self._window, self._spec = window, spec
+        self._comparison = options.comparison(spec.stream, window)
+        self._check = FieldCheck(self._comparison, table if options.fields else None, spec.key, spec.instant)
+
+    def take(self, fields: Fields, document: DocumentSummary, record: Record) -> None:
+        """Add a record, and what is compared of it."""
+        self._window.take(self.snapshot, self._spec.key_of(fields), document)
+        if not self._window.is_newer(document.at):
+            self._check.add(record)
+
+    def compared(self, theirs: Snapshot) -> Comparison:
+        """Return the comparison with the warehouse's snapshot."""
+        self._check.finish()
+        self._window.leave_out(self.snapshot, theirs)
+        compare_snapshots(self._comparison, self.snapshot, theirs, lines=False)
+        return self._comparison
+
+
+def _batches(table: Table, company: str) -> Snapshot:
+    table.require(PAYMENT_BATCHES.key)
+    snapshot = Snapshot()
+    for row in table.records(PAYMENT_BATCHES.names):
+        snapshot.add(PAYMENT_BATCHES.key_of(row), PAYMENT_BATCHES.summarize(company, row, None))
+    return snapshot
+
+
+def _parts(spec: StreamSpec, table: Table, company: str, batches: Snapshot, newer: Collection[str]) -> Snapshot:
+    """Read payments or credits; those of batches that are too new to be compared are left out."""
+    table.require(spec.key)
+    table.require_exact(("amount",))
+    snapshot = Snapshot()
+    for row in table.records(spec.names):
+        batch = batches.get(row["batch_id"] or "")
+        if row["batch_id"] not in newer:
+            snapshot.add(spec.key_of(row), _part(spec, company, row, batch.at if batch else None))
+    return snapshot
+
+
+def _part(spec: StreamSpec, company: str, fields: Fields, at: int | None) -> DocumentSummary:
+    document = spec.summarize(company, fields, None)
+    document.at = at
+    return document
+
+
+def _latest(batch: Record) -> str | None:
+    """Return the latest of all times of a batch, its payments and its credits."""
+    times: Iterable[str] = (found.decode() for found in _TIME.findall(msgspec.json.encode(batch)))
+    return max(times, key=lambda time: instant_or_none(time) or 0, default=None)
