@@ -20,8 +20,8 @@ from ap_connectors.singer.ledger import DeliveryUnknown
 from ap_connectors.singer.sink import Outcome
 from target_ivesk import options
 from target_ivesk.file_names import file_name
-from target_ivesk.loader import SERVICE, Item, Loader, fingerprint, named
 from target_ivesk.options import Query
+from target_ivesk.sink import SERVICE, Item, IveskSink, fingerprint, named
 
 LIMIT = Limit(5 * 1024**3, "5 GB", f"the storage of {SERVICE}")
 """What one PUT may bring to Amazon S3 (S3 User Guide, Uploading objects); the service names no limit of its own."""
@@ -32,7 +32,7 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class Documents(Loader):
+class Documents(IveskSink):
     """Files (Upload file), told apart by their bytes and their `userdata`.
 
     The service can't be asked whether it has one, so a ledger tells. To one place a file may be put again, so an

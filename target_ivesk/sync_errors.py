@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from ap_connectors.core.errors import Reject
 from ap_connectors.singer.ledger import DeliveryUnknown
 from ap_connectors.singer.sink import Outcome
-from target_ivesk.loader import Item, Loader, fingerprint, named
+from target_ivesk.sink import Item, IveskSink, fingerprint, named
 
 _NAMES = ("documentid", "companycode", "message")
 
 
-class SyncErrors(Loader):
+class SyncErrors(IveskSink):
     """Synchronisation errors (Report synchronization errors), told apart by all that they say."""
 
     name = "sync_errors"

@@ -26,11 +26,11 @@ from ap_connectors.singer.settings import (
 from ap_connectors.singer.sink import Sink
 from ap_connectors.singer.target import ExactTarget
 from target_ivesk.documents import Documents
-from target_ivesk.loader import SERVICE, Account, Loader
 from target_ivesk.options import SWITCHES, TAGS, WORDS, defaults
+from target_ivesk.sink import SERVICE, Account, IveskSink
 from target_ivesk.sync_errors import SyncErrors
 
-ALL: tuple[type[Loader], ...] = (Documents, SyncErrors)
+ALL: tuple[type[IveskSink], ...] = (Documents, SyncErrors)
 
 
 class TargetIvesk(ExactTarget):
@@ -69,7 +69,7 @@ class TargetIvesk(ExactTarget):
     @property
     def streams(self) -> Iterable[str]:
         """The names of the two streams."""
-        return [loader.name for loader in ALL]
+        return [sink.name for sink in ALL]
 
     def sink_for(self, stream: str) -> Sink | None:
         """Return the stream's loader; one for all spellings of its name."""
@@ -91,7 +91,7 @@ class TargetIvesk(ExactTarget):
         return client(self.config, timeout=self.timeout, user_agent=self.user_agent)
 
     @functools.cached_property
-    def _loaders_by_name(self) -> dict[str, Loader]:
+    def _loaders_by_name(self) -> dict[str, IveskSink]:
         # Told by its key, for the service tells no other name of an account.
         owner = f"{self._host} {hashlib.sha256(self.config['api_key'].strip().encode()).hexdigest()[:16]}"
         account = Account(
@@ -100,7 +100,7 @@ class TargetIvesk(ExactTarget):
             self._options,
             warn=lambda message: self.logger.warning("%s", message),
         )
-        return {canonical(loader.name): loader(account) for loader in ALL}
+        return {canonical(sink.name): sink(account) for sink in ALL}
 
     @property
     def _host(self) -> str:

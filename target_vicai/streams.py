@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from target_vicai.attachments import Attachments
 from target_vicai.invoices import Invoices
-from target_vicai.loader import Loader
-from target_vicai.named import PaymentTerms, Tags, TaxCodes, VendorGroups
-from target_vicai.orders import PurchaseOrders
+from target_vicai.master_data import Accounts, Dimensions, PaymentTerms, Tags, TaxCodes, VatCodes, VendorGroups, Vendors
 from target_vicai.postings import InvoiceConfirmations, InvoiceRejections
+from target_vicai.purchase_orders import PurchaseOrders
+from target_vicai.sink import VicSink
 from target_vicai.training import TrainingInvoices
-from target_vicai.upserts import Accounts, Dimensions, VatCodes, Vendors
-from target_vicai.vendor_errors import VendorErrors
-from target_vicai.vendor_tags import VendorTags
+from target_vicai.vendor_details import VendorErrors, VendorTags
 
-ALL: tuple[type[Loader], ...] = (
+ALL: tuple[type[VicSink], ...] = (
     Accounts,
     Dimensions,
     VatCodes,
@@ -31,7 +29,4 @@ ALL: tuple[type[Loader], ...] = (
     VendorErrors,
     Attachments,
 )
-
-MIRRORED = ("purchase_orders", "vendors", "dimensions", "accounts", "vat_codes")
-"""Streams whose full load may delete what it no longer has, children first: only these have an id of the ERP's by which
-one can tell what a target may have written, and a list of all of them."""
+"""The sinks, parents before children: full loads delete in the opposite order."""

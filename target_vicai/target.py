@@ -1,9 +1,10 @@
-"""Settings of `target-vicai`, and what puts its parts together."""
+"""Settings of `target-vicai`, what puts its parts together, and the deletes of full loads."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -29,11 +30,32 @@ from ap_connectors.singer.target import ExactTarget
 from ap_connectors.singer.worker_pool import Job, Missing
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.settings import client, connected
-from target_vicai import mirror
-from target_vicai.hands import IdleHands
-from target_vicai.loader import Loader
-from target_vicai.streams import ALL, MIRRORED
-from target_vicai.vic import Vic, Ways
+from target_vicai.context import DryRunWriter, LoadContext, LoadOptions
+from target_vicai.sink import VicSink
+from target_vicai.streams import ALL
+
+
+@dataclass(frozen=True)
+class _FullLoad:
+    """A complete full load of a stream: its version, the input's name of the stream, and what holds back its STATE."""
+
+    version: int
+    stream: str
+    number: int
+
+
+@dataclass(frozen=True)
+class _Deletes:
+    """What a full load no longer has: the stream, the natural keys, and how many records Vic has with such a key."""
+
+    stream: str
+    keys: tuple[str, ...]
+    total: int
+
+    @property
+    def fraction(self) -> float:
+        """The part of the records that would be deleted."""
+        return len(self.keys) / self.total if self.total else 0.0
 
 
 class TargetVicai(ExactTarget):
@@ -110,22 +132,18 @@ class TargetVicai(ExactTarget):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._versions: dict[str, tuple[int, str, int]] = {}
-        self._made: dict[str, Loader] = {}
+        self._full_loads: dict[str, _FullLoad] = {}
 
     # What the base asks for
 
     @property
     def streams(self) -> Iterable[str]:
         """The names of the sixteen streams."""
-        return [loader.name for loader in ALL]
+        return [sink.name for sink in ALL]
 
     def sink_for(self, stream: str) -> Sink | None:
-        """Return the stream's loader."""
-        for known in ALL:
-            if canonical(known.name) == canonical(stream):
-                return self._loader(known)
-        return None
+        """Return the sink of a stream; one for all spellings of its name."""
+        return self._sinks_by_name.get(canonical(stream))
 
     @functools.cached_property
     def company(self) -> str:
@@ -136,39 +154,75 @@ class TargetVicai(ExactTarget):
         """Mask client_secret and tokens."""
         return self.client.mask(text)
 
-    def activate_version(self, loader: Sink, version: int, stream: str) -> None:
+    def activate_version(self, sink: Sink, version: int, stream: str) -> None:
         """Remember a full load that is complete; what it no longer has is deleted at the end."""
         if self.config["deletes"] != "mirror":
             return
-        if loader.name not in MIRRORED:
-            self.logger.info("%s: not mirrored, for nobody could tell whose records they are.", loader.name)
+        if not self._sinks_by_name[canonical(sink.name)].mirrored:
+            self.logger.info("%s: not mirrored, because its records have no id that tells whose they are.", sink.name)
             return
-        # No STATE may say that the load is done before what is gone is gone.
+        # No STATE may say that the load is done before what it no longer has is deleted.
         number = self.state_gate.begin()
-        if loader.name in self._versions:
-            self.state_gate.ack(self._versions[loader.name][2])
-        self._versions[loader.name] = (version, stream, number)
+        if sink.name in self._full_loads:
+            self.state_gate.ack(self._full_loads[sink.name].number)
+        self._full_loads[sink.name] = _FullLoad(version, stream, number)
 
     def after_loading(self) -> None:
-        """Delete what full loads no longer have, if it is not too much.
+        """Delete what full loads no longer have, unless it is too much.
 
         Raises:
-            Stop: it is. Nothing was deleted.
+            Stop: it is too much. Nothing was deleted.
         """
-        found = mirror.gone(self.vic, {name: version for name, (version, _, _) in self._versions.items()})
-        refused = mirror.refusals(found, float(self.config["max_delete_fraction"]), self.unread)
-        if not refused:
-            for one in found:
+        deletes = list(self._deletes())
+        refusals = list(self._refusals(deletes))
+        if not refusals:
+            for one in deletes:
                 for key in one.keys:
-                    self._delete(one.stream, key)
+                    self._submit_delete(one.stream, key)
                 self.pool.finish()
-        for _, _, number in self._versions.values():
-            self.state_gate.ack(number)
-        if refused:
+        for load in self._full_loads.values():
+            self.state_gate.ack(load.number)
+        if refusals:
             raise Stop(
-                f"deletes: mirror: {'; '.join(refused)}. Nothing was deleted; everything else was loaded. "
-                "If it is right, raise max_delete_fraction for one run."
+                f"deletes: mirror: {'; '.join(refusals)}. Nothing was deleted; everything else was loaded. "
+                "If the deletes are right, raise max_delete_fraction for one run."
             )
+
+    # Deletes of full loads
+
+    def _deletes(self) -> Iterator[_Deletes]:
+        """Yield what is to be deleted, children before parents. Records without an id of the ERP's do not count."""
+        for sink in reversed(ALL):
+            if load := self._full_loads.get(sink.name):
+                cache = self.context.cache(sink.name)
+                yield _Deletes(sink.name, tuple(cache.unseen_keys(load.version)), cache.count_keyed())
+
+    def _refusals(self, deletes: Iterable[_Deletes]) -> Iterator[str]:
+        """Yield the reasons why nothing may be deleted."""
+        most = float(self.config["max_delete_fraction"])
+        for one in deletes:
+            if one.keys and (unread := self.unread[one.stream]):
+                yield f"{unread} records of {one.stream} could not be read, so it is not known what is gone"
+            elif one.fraction > most:
+                yield (
+                    f"{len(one.keys)} of {one.total} {one.stream} would be deleted, "
+                    f"more than max_delete_fraction ({most:g})"
+                )
+
+    def _submit_delete(self, stream: str, key: str) -> None:
+        sink, told = self._sinks_by_name[canonical(stream)], self._full_loads[stream].stream
+        item = sink.deletion(key)
+        record = {"externalId": key, "_sdc_deleted_at": "1970-01-01T00:00:00Z"}
+        raw = msgspec.json.encode({"type": "RECORD", "stream": told, "record": record})
+        line = Line(0, raw, Message(type="RECORD", stream=told, record=record))
+
+        def run() -> bool:
+            return self.attempt(sink, item, lambda: sink.apply(item), line)
+
+        def on_unresolved(missing: Missing) -> None:
+            self.set_aside(sink, key, line, missing)
+
+        self.pool.submit(Job(item.order_key, run, on_unresolved, lambda: self.report.of(stream).add("failed")))
 
     # Its parts
 
@@ -178,47 +232,29 @@ class TargetVicai(ExactTarget):
         return client(self.config, timeout=self.timeout, user_agent=self.user_agent)
 
     @functools.cached_property
-    def vic(self) -> Vic:
-        """What all loaders share."""
+    def context(self) -> LoadContext:
+        """What all sinks share."""
         settings = self.config
-        ways = Ways(
+        options = LoadOptions(
             compare=settings["compare"] == "vic",
             merge=settings["update_mode"] == "merge",
             delete_records=settings["deletes"] != "ignore",
             mirror=settings["deletes"] == "mirror",
             dry_run=bool(settings.get("dry_run")),
         )
-        return Vic(
+        return LoadContext(
             client=self.client,
-            hands=IdleHands() if ways.dry_run else self.client,
-            ways=ways,
+            writer=DryRunWriter() if options.dry_run else self.client,
+            options=options,
+            resources={sink.name: sink.resource for sink in ALL if sink.resource is not None},
             is_coming=self.pool.is_busy,
             has_come=self.pool.has_come,
             warn=lambda message: self.logger.warning("%s", message),
             check=self.check_signal,
-            # The client id is one company's, and stays when the company is renamed.
+            # The client id belongs to one company, and stays when the company is renamed.
             ledger=Ledger(settings["ledger_path"], settings["client_id"]),
-            mirrored=MIRRORED,
         )
 
-    def _loader(self, kind: type[Loader]) -> Loader:
-        if kind.name not in self._made:
-            self._made[kind.name] = kind(self.vic)
-        return self._made[kind.name]
-
-    def _delete(self, stream: str, key: str) -> None:
-        loader = next(self._loader(known) for known in ALL if known.name == stream)
-        item = loader.gone(key)
-        _, told, _ = self._versions[stream]
-        record = {"externalId": key, "_sdc_deleted_at": "1970-01-01T00:00:00Z"}
-        message = Message(type="RECORD", stream=told, record=record)
-        raw = msgspec.json.encode({"type": "RECORD", "stream": told, "record": record})
-        line = Line(0, raw, message)
-
-        def run() -> bool:
-            return self.attempt(loader, item, lambda: loader.apply(item), line)
-
-        def on_unresolved(missing: Missing) -> None:
-            self.set_aside(loader, key, line, missing)
-
-        self.pool.submit(Job(item.order_key, run, on_unresolved, lambda: self.report.of(stream).add("failed")))
+    @functools.cached_property
+    def _sinks_by_name(self) -> Mapping[str, VicSink]:
+        return {canonical(sink.name): sink(self.context) for sink in ALL}

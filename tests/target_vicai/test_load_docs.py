@@ -18,7 +18,7 @@ from ap_connectors.core.errors import Reject
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer.schema import Declared, canonical
 from ap_connectors.vicai import contract
-from target_vicai.loader import Loader
+from target_vicai.sink import VicSink
 from target_vicai.streams import ALL
 from tests.target_vicai.cases import Scene
 from tests.target_vicai.conftest import PREFIX, Record, Result, Target, fresh
@@ -26,7 +26,7 @@ from tests.target_vicai.store import Documents, Snapshot
 from tests.vicai.test_vicai_coverage import rows as coverage
 
 DOCS = Path(__file__).parents[2] / "docs" / "target-vicai"
-STREAMS = {loader.name: loader for loader in ALL}
+STREAMS = {sink.name: sink for sink in ALL}
 EVERY = pytest.mark.parametrize("stream", STREAMS)
 PLACEHOLDERS: dict[str, Callable[[Scene], str]] = {
     "INVOICE_ID": lambda scene: str(scene.waiting),
@@ -48,10 +48,10 @@ class Row(NamedTuple):
 # What the contract says
 
 
-def contract_rows(loader: type[Loader]) -> list[Row]:
+def contract_rows(sink: type[VicSink]) -> list[Row]:
     """The fields that a stream's records may have, the nested ones after the one that they are in."""
-    made = loader(None)  # type: ignore[arg-type]
-    schema = contract.inlined(made.body_schema())
+    made = sink(None)  # type: ignore[arg-type]
+    schema = contract.inlined(made.contract_schema())
     return [*members(schema, ""), *members({"properties": dict(made.extras)}, "")]
 
 
@@ -169,16 +169,16 @@ def test_fields_are_those_of_the_contract(stream: str) -> None:
 
 @EVERY
 def test_what_is_called_key_is_the_key(stream: str) -> None:
-    page, loader = Page(stream), STREAMS[stream](None)  # type: ignore[arg-type]
+    page, sink = Page(stream), STREAMS[stream](None)  # type: ignore[arg-type]
     keys = [row[0].strip("`") for row in page.fields if row[3].startswith("key")]
     (given, *_) = page.records(stream)
     whole = {name: given[canonical(name)] for name in keys if canonical(name) in given}
     assert whole
-    extras = {name: value for name, value in whole.items() if name in loader.extras}
-    body = {name: value for name, value in whole.items() if name not in loader.extras}
-    assert loader.key(body, extras)
+    extras = {name: value for name, value in whole.items() if name in sink.extras}
+    body = {name: value for name, value in whole.items() if name not in sink.extras}
+    assert sink.key(body, extras)
     with pytest.raises(Reject, match=r"missing|needed"):
-        loader.key({"name": None}, {})
+        sink.key({"name": None}, {})
 
 
 @EVERY

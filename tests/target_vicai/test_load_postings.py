@@ -94,7 +94,7 @@ def test_a_confirmation_and_a_rejection_of_one_invoice_come_in_order(scene: Scen
         [*load("invoice_confirmations", confirmation(scene)), *load("invoice_rejections", rejection(scene))], expect=1
     )
     assert run.writes == [("POST", f"/invoices/{scene.waiting}/confirm")]
-    assert "is POSTED at Vic.ai: it can't be rejected any more" in run.reasons[0]
+    assert "is POSTED at Vic.ai: it is too late to reject it" in run.reasons[0]
 
 
 # Rejections

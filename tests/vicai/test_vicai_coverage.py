@@ -82,7 +82,7 @@ def test_target_uses_what_is_listed_as_loaded_and_nothing_else() -> None:
     """What a load of a stream calls, its page says; tests/target_vicai/test_load_docs.py sees to that."""
     loads = {name: re.findall(r"load of `(\w+)`", used) for name, (_, _, used) in rows().items()}
     assert {name for name, found in loads.items() if found} == set(named("target_vicai"))
-    assert {stream for found in loads.values() for stream in found} == {loader.name for loader in ALL}
+    assert {stream for found in loads.values() for stream in found} == {sink.name for sink in ALL}
 
 
 @pytest.mark.parametrize("command", ["ap-webhooks", "ap-tieout"])

@@ -60,7 +60,7 @@ class Item:
     provides: Parent | None = None
 
 
-class Loader(ABC):
+class IveskSink(ABC):
     """Loads the records of one stream: sets `name`, and `fields` by name with their JSON schemas.
 
     `expected` are fields that come along and go nowhere, and that nobody misses.

@@ -1,0 +1,263 @@
+"""What all sinks share: client, writer, options, caches of Vic's records, and what is on its way in this run."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ap_connectors.core.errors import Reject
+from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.singer.ledger import Ledger
+from ap_connectors.singer.worker_pool import Missing, Parent
+from ap_connectors.vicai import contract
+from ap_connectors.vicai.client import Part, VicaiClient
+from target_vicai.record_cache import Keys, RecordCache
+
+_SINGLE_READS = 16
+"""So many records are read one by one before their whole list is read: an hourly load has a handful of changes,
+and the company may have a hundred thousand vendors."""
+
+Reference = tuple[str, str]
+"""What a record refers to: a resource (by its stream's name) and a natural key."""
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How to load.
+
+    Args:
+        compare: write only what differs from Vic's copy (`compare: vic`).
+        merge: fields that a record lacks keep Vic's value (`update_mode: merge`).
+        delete_records: a record with `_sdc_deleted_at` deletes (`deletes: records` or `mirror`).
+        mirror: delete what a full load no longer has (`deletes: mirror`).
+        dry_run: write nothing.
+    """
+
+    compare: bool = True
+    merge: bool = True
+    delete_records: bool = False
+    mirror: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class ResourceSpec:
+    """A resource of Vic's that can be listed.
+
+    Args:
+        noun: what messages call one of its records.
+        list_operation: the operation that lists them.
+        get_operation: the operation that reads one by the ERP's id; None if there is none.
+        key: the field that holds the natural key, or several fields that make it together.
+        second_key: the field that holds another natural key.
+        queries: further query parameters of the list; it is read once with each.
+    """
+
+    noun: str
+    list_operation: str
+    get_operation: str | None = None
+    key: tuple[str, ...] = ("externalId",)
+    second_key: str | None = None
+    queries: tuple[Mapping[str, str], ...] = ({},)
+
+    def keys_of(self, record: JsonObject) -> Keys:
+        """Return what a record is found by."""
+        parts = [record.get(name) for name in self.key]
+        key = " ".join(map(str, parts)) if all(parts) else None
+        second = record.get(self.second_key) or None if self.second_key else None
+        return Keys(record.get("internalId") or record["id"], key, second)
+
+    @functools.cached_property
+    def parameters(self) -> frozenset[str]:
+        """The names of the parameters that the list takes."""
+        return frozenset(parameter.name for parameter in contract.operation(self.list_operation).parameters)
+
+
+@dataclass
+class LoadContext:
+    """One company at Vic.ai, as the sinks see it.
+
+    Args:
+        client: reads.
+        writer: writes; in a dry run it only pretends to.
+        options: how to load.
+        resources: what can be listed, by the name of its stream.
+        is_coming: returns whether records of this run are still to be loaded that may provide a parent.
+        has_come: returns whether a parent was written in this run.
+        warn: shows a message to the user.
+        check: called between the pages of long lists; may raise what ends the run (a signal).
+        ledger: remembers what Vic cannot tell.
+    """
+
+    client: VicaiClient
+    writer: VicaiClient | DryRunWriter
+    options: LoadOptions
+    resources: Mapping[str, ResourceSpec]
+    is_coming: Callable[[Parent], bool]
+    has_come: Callable[[Parent], bool]
+    warn: Callable[[str], None]
+    check: Callable[[], None]
+    ledger: Ledger
+    _caches: dict[str, RecordCache] = field(default_factory=dict)
+    _known: dict[Reference, tuple[JsonObject, float]] = field(default_factory=dict)
+    _reads: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    # Vic's records
+
+    def cache(self, resource: str) -> RecordCache:
+        """Return Vic's records of a resource; the list is read when a record is first asked for."""
+        cache = self._caches.get(resource)
+        return cache or self._caches.setdefault(resource, self.read_again(resource))
+
+    def read_again(self, resource: str) -> RecordCache:
+        """Return what Vic has at this moment: only this shows whether a call was done whose answer was lost."""
+        spec = self.resources[resource]
+        return RecordCache(lambda: self._pages(spec), spec.keys_of)
+
+    def reads_singly(self, resource: str) -> bool:
+        """Return whether the next record of a resource is read by itself."""
+        has_get = self.resources[resource].get_operation is not None
+        return has_get and not self.cache(resource).is_read and self._reads[resource] < _SINGLE_READS
+
+    def find(self, resource: str, key: str) -> JsonObject | None:
+        """Return one record by its natural key; the whole list is not read for a few of them."""
+        known = self._known.get((resource, key))
+        if known is not None:
+            return known[0]
+        with self._lock:
+            singly = self.reads_singly(resource)
+            self._reads[resource] += 1
+        return self.fetch(resource, key) if singly else next(iter(self.cache(resource).by_key(key)), None)
+
+    def find_one(self, resource: str, key: str) -> JsonObject | None:
+        """Return the one record with a natural key.
+
+        Raises:
+            Reject: there are several.
+        """
+        spec = self.resources[resource]
+        if spec.get_operation is not None:
+            return self.find(resource, key)
+        found = self.cache(resource).by_key(key)
+        if len(found) > 1:
+            raise Reject(f"Vic.ai has {len(found)} {spec.noun}s of the name {key}: give the id of one of them instead.")
+        return found[0] if found else None
+
+    def fetch(self, resource: str, key: str) -> JsonObject | None:
+        """Read one record by the ERP's id, now."""
+        operation = self.resources[resource].get_operation
+        if operation is None:
+            raise NotImplementedError(f"{resource} cannot be read one by one")
+        found = self.client.found(operation, id=key, useSystem="EXTERNAL")
+        if found is not None:
+            self.learn(resource, found)
+        return found
+
+    def age(self, resource: str, record: JsonObject) -> float:
+        """Return the seconds since a record was read or written."""
+        keys = self.resources[resource].keys_of(record)
+        known = self._known.get((resource, keys.key or ""))
+        at = known[1] if known else self.cache(resource).read_at(keys.id)
+        return 0.0 if at is None else time.monotonic() - at
+
+    def learn(self, resource: str, record: JsonObject, instead_of: JsonObject | None = None) -> None:
+        """Store what Vic answered to a write; in a dry run the answer is made up, and so is its id."""
+        if self.options.dry_run and instead_of is not None:
+            record = {**instead_of, **record, **{name: instead_of[name] for name in _IDS if name in instead_of}}
+        cache, key = self.cache(resource), self.resources[resource].keys_of(record).key
+        if cache.is_read:
+            cache.put(record)
+        if key is not None and (not cache.is_read or (resource, key) in self._known):
+            # A list that is being read may still show what was before.
+            self._known[resource, key] = record, time.monotonic()
+
+    def forget(self, resource: str, id_: str, key: str) -> None:
+        """Remove a record that Vic no longer has."""
+        self._known.pop((resource, key), None)
+        cache = self.cache(resource)
+        if cache.is_read:
+            cache.remove(id_)
+
+    def _pages(self, spec: ResourceSpec) -> Iterator[list[msgspec.Raw]]:
+        # By Vic's own ids, so that the list has what the ERP does not know yet, too.
+        system = {"useSystem": "INTERNAL"} if "useSystem" in spec.parameters else {}
+        for query in spec.queries:
+            if "cursor" in spec.parameters:
+                for page in self.client.raw_pages(spec.list_operation, **system, **query):
+                    self.check()
+                    yield page
+            else:
+                yield self.client.raw_list(spec.list_operation, **system, **query)
+
+    # Parents: what a record refers to
+
+    def await_parents(self, parents: Iterable[Reference]) -> None:
+        """Let a record wait for those of its parents that are still being worked on.
+
+        Raises:
+            Missing: there are such.
+        """
+        coming = [parent for parent in parents if self.is_coming(parent)]
+        if coming:
+            raise self.missing(coming)
+
+    def absent(self, parents: Iterable[Reference]) -> list[Reference]:
+        """Return the parents that Vic does not have."""
+        return [(resource, key) for resource, key in dict.fromkeys(parents) if self.find(resource, key) is None]
+
+    def missing(self, parents: Collection[Reference], said: str = "") -> Missing:
+        """Return the reject of a record whose parents Vic does not have.
+
+        Args:
+            parents: what it refers to.
+            said: what Vic said, if it refused the record.
+        """
+        names = ", ".join(f"{self.resources[resource].noun} {key}" for resource, key in parents)
+        message = f"Unknown to Vic.ai, and not loaded in this run: {names}.{said}"
+        references = [{"kind": resource.removesuffix("s"), "key": key} for resource, key in parents]
+        return Missing(message, parents, references)
+
+
+_IDS = ("id", "internalId")
+
+
+class DryRunWriter:
+    """Stands in for the client where nothing may be written: answers with the body and an id that is made up."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def send(
+        self,
+        operation: str,  # noqa: ARG002
+        body: Any = None,
+        *,
+        find_done: Callable[[], JsonObject | None] | None = None,  # noqa: ARG002
+        **arguments: str,  # noqa: ARG002
+    ) -> JsonObject:
+        """Return the body, with an id."""
+        return self._answer(body)
+
+    def upload(
+        self,
+        operation: str,  # noqa: ARG002
+        parts: Callable[[], Sequence[Part]],  # noqa: ARG002
+        *,
+        find_done: Callable[[], JsonObject | None] | None = None,  # noqa: ARG002
+        **arguments: str,  # noqa: ARG002
+    ) -> JsonObject:
+        """Return an id; no file is opened."""
+        return self._answer({})
+
+    def _answer(self, body: Any) -> JsonObject:
+        id_ = f"planned-{next(self._numbers)}"
+        return {"id": id_, "internalId": id_, **(body if isinstance(body, dict) else {})}

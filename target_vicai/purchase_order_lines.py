@@ -1,0 +1,225 @@
+"""The lines of purchase orders: parsed, added up, and compared with Vic's by their numbers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from ap_connectors.core import exact
+from ap_connectors.core.errors import Reject
+from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.singer.diff import Change, diff, merge_missing
+from ap_connectors.singer.schema import ObjectSchema
+from ap_connectors.vicai import contract
+from target_vicai.context import Reference
+from target_vicai.sink import TEXT
+
+_DIMENSION_IDS = "dimensionsExternalIds"
+
+
+@dataclass(frozen=True)
+class LineChanges:
+    """What has to happen to an order's lines.
+
+    Args:
+        changed: Vic's lines that differ, each with what it is to be.
+        new: lines that Vic lacks.
+        gone: Vic's lines that the record lacks.
+        changes: all of this, as a plan shows it.
+    """
+
+    changed: tuple[tuple[JsonObject, JsonObject], ...] = ()
+    new: tuple[JsonObject, ...] = ()
+    gone: tuple[JsonObject, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to do."""
+        return bool(self.changed or self.new or self.gone)
+
+
+@functools.cache
+def line_schema() -> ObjectSchema:
+    """Return what a line looks like when it is written."""
+    body = contract.operation("updatePurchaseOrderLineItem").body["application/json"]
+    return ObjectSchema.of(contract.inlined(body))
+
+
+@functools.cache
+def line_read_schema() -> ObjectSchema:
+    """Return what Vic shows of a line."""
+    return ObjectSchema.of(contract.component("PurchaseOrder")["properties"]["lineItems"]["items"])
+
+
+def with_dimension_ids(schema: contract.Schema) -> contract.Schema:
+    """Return an order's schema whose lines may also name dimensions by the ERP's ids alone."""
+    lines = schema["properties"]["lineItems"]
+    fields = {**lines["items"]["properties"], _DIMENSION_IDS: {"type": "array", "items": TEXT}}
+    lines = {**lines, "items": {**lines["items"], "properties": fields}}
+    return {**schema, "properties": {**schema["properties"], "lineItems": lines}}
+
+
+def parse_lines(lines: Iterable[Mapping[str, Any]]) -> list[JsonObject]:
+    """Return a record's lines as they are written.
+
+    Null says nothing where Vic's contract has no null (quantities): such a value cannot be cleared.
+
+    Raises:
+        Reject: two lines have one number.
+    """
+    parsed, numbers = [], set()
+    for line in lines:
+        number = line["lineNumber"]
+        if number in numbers:
+            raise Reject(f"lineItems: lineNumber {number} is there twice; Vic.ai knows a line by its number.")
+        numbers.add(number)
+        parsed.append(_parse_line(line))
+    return parsed
+
+
+def references(vendor: JsonObject | None, lines: list[JsonObject]) -> set[Reference]:
+    """Return what an order refers to by the ERP's ids."""
+    found = {
+        ("dimensions", one["externalId"])
+        for line in lines
+        for one in line.get("dimensions") or ()
+        if one.get("externalId")
+    }
+    return found | ({("vendors", vendor["externalId"])} if vendor and vendor.get("externalId") else set())
+
+
+def total(lines: Iterable[Mapping[str, Any]]) -> Decimal:
+    """Return the exact sum of some lines.
+
+    Raises:
+        Reject: a line's total, as Vic shows it, is not a number.
+    """
+    amounts = []
+    for line in lines:
+        try:
+            amounts.append(Decimal(line.get("lineItemTotal") or 0))
+        except InvalidOperation:
+            path = f"{path_of(line)}.lineItemTotal"
+            raise Reject(f"{path} is not a number at Vic.ai: {line['lineItemTotal']!r}. Correct it there.") from None
+    return exact.add(*amounts)
+
+
+def order_amount(body: JsonObject, lines: list[JsonObject]) -> str:
+    """Return the order's amount: what the record says, which must be what the lines add up to."""
+    together, given = total(lines), body.get("amount")
+    if given is None:
+        return format(together, "f")
+    if Decimal(given) != together:
+        difference = exact.add(Decimal(given), together.copy_negate())
+        raise Reject(
+            f"amount is {given}, but the line items add up to {together:f}: a difference of {difference:f}. "
+            "Nothing was sent."
+        )
+    return str(given)
+
+
+def path_of(line: Mapping[str, Any]) -> str:
+    """Return how messages and plans name a line."""
+    return f"lineItems[lineNumber {line.get('lineNumber')}]"
+
+
+def compare_lines(
+    ours: Iterable[JsonObject], theirs: Sequence[JsonObject], *, merge: bool, write_all: bool = False
+) -> LineChanges:
+    """Return what has to happen to Vic's lines so that they are a record's.
+
+    Args:
+        ours: the record's lines, parsed.
+        theirs: the order's lines as Vic shows them.
+        merge: members that a line of ours lacks keep Vic's value; else those that can be null become so.
+        write_all: also write lines that are equal.
+
+    Raises:
+        Reject: a line would have to change or go that an invoice is matched to, which Vic does not allow.
+    """
+    held: dict[Any, JsonObject] = {}
+    for line in theirs:
+        held.setdefault(line.get("lineNumber"), line)
+    known: set[int] = set()
+    changed, new, changes = [], [], []
+    for line in ours:
+        old = held.get(line["lineNumber"])
+        if old is None:
+            new.append(line)
+            changes.append(Change(path_of(line), None, "created"))
+            continue
+        known.add(id(old))
+        wanted = line if merge else {**_blank(), **line}
+        found = diff(line_schema(), wanted, _aligned(wanted, old), readable=line_read_schema())
+        if found and _is_matched(old):
+            first = found[0]
+            raise _matched(old, f"{first.path} is {first.old} at Vic.ai and {first.new} in the record")
+        if found or (write_all and not _is_matched(old)):
+            changed.append((old, merge_missing(line_schema(), wanted, old)))
+        changes += [Change(f"{path_of(line)}.{one.path}", one.old, one.new) for one in found]
+    # Those without a number too, and a second one of a number: neither can be one of the record's.
+    gone = [line for line in theirs if id(line) not in known]
+    for line in gone:
+        if _is_matched(line):
+            raise _matched(line, "the record has no such line")
+        changes.append(Change(path_of(line), None, "deleted"))
+    return LineChanges(tuple(changed), tuple(new), tuple(gone), tuple(changes))
+
+
+def _parse_line(line: Mapping[str, Any]) -> JsonObject:
+    members, ids = line_schema().members, line.get(_DIMENSION_IDS)
+    parsed = {
+        name: value
+        for name, value in line.items()
+        if name != _DIMENSION_IDS
+        and (name in members or name not in line_read_schema().members)
+        and (value is not None or name not in members or members[name].nullable or name == "dimensions")
+    }
+    if ids is not None and parsed.get("dimensions") is None:
+        parsed["dimensions"] = [{"externalId": one} for one in ids if one is not None]
+    elif "dimensions" in parsed:
+        parsed["dimensions"] = [
+            {name: value for name, value in one.items() if value is not None} for one in parsed["dimensions"] or ()
+        ]
+    return parsed
+
+
+@functools.cache
+def _blank() -> JsonObject:
+    """Return what clears everything that a line need not have."""
+    members, required = line_schema().members, line_schema().required
+    blank = {name: None for name, member in members.items() if member.nullable and name not in required}
+    return {**blank, "dimensions": []}
+
+
+def _aligned(ours: JsonObject, theirs: JsonObject) -> JsonObject:
+    """Return Vic's line with its dimensions in our order, and with our capitals in the name of the matching."""
+    aligned = dict(theirs)
+    kind, known = ours.get("matchingType"), theirs.get("matchingType")
+    if isinstance(kind, str) and isinstance(known, str) and kind.casefold() == known.casefold():
+        aligned["matchingType"] = kind
+    if ours.get("dimensions") and theirs.get("dimensions"):
+        rest = list(theirs["dimensions"])
+        in_order = []
+        for one in ours["dimensions"]:
+            found = next((other for other in rest if one.items() <= other.items()), None)
+            if found is None:
+                return aligned
+            rest.remove(found)
+            in_order.append(found)
+        aligned["dimensions"] = in_order + rest
+    return aligned
+
+
+def _is_matched(line: JsonObject) -> bool:
+    return bool(line.get("invoiceItemsMatched"))
+
+
+def _matched(line: JsonObject, why: str) -> Reject:
+    return Reject(
+        f"{path_of(line)} is matched to a posted invoice, so Vic.ai allows no change of it, but {why}. "
+        "Nothing of the order was changed: send the line as it is at Vic.ai, or undo the match there."
+    )

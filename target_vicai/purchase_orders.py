@@ -1,0 +1,358 @@
+"""Purchase orders: parsed, compared with Vic's, written, processed, opened and closed."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from ap_connectors.core.errors import Reject
+from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.singer.diff import Change, diff, merge_missing
+from ap_connectors.singer.schema import ObjectSchema
+from ap_connectors.singer.sink import UNCHANGED, Outcome
+from ap_connectors.vicai import contract
+from ap_connectors.vicai.client import Refused
+from target_vicai.context import LoadContext, ResourceSpec
+from target_vicai.purchase_order_lines import (
+    LineChanges,
+    compare_lines,
+    order_amount,
+    parse_lines,
+    references,
+    total,
+    with_dimension_ids,
+)
+from target_vicai.purchase_order_writes import (
+    OrderWriter,
+    PendingSteps,
+    changed_since_reject,
+    check_not_newer,
+    status_of,
+)
+from target_vicai.record_cache import RecordCache
+from target_vicai.sink import TEXT, Item, VicSink
+
+_FRESH_SECONDS = 10.0
+"""An order of Vic's that is older is read again before it is changed."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a record asks for.
+
+    Args:
+        head: the whole head, if it is to be written.
+        changes: what differs in it.
+        lines: what differs in the lines.
+        status: `open` or `closed`, if that differs.
+    """
+
+    head: JsonObject | None
+    changes: tuple[Change, ...]
+    lines: LineChanges
+    status: str | None
+
+    def __bool__(self) -> bool:
+        return bool(self.head is not None or self.lines or self.status)
+
+
+class PurchaseOrders(VicSink):
+    """Purchase orders with their lines (Purchase orders), known by the ERP's id, or else by their number.
+
+    An order's lines are written first, then its head with their sum; it is processed last, and once. What a kill leaves
+    half done still differs from the record, so the next run goes on. Two things Vic does not show, and `PendingSteps`
+    remembers: that an order was written and not processed; that a new line opened an order that was closed.
+    """
+
+    name, operation, component = "purchase_orders", "createPurchaseOrder", "PurchaseOrder"
+    # Without a status only open orders are listed.
+    resource = ResourceSpec(
+        "purchase order",
+        "listPurchaseOrders",
+        second_key="poNumber",
+        queries=({"status": "open"}, {"status": "closed"}),
+    )
+    mirrored = True
+    extras: ClassVar[dict[str, Any]] = {
+        "status": {"type": "string"},
+        "vendorExternalId": TEXT,
+        "vendorInternalId": TEXT,
+    }
+
+    def __init__(self, context: LoadContext) -> None:
+        super().__init__(context)
+        # Orders without an id of the ERP's, by Vic's id, and the record that takes each over: of two only one may.
+        self._taken: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    @functools.cached_property
+    def _pending(self) -> PendingSteps:
+        return PendingSteps(self.context.ledger, dry_run=self.context.options.dry_run)
+
+    # What a record says
+
+    def contract_schema(self) -> contract.Schema:
+        """Return the schema of a new order, whose lines may name dimensions by the ERP's ids alone."""
+        return with_dimension_ids(contract.inlined(super().contract_schema()))
+
+    @functools.cached_property
+    def head_schema(self) -> ObjectSchema:
+        """What an order without its lines looks like when it is written."""
+        return ObjectSchema.of(contract.inlined(contract.operation("updatePurchaseOrder").body["application/json"]))
+
+    def key(self, body: JsonObject, extras: JsonObject) -> str:  # noqa: ARG002
+        """Return the ERP's id, or else the order's number."""
+        key = body.get("externalId") or body.get("poNumber")
+        if not key:
+            raise Reject("externalId and poNumber are missing: one of them is needed as the record's key.")
+        return str(key)
+
+    def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:
+        """Return a record; its lines have numbers of their own, and add up to its amount."""
+        item = super().parse(record, replayed)
+        if item.deleted:
+            return item
+        status = item.extras.get("status")
+        if status is not None and status.casefold() not in {"open", "closed"}:
+            raise Reject(f"status is neither open nor closed: {status[:60]!r}.")
+        body = {name: value for name, value in item.body.items() if value is not None or self._may_be_null(name)}
+        body.pop("vendor", None)
+        if vendor := _vendor(item):
+            body["vendor"] = vendor
+        if "lineItems" in body:
+            body["lineItems"] = parse_lines(body["lineItems"])
+            body["amount"] = order_amount(body, body["lineItems"])
+        return replace(item, body=body, extras={"status": status and status.casefold()})
+
+    def _may_be_null(self, name: str) -> bool:
+        # Without its id we would not find the order again.
+        member = self.head_schema.members.get(name)
+        return name != "externalId" and member is not None and member.nullable
+
+    def mark_seen(self, key: str, version: int) -> None:
+        """Remember what a full load has; Vic may know an order by an id that the record does not tell."""
+        super().mark_seen(key, version)
+        if self.context.options.mirror:
+            cache = self.context.cache(self.name)
+            for order in cache.by_second_key(key):
+                if order.get("externalId"):
+                    cache.mark_seen(order["externalId"], version)
+
+    def deletion(self, key: str) -> Item:
+        """Return an item that deletes an order."""
+        return replace(super().deletion(key), body={"externalId": key})
+
+    # What Vic has
+
+    def _found(self, item: Item, cache: RecordCache) -> JsonObject | None:
+        """Return Vic's order: by the ERP's id; else by its number, if the record or the order has no such id."""
+        own, number = item.body.get("externalId"), item.body.get("poNumber") or ""
+        found = cache.by_key(own) if own else cache.by_second_key(number)
+        if own and number and not found and not item.deleted:
+            orders = [order for order in cache.by_second_key(number) if not order.get("externalId")]
+            found = [order for order in orders if self._taken.get(order["internalId"], item.key) == item.key]
+        if len(found) > 1:
+            ids = ", ".join(order["internalId"] for order in found)
+            raise Reject(
+                f"Vic.ai has {len(found)} purchase orders {item.key} (internalId {ids}). "
+                "Give the one that is meant its externalId there, and send it with the record."
+            )
+        return found[0] if found else None
+
+    def _present(self, item: Item) -> JsonObject | None:
+        """Return Vic's order as it is now, for this record to write."""
+        cache = self.context.cache(self.name)
+        with self._lock:
+            order = self._found(item, cache)
+            if order is not None and item.body.get("externalId") and not order.get("externalId"):
+                self._taken[order["internalId"]] = item.key
+        if order is None or self.context.options.dry_run or self.context.age(self.name, order) <= _FRESH_SECONDS:
+            return order
+        now = self._now(order["internalId"])
+        if now is None:
+            self.context.forget(self.name, order["internalId"], item.key)
+        else:
+            self.context.learn(self.name, now)
+        return now
+
+    def _now(self, id_: str) -> JsonObject | None:
+        return self.context.client.found("getPurchaseOrder", purchaseOrderId=id_)
+
+    def _plan(self, item: Item, order: JsonObject) -> _Plan:
+        """Compare a record with Vic's order.
+
+        Raises:
+            Reject: what differs cannot be changed, or the amount would not be the sum of the lines.
+        """
+        merge, write_all = self.context.options.merge, not self._compares(item)
+        lines, theirs = LineChanges(), order.get("lineItems") or []
+        head = {name: value for name, value in item.body.items() if name != "lineItems"}
+        if "lineItems" in item.body:
+            lines = compare_lines(item.body["lineItems"], theirs, merge=merge, write_all=write_all)
+        elif "amount" in head:
+            order_amount(head, theirs)
+        if not merge:
+            head = {**{name: None for name in self.head_schema.members if self._may_be_null(name)}, **head}
+        # Vic shows the whole vendor, where we only say which.
+        compared = {name: value for name, value in head.items() if name != "vendor"}
+        changes = diff(self.head_schema, compared, order, readable=self.read_schema)
+        vendor = order.get("vendor") or {}
+        if "vendor" in head and not _is_vendor(head["vendor"], vendor):
+            changes.append(Change("vendor", {name: vendor.get(name) for name in head["vendor"]}, head["vendor"]))
+        status = item.extras.get("status") or ("closed" if self._pending.has(item.key, "close") else None)
+        whole = self._whole_head(head, order) if changes or write_all else None
+        return _Plan(whole, tuple(changes), lines, status if status != status_of(order) else None)
+
+    def _whole_head(self, head: JsonObject, order: JsonObject) -> JsonObject:
+        """Return the head as it is sent; what the record lacks is Vic's, and the amount the sum of Vic's lines."""
+        theirs = {**order, "amount": f"{total(order.get('lineItems') or []):f}"}
+        whole = merge_missing(self.head_schema, head, theirs)
+        if missing := self.head_schema.missing(whole):
+            raise Reject(f"{', '.join(missing)}: missing in the record, and in Vic.ai's order.")
+        return whole
+
+    def _compares(self, item: Item) -> bool:
+        return self.context.options.compare or item.replayed is not None
+
+    def _is_to_process(self, item: Item, order: JsonObject) -> bool:
+        # A record that was set aside, of an order that nothing has happened to since, was perhaps not processed.
+        return self._pending.has(item.key, "process") or changed_since_reject(item, order) is False
+
+    # What becomes of it
+
+    def compare(self, item: Item) -> Outcome | None:
+        """Compare with Vic's copy; equal records are done with."""
+        if item.deleted or not self._compares(item):
+            return None
+        try:
+            order = self._found(item, self.context.cache(self.name))
+            is_done = order is not None and not self._plan(item, order) and not self._is_to_process(item, order)
+        except Reject:
+            return None
+        return UNCHANGED if is_done else None
+
+    def load(self, item: Item) -> Outcome:
+        """Create an order, or change what differs; then process it, and open or close it."""
+        order = self._present(item)
+        if order is None:
+            return self._create(item)
+        plan, to_process = self._plan(item, order), self._is_to_process(item, order)
+        if not plan and not to_process:
+            return UNCHANGED
+        if plan:
+            check_not_newer(item, order)
+        new = references(item.body.get("vendor"), item.body.get("lineItems") or [])
+        new -= references(order.get("vendor"), order.get("lineItems") or [])
+        self.context.await_parents(new)
+        # Before the first of several writes, and not after Vic refuses the third.
+        self.require_parents(sorted(new))
+        self._carry_out(item.key, plan, OrderWriter(self.context, order, to_process=to_process))
+        changes = [*plan.changes, *plan.lines.changes]
+        if plan.status:
+            changes.append(Change("status", status_of(order), plan.status))
+        return Outcome("updated", tuple(changes), None if plan else "written before, and processed now")
+
+    def delete(self, item: Item) -> Outcome:
+        """Delete an order."""
+        order = self._found(item, self.context.cache(self.name))
+        if order is None:
+            return UNCHANGED
+        check_not_newer(item, order)
+        id_ = order["internalId"]
+        outcome = self.call_delete("deletePurchaseOrder", lambda: self._now(id_), purchaseOrderId=id_)
+        self._pending.remove(item.key, "process", "close")
+        self.context.forget(self.name, id_, item.key)
+        return outcome
+
+    def _create(self, item: Item) -> Outcome:
+        """Create an order; one that somebody else has created meanwhile becomes what the record says."""
+        found: list[JsonObject] = []
+
+        def find_done() -> JsonObject | None:
+            order = self._found(item, self.context.read_again(self.name))
+            if order is not None:
+                found.append(order)
+            return order
+
+        body = self.complete(item.body)
+
+        def send() -> JsonObject:
+            self._pending.add(item.key, "process")
+            return self.context.writer.send(self.operation, body, find_done=find_done)
+
+        try:
+            order = self.write_with_parents(sorted(references(body["vendor"], body["lineItems"])), send)
+        except Refused:
+            # Somebody else may have created it since we read the list.
+            if (other := find_done()) is None:
+                self._pending.remove(item.key, "process")
+                raise
+            order = other
+        self.context.learn(self.name, order)
+        plan = self._plan(item, order) if found else _Plan(None, (), LineChanges(), item.extras.get("status"))
+        self._carry_out(item.key, plan, OrderWriter(self.context, order, to_process=True))
+        return Outcome("created")
+
+    def _carry_out(self, key: str, plan: _Plan, writer: OrderWriter) -> None:
+        """Do what a record asks for; whatever is not done yet shows in Vic's order, or in its pending steps.
+
+        Raises:
+            Reject: Vic refuses a step; the message says what was done before it.
+        """
+        wanted, was_to_close = plan.status or status_of(writer.order), self._pending.has(key, "close")
+        if plan.head is not None or plan.lines:
+            self._pending.add(key, "process")
+        if plan.lines.new and wanted == "closed":
+            self._pending.add(key, "close")
+        try:
+            if wanted == "open":
+                writer.set_status(wanted)
+            writer.change_lines(plan.lines)
+            if plan.head is not None:
+                writer.put(plan.head)
+        except Reject as refusal:
+            if not writer.to_process:
+                self._pending.remove(key, "process")
+                if not was_to_close:
+                    self._pending.remove(key, "close")
+                raise
+            raise Reject(f"{refusal} Part of the order was written before: load it again once it is right.") from None
+        if writer.to_process:
+            try:
+                writer.process()
+            except Reject as refusal:
+                raise Reject(
+                    f"The order is written, but not processed: {refusal} Load this record again for that."
+                ) from None
+        self._pending.remove(key, "process")
+        writer.set_status(wanted)
+        self._pending.remove(key, "close")
+
+
+def _vendor(item: Item) -> JsonObject:
+    """Return what names the vendor, in one way: Vic looks it up."""
+    given = item.body.get("vendor") or {
+        "internalId": item.extras.get("vendorInternalId"),
+        "externalId": item.extras.get("vendorExternalId"),
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    best = next((name for name in ("internalId", "externalId") if name in given), None)
+    return {best: given[best]} if best else given
+
+
+def _is_vendor(reference: JsonObject, vendor: JsonObject) -> bool:
+    """Return whether a reference leads to the vendor that an order has."""
+    for name in ("internalId", "externalId", "name"):
+        if name in reference:
+            return bool(reference[name] == vendor.get(name))
+    tax, pay = vendor.get("taxInfo") or {}, vendor.get("defaultPaymentInfo") or {}
+    accounts = {pay.get(name) for name in ("bankAccountNum", "bban", "bankGiro", "plusGiro")}
+    accounts.add((pay.get("internationalBankAccount") or {}).get("iban"))
+    return (
+        reference.get("orgNumber") == tax.get("orgNumber")
+        and reference.get("countryCode") == vendor.get("countryCode")
+        and reference.get("bankAccount") in {None, *accounts}
+    )

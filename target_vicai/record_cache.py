@@ -1,0 +1,133 @@
+"""Vic's own records of one resource, read once by list and kept up to date while we write."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ap_connectors.core.raw_json import JsonObject
+
+_decode: Callable[[bytes], JsonObject] = msgspec.json.Decoder(JsonObject, float_hook=Decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+_CACHE_KB = 32 * 1024
+"""Kilobytes of the table that stay in memory; the rest goes to a temporary file without a name."""
+
+
+class Keys(NamedTuple):
+    """What a record is found by.
+
+    Args:
+        id: Vic's id.
+        key: its natural key; None if it has none.
+        second_key: another natural key, of resources that have two.
+    """
+
+    id: str
+    key: str | None
+    second_key: str | None = None
+
+
+class RecordCache:
+    """Records of one resource, in memory or on disk as their number requires.
+
+    Args:
+        read: reads all of Vic's records, page by page; called once, when a record is first asked for.
+        keys_of: returns what a record is found by.
+    """
+
+    def __init__(self, read: Callable[[], Iterable[list[msgspec.Raw]]], keys_of: Callable[[JsonObject], Keys]) -> None:
+        self._read, self._keys_of = read, keys_of
+        self._lock = threading.RLock()
+        self._table: sqlite3.Connection | None = None
+        self.writes = 0
+        """How often a record was put or removed: equal numbers mean that nothing changed in between."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the list has been read."""
+        return self._table is not None
+
+    def by_key(self, key: str) -> list[JsonObject]:
+        """Return the records with a natural key; several only where Vic allows it (names of terms and groups)."""
+        return [_decode(body) for (body,) in self._query("SELECT body FROM records WHERE key = ? ORDER BY id", key)]
+
+    def by_second_key(self, key: str) -> list[JsonObject]:
+        """Return the records with a second natural key."""
+        rows = self._query("SELECT body FROM records WHERE second_key = ? ORDER BY id", key)
+        return [_decode(body) for (body,) in rows]
+
+    def by_id(self, id_: str) -> JsonObject | None:
+        """Return the record with one of Vic's ids."""
+        found = self._query("SELECT body FROM records WHERE id = ?", id_)
+        return _decode(found[0][0]) if found else None
+
+    def read_at(self, id_: str) -> float | None:
+        """Return when the record with one of Vic's ids was read or written (monotonic seconds)."""
+        return next((float(at) for (at,) in self._query("SELECT at FROM records WHERE id = ?", id_)), None)
+
+    def put(self, record: JsonObject) -> None:
+        """Store what Vic answered to a read or a write."""
+        with self._lock:
+            self.writes += 1
+            self._insert(self._open(), [(*self._keys_of(record), _encode(record), time.monotonic())])
+
+    def remove(self, id_: str) -> None:
+        """Remove a record that Vic no longer has."""
+        with self._lock:
+            self.writes += 1
+            self._query("DELETE FROM records WHERE id = ?", id_)
+
+    # For full loads: which records are to be deleted because the load does not have them
+
+    def mark_seen(self, key: str, version: int) -> None:
+        """Remember that the full load of this version has a natural key."""
+        self._query("INSERT OR REPLACE INTO seen VALUES (?, ?)", key, version)
+
+    def count_keyed(self) -> int:
+        """Return how many records have a natural key; only these can be a target's own."""
+        return int(self._query("SELECT count(*) FROM records WHERE key IS NOT NULL")[0][0])
+
+    def unseen_keys(self, version: int) -> list[str]:
+        """Return the natural keys that the full load of this version does not have."""
+        rows = self._query(
+            "SELECT key FROM records WHERE key IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM seen WHERE seen.key = records.key AND seen.version = ?) ORDER BY key",
+            version,
+        )
+        return [key for (key,) in rows]
+
+    # The table
+
+    def _query(self, statement: str, *values: object) -> list[Any]:
+        with self._lock:
+            return self._open().execute(statement, values).fetchall()
+
+    def _open(self) -> sqlite3.Connection:
+        """Return the table; read the list first if that was not done yet."""
+        if self._table is None:
+            table = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            table.executescript(
+                f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{_CACHE_KB};"
+                "CREATE TABLE records (id TEXT PRIMARY KEY, key TEXT, second_key TEXT, body BLOB, at REAL);"
+                "CREATE TABLE seen (key TEXT PRIMARY KEY, version INTEGER) WITHOUT ROWID;"
+                # One transaction to the end: the table does not outlive the process.
+                "BEGIN;"
+            )
+            for page in self._read():
+                now = time.monotonic()
+                self._insert(table, ((*self._keys_of(_decode(body)), bytes(body), now) for body in page))
+            table.execute("CREATE INDEX by_key ON records (key)")
+            table.execute("CREATE INDEX by_second_key ON records (second_key) WHERE second_key IS NOT NULL")
+            self._table = table
+        return self._table
+
+    @staticmethod
+    def _insert(table: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+        table.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)", rows)

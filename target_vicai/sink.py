@@ -1,0 +1,286 @@
+"""The base of all sinks: what a record says, and what becomes of it at Vic.ai."""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+from ap_connectors.core.errors import Reject
+from ap_connectors.core.instants import LOCAL
+from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.singer.diff import Change, diff, merge_missing
+from ap_connectors.singer.schema import ObjectSchema, canonical
+from ap_connectors.singer.sink import UNCHANGED, Outcome, UnknownFields, is_deletion
+from ap_connectors.singer.worker_pool import Parent
+from ap_connectors.vicai import contract
+from ap_connectors.vicai.client import NotFound, Refused
+from target_vicai.context import LoadContext, Reference, ResourceSpec
+
+T = TypeVar("T")
+
+_WRITTEN_BY_VIC = ("id", "internalId", "internalUpdatedAt", "displayName")
+_EXPECTED = frozenset(map(canonical, (*_WRITTEN_BY_VIC, "ivesk_document_id", "ivesk_company_code")))
+"""Unknown fields that need no warning: Vic alone writes the first; the others tell which document a reject is about."""
+_KEY_FIELDS = tuple(map(canonical, ("externalId", "poNumber", "name", "value", "code", "internalId", "id")))
+
+TEXT = {"type": "string", "maxLength": 255}
+"""The JSON schema of a reference by a natural key."""
+
+EXTERNAL = {"useSystem": "EXTERNAL"}
+"""The query of calls that take the ERP's id."""
+
+IGNORED = Outcome("unchanged", note="marked as deleted, and left alone (deletes: ignore)")
+OLDER = Outcome("unchanged", note="Vic.ai holds a later state (externalUpdatedAt)")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A record in the contract's names and types.
+
+    Args:
+        key: its natural key, as messages show it.
+        order_key: the object that it is about; equal for all records about it, so that they stay in order.
+        body: what goes into the body of a call.
+        extras: what else it says: references by natural keys, documents, ids.
+        deleted: it says that the object is to be deleted.
+        replayed: when an earlier run set it aside, if one did (an instant, UTC).
+        provides: what records of other streams may wait for, and have once this one is loaded.
+    """
+
+    key: str
+    order_key: Hashable
+    body: JsonObject
+    extras: JsonObject = field(default_factory=dict)
+    deleted: bool = False
+    replayed: str | None = None
+    provides: Parent | None = None
+
+
+class VicSink(ABC):
+    """Loads the records of one stream. A subclass sets class attributes and defines `load`.
+
+    Attributes:
+        name: of the stream.
+        operation: the operation that writes a record; records have the fields of its body.
+        component: the schema of what Vic shows of a record; None if it shows nothing that can be compared.
+        resource: how Vic's records are listed; None if they are not.
+        key_field: the field, of the body or of `extras`, that holds the natural key.
+        extras: further fields of a record, by name with their JSON schemas.
+        mirrored: a full load may delete what it no longer has. Only for what has an id of the ERP's: by that one
+            can tell what a target may have written.
+        omitted_is_cleared: Vic clears what a body does not name.
+    """
+
+    name: ClassVar[str]
+    operation: ClassVar[str]
+    component: ClassVar[str | None] = None
+    resource: ClassVar[ResourceSpec | None] = None
+    key_field: ClassVar[str] = "externalId"
+    extras: ClassVar[Mapping[str, Any]] = {}
+    mirrored: ClassVar[bool] = False
+    omitted_is_cleared: ClassVar[bool] = False
+
+    def __init__(self, context: LoadContext) -> None:
+        self.context = context
+        self._unknown_fields = UnknownFields(self.name, "Vic.ai", self._warn, _EXPECTED)
+
+    def _warn(self, message: str) -> None:
+        self.context.warn(message)
+
+    # What a record says
+
+    @functools.cached_property
+    def body_schema(self) -> ObjectSchema:
+        """What a record's body looks like when it is written."""
+        return ObjectSchema.of(contract.inlined(self.contract_schema()))
+
+    @functools.cached_property
+    def read_schema(self) -> ObjectSchema | None:
+        """What Vic shows of a record; None if it shows nothing."""
+        return ObjectSchema.of(contract.component(self.component)) if self.component else None
+
+    @functools.cached_property
+    def _record_schema(self) -> ObjectSchema:
+        schema = contract.inlined(self.contract_schema())
+        return ObjectSchema.of({**schema, "properties": {**schema["properties"], **self.extras}, "required": []})
+
+    def contract_schema(self) -> contract.Schema:
+        """Return the contract's schema of the body."""
+        return contract.operation(self.operation).body["application/json"]
+
+    def key_hint(self, record: Mapping[str, Any]) -> str | None:
+        """Return the first of the usual keys that a record has, however wrong the rest of it is."""
+        given = {canonical(name): value for name, value in record.items() if isinstance(value, str | int) and value}
+        return next((str(given[name]) for name in _KEY_FIELDS if name in given), None)
+
+    def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:
+        """Return a record in the contract's names and types.
+
+        Raises:
+            Reject: it is not what the contract says, or has no key.
+        """
+        body, unknown = self._record_schema.coerce_record(record)
+        self._unknown_fields.report(unknown)
+        extras = {name: body.pop(name) for name in self.extras if name in body}
+        key = self.key(body, extras)
+        order_key = self.order_key(key, body, extras)
+        return Item(key, order_key, body, extras, is_deletion(unknown), replayed, provides=(self.name, key))
+
+    def key(self, body: JsonObject, extras: JsonObject) -> str:
+        """Return a record's natural key; it can be part of an address.
+
+        Raises:
+            Reject: it is missing, or cannot be part of an address.
+        """
+        value = body.get(self.key_field) or extras.get(self.key_field)
+        if not value:
+            raise Reject(f"{self.key_field} is missing: it is the record's key.")
+        if value in {".", ".."}:
+            raise Reject(f"{self.key_field} {value!r} cannot be part of an address; Vic.ai needs it there.")
+        return str(value)
+
+    def order_key(self, key: str, body: JsonObject, extras: JsonObject) -> Hashable:  # noqa: ARG002
+        """Return the object that a record is about; records with equal ones are applied in their order."""
+        return self.name, key
+
+    # What becomes of it
+
+    def mark_seen(self, key: str, version: int) -> None:
+        """Remember that a full load has a record, if what it lacks is to be deleted."""
+        if self.context.options.mirror and self.mirrored:
+            self.context.cache(self.name).mark_seen(key, version)
+
+    def deletion(self, key: str) -> Item:
+        """Return an item that deletes a record."""
+        return Item(key, (self.name, key), {}, deleted=True)
+
+    def compare(self, item: Item) -> Outcome | None:  # noqa: ARG002
+        """Return the outcome if nothing needs to be asked or written, else None. Called on the main thread."""
+        return None
+
+    def apply(self, item: Item) -> Outcome:
+        """Load the record, or delete what it says is deleted.
+
+        Raises:
+            Missing, Reject, Outage: see `load` and `delete`.
+        """
+        if not item.deleted:
+            return self.load(item)
+        return self.delete(item) if self.context.options.delete_records else IGNORED
+
+    @abstractmethod
+    def load(self, item: Item) -> Outcome:
+        """Load a record into Vic. Thread-safe; calls for one order key are serialized.
+
+        Raises:
+            Missing: it refers to something that is not there yet. Reject: Vic refuses it. Outage: Vic failed.
+        """
+
+    def delete(self, item: Item) -> Outcome:  # noqa: ARG002
+        """Delete the object that a record is about.
+
+        Raises:
+            Reject: Vic refuses that. Outage: Vic failed.
+        """
+        raise Reject(f"{self.name}: Vic.ai offers no way to delete these.")
+
+    # Help for subclasses: bodies
+
+    def complete(self, body: JsonObject) -> JsonObject:
+        """Return the body if no required field is missing.
+
+        Raises:
+            Reject: one is.
+        """
+        missing = self.body_schema.missing(body)
+        if missing:
+            raise Reject(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.")
+        return body
+
+    def writable(self, body: JsonObject) -> JsonObject:
+        """Return a body without those nulls that the contract does not allow: such a field cannot be cleared."""
+        members = self.body_schema.members
+        return {name: value for name, value in body.items() if value is not None or members[name].nullable}
+
+    def whole(self, body: JsonObject, present: JsonObject) -> JsonObject:
+        """Return the body to write over Vic's record: what it lacks keeps Vic's value, or is null (`replace`)."""
+        if self.context.options.merge:
+            return merge_missing(self.body_schema, body, present)
+        members = self.body_schema.members
+        cleared = (name for name in members if name not in body and present.get(name) is not None)
+        return {**body, **{name: None for name in cleared if members[name].nullable}}
+
+    def changes(self, body: JsonObject, present: JsonObject) -> tuple[Change, ...]:
+        """Return what writing a body would change, but for what Vic offers no way to clear."""
+        found = diff(self.body_schema, body, present, readable=self.read_schema, clears=not self.context.options.merge)
+        members = self.body_schema.members
+        return tuple(
+            one
+            for one in found
+            if self.omitted_is_cleared or one.path in body or one.path not in members or members[one.path].nullable
+        )
+
+    @staticmethod
+    def is_older(ours: JsonObject, theirs: JsonObject) -> bool:
+        """Return whether Vic has a later state of the same thing (both times by the ERP's clock)."""
+        mine, known = ours.get("externalUpdatedAt"), theirs.get("externalUpdatedAt")
+        if mine == known:
+            return False
+        return bool(mine and known and LOCAL.knows(known) and LOCAL.milliseconds(mine) < LOCAL.milliseconds(known))
+
+    # Help for subclasses: calls
+
+    def call_delete(self, operation: str, find: Callable[[], JsonObject | None], **arguments: str) -> Outcome:
+        """Call an operation that deletes; what somebody else deleted meanwhile is unchanged.
+
+        Args:
+            operation: its name.
+            find: looks for what is to be deleted; called when the answer was lost.
+            **arguments: path and query parameters.
+
+        Raises:
+            Reject: Vic refuses that. Outage: Vic failed.
+        """
+        try:
+            self.context.writer.send(operation, find_done=lambda: {} if find() is None else None, **arguments)
+        except NotFound:
+            return UNCHANGED
+        return Outcome("deleted")
+
+    def write_with_parents(self, parents: Iterable[Reference], write: Callable[[], T]) -> T:
+        """Return `write()`; if Vic refuses it because parents are not there yet, let the record wait for them.
+
+        Args:
+            parents: what the record refers to.
+            write: called once more if a parent came just after Vic refused.
+
+        Raises:
+            Missing: parents are not there (yet). Refused: Vic refuses it for another reason.
+        """
+        parents = list(dict.fromkeys(parents))
+        self.context.await_parents(parents)
+        if self.context.options.dry_run:
+            self.require_parents(parents)
+            return write()
+        try:
+            return write()
+        except Refused as refusal:
+            if not parents:
+                raise
+            self.require_parents(parents, f" {refusal}")
+            if not any(self.context.has_come(parent) for parent in parents):
+                raise
+            # They are there; perhaps they came while Vic refused.
+            return write()
+
+    def require_parents(self, parents: Iterable[Reference], said: str = "") -> None:
+        """Check that Vic has what a record refers to; `said` is what Vic said, if it refused the record.
+
+        Raises:
+            Missing: it does not.
+        """
+        if absent := self.context.absent(parents):
+            raise self.context.missing(absent, said)
