@@ -271,6 +271,8 @@ class VicSink(ABC):
             if not parents:
                 raise
             self.require_parents(parents, f" {refusal}")
+            # A parent whose write is still under way is at Vic by now, but perhaps was not when Vic refused.
+            self.context.await_parents(parents)
             if not any(self.context.has_come(parent) for parent in parents):
                 raise
             # They are there; perhaps they came while Vic refused.

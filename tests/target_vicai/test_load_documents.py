@@ -53,7 +53,7 @@ NO_TYPES = [
     ("sign in.pdf", b"<!DOCTYPE html><html><body>Sign in</body></html>", r"not of a type"),
     ("xhtml.xml", b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>', r"not of a type"),
     ("text.txt", "Sąskaita faktūra".encode(), r"not of a type"),
-    ("archive.zip", OFFICE, r"end the name in one of \.docx.*or documentType"),
+    ("archive.zip", OFFICE, r"end the name in one of \.docx.*or say it in documentType"),
     ("locked.docx", OLE, r"end the name in one of \.doc,"),
     ("empty.pdf", b"", r"empty\.pdf is empty"),
 ]
