@@ -69,7 +69,7 @@ class Documents(IveskSink):
         """Keep what is surely the same in order; the ledger sees to what turns out to be."""
         return bytes.fromhex(fingerprint(body.get("document"), body.get("documentBase64")))
 
-    def apply(self, item: Item) -> Outcome:
+    def send(self, item: Item) -> Outcome:
         """Upload a document that was not uploaded yet."""
         body = item.body
         with input_files.opened(

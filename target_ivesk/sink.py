@@ -112,12 +112,16 @@ class IveskSink(ABC):
         """Return what a person calls a record that cannot be read."""
 
     @abstractmethod
-    def apply(self, item: Item) -> Outcome:
-        """Send what was not sent yet. Called by many threads.
+    def send(self, item: Item) -> Outcome:
+        """Send what was not sent yet. Thread-safe; calls for one order key are serialized.
 
         Raises:
-            Reject: Įvesk does not take it, or may have it. Outage: Įvesk failed.
+            Reject: Įvesk refuses it, or may have it. Outage: Įvesk failed.
         """
+
+    def apply(self, item: Item, compared: None = None) -> Outcome:  # noqa: ARG002 - Įvesk has no copy to compare with
+        """Send a record (see `send`)."""
+        return self.send(item)
 
     def compare(self, item: Item) -> Outcome | None:
         """Return the outcome of a record that speaks of a deletion: there is nothing to do."""

@@ -39,7 +39,7 @@ class SyncErrors(IveskSink):
         """Keep what is said of one document in order."""
         return self.key(body).encode()
 
-    def apply(self, item: Item) -> Outcome:
+    def send(self, item: Item) -> Outcome:
         """Report an error that was not reported yet."""
         document_id, company_code, message = (item.body[name] for name in _NAMES)
 

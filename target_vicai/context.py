@@ -19,7 +19,7 @@ from ap_connectors.singer.ledger import Ledger
 from ap_connectors.singer.worker_pool import Missing, Parent
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part, VicaiClient
-from target_vicai.record_cache import Keys, RecordCache
+from target_vicai.record_cache import Keys, Reading, RecordCache
 
 _SINGLE_READS = 16
 """So many records are read one by one before their whole list is read: an hourly load has a handful of changes,
@@ -107,7 +107,7 @@ class LoadContext:
     check: Callable[[], None]
     ledger: Ledger
     _caches: dict[str, RecordCache] = field(default_factory=dict)
-    _known: dict[Reference, tuple[JsonObject, float]] = field(default_factory=dict)
+    _known: dict[Reference, Reading] = field(default_factory=dict)
     _reads: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -128,57 +128,59 @@ class LoadContext:
         has_get = self.resources[resource].get_operation is not None
         return has_get and not self.cache(resource).is_read and self._reads[resource] < _SINGLE_READS
 
-    def find(self, resource: str, key: str) -> JsonObject | None:
-        """Return one record by its natural key; the whole list is not read for a few of them."""
+    def find(self, resource: str, key: str) -> Reading | None:
+        """Return the record with a natural key; the whole list is not read for a few of them.
+
+        Raises:
+            Reject: there are several of that name.
+        """
         known = self._known.get((resource, key))
         if known is not None:
-            return known[0]
+            return known
         with self._lock:
             singly = self.reads_singly(resource)
             self._reads[resource] += 1
-        return self.fetch(resource, key) if singly else next(iter(self.cache(resource).by_key(key)), None)
-
-    def find_one(self, resource: str, key: str) -> JsonObject | None:
-        """Return the one record with a natural key.
-
-        Raises:
-            Reject: there are several.
-        """
-        spec = self.resources[resource]
-        if spec.get_operation is not None:
-            return self.find(resource, key)
-        found = self.cache(resource).by_key(key)
-        if len(found) > 1:
+        if singly:
+            return self.fetch(resource, key)
+        spec, found = self.resources[resource], self.cache(resource).by_key(key)
+        if len(found) > 1 and spec.get_operation is None:
             raise Reject(f"Vic.ai has {len(found)} {spec.noun}s of the name {key}: give the id of one of them instead.")
         return found[0] if found else None
 
-    def fetch(self, resource: str, key: str) -> JsonObject | None:
+    def fetch(self, resource: str, key: str) -> Reading | None:
         """Read one record by the ERP's id, now."""
         operation = self.resources[resource].get_operation
         if operation is None:
             raise NotImplementedError(f"{resource} cannot be read one by one")
         found = self.client.found(operation, id=key, useSystem="EXTERNAL")
         if found is not None:
-            self.learn(resource, found)
-        return found
+            return self.learn(resource, found)
+        self._known.pop((resource, key), None)
+        if self.cache(resource).is_read:
+            for gone in self.cache(resource).by_key(key):
+                self.forget(resource, gone.record["internalId"], key)
+        return None
 
-    def age(self, resource: str, record: JsonObject) -> float:
-        """Return the seconds since a record was read or written."""
-        keys = self.resources[resource].keys_of(record)
-        known = self._known.get((resource, keys.key or ""))
-        at = known[1] if known else self.cache(resource).read_at(keys.id)
-        return 0.0 if at is None else time.monotonic() - at
+    def read_at(self, resource: str, key: str) -> float | None:
+        """Return when the record with a natural key was last read or written; None if Vic is not known to have it."""
+        known = self._known.get((resource, key))
+        if known is not None:
+            return known.at
+        cache = self.cache(resource)
+        return cache.read_at(key) if cache.is_read else None
 
-    def learn(self, resource: str, record: JsonObject, instead_of: JsonObject | None = None) -> None:
-        """Store what Vic answered to a write; in a dry run the answer is made up, and so is its id."""
+    def learn(self, resource: str, record: JsonObject, instead_of: JsonObject | None = None) -> Reading:
+        """Store what Vic answered to a read or a write; in a dry run the answer is made up, and so is its id."""
         if self.options.dry_run and instead_of is not None:
             record = {**instead_of, **record, **{name: instead_of[name] for name in _IDS if name in instead_of}}
         cache, key = self.cache(resource), self.resources[resource].keys_of(record).key
+        reading = Reading(record, time.monotonic())
         if cache.is_read:
-            cache.put(record)
+            cache.put(reading)
         if key is not None and (not cache.is_read or (resource, key) in self._known):
             # A list that is being read may still show what was before.
-            self._known[resource, key] = record, time.monotonic()
+            self._known[resource, key] = reading
+        return reading
 
     def forget(self, resource: str, id_: str, key: str) -> None:
         """Remove a record that Vic no longer has."""

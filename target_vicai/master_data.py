@@ -2,104 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai.client import Refused
-from target_vicai.context import ResourceSpec
-from target_vicai.sink import EXTERNAL, OLDER, TEXT, Item, VicSink
-
-_FRESH_SECONDS = 10.0
-"""A record of Vic's that is older is read again before its values are sent back: somebody may have changed it there."""
+from target_vicai.context import Reference, ResourceSpec
+from target_vicai.record_cache import Reading
+from target_vicai.sink import EXTERNAL, OLDER, TEXT, ComparedSink, Comparison, Item
 
 
-class Upsert(VicSink):
+class Upsert(ComparedSink):
     """Records with an `externalId`, written by PUT and deleted by that id.
 
     Attributes:
         delete_operation: the operation that deletes a record.
-        create_operation: the operation that makes a new one, where PUT does not.
+        create_operation: the operation that creates a record, where PUT does not.
+        references: by a field of `extras` that names a record of another resource, the body's field for Vic's id of
+            that, and the resource.
     """
 
     resource: ClassVar[ResourceSpec]
     mirrored = True
     delete_operation: ClassVar[str]
     create_operation: ClassVar[str | None] = None
+    references: ClassVar[Mapping[str, tuple[str, str]]] = {}
 
-    def compare(self, item: Item) -> Outcome | None:
-        """Compare with Vic's copy; equal records are done with."""
-        if item.deleted or not self._compares(item) or self.context.reads_singly(self.name):
-            return None
-        try:
-            body = self.resolve(item)
-        except Reject:
-            # A parent that is not there yet, or a name that several records have: `load` deals with it.
-            return None
-        return self._compared(body, self._present(item.key))
+    def can_compare(self, item: Item) -> bool:
+        """Return whether a record can be compared without a request of its own."""
+        return self.compares(item) and not self.context.reads_singly(self.name)
 
-    def load(self, item: Item) -> Outcome:
-        """Write a record if it differs from what Vic has."""
-        body = self.resolve(item)
-        present = self._present(item.key) if self._reads(item) else None
-        if present is not None and self._is_stale(present):
-            present = self.context.fetch(self.name, item.key)
-        if self._compares(item) and (outcome := self._compared(body, present)):
-            return outcome
-        if present is None:
-            return self._create(item.key, body)
-        self._put(item.key, self.whole(body, present), present)
-        return Outcome("updated", self.changes(body, present))
+    def comparison(self, item: Item, *, fresh: bool = False) -> Comparison:
+        """Compare a record with Vic's copy, references resolved."""
+        body, parents = self._resolved(item)
+        found = self._found(item)
+        if fresh and found is not None and self.is_old(found.at):
+            found = self.context.fetch(self.name, item.key)
+        if found is None:
+            return Comparison(body, parents=parents)
+        changes, outcome = self.changes(body, found.record), None
+        if self.compares(item):
+            outcome = OLDER if self.is_older(body, found.record) else None if changes else UNCHANGED
+        return Comparison(body, found.record, found.at, changes, outcome, parents)
+
+    def write(self, item: Item, compared: Comparison) -> Outcome:
+        """Create a record, or write what differs."""
+        if compared.present is None:
+            return self._create(item.key, compared.body)
+        self._put(item.key, self.whole(compared.body, compared.present), compared.present)
+        return Outcome("updated", compared.changes)
 
     def delete(self, item: Item) -> Outcome:
         """Delete a record by the ERP's id."""
-        present = self._present(item.key)
-        if present is None:
+        found = self._found(item)
+        if found is None:
             return UNCHANGED
-        if self.is_older(item.body, present):
+        if self.is_older(item.body, found.record):
             return OLDER
         outcome = self.call_delete(
             self.delete_operation, lambda: self.context.fetch(self.name, item.key), id=item.key, **EXTERNAL
         )
-        self.context.forget(self.name, present["internalId"], item.key)
+        self.context.forget(self.name, found.record["internalId"], item.key)
         return outcome
 
-    def resolve(self, item: Item) -> JsonObject:
-        """Return the body, with Vic's ids in place of references by name.
+    def is_old(self, read_at: float | None) -> bool:
+        """Return whether Vic's copy is too old to be sent back; only `merge` does that."""
+        return self.context.options.merge and super().is_old(read_at)
 
-        Raises:
-            Missing: a reference leads to nothing yet. Reject: it leads to several things.
-        """
-        return item.body
+    def _resolved(self, item: Item) -> tuple[JsonObject, dict[Reference, float]]:
+        """Return the body with Vic's ids in place of names, and what they were found by."""
+        body, parents = item.body, {}
+        for field, (id_field, resource) in self.references.items():
+            if field in item.extras and item.body.get(id_field) is None:
+                name, id_ = item.extras[field], None
+                if name is not None:
+                    parent = self.find_parent(resource, name)
+                    parents[resource, name], id_ = parent.at, str(parent.record["id"])
+                body = {**body, id_field: id_}
+        return body, parents
 
-    # Reading
-
-    def _compares(self, item: Item) -> bool:
-        return self.context.options.compare or item.replayed is not None
-
-    def _reads(self, item: Item) -> bool:
-        return self._compares(item) or self.context.options.merge or self.create_operation is not None
-
-    def _is_stale(self, present: JsonObject) -> bool:
+    def _found(self, item: Item) -> Reading | None:
         options = self.context.options
-        return options.merge and not options.dry_run and self.context.age(self.name, present) > _FRESH_SECONDS
-
-    def _present(self, key: str) -> JsonObject | None:
-        if self.context.options.compare:
-            return self.context.find(self.name, key)
-        # A load that writes all records writes many: the list is cheaper.
-        return next(iter(self.context.cache(self.name).by_key(key)), None)
-
-    def _compared(self, body: JsonObject, present: JsonObject | None) -> Outcome | None:
-        if present is None:
-            return None
-        if self.is_older(body, present):
-            return OLDER
-        return None if self.changes(body, present) else UNCHANGED
-
-    # Writing
+        if options.compare:
+            return self.context.find(self.name, item.key)
+        if item.deleted or self.compares(item) or options.merge or self.create_operation is not None:
+            # A load that writes all records writes many: the list is cheaper.
+            return next(iter(self.context.cache(self.name).by_key(item.key)), None)
+        return None
 
     def _put(self, key: str, body: JsonObject, present: JsonObject | None) -> None:
         answer = self.context.writer.send(self.operation, self.complete(body), id=key, useSystem="EXTERNAL")
@@ -109,13 +100,16 @@ class Upsert(VicSink):
         if self.create_operation is None:
             self._put(key, body, None)
             return Outcome("created")
+
+        def find_done() -> JsonObject | None:
+            found = self.context.fetch(self.name, key)
+            return found and found.record
+
         try:
-            answer = self.context.writer.send(
-                self.create_operation, self.complete(body), find_done=lambda: self.context.fetch(self.name, key)
-            )
+            answer = self.context.writer.send(self.create_operation, self.complete(body), find_done=find_done)
         except Refused:
             # Somebody else may have created it since we read the list.
-            if (found := self.context.fetch(self.name, key)) is None:
+            if (found := find_done()) is None:
                 raise
             self._put(key, self.whole(body, found), found)
             return Outcome("updated", self.changes(body, found))
@@ -158,30 +152,13 @@ class Vendors(Upsert):
     resource = ResourceSpec("vendor", "listVendors", "getVendor")
     omitted_is_cleared = True
     extras: ClassVar[dict[str, Any]] = {"paymentTermName": TEXT, "vendorGroupName": TEXT}
-    # By name: the field for Vic's id, and the resource.
-    _named: ClassVar = {
+    references: ClassVar[Mapping[str, tuple[str, str]]] = {
         "paymentTermName": ("paymentTermId", "payment_terms"),
         "vendorGroupName": ("vendorGroupId", "vendor_groups"),
     }
 
-    def resolve(self, item: Item) -> JsonObject:
-        """Return the body, with Vic's ids in place of the names of the payment term and the vendor group."""
-        ids = {}
-        for field, (id_field, resource) in self._named.items():
-            if field in item.extras and item.body.get(id_field) is None:
-                name = item.extras[field]
-                ids[id_field] = None if name is None else self._id(resource, name)
-        return {**item.body, **ids} if ids else item.body
 
-    def _id(self, resource: str, name: str) -> str:
-        self.context.await_parents([(resource, name)])
-        found = self.context.find_one(resource, name)
-        if found is None:
-            raise self.context.missing([(resource, name)])
-        return str(found["id"])
-
-
-class Named(VicSink):
+class Named(ComparedSink):
     """Records that are found by Vic's `id` if that is given and known, else by their name.
 
     Attributes:
@@ -210,24 +187,30 @@ class Named(VicSink):
         """Keep all records of a stream in order: a name may pass from one record to another. The lists are small."""
         return (self.name,)
 
-    def compare(self, item: Item) -> Outcome | None:
-        """Compare with Vic's copy; equal records are done with."""
-        if item.deleted:
-            return None
-        found = self._found(item)
-        return UNCHANGED if len(found) == 1 and not self.changes(item.body, found[0]) else None
+    def can_compare(self, item: Item) -> bool:  # noqa: ARG002
+        """Return True: the lists are small, and read whatever `compare` is."""
+        return True
 
-    def load(self, item: Item) -> Outcome:
+    def comparison(self, item: Item, *, fresh: bool = False) -> Comparison:  # noqa: ARG002
+        """Compare a record with Vic's copy."""
+        present = self._found(item)
+        if present is None:
+            return Comparison(item.body)
+        changes = self.changes(item.body, present)
+        return Comparison(item.body, present, changes=changes, outcome=None if changes else UNCHANGED)
+
+    def is_current(self, item: Item, compared: Comparison) -> bool:  # noqa: ARG002
+        """Return True: no other record of the stream is applied in between, for all have one order key."""
+        return True
+
+    def write(self, item: Item, compared: Comparison) -> Outcome:
         """Create what is not there, and change what differs."""
-        present = self._one(item)
+        present, changes = compared.present, compared.changes
         if present is None:
             body = self.complete(item.body)
             answer = self.context.writer.send(self.operation, body, find_done=lambda: self._created(item))
             self.context.learn(self.name, answer)
             return Outcome("created")
-        changes = self.changes(item.body, present)
-        if not changes:
-            return UNCHANGED
         if self.update_operation is None:
             told = ", ".join(f"{one.path} is {one.old} at Vic.ai and {one.new} in the record" for one in changes)
             raise Reject(f"Vic.ai offers no way to change these: {told}.")
@@ -240,7 +223,7 @@ class Named(VicSink):
         """Delete by Vic's id, or by name."""
         if self.delete_operation is None:
             return super().delete(item)
-        present = self._one(item)
+        present = self._found(item)
         if present is None:
             return UNCHANGED
         id_ = present["id"]
@@ -248,23 +231,20 @@ class Named(VicSink):
         self.context.forget(self.name, id_, item.key)
         return outcome
 
-    def _found(self, item: Item) -> list[JsonObject]:
+    def _found(self, item: Item) -> JsonObject | None:
         cache = self.context.cache(self.name)
-        id_ = item.extras.get("id")
+        id_, name = item.extras.get("id"), item.body.get(self._name_field)
         if id_ and (known := cache.by_id(id_)) is not None:
-            return [known]
-        name = item.body.get(self._name_field)
-        return cache.by_key(name) if name else []
-
-    def _one(self, item: Item) -> JsonObject | None:
-        found = self._found(item)
+            return known
+        found = cache.by_key(name) if name else []
         if len(found) > 1:
             raise Reject(f"Vic.ai has {len(found)} of the {self._name_field} {item.key}: give the id of one of them.")
-        return found[0] if found else None
+        return found[0].record if found else None
 
     def _created(self, item: Item) -> JsonObject | None:
         """Look in Vic's list of now for what we may have created a moment ago."""
-        return next(iter(self.context.read_again(self.name).by_key(item.body[self._name_field])), None)
+        found = self.context.read_again(self.name).by_key(item.body[self._name_field])
+        return found[0].record if found else None
 
 
 class VendorGroups(Named):

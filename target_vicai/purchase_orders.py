@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
@@ -32,34 +32,33 @@ from target_vicai.purchase_order_writes import (
     check_not_newer,
     status_of,
 )
-from target_vicai.record_cache import RecordCache
-from target_vicai.sink import TEXT, Item, VicSink
-
-_FRESH_SECONDS = 10.0
-"""An order of Vic's that is older is read again before it is changed."""
+from target_vicai.record_cache import Reading, RecordCache
+from target_vicai.sink import TEXT, ComparedSink, Comparison, Item
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Plan(Comparison):
     """What a record asks for.
 
     Args:
         head: the whole head, if it is to be written.
-        changes: what differs in it.
         lines: what differs in the lines.
         status: `open` or `closed`, if that differs.
+        to_process: whether the order is to be processed, even if nothing is to be written.
     """
 
-    head: JsonObject | None
-    changes: tuple[Change, ...]
-    lines: LineChanges
-    status: str | None
+    head: JsonObject | None = None
+    lines: LineChanges = field(default_factory=LineChanges)
+    status: str | None = None
+    to_process: bool = False
 
-    def __bool__(self) -> bool:
+    @property
+    def writes(self) -> bool:
+        """Whether anything is to be written."""
         return bool(self.head is not None or self.lines or self.status)
 
 
-class PurchaseOrders(VicSink):
+class PurchaseOrders(ComparedSink):
     """Purchase orders with their lines (Purchase orders), known by the ERP's id, or else by their number.
 
     An order's lines are written first, then its head with their sum; it is processed last, and once. What a kill leaves
@@ -137,7 +136,7 @@ class PurchaseOrders(VicSink):
         super().mark_seen(key, version)
         if self.context.options.mirror:
             cache = self.context.cache(self.name)
-            for order in cache.by_second_key(key):
+            for order, _ in cache.by_second_key(key):
                 if order.get("externalId"):
                     cache.mark_seen(order["externalId"], version)
 
@@ -147,47 +146,53 @@ class PurchaseOrders(VicSink):
 
     # What Vic has
 
-    def _found(self, item: Item, cache: RecordCache) -> JsonObject | None:
+    def _found(self, item: Item, cache: RecordCache) -> Reading | None:
         """Return Vic's order: by the ERP's id; else by its number, if the record or the order has no such id."""
         own, number = item.body.get("externalId"), item.body.get("poNumber") or ""
         found = cache.by_key(own) if own else cache.by_second_key(number)
         if own and number and not found and not item.deleted:
-            orders = [order for order in cache.by_second_key(number) if not order.get("externalId")]
-            found = [order for order in orders if self._taken.get(order["internalId"], item.key) == item.key]
+            found = [one for one in cache.by_second_key(number) if self._may_take(one.record, item)]
         if len(found) > 1:
-            ids = ", ".join(order["internalId"] for order in found)
+            ids = ", ".join(one.record["internalId"] for one in found)
             raise Reject(
                 f"Vic.ai has {len(found)} purchase orders {item.key} (internalId {ids}). "
                 "Give the one that is meant its externalId there, and send it with the record."
             )
         return found[0] if found else None
 
-    def _present(self, item: Item) -> JsonObject | None:
-        """Return Vic's order as it is now, for this record to write."""
-        cache = self.context.cache(self.name)
-        with self._lock:
-            order = self._found(item, cache)
-            if order is not None and item.body.get("externalId") and not order.get("externalId"):
-                self._taken[order["internalId"]] = item.key
-        if order is None or self.context.options.dry_run or self.context.age(self.name, order) <= _FRESH_SECONDS:
-            return order
-        now = self._now(order["internalId"])
-        if now is None:
-            self.context.forget(self.name, order["internalId"], item.key)
-        else:
-            self.context.learn(self.name, now)
-        return now
+    def _may_take(self, order: JsonObject, item: Item) -> bool:
+        return not order.get("externalId") and self._taken.get(order["internalId"], item.key) == item.key
 
     def _now(self, id_: str) -> JsonObject | None:
         return self.context.client.found("getPurchaseOrder", purchaseOrderId=id_)
 
-    def _plan(self, item: Item, order: JsonObject) -> _Plan:
+    def comparison(self, item: Item, *, fresh: bool = False) -> _Plan:
+        """Compare a record with Vic's order, and take over an order without an id of the ERP's."""
+        with self._lock:
+            found = self._found(item, self.context.cache(self.name))
+            if found is not None and item.body.get("externalId") and not found.record.get("externalId"):
+                self._taken[found.record["internalId"]] = item.key
+        if fresh and found is not None and self.is_old(found.at):
+            id_ = found.record["internalId"]
+            now = self._now(id_)
+            found = None if now is None else self.context.learn(self.name, now)
+            if found is None:
+                self.context.forget(self.name, id_, item.key)
+        return _Plan(item.body) if found is None else self._plan(item, found)
+
+    def is_current(self, item: Item, compared: Comparison) -> bool:  # noqa: ARG002
+        """Return whether Vic's order is the one that was compared; records may name one order in several ways."""
+        if compared.present is None or self.is_old(compared.read_at):
+            return False
+        return self.context.cache(self.name).id_read_at(compared.present["internalId"]) == compared.read_at
+
+    def _plan(self, item: Item, found: Reading) -> _Plan:
         """Compare a record with Vic's order.
 
         Raises:
             Reject: what differs cannot be changed, or the amount would not be the sum of the lines.
         """
-        merge, write_all = self.context.options.merge, not self._compares(item)
+        order, merge, write_all = found.record, self.context.options.merge, not self.compares(item)
         lines, theirs = LineChanges(), order.get("lineItems") or []
         head = {name: value for name, value in item.body.items() if name != "lineItems"}
         if "lineItems" in item.body:
@@ -202,9 +207,17 @@ class PurchaseOrders(VicSink):
         vendor = order.get("vendor") or {}
         if "vendor" in head and not _is_vendor(head["vendor"], vendor):
             changes.append(Change("vendor", {name: vendor.get(name) for name in head["vendor"]}, head["vendor"]))
-        status = item.extras.get("status") or ("closed" if self._pending.has(item.key, "close") else None)
         whole = self._whole_head(head, order) if changes or write_all else None
-        return _Plan(whole, tuple(changes), lines, status if status != status_of(order) else None)
+        changes += lines.changes
+        status = item.extras.get("status") or ("closed" if self._pending.has(item.key, "close") else None)
+        if status == status_of(order):
+            status = None
+        elif status:
+            changes.append(Change("status", status_of(order), status))
+        # An order that has not changed since its record was set aside was perhaps written, and not processed.
+        to_process = self._pending.has(item.key, "process") or changed_since_reject(item, order) is False
+        plan = _Plan(item.body, order, found.at, tuple(changes), None, {}, whole, lines, status, to_process)
+        return plan if plan.writes or to_process else replace(plan, outcome=UNCHANGED)
 
     def _whole_head(self, head: JsonObject, order: JsonObject) -> JsonObject:
         """Return the head as it is sent; what the record lacks is Vic's, and the amount the sum of Vic's lines."""
@@ -214,54 +227,31 @@ class PurchaseOrders(VicSink):
             raise Reject(f"{', '.join(missing)}: missing in the record, and in Vic.ai's order.")
         return whole
 
-    def _compares(self, item: Item) -> bool:
-        return self.context.options.compare or item.replayed is not None
-
-    def _is_to_process(self, item: Item, order: JsonObject) -> bool:
-        # A record that was set aside, of an order that nothing has happened to since, was perhaps not processed.
-        return self._pending.has(item.key, "process") or changed_since_reject(item, order) is False
-
     # What becomes of it
 
-    def compare(self, item: Item) -> Outcome | None:
-        """Compare with Vic's copy; equal records are done with."""
-        if item.deleted or not self._compares(item):
-            return None
-        try:
-            order = self._found(item, self.context.cache(self.name))
-            is_done = order is not None and not self._plan(item, order) and not self._is_to_process(item, order)
-        except Reject:
-            return None
-        return UNCHANGED if is_done else None
-
-    def load(self, item: Item) -> Outcome:
+    def write(self, item: Item, compared: Comparison) -> Outcome:
         """Create an order, or change what differs; then process it, and open or close it."""
-        order = self._present(item)
+        assert isinstance(compared, _Plan)  # noqa: S101 - `comparison` makes nothing else
+        plan, order = compared, compared.present
         if order is None:
             return self._create(item)
-        plan, to_process = self._plan(item, order), self._is_to_process(item, order)
-        if not plan and not to_process:
-            return UNCHANGED
-        if plan:
+        if plan.writes:
             check_not_newer(item, order)
         new = references(item.body.get("vendor"), item.body.get("lineItems") or [])
         new -= references(order.get("vendor"), order.get("lineItems") or [])
         self.context.await_parents(new)
         # Before the first of several writes, and not after Vic refuses the third.
         self.require_parents(sorted(new))
-        self._carry_out(item.key, plan, OrderWriter(self.context, order, to_process=to_process))
-        changes = [*plan.changes, *plan.lines.changes]
-        if plan.status:
-            changes.append(Change("status", status_of(order), plan.status))
-        return Outcome("updated", tuple(changes), None if plan else "written before, and processed now")
+        self._carry_out(item.key, plan, OrderWriter(self.context, order, to_process=plan.to_process))
+        return Outcome("updated", plan.changes, None if plan.writes else "written before, and processed now")
 
     def delete(self, item: Item) -> Outcome:
         """Delete an order."""
-        order = self._found(item, self.context.cache(self.name))
-        if order is None:
+        found = self._found(item, self.context.cache(self.name))
+        if found is None:
             return UNCHANGED
-        check_not_newer(item, order)
-        id_ = order["internalId"]
+        check_not_newer(item, found.record)
+        id_ = found.record["internalId"]
         outcome = self.call_delete("deletePurchaseOrder", lambda: self._now(id_), purchaseOrderId=id_)
         self._pending.remove(item.key, "process", "close")
         self.context.forget(self.name, id_, item.key)
@@ -269,13 +259,14 @@ class PurchaseOrders(VicSink):
 
     def _create(self, item: Item) -> Outcome:
         """Create an order; one that somebody else has created meanwhile becomes what the record says."""
-        found: list[JsonObject] = []
+        others: list[JsonObject] = []
 
         def find_done() -> JsonObject | None:
-            order = self._found(item, self.context.read_again(self.name))
-            if order is not None:
-                found.append(order)
-            return order
+            found = self._found(item, self.context.read_again(self.name))
+            if found is None:
+                return None
+            others.append(found.record)
+            return found.record
 
         body = self.complete(item.body)
 
@@ -291,8 +282,8 @@ class PurchaseOrders(VicSink):
                 self._pending.remove(item.key, "process")
                 raise
             order = other
-        self.context.learn(self.name, order)
-        plan = self._plan(item, order) if found else _Plan(None, (), LineChanges(), item.extras.get("status"))
+        found = self.context.learn(self.name, order)
+        plan = self._plan(item, found) if others else _Plan(item.body, order, status=item.extras.get("status"))
         self._carry_out(item.key, plan, OrderWriter(self.context, order, to_process=True))
         return Outcome("created")
 

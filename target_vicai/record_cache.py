@@ -34,6 +34,13 @@ class Keys(NamedTuple):
     second_key: str | None = None
 
 
+class Reading(NamedTuple):
+    """A record as Vic showed it, and when that was (monotonic seconds)."""
+
+    record: JsonObject
+    at: float
+
+
 class RecordCache:
     """Records of one resource, in memory or on disk as their number requires.
 
@@ -46,43 +53,45 @@ class RecordCache:
         self._read, self._keys_of = read, keys_of
         self._lock = threading.RLock()
         self._table: sqlite3.Connection | None = None
-        self.writes = 0
-        """How often a record was put or removed: equal numbers mean that nothing changed in between."""
 
     @property
     def is_read(self) -> bool:
         """Whether the list has been read."""
         return self._table is not None
 
-    def by_key(self, key: str) -> list[JsonObject]:
+    def by_key(self, key: str) -> list[Reading]:
         """Return the records with a natural key; several only where Vic allows it (names of terms and groups)."""
-        return [_decode(body) for (body,) in self._query("SELECT body FROM records WHERE key = ? ORDER BY id", key)]
+        rows = self._query("SELECT body, at FROM records WHERE key = ? ORDER BY id", key)
+        return [Reading(_decode(body), at) for body, at in rows]
 
-    def by_second_key(self, key: str) -> list[JsonObject]:
+    def by_second_key(self, key: str) -> list[Reading]:
         """Return the records with a second natural key."""
-        rows = self._query("SELECT body FROM records WHERE second_key = ? ORDER BY id", key)
-        return [_decode(body) for (body,) in rows]
+        rows = self._query("SELECT body, at FROM records WHERE second_key = ? ORDER BY id", key)
+        return [Reading(_decode(body), at) for body, at in rows]
 
     def by_id(self, id_: str) -> JsonObject | None:
         """Return the record with one of Vic's ids."""
         found = self._query("SELECT body FROM records WHERE id = ?", id_)
         return _decode(found[0][0]) if found else None
 
-    def read_at(self, id_: str) -> float | None:
-        """Return when the record with one of Vic's ids was read or written (monotonic seconds)."""
-        return next((float(at) for (at,) in self._query("SELECT at FROM records WHERE id = ?", id_)), None)
+    def read_at(self, key: str) -> float | None:
+        """Return when the records with a natural key were last read or written (monotonic seconds)."""
+        ((at,),) = self._query("SELECT max(at) FROM records WHERE key = ?", key)
+        return None if at is None else float(at)
 
-    def put(self, record: JsonObject) -> None:
+    def id_read_at(self, id_: str) -> float | None:
+        """Return when the record with one of Vic's ids was read or written (monotonic seconds)."""
+        ((at,),) = self._query("SELECT max(at) FROM records WHERE id = ?", id_)
+        return None if at is None else float(at)
+
+    def put(self, reading: Reading) -> None:
         """Store what Vic answered to a read or a write."""
         with self._lock:
-            self.writes += 1
-            self._insert(self._open(), [(*self._keys_of(record), _encode(record), time.monotonic())])
+            self._insert(self._open(), [(*self._keys_of(reading.record), _encode(reading.record), reading.at)])
 
     def remove(self, id_: str) -> None:
         """Remove a record that Vic no longer has."""
-        with self._lock:
-            self.writes += 1
-            self._query("DELETE FROM records WHERE id = ?", id_)
+        self._query("DELETE FROM records WHERE id = ?", id_)
 
     # For full loads: which records are to be deleted because the load does not have them
 

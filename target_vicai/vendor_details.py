@@ -12,12 +12,13 @@ from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.singer.worker_pool import Missing
 from ap_connectors.vicai.client import Refused
 from target_vicai.context import ResourceSpec
-from target_vicai.sink import TEXT, Item, VicSink
+from target_vicai.record_cache import Reading
+from target_vicai.sink import TEXT, ComparedSink, Comparison, Item, VicSink
 
 _INTERNAL = {"useSystem": "INTERNAL"}
 
 
-class VendorTags(VicSink):
+class VendorTags(ComparedSink):
     """Tags of vendors (Vendor tags): attached and removed. Both are named by Vic's id or by a natural key."""
 
     name, operation, component = "vendor_tags", "createVendorTag", "VendorTag"
@@ -39,27 +40,33 @@ class VendorTags(VicSink):
             parts.append(str(value))
         return " ".join(parts)
 
-    def compare(self, item: Item) -> Outcome | None:
-        """Look whether the vendor has the tag already."""
-        if item.deleted:
-            return None
-        try:
-            return UNCHANGED if self.context.cache(self.name).by_key(self._pair(item)) else None
-        except Reject:
-            return None
+    def can_compare(self, item: Item) -> bool:  # noqa: ARG002
+        """Return True: the list is small, and read whatever `compare` is."""
+        return True
 
-    def load(self, item: Item) -> Outcome:
-        """Attach the tag, unless the vendor has it."""
-        pair = self._pair(item)
-        if self.context.cache(self.name).by_key(pair):
-            return UNCHANGED
-        vendor, tag = pair.split(" ")
+    def comparison(self, item: Item, *, fresh: bool = False) -> Comparison:  # noqa: ARG002
+        """Look whether the vendor has the tag already."""
+        body, parents = {}, {}
+        for id_field, key_field, resource, id_there in self._ends:
+            body[id_field] = item.body.get(id_field)
+            if not body[id_field]:
+                key = item.extras[key_field]
+                found = self.find_parent(resource, key)
+                body[id_field], parents[resource, key] = str(found.record[id_there]), found.at
+        return Comparison(body, outcome=UNCHANGED if self._in_cache(body) else None, parents=parents)
+
+    def is_current(self, item: Item, compared: Comparison) -> bool:
+        """Return whether vendor and tag are still the same; another record may have attached the tag since."""
+        return super().is_current(item, compared) and not self._in_cache(compared.body)
+
+    def write(self, item: Item, compared: Comparison) -> Outcome:  # noqa: ARG002
+        """Attach the tag."""
+        body = compared.body
         try:
-            body = {"vendorId": vendor, "tagId": tag}
-            answer = self.context.writer.send(self.operation, body, find_done=lambda: self._attached(pair))
+            answer = self.context.writer.send(self.operation, body, find_done=lambda: self._attached(body))
         except Refused:
             # Another record of this run may have named the two in another way.
-            if (attached := self._attached(pair)) is None:
+            if (attached := self._attached(body)) is None:
                 raise
             self.context.learn(self.name, attached)
             return UNCHANGED
@@ -69,44 +76,28 @@ class VendorTags(VicSink):
     def delete(self, item: Item) -> Outcome:
         """Remove the tag from the vendor."""
         try:
-            pair = self._pair(item)
+            body = self.comparison(item).body
         except Missing:
             return UNCHANGED
-        found = self.context.cache(self.name).by_key(pair)
-        for one in found:
-            self.call_delete("deleteVendorTag", functools.partial(self._now, one["id"]), id=one["id"])
-            self.context.forget(self.name, one["id"], pair)
+        found = self._in_cache(body)
+        for id_ in (one.record["id"] for one in found):
+            self.call_delete("deleteVendorTag", functools.partial(self._now, id_), id=id_)
+            self.context.forget(self.name, id_, _pair(body))
         return Outcome("deleted") if found else UNCHANGED
+
+    def _in_cache(self, body: JsonObject) -> list[Reading]:
+        return self.context.cache(self.name).by_key(_pair(body))
 
     def _now(self, id_: str) -> JsonObject | None:
         return self.context.read_again(self.name).by_id(id_)
 
-    def _attached(self, pair: str) -> JsonObject | None:
-        return next(iter(self.context.read_again(self.name).by_key(pair)), None)
+    def _attached(self, body: JsonObject) -> JsonObject | None:
+        found = self.context.read_again(self.name).by_key(_pair(body))
+        return found[0].record if found else None
 
-    def _pair(self, item: Item) -> str:
-        """Return Vic's ids of vendor and tag.
 
-        Raises:
-            Missing: one of them is not there yet. Reject: two tags have that name.
-        """
-        named = [
-            (resource, item.extras[key_field])
-            for id_field, key_field, resource, _ in self._ends
-            if not item.body.get(id_field)
-        ]
-        self.context.await_parents(named)
-        ids = []
-        for id_field, key_field, resource, id_there in self._ends:
-            id_ = item.body.get(id_field)
-            ids.append(str(id_ or self._looked_up(resource, item.extras[key_field], id_there)))
-        return " ".join(ids)
-
-    def _looked_up(self, resource: str, key: str, id_field: str) -> str:
-        found = self.context.find_one(resource, key)
-        if found is None:
-            raise self.context.missing([(resource, key)])
-        return str(found[id_field])
+def _pair(body: JsonObject) -> str:
+    return f"{body['vendorId']} {body['tagId']}"
 
 
 class VendorErrors(VicSink):

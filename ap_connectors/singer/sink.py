@@ -68,11 +68,20 @@ class Sink(Protocol):
             Reject: it cannot be loaded as it is.
         """
 
-    def compare(self, item: Any) -> Outcome | None:
-        """Return the outcome if nothing needs to be asked or written, else None. Called on the main thread."""
+    def compare(self, item: Any) -> Any:
+        """Compare the record with the service's copy, on the main thread.
 
-    def apply(self, item: Any) -> Outcome:
+        Returns:
+            Its `Outcome` if nothing needs to be asked or written. Else the comparison, for `apply`; None if there is
+            none, for example because a parent is missing.
+        """
+
+    def apply(self, item: Any, compared: Any = None) -> Outcome:
         """Apply the record. Thread-safe; calls for one order key are serialized.
+
+        Args:
+            item: the record, parsed.
+            compared: what `compare` returned; None when the record had to wait for another one since.
 
         Raises:
             Missing: it refers to something that is not there yet. Reject: the service refuses it. Outage: it failed.

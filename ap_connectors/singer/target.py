@@ -177,17 +177,20 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         if line.message.version is not None:
             sink.mark_seen(item.key, line.message.version)
         with counting(counts.request_counts):
-            outcome = None if self.pool.is_busy(item.order_key) else sink.compare(item)
-        if outcome is not None:
-            self._count(sink, item, outcome)
+            compared = None if self.pool.is_busy(item.order_key) else sink.compare(item)
+        if isinstance(compared, Outcome):
+            self._count(sink, item, compared)
         else:
-            self._submit(sink, item, line)
+            self._submit(sink, item, compared, line)
 
-    def _submit(self, sink: Sink, item: ParsedRecord, line: Line) -> None:
+    def _submit(self, sink: Sink, item: ParsedRecord, compared: Any, line: Line) -> None:
         number = self.state_gate.begin()
 
         def run() -> bool:
-            there = self.attempt(sink, item, lambda: sink.apply(item), line)
+            nonlocal compared
+            # When the record has to wait, the service's copy may change meanwhile: the next try compares anew.
+            first, compared = compared, None
+            there = self.attempt(sink, item, lambda: sink.apply(item, first), line)
             self.state_gate.ack(number)
             return there
 
