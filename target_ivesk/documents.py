@@ -51,9 +51,11 @@ class Documents(IveskSink):
     def check(self, body: Mapping[str, Any]) -> None:
         """Look whether there is a document, and whether the rest can be sent."""
         if not input_files.is_given(body.get("document"), body.get("documentBase64")):
-            raise Reject("document is missing (a path or URL), and documentBase64 too.")
+            message = "document is missing: give a path or URL, or the document itself in documentBase64."
+            raise Reject(message, "document_missing")
         if _CONTROL.search(body.get("file_name") or ""):
-            raise Reject("file_name holds a line break or another character that no name has.")
+            message = "file_name contains a line break or another control character. Remove it."
+            raise Reject(message, "control_character", field="file_name")
         self._query(body)
 
     def key(self, body: Mapping[str, Any]) -> str:
@@ -140,7 +142,7 @@ def _meant(userdata: Any) -> Any:
         Reject: it is none of these.
     """
     if isinstance(userdata, bool):
-        raise Reject(f"userdata is neither text nor an object: {quoted(userdata)}.")
+        raise Reject(f"userdata is neither text nor an object: {quoted(userdata)}.", "no_form_fits", field="userdata")
     if isinstance(userdata, int | Decimal):
         try:
             return digits(userdata)

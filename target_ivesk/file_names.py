@@ -35,7 +35,9 @@ def file_name(document: InputFile) -> str:
     if suffixes is None or _OFFICE.search(document.name):
         raise Reject(
             f"The document {document.shown} is not of a type that is sent to Įvesk: send a PDF, TIFF, JPEG, PNG or XML "
-            "file, or a ZIP of them. What counts is how the file begins, not what it is called."
+            "file, or a ZIP of them. What counts is how the file begins, not what it is called.",
+            "document_type",
+            document=document.shown,
         )
     # A path may hold them, a header may not.
     name = _CONTROL.sub("_", document.name) or "document"

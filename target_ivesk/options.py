@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ap_connectors.core.errors import Reject, Stop
+from ap_connectors.singer.coercion import quoted
 from ap_connectors.singer.schema import ObjectSchema
 
 SWITCHES: Mapping[str, str] = {
@@ -72,5 +73,6 @@ def _tags(value: Any) -> list[str]:
         return [tag.strip() for tag in value.split(",") if tag.strip()]
     for tag in value:
         if "," in tag:
-            raise Reject(f"tags: {tag!r} holds a comma, by which Įvesk tells tags apart.")
+            message = f"tags: {quoted(tag)} contains a comma, by which Įvesk separates tags. Send it without."
+            raise Reject(message, "comma_in_tag", field="tags", value=quoted(tag))
     return list(value)

@@ -25,7 +25,8 @@ class SyncErrors(IveskSink):
         """Look whether the three fields are there; Įvesk takes no empty ones."""
         missing = [name for name in _NAMES if not (body.get(name) or "").strip()]
         if missing:
-            raise Reject(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.")
+            are = "is" if len(missing) == 1 else "are"
+            raise Reject(f"{', '.join(missing)} {are} missing.", "missing_field", fields=missing)
 
     def key(self, body: Mapping[str, Any]) -> str:
         """Return the document's id."""

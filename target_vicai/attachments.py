@@ -32,7 +32,8 @@ class Attachments(VicSink):
     def key(self, body: JsonObject, extras: JsonObject) -> str:  # noqa: ARG002
         """Return what names the document; its bytes are read later, and not by the main thread."""
         if not documents.is_given(extras):
-            raise Reject("document is missing: give a path or URL, or the document itself in documentBase64.")
+            message = "document is missing: give a path or URL, or the document itself in documentBase64."
+            raise Reject(message, "document_missing")
         return extras.get("documentName") or documents.show(extras.get("document") or "documentBase64")
 
     def order_key(self, key: str, body: JsonObject, extras: JsonObject) -> Hashable:  # noqa: ARG002

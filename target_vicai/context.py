@@ -142,9 +142,9 @@ class LoadContext:
             self._reads[resource] += 1
         if singly:
             return self.fetch(resource, key)
-        spec, found = self.resources[resource], self.cache(resource).by_key(key)
-        if len(found) > 1 and spec.get_operation is None:
-            raise Reject(f"Vic.ai has {len(found)} {spec.noun}s of the name {key}: give the id of one of them instead.")
+        found = self.cache(resource).by_key(key)
+        if len(found) > 1 and self.resources[resource].get_operation is None:
+            raise self.ambiguous(resource, key, len(found))
         return found[0] if found else None
 
     def fetch(self, resource: str, key: str) -> Reading | None:
@@ -225,8 +225,19 @@ class LoadContext:
         """
         names = ", ".join(f"{self.resources[resource].noun} {key}" for resource, key in parents)
         message = f"Unknown to Vic.ai, and not loaded in this run: {names}.{said}"
-        references = [{"kind": resource.removesuffix("s"), "key": key} for resource, key in parents]
+        references = [{"kind": kind_of(resource), "key": key} for resource, key in parents]
         return Missing(message, parents, references)
+
+    def ambiguous(self, resource: str, name: str, count: int) -> Reject:
+        """Return the reject of a record that names one of several records of Vic's."""
+        noun = self.resources[resource].noun
+        message = f"Vic.ai has {count} {noun}s of the name {name}: give the id of the one that is meant."
+        return Reject(message, "ambiguous_name", kind=kind_of(resource), name=name, count=count)
+
+
+def kind_of(resource: str) -> str:
+    """Return what the parameters of rejects call one record of a resource: `vat_code` of `vat_codes`."""
+    return resource.removesuffix("s")
 
 
 _IDS = ("id", "internalId")

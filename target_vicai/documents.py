@@ -126,7 +126,9 @@ def _media_type(name: str, start: bytes, stated: str | None) -> str:
     if family is None:
         raise Reject(
             f"The document {name} is not of a type that Vic.ai processes: its first bytes are not those of a PDF, "
-            "TIFF, JPEG, PNG, GIF, XML, Word or Excel file. Send such a file."
+            "TIFF, JPEG, PNG, GIF, XML, Word or Excel file. Send such a file.",
+            "document_type",
+            document=name,
         )
     types = _FAMILIES[family]
     said = _stated_type(stated)
@@ -134,7 +136,11 @@ def _media_type(name: str, start: bytes, stated: str | None) -> str:
         if said not in types.values():
             raise Reject(
                 f"documentType is {stated}, but the document {name} begins like a file of type {family}. "
-                "Correct documentType, or leave it out."
+                "Correct documentType, or leave it out.",
+                "document_type_differs",
+                document=name,
+                stated=stated,
+                found=family,
             )
         return said
     media = set(types.values())
@@ -145,7 +151,11 @@ def _media_type(name: str, start: bytes, stated: str | None) -> str:
     if by_suffix is None:
         raise Reject(
             f"The document {name} is a file of type {family}, and its name does not say which: "
-            f"end the name in one of {', '.join(types)}, or say it in documentType."
+            f"end the name in one of {', '.join(types)}, or say it in documentType.",
+            "document_type_unclear",
+            document=name,
+            found=family,
+            suffixes=list(types),
         )
     return by_suffix
 
@@ -170,5 +180,7 @@ def _stated_type(stated: str | None) -> str | None:
             if said in {media.lower(), suffix, suffix[1:]}:
                 return media
     raise Reject(
-        f"documentType is {stated}, which Vic.ai does not process: give a media type or a suffix, such as pdf."
+        f"documentType is {stated}, which Vic.ai does not process: give a media type or a suffix, such as pdf.",
+        "document_type",
+        stated=stated,
     )

@@ -16,7 +16,7 @@ from ap_connectors.vicai.client import Refused
 from target_vicai import documents
 from target_vicai.context import Reference
 from target_vicai.documents import Document
-from target_vicai.sink import EXTERNAL, TEXT, Item, VicSink
+from target_vicai.sink import EXTERNAL, TEXT, Item, VicSink, as_param
 
 _NEW = "NOT_READY"
 _HEADER = ("totalAmount", "currency", "transactionType", "refNumber", "issueDate", "dueDate")
@@ -138,7 +138,13 @@ class Invoices(VicSink):
 
     def _check_equal(self, key: str, body: JsonObject, present: JsonObject) -> None:
         for one in self._changes(body, present)[:1]:
-            raise Reject(f"{_told(key, one)}. {_NO_CHANGE}: delete it there, or send it under another externalId.")
+            raise Reject(
+                f"{_told(key, one)}. {_NO_CHANGE}: delete it there, or send it under another externalId.",
+                "differs_at_vicai",
+                field=one.path,
+                theirs=as_param(one.old),
+                ours=as_param(one.new),
+            )
 
     def _create(self, key: str, body: JsonObject) -> None:
         def create() -> JsonObject:

@@ -11,7 +11,7 @@ from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai.client import Refused
 from target_vicai.context import Reference, ResourceSpec
 from target_vicai.record_cache import Reading
-from target_vicai.sink import EXTERNAL, OLDER, TEXT, ComparedSink, Comparison, Item
+from target_vicai.sink import EXTERNAL, OLDER, TEXT, ComparedSink, Comparison, Item, missing_key
 
 
 class Upsert(ComparedSink):
@@ -180,7 +180,7 @@ class Named(ComparedSink):
         """Return the name, or the id of something that is to be deleted."""
         key = body.get(self._name_field) or extras.get("id")
         if not key:
-            raise Reject(f"{self._name_field} is missing: it is the record's key.")
+            raise missing_key(self._name_field)
         return str(key)
 
     def order_key(self, key: str, body: JsonObject, extras: JsonObject) -> Hashable:  # noqa: ARG002
@@ -213,7 +213,11 @@ class Named(ComparedSink):
             return Outcome("created")
         if self.update_operation is None:
             told = ", ".join(f"{one.path} is {one.old} at Vic.ai and {one.new} in the record" for one in changes)
-            raise Reject(f"Vic.ai offers no way to change these: {told}.")
+            raise Reject(
+                f"Vic.ai offers no way to change these: {told}. Send the record as it is there.",
+                "not_changeable",
+                fields=[one.path for one in changes],
+            )
         body = self.complete(self.whole(item.body, present))
         answer = self.context.writer.send(self.update_operation, body, id=present["id"])
         self.context.learn(self.name, answer, instead_of=present)
@@ -238,7 +242,7 @@ class Named(ComparedSink):
             return known
         found = cache.by_key(name) if name else []
         if len(found) > 1:
-            raise Reject(f"Vic.ai has {len(found)} of the {self._name_field} {item.key}: give the id of one of them.")
+            raise self.context.ambiguous(self.name, item.key, len(found))
         return found[0].record if found else None
 
     def _created(self, item: Item) -> JsonObject | None:

@@ -11,7 +11,7 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai.client import Refused
 from target_vicai.invoices import status_of
-from target_vicai.sink import TEXT, Item, VicSink
+from target_vicai.sink import TEXT, Item, VicSink, as_param
 
 _POSTED = {"POSTED", "TRANSFERRED"}
 _READY = ("READY_FOR_POST", "READY_FOR_TRANSFER")
@@ -40,7 +40,9 @@ class Posting(VicSink):
         if status_of(present) in _WITH_VIC:
             raise Reject(
                 f"The invoice {item.key} is {status_of(present)} at Vic.ai: it does not wait for the ERP "
-                f"({', '.join(_READY)}). Send the record when it does."
+                f"({', '.join(_READY)}). Send the record when it does.",
+                "wrong_state",
+                status=status_of(present),
             )
 
         def find_done() -> JsonObject | None:
@@ -70,7 +72,11 @@ class Posting(VicSink):
     def _now(self, key: str) -> JsonObject:
         found = self.context.client.found("getInvoice", id=key, useSystem="INTERNAL")
         if found is None:
-            raise Reject(f"Vic.ai has no invoice with the internalId {key}. Correct it, or leave the record out.")
+            raise Reject(
+                f"Vic.ai has no invoice with the internalId {key}. Correct it, or leave the record out.",
+                "unknown_reference",
+                references=[{"kind": "invoice", "key": key}],
+            )
         return found
 
 
@@ -87,7 +93,11 @@ class InvoiceConfirmations(Posting):
         if theirs != ours:
             raise Reject(
                 f"The invoice {key} is {status_of(present)} at Vic.ai already, with the externalId {theirs}; the "
-                f"record says {ours}. Vic.ai offers no way to change that: correct the record, or leave it out."
+                f"record says {ours}. Vic.ai offers no way to change that: correct the record, or leave it out.",
+                "differs_at_vicai",
+                field="externalId",
+                theirs=as_param(theirs),
+                ours=ours,
             )
         return True
 
@@ -105,5 +115,9 @@ class InvoiceRejections(Posting):
         """Return whether the invoice is with Vic again, with the same error."""
         status = status_of(present)
         if status in _POSTED:
-            raise Reject(f"The invoice {key} is {status} at Vic.ai: it is too late to reject it. Leave the record out.")
+            raise Reject(
+                f"The invoice {key} is {status} at Vic.ai: it is too late to reject it. Leave the record out.",
+                "wrong_state",
+                status=status,
+            )
         return status in _WITH_VIC and (told or body["reason"] in str(present.get("postingError") or ""))

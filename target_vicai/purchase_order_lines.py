@@ -11,11 +11,12 @@ from typing import Any
 from ap_connectors.core import exact
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.singer.coercion import quoted
 from ap_connectors.singer.diff import Change, diff, merge_missing
 from ap_connectors.singer.schema import ObjectSchema
 from ap_connectors.vicai import contract
 from target_vicai.context import Reference
-from target_vicai.sink import TEXT
+from target_vicai.sink import TEXT, as_param
 
 _DIMENSION_IDS = "dimensionsExternalIds"
 
@@ -74,7 +75,10 @@ def parse_lines(lines: Iterable[Mapping[str, Any]]) -> list[JsonObject]:
     for line in lines:
         number = line["lineNumber"]
         if number in numbers:
-            raise Reject(f"lineItems: lineNumber {number} is there twice; Vic.ai knows a line by its number.")
+            message = (
+                f"lineItems: lineNumber {number} is there twice; Vic.ai knows a line by its number. Give each its own."
+            )
+            raise Reject(message, "line_given_twice", line=number)
         numbers.add(number)
         parsed.append(_parse_line(line))
     return parsed
@@ -102,8 +106,9 @@ def total(lines: Iterable[Mapping[str, Any]]) -> Decimal:
         try:
             amounts.append(Decimal(line.get("lineItemTotal") or 0))
         except InvalidOperation:
-            path = f"{path_of(line)}.lineItemTotal"
-            raise Reject(f"{path} is not a number at Vic.ai: {line['lineItemTotal']!r}. Correct it there.") from None
+            path, value = f"{path_of(line)}.lineItemTotal", quoted(line["lineItemTotal"])
+            message = f"{path} is not a number at Vic.ai: {value}. Correct it there."
+            raise Reject(message, "not_a_number_at_vicai", field=path, value=value) from None
     return exact.add(*amounts)
 
 
@@ -116,7 +121,12 @@ def order_amount(body: JsonObject, lines: list[JsonObject]) -> str:
         difference = exact.add(Decimal(given), together.copy_negate())
         raise Reject(
             f"amount is {given}, but the line items add up to {together:f}: a difference of {difference:f}. "
-            "Nothing was sent."
+            "Nothing was sent: correct the amount or the lines.",
+            "header_and_lines_differ",
+            field="amount",
+            stated=str(given),
+            together=f"{together:f}",
+            difference=f"{difference:f}",
         )
     return str(given)
 
@@ -156,7 +166,7 @@ def compare_lines(
         found = diff(line_schema(), wanted, _aligned(wanted, old), readable=line_read_schema())
         if found and _is_matched(old):
             first = found[0]
-            raise _matched(old, f"{first.path} is {first.old} at Vic.ai and {first.new} in the record")
+            raise _matched(old, f"{first.path} is {first.old} at Vic.ai and {first.new} in the record", first.path)
         if found or (write_all and not _is_matched(old)):
             changed.append((old, merge_missing(line_schema(), wanted, old)))
         changes += [Change(f"{path_of(line)}.{one.path}", one.old, one.new) for one in found]
@@ -218,8 +228,11 @@ def _is_matched(line: JsonObject) -> bool:
     return bool(line.get("invoiceItemsMatched"))
 
 
-def _matched(line: JsonObject, why: str) -> Reject:
+def _matched(line: JsonObject, why: str, field: str | None = None) -> Reject:
     return Reject(
         f"{path_of(line)} is matched to a posted invoice, so Vic.ai allows no change of it, but {why}. "
-        "Nothing of the order was changed: send the line as it is at Vic.ai, or undo the match there."
+        "Nothing of the order was changed: send the line as it is at Vic.ai, or undo the match there.",
+        "line_matched",
+        line=as_param(line.get("lineNumber")),
+        **({} if field is None else {"field": field}),
     )

@@ -117,7 +117,10 @@ def check_not_newer(item: Item, order: JsonObject) -> None:
     if changed_since_reject(item, order):
         raise Reject(
             f"Purchase order {item.key} changed at Vic.ai on {order['internalUpdatedAt']}, after this record was set "
-            f"aside on {item.replayed}. Send it afresh, or remove `rejected` from its line to load it all the same."
+            f"aside on {item.replayed}. Send it afresh, or remove `rejected` from its line to load it all the same.",
+            "changed_at_vicai",
+            changed=order["internalUpdatedAt"],
+            set_aside=item.replayed,
         )
 
 

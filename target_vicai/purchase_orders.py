@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.singer.coercion import quoted
 from ap_connectors.singer.diff import Change, diff, merge_missing
 from ap_connectors.singer.schema import ObjectSchema
 from ap_connectors.singer.sink import UNCHANGED, Outcome
@@ -33,7 +34,7 @@ from target_vicai.purchase_order_writes import (
     status_of,
 )
 from target_vicai.record_cache import Reading, RecordCache
-from target_vicai.sink import TEXT, ComparedSink, Comparison, Item
+from target_vicai.sink import TEXT, ComparedSink, Comparison, Item, missing_key
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class PurchaseOrders(ComparedSink):
         """Return the ERP's id, or else the order's number."""
         key = body.get("externalId") or body.get("poNumber")
         if not key:
-            raise Reject("externalId and poNumber are missing: one of them is needed as the record's key.")
+            raise missing_key("externalId", "poNumber")
         return str(key)
 
     def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:
@@ -116,7 +117,13 @@ class PurchaseOrders(ComparedSink):
             return item
         status = item.extras.get("status")
         if status is not None and status.casefold() not in {"open", "closed"}:
-            raise Reject(f"status is neither open nor closed: {status[:60]!r}.")
+            raise Reject(
+                f"status is neither open nor closed: {quoted(status)}.",
+                "not_one_of",
+                field="status",
+                value=quoted(status),
+                allowed=["open", "closed"],
+            )
         body = {name: value for name, value in item.body.items() if value is not None or self._may_be_null(name)}
         body.pop("vendor", None)
         if vendor := _vendor(item):
@@ -156,7 +163,11 @@ class PurchaseOrders(ComparedSink):
             ids = ", ".join(one.record["internalId"] for one in found)
             raise Reject(
                 f"Vic.ai has {len(found)} purchase orders {item.key} (internalId {ids}). "
-                "Give the one that is meant its externalId there, and send it with the record."
+                "Give the one that is meant its externalId there, and send it with the record.",
+                "ambiguous_name",
+                kind="purchase_order",
+                name=item.key,
+                count=len(found),
             )
         return found[0] if found else None
 
@@ -224,7 +235,8 @@ class PurchaseOrders(ComparedSink):
         theirs = {**order, "amount": f"{total(order.get('lineItems') or []):f}"}
         whole = merge_missing(self.head_schema, head, theirs)
         if missing := self.head_schema.missing(whole):
-            raise Reject(f"{', '.join(missing)}: missing in the record, and in Vic.ai's order.")
+            message = f"{', '.join(missing)}: missing in the record, and in Vic.ai's order."
+            raise Reject(message, "missing_field", fields=missing)
         return whole
 
     # What becomes of it
@@ -310,14 +322,14 @@ class PurchaseOrders(ComparedSink):
                 if not was_to_close:
                     self._pending.remove(key, "close")
                 raise
-            raise Reject(f"{refusal} Part of the order was written before: load it again once it is right.") from None
+            message = f"{refusal} Part of the order was written before: load it again once it is right."
+            raise Reject(message, "partly_written", reasons=[refusal.shown(str)]) from None
         if writer.to_process:
             try:
                 writer.process()
             except Reject as refusal:
-                raise Reject(
-                    f"The order is written, but not processed: {refusal} Load this record again for that."
-                ) from None
+                message = f"The order is written, but not processed: {refusal} Load this record again for that."
+                raise Reject(message, "not_processed", reasons=[refusal.shown(str)]) from None
         self._pending.remove(key, "process")
         writer.set_status(wanted)
         self._pending.remove(key, "close")

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.instants import LOCAL
 from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.singer.coercion import quoted
 from ap_connectors.singer.diff import Change, diff, merge_missing
 from ap_connectors.singer.schema import ObjectSchema, canonical
 from ap_connectors.singer.sink import UNCHANGED, Outcome, UnknownFields, is_deletion
@@ -163,9 +164,15 @@ class VicSink(ABC):
         """
         value = body.get(self.key_field) or extras.get(self.key_field)
         if not value:
-            raise Reject(f"{self.key_field} is missing: it is the record's key.")
+            raise missing_key(self.key_field)
         if value in {".", ".."}:
-            raise Reject(f"{self.key_field} {value!r} cannot be part of an address; Vic.ai needs it there.")
+            raise Reject(
+                f"{self.key_field} {value!r} cannot be part of an address, and Vic.ai needs it there. Give it another "
+                "key in the ERP.",
+                "key_not_addressable",
+                field=self.key_field,
+                value=value,
+            )
         return str(value)
 
     def order_key(self, key: str, body: JsonObject, extras: JsonObject) -> Hashable:  # noqa: ARG002
@@ -211,7 +218,11 @@ class VicSink(ABC):
         Raises:
             Reject: Vic refuses that. Outage: Vic failed.
         """
-        raise Reject(f"{self.name}: Vic.ai offers no way to delete these.")
+        raise Reject(
+            f"{self.name}: Vic.ai offers no way to delete these. Leave the record out.",
+            "not_deletable",
+            stream=self.name,
+        )
 
     def compares(self, item: Item) -> bool:
         """Return whether only what differs is written; a replayed record never overwrites what is newer."""
@@ -227,7 +238,8 @@ class VicSink(ABC):
         """
         missing = self.body_schema.missing(body)
         if missing:
-            raise Reject(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.")
+            are = "is" if len(missing) == 1 else "are"
+            raise Reject(f"{', '.join(missing)} {are} missing.", "missing_field", fields=missing)
         return body
 
     def writable(self, body: JsonObject) -> JsonObject:
@@ -391,3 +403,17 @@ class ComparedSink(VicSink):
         """Return whether Vic's copy was read too long ago to be changed: somebody may have changed it there."""
         is_plan = self.context.options.dry_run
         return not is_plan and read_at is not None and time.monotonic() - read_at > _FRESH_SECONDS
+
+
+def missing_key(*fields: str) -> Reject:
+    """Return the reject of a record without a key; any one of the fields would do."""
+    if len(fields) == 1:
+        message = f"{fields[0]} is missing: it is the record's key."
+    else:
+        message = f"{' and '.join(fields)} are missing: one of them is needed as the record's key."
+    return Reject(message, "missing_key", fields=list(fields))
+
+
+def as_param(value: Any) -> str:
+    """Return a field's value as a parameter of a reject: text as it is, a number with all its digits."""
+    return value if isinstance(value, str) else quoted(value)

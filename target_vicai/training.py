@@ -98,7 +98,8 @@ class TrainingInvoices(VicSink):
             if document is None and is_new:
                 raise Reject(
                     "document is missing (a path or URL; or documentBase64): Vic.ai takes a new training invoice only "
-                    "with its document."
+                    "with its document.",
+                    "document_missing",
                 )
             self._put(item.key, body, document)
         return Outcome("created")

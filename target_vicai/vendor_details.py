@@ -13,7 +13,7 @@ from ap_connectors.singer.worker_pool import Missing
 from ap_connectors.vicai.client import Refused
 from target_vicai.context import ResourceSpec
 from target_vicai.record_cache import Reading
-from target_vicai.sink import TEXT, ComparedSink, Comparison, Item, VicSink
+from target_vicai.sink import TEXT, ComparedSink, Comparison, Item, VicSink, missing_key
 
 _INTERNAL = {"useSystem": "INTERNAL"}
 
@@ -36,7 +36,7 @@ class VendorTags(ComparedSink):
         for id_field, key_field, _, _ in self._ends:
             value = body.get(id_field) or extras.get(key_field)
             if not value:
-                raise Reject(f"{id_field} and {key_field} are missing: one of them is needed.")
+                raise missing_key(id_field, key_field)
             parts.append(str(value))
         return " ".join(parts)
 
@@ -128,5 +128,9 @@ class VendorErrors(VicSink):
     def _changes(self, key: str, body: JsonObject) -> list[Change]:
         found = self.context.client.found("getVendor", id=key, **_INTERNAL)
         if found is None:
-            raise Reject(f"Vic.ai has no vendor with the internalId {key}.")
+            raise Reject(
+                f"Vic.ai has no vendor with the internalId {key}. Correct it, or leave the record out.",
+                "unknown_reference",
+                references=[{"kind": "vendor", "key": key}],
+            )
         return diff(self.body_schema, body, found, readable=self.read_schema)

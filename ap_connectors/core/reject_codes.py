@@ -51,5 +51,27 @@ CODES: Mapping[str, str] = {
     "document_not_a_pdf": "A downloaded file is labelled as a PDF but is not one. document.",
     # The service
     "delivery_unknown": "It may have arrived: the answer of the service was lost. name, service, at, ledger, key.",
+    # target-vicai
+    "missing_key": "The record has no key. fields: one of them is needed.",
+    "key_not_addressable": "The key cannot be part of an address. field, value.",
+    "not_one_of": "The field is none of the allowed values. field, value, allowed.",
+    "document_missing": "The record has no document, and it needs one.",
+    "document_type": "The service does not take documents of this type. document, or stated: the type that was given.",
+    "document_type_differs": "The document is not of the stated type. document, stated, found.",
+    "document_type_unclear": "Neither name nor record tell which type of a family it is. document, found, suffixes.",
+    "ambiguous_name": "Vic.ai has several records of that name. kind, name, count.",
+    "differs_at_vicai": "Vic.ai has it with another value, and offers no way to change that. field, theirs, ours.",
+    "changed_at_vicai": "It changed at Vic.ai after the record was set aside. changed, set_aside: times, UTC.",
+    "not_changeable": "Vic.ai offers no way to change these fields. fields.",
+    "not_deletable": "Vic.ai offers no way to delete records of this stream. stream.",
+    "wrong_state": "The invoice has a status at Vic.ai in which this cannot be told. status.",
+    "line_given_twice": "Two lines of an order have one number. line.",
+    "line_matched": "The line is matched to a posted invoice, and may not change. line, field (unless it is to go).",
+    "not_a_number_at_vicai": "An amount that Vic.ai shows is not a number. field, value.",
+    "partly_written": "Vic.ai refused a step after others were done. reasons: the code, params and reason of it.",
+    "not_processed": "The order is written, but Vic.ai refused to process it. reasons: as of partly_written.",
+    # target-ivesk
+    "control_character": "The text contains a line break or another control character. field.",
+    "comma_in_tag": "A tag contains a comma, which separates tags. field, value.",
 }
 """What each code means. A test compares them with what the code raises and with what `tap-rejects` can say."""
