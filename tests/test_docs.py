@@ -159,9 +159,9 @@ def test_readme_is_short() -> None:
 
 def test_every_stream_that_can_be_loaded_has_a_page() -> None:
     page = (ROOT / "docs/target-vicai/README.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| \[`(\w+)`\]\(\1\.md\)", page, re.MULTILINE) == [loader.name for loader in ALL]
-    for loader in ALL:
-        assert (ROOT / f"docs/target-vicai/{loader.name}.md").exists()
+    assert re.findall(r"^\| \[`(\w+)`\]\(\1\.md\)", page, re.MULTILINE) == [sink.name for sink in ALL]
+    for sink in ALL:
+        assert (ROOT / f"docs/target-vicai/{sink.name}.md").exists()
 
 
 def anchor(heading: str) -> str:

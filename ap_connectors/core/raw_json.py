@@ -60,9 +60,6 @@ JsonObject = dict[str, Any]
 Record = dict[str, msgspec.Raw]
 """A JSON object whose values are still the bytes that came: no digit, escape or space of them was touched."""
 
-JsonObject = dict[str, Any]
-"""A decoded JSON object; numbers with a point are `Decimal`s with all their digits, others are `int`s."""
-
 NULL = msgspec.Raw(b"null")
 """What an absent value looks like in a `Record`."""
 
