@@ -18,7 +18,7 @@ from ap_connectors.sandbox.webhooks import sender
 if TYPE_CHECKING:
     from ap_connectors.sandbox.app import Sandbox
 
-# Sums need every document made once; beyond so many the page would take too long.
+# Sums need every document made once; with more of them the page would take too long.
 MOST_SUMMED = 5_000
 MOST_CALLS = 50
 _STYLE = """

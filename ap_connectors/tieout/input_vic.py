@@ -14,7 +14,7 @@ from ap_connectors.tieout.snapshot import DocumentSummary, Snapshot
 from ap_connectors.vicai.client import Forbidden, NotFound, VicaiClient
 
 _MOST_ONE_BY_ONE = 200
-"""Up to so many records that the list does not show are asked for one by one."""
+"""Up to how many records that the list does not show are asked for one by one."""
 
 
 class RemoteRecords:

@@ -276,7 +276,7 @@ class _Sql:
         except self._sql.exc.SQLAlchemyError as error:
             raise self._trouble(error) from None
 
-    def slices(self, table: str, column: str) -> Iterator[str]:  # noqa: ARG002 - one will do, for it is streamed
+    def slices(self, table: str, column: str) -> Iterator[str]:  # noqa: ARG002 - one will do, as rows are streamed
         yield "1 = 1"
 
     def close(self) -> None:

@@ -71,7 +71,7 @@ class Receiver:
             request_queue_size = 100
 
             def handle_error(self, *_: Any) -> None:
-                """A sender that has lost its patience is no error here."""
+                """A sender that has stopped waiting is not an error here."""
 
         self.server = Server(("127.0.0.1", 0), Handler)
         if context is not None:

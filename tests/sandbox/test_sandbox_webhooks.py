@@ -42,7 +42,7 @@ def confirmed(sandbox: SandboxProcess, receiver: Receiver, event: str = "on_expo
 
 
 def documents_of(sandbox: SandboxProcess, count: int) -> dict[str, list[str]]:
-    """New documents that nobody has exported, by company."""
+    """New documents that were not exported yet, by company."""
     codes = [company["code"] for company in sandbox.control.ivesk(sums=False)["companies"]]
     return {code: sandbox.control.add(1, company=code, export=False) for code in codes[:count]}
 
@@ -199,7 +199,7 @@ def test_first_attempts_keep_their_order(sandbox: SandboxProcess, receiver: Rece
     assert [json.loads(one.json["Message"])["companyCode"] for one in receiver.deliveries] == list(new)
 
 
-def test_a_slow_receiver_holds_up_nobody_else(sandbox: SandboxProcess, receiver: Receiver) -> None:
+def test_a_slow_receiver_does_not_hold_up_the_others(sandbox: SandboxProcess, receiver: Receiver) -> None:
     other = Receiver()
     try:
         confirmed(sandbox, receiver)

@@ -59,7 +59,7 @@ class Call:
 
     @property
     def system(self) -> str:
-        """Whose ids the call speaks of: "internal" or "external"."""
+        """Whose ids the call uses: "internal" or "external"."""
         # Training invoices are known by the ERP's id only; other calls without `useSystem` mean Vic's.
         default = "external" if self.resource.key is None else "internal"
         return str(self.query.get("useSystem", default)).lower()

@@ -10,7 +10,7 @@ from ap_connectors.sandbox.vicai.resources import RESOURCES, Entry, Record
 from ap_connectors.sandbox.vicai.seed import Seed
 from ap_connectors.sandbox.vicai.store import SEEDED, Store
 
-_INVOICES = 120  # so many invoices that there is one of every kind, also where the store began with none
+_INVOICES = 120  # enough for one of every kind, even if the store began without any
 _POSTED = "POSTED"
 
 

@@ -15,7 +15,7 @@ UNITS = {0: 1_000_000, 3: 1_000, 6: 1}
 
 
 def write_utc(instant: int, digits: int) -> str:
-    """Write microseconds since 1970 with so many digits of a second: `2026-01-05T08:00:00.123Z`."""
+    """Write microseconds since 1970 with 0, 3 or 6 digits of a second: `2026-01-05T08:00:00.123Z`."""
     moment = EPOCH + timedelta(microseconds=instant)
     text = moment.isoformat(timespec="microseconds")
     return (text[:19] if digits == 0 else text[: 20 + digits]) + "Z"
@@ -43,7 +43,7 @@ def read_wall(text: str) -> str:
         ValueError: The text is not a date with a time of day.
     """
     day, time, fraction, _ = _parts(text)
-    datetime.fromisoformat(f"{day}T{time}")  # raises if there is no such day or time
+    datetime.fromisoformat(f"{day}T{time}")  # raises if the day or time does not exist
     return f"{day}T{time}.{fraction}"
 
 
@@ -94,7 +94,7 @@ class SeededInstants:
 
 @functools.lru_cache(maxsize=4096)
 def day_text(number: int) -> str:
-    """Write the day that is so many days after 1970-01-01."""
+    """Write a day, given as days since 1970-01-01."""
     return date.fromordinal(_DAY_ZERO + number).isoformat()
 
 

@@ -143,7 +143,7 @@ class Callbacks:
     def _vendor(self, id_: str | None) -> Entry:
         if id_ is not None:
             if (found := self._store.find("vendors", "internal", id_)) is None:
-                raise ClickError(f"There is no vendor {id_}.")
+                raise ClickError(f"Vendor {id_} does not exist.")
             return found
         new: Record = {
             "externalId": None,

@@ -56,7 +56,7 @@ def unsubscribe(call: Call) -> Response:
 
 def _current(call: Call) -> Record:
     if call.store.subscription is None:
-        raise Refusal(404, "There is no subscription.")
+        raise Refusal(404, "The company has no subscription.")
     return call.store.subscription
 
 

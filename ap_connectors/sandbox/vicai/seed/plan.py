@@ -13,7 +13,7 @@ BIG_EVERY, BIG_AT = 500, 3
 MOST_INVOICE_LINES = 30
 _UNPOSTED = ("NOT_READY", "IN_APPROVALS", "READY_FOR_POST", "READY_FOR_TRANSFER", "TRANSFERRED")
 _NOTE_IN = 16
-# Of so many purchase orders with an invoice, how many are matched to it.
+# Which of five purchase orders are matched to their invoice.
 _MATCHED = (True, False, True, True, False)
 
 
@@ -108,7 +108,7 @@ def item_id(number: int, place: int) -> str:
 
 
 MOST_ORDER_LINES = 12
-# So many of an invoice's lines, at most, are matched; the order may have others besides.
+# How many of an invoice's lines are matched at most; the order may have more.
 MOST_MATCHED = 8
 _FIRST_LINE_ID = 9_000_001
 

@@ -121,7 +121,7 @@ _ERRORS = (
     {"message": "PVM kodas negalioja – patikrinkite mokėtojo duomenis", "field": "taxInfo.orgNumber"},
 )
 _ODD_IDS = ("Lev #7 & sønn", "LEV 100%", "Leverandør æøå", 'LEV "9"', "Tiekėjas ąčęž+1")
-# Of so many vendors one is of that kind; the places keep them apart.
+# One vendor in so many is special; the places keep the kinds apart.
 _UNCONFIRMED_EVERY, _UNCONFIRMED_AT = 9, 5
 _ERRORS_EVERY, _ERRORS_AT = 14, 6
 _ODD_ID_EVERY, _ODD_ID_AT = 20, 11
