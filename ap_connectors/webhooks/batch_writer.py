@@ -59,7 +59,7 @@ class BatchWriter:
 
         Raises:
             Outage: it is not stored.
-            Reject: it cannot be stored.
+            NotStorable: it cannot be stored.
         """
         future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         self._queue.put((delivery, future))

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
 from ap_connectors.core import instants
-from ap_connectors.core.errors import Outage, Reject, Stop
+from ap_connectors.core.errors import ApError, Outage, Stop
 from ap_connectors.core.redact import Redactor
 
 _LOG = logging.getLogger("ap_connectors.webhooks.database")
@@ -109,6 +109,10 @@ STORE_LOCK, PLAN_LOCK, _RUNNER_LOCK = 7_065_706, 7_065_707, 7_065_708
 BUSY_SECONDS = 2.5
 
 
+class NotStorable(ApError):
+    """The database does not accept a value, whenever it is tried again."""
+
+
 class Database:
     """The connections to one inbox. Thread-safe.
 
@@ -155,7 +159,7 @@ class Database:
 
         Raises:
             Outage: the inbox cannot be written, and nothing was.
-            Reject: the database does not accept a value; nothing was written.
+            NotStorable: the database does not accept a value; nothing was written.
         """
         with self.explained("written"):
             self._reopen_if_replaced()
@@ -170,9 +174,7 @@ class Database:
         try:
             yield
         except sa.exc.DataError as error:
-            raise Reject(
-                f"The inbox {self.name} does not accept a value: {self._reason(error)}", "value_not_storable"
-            ) from error
+            raise NotStorable(f"The inbox {self.name} does not accept a value: {self._reason(error)}") from error
         except sa.exc.SQLAlchemyError as error:
             raise Outage(f"The inbox {self.name} cannot be {verb}: {self._reason(error)}") from error
 
@@ -313,10 +315,8 @@ def _engine(url: URL) -> sa.Engine:
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin)
         return engine
-    arguments: dict[str, Any] = {}
-    if url.get_driver_name() == "psycopg":
-        options = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c synchronous_commit=on"
-        arguments = {"connect_timeout": 3, "options": options}
+    options = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c synchronous_commit=on"
+    arguments = {"connect_timeout": 3, "options": options} if url.get_driver_name() == "psycopg" else {}
     try:
         return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
     except ModuleNotFoundError as error:

@@ -130,7 +130,7 @@ class Inbox:
 
         Raises:
             Outage: none of them is stored.
-            Reject: none of them is stored, because the database does not accept one of them.
+            NotStorable: none of them is stored, because the database does not accept one of them.
         """
         received_at = now()
         # The lock makes ids visible in their order; otherwise a reader's bookmark could skip one.

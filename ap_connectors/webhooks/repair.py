@@ -10,6 +10,7 @@ from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.http.session import body
 from ap_connectors.vicai.client import NotFound, VicaiClient, document_type
+from ap_connectors.webhooks.database import NotStorable
 from ap_connectors.webhooks.inbox import Delivery, Inbox
 from ap_connectors.webhooks.reconcile import NOT_PROCESSED, READY, Gap, Report
 from ap_connectors.webhooks.runs import Runs, opened
@@ -76,8 +77,8 @@ def _store_invoice(client: VicaiClient, inbox: Inbox, gap: Gap) -> str:
             document_type=media_type,
         )
         return f"Invoice {gap.key} is event {inbox.store([delivery])[0].id} now."
-    except Reject as error:
-        return f"Invoice {gap.key} cannot be fetched: {error}"
+    except (Reject, NotStorable) as error:
+        return f"Invoice {gap.key} cannot be fetched and stored: {error}"
 
 
 def _invoice(client: VicaiClient, key: str) -> Record | None:
