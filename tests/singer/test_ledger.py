@@ -66,5 +66,5 @@ def test_what_surely_did_not_arrive_is_sent_again(once: SendOnce) -> None:
     with pytest.raises(Outage):
         once.send("key", "a.pdf", failing(Outage("down")))
     with pytest.raises(Reject, match="too large"):
-        once.send("key", "a.pdf", failing(Reject("too large")))
+        once.send("key", "a.pdf", failing(Reject("too large", "document_too_large")))
     assert once.send("key", "a.pdf", lambda _: "id").effect == "created"

@@ -75,7 +75,7 @@ def test_a_replay_reads_it_and_a_second_reject_replaces_the_first(tmp_path: Path
     first, second = tmp_path / "1.jsonl", tmp_path / "2.jsonl"
     rejects = RejectFile(str(first), None)
     rejects.schema("vendors", SCHEMA)
-    rejects.add("vendors", RECORD, Reject("first reason"), line=7)
+    rejects.add("vendors", RECORD, Reject("first reason", "unclassified"), line=7)
     again = RejectFile(str(second), None)
     with first.open("rb") as file:
         for line in read(file):
@@ -84,7 +84,7 @@ def test_a_replay_reads_it_and_a_second_reject_replaces_the_first(tmp_path: Path
             else:
                 assert line.message.rejected
                 assert line.message.rejected["reason"] == "first reason"
-                again.add("vendors", line.raw, Reject("second reason"), line=line.number)
+                again.add("vendors", line.raw, Reject("second reason", "unclassified"), line=line.number)
     with second.open("rb") as file:
         _, found = read(file)
     assert found.message.rejected
@@ -99,7 +99,7 @@ def test_a_replay_reads_it_and_a_second_reject_replaces_the_first(tmp_path: Path
 
 def test_a_field_called_rejected_is_a_field(path: Path) -> None:
     record = b'{"type": "RECORD", "stream": "a", "record": {"rejected": {"reason":  1.10}}}'
-    RejectFile(str(path), None).add("a", record, Reject("why"), line=1)
+    RejectFile(str(path), None).add("a", record, Reject("why", "unclassified"), line=1)
     (found,) = lines(path)
     assert found.startswith(record[:-1])
 
@@ -107,14 +107,14 @@ def test_a_field_called_rejected_is_a_field(path: Path) -> None:
 @pytest.mark.parametrize("old", ["", r', "rejected": {"reason": "old", "at": "", "line": 1}'])
 def test_half_a_character_survives(path: Path, old: str) -> None:
     record = rf'{{"type": "RECORD", "stream": "a", "record": {{"name": "\ud800", "n": 1.10}}{old}}}'.encode()
-    RejectFile(str(path), masking).add("a", record, Reject("name: '\ud800' is no text"), line=1)
+    RejectFile(str(path), masking).add("a", record, Reject("name: '\ud800' is not text", "not_text", field="name"), line=1)
     assert lines(path)[0].startswith(record[:-1])
     with path.open("rb") as file:
         (found,) = read(file)
     assert found.message.record
     assert found.message.record["name"] == "\ud800"
     assert found.message.rejected
-    assert found.message.rejected["reason"] == "name: '?' is no text"
+    assert found.message.rejected["reason"] == "name: '?' is not text"
 
 
 def test_a_schema_comes_once_before_the_first_reject_of_its_stream_and_again_when_it_changed(path: Path) -> None:
@@ -128,11 +128,11 @@ def test_a_schema_comes_once_before_the_first_reject_of_its_stream_and_again_whe
     for stream in "abc":
         rejects.schema(stream, schema(stream, "id"))
     for stream in "aba":
-        rejects.add(stream, record(stream), Reject("why"), line=1)
+        rejects.add(stream, record(stream), Reject("why", "unclassified"), line=1)
         rejects.schema(stream, schema(stream, "id"))
     rejects.schema("a", schema("a", "other"))
     for stream in "ab":
-        rejects.add(stream, record(stream), Reject("why"), line=1)
+        rejects.add(stream, record(stream), Reject("why", "unclassified"), line=1)
     with path.open("rb") as file:
         kinds = [(line.message.type[0], line.message.stream) for line in read(file)]
     assert kinds == [("S", "a"), ("R", "a"), ("S", "b"), ("R", "b"), ("R", "a"), ("S", "a"), ("R", "a"), ("R", "b")]
@@ -161,7 +161,7 @@ def test_what_spoils_records_is_not_taken_for_masking(path: Path) -> None:
 
 def test_the_time_in_the_name(tmp_path: Path) -> None:
     rejects = RejectFile(str(tmp_path / "rejects-{timestamp}-{x}.jsonl"), None)
-    rejects.add("a", RECORD, Reject("why"), line=1)
+    rejects.add("a", RECORD, Reject("why", "unclassified"), line=1)
     (file,) = tmp_path.iterdir()
     assert re.fullmatch(r"rejects-20\d{6}T\d{6}Z-\{x\}\.jsonl", file.name)
     assert rejects.path == str(file)
@@ -171,7 +171,7 @@ def test_the_time_in_the_name(tmp_path: Path) -> None:
 def test_a_file_that_exists_is_added_to_on_a_line_of_its_own(path: Path, end: bytes) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b'{"half a line' + end)
-    RejectFile(str(path), None).add("a", RECORD, Reject("why"), line=1)
+    RejectFile(str(path), None).add("a", RECORD, Reject("why", "unclassified"), line=1)
     kept, added = lines(path)
     assert kept == b'{"half a line'
     assert added.startswith(RECORD[:-1])
@@ -211,12 +211,12 @@ def test_a_kill_loses_no_line(path: Path) -> None:
 def test_sync_asks_the_disk_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     rejects = RejectFile(str(path), None)
-    rejects.add("a", RECORD, Reject("why"), line=1)
+    rejects.add("a", RECORD, Reject("why", "unclassified"), line=1)
     monkeypatch.setattr("os.fsync", asked.append)
     for _ in range(3):
         rejects.sync()
     assert len(asked) == 1
-    rejects.add("a", RECORD, Reject("why"), line=2)
+    rejects.add("a", RECORD, Reject("why", "unclassified"), line=2)
     rejects.sync()
     assert len(asked) == 2
 
@@ -224,7 +224,7 @@ def test_sync_asks_the_disk_once(path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_full_disk_stops_and_counts_nothing() -> None:
     rejects = RejectFile("/dev/full", None)
     with pytest.raises(Stop, match=r"rejects_path: /dev/full cannot be written: No space left on device\."):
-        rejects.add("a", RECORD, Reject("why"), line=1)
+        rejects.add("a", RECORD, Reject("why", "unclassified"), line=1)
     assert rejects.count == 0
 
 
@@ -232,4 +232,4 @@ def test_a_path_that_cannot_be_stops(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "rejects.jsonl"):
         with pytest.raises(Stop, match=r"rejects_path: .* cannot be written: "):
-            RejectFile(str(path), None).add("a", RECORD, Reject("why"), line=1)
+            RejectFile(str(path), None).add("a", RECORD, Reject("why", "unclassified"), line=1)
