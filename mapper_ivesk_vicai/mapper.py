@@ -102,8 +102,8 @@ class MapperIveskVicai(ExactMapper):
             th.StringType(allowed_values=["positive", "negative"]),
             default="positive",
             title="Amounts of credit notes",
-            description="positive: ivesk's negative amounts lose their sign, for CREDITNOTE says it. negative: they "
-            "keep it.",
+            description="positive: ivesk's negative amounts lose their sign, because CREDITNOTE says it. negative: "
+            "they keep it.",
         ),
         th.Property(
             "documents_dir",

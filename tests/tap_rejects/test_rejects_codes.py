@@ -98,18 +98,21 @@ def places(text: str) -> list[str]:
     return sorted(re.findall(r"\{(\w+)\}", text))
 
 
-WITHOUT_A_ROW = {
-    "ambiguous_name": "the mapper refers by ids",
-    "delivery_unknown": "of attachments, of what the ERP made of an invoice, and of uploads to ivesk only",
-    "document_given_twice": "the mapper sends no documentBase64",
-    "document_not_a_pdf": "of downloads",
-    "not_changeable": "of records that do not come from the mapper",
-    "not_deletable": "the mapper deletes nothing",
-    "several": "each of its reasons has a row",
-    "two_spellings": "of records that do not come from the mapper",
-    "unclassified": "the sentence is all there is",
-    "wrong_state": "of what the ERP made of an invoice",
-}
+WITHOUT_A_ROW = dict.fromkeys(("several", "unclassified"), "not a reason of its own")
+WITHOUT_A_ROW |= dict.fromkeys(
+    (
+        "changed_at_vicai", "line_given_twice", "line_matched", "not_a_number_at_vicai", "not_one_of", "not_processed",
+        "partly_written",
+    ),
+    "of purchase orders, which the mapper does not make",
+)  # fmt: skip
+WITHOUT_A_ROW |= dict.fromkeys(("delivery_unknown", "wrong_state"), "of attachments and postings")
+WITHOUT_A_ROW |= dict.fromkeys(("comma_in_tag", "control_character"), "of uploads to ivesk")
+WITHOUT_A_ROW |= dict.fromkeys(
+    ("ambiguous_name", "document_given_twice", "not_changeable", "not_deletable", "two_spellings"),
+    "of records that the mapper does not make: it refers by ids, sends paths, deletes nothing, and spells one way",
+)
+WITHOUT_A_ROW |= {"document_not_a_pdf": "of downloads"}
 """Codes that are not told of ivesk's documents in words of their own, and why."""
 
 
