@@ -28,13 +28,16 @@ import yaml
 
 from ap_connectors.core.reject_codes import CODES
 from ap_connectors.sandbox.options import Options, VicaiOptions, described
+from ap_connectors.webhooks.config_file import Seconds
+from ap_connectors.webhooks.rules import Rule
+from ap_connectors.webhooks.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN_TYPES = {"extractors": "extractor", "loaders": "loader", "mappers": "mapper"}
 """The word for each list of plugins in `meltano.yml`, as `meltano add --plugin-type` takes it."""
 
 _OF_THE_SDK = re.compile("stream_map|faker_config|flattening_")
-_TABLE = re.compile(r"(<!-- (settings|streams|options|codes): ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- (settings|streams|options|codes): ([\w -]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 # Meltano reads `01.02.2026` as the 2nd of January where a setting is a date, and fails with a traceback where a
 # decimal comes from the environment. Text reaches the plugin as it was typed.
 _KINDS = {"number": "string"}
@@ -44,6 +47,7 @@ _OPTIONS: Mapping[str, tuple[str, type[msgspec.Struct]]] = {
     "ivesk": ("--", Options),
     "vicai": ("--vicai-", VicaiOptions),
 }
+_STRUCTS: Mapping[str, type[msgspec.Struct]] = {"ap-webhooks": Settings, "rules of ap-webhooks": Rule}
 _HEAD = """\
 # Made by `make definitions` from meltano.yml: do not edit. In another project:
 #
@@ -118,10 +122,33 @@ def _first_line(plugin: type) -> str:
 
 
 def _settings_table(command: str) -> Iterator[str]:
+    if command in _STRUCTS:
+        yield from _struct_table(_STRUCTS[command])
+        return
     yield from ("| setting | default | what it does |", "|---|---|---|")
     for name, schema in settings(command).items():
         default = "required" if schema["required"] else _as_code(schema.get("default"))
         yield f"| `{name}` | {default} | {schema['description']} |"
+
+
+def _struct_table(struct: type[msgspec.Struct]) -> Iterator[str]:
+    """Yield the rows of a struct's fields, as the "Args" of its docstring describe them."""
+    described = textwrap.dedent((struct.__doc__ or "").partition("    Args:\n")[2].partition("\n\n")[0])
+    words = dict(re.findall(r"^(\w+): (.*(?:\n .*)*)", described, re.MULTILINE))
+    yield from ("| setting | default | what it does |", "|---|---|---|")
+    for field in msgspec.structs.fields(struct):
+        text = " ".join(words[field.name].split())
+        yield f"| `{field.name}` | {_as_code(_shown(field.default))} | {text[0].upper()}{text[1:]} |"
+
+
+def _shown(default: Any) -> Any:
+    """Return a default as the settings file would have it; None where there is none."""
+    if isinstance(default, Seconds):
+        unit, size = next(((u, n) for u, n in (("h", 3600), ("m", 60)) if default % n == 0), ("s", 1))
+        return f"{default / size:g}{unit}" if default >= 0 else None
+    if isinstance(default, Path):
+        return str(default) if default.parts else None
+    return default or None
 
 
 def _streams_table(command: str) -> Iterator[str]:

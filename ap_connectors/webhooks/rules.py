@@ -45,19 +45,22 @@ class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One rule, as the settings have it.
 
     Args:
-        on: names of events; `ivesk.*` and `vicai.*` mean all of a service, unknown ones too.
-        job: a job of Meltano; or else:
-        run: a command.
-        name: of its runs, unique; the job or the command unless given.
-        cwd: folder to run in.
-        companies: only events of these companies, or of none; empty = all events.
+        on: names of events: `ivesk.on_exported`, `ivesk.on_digitized`, `vicai.payment_batch_processed`,
+            `vicai.vendorNew`, `vicai.invoicePost`, `vicai.invoiceTransfer`, `vicai.syncRequest`; `ivesk.*` and
+            `vicai.*` mean all of a service, unknown ones too.
+        job: a job of Meltano; a rule has either this or `run`.
+        run: any command (a list, or one line; no shell).
+        name: name of its runs, unique; the job or the command unless given.
+        cwd: folder to run in; that of the settings unless given.
+        companies: only events of these companies (registration codes of ivesk, company ids of payment batches), or of
+            none; empty = all events.
         debounce: time without events that a run waits for.
         max_wait: the longest time that it waits; a minute, or `debounce` if that is longer, unless given.
         retries: how often a failed run is retried.
-        timeout: the longest time that it may take, or None.
+        timeout: the longest time that a run may take; after that it is ended, and counts as failed.
         lock: rules with the same lock never run at the same time; the name unless given.
-        per_request: whether each request id gets a run of its own; None = only those of syncRequest.
-        env: variables for the command, as NAME=value.
+        per_request: whether each request id gets a run of its own; only those of `syncRequest` unless given.
+        env: variables for the command, a list of `NAME=value`.
     """
 
     on: Texts = Texts()

@@ -35,15 +35,19 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """All settings. A service without a token or secret is not set up: what it sends is refused.
 
     Args:
-        inbox: where deliveries are stored (see `Database`).
-        host: address to listen on.
-        port: likewise; 0 = any free one.
-        public_url: address at which the services reach the receiver.
-        vicai_token: tokens that Vic.ai may present; several while one replaces another.
-        ivesk_secret: what `secret` in the target URL of Įvesk's subscription may be.
-        token_file: the file with the tokens and secrets that `subscribe` creates.
-        ivesk_topics: SNS topics that are accepted; empty = those that confirm a subscription, while they belong to the
-            account of the first one.
+        inbox: where deliveries are stored: a file (SQLite) or a `postgresql://` URL.
+        host: address to listen on; put a proxy with TLS in front of it.
+        port: port to listen on; 0 = any free one.
+        public_url: address (https) at which the services reach the receiver; they call `/vicai/...` and `/ivesk` below
+            it.
+        vicai_token: one or several tokens that Vic.ai may present, several while one replaces another; unless set,
+            `subscribe` creates one.
+        ivesk_secret: one or several secrets that the target URL of Įvesk's subscription may have; unless set,
+            `subscribe` creates one.
+        token_file: file for what `subscribe` creates (mode 0600); unless set, `.NAME-tokens.json` beside the settings
+            file NAME.yml.
+        ivesk_topics: SNS topics that are accepted; unless set, those that confirm a subscription, while they belong to
+            the account of the first one.
         max_age: how old an SNS message may be. SNS retries for up to 100 minutes, with the time of the first try.
         max_skew: how far ahead of our clock it may be.
         max_body_mb: largest size of an invoice with its document; Vic.ai's own limit for documents is 64 MB.
@@ -51,21 +55,23 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         max_waiting_mb: what all deliveries in progress may hold in memory.
         body_seconds: how long a delivery may take to arrive.
         commit_seconds: how long it may wait to be stored before the answer is 503.
-        vicai_client_id: credentials as for tap-vicai, like the next three.
+        vicai_client_id: credentials as tap-vicai's, like the next three; for `subscribe`, `status`, `unsubscribe` and
+            `reconcile`.
         vicai_client_secret: likewise.
         vicai_region: likewise.
         vicai_api_url: likewise.
-        ivesk_api_key: credentials as for tap-ivesk, like the next one.
+        ivesk_api_key: credentials as tap-ivesk's, like the next one.
         ivesk_api_url: likewise.
-        rules: which events run which command.
+        rules: which events run which command, see below; or the name of another YAML file with the list.
         runs_dir: folder for the output of runs.
         keep_logs: how many files of output are kept.
         first_pause: before a failed run is retried; doubled for each further try.
-        longest_pause: the longest such pause.
+        longest_pause: the longest such pause; an hour, or `first_pause` if that is longer, unless set.
         runs_at_once: how many runs, of different rules, may be active.
         stop_seconds: how long active runs may continue after SIGTERM.
         grace: how old an event must be before `reconcile` misses it.
-        ivesk_test_hosts: `host:port` on this machine that stand in for SNS, over http. For tests only.
+        ivesk_test_hosts: `host:port` on this machine (`127.0.0.1:8722`) that stand in for SNS, over http. For tests
+            only.
 
     Raises:
         Stop: a setting is wrong; the message names it.
