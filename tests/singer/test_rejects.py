@@ -107,7 +107,9 @@ def test_a_field_called_rejected_is_a_field(path: Path) -> None:
 @pytest.mark.parametrize("old", ["", r', "rejected": {"reason": "old", "at": "", "line": 1}'])
 def test_half_a_character_survives(path: Path, old: str) -> None:
     record = rf'{{"type": "RECORD", "stream": "a", "record": {{"name": "\ud800", "n": 1.10}}{old}}}'.encode()
-    RejectFile(str(path), masking).add("a", record, Reject("name: '\ud800' is not text", "not_text", field="name"), line=1)
+    RejectFile(str(path), masking).add(
+        "a", record, Reject("name: '\ud800' is not text", "not_text", field="name"), line=1
+    )
     assert lines(path)[0].startswith(record[:-1])
     with path.open("rb") as file:
         (found,) = read(file)
