@@ -37,7 +37,7 @@ def test_keys_hold_the_company_and_never_come_twice(tap: RunTap, catalog: MakeCa
 def test_the_page_and_discovery_agree_on_streams() -> None:
     page = (NORWAY_110.parents[2] / "docs" / "tap-saft.md").read_text(encoding="utf-8").partition("\n## Streams\n")[2]
     rows = [row.split("|") for row in page.partition("\n\n`company_id`")[0].splitlines() if row.startswith("| `")]
-    written = {row[1].strip(" `"): (re.findall(r"`(\w+)`", row[2]), row[-2].strip() == "yes") for row in rows}
+    written = {row[1].strip(" `"): (re.findall(r"`(\w+)`", row[2]), row[4].strip() == "yes") for row in rows}
     found = {}
     for stream in json.loads(discovered("tap_saft"))["streams"]:
         (root,) = [entry["metadata"] for entry in stream["metadata"] if not entry["breadcrumb"]]
