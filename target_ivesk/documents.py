@@ -1,4 +1,7 @@
-"""Documents to digitise: each is put to a place of its own in the service's storage, once."""
+"""Documents to digitise: each is uploaded once, to a location of its own in the service's storage.
+
+The service tells a file's type by its name, so the name that is sent ends in the suffix of what the file is.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,32 @@ from ap_connectors.ivesk.client import IveskClient, LinkExpired
 from ap_connectors.ivesk.uploads import Location
 from ap_connectors.singer import input_files
 from ap_connectors.singer.coercion import CoercionError, digits, quoted
-from ap_connectors.singer.input_files import InputFile, Limit
+from ap_connectors.singer.input_files import LONGEST_START, InputFile, Limit, file_type
 from ap_connectors.singer.ledger import DeliveryUnknown
 from ap_connectors.singer.sink import Outcome
 from target_ivesk import options
-from target_ivesk.file_names import file_name
 from target_ivesk.options import Query
 from target_ivesk.sink import SERVICE, Item, IveskSink, fingerprint, named
 
 LIMIT = Limit(5 * 1024**3, "5 GB", f"the storage of {SERVICE}")
-"""What one PUT may bring to Amazon S3 (S3 User Guide, Uploading objects); the service names no limit of its own."""
+"""The most that one PUT to Amazon S3 may have (S3 User Guide, Uploading objects); the service documents no limit."""
 
 _LOCATIONS = 3
-"""Places that are asked for, in all, while they expire before the file is there."""
+"""How many locations are asked for, in all, while they expire before the file is there."""
+
+_SUFFIXES: Mapping[str, tuple[str, ...]] = {
+    "PDF": (".pdf",),
+    "TIFF": (".tif", ".tiff"),
+    "JPEG": (".jpg", ".jpeg"),
+    "PNG": (".png",),
+    "XML": (".xml",),
+    "ZIP": (".zip",),
+}
+"""What is sent, by type, with the suffixes of its names, the usual one first.
+
+The service documents no types; these are what invoices come as, alone or several in a ZIP.
+"""
+_OFFICE = re.compile(r"\.(doc|dot|xls|xlt)[xm]$|\.(xlsb|pptx|odt|ods)$", re.IGNORECASE)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -35,8 +51,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 class Documents(IveskSink):
     """Files (Upload file), told apart by their bytes and their `userdata`.
 
-    The service can't be asked whether it has one, so a ledger tells. To one place a file may be put again, so an
-    answer that was lost does no harm as long as we live; after that nobody knows the place any more.
+    The service cannot be asked whether it has one, so a ledger tells. A file may be put to one location again, so a
+    lost answer does no harm while the process lives; after that the location is not known any more.
     """
 
     name = "documents"
@@ -49,7 +65,7 @@ class Documents(IveskSink):
     }
 
     def check(self, body: Mapping[str, Any]) -> None:
-        """Look whether there is a document, and whether the rest can be sent."""
+        """Check that there is a document, and that the rest can be sent."""
         if not input_files.is_given(body.get("document"), body.get("documentBase64")):
             message = "document is missing: give a path or URL, or the document itself in documentBase64."
             raise Reject(message, "document_missing")
@@ -59,11 +75,11 @@ class Documents(IveskSink):
         self._query(body)
 
     def key(self, body: Mapping[str, Any]) -> str:
-        """Return what the document is called as far as the record tells."""
+        """Return the name of the document, as far as the record tells."""
         return body.get("file_name") or input_files.show(body.get("document") or "documentBase64")
 
     def key_hint(self, record: Mapping[str, Any]) -> str | None:
-        """Return the same."""
+        """Return the name of the document."""
         found = named(record, "file_name", "document")
         return found and input_files.show(found)
 
@@ -77,14 +93,14 @@ class Documents(IveskSink):
         with input_files.opened(
             body.get("document"), body.get("documentBase64"), body.get("file_name"), LIMIT
         ) as found:
-            assert found is not None  # noqa: S101 - `check` has looked
+            assert found is not None  # noqa: S101 - `check` has checked
             name = file_name(found)
-            key = fingerprint(found.sha256(), _meant(body.get("userdata")))
+            key = fingerprint(found.sha256(), _userdata(body.get("userdata")))
             upload = _Upload(self.account.client, found, name, self._query(body))
             return self.account.once.send(key, name, upload.put, before=upload.locate)
 
     def _query(self, body: Mapping[str, Any]) -> Query:
-        return {**self.account.options, **options.query(body), **_passed_along(body.get("userdata"))}
+        return {**self.account.options, **options.query(body), **_userdata_query(body.get("userdata"))}
 
 
 class _Upload:
@@ -95,14 +111,14 @@ class _Upload:
         self._location: Location | None = None
 
     def locate(self) -> None:
-        """Ask for a place."""
+        """Ask for a location."""
         self._location = self._client.location(self._name, self._query)
 
     def put(self, doubt: DeliveryUnknown) -> None:
-        """Put the document there; to another place if the place has expired and surely holds nothing.
+        """Put the document there; to another location if that one has expired and is surely empty.
 
         Raises:
-            Reject: the storage does not take it. Outage: it failed, or places expire as soon as they are made.
+            Reject: the storage refuses it. Outage: it failed, or locations expire as soon as they are made.
         """
         for left in reversed(range(_LOCATIONS)):
             assert self._location is not None  # noqa: S101 - `locate` comes first
@@ -116,36 +132,59 @@ class _Upload:
             else:
                 return
         raise Outage(
-            f"ivesk: upload of {self._name}: {_LOCATIONS} places in a row had expired before the file was there. "
+            f"ivesk: upload of {self._name}: {_LOCATIONS} locations in a row expired before the file was there. "
             "Run again later; the next run goes on from the last STATE."
         )
 
 
-def _passed_along(userdata: Any) -> Query:
+def file_name(document: InputFile) -> str:
+    """Return the name to send a document under: its own, with the suffix of what it is.
+
+    Raises:
+        Reject: it is not of a type that is sent to Įvesk.
+    """
+    suffixes = _SUFFIXES.get(file_type(document.start(LONGEST_START)) or "")
+    if suffixes is None or _OFFICE.search(document.name):
+        raise Reject(
+            f"The document {document.shown} is not of a type that is sent to Įvesk: send a PDF, TIFF, JPEG, PNG or XML "
+            "file, or a ZIP of them. What counts is how the file begins, not what it is called.",
+            "document_type",
+            document=document.shown,
+        )
+    # A path may have control characters, a header may not.
+    name = _CONTROL.sub("_", document.name) or "document"
+    return name if name.lower().endswith(suffixes) else name + suffixes[0]
+
+
+def _userdata_query(userdata: Any) -> Query:
     """Return `userdata` as the service takes it: text as it is, an object under its newer name as well.
 
     Raises:
-        Reject: it is neither.
+        Reject: it is neither text nor an object.
     """
-    meant = _meant(userdata)
+    meant = _userdata(userdata)
     if meant is None or isinstance(meant, str):
         return {"userdata": meant} if meant else {}
-    # An older service knows `userdata` only, and would lose the rest without a word.
+    # An older service knows `userdata` only, and would silently lose the rest.
     text = _encode(meant)
     return {"userdata": text.decode(), "sourcedata": b64encode(text).decode()}
 
 
-def _meant(userdata: Any) -> Any:
-    """Return `userdata` as text, an object or a list, or None; what arrives the same is the same.
+def _userdata(userdata: Any) -> Any:
+    """Return `userdata` as text, an object or a list, or None; what arrives equal is equal.
 
     Raises:
-        Reject: it is none of these.
+        Reject: it is something else.
     """
     if isinstance(userdata, bool):
-        raise Reject(f"userdata is neither text nor an object: {quoted(userdata)}.", "no_form_fits", field="userdata")
+        raise Reject(
+            f"userdata is neither text nor an object: {quoted(userdata)}. Send one of them.",
+            "no_form_fits",
+            field="userdata",
+        )
     if isinstance(userdata, int | Decimal):
         try:
             return digits(userdata)
-        except CoercionError as misfit:
-            raise misfit.reject("userdata") from None
+        except CoercionError as error:
+            raise error.reject("userdata") from None
     return userdata or None

@@ -1,4 +1,4 @@
-"""Options of an upload: how the service is to work on a document; given by the settings, and by records over them."""
+"""Options of an upload: how the service processes a document. Records override the settings."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ap_connectors.singer.schema import ObjectSchema
 
 SWITCHES: Mapping[str, str] = {
     "processlines": "Read the lines of documents, too.",
-    "splitdocuments": "Take a file apart that holds several documents.",
-    "checkduplicates": "Look whether a document is there already.",
-    "rejectnoninvoices": "Refuse what is no invoice.",
+    "splitdocuments": "Split a file that contains several documents.",
+    "checkduplicates": "Check whether a document is there already.",
+    "rejectnoninvoices": "Reject what is not an invoice.",
 }
 WORDS: Mapping[str, str] = {
     "warehouse": "Warehouse that the goods go to.",
@@ -28,16 +28,16 @@ FIELDS: Mapping[str, Any] = {
 }
 """The options by name, with their schemas; tags are a list, or text with commas."""
 
-_shape = ObjectSchema.of({"type": "object", "properties": FIELDS})
+_schema = ObjectSchema.of({"type": "object", "properties": FIELDS})
 
 Query = dict[str, str]
 
 
 def query(options: Mapping[str, Any]) -> Query:
-    """Return options as the service takes them; null is none.
+    """Return options as the service takes them; those that are null are left out.
 
     Raises:
-        Reject: a tag holds a comma, by which the service tells tags apart.
+        Reject: a tag contains a comma, by which the service separates tags.
     """
     written: Query = {}
     for name in FIELDS:
@@ -57,12 +57,12 @@ def defaults(settings: Mapping[str, Any]) -> Query:
     """Read the setting `upload_options`.
 
     Raises:
-        Stop: it names what is no option, or a value is none.
+        Stop: an option is unknown, or a value does not fit.
     """
     try:
-        known, unknown = _shape.coerce_record(settings)
+        known, unknown = _schema.coerce_record(settings)
         if unknown:
-            raise Stop(f"upload_options: {', '.join(unknown)} is no option; there are {', '.join(FIELDS)}.")
+            raise Stop(f"upload_options: {', '.join(unknown)} is not an option. The options are {', '.join(FIELDS)}.")
         return query(known)
     except Reject as error:
         raise Stop(f"upload_options: {error}") from None

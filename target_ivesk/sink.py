@@ -1,4 +1,4 @@
-"""What a stream's records become at Įvesk: the base of both loaders."""
+"""The base of both sinks: what a record says, and what becomes of it at Įvesk."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ap_connectors.singer.worker_pool import Parent
 from target_ivesk.options import Query
 
 SERVICE = "Įvesk"
-LEFT = Outcome("unchanged", note="marked as deleted, and left alone: Įvesk offers no way to delete")
+IGNORED = Outcome("unchanged", note="marked as deleted, and left alone: Įvesk offers no way to delete")
 
 _encode = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 
 
 @dataclass(frozen=True)
 class Account:
-    """One account at Įvesk, as the loaders see it.
+    """One account at Įvesk, as the sinks see it.
 
     Args:
         client: reads and writes.
         once: knows what was sent.
         options: of uploads, where a record says nothing else.
-        warn: tells the user something.
+        warn: shows a message to the user.
     """
 
     client: IveskClient
@@ -43,14 +43,14 @@ class Account:
 
 @dataclass(frozen=True)
 class Item:
-    """A record, read.
+    """A record in our names and types.
 
     Args:
-        key: what a person calls it.
-        lane: records of one lane come one after another.
-        body: its fields, in our names and types.
-        deleted: it says that its object is to go.
-        provides: nothing: no record waits for another here.
+        key: what messages call it.
+        order_key: the object that it is about; equal for all records about it, so that they stay in order.
+        body: its fields.
+        deleted: it says that the object was deleted.
+        provides: None, because no record waits for another here.
     """
 
     key: str
@@ -61,9 +61,12 @@ class Item:
 
 
 class IveskSink(ABC):
-    """Loads the records of one stream: sets `name`, and `fields` by name with their JSON schemas.
+    """Loads the records of one stream.
 
-    `expected` are fields that come along and go nowhere, and that nobody misses.
+    Attributes:
+        name: of the stream.
+        fields: of a record, by name with their JSON schemas.
+        expected: unknown fields that need no warning, in canonical spelling.
     """
 
     name: ClassVar[str]
@@ -75,16 +78,16 @@ class IveskSink(ABC):
         self._unknown_fields = UnknownFields(self.name, SERVICE, account.warn, self.expected)
 
     @functools.cached_property
-    def _shape(self) -> ObjectSchema:
+    def _schema(self) -> ObjectSchema:
         return ObjectSchema.of({"type": "object", "properties": self.fields})
 
     def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:  # noqa: ARG002
-        """Read a record.
+        """Return a record in our names and types.
 
         Raises:
-            Reject: it lacks something, or is not what we take.
+            Reject: a field is missing, or does not fit.
         """
-        body, unknown = self._shape.coerce_record(record)
+        body, unknown = self._schema.coerce_record(record)
         self._unknown_fields.report(unknown)
         deleted = is_deletion(unknown)
         if not deleted:
@@ -93,23 +96,23 @@ class IveskSink(ABC):
 
     @abstractmethod
     def check(self, body: Mapping[str, Any]) -> None:
-        """Look whether all is there that is needed.
+        """Check that a record has all that is needed.
 
         Raises:
-            Reject: something is missing.
+            Reject: it does not.
         """
 
     @abstractmethod
     def key(self, body: Mapping[str, Any]) -> str:
-        """Return what a person calls the record; a deleted one may lack anything."""
+        """Return what messages call the record; of a deleted one every field may be missing."""
 
     @abstractmethod
     def order_key(self, body: Mapping[str, Any]) -> bytes:
-        """Return what is equal for records that are surely about the same; a deleted one may lack anything."""
+        """Return what is equal for records that are surely about one object; every field may be missing."""
 
     @abstractmethod
     def key_hint(self, record: Mapping[str, Any]) -> str | None:
-        """Return what a person calls a record that cannot be read."""
+        """Return what messages call a record that cannot be parsed."""
 
     @abstractmethod
     def send(self, item: Item) -> Outcome:
@@ -124,11 +127,11 @@ class IveskSink(ABC):
         return self.send(item)
 
     def compare(self, item: Item) -> Outcome | None:
-        """Return the outcome of a record that speaks of a deletion: there is nothing to do."""
-        return LEFT if item.deleted else None
+        """Return the outcome of a record whose object was deleted: there is nothing to do."""
+        return IGNORED if item.deleted else None
 
     def mark_seen(self, key: str, version: int) -> None:  # noqa: B027 - there is nothing to do, for any stream
-        """Take no note of full loads: nothing is deleted."""
+        """Do nothing: full loads delete nothing here."""
 
 
 def fingerprint(*parts: Any) -> str:
@@ -137,6 +140,6 @@ def fingerprint(*parts: Any) -> str:
 
 
 def named(record: Mapping[str, Any], *names: str) -> str | None:
-    """Return the first of some fields that holds text or a number, in whatever spelling."""
+    """Return the first of some fields, in any spelling, whose value is text or a number."""
     given = {canonical(name): value for name, value in record.items() if isinstance(value, str | int) and value}
     return next((str(given[name]) for name in map(canonical, names) if name in given), None)

@@ -14,19 +14,19 @@ _NAMES = ("documentid", "companycode", "message")
 
 
 class SyncErrors(IveskSink):
-    """Synchronisation errors (Report synchronization errors), told apart by all that they say."""
+    """Synchronisation errors (Report synchronization errors), told apart by their three fields."""
 
     name = "sync_errors"
     fields: ClassVar[Mapping[str, Any]] = {name: {"type": "string"} for name in _NAMES}
-    # What tap-rejects adds for whoever looks closer.
+    # What tap-rejects adds for people.
     expected = frozenset({"at", "stream", "key"})
 
     def check(self, body: Mapping[str, Any]) -> None:
-        """Look whether the three fields are there; Įvesk takes no empty ones."""
+        """Check that the three fields are there, and not empty."""
         missing = [name for name in _NAMES if not (body.get(name) or "").strip()]
         if missing:
             are = "is" if len(missing) == 1 else "are"
-            raise Reject(f"{', '.join(missing)} {are} missing.", "missing_field", fields=missing)
+            raise Reject(f"{', '.join(missing)} {are} missing or empty.", "missing_field", fields=missing)
 
     def key(self, body: Mapping[str, Any]) -> str:
         """Return the document's id."""

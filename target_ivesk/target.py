@@ -72,17 +72,17 @@ class TargetIvesk(ExactTarget):
         return [sink.name for sink in ALL]
 
     def sink_for(self, stream: str) -> Sink | None:
-        """Return the stream's loader; one for all spellings of its name."""
-        return self._loaders_by_name.get(canonical(stream))
+        """Return the sink of a stream; one for all spellings of its name."""
+        return self._sinks_by_name.get(canonical(stream))
 
     @functools.cached_property
     def company(self) -> str:
-        """The service and its host: it has no call that tells whose key it is, but one that proves the key."""
+        """The service and its host: no call tells whose key it is, but one proves that the key is right."""
         self.client.check()
         return f"ivesk at {self._host}"
 
     def redact(self, text: str) -> str:
-        """Mask the key, and places that somebody could write to."""
+        """Mask the key, and links that give write access."""
         return self.client.mask(text)
 
     @functools.cached_property
@@ -91,8 +91,8 @@ class TargetIvesk(ExactTarget):
         return client(self.config, timeout=self.timeout, user_agent=self.user_agent)
 
     @functools.cached_property
-    def _loaders_by_name(self) -> dict[str, IveskSink]:
-        # Told by its key, for the service tells no other name of an account.
+    def _sinks_by_name(self) -> dict[str, IveskSink]:
+        # The key identifies the account: the service has no name for it.
         owner = f"{self._host} {hashlib.sha256(self.config['api_key'].strip().encode()).hexdigest()[:16]}"
         account = Account(
             self.client,

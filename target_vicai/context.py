@@ -224,7 +224,9 @@ class LoadContext:
             said: what Vic said, if it refused the record.
         """
         names = ", ".join(f"{self.resources[resource].noun} {key}" for resource, key in parents)
-        message = f"Unknown to Vic.ai, and not loaded in this run: {names}.{said}"
+        message = (
+            f"Not at Vic.ai, and not loaded in this run: {names}. Load what is missing, or correct the reference.{said}"
+        )
         references = [{"kind": kind_of(resource), "key": key} for resource, key in parents]
         return Missing(message, parents, references)
 

@@ -97,8 +97,8 @@ class TrainingInvoices(VicSink):
         with documents.opened(item.extras) as document:
             if document is None and is_new:
                 raise Reject(
-                    "document is missing (a path or URL; or documentBase64): Vic.ai takes a new training invoice only "
-                    "with its document.",
+                    "document is missing: Vic.ai takes a new training invoice only with its document. Give a path or "
+                    "URL, or the document itself in documentBase64.",
                     "document_missing",
                 )
             self._put(item.key, body, document)

@@ -179,10 +179,10 @@ def test_what_is_no_good_is_set_aside_and_the_rest_goes_on(
         ({"documentBase64": "%%%"}, "not base64"),
         ({"document": "nosuch://anna:slaptas@x/a.pdf?signature=abcdef"}, "can't be read"),
         (good | {"processlines": "taip"}, "processlines is neither true nor false"),
-        (good | {"tags": ["a,b"]}, "holds a comma"),
+        (good | {"tags": ["a,b"]}, "contains a comma"),
         (good | {"userdata": Decimal("1e5000")}, "at most 1000 digits"),
         (good | {"userdata": True}, "userdata is neither text nor an object"),
-        (good | {"file_name": "a\nb.pdf"}, "file_name holds a line break"),
+        (good | {"file_name": "a\nb.pdf"}, "file_name contains a line break"),
         ({"document": 5, "DOCUMENT": "a"}, "more than one spelling"),
     ]
     messages = [message for record, _ in cases for message in load("documents", record)]

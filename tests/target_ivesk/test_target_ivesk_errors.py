@@ -67,8 +67,8 @@ def test_what_is_no_error_of_a_document_is_set_aside(
     unknown = errors[0] | {"documentid": "7777707d-594d-420c-9174-ce278f823333"}
     cases: list[tuple[Record, str]] = [
         (unknown, "Document 7777707d-594d-420c-9174-ce278f823333 does not exist"),
-        ({"documentid": "1"}, "companycode, message are missing."),
-        (errors[0] | {"message": " \n"}, "message is missing."),
+        ({"documentid": "1"}, "companycode, message are missing or empty."),
+        (errors[0] | {"message": " \n"}, "message is missing or empty."),
         (errors[0] | {"companycode": {"a": 1}}, "companycode is not text"),
     ]
     messages = [message for given, _ in cases for message in load("sync_errors", given)]
@@ -144,9 +144,9 @@ def test_wrong_input_ends_the_run_and_what_came_before_is_done(
 
 SETTINGS: list[tuple[Record, str]] = [
     ({"api_key": None}, "api_key is missing"),
-    ({"upload_options": {"proceslines": True}}, "upload_options: proceslines is no option"),
+    ({"upload_options": {"proceslines": True}}, "upload_options: proceslines is not an option"),
     ({"upload_options": {"processlines": "ja"}}, "upload_options.processlines must be true or false"),
-    ({"upload_options": {"tags": ["a,b"]}}, "upload_options: tags: 'a,b' holds a comma"),
+    ({"upload_options": {"tags": ["a,b"]}}, "upload_options: tags: 'a,b' contains a comma"),
     ({"ledger_path": "/dev/null/a"}, "ledger_path: /dev/null/a can't be used"),
 ]
 
