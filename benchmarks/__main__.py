@@ -1,24 +1,23 @@
-"""`python -m benchmarks`: measures, prints; ends with status 1 if a plugin of ours lost something or anybody failed."""
+"""`python -m benchmarks`: measures, prints; status 1 if a command of ours lost something, or any command failed."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-import benchmarks.ivesk.report
-import benchmarks.loading.report
-import benchmarks.vicai.report
 from ap_connectors.sandbox.process import SandboxError
+from benchmarks import against, loading, reading
 from benchmarks.processes import FailedError
-from benchmarks.report import Measure, Order, Results, machine
+from benchmarks.results import Order, Progress, Results, machine
 
-SERVICES: Mapping[str, Measure] = {
-    "vicai": benchmarks.vicai.report.measured,
-    "ivesk": benchmarks.ivesk.report.measured,
-    "loading": benchmarks.loading.report.measured,
+SERVICES: Mapping[str, Callable[[Order, Progress], Results]] = {
+    "vicai": partial(reading.measured, reading.VICAI),
+    "ivesk": partial(reading.measured, reading.IVESK),
+    "loading": loading.measured,
 }
 PARTS = ("speed", "fidelity", "children", "memory", "discovery", "rejects", "unchanged", "writes")
 
@@ -49,6 +48,9 @@ def main() -> int:
         default=PARTS,
         help="some of the parts (children: vicai; discovery: ivesk; rejects, unchanged, writes: loading)",
     )
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="measure this checkout's commands beside another's instead"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     chosen = parser.parse_args()
 
@@ -58,7 +60,10 @@ def main() -> int:
     for name, measured in SERVICES.items():
         if chosen.service in {name, "all"}:
             try:
-                found[name] = measured(order, _progress)
+                if chosen.against:
+                    found[name] = against.measured(name, chosen.against.resolve(), order, _progress)
+                else:
+                    found[name] = measured(order, _progress)
             except (FailedError, SandboxError) as error:
                 print(error, file=sys.stderr)
                 return 1
@@ -66,7 +71,7 @@ def main() -> int:
     if chosen.json:
         figures = {"machine": machine(), **{name: results.as_json() for name, results in found.items()}}
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return 1 if any(loss for results in found.values() for loss in results.losses()) else 0
+    return 1 if any(results.losses for results in found.values()) else 0
 
 
 def _positive(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ap_connectors.vicai import contract
-from benchmarks.loading import accounts
+from benchmarks import list_server
 
 VENDORS = "vendors"
 CHANGES = 12
@@ -97,7 +97,7 @@ def known_accounts(file: Path, count: int) -> Given:
         out.write(_schema("accounts", "AccountUpsert"))
         for start in range(0, count, 10_000):
             end = min(start + 10_000, count)
-            out.write(b"".join(head + accounts.sent(number) + b"}\n" for number in range(start, end)))
+            out.write(b"".join(head + list_server.sent(number) + b"}\n" for number in range(start, end)))
             out.write(_state(end))
     return Given(file, count, _loaded(count))
 

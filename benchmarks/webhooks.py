@@ -1,9 +1,17 @@
-"""Deliveries of both services, sent at a steady pace whatever the answers take."""
+"""`python -m benchmarks.webhooks`: answer times under load; ends with status 1 if a delivery was lost or refused.
+
+Deliveries of both services are sent at a steady pace, whatever the answers take.
+"""
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import json
+import os
+import resource
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -11,13 +19,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ap_connectors.sandbox.webhooks import signer as messages
 from ap_connectors.sandbox.webhooks.signer import Signer
+from ap_connectors.webhooks.config_file import Texts
+from ap_connectors.webhooks.inbox import Inbox
+from ap_connectors.webhooks.receiver import create_app
+from ap_connectors.webhooks.serve import serve_app
+from ap_connectors.webhooks.settings import Settings
+from benchmarks.results import Aim, Row, Table, machine
 
 TOPIC = "arn:aws:sns:eu-west-1:000000000000:benchmark_onexport"
 TOKEN, SECRET = "benchmark-token", "benchmark-secret"
-_SENDERS = 32
+_WARM_UP, _SENDERS = 20, 32
+_MOST_MS = 1000.0
 _PDF = b"%PDF-1.4\n" + bytes(range(256)) * 600
 
 
@@ -38,6 +55,78 @@ class Answer:
     kind: str
     status: int
     seconds: float
+
+
+def main() -> int:
+    """Measure and print; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.webhooks", description=__doc__)
+    parser.add_argument("--pace", type=float, default=100, help="deliveries a second (100)")
+    parser.add_argument("--seconds", type=float, default=20, help="how long (20)")
+    parser.add_argument("--inbox", help="URL of an empty database (default: an SQLite file that is removed afterwards)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--receive", metavar="SNS", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.receive:
+        return receive(chosen.inbox, chosen.receive)
+
+    print(machine())
+    signer = Signer()
+    with TemporaryDirectory() as folder, certificates(signer) as sns:
+        inbox = chosen.inbox or str(Path(folder) / "webhooks.db")
+        requests = deliveries(int(chosen.pace * chosen.seconds), signer, sns)
+        with _receiver(inbox, sns) as port:
+            send(port, deliveries(_WARM_UP, signer, sns), _WARM_UP)
+            answers = send(port, requests, chosen.pace)
+        opened = Inbox(inbox)
+        stored = opened.count() - _WARM_UP
+        opened.close()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    taken = sum(200 <= answer.status < 300 for answer in answers)
+    title = f"{chosen.pace:g} deliveries a second for {chosen.seconds:g} s; {taken} answered 2XX, {stored} stored"
+    kinds = ("all", *dict.fromkeys(answer.kind for answer in answers))
+    rows = [_row(kind, [answer for answer in answers if kind in {"all", answer.kind}]) for kind in kinds]
+    # Whatever else this machine does makes the answers slower.
+    load = f"receiver: {used.ru_utime + used.ru_stime:.1f} s of CPU; load average {os.getloadavg()[0]:.1f}"
+    table = Table("webhooks", title, ("count", "p50_ms", "p99_ms", "longest_ms"), rows, [load])
+    aim = Aim(
+        rows[0]["p99_ms"] < _MOST_MS, f"99 of 100 answered within {rows[0]['p99_ms']:.0f} ms; aim < {_MOST_MS:.0f}"
+    )
+    print("\n".join([*table.lines(), "", str(aim)]))
+    if chosen.json:
+        figures = {row.name: dict(row.cells) for row in rows}
+        chosen.json.write_text(json.dumps({"taken": taken, "stored": stored, "ms": figures}), encoding="utf-8")
+    return 0 if taken == len(requests) == stored else 1
+
+
+def _row(kind: str, answers: Sequence[Answer]) -> Row:
+    found = sorted(answer.seconds * 1000 for answer in answers)
+    p50, p99 = found[len(found) // 2], found[min(len(found) - 1, len(found) * 99 // 100)]
+    return Row(kind, {"count": len(found), "p50_ms": p50, "p99_ms": p99, "longest_ms": found[-1]})
+
+
+def receive(inbox: str, sns: str) -> int:
+    """Serve on a free port, and print the address; `sns` is where certificates come from."""
+    opened = Inbox(inbox)
+    settings = Settings(
+        vicai_token=Texts([TOKEN]),
+        ivesk_secret=Texts([SECRET]),
+        ivesk_topics=Texts([TOPIC]),
+        ivesk_test_hosts=Texts([sns]),
+    )
+    serve_app(create_app(settings, opened, lambda _ids: None), port=0, ready=lambda url: print(url, flush=True))
+    opened.close()
+    return 0
+
+
+@contextmanager
+def _receiver(inbox: str, sns: str) -> Iterator[int]:
+    command = [sys.executable, "-m", "benchmarks.webhooks", "--inbox", inbox, "--receive", sns]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline().rpartition(":")[2])
+        finally:
+            process.terminate()
 
 
 @contextmanager
@@ -135,3 +224,7 @@ def _invoice() -> Request:
         + b"\r\n--limit--\r\n"
     )
     return Request("invoicePost", "/vicai/invoicePost", _authorized("multipart/form-data; boundary=limit"), body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

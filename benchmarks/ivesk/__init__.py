@@ -1,1 +1,0 @@
-"""`tap-ivesk`, measured beside the alternatives."""

@@ -1,1 +1,0 @@
-"""`target-vicai`, measured beside the alternatives."""

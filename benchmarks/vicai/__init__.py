@@ -1,1 +1,0 @@
-"""`tap-vicai`, measured beside the alternatives."""

@@ -1,1 +1,0 @@
-"""How fast the receiver of webhooks answers under load."""
