@@ -13,7 +13,7 @@ from typing import Any
 HERE = sys.executable
 """The Python that the project is installed in."""
 OTHERS = Path(__file__).resolve().parent.parent / ".venv-bench" / "bin"
-"""What of other projects is measured lives apart, for its pins are not ours (`make bench` installs it)."""
+"""Other projects' packages, in an environment of their own because their pins differ from ours (`make bench`)."""
 RIVALS = Path(__file__).with_name("rivals")
 
 

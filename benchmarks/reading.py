@@ -43,7 +43,7 @@ class Source:
     """A running sandbox, and the files that point the contestants at it.
 
     Args:
-        sandbox: whom they read.
+        sandbox: the service that they read.
         settings: the settings that all of them share, credentials among them.
         folder: where the files go.
     """

@@ -84,7 +84,7 @@ def _command(places: Places) -> str:
 
 
 def _stop(_number: int, _frame: object) -> None:
-    # Once is enough: what follows is tidying up.
+    # A second signal would interrupt the clean-up.
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--file", type=Path, default=Places(OUTPUT).warehouse, help="the DuckDB file")
     given = parser.parse_args(arguments)
     if not given.file.is_file():
-        print(f"There is no {shown(given.file)}; `make demo` makes one.", file=sys.stderr)
+        print(f"{shown(given.file)} does not exist; `make demo` makes it.", file=sys.stderr)
         return 1
     try:
         with duckdb.connect(str(given.file), read_only=True) as connection:

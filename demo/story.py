@@ -15,7 +15,7 @@ from demo.webhooks import JOB, Receiver
 NEW, AGAIN, CLICKS = 25, 3, 3
 """Documents that are exported for the first time, once more, and with a webhook that tells of it."""
 TOUCHED, ADDED = 5, 8
-"""Invoices of Vic.ai's that change, and that come."""
+"""Vic.ai's invoices that change, and that are added."""
 COMPANY = "391016469"
 """The company whose purchases go to Vic.ai; `meltano.yml` has it, too."""
 
@@ -38,7 +38,7 @@ NAMES = {
 }
 """What streams of a warehouse's jobs are called; the others are counted together."""
 WHOLE_LISTS = ("company", "payment_terms", "tags", "tax_codes", "vat_codes", "vendor_groups", "vendor_tags")
-"""Streams of Vic.ai's that every run reads in full, since the service does not tell what changed."""
+"""Vic.ai's streams that every run reads in full, because the service does not tell what changed."""
 
 _TOO_LONG = "UAB „" + "Labai ilgas pavadinimas " * 12 + "“"
 """A name of a vendor that Vic.ai refuses."""

@@ -29,7 +29,7 @@ class VendorSink(RecordSink):
         return session
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
-        """Send a vendor; set it aside if the service refuses it and somebody has thought of that."""
+        """Send a vendor; set it aside if the service refuses it and `rejects_path` is set."""
         address = f"{self.config['api_url']}/vendors/{quote(record['externalId'], safe='')}"
         answer = self._session.put(address, json=record, timeout=60)
         rejects = self.config.get("rejects_path")
