@@ -1,4 +1,4 @@
-"""JSON bodies, read without touching a digit."""
+"""JSON bodies, decoded without changing a digit."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from ap_connectors.core.errors import Retry
 
 T = TypeVar("T")
 
+Record = dict[str, msgspec.Raw]
+"""A JSON object whose values are the bytes that were received: no digit, escape or space is changed."""
+
+JsonObject = dict[str, Any]
+"""A JSON object as plain Python: numbers with a point are `Decimal`s with all their digits, others are `int`s."""
+
+NULL = msgspec.Raw(b"null")
+"""An absent value in a `Record`."""
+
 # Half of a surrogate pair on its own is legal in JSON and impossible in UTF-8: no destination could store it.
 _LONE_SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*)(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
@@ -18,9 +27,9 @@ _LONE_SURROGATE = re.compile(
 
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Decode `body`; numbers kept as `msgspec.Raw` leave later exactly as they came.
+    """Decode `body`; values kept as `msgspec.Raw` are written later exactly as they were received.
 
-    The result never holds a line break outside a string, so raw values can go into line-based formats.
+    The result never contains a line break outside a string, so raw values can go into line-based formats.
 
     Raises:
         Retry: the body is not JSON, not UTF-8, or not of the expected shape (a broken answer, or the wrong address).
@@ -52,16 +61,6 @@ def _describe(body: bytes, error: Exception) -> str:
     if start.startswith((b"<!doctype", b"<html", b"<")):
         return "the answer is an HTML page where JSON was expected"
     return f"the answer is not complete JSON ({error}, {len(body)} bytes)"
-
-
-JsonObject = dict[str, Any]
-"""A decoded JSON object; numbers are int or Decimal, never float."""
-
-Record = dict[str, msgspec.Raw]
-"""A JSON object whose values are still the bytes that came: no digit, escape or space of them was touched."""
-
-NULL = msgspec.Raw(b"null")
-"""What an absent value looks like in a `Record`."""
 
 
 def text(record: Record, name: str) -> str | None:

@@ -1,5 +1,4 @@
-"""Floor 1: one door for HTTP per service, and what must live in a door.
+"""Floor 2: one HTTP client for all services: timeouts, retries, rate limits, redaction, clear errors, ordered threads.
 
-Timeouts, retries, ``Retry-After``, redaction, the translation of failures into errors that say what to do
-next, and concurrency that keeps order. Knows no service and no Singer.
+It knows neither a service nor Singer.
 """

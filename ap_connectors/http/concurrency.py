@@ -26,5 +26,5 @@ def ordered(function: Callable[[T], R], items: Iterable[T], *, workers: int) -> 
             yield under_way.popleft().result()
             under_way.extend(threads.submit(function, item) for item in islice(source, 1))
     finally:
-        # An error is not to wait for calls that are still being tried.
+        # An error must not wait for calls that are still being retried.
         threads.shutdown(wait=False, cancel_futures=True)

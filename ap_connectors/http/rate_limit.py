@@ -1,4 +1,4 @@
-"""A rate limit, kept ahead of the service's own: so many requests in any so many seconds, in bursts if need be."""
+"""A rate limit on our side, stricter than the service's own: at most so many requests in any so many seconds."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _LOOK_AGAIN = 0.5
 
 
 class RateLimit:
-    """At most `requests` in any window of `seconds`, whatever thread they come from.
+    """At most `requests` in any window of `seconds`, from all threads together.
 
-    A request counts from when it is sent until `seconds` after its answer: when exactly the service counted it, only
-    the service knows, but it was not later than that. So no window of the service's own ever holds more than
-    `requests` of ours, and yet a whole window's worth may be sent in one burst.
+    A request counts from when it is sent until `seconds` after its answer, because only the service knows when in
+    between it counted it. So none of the service's windows ever contains more than `requests` of ours, and still a
+    whole window's worth can be sent in one burst.
     """
 
     def __init__(self, requests: int, seconds: float) -> None:
@@ -35,7 +35,7 @@ class RateLimit:
         """Wait until a request may be sent; send it inside.
 
         Raises:
-            Outage: the process is about to end.
+            Outage: the process is shutting down.
         """
         self._take()
         try:
@@ -47,20 +47,20 @@ class RateLimit:
                 self._changed.notify()
 
     def hold(self, seconds: float) -> None:
-        """Let nobody send for so long: the service has said that it is too much (others may use the same client id)."""
+        """Send nothing for so long: the service answered 429 (other processes may use the same client id)."""
         with self._changed:
             self._held_until = max(self._held_until, time.monotonic() + seconds)
 
     def _take(self) -> None:
         with self._changed:
             while (wait := self._wait()) > 0:
-                if shutdown.is_near():
-                    raise Outage("Given up, for the run is ending.")
+                if shutdown.is_requested():
+                    raise Outage("Given up because the process is shutting down.")
                 self._changed.wait(min(wait, _LOOK_AGAIN))
             self._under_way += 1
 
     def _wait(self) -> float:
-        """Seconds until it is worth looking again; 0 if a request may be sent now."""
+        """Return the seconds until it is worth looking again; 0 if a request may be sent now."""
         now = time.monotonic()
         while self._free_at and self._free_at[0] <= now:
             self._free_at.popleft()

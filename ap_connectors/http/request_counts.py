@@ -1,4 +1,4 @@
-"""How many requests a piece of work cost: counted where they are sent, for whoever the thread works for."""
+"""Counts of requests, kept where requests are sent and credited to the work that the sending thread is doing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class RequestCounts:
     """Counters that any number of threads may share.
 
     Attributes:
-        requests: HTTP requests sent, repeated ones and those for tokens among them.
-        retries: repeats of a call after a failure. A repeat after a 429 is none: the service only asked us to wait.
+        requests: HTTP requests sent, including repeated ones and those for tokens.
+        retries: repeats of a call after a failure. A repeat after a 429 does not count: the service only asked to wait.
         throttled: answers with status 429.
     """
 
@@ -23,7 +23,7 @@ class RequestCounts:
         self.throttled = 0
 
     def add(self, *, requests: int = 0, retries: int = 0, throttled: int = 0) -> None:
-        """Count so many more."""
+        """Add to the counters."""
         with self._lock:
             self.requests += requests
             self.retries += retries
@@ -31,26 +31,26 @@ class RequestCounts:
 
 
 @contextmanager
-def counting(tally: RequestCounts) -> Iterator[None]:
-    """Count what this thread sends inside on `tally`, and nowhere else; afterwards where it was counted before."""
+def counting(counts: RequestCounts) -> Iterator[None]:
+    """Credit the requests that this thread sends inside to `counts` only; afterwards to what was credited before."""
     before = current()
-    _of_thread.tally = tally
+    _of_thread.counts = counts
     try:
         yield
     finally:
-        _of_thread.tally = before
+        _of_thread.counts = before
 
 
 def current() -> RequestCounts | None:
-    """Return the tally that this thread's requests are counted on, or None."""
-    tally: RequestCounts | None = getattr(_of_thread, "tally", None)
-    return tally
+    """Return the counters that this thread's requests are credited to, or None."""
+    counts: RequestCounts | None = getattr(_of_thread, "counts", None)
+    return counts
 
 
 def count(*, requests: int = 0, retries: int = 0, throttled: int = 0) -> None:
-    """Count so many more on this thread's tally, if it has one."""
-    if tally := current():
-        tally.add(requests=requests, retries=retries, throttled=throttled)
+    """Add to this thread's counters, if it has any."""
+    if counts := current():
+        counts.add(requests=requests, retries=retries, throttled=throttled)
 
 
 _of_thread = threading.local()

@@ -1,4 +1,8 @@
-"""The one door to a service: every request of a plugin goes through `HttpClient.fetch`."""
+"""The HTTP client of all services: every request of a plugin goes through `HttpClient.fetch`.
+
+It retries transient errors, renews credentials, keeps the rate limit, and turns failures into errors that say what to
+do next. What may be in doubt after a failure is probed before it is repeated (`find_done`).
+"""
 
 from __future__ import annotations
 
@@ -22,76 +26,25 @@ from ap_connectors.core.redact import Redactor
 from ap_connectors.http import request_counts, shutdown
 from ap_connectors.http.rate_limit import RateLimit
 
-# What goes wrong between us and a service: which of it passes, whether the request was still sent, what to call it.
-
-PASSING = (
-    urllib3.exceptions.HTTPError,
-    requests.Timeout,
-    requests.ConnectionError,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-)
-"""Errors after which the same call may well succeed."""
-
-
-def never_left(error: Exception) -> bool:
-    """Return whether the request surely never reached the service: there was no connection that could carry it."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(reason, urllib3.exceptions.ProxyError):
-        # urllib3 blames the proxy for an answer that got lost behind it, too; the request was sent then.
-        reason = reason.original_error
-    no_connection = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-    return isinstance(reason, no_connection) or "Tunnel connection failed" in str(reason)
-
-
-def describe(error: Exception, url: str) -> str:
-    """Say what happened to the connection, without the URL's path and query."""
-    host = urlsplit(url).netloc.rpartition("@")[2]
-    text = str(error)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return f"the proxy for {host} does not answer"
-    if isinstance(error, requests.exceptions.SSLError):
-        return f"no secure connection to {host}: its certificate is not trusted here"
-    if isinstance(error, requests.ConnectTimeout):
-        return f"{host} could not be reached in time"
-    if isinstance(error, requests.Timeout):
-        return f"{host} did not answer in time"
-    if "NameResolution" in text or "Name or service" in text or "getaddrinfo" in text:
-        return f"the name {host} is unknown (no network, or a misspelt address)"
-    if "refused" in text:
-        return f"{host} refuses connections (nothing is listening there)"
-    if "IncompleteRead" in text or "ended prematurely" in text:
-        return f"the answer of {host} broke off in the middle"
-    return f"the connection to {host} broke"
-
-
 T = TypeVar("T")
 
 
-class _NotDone(Retry):
-    """The service has surely not done what was asked: it said so, or the request never reached it."""
-
-
-class _Throttled(_NotDone):
-    """The service takes no more for now."""
-
-
 class Credentials(Protocol):
-    """What a request is let in by, where that changes while a process runs."""
+    """Credentials that change while a process runs, such as a token."""
 
-    def header(self) -> Mapping[str, str]:
-        """Return the header to send; may ask the service for it first."""
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers to send; this may ask the service for a token first."""
 
-    def refused(self, sent: Mapping[str, str]) -> None:
-        """Take note that a request with these headers got a 401, so that the next `header` is a fresh one."""
+    def invalidate(self, sent: Mapping[str, str]) -> None:
+        """Renew the credentials before they are used again: a request with these headers got a 401."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long passing trouble is borne: `tries` in all, pauses doubling from `first_pause` to `longest_pause` seconds.
+    """Limits of retrying: `tries` in all, pauses doubling from `first_pause` to `longest_pause` seconds.
 
-    Pauses that the service asks for with ``Retry-After`` are taken as asked and are no failures; when they come to
-    more than `longest_asked` seconds for one call the run ends, and the next one goes on.
+    Pauses that the service asks for with ``Retry-After`` are waited out and do not count as failures; when they exceed
+    `longest_asked` seconds for one call the run ends, and the next one continues.
     """
 
     tries: int = 6
@@ -100,7 +53,7 @@ class RetryPolicy:
     longest_asked: float = 300.0
 
     def pause(self, failures: int) -> float:
-        """Seconds to wait after so many failures, with jitter so that many runs do not come back at once."""
+        """Return the seconds to wait after so many failures, with jitter so that many runs do not return at once."""
         full = min(self.longest_pause, self.first_pause * 2.0 ** (failures - 1))
         return full * random.uniform(0.5, 1)  # noqa: S311 - jitter, not cryptography
 
@@ -111,13 +64,13 @@ class HttpClient:
     Args:
         service: the service's name, for messages.
         explain: turns a final answer (status 3XX or 4XX other than 408, 425, 429) into the error to raise.
-        headers: sent with every request (credentials among them).
+        headers: sent with every request, fixed credentials included.
         secrets: texts that no message may show.
         timeout: seconds to connect, and between two pieces of an answer.
-        patience: how long passing trouble is borne.
-        connections: how many threads may use the door at once without waiting for a connection.
-        credentials: let each request in, beside `headers`; asked for a fresh header once when the service says 401.
-        limit: waited for before every request; may be shared with other doors.
+        retry_policy: how often and how long transient errors are retried.
+        connections: how many threads can send at once without waiting for a connection.
+        credentials: add their headers to each request; renewed once per call when the service answers 401.
+        limit: waited for before every request; clients may share one.
     """
 
     def __init__(
@@ -142,10 +95,10 @@ class HttpClient:
         self._limit = limit
         self._log = logging.getLogger(f"ap_connectors.http.{service}")
         self._session = requests.Session()
-        # Proxies and certificates come from the environment all the same, but are looked up once a host: requests does
-        # it for every call, which costs more than the call. A netrc file must not add credentials to signed links.
+        # Proxies and certificates still come from the environment, but are looked up once per host: requests does it
+        # for every call, which costs more than the call. A netrc file must not add credentials to signed links.
         self._session.trust_env = False
-        self._surroundings = functools.lru_cache(_surroundings)
+        self._environment = functools.lru_cache(_environment)
         self._session.headers.update(headers or {})
         adapter = HTTPAdapter(pool_maxsize=connections)
         self._session.mount("https://", adapter)
@@ -168,13 +121,13 @@ class HttpClient:
     ) -> T:
         """Send a request until it succeeds, and return `parse(response)`.
 
-        `parse` runs inside the retries: a body that breaks off, or is not what was promised, is asked for again
-        when `parse` raises `Retry`. A call that must not be done twice brings `find_done` along.
+        `parse` runs inside the retries: a body that breaks off, or for which `parse` raises `Retry`, is requested
+        again. Pass `find_done` for a call that must not be done twice.
 
         Args:
             method: the HTTP verb.
             url: absolute URL.
-            parse: reads the answer of a 2XX.
+            parse: reads a 2XX answer.
             what: names the call in messages ("GET /pub/exported"); the URL itself is never shown.
             stream: leave the body to `parse`.
             redirects: follow them. Off where credentials are sent: requests would pass custom headers on to any host.
@@ -185,7 +138,7 @@ class HttpClient:
             **request: passed to requests (params, json, data, headers).
 
         Raises:
-            Outage: passing trouble outlasted the patience.
+            Outage: transient errors outlasted the retry policy.
             ApError: what `explain` made of a final answer; what `find_done` raises.
         """
         what = self.redact(what)
@@ -193,25 +146,25 @@ class HttpClient:
         while True:
             try:
                 return self._try(method, url, parse, what, prepare, stream=stream, allow_redirects=redirects, **request)
-            except Retry as trouble:
+            except Retry as failure:
                 # Once in doubt, always in doubt: what timed out may get done while later tries are refused.
-                in_doubt = in_doubt or not isinstance(trouble, _NotDone)
+                in_doubt = in_doubt or not isinstance(failure, _NotDone)
                 try:
-                    if trouble.after is None:
+                    if failure.after is None:
                         failed += 1
-                        pause = self._pause_after_failure(trouble, failed, what)
+                        pause = self._pause_after_failure(failure, failed, what)
                     else:
-                        pause = self._pause_asked_for(trouble, trouble.after, waited, what)
+                        pause = self._pause_asked_for(failure, failure.after, waited, what)
                         waited += pause
                 except Outage:
-                    if find_done and in_doubt and (found := self._find_done_at_last(find_done)) is not None:
+                    if find_done and in_doubt and (found := self._last_probe(find_done)) is not None:
                         return found
                     raise
-                if shutdown.pause(pause):
-                    raise Outage(f"{self.service}: {what}: given up, for the run is ending.") from None
+                if shutdown.wait(pause):
+                    raise Outage(f"{self.service}: {what}: given up because the process is shutting down.") from None
                 if find_done and in_doubt and (found := find_done()) is not None:
                     return found
-                request_counts.count(retries=0 if isinstance(trouble, _Throttled) else 1)
+                request_counts.count(retries=0 if isinstance(failure, _Throttled) else 1)
 
     def _try(
         self,
@@ -222,19 +175,19 @@ class HttpClient:
         prepare: Callable[[], Mapping[str, Any]] | None,
         **request: Any,
     ) -> T:
-        """Send a request once; twice if it was not let in at first."""
+        """Send a request once, or twice if the first got a 401 and the credentials can be renewed."""
         renewed = False
         while True:
             prepared = prepare() if prepare else {}
             with self._send(method, url, what, **{**request, **prepared}) as response:
                 if response.status_code != 401 or not self._credentials or renewed:
                     return self._read(response, parse, what)
-                self._credentials.refused(response.request.headers)
+                self._credentials.invalidate(response.request.headers)
                 renewed = True
 
-    def _find_done_at_last(self, find_done: Callable[[], T | None]) -> T | None:
-        """Look once more before giving up; None if that does not succeed either."""
-        if shutdown.pause(self._retry_policy.first_pause):
+    def _last_probe(self, find_done: Callable[[], T | None]) -> T | None:
+        """Probe once more before giving up; return None if that fails too."""
+        if shutdown.wait(self._retry_policy.first_pause):
             return None
         try:
             return find_done()
@@ -244,17 +197,17 @@ class HttpClient:
     def _send(self, method: str, url: str, what: str, **request: Any) -> requests.Response:
         parts = urlsplit(url)
         if self._credentials:
-            request["headers"] = {**(request.get("headers") or {}), **self._credentials.header()}
+            request["headers"] = {**(request.get("headers") or {}), **self._credentials.headers()}
         try:
-            surroundings = self._surroundings(f"{parts.scheme}://{parts.netloc}")
+            environment = self._environment(f"{parts.scheme}://{parts.netloc}")
             with self._limit.slot() if self._limit else nullcontext():
                 request_counts.count(requests=1)
-                return self._session.request(method, url, timeout=self._timeout, **surroundings, **request)
-        except PASSING as error:
-            kind = _NotDone if never_left(error) else Retry
-            raise kind(describe(error, url)) from None
+                return self._session.request(method, url, timeout=self._timeout, **environment, **request)
+        except _TRANSIENT as error:
+            raised = _NotDone if _never_sent(error) else Retry
+            raise raised(_describe(error, url)) from None
         except requests.RequestException as error:
-            # Not passing: an address that is no URL, an unusable proxy, a redirect without end.
+            # Not transient: an address that is not a URL, an unusable proxy, endless redirects.
             raise Stop(
                 f"{self.service}: {what} cannot be sent: {self.redact(str(error))}. Check the address."
             ) from None
@@ -265,12 +218,12 @@ class HttpClient:
             return
         if status in {408, 425, 429} or status >= 500:
             reason = f" {response.reason}" if response.reason else ""
-            asked = _asked(response)
+            asked = _retry_after(response)
             if status != 429:
                 raise Retry(f"status {status}{reason}", after=asked)
             request_counts.count(throttled=1)
             if self._limit:
-                # Somebody else uses up the same limit. All of us wait, for as long as asked, or for part of its window.
+                # Another process uses the same limit. All threads wait, as long as asked or for part of the window.
                 asked = self._limit.seconds / 4 if asked is None else asked
                 self._limit.hold(asked)
             raise _Throttled(f"status {status}{reason}", after=asked)
@@ -283,12 +236,12 @@ class HttpClient:
         try:
             self._judge(response, what)
             return parse(response)
-        except PASSING as error:
-            raise Retry(describe(error, response.url)) from None
+        except _TRANSIENT as error:
+            raise Retry(_describe(error, response.url)) from None
 
-    def _pause_after_failure(self, trouble: Retry, failed: int, what: str) -> float:
-        tries = min(self._retry_policy.tries, trouble.tries or self._retry_policy.tries)
-        reason = self.redact(str(trouble))
+    def _pause_after_failure(self, failure: Retry, failed: int, what: str) -> float:
+        tries = min(self._retry_policy.tries, failure.tries or self._retry_policy.tries)
+        reason = self.redact(str(failure))
         if failed >= tries:
             raise Outage(
                 f"{self.service}: {what} failed {failed} times, last: {reason}. "
@@ -298,11 +251,11 @@ class HttpClient:
         self._log.warning("%s: %s; try %d of %d in %.1f s", what, reason, failed + 1, tries, pause)
         return pause
 
-    def _pause_asked_for(self, trouble: Retry, asked: float, waited: float, what: str) -> float:
-        reason = self.redact(str(trouble))
+    def _pause_asked_for(self, failure: Retry, asked: float, waited: float, what: str) -> float:
+        reason = self.redact(str(failure))
         if waited + asked > self._retry_policy.longest_asked:
             raise Outage(
-                f"{self.service}: {what}: {reason}; after {waited:.0f} s of waiting {asked:.0f} s more are asked for. "
+                f"{self.service}: {what}: {reason}; after {waited:.0f} s of waiting it asks for {asked:.0f} s more. "
                 "Run again later; the next run goes on from the last STATE."
             ) from None
         # A service that says "0 seconds" would otherwise be asked in a tight loop.
@@ -312,20 +265,20 @@ class HttpClient:
 
 
 def body(response: requests.Response) -> bytes:
-    """Read the whole body of a streamed answer in one piece; requests' own way takes it in pieces of 10 kB."""
+    """Read the whole body of a streamed answer at once; requests itself reads it in pieces of 10 kB."""
     read: bytes = response.raw.read(decode_content=True)
     return read
 
 
-def _surroundings(host: str) -> dict[str, Any]:
+def _environment(host: str) -> dict[str, Any]:
     """Return the proxies and the certificates that the environment names for a host."""
     with requests.Session() as session:
         merged = session.merge_environment_settings(host, {}, None, None, None)
     return {"proxies": merged["proxies"], "verify": merged["verify"]}
 
 
-def _asked(response: requests.Response) -> float | None:
-    """Seconds asked for by ``Retry-After`` (a number or an HTTP date), or None if absent or unreadable."""
+def _retry_after(response: requests.Response) -> float | None:
+    """Return the seconds of ``Retry-After`` (a number or an HTTP date), or None if absent or unreadable."""
     header = response.headers.get("Retry-After")
     if header is None:
         return None
@@ -333,3 +286,52 @@ def _asked(response: requests.Response) -> float | None:
         return max(0.0, RetryAfterParser().parse_retry_after(header))
     except InvalidHeader:
         return None
+
+
+class _NotDone(Retry):
+    """The service has certainly not done what was asked: it said so, or the request never reached it."""
+
+
+class _Throttled(_NotDone):
+    """The service asks us to slow down."""
+
+
+_TRANSIENT = (
+    urllib3.exceptions.HTTPError,
+    requests.Timeout,
+    requests.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+"""Errors after which the same call may succeed."""
+
+
+def _never_sent(error: Exception) -> bool:
+    """Return whether the request cannot have reached the service, because there was no connection."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(reason, urllib3.exceptions.ProxyError):
+        # urllib3 also blames the proxy for an answer that was lost behind it; the request was sent then.
+        reason = reason.original_error
+    no_connection = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+    return isinstance(reason, no_connection) or "Tunnel connection failed" in str(reason)
+
+
+def _describe(error: Exception, url: str) -> str:
+    """Say what happened to the connection, naming the host only: path and query may be secret."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    text = str(error)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return f"the proxy for {host} does not answer"
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"no secure connection to {host}: its certificate is not trusted here"
+    if isinstance(error, requests.ConnectTimeout):
+        return f"{host} could not be reached in time"
+    if isinstance(error, requests.Timeout):
+        return f"{host} did not answer in time"
+    if "NameResolution" in text or "Name or service" in text or "getaddrinfo" in text:
+        return f"the name {host} is unknown (no network, or a misspelt address)"
+    if "refused" in text:
+        return f"{host} refuses connections (nothing is listening there)"
+    if "IncompleteRead" in text or "ended prematurely" in text:
+        return f"the answer of {host} broke off in the middle"
+    return f"the connection to {host} broke"

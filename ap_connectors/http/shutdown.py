@@ -1,22 +1,22 @@
-"""The end of the process, for those who wait in threads: nobody shall sleep on while everybody else has gone."""
+"""Shutdown of the process, announced to all threads: whoever waits for another try stops waiting."""
 
 from __future__ import annotations
 
 import threading
 
-_ending = threading.Event()
+_requested = threading.Event()
 
 
-def end_waiting() -> None:
-    """End every pause, in whatever thread: the process is about to end, and nobody waits for another try."""
-    _ending.set()
+def request() -> None:
+    """End every wait in every thread; the process is about to exit."""
+    _requested.set()
 
 
-def is_near() -> bool:
-    """Whether `end_waiting` was called."""
-    return _ending.is_set()
+def is_requested() -> bool:
+    """Return whether the process is about to exit."""
+    return _requested.is_set()
 
 
-def pause(seconds: float) -> bool:
-    """Sleep; return True, early, if the process is about to end."""
-    return _ending.wait(seconds)
+def wait(seconds: float) -> bool:
+    """Sleep for so many seconds; return True, early, once the process is about to exit."""
+    return _requested.wait(seconds)

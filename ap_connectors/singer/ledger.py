@@ -296,7 +296,7 @@ class SendOnce:
                 raise
             except ApError:
                 # When the process is ending the client no longer calls `find_done`, so nothing is certain then.
-                if not delivery.exists and not shutdown.is_near():
+                if not delivery.exists and not shutdown.is_requested():
                     self._ledger.end(key, "unsent")
                 raise
             self._ledger.end(key, "sent", id_)

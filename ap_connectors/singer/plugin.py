@@ -20,7 +20,7 @@ from singer_sdk.plugin_base import SingerCommand
 
 from ap_connectors.core import settings
 from ap_connectors.core.errors import ApError, Stop
-from ap_connectors.http.shutdown import end_waiting
+from ap_connectors.http import shutdown
 from ap_connectors.singer._sdk import ConfigInput, SdkPlugin
 
 _ABOUT = re.compile("--about=(.+)")
@@ -151,7 +151,7 @@ class ClearCommand(SingerCommand):
             ) from None
 
     def _fail(self, message: str) -> None:
-        end_waiting()
+        shutdown.request()
         debug = logging.getLogger().isEnabledFor(logging.DEBUG)
         self.logger.error("%s", message, exc_info=debug)
         sys.exit(1)

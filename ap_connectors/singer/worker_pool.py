@@ -155,7 +155,7 @@ class KeyedWorkerPool:
             while self._running:
                 self._room.wait(_POLL_SECONDS)
                 if time.monotonic() > deadline:
-                    shutdown.end_waiting()
+                    shutdown.request()
             jobs = [job for queue in self._queues.values() for job in queue.jobs]
             self._queues.clear()
             self._ready.clear()

@@ -11,7 +11,7 @@ from typing import Any
 from ap_connectors.core import cli
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.files import replace
-from ap_connectors.http.shutdown import end_waiting
+from ap_connectors.http import shutdown
 from ap_connectors.ivesk.client import DEFAULT_URL, IveskClient
 from ap_connectors.tieout import input_vic, ivesk_warehouse, render, settings, vic_warehouse
 from ap_connectors.tieout.compare import NAMED_BY_DEFAULT, Options
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(arguments)
     finally:
-        end_waiting()
+        shutdown.request()
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

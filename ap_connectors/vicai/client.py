@@ -1,4 +1,4 @@
-"""The client of the Vic.ai API: calls by the names of the contract; lists, changes, documents; writing, uploading."""
+"""The client of the Vic.ai API: calls by their names in the contract: lists, changes, documents, writes, uploads."""
 
 from __future__ import annotations
 
@@ -13,26 +13,23 @@ import requests
 from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.errors import Reject, Retry, Stop
 from ap_connectors.core.instants import UTC, Clock
-from ap_connectors.core.raw_json import Record, decode
+from ap_connectors.core.raw_json import JsonObject, Record, decode
 from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.http.session import RetryPolicy
 from ap_connectors.http.session import body as whole
 from ap_connectors.vicai.changes import Answer, ChangeReader, Changes, Circle, Key
 from ap_connectors.vicai.multipart import Form, Part
-from ap_connectors.vicai.transport import REGIONS, Forbidden, Moved, NotFound, Refused, Transport
+from ap_connectors.vicai.transport import REGIONS, Forbidden, NotFound, Redirected, Refused, Transport
 
-__all__ = ["PAGE", "REGIONS", "Forbidden", "NotFound", "Part", "Plain", "Refused", "VicaiClient", "document_type"]
+__all__ = ["PAGE", "REGIONS", "Forbidden", "NotFound", "Part", "Refused", "VicaiClient", "document_type"]
 
 T = TypeVar("T")
-
-Plain = dict[str, Any]
-"""A JSON object as plain Python: numbers with a point are `Decimal`s with all their digits, others are `int`s."""
 
 PAGE = 100
 """Records in a page: the most that the service gives."""
 
 _LINKS = 3
-"""How many links to one document may be refused before we leave it out."""
+"""How many links to one document may be refused before it is left out."""
 
 
 class VicaiClient:
@@ -40,13 +37,13 @@ class VicaiClient:
 
     Args:
         client_id: given out by Vic.ai, for one company.
-        client_secret: likewise; sent to ``/token``, and to nobody else.
+        client_secret: likewise; sent to ``/token`` only.
         api_url: base address, one of `REGIONS` unless you use staging or the sandbox.
         timeout: seconds to connect, and between two pieces of an answer.
-        user_agent: how the client introduces itself.
-        patience: how long passing trouble is borne.
+        user_agent: the header of that name.
+        retry_policy: how often and how long transient errors are retried.
         connections: requests at once.
-        limit: kept ahead of the service's own limit, which is 500 requests in 10 seconds for a client id.
+        limit: our own rate limit; the service's is 500 requests in 10 seconds per client id.
         request_id: sent as ``X-Request-Id`` with every call that writes: the UUID of the sync that Vic.ai asked for.
 
     Raises:
@@ -66,7 +63,7 @@ class VicaiClient:
         limit: RateLimit | None = None,
         request_id: str | None = None,
     ) -> None:
-        self._access = Transport(
+        self._transport = Transport(
             client_id,
             client_secret,
             api_url,
@@ -80,61 +77,61 @@ class VicaiClient:
 
     def mask(self, text: str) -> str:
         """Return a text of any length without client_secret and tokens."""
-        return self._access.mask(text)
+        return self._transport.mask(text)
 
     # Reading
 
     def get(self, operation: str, **arguments: str) -> Record:
-        """Call an operation that answers with one object.
+        """Return the object that an operation answers with.
 
         Raises:
-            Forbidden, NotFound, Refused: the service says no. Outage: it failed for too long.
+            Forbidden, NotFound, Refused: the service refuses. Outage: it failed for too long.
         """
-        return self._access.call(operation, lambda response: decode(whole(response), _OBJECT), arguments)
+        return self._transport.call(operation, lambda response: decode(whole(response), _OBJECT), arguments)
 
-    def found(self, operation: str, **arguments: str) -> Plain | None:
-        """Return one object by its id, or None if the service has none (404, 410).
+    def found(self, operation: str, **arguments: str) -> JsonObject | None:
+        """Return one object by its id, or None if the service does not have it (404, 410).
 
         Raises:
-            Forbidden, Refused: the service says no. Outage: it failed for too long.
+            Forbidden, Refused: the service refuses. Outage: it failed for too long.
         """
         try:
-            return self._access.call(operation, lambda response: decode(whole(response), _PLAIN_OBJECT), arguments)
+            return self._transport.call(operation, lambda response: decode(whole(response), _EXACT_OBJECT), arguments)
         except NotFound:
             return None
 
     def whole_list(self, operation: str, **arguments: str) -> list[Record]:
-        """Call an operation that answers with a plain list; a lone object counts as a list of one, as some show it."""
+        """Return the list that an operation answers with; some answer with a lone object for a list of one."""
 
         def read(response: requests.Response) -> list[Record]:
             found = decode(whole(response), _LIST_OR_ONE)
             return [found] if isinstance(found, dict) else found
 
-        return self._access.call(operation, read, arguments)
+        return self._transport.call(operation, read, arguments)
 
     def raw_list(self, operation: str, **query: str) -> list[msgspec.Raw]:
-        """As `whole_list`, each record as the bytes that came."""
-        return self._access.call(operation, _raw_records, query)
+        """As `whole_list`, each record as raw bytes."""
+        return self._transport.call(operation, _raw_records, query)
 
     def pages(self, operation: str, **query: str) -> Iterator[list[Record]]:
         """Yield a list's pages to the end, in the service's order.
 
         Raises:
-            Forbidden, Refused: the service says no. Stop: cursors go round in a circle. Outage: it failed for too long.
+            Forbidden, Refused: the service refuses. Stop: cursors repeat. Outage: it failed for too long.
         """
         return self._pages(operation, _LIST, query)
 
     def raw_pages(self, operation: str, **query: str) -> Iterator[list[msgspec.Raw]]:
-        """As `pages`, each record as the bytes that came. A record that is kept keeps its page: copy it then."""
+        """As `pages`, each record as raw bytes. A record that is kept keeps its whole page in memory: copy it."""
         return self._pages(operation, _RAW_LIST, query)
 
     def changes(
         self, operation: str, since: Bookmark, *, key: Key, instant_field: str, clock: Clock = UTC, **query: str
     ) -> Iterator[Changes]:
-        """Yield what changed after a position, by pages, each change once (see `ap_connectors.vicai.changes`).
+        """Yield what changed after a bookmark, by pages, each change once (see `vicai.changes`).
 
         Raises:
-            Forbidden, Refused: the service says no. Stop: bookmark or cursors are wrong. Outage: it failed too long.
+            Forbidden, Refused: the service refuses. Stop: bookmark or cursors are wrong. Outage: it failed too long.
         """
 
         def fetch(more: Mapping[str, str]) -> Answer:
@@ -143,34 +140,34 @@ class VicaiClient:
         return iter(ChangeReader(operation, fetch, since, key=key, instant_field=instant_field, clock=clock))
 
     def document(self, operation: str, read: Callable[[requests.Response], T], **arguments: str) -> T:
-        """Fetch a document; `read` takes the streamed answer. Where it lies elsewhere, the token is not sent along.
+        """Fetch a document; `read` gets the streamed answer. A link to another address is followed without the token.
 
         Raises:
-            NotFound: there is none. Forbidden, Refused: the service says no. Outage: it failed for too long.
+            NotFound: it does not exist. Forbidden, Refused: the service refuses. Outage: it failed for too long.
         """
         for _ in range(_LINKS):
             try:
-                return self._access.call(operation, read, arguments)
-            except Moved as moved:
+                return self._transport.call(operation, read, arguments)
+            except Redirected as redirected:
                 try:
-                    what = f"document behind {self._access.what(operation, arguments)}"
-                    return self._access.follow(moved, read, what)
+                    what = f"document behind {self._transport.what(operation, arguments)}"
+                    return self._transport.follow(redirected, read, what)
                 except Refused as refused:
-                    # A link lives for minutes; the next answer bears a fresh one.
+                    # A link lives for minutes; the next answer has a fresh one.
                     last = refused
         raise last
 
     def exists(self, operation: str, **arguments: str) -> bool:
-        """Return whether the service has a document, or a link to one; nothing of it is read.
+        """Return whether the service has a document, or a link to one, without reading it.
 
         Raises:
-            Forbidden, Refused: the service says no. Outage: it failed for too long.
+            Forbidden, Refused: the service refuses. Outage: it failed for too long.
         """
         try:
-            self._access.call(operation, document_type, arguments)
+            self._transport.call(operation, document_type, arguments)
         except NotFound:
             return False
-        except Moved:
+        except Redirected:
             return True
         return True
 
@@ -188,39 +185,44 @@ class VicaiClient:
     # Writing
 
     def send(
-        self, operation: str, body: Any = None, *, find_done: Callable[[], Plain | None] | None = None, **arguments: str
-    ) -> Plain:
+        self,
+        operation: str,
+        body: Any = None,
+        *,
+        find_done: Callable[[], JsonObject | None] | None = None,
+        **arguments: str,
+    ) -> JsonObject:
         """Call an operation that writes.
 
         Args:
             operation: its name ("upsertVendor").
             body: sent as JSON, `Decimal`s as numbers with all their digits; None for an operation that takes none.
             find_done: looks whether a call whose answer was lost was done after all; None if not. Without it the call
-                is repeated blindly, which is right only where doing it twice changes nothing.
+                is repeated blindly, so it must be idempotent.
             **arguments: path and query parameters.
 
         Returns:
-            What the service answers or `find_done` finds; ``{}`` where an answer holds no object.
+            What the service answers or `find_done` finds; ``{}`` where an answer is not an object.
 
         Raises:
-            Forbidden, NotFound, Refused: the service says no. Outage: it failed for too long. What `find_done` raises.
+            Forbidden, NotFound, Refused: the service refuses. Outage: it failed for too long. What `find_done` raises.
         """
         encoded = None if body is None else _ENCODER.encode(body)
-        return self._access.call(operation, _answered, arguments, json=encoded, find_done=find_done)
+        return self._transport.call(operation, _answered, arguments, json=encoded, find_done=find_done)
 
     def upload(
         self,
         operation: str,
         parts: Callable[[], Sequence[Part]],
         *,
-        find_done: Callable[[], Plain | None] | None = None,
+        find_done: Callable[[], JsonObject | None] | None = None,
         **arguments: str,
-    ) -> Plain:
-        """Call an operation that takes a form with files, which are never in memory as a whole.
+    ) -> JsonObject:
+        """Call an operation that takes a form with files, streamed from disk.
 
         Args:
             operation: its name ("uploadDocumentInvoice").
-            parts: opens the form's parts, anew for every try; what it opened is closed here.
+            parts: opens the form's parts, anew for every try; they are closed here.
             find_done: as in `send`.
             **arguments: path and query parameters.
 
@@ -240,7 +242,7 @@ class VicaiClient:
                         opened.enter_context(part.content)
                 return Form(made)
 
-            return self._access.call(operation, _answered, arguments, form=form, find_done=find_done)
+            return self._transport.call(operation, _answered, arguments, form=form, find_done=find_done)
 
     # Pages
 
@@ -262,14 +264,14 @@ class VicaiClient:
         def read(response: requests.Response) -> tuple[list[T], str | None]:
             return decode(whole(response), decoder), response.headers.get("x-next") or None
 
-        return self._access.call(operation, read, {"limit": str(PAGE), **query})
+        return self._transport.call(operation, read, {"limit": str(PAGE), **query})
 
 
 def document_type(response: requests.Response) -> str:
     """Return a document's media type.
 
     Raises:
-        Retry: what came is a web page, so some proxy's and no document.
+        Retry: the answer is a web page, so it comes from a proxy.
     """
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind in {"text/html", "application/xhtml+xml"}:
@@ -282,15 +284,15 @@ def _raw_records(response: requests.Response) -> list[msgspec.Raw]:
     return [found] if bytes(found).startswith(b"{") else decode(bytes(found), _RAW_LIST)
 
 
-def _answered(response: requests.Response) -> Plain:
+def _answered(response: requests.Response) -> JsonObject:
     content = whole(response)
-    found = decode(content, _PLAIN) if content.strip() else {}
+    found = decode(content, _EXACT) if content.strip() else {}
     return found if isinstance(found, dict) else {}
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_PLAIN: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
-_PLAIN_OBJECT = msgspec.json.Decoder(Plain, float_hook=Decimal)
+_EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
+_EXACT_OBJECT = msgspec.json.Decoder(JsonObject, float_hook=Decimal)
 _OBJECT = msgspec.json.Decoder(Record)
 _LIST = msgspec.json.Decoder(list[Record])
 _LIST_OR_ONE: msgspec.json.Decoder[list[Record] | Record] = msgspec.json.Decoder(list[Record] | Record)

@@ -1,4 +1,8 @@
-"""The way into the Vic.ai API: one door with tokens for its calls, one for the storage, and what their answers mean."""
+"""Calls to the Vic.ai API and its document storage: addresses, access tokens, and what their answers mean.
+
+A token is obtained once per process, renewed before it expires and when it is refused (Vic.ai API 0.20.0,
+Authentication). The storage behind a link never gets it.
+"""
 
 from __future__ import annotations
 
@@ -21,110 +25,102 @@ from ap_connectors.http.session import HttpClient, RetryPolicy, body
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.multipart import Form
 
-# Access tokens (Vic.ai API 0.20.0, Authentication): one per process, renewed before they expire and when refused.
+T = TypeVar("T")
 
+REGIONS = {"us": "https://api.us.vic.ai/v0", "no": "https://api.no.vic.ai/v0"}
+"""Addresses of the API by region."""
+
+_WHERE = "Vic.ai gives it out on request."
 _USUAL_LIFE = 3600.0
 _MARGIN = 60.0
 """Seconds before its end that a token counts as expired: a request may be on its way for a while."""
 
 
-class Grant(msgspec.Struct):
-    """An answer to ``POST /token``: the token, and how many seconds it lives (an hour where that is not said)."""
-
-    access_token: str
-    expires_in: float | None = None
-
-
-class Token:
-    """A bearer token that all threads share.
-
-    Args:
-        obtain: asks the service for a grant.
-        keep_secret: is told every token, so that no message shows it.
-    """
-
-    def __init__(self, obtain: Callable[[], Grant], keep_secret: Callable[[str], None]) -> None:
-        self._obtain = obtain
-        self._keep_secret = keep_secret
-        self._lock = threading.Lock()
-        self._header: Mapping[str, str] = {}
-        self._good_until = 0.0
-
-    def header(self) -> Mapping[str, str]:
-        """Return the header that lets a request in; the first caller, and one a life, waits for a new token.
-
-        Raises:
-            Stop: client_id or client_secret are wrong. Outage: the service failed for too long.
-        """
-        with self._lock:
-            if not self._header or time.monotonic() >= self._good_until:
-                asked = time.monotonic()
-                grant = self._obtain()
-                self._keep_secret(grant.access_token)
-                self._header = {"Authorization": f"Bearer {grant.access_token}"}
-                life = grant.expires_in or _USUAL_LIFE
-                # A token that lives shortly is used for half its life, not renewed before every request.
-                self._good_until = asked + max(life - _MARGIN, life / 2)
-            return self._header
-
-    def refused(self, sent: Mapping[str, str]) -> None:
-        """Take note that the service refused the token in these headers; another thread may have renewed it already."""
-        with self._lock:
-            if sent.get("Authorization") == self._header.get("Authorization"):
-                self._header = {}
-
-
-def grant(body: bytes) -> Grant:
-    """Read the answer to a token request.
-
-    Raises:
-        Retry: it is none.
-    """
-    return decode(body, _GRANT)
-
-
-# Not strict: a number in quotes is one.
-_GRANT = msgspec.json.Decoder(Grant, strict=False)
-
-
-T = TypeVar("T")
-
-REGIONS = {"us": "https://api.us.vic.ai/v0", "no": "https://api.no.vic.ai/v0"}
-"""Where the API is, by region."""
-
-_WHERE = "Vic.ai gives it out on request."
-
-
-class _No(Reject):
-    """The service says no: `status` is the answer's."""
+class StatusError(Reject):
+    """The service answers with an error status, `status`: leave the record out, say why, and go on."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
 
 
-class Forbidden(_No):
-    """This company has no right to it: leave it out, say so, and go on."""
+class Forbidden(StatusError):
+    """The company has no right to this."""
 
 
-class NotFound(_No):
-    """The service does not know the thing: leave it out, say so, and go on."""
+class NotFound(StatusError):
+    """The service does not know the object."""
 
 
-class Refused(_No):
-    """The service does not take the call as it is: leave the record out, say why, and go on."""
+class Refused(StatusError):
+    """The service refuses the call as it is."""
 
 
-class Moved(Refused):
-    """The answer is at another address, `link`: where that is meant, fetch it there, without the token."""
+class Redirected(Refused):
+    """The answer is at another address, `link`. Where that is intended, fetch it there, without the token."""
 
     def __init__(self, message: str, status: int, link: str) -> None:
         super().__init__(message, status)
         self.link = link
 
 
+class TokenResponse(msgspec.Struct):
+    """An answer to ``POST /token``: the token, and how many seconds it lives (an hour where that is not stated)."""
+
+    access_token: str
+    expires_in: float | None = None
+
+    @classmethod
+    def read(cls, body: bytes) -> TokenResponse:
+        """Read an answer.
+
+        Raises:
+            Retry: it is not a token response.
+        """
+        return decode(body, _TOKEN_RESPONSE)
+
+
+class BearerToken:
+    """The `Credentials` of the API: a token that all threads share.
+
+    Args:
+        obtain: asks the service for a token.
+        keep_secret: gets every token, so that no message shows it.
+    """
+
+    def __init__(self, obtain: Callable[[], TokenResponse], keep_secret: Callable[[str], None]) -> None:
+        self._obtain = obtain
+        self._keep_secret = keep_secret
+        self._lock = threading.Lock()
+        self._headers: Mapping[str, str] = {}
+        self._good_until = 0.0
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the header with the token; the first caller, and one at each expiry, waits for a new token.
+
+        Raises:
+            Stop: client_id or client_secret are wrong. Outage: the service failed for too long.
+        """
+        with self._lock:
+            if not self._headers or time.monotonic() >= self._good_until:
+                asked = time.monotonic()
+                response = self._obtain()
+                self._keep_secret(response.access_token)
+                self._headers = {"Authorization": f"Bearer {response.access_token}"}
+                life = response.expires_in or _USUAL_LIFE
+                # A short-lived token is used for half its life, not renewed before every request.
+                self._good_until = asked + max(life - _MARGIN, life / 2)
+            return self._headers
+
+    def invalidate(self, sent: Mapping[str, str]) -> None:
+        """Renew the token before the next request, unless another thread has replaced the one in these headers."""
+        with self._lock:
+            if sent.get("Authorization") == self._headers.get("Authorization"):
+                self._headers = {}
+
+
 class Transport:
-    """Calls of the contract, let in and explained; see `ap_connectors.vicai.client.VicaiClient` for the arguments."""
+    """Sends the calls of the contract and explains their answers; for the arguments see `vicai.client.VicaiClient`."""
 
     def __init__(
         self,
@@ -143,22 +139,22 @@ class Transport:
         client_secret = validate.credential("client_secret", client_secret, _WHERE)
         self._url = validate.address("api_url", api_url, REGIONS["us"])
         self._account = {"client_id": client_id, "client_secret": client_secret}
-        self._of_writes: Mapping[str, str] = {}
+        self._write_headers: Mapping[str, str] = {}
         if request_id is not None:
-            self._of_writes = {"X-Request-Id": validate.uuid("request_id", request_id)}
-        door = functools.partial(
+            self._write_headers = {"X-Request-Id": validate.uuid("request_id", request_id)}
+        http_client = functools.partial(
             HttpClient,
             secrets=[client_secret],
             timeout=timeout,
             retry_policy=retry_policy,
-            # One more than work on records at once: the next page is fetched meanwhile.
+            # Beside the threads that work on records, the next pages are fetched.
             connections=connections + 2,
         )
         headers = {"Accept": "application/json", "User-Agent": validate.user_agent(user_agent)}
-        self._tokens = door("vicai", explain=self._explain_token, headers=headers, limit=limit)
-        token = Token(self._grant, self._keep_secret)
-        self._api = door("vicai", explain=self._explain, headers=headers, credentials=token, limit=limit)
-        self._storage = door(
+        self._auth = http_client("vicai", explain=self._explain_token, headers=headers, limit=limit)
+        token = BearerToken(self._obtain_token, self._keep_secret)
+        self._api = http_client("vicai", explain=self._explain, headers=headers, credentials=token, limit=limit)
+        self._storage = http_client(
             "vicai storage", explain=self._explain_storage, headers={"User-Agent": headers["User-Agent"]}
         )
 
@@ -172,7 +168,7 @@ class Transport:
         form: Callable[[], Form] | None = None,
         find_done: Callable[[], T | None] | None = None,
     ) -> T:
-        """Call an operation of the contract; `read` takes the streamed answer.
+        """Call an operation of the contract; `read` gets the streamed answer.
 
         Args:
             operation: its name ("upsertVendor").
@@ -183,11 +179,11 @@ class Transport:
             find_done: see `HttpClient.fetch`.
 
         Raises:
-            Forbidden, NotFound, Refused: the service says no. Moved: the answer is elsewhere. Outage: it failed for
-                too long.
+            Forbidden, NotFound, Refused: the service refuses. Redirected: the answer is elsewhere. Outage: it failed
+                for too long.
         """
         called = contract.operation(operation)
-        headers = dict(self._of_writes) if called.method != "GET" else {}
+        headers = dict(self._write_headers) if called.method != "GET" else {}
         if json is not None:
             headers["Content-Type"] = "application/json"
 
@@ -210,13 +206,13 @@ class Transport:
             data=json,
         )
 
-    def follow(self, moved: Moved, read: Callable[[requests.Response], T], what: str) -> T:
-        """Fetch what lies at another address, without the token.
+    def follow(self, redirected: Redirected, read: Callable[[requests.Response], T], what: str) -> T:
+        """Fetch what is at another address, without the token.
 
         Raises:
-            NotFound, Refused: the storage says no. Outage: it failed for too long.
+            NotFound, Refused: the storage refuses. Outage: it failed for too long.
         """
-        return self._storage.fetch("GET", moved.link, read, what=what, stream=True, redirects=True)
+        return self._storage.fetch("GET", redirected.link, read, what=what, stream=True, redirects=True)
 
     @staticmethod
     def what(operation: str, arguments: Mapping[str, str]) -> str:
@@ -224,12 +220,12 @@ class Transport:
         called = contract.operation(operation)
         return f"{called.method} {_path(called.path, arguments)}"
 
-    def _grant(self) -> Grant:
+    def _obtain_token(self) -> TokenResponse:
         called = contract.operation("obtainToken")
-        return self._tokens.fetch(
+        return self._auth.fetch(
             called.method,
             self._url + called.path,
-            lambda response: grant(body(response)),
+            lambda response: TokenResponse.read(body(response)),
             what=f"{called.method} {called.path}",
             stream=True,
             json=self._account,
@@ -237,13 +233,11 @@ class Transport:
 
     def mask(self, text: str) -> str:
         """Return a text without client_secret and tokens."""
-        return self._tokens.redact.mask(text)
+        return self._auth.redact.mask(text)
 
     def _keep_secret(self, token: str) -> None:
-        for door in (self._api, self._storage, self._tokens):
-            door.redact.add(token)
-
-    # What answers mean
+        for client in (self._api, self._storage, self._auth):
+            client.redact.add(token)
 
     def _explain_token(self, response: requests.Response, what: str) -> ApError:
         said = self._said(response)
@@ -258,8 +252,8 @@ class Transport:
         status = response.status_code
         link = response.headers.get("Location")
         if 300 <= status < 400 and link:
-            message = f"vicai: {what}: the service sends us to another address: status {status}. Check api_url."
-            return Moved(message, status, urljoin(response.url, link))
+            message = f"vicai: {what}: the service redirects to another address: status {status}. Check api_url."
+            return Redirected(message, status, urljoin(response.url, link))
         said = self._said(response)
         if status == 401:
             return Retry(f"status 401{said}, although the token is fresh")
@@ -281,10 +275,10 @@ class Transport:
             message = text(decode(body(response), _OBJECT), "message") or ""
         except (ApError, urllib3.exceptions.HTTPError):
             message = ""
-        number = response.headers.get("x-request-id")
-        # Masked before anything is cut off, for a secret may end with a full stop.
-        parts = [self._tokens.redact(message).rstrip("."), f"request id {number}" if number else ""]
-        said = self._tokens.redact("; ".join(part for part in parts if part))
+        request_id = response.headers.get("x-request-id")
+        # Masked before anything is cut off, because a secret may end with a full stop.
+        parts = [self._auth.redact(message).rstrip("."), f"request id {request_id}" if request_id else ""]
+        said = self._auth.redact("; ".join(part for part in parts if part))
         return f" ({said})" if said else ""
 
 
@@ -293,3 +287,5 @@ def _path(template: str, arguments: Mapping[str, str]) -> str:
 
 
 _OBJECT = msgspec.json.Decoder(Record)
+# Not strict: expires_in may be a number in quotes.
+_TOKEN_RESPONSE = msgspec.json.Decoder(TokenResponse, strict=False)

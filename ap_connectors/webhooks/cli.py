@@ -9,7 +9,7 @@ from typing import Any
 
 from ap_connectors.core import cli
 from ap_connectors.core.errors import Stop
-from ap_connectors.http.shutdown import end_waiting
+from ap_connectors.http import shutdown
 from ap_connectors.webhooks import settings, status
 from ap_connectors.webhooks.settings import Settings
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return cli.main(_parser(), arguments)
     finally:
-        end_waiting()
+        shutdown.request()
 
 
 def _say(text: str) -> None:

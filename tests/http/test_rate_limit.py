@@ -35,8 +35,8 @@ def ask(sandbox: SandboxProcess, through: HttpClient) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_ending(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutdown, "_ending", threading.Event())
+def _own_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutdown, "_requested", threading.Event())
 
 
 @pytest.fixture
@@ -191,15 +191,15 @@ class TestEnd:
         threads = [threading.Thread(target=wait) for _ in range(4)]
         for thread in threads:
             thread.start()
-        shutdown.end_waiting()
+        shutdown.request()
         for thread in threads:
             thread.join(3)
-        assert [str(error) for error in errors] == ["Given up, for the run is ending."] * 4
+        assert [str(error) for error in errors] == ["Given up because the process is shutting down."] * 4
 
     def test_ends_those_who_are_held(self) -> None:
         limit = RateLimit(5, 1)
         limit.hold(600)
-        shutdown.end_waiting()
+        shutdown.request()
         began = time.monotonic()
         with pytest.raises(Outage):
             _entered(limit)
@@ -207,9 +207,9 @@ class TestEnd:
 
     def test_ends_pauses_between_tries(self, sandbox: SandboxProcess) -> None:
         sandbox.control.fault("status", status=503, times=1000, path=PATH, retry_after=200)
-        threading.Timer(0.3, shutdown.end_waiting).start()
+        threading.Timer(0.3, shutdown.request).start()
         began = time.monotonic()
-        with pytest.raises(Outage, match="given up, for the run is ending"):
+        with pytest.raises(Outage, match="given up because the process is shutting down"):
             client(RateLimit(5, 1)).fetch("GET", sandbox.url + PATH, lambda _: None, what="GET /nothing")
         assert time.monotonic() - began < 5
 

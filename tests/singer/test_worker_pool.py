@@ -197,9 +197,9 @@ def test_closing_finishes_what_is_under_way(log: Log) -> None:
 
 
 def test_closing_cuts_pauses_short_after_a_while(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutdown, "_ending", threading.Event())
+    monkeypatch.setattr(shutdown, "_requested", threading.Event())
     pool = KeyedWorkerPool(1, lambda: None)
-    pool.submit(log.job("tries again and again", "x", work=lambda: shutdown.pause(60)))
+    pool.submit(log.job("tries again and again", "x", work=lambda: shutdown.wait(60)))
     time.sleep(0.1)
     began = time.monotonic()
     pool.close(0.2)

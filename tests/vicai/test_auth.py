@@ -17,7 +17,7 @@ from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.http.session import RetryPolicy
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai.client import VicaiClient
-from ap_connectors.vicai.transport import Grant, Token, grant
+from ap_connectors.vicai.transport import BearerToken, TokenResponse
 from tests.vicai.scripted import TOKEN, Asked, Said, granting, serving
 
 QUICK = RetryPolicy(tries=3, first_pause=0.01, longest_pause=0.02)
@@ -95,17 +95,17 @@ class TestRenewal:
         now, granted = 1000.0, []
         monkeypatch.setattr(time, "monotonic", lambda: now)
 
-        def obtain() -> Grant:
+        def obtain() -> TokenResponse:
             granted.append(now)
-            return Grant(f"token{len(granted)}", seconds)
+            return TokenResponse(f"token{len(granted)}", seconds)
 
-        token = Token(obtain, lambda _: None)
+        token = BearerToken(obtain, lambda _: None)
         good = max(seconds - 60, seconds / 2)
-        assert token.header() == {"Authorization": "Bearer token1"}
+        assert token.headers() == {"Authorization": "Bearer token1"}
         now = 1000 + good - 0.01
-        assert token.header() == {"Authorization": "Bearer token1"}
+        assert token.headers() == {"Authorization": "Bearer token1"}
         now = 1000 + good
-        assert token.header() == {"Authorization": "Bearer token2"}
+        assert token.headers() == {"Authorization": "Bearer token2"}
         assert len(granted) == 2
 
     def test_once_for_all_when_revoked(self, vic: SandboxProcess) -> None:
@@ -143,19 +143,19 @@ class TestRenewal:
         """The refusal speaks of the old token; the new one stays."""
         granted: list[int] = []
 
-        def obtain() -> Grant:
+        def obtain() -> TokenResponse:
             granted.append(1)
-            return Grant(f"token{len(granted)}", 3600)
+            return TokenResponse(f"token{len(granted)}", 3600)
 
-        token = Token(obtain, lambda _: None)
-        old = token.header()
-        token.refused(old)
-        new = token.header()
-        token.refused(old)
-        assert token.header() == new
+        token = BearerToken(obtain, lambda _: None)
+        old = token.headers()
+        token.invalidate(old)
+        new = token.headers()
+        token.invalidate(old)
+        assert token.headers() == new
         assert len(granted) == 2
-        token.refused(new)
-        assert token.header() != new
+        token.invalidate(new)
+        assert token.headers() != new
 
     def test_again_after_passing_trouble_in_between(self, vic: SandboxProcess) -> None:
         vicai = client(vic)
@@ -174,7 +174,7 @@ class TestRenewal:
         assert calls(vic) == (4, ["ok"] * 6)
 
 
-class TestGrant:
+class TestTokenResponse:
     def test_is_asked_for_in_json_with_nothing_else(self) -> None:
         with serving(granting(lambda _: Said({"status": "PASS"}))) as service:
             VicaiClient(" me ", f"{SECRET}\n", service.url, user_agent="us/1").company()
@@ -188,7 +188,9 @@ class TestGrant:
         assert SECRET not in str(call)
 
     def test_reads_what_is_there(self) -> None:
-        assert grant(b'{"access_token": "x", "expires_in": 1.5, "token_type": "Bearer", "new": [1]}') == Grant("x", 1.5)
+        assert TokenResponse.read(
+            b'{"access_token": "x", "expires_in": 1.5, "token_type": "Bearer", "new": [1]}'
+        ) == TokenResponse("x", 1.5)
 
     @pytest.mark.parametrize("kind", ["reset", "truncate", "html", "html_status"])
     def test_is_tried_again(self, vic: SandboxProcess, kind: str) -> None:

@@ -15,10 +15,11 @@ import msgspec
 import pytest
 
 from ap_connectors.core.errors import Outage, Reject, Stop
+from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.http.request_counts import RequestCounts, counting
 from ap_connectors.http.session import RetryPolicy
 from ap_connectors.sandbox.process import SandboxProcess
-from ap_connectors.vicai.client import Forbidden, NotFound, Part, Plain, Refused, VicaiClient
+from ap_connectors.vicai.client import Forbidden, NotFound, Part, Refused, VicaiClient
 from tests.vicai.scripted import Asked, Said, Scripted, granting, serving
 
 QUICK = RetryPolicy(tries=3, first_pause=0.01, longest_pause=0.02)
@@ -54,10 +55,10 @@ def calls(vic: SandboxProcess, method: str) -> list[dict[str, Any]]:
     return [call for call in vic.control.calls() if call["method"] == method and not call["path"].endswith("/token")]
 
 
-def tag(client: VicaiClient, value: str) -> Callable[[], Plain | None]:
+def tag(client: VicaiClient, value: str) -> Callable[[], JsonObject | None]:
     """A look for a tag: the tags are listed, and compared by value."""
 
-    def find_done() -> Plain | None:
+    def find_done() -> JsonObject | None:
         found = (msgspec.json.decode(raw) for raw in client.raw_list("listTags"))
         return next((one for one in found if one["value"] == value), None)
 
@@ -67,7 +68,7 @@ def tag(client: VicaiClient, value: str) -> Callable[[], Plain | None]:
 class TestOnce:
     """Creating is not idempotent, and there is no idempotency key."""
 
-    def create(self, client: VicaiClient) -> Plain:
+    def create(self, client: VicaiClient) -> JsonObject:
         return client.send("createTag", {"value": "nauja žymė"}, find_done=tag(client, "nauja žymė"))
 
     def created(self, vic: SandboxProcess) -> list[dict[str, Any]]:
@@ -107,7 +108,7 @@ class TestOnce:
         assert not calls(vic, "GET")
 
     def test_when_nobody_can_know_it_is_not_repeated(self, vic: SandboxProcess, client: VicaiClient) -> None:
-        def find_done() -> Plain | None:
+        def find_done() -> JsonObject | None:
             raise Reject("nobody can know whether the file arrived")
 
         vic.control.fault("lost", path=f"{VIC}/attachments", method="POST")
@@ -178,7 +179,7 @@ class TestBody:
             (b'{"a": 1.10, "b": 1, "c": [1e2]}', {"a": Decimal("1.10"), "b": 1, "c": [Decimal("1E+2")]}),
         ],
     )
-    def test_of_the_answer_is_plain(self, said: bytes, plain: Plain) -> None:
+    def test_of_the_answer_is_plain(self, said: bytes, plain: JsonObject) -> None:
         with serving(granting(lambda _: Said(said))) as service:
             answer = at(service).send("upsertVendor", {}, id="7")
         assert repr(answer) == repr(plain)
@@ -394,7 +395,7 @@ class TestUpload:
         """A document can be attached once only: to repeat it blindly would make a refusal of a success."""
         which = {"id": invoice, "useSystem": "EXTERNAL"}
 
-        def find_done() -> Plain | None:
+        def find_done() -> JsonObject | None:
             return client.found("getInvoice", **which) if client.exists("getInvoiceDocument", **which) else None
 
         vic.control.fault("lost", path=f"{VIC}/invoices/{invoice}/document", method="POST")
