@@ -77,9 +77,9 @@ class Documents(IveskStream):
         codes = {code.strip() for code in self.config.get("company_codes") or ()}
         others = 0
         for page in self.source.client.pages(self.queue, since, self.config.get("doctype")):
-            wanted = [d for d in page.documents if not codes or codes.intersection(companies(d))]
-            others += len(page.documents) - len(wanted)
-            yield Batch(wanted, page.position.to_state())
+            wanted = [d for d in page.records if not codes or codes.intersection(companies(d))]
+            others += len(page.records) - len(wanted)
+            yield Batch(wanted, page.bookmark.to_state())
         if others:
             self.logger.info("%d documents of companies that are not in company_codes were left out", others)
 
@@ -238,7 +238,7 @@ class Columns(IveskStream):
             # What changes while further pages are read bears a newer instant than anything on the first one, and may
             # be on a page that was read already. So the bookmark stays there.
             reached = reached or (window.instant, window.newest)
-        yield Batch([], window.position(reached).to_state())
+        yield Batch([], window.bookmark(reached).to_state())
 
     @staticmethod
     def _is_new(window: DedupWindow, item: Record) -> bool:

@@ -128,7 +128,7 @@ class ChangedSince(VicaiStream):
             **{**self.query, **self.subset, **(context or {})},
         )
         for page in pages:
-            yield Batch(page.records, {**(page.position.to_state() or BEGINNING), **self.subset})
+            yield Batch(page.records, {**(page.bookmark.to_state() or BEGINNING), **self.subset})
 
     def key(self, record: Record) -> str:
         """Return what tells a record from others."""

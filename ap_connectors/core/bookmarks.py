@@ -1,4 +1,4 @@
-"""How far something was read, to the millisecond: what a bookmark keeps, and what a reader remembers."""
+"""Bookmarks to the millisecond: what a STATE keeps, and what a reader remembers so that nothing comes twice."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ap_connectors.core.raw_json import Record, text
 
 @dataclass(frozen=True)
 class Bookmark:
-    """How far something that grows at its end was read: the bookmark.
+    """How far a list that grows at its end was read.
 
     Args:
         instant: the newest instant handed out, in the service's own text; None at the beginning.
-        seen: keys of what was handed out at that instant and in the millisecond before it, by instant.
-        not_before: what is older than this (milliseconds since 1970) is left out (``start_date``).
+        seen: keys of the records at that instant and in the millisecond before it, by instant.
+        not_before: older records are left out (milliseconds since 1970; the setting ``start_date``).
     """
 
     instant: str | None = None
@@ -27,10 +27,10 @@ class Bookmark:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], start_date: str | None, clock: Clock = UTC) -> Bookmark:
-        """Read a position from a Singer bookmark; a later `start_date` wins.
+        """Read a Singer bookmark; a later `start_date` wins.
 
         Raises:
-            Stop: the bookmark or the setting is no instant.
+            Stop: the bookmark or the setting is not an instant.
         """
         not_before = clock.setting("start_date", start_date) if start_date else 0
         bookmark = state.get("replication_key_value")
@@ -39,7 +39,7 @@ class Bookmark:
         return cls(str(bookmark), state.get("seen") or {}, not_before)
 
     def to_state(self) -> dict[str, Any]:
-        """Return what a Singer bookmark keeps of the position."""
+        """Return the Singer bookmark."""
         if self.instant is None:
             return {}
         return {"replication_key_value": self.instant, "seen": dict(self.seen)}
@@ -49,7 +49,7 @@ def key_of(record: Record, field_name: str) -> str:
     """Return a record's key as text.
 
     Raises:
-        Stop: it has none, so it could neither be told from others nor stored.
+        Stop: it does not have one, so it could neither be told from others nor stored.
     """
     key = text(record, field_name)
     if key is None:
@@ -58,9 +58,10 @@ def key_of(record: Record, field_name: str) -> str:
 
 
 class DedupWindow:
-    """What was handed out around the newest instant, so that nothing is handed out twice.
+    """Remembers the records around the newest instant, so that none is handed out twice.
 
-    Only the newest instant and the millisecond before it are remembered: older things are not asked for again.
+    Readers ask again from one millisecond before the newest instant (`ask`), so no older record needs to be remembered.
+    A record that has changed has a newer instant, so it is handed out again.
 
     Args:
         since: where to go on.
@@ -72,7 +73,7 @@ class DedupWindow:
         self.not_before = since.not_before
         self.instant = since.instant
         self.newest = clock.milliseconds(since.instant) if since.instant else since.not_before
-        # By instant, for thousands may share one, and this is looked at for every page.
+        # By instant: thousands of records may share one, and instants are looked through for every page.
         self._seen = {at: dict.fromkeys(keys) for at, keys in since.seen.items()}
         self._moments = {at: clock.setting("seen in --state", at) for at in since.seen}
 
@@ -81,7 +82,7 @@ class DedupWindow:
         return self._clock.text(self.newest - 1) if self.instant else None
 
     def place(self, record: Record, instant_field: str) -> tuple[str, int]:
-        """Return a record's instant, as text and in milliseconds; without a readable one it stands at the newest."""
+        """Return a record's instant, as text and in milliseconds; the newest where it cannot be read."""
         at = text(record, instant_field) or ""
         try:
             return at, self._clock.milliseconds(at)
@@ -89,7 +90,7 @@ class DedupWindow:
             return self.instant or "", self.newest
 
     def is_new(self, key: str, place: tuple[str, int]) -> bool:
-        """Return whether what has this key and `place` was not handed out before and is wanted; remember it."""
+        """Return whether a record with this key and `place` is wanted and was not handed out before; remember it."""
         at, moment = place
         known = self._seen.get(at)
         if known is None:
@@ -104,14 +105,22 @@ class DedupWindow:
             self.newest, self.instant = moment, at
         return True
 
-    def position(self, reached: tuple[str | None, int] | None = None) -> Bookmark:
-        """Forget what is too old to come again; return the position reached, or an earlier one (text, ms)."""
+    def bookmark(self, reached: tuple[str | None, int] | None = None) -> Bookmark:
+        """Forget what is too old to come again; return the bookmark reached, or an earlier one (text, ms)."""
         instant, newest = reached or (self.instant, self.newest)
         self.forget(newest - 1)
         seen = {at: list(keys) for at, keys in self._seen.items() if at and keys}
         return Bookmark(instant, seen, self.not_before)
 
     def forget(self, before: int) -> None:
-        """Forget what was handed out with instants before this one (milliseconds since 1970)."""
+        """Forget records with instants before this one (milliseconds since 1970)."""
         for at in [at for at, moment in self._moments.items() if moment < before]:
             del self._seen[at], self._moments[at]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Records that were not handed out before, and the bookmark to keep once they are safe."""
+
+    records: list[Record]
+    bookmark: Bookmark

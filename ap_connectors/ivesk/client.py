@@ -14,11 +14,11 @@ import requests
 import urllib3
 
 from ap_connectors.core import instants, validate
-from ap_connectors.core.bookmarks import Bookmark
+from ap_connectors.core.bookmarks import Bookmark, Page
 from ap_connectors.core.errors import ApError, Reject, Stop
 from ap_connectors.core.raw_json import Record, decode, text
 from ap_connectors.http.session import HttpClient, RetryPolicy, body
-from ap_connectors.ivesk.queue import Answer, Page, QueueReader
+from ap_connectors.ivesk.queue import Answer, QueueReader
 from ap_connectors.ivesk.uploads import Location, drain
 
 T = TypeVar("T")
@@ -113,10 +113,10 @@ class IveskClient:
         """Ask the queue for a document again; return its link, made anew, or None if it has moved on in the queue."""
         at = text(document, f"{queue}at")
         for page in QueueReader(lambda ask: self._page(queue, ask, None), f"{queue}at", Bookmark(at)):
-            for found in page.documents:
+            for found in page.records:
                 if found["id"] == document["id"]:
                     return text(found, "url")
-            if at and (page.position.instant or "") > at:
+            if at and (page.bookmark.instant or "") > at:
                 break
         return None
 

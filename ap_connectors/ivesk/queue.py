@@ -1,33 +1,32 @@
-"""Reading a queue to its end without losing, doubling or circling, whatever ``from`` means.
+"""Reads a queue to its end without losing or doubling a document, whatever ``from`` means.
 
-The service's page (Įvesk REST API, Synchronize results) leaves three things open: whether ``from`` is inclusive or
+The service's documentation (Įvesk REST API, Synchronize results) leaves open whether ``from`` is inclusive or
 exclusive, whether a page border may fall between documents that share an instant, and what ``next`` is when a page
-brings nothing new. This module is right either way, by three rules:
+contains nothing new. Three rules make the reader right in every case:
 
 1. Ask from one millisecond before the place reached. An exclusive ``from`` then returns the place's own instant
    again, so documents behind a border that cut the instant are found.
-2. Remember which documents of the last two milliseconds were handed out, and leave them out when they come again.
-   A document that is exported again has a newer instant, so it is another one here, and does come again.
+2. Remember the documents of the last two milliseconds, and leave them out when they come again. A document that is
+   exported again has a newer instant, so it does come again.
 3. Never ask twice from the same place, except a few times when an empty page points back at itself. When a page
-   brings no progress, step on by a millisecond. So reading ends.
+   makes no progress, step on by a millisecond. So reading ends.
 
 Pages are fetched while the ones before them are worked on. Where pages end for another reason than their length (the
-exported queue shows one company a page), looking back brings nothing most of the time; then the page behind is fetched
-at the same time, and counts only if nothing was found.
+exported queue shows one company per page), looking back rarely finds anything; then the page behind is fetched at the
+same time, and is used only if nothing was found.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import msgspec
 
 from ap_connectors.core import instants
-from ap_connectors.core.bookmarks import Bookmark, DedupWindow, key_of
+from ap_connectors.core.bookmarks import Bookmark, DedupWindow, Page, key_of
 from ap_connectors.core.raw_json import Record, text
+from ap_connectors.http.concurrency import Prefetcher
 
 log = logging.getLogger("ap_connectors.ivesk.queue")
 
@@ -42,16 +41,8 @@ class Answer(msgspec.Struct):
     next: str | None = None
 
 
-@dataclass(frozen=True)
-class Page:
-    """Documents not handed out before, and the position to keep once they are safe."""
-
-    documents: list[Record]
-    position: Bookmark
-
-
 class QueueReader:
-    """Iterates over the pages of one queue from a position to the end, fetching one page ahead.
+    """Iterates over the pages of one queue from a bookmark to the end, fetching one page ahead.
 
     Args:
         fetch: asks the service for the page at a ``from``.
@@ -69,18 +60,11 @@ class QueueReader:
         self._same_empty_page = 0
 
     def __iter__(self) -> Iterator[Page]:
-        ahead = ThreadPoolExecutor(2, thread_name_prefix="ivesk-page")
-        under_way: dict[int, Future[Answer]] = {}
-
-        def request(ask: int) -> None:
-            if ask not in under_way:
-                under_way[ask] = ahead.submit(self._fetch, instants.text(ask))
-
-        try:
+        with Prefetcher[int, Answer](lambda moment: self._fetch(instants.text(moment))) as pages:
             ask, looking_back = max(0, self._window.newest - 1), False
-            request(ask)
+            pages.request(ask)
             while True:
-                answer = under_way.pop(ask).result()
+                answer = pages.take(ask)
                 places = [self._window.place(document, self._field) for document in answer.documents]
                 pairs = zip(answer.documents, places, strict=True)
                 fresh = [document for document, place in pairs if self._window.is_new(key_of(document, "id"), place)]
@@ -90,17 +74,12 @@ class QueueReader:
                 if looking_back:
                     self._looked_back_in_vain = not fresh
                 steps, looking_back = self._steps(ask, answer, [moment for _, moment in places])
-                for stale in under_way.keys() - set(steps):
-                    under_way.pop(stale).cancel()
-                # Looking back is seldom of use, but always needed; what follows it need not wait for it.
-                for step in steps[: 2 if looking_back and self._looked_back_in_vain else 1]:
-                    request(step)
-                yield Page(fresh, self._window.position())
+                # Looking back is rarely of use, but always needed; the page behind need not wait for it.
+                pages.request(*steps[: 2 if looking_back and self._looked_back_in_vain else 1])
+                yield Page(fresh, self._window.bookmark())
                 if not steps:
                     return
                 ask = steps[0]
-        finally:
-            ahead.shutdown(wait=False, cancel_futures=True)
 
     def _steps(self, asked: int, answer: Answer, moments: list[int]) -> tuple[list[int], bool]:
         """Return where to ask next (milliseconds), the likeliest first, and whether that looks back behind the page.
@@ -127,8 +106,8 @@ class QueueReader:
     def _watch_long_instants(self, asked: int, moments: list[int]) -> None:
         """Warn when more documents may share an instant than the service is willing to show.
 
-        A page that begins with an instant, holds nothing else and is just as long as pages usually are (or the first
-        one) was perhaps cut, and no ``from`` reaches what was cut off. A longer one was lengthened on purpose.
+        A page that begins with an instant, contains nothing else and is just as long as pages usually are (or is the
+        first one) may have been cut, and no ``from`` reaches what was cut off. A longer one was lengthened on purpose.
         """
         first, last = moments[0], max(moments)
         if first < last:

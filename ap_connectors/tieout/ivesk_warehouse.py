@@ -116,7 +116,7 @@ def _read(
     snapshot = Snapshot()
     since = Bookmark(not_before=window.since or 0)
     for page in client.pages("exported", since, doctype):
-        for document in page.documents:
+        for document in page.records:
             fields = _fields(document, _DOCUMENT)
             if _is_wanted(fields, None, company_codes):
                 key = str(fields["id"])

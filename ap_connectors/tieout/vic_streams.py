@@ -166,10 +166,10 @@ class StreamSpec:
                     yield from page
             else:
                 bookmark = Bookmark(not_before=since or 0)
-                for changes in client.changes(
+                for changed in client.changes(
                     operation, bookmark, key=self._identity, instant_field=self.instant, clock=self.clock, **query
                 ):
-                    yield from changes.records
+                    yield from changed.records
 
     def _identity(self, record: Record) -> str:
         if self.keyed:

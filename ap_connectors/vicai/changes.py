@@ -1,44 +1,52 @@
-"""Reading what changed since a bookmark, page by page (Vic.ai API 0.20.0, Pagination), without losing or doubling.
+"""Reads what changed since a bookmark, page by page, without losing or doubling a record.
 
-The service's document leaves four things open: whether ``since`` is inclusive, whether records that share an instant
-may stand on both sides of a page border, what a cursor is, and whether ascending order is that of the times. So:
+The service's documentation (Vic.ai API 0.20.0, Pagination) leaves open whether ``since`` is inclusive, whether records
+that share an instant may stand on both sides of a page border, what a cursor is, and whether ascending order is that
+of the times. So:
 
-1. `since` is asked one millisecond before the place reached, and what was handed out in the last two milliseconds is
-   remembered by key and instant, and left out when it comes again. A record that has changed bears a newer instant, so
-   it does come again.
-2. A cursor is followed until there is none, empty pages included. But a cursor that merely counts what was shown goes
-   wrong when a record that was read changes and moves to the end, or is deleted: everything behind it moves up, one of
-   them over the border and out of sight. Where a cursor looks like a count, the list is read on by ``since`` the last
-   instant; the cursors are followed to the end beside that, but only to prove that the list is in order. Where more
-   records share an instant than a page holds, they are read again until two times agree.
-3. Should a page not be in the order of its times, the bookmark goes back to where the run began, and moves only at the
-   very end, when everything was read. What changed behind our back meanwhile is newer than all that the first page
-   showed; so what is from there on is read again, until that brings nothing more.
+1. Look back. `since` is asked one millisecond before the instant reached, and the records of the last two milliseconds
+   are remembered by key and instant, and left out when they come again. A record that has changed has a newer instant,
+   so it does come again.
+2. Test the cursors. A cursor that marks a place in the list can be followed whatever happens. One that counts records
+   cannot: when a record that was read changes and so moves to the end, or is deleted, everything behind it moves up,
+   and one record crosses the border unseen. A cursor is opaque, so the reader compares instead of guessing: it asks
+   for the end of the second page again, by time and in a page of just that length. If both pages end with the same
+   cursor, the cursor depends on the place alone: how the reader got there, after how many pages and records, is
+   different. Then cursors are followed. Otherwise the list is read on by `since` the last instant, and the cursors
+   are followed to the end beside that only to prove that the list is in order. Where more records share an instant
+   than fit on a page, they are read again until two passes agree.
+3. Check the order. If a page is not in the order of its times, the bookmark returns to where the run began, and moves
+   only at the very end, when everything was read. What changed meanwhile is newer than everything on the first page;
+   so what is from there on is read again until that brings nothing more. Where cursors may count, all of it is read
+   again until two passes agree.
+
+Reading by time alone, as for the queues of Įvesk (`ivesk.queue`), is not enough here: Įvesk's pages are in order and
+its `next` is a time. In a list that is not in order, `since` would pass over older records that stand behind newer
+ones; and an instant that is longer than a page can be read by cursors only.
 
 The next page is fetched while the one before it is worked on.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ap_connectors.core.bookmarks import Bookmark, DedupWindow
-from ap_connectors.core.errors import Stop
+from ap_connectors.core.bookmarks import Bookmark, DedupWindow, Page
+from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.instants import UTC, Clock
 from ap_connectors.core.raw_json import Record, text
+from ap_connectors.http.concurrency import Prefetcher
 
-# Pages one after the other: by cursors, told apart by what cursors say, and fetched ahead.
+log = logging.getLogger("ap_connectors.vicai.changes")
 
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+")
 _REPEATS = 10
-"""How often in a row an empty page may lead to where we were already."""
+"""How often in a row an empty page may lead to where the reader was already."""
+_PASSES = 4
+"""How often a list in no order is read from its beginning, if its cursors may count, until two passes agree."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +57,23 @@ class Answer:
     cursor: str | None
 
 
+Key = Callable[[Record], str]
 Fetch = Callable[[Mapping[str, str]], Answer]
 
 
-class Circle:
-    """Follows cursors, and notices when they go round in a circle.
+class Item(NamedTuple):
+    """A record of a page, its key, and its instant: as text, and in milliseconds since 1970."""
 
-    An empty page may lead to itself for a while, for a service that has nothing at hand yet says so in that way.
+    record: Record
+    key: str
+    at: str
+    moment: int
+
+
+class CursorLoopGuard:
+    """Notices cursors that lead back to where they came from.
+
+    An empty page may lead to itself for a while: that is how a service says that it has nothing at hand yet.
     """
 
     def __init__(self, what: str) -> None:
@@ -64,7 +82,7 @@ class Circle:
         self._repeats = 0
 
     def follow(self, cursor: str | None, *, empty: bool) -> None:
-        """Take note of a page's cursor, and of whether the page was empty.
+        """Note a page's cursor, and whether the page was empty.
 
         Raises:
             Stop: the cursor was followed before.
@@ -83,132 +101,107 @@ class Circle:
             )
 
 
-class Chain:
-    """A list from one place on, by its cursors.
+class CursorSequence:
+    """The pages of a list from an instant on, one after the other by their cursors.
 
     Args:
         what: names the list in messages.
-        query: where it begins (``since``), without a cursor.
-        before: the `trace` of the same chain when it was read before.
+        since: where it begins; None for the beginning of the list.
+        before: the `trace` of an earlier pass over the same sequence.
     """
 
-    def __init__(self, what: str, query: Mapping[str, str], before: int | None = None) -> None:
-        self.query = query
-        self.before = before
-        self.trace = 0
-        """Stands for all that it has shown, in that order."""
-        self.reached = 0
-        """The newest instant shown so far, in milliseconds since 1970."""
-        self.start: int | None = None
-        """The newest instant of the first page that holds any records."""
-        self.within: int | None = None
-        """Set while counting cursors are followed within one instant: that instant."""
-        self.brought = False
-        """Whether it has shown anything that was not handed out before."""
-        self.counts = False
-        """Whether the last cursor says no more than how much was shown."""
+    def __init__(self, what: str, since: str | None, before: int | None = None) -> None:
+        self.cursor: str | None = None
         self.ended = False
         self.pages = 0
+        self.filled = 0
+        """Pages that were not empty."""
+        self.oldest = self.newest = self.newest_of_first = 0
+        """Instants of what was shown so far, and on the first page that was not empty (milliseconds since 1970)."""
+        self.within: int | None = None
+        """Set while cursors that may count are followed within one instant: that instant."""
+        self.trace = 0
+        """Stands for the records that were noted, in that order."""
+        self.has_news = False
+        """Whether it has shown anything that was not handed out before."""
         self._what = what
-        self._shown = 0
-        self._cursor: str | None = None
-        self._circle = Circle(what)
+        self._since = since
+        self._before = before
+        self._guard = CursorLoopGuard(what)
 
-    def again(self) -> Chain:
-        """Return the same chain, from its beginning."""
-        return Chain(self._what, self.query, self.trace)
+    def again(self) -> CursorSequence:
+        """Return the same sequence, from its beginning."""
+        return CursorSequence(self._what, self._since, self.trace)
 
-    def is_sure(self) -> bool:
-        """Whether it has shown the same as before.
+    def query(self) -> dict[str, str]:
+        """Return what to ask for the next page."""
+        asked = {"since": self._since, "cursor": self.cursor}
+        return {name: value for name, value in asked.items() if value}
 
-        What is seen and then moves to the end or goes, so that others are passed over, is not there the next time.
-        """
-        return self.trace == self.before
-
-    def ask(self) -> dict[str, str]:
-        """Return what to ask for the next page with."""
-        return {**self.query, "cursor": self._cursor} if self._cursor else dict(self.query)
-
-    def go_on(self, answer: Answer, newest: int) -> None:
-        """Take note of a page and of its newest instant.
+    def advance(self, items: list[Item], cursor: str | None) -> None:
+        """Step on behind a page.
 
         Raises:
             Stop: the cursors go round in a circle.
         """
-        self._circle.follow(answer.cursor, empty=not answer.records)
+        self._guard.follow(cursor, empty=not items)
+        self.cursor, self.ended = cursor, not cursor
         self.pages += 1
-        self._shown += len(answer.records)
-        self._cursor, self.ended = answer.cursor, not answer.cursor
-        self.counts = bool(answer.cursor) and _counts(answer.cursor or "", self._shown, self.pages)
-        if answer.records:
-            self.reached = max(self.reached, newest)
-            self.start = newest if self.start is None else self.start
+        if items:
+            self.filled += 1
+            self.newest = max(self.newest, *(item.moment for item in items))
+            if self.filled == 1:
+                self.oldest, self.newest_of_first = min(item.moment for item in items), self.newest
 
+    def note(self, items: Iterable[Item]) -> None:
+        """Make records part of the trace."""
+        for item in items:
+            self.trace = hash((self.trace, item.key, item.at, item.moment))
 
-def _counts(cursor: str, shown: int, pages: int) -> bool:
-    """Whether a cursor may say no more than how much was shown: plainly, in hexadecimal, or in base64, among others.
+    def agrees(self) -> bool:
+        """Return whether the same records were noted as in the pass before.
 
-    To take one for a count that is none costs a second request a page, no more.
-    """
-    texts = [cursor]
-    with contextlib.suppress(binascii.Error, ValueError):
-        texts.append(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
-    for decoded in texts:
-        numbers = [int(digits) for digits in re.findall(r"\d+", _INSTANT.sub("", decoded))]
-        # Where the whole cursor is one number, it may be that of a page.
-        counted = {shown, shown + 1} | ({pages, pages + 1} if len(numbers) == 1 else set())
-        if not counted.isdisjoint(numbers):
-            return True
-    return bool(re.fullmatch(r"(0x)?[0-9a-fA-F]{1,16}", cursor)) and int(cursor, 16) in {shown, shown + 1}
-
-
-class Ahead:
-    """What is asked for next is under way while the page before it is worked on."""
-
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="vicai-page")
-        self._under_way: dict[Chain, Future[Answer]] = {}
-
-    def __enter__(self) -> Ahead:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # An error, or a reader who has enough, is not to wait for a call that is still being tried.
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def request(self, chains: Iterable[Chain]) -> None:
-        """Ask for the next page of each chain, all at once."""
-        self._under_way = {chain: self._threads.submit(self._fetch, chain.ask()) for chain in chains}
-
-    def take(self) -> dict[Chain, Answer]:
-        """Wait for the pages that were asked for."""
-        return {chain: page.result() for chain, page in self._under_way.items()}
-
-
-log = logging.getLogger("ap_connectors.vicai.changes")
-
-_PASSES = 4
-"""How often a list in no order is read from its beginning, if its cursors count, until two times agree."""
+        A record that is seen and then moves to the end or is deleted, so that others are passed over, is not there
+        the next time.
+        """
+        return self.trace == self._before
 
 
 @dataclass(frozen=True)
-class Changes:
-    """Records not handed out before, and the position to keep once they are safe."""
+class CursorTest:
+    """Asks for the end of a page again, by time, to see whether the cursor behind it depends on the place alone."""
 
-    records: list[Record]
-    position: Bookmark
+    since: str
+    keys: tuple[str, ...]
+    """The records that the page must show."""
+    cursor: str
 
+    @classmethod
+    def of(cls, items: list[Item], cursor: str, clock: Clock) -> CursorTest | None:
+        """Return the test of a cursor behind a page in order; None where the page offers no way to test it."""
+        moments = {item.moment for item in items}
+        # Where no record is a millisecond before, it does not matter whether `since` is inclusive.
+        starts = [moment for moment in moments if moment > items[0].moment and moment - 1 not in moments]
+        if not starts:
+            return None
+        end = tuple(item.key for item in items if item.moment >= max(starts))
+        return cls(clock.text(max(starts) - 1), end, cursor)
 
-Key = Callable[[Record], str]
+    def query(self) -> dict[str, str]:
+        """Return what to ask for."""
+        return {"since": self.since, "limit": str(len(self.keys))}
+
+    def is_passed(self, answer: Answer, key: Key) -> bool:
+        """Return whether exactly these records came, and the same cursor behind them."""
+        return answer.cursor == self.cursor and tuple(map(key, answer.records)) == self.keys
 
 
 class ChangeReader:
-    """Iterates over what changed after a position, oldest change first, to the end.
+    """Iterates over what changed after a bookmark, oldest change first, to the end.
 
     Args:
         what: names the list in messages.
-        fetch: asks for a page; takes ``since`` and ``cursor`` as far as there are any.
+        fetch: asks for a page; takes ``since``, ``cursor`` and ``limit`` as far as there are any.
         since: where to go on.
         key: tells records apart.
         instant_field: the time that the list is ordered by.
@@ -219,116 +212,145 @@ class ChangeReader:
         self, what: str, fetch: Fetch, since: Bookmark, *, key: Key, instant_field: str, clock: Clock = UTC
     ) -> None:
         self._what = what
-        self._fetch = fetch
         self._key = key
         self._field = instant_field
         self._since = since
         self._clock = clock
         self._window = DedupWindow(since, clock)
+        self._pages = Prefetcher[CursorSequence | CursorTest, Answer](lambda asking: fetch(asking.query()))
+        self._cursors_are_places = False
 
-    def __iter__(self) -> Iterator[Changes]:
-        """Yield page after page; the last one bears the position that the run has reached."""
-        with Ahead(self._fetch) as pages:
-            chain = proof = self._first()
-            pages.request([chain])
+    def __iter__(self) -> Iterator[Page]:
+        """Yield page after page; the last one has the bookmark that the run has reached."""
+        with self._pages:
+            # What is handed out, and what proves the order: one and the same unless cursors may count.
+            reading = proof = self._first()
+            self._pages.request(reading)
             while True:
-                answers = pages.take()
+                answers = {one: self._pages.take(one) for one in _open(reading, proof)}
                 if not all(self._in_order(one, answer.records) for one, answer in answers.items()):
                     break
+                items = {one: self._items(answer) for one, answer in answers.items()}
                 for one, answer in answers.items():
-                    one.go_on(answer, self._newest(answer.records))
-                read = chain
-                fresh, chain = self._read(chain, answers[chain].records) if chain in answers else ([], chain)
-                more = [one for one in dict.fromkeys((chain, proof)) if not one.ended]
-                pages.request(more)
-                if read in answers:
-                    yield Changes(fresh, self._window.position())
-                if not more:
+                    one.advance(items[one], answer.cursor)
+                fresh: list[Record] | None = None
+                if reading in items:
+                    fresh, reading = self._read(reading, items[reading], is_proof=reading is proof)
+                self._pages.request(*_open(reading, proof))
+                if fresh is not None:
+                    yield Page(fresh, self._window.bookmark())
+                if reading.ended and proof.ended:
                     return
-            self._complain()
-            if chain is proof:
-                yield from self._whole(pages, chain, answers[chain])
-            else:
+            self._warn_of_disorder()
+            if reading is not proof:
                 # Reading on by time has left out what stands further back than its time: all anew, by cursors alone.
-                chain = self._first()
-                pages.request([chain])
-                yield from self._whole(pages, chain, pages.take()[chain])
+                reading = self._first()
+                self._pages.request(reading)
+                answers = {reading: self._pages.take(reading)}
+            yield from self._read_all(reading, answers[reading])
 
-    def _first(self) -> Chain:
-        if ask := DedupWindow(self._since, self._clock).ask():
-            return Chain(self._what, {"since": ask})
+    def _first(self) -> CursorSequence:
         not_before = self._since.not_before
-        return Chain(self._what, {"since": self._clock.text(not_before)} if not_before else {})
+        start = self._clock.text(not_before) if not_before else None
+        return CursorSequence(self._what, DedupWindow(self._since, self._clock).ask() or start)
 
-    def _read(self, chain: Chain, records: list[Record]) -> tuple[list[Record], Chain]:
-        """Return what a page of a sorted list has not shown before, and the chain to go on with."""
-        if chain.within is not None:
-            inside = [record for record in records if self._moment(record) <= chain.within]
-            if chain.ended or len(inside) < len(records):
-                fresh = self._fresh(chain, inside)
-                if not chain.is_sure():
-                    return fresh, chain.again()
-                # All of that instant was shown: on to what is newer.
-                return self._by_time(chain, fresh + self._fresh(chain, records[len(inside) :]))
-        return self._by_time(chain, self._fresh(chain, records))
+    def _read(
+        self, reading: CursorSequence, items: list[Item], *, is_proof: bool
+    ) -> tuple[list[Record], CursorSequence]:
+        """Return what a page of a list in order adds, and the sequence to read on."""
+        if is_proof and not self._cursors_are_places:
+            self._test_cursor(reading, items)
+        if self._cursors_are_places or not (items or reading.ended):
+            return self._fresh(reading, items), reading
+        if reading.within is not None:
+            return self._read_within(reading, items, reading.within)
+        if is_proof and reading.filled > bool(items):
+            # A cursor that may count has led here: first what it may have passed over.
+            return [], self._by_time()
+        fresh = self._fresh(reading, items)
+        if not reading.ended:
+            if reading.oldest >= self._window.newest - 1:
+                # Asking by time would show the same again.
+                reading.within = self._window.newest
+            elif not is_proof:
+                return fresh, self._by_time()
+        return fresh, reading
 
-    def _by_time(self, chain: Chain, fresh: list[Record]) -> tuple[list[Record], Chain]:
-        if not chain.counts:
-            return fresh, chain
-        ask = self._window.ask()
-        if ask and ask != chain.query.get("since"):
-            return fresh, Chain(self._what, {"since": ask})
-        chain.within = self._window.newest
-        return fresh, chain
+    def _read_within(
+        self, reading: CursorSequence, items: list[Item], instant: int
+    ) -> tuple[list[Record], CursorSequence]:
+        """Do the same while cursors are followed within an instant, again and again until two passes agree."""
+        inside = [item for item in items if item.moment <= instant]
+        behind = items[len(inside) :]
+        fresh = self._fresh(reading, inside)
+        if not behind and not reading.ended:
+            return fresh, reading
+        # The first record behind the instant counts, too: where the instant ends with a page, it may be passed over.
+        reading.note(behind[:1])
+        if not reading.agrees():
+            return fresh, reading.again()
+        fresh += self._fresh(reading, behind)
+        return fresh, reading if reading.ended else self._by_time()
 
-    def _whole(self, pages: Ahead, chain: Chain, answer: Answer) -> Iterator[Changes]:
-        """Yield the rest of a list that is in no order, from a page on; the position moves with the last one only."""
-        passes, counted = 1, False
+    def _by_time(self) -> CursorSequence:
+        return CursorSequence(self._what, self._window.ask())
+
+    def _test_cursor(self, reading: CursorSequence, items: list[Item]) -> None:
+        """Find out whether cursors are places.
+
+        Not on the first page: the test's own page is a first one, too, and a cursor may count pages.
+        """
+        if not items or reading.filled == 1 or not reading.cursor:
+            return
+        if test := CursorTest.of(items, reading.cursor, self._clock):
+            self._pages.request(test, reading)
+            with contextlib.suppress(Reject):
+                self._cursors_are_places = test.is_passed(self._pages.take(test), self._key)
+
+    def _read_all(self, reading: CursorSequence, answer: Answer) -> Iterator[Page]:
+        """Yield the rest of a list in no order, from a page on; the bookmark moves with the last one only."""
+        passes = 1
         while True:
-            chain.go_on(answer, self._newest(answer.records))
-            fresh = self._fresh(chain, answer.records)
-            counted = counted or chain.counts
-            if not counted:
-                self._window.forget((chain.start or 0) - 1)
-            following: Chain | None = chain
-            if chain.ended:
-                following = self._once_more(chain, counted and passes < _PASSES)
+            items = self._items(answer)
+            reading.advance(items, answer.cursor)
+            fresh = self._fresh(reading, items)
+            if self._cursors_are_places:
+                self._window.forget(reading.newest_of_first - 1)
+            following: CursorSequence | None = reading
+            if reading.ended:
+                following = self._once_more(reading, passes)
                 passes += 1
             if following:
-                pages.request([following])
-            yield Changes(fresh, self._since if following else self._window.position())
+                self._pages.request(following)
+            yield Page(fresh, self._since if following else self._window.bookmark())
             if not following:
                 return
-            chain, answer = following, pages.take()[following]
+            reading, answer = following, self._pages.take(following)
 
-    def _once_more(self, chain: Chain, all_of_it: bool) -> Chain | None:
-        """Return a chain of what may have been missed; None if nothing can have been."""
-        if chain.pages == 1 or chain.is_sure() or not (all_of_it or chain.brought):
+    def _once_more(self, read: CursorSequence, passes: int) -> CursorSequence | None:
+        """Return a sequence of what may have been missed; None if nothing can have been."""
+        if read.pages == 1 or read.agrees():
             return None
-        if all_of_it or not chain.start:
-            return chain.again()
-        return Chain(self._what, {"since": self._clock.text(chain.start - 1)})
+        if not self._cursors_are_places and passes < _PASSES:
+            return read.again()
+        if not read.has_news:
+            return None
+        start = read.newest_of_first
+        return CursorSequence(self._what, self._clock.text(start - 1)) if start else read.again()
 
-    def _fresh(self, chain: Chain, records: list[Record]) -> list[Record]:
-        """Return what was not handed out before."""
-        fresh = []
-        for record in records:
-            key, place = self._key(record), self._window.place(record, self._field)
-            chain.trace = hash((chain.trace, key, place))
-            if self._window.is_new(key, place):
-                fresh.append(record)
-        chain.brought = chain.brought or bool(fresh)
+    def _fresh(self, sequence: CursorSequence, items: list[Item]) -> list[Record]:
+        """Return what was not handed out before, and note all of it."""
+        sequence.note(items)
+        fresh = [item.record for item in items if self._window.is_new(item.key, (item.at, item.moment))]
+        sequence.has_news = sequence.has_news or bool(fresh)
         return fresh
 
-    def _moment(self, record: Record) -> int:
-        return self._window.place(record, self._field)[1]
+    def _items(self, answer: Answer) -> list[Item]:
+        return [Item(one, self._key(one), *self._window.place(one, self._field)) for one in answer.records]
 
-    def _newest(self, records: list[Record]) -> int:
-        return max(map(self._moment, records), default=0)
-
-    def _in_order(self, chain: Chain, records: list[Record]) -> bool:
-        """Whether a page is in the order of its times, and none of them is before what was reached."""
-        reached = chain.reached
+    def _in_order(self, sequence: CursorSequence, records: list[Record]) -> bool:
+        """Return whether a page is in the order of its times, and none of them is before what was reached."""
+        reached = sequence.newest
         for record in records:
             at = text(record, self._field)
             moment = self._clock.milliseconds(at) if at and self._clock.knows(at) else reached
@@ -337,10 +359,15 @@ class ChangeReader:
             reached = moment
         return True
 
-    def _complain(self) -> None:
+    def _warn_of_disorder(self) -> None:
         log.warning(
             "%s does not come in the order of %s. All of it is read, and the bookmark moves only at the end; "
             "a run that is ended before that begins anew.",
             self._what,
             self._field,
         )
+
+
+def _open(*sequences: CursorSequence) -> list[CursorSequence]:
+    """Return each sequence that has not ended, once."""
+    return [one for one in dict.fromkeys(sequences) if not one.ended]

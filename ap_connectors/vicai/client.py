@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import msgspec
 import requests
 
-from ap_connectors.core.bookmarks import Bookmark
+from ap_connectors.core.bookmarks import Bookmark, Page
 from ap_connectors.core.errors import Reject, Retry, Stop
 from ap_connectors.core.instants import UTC, Clock
 from ap_connectors.core.raw_json import JsonObject, Record, decode
 from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.http.session import RetryPolicy
 from ap_connectors.http.session import body as whole
-from ap_connectors.vicai.changes import Answer, ChangeReader, Changes, Circle, Key
+from ap_connectors.vicai.changes import Answer, ChangeReader, CursorLoopGuard, Key
 from ap_connectors.vicai.multipart import Form, Part
 from ap_connectors.vicai.transport import REGIONS, Forbidden, NotFound, Redirected, Refused, Transport
 
@@ -127,7 +127,7 @@ class VicaiClient:
 
     def changes(
         self, operation: str, since: Bookmark, *, key: Key, instant_field: str, clock: Clock = UTC, **query: str
-    ) -> Iterator[Changes]:
+    ) -> Iterator[Page]:
         """Yield what changed after a bookmark, by pages, each change once (see `vicai.changes`).
 
         Raises:
@@ -249,13 +249,13 @@ class VicaiClient:
     def _pages(
         self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
     ) -> Iterator[list[T]]:
-        circle, following = Circle(operation), query
+        guard, following = CursorLoopGuard(operation), query
         while True:
             records, cursor = self._page(operation, decoder, following)
             yield records
             if not cursor:
                 return
-            circle.follow(cursor, empty=not records)
+            guard.follow(cursor, empty=not records)
             following = {**query, "cursor": cursor}
 
     def _page(

@@ -141,7 +141,7 @@ class _Comparison:
             if event.name == EXPORTED:
                 latest[event.company] = instants.milliseconds(event.received_at)
         for page in ivesk_client(self._settings).pages("exported", Bookmark(not_before=self._since)):
-            for document in page.documents:
+            for document in page.records:
                 at = text(document, "exportedat") or ""
                 moment = _moment(at)
                 if moment is None or moment > self._until:

@@ -46,7 +46,7 @@ class TestWindow:
         window = DedupWindow(Bookmark())
         for key, at in (("a", T0), ("b", T1), ("c", T1), ("d", T2)):
             show(window, key, at)
-        window = DedupWindow(again(window.position()))
+        window = DedupWindow(again(window.bookmark()))
         assert window.ask() == T1
         # Older than what is asked for: forgotten. The newest and the millisecond before it: remembered.
         assert [show(window, key, at) for key, at in (("b", T1), ("c", T1), ("d", T2))] == [False] * 3
@@ -57,7 +57,7 @@ class TestWindow:
         window = DedupWindow(Bookmark())
         for n in range(50):
             show(window, str(n), f"2026-01-05T10:00:{n:02d}.000Z")
-            state = window.position().to_state()
+            state = window.bookmark().to_state()
         assert state == {
             "replication_key_value": "2026-01-05T10:00:49.000Z",
             "seen": {"2026-01-05T10:00:49.000Z": ["49"]},
@@ -67,7 +67,7 @@ class TestWindow:
         window = DedupWindow(Bookmark())
         assert show(window, "a", "2026-01-05T10:00:00.0005Z")
         assert show(window, "a", "2026-01-05T10:00:00.0006Z")
-        window = DedupWindow(again(window.position()))
+        window = DedupWindow(again(window.bookmark()))
         assert not show(window, "a", "2026-01-05T10:00:00.0005Z")
         assert not show(window, "a", "2026-01-05T10:00:00.0006Z")
         assert show(window, "a", "2026-01-05T10:00:00.0007Z")
@@ -80,13 +80,13 @@ class TestWindow:
         assert window.place(record(), "at") == (T1, window.newest)
         assert show(window, "b", None)
         assert not show(window, "b", "soon")
-        assert window.position().instant == T1
+        assert window.bookmark().instant == T1
 
     def test_an_earlier_position_can_be_asked_for(self) -> None:
         window = DedupWindow(Bookmark())
         for key, at in (("a", T0), ("b", T2)):
             show(window, key, at)
-        position = window.position((T0, UTC.milliseconds(T0)))
+        position = window.bookmark((T0, UTC.milliseconds(T0)))
         assert position == Bookmark(T0, {T0: ["a"], T2: ["b"]})
 
     def test_forgets(self) -> None:
@@ -101,15 +101,15 @@ class TestWindow:
         window = DedupWindow(Bookmark.from_state({}, T1))
         assert window.ask() is None
         assert [show(window, "a", T0), show(window, "b", T1)] == [False, True]
-        assert window.position() == Bookmark(T1, {T1: ["b"]}, UTC.milliseconds(T1))
+        assert window.bookmark() == Bookmark(T1, {T1: ["b"]}, UTC.milliseconds(T1))
 
     def test_of_a_wall_clock_has_no_zone(self) -> None:
         window = DedupWindow(Bookmark(), LOCAL)
         show(window, "a", "2026-03-29T02:30:00.5")  # an hour that Oslo skips
         assert window.ask() == "2026-03-29T02:30:00.499"
-        window = DedupWindow(again(window.position(), LOCAL), LOCAL)
+        window = DedupWindow(again(window.bookmark(), LOCAL), LOCAL)
         assert not show(window, "a", "2026-03-29T02:30:00.5")
-        assert window.position().instant == "2026-03-29T02:30:00.5"
+        assert window.bookmark().instant == "2026-03-29T02:30:00.5"
 
 
 class TestState:

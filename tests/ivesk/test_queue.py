@@ -40,8 +40,8 @@ def read(client: IveskClient, since: Bookmark | None = None, queue: Queue = "exp
     marks: list[Mark] = []
     for number, page in enumerate(client.pages(queue, position)):
         assert number < 500, "reading does not end"
-        marks += [(text(d, "id") or "", text(d, f"{queue}at") or "") for d in page.documents]
-        position = page.position
+        marks += [(text(d, "id") or "", text(d, f"{queue}at") or "") for d in page.records]
+        position = page.bookmark
     return marks, position
 
 
@@ -106,9 +106,9 @@ def test_going_on_after_any_page(sandbox: SandboxProcess, client: IveskClient, m
     everything = sorted(held(sandbox.control))
     kept: list[Mark] = []
     for number, page in enumerate(client.pages("exported", Bookmark())):
-        kept += [(text(d, "id") or "", text(d, "exportedat") or "") for d in page.documents]
+        kept += [(text(d, "id") or "", text(d, "exportedat") or "") for d in page.records]
         if number % 3 == 0:
-            rest, _ = read(client, through_state(page.position))
+            rest, _ = read(client, through_state(page.bookmark))
             assert sorted(kept + rest) == everything
 
 
@@ -116,7 +116,7 @@ def test_export_again_while_paging(sandbox: SandboxProcess, client: IveskClient,
     """Documents move to the queue's end while it is read: each is seen at its newest instant."""
     seen: list[Mark] = []
     for number, page in enumerate(client.pages("exported", Bookmark())):
-        seen += [(text(d, "id") or "", text(d, "exportedat") or "") for d in page.documents]
+        seen += [(text(d, "id") or "", text(d, "exportedat") or "") for d in page.records]
         if number < 3:
             sandbox.control.export(count=2)
     assert set(held(sandbox.control)) <= set(seen)
@@ -159,14 +159,14 @@ def test_a_fresh_link_is_found_behind_a_border(sandbox: SandboxProcess, client: 
         sandbox.control.add(3, company=company, instant="2027-03-01T08:00:00.000Z")
     sandbox.control.add(2, company="395901624")
     for page in client.pages("exported", Bookmark()):
-        for document in page.documents:
+        for document in page.records:
             link = client.fresh_link("exported", document)
             assert link
             assert (text(document, "id") or "?") in link
 
 
 def test_a_document_that_has_moved_on_has_no_fresh_link(sandbox: SandboxProcess, client: IveskClient) -> None:
-    document = next(iter(client.pages("exported", Bookmark()))).documents[0]
+    document = next(iter(client.pages("exported", Bookmark()))).records[0]
     sandbox.control.export([text(document, "id") or ""])
     sandbox.control.clear_calls()
     assert client.fresh_link("exported", document) is None
@@ -186,7 +186,7 @@ def test_empty_pages_with_next_behind_a_filter(sandbox: SandboxProcess, client: 
     sandbox.control.options(doctype_filter="after")
     kinds = [document["doctype"] for document in sandbox.control.documents()]
     rare = min(set(kinds), key=kinds.count)
-    found = [d for page in client.pages("exported", Bookmark(), rare) for d in page.documents]
+    found = [d for page in client.pages("exported", Bookmark(), rare) for d in page.records]
     assert len(found) == kinds.count(rare) > 0
     assert {text(d, "doctype") for d in found} == {rare}
 
@@ -267,8 +267,8 @@ def test_an_outage_in_the_middle_loses_nothing(sandbox: SandboxProcess, client: 
     position = Bookmark()
     with pytest.raises(Outage, match="503"):  # noqa: PT012 - what was read before is the point
         for page in client.pages("exported", position):
-            kept += [(text(d, "id") or "", text(d, "exportedat") or "") for d in page.documents]
-            position = page.position
+            kept += [(text(d, "id") or "", text(d, "exportedat") or "") for d in page.records]
+            position = page.bookmark
     assert kept
     rest, _ = read(client, through_state(position))
     assert kept + rest == held(sandbox.control)

@@ -14,13 +14,13 @@ from urllib.parse import parse_qs
 import msgspec
 import pytest
 
-from ap_connectors.core.bookmarks import Bookmark, key_of
+from ap_connectors.core.bookmarks import Bookmark, Page, key_of
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.core.instants import LOCAL, UTC, Clock
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.http.session import RetryPolicy
 from ap_connectors.sandbox.process import SandboxProcess
-from ap_connectors.vicai.changes import Answer, ChangeReader, Changes
+from ap_connectors.vicai.changes import Answer, ChangeReader
 from ap_connectors.vicai.client import VicaiClient
 
 Version = tuple[str, str]
@@ -44,7 +44,7 @@ class Accounts:
         self.client = VicaiClient(sandbox.client_id, sandbox.client_secret, sandbox.vicai_url, retry_policy=QUICK)
         self._limit = str(limit)
 
-    def changes(self, since: Bookmark) -> Iterator[Changes]:
+    def changes(self, since: Bookmark) -> Iterator[Page]:
         return self.client.changes(
             "listAccounts",
             since,
@@ -60,7 +60,7 @@ class Accounts:
         position = since
         for number, page in enumerate(self.changes(since), start=1):
             out += versions(page.records)
-            position = page.position
+            position = page.bookmark
             if between:
                 between(number, out)
         return out, stored(position)
@@ -140,9 +140,10 @@ def test_going_on_from_any_page(sandbox: SandboxProcess, options: dict[str, Any]
     accounts = Accounts(sandbox, limit=40, **options)
     accounts.control.touch("accounts", count=40, at=BULK)
     out: list[Version] = []
-    for page in accounts.changes(Bookmark()):
+    # All pages first: two readers in turn could meet every third answer, the empty one, again and again.
+    for page in list(accounts.changes(Bookmark())):
         out += versions(page.records)
-        rest, position = accounts.read(stored(page.position))
+        rest, position = accounts.read(stored(page.bookmark))
         assert {*out, *rest} == accounts.held()
         if options["order"] == "sorted":
             assert len(out) + len(rest) == len(accounts.held())
@@ -244,8 +245,8 @@ class TestDisorder:
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "does not come in the order of internalUpdatedAt" in caplog.text
         assert len(pages) >= 13
-        assert all(page.position == start for page in pages[:-1])
-        assert pages[-1].position.instant == max(at for _, at in accounts.held())
+        assert all(page.bookmark == start for page in pages[:-1])
+        assert pages[-1].bookmark.instant == max(at for _, at in accounts.held())
         assert {version for page in pages for version in versions(page.records)} == accounts.held()
 
     def test_of_a_single_page_is_told_too_and_ends_at_its_newest(
@@ -264,7 +265,7 @@ class TestDisorder:
         """Positions that were handed out before it was noticed stay what they are: no more is known to be safe."""
         start = Bookmark("2026-01-01T00:00:00.000Z")
         out = list(reader(start, ["01", "02"], ["03", "04"], ["09", "05"], ["06", "07"], []))
-        positions = [page.position.instant for page in out]
+        positions = [page.bookmark.instant for page in out]
         assert positions[:2] == [day("02"), day("04")]
         assert {*positions[2:-1]} == {start.instant}
         assert positions[-1] == day("09")
@@ -278,12 +279,12 @@ class TestDisorder:
         out = list(reader(Bookmark(), *pages, counting=True))
         assert {at for page in out for _, at in versions(page.records)} == {day(n) for page in pages for n in page}
         assert caplog.text.count("does not come in the order") == 1
-        assert out[-1].position.instant == day("12")
+        assert out[-1].bookmark.instant == day("12")
 
     def test_across_a_page_border_is_seen(self, caplog: pytest.LogCaptureFixture) -> None:
         out = list(reader(Bookmark(), ["05", "06"], ["01", "02"], ["03"]))
         assert caplog.text.count("does not come in the order") == 1
-        positions = [page.position.instant for page in out]
+        positions = [page.bookmark.instant for page in out]
         assert positions[0] == positions[-1] == day("06")
         assert {*positions[1:-1]} == {None}
 
@@ -308,19 +309,28 @@ def day(n: str) -> str:
 
 
 def reader(since: Bookmark, *pages: list[str], counting: bool = False) -> ChangeReader:
-    """A reader of pages that hold records of these days; the cursor is the page's number, or counts records."""
-    words = ["first", "second", "third", "fourth", "fifth"]
+    """A reader of pages that hold records of these days; the cursor is a place in the list, or counts records."""
+    days = [n for page in pages for n in page]
+    borders = [sum(map(len, pages[:number])) for number in range(1, len(pages))]
 
     def fetch(query: Mapping[str, str]) -> Answer:
-        asked = query.get("since", "")[:19]
+        asked, cursor = query.get("since", "")[:19], query.get("cursor", "")
         if counting:
-            found = [one for page in pages for one in page if day(one)[:19] > asked]
-            start, size = int(query.get("cursor", 0)), len(pages[0])
+            found = [one for one in days if day(one)[:19] > asked]
+            start, size = int(cursor or 0), int(query.get("limit", len(pages[0])))
             following = str(start + size) if start + size < len(found) else None
             return Answer([record(n, day(n)) for n in found[start : start + size]], following)
-        number = words.index(query.get("cursor", "first"))
-        records = [record(n, day(n)) for n in pages[number] if day(n)[:19] > asked]
-        return Answer(records, words[number + 1] if number + 1 < len(pages) else None)
+        start = len(cursor)
+        places = [place for place, n in enumerate(days) if place >= start and day(n)[:19] > asked]
+        if "limit" in query:
+            taken = places[: int(query["limit"])]
+            end = taken[-1] + 1
+        else:
+            end = next((border for border in borders if border > start), len(days))
+            taken = [place for place in places if place < end]
+        return Answer(
+            [record(days[place], day(days[place])) for place in taken], "x" * end if end < len(days) else None
+        )
 
     return ChangeReader(
         "listThings",
@@ -400,7 +410,7 @@ class TestWallClock:
                 limit="10",
             ):
                 out += versions(page.records, "externalUpdatedAt")
-                position = page.position
+                position = page.bookmark
             return out, stored(position, LOCAL)
 
         sandbox.control.clear_calls()
@@ -456,8 +466,9 @@ def test_an_error_in_the_middle_ends_the_read_where_it_stands(sandbox: SandboxPr
     with contextlib.suppress(Outage):
         for page in changes:
             out += versions(page.records)
-            position = page.position
-    assert len(out) == 40
+            position = page.bookmark
+    # Four answers: three pages, and the test of the cursors.
+    assert len(out) == 30
     sandbox.control.clear_faults()
     rest, _ = accounts.read(stored(position))
     assert sorted(out + rest) == sorted(accounts.held())
