@@ -47,6 +47,8 @@ _REPEATS = 10
 """How often in a row an empty page may lead to where the reader was already."""
 _PASSES = 4
 """How often a list in no order is read from its beginning, if its cursors may count, until two passes agree."""
+_TESTED_PAGES = 4
+"""On how many of the first pages of a list in no order the cursors are tested: not every page offers a way."""
 
 
 @dataclass(frozen=True)
@@ -177,15 +179,22 @@ class CursorTest:
     cursor: str
 
     @classmethod
-    def of(cls, items: list[Item], cursor: str, clock: Clock) -> CursorTest | None:
-        """Return the test of a cursor behind a page in order; None where the page offers no way to test it."""
+    def of(cls, items: list[Item], most: int, cursor: str, clock: Clock) -> CursorTest | None:
+        """Return the test of the cursor behind these records; None where they offer no way to test it.
+
+        Args:
+            items: all records of the sequence; of one that is in order, the last page is enough.
+            most: how many records a page may show.
+            cursor: what is tested.
+            clock: whose times these are.
+        """
         moments = {item.moment for item in items}
         # Where no record is a millisecond before, it does not matter whether `since` is inclusive.
-        starts = [moment for moment in moments if moment > items[0].moment and moment - 1 not in moments]
-        if not starts:
-            return None
-        end = tuple(item.key for item in items if item.moment >= max(starts))
-        return cls(clock.text(max(starts) - 1), end, cursor)
+        start = max(
+            (moment for moment in moments if moment <= items[-1].moment and moment - 1 not in moments), default=0
+        )
+        keys = tuple(item.key for item in items if item.moment >= start)
+        return cls(clock.text(start - 1), keys, cursor) if len(keys) < len(items) and len(keys) <= most else None
 
     def query(self) -> dict[str, str]:
         """Return what to ask for."""
@@ -259,7 +268,7 @@ class ChangeReader:
     ) -> tuple[list[Record], CursorSequence]:
         """Return what a page of a list in order adds, and the sequence to read on."""
         if is_proof and not self._cursors_are_places:
-            self._test_cursor(reading, items)
+            self._test_cursor(reading, items, len(items))
         if self._cursors_are_places or not (items or reading.ended):
             return self._fresh(reading, items), reading
         if reading.within is not None:
@@ -295,25 +304,28 @@ class ChangeReader:
     def _by_time(self) -> CursorSequence:
         return CursorSequence(self._what, self._window.ask())
 
-    def _test_cursor(self, reading: CursorSequence, items: list[Item]) -> None:
-        """Find out whether cursors are places.
+    def _test_cursor(self, reading: CursorSequence, items: list[Item], most: int) -> None:
+        """Find out whether cursors are places; see `CursorTest.of`.
 
         Not on the first page: the test's own page is a first one, too, and a cursor may count pages.
         """
-        if not items or reading.filled == 1 or not reading.cursor:
+        if reading.filled < 2 or not items or not reading.cursor:
             return
-        if test := CursorTest.of(items, reading.cursor, self._clock):
+        if test := CursorTest.of(items, most, reading.cursor, self._clock):
             self._pages.request(test, reading)
             with contextlib.suppress(Reject):
                 self._cursors_are_places = test.is_passed(self._pages.take(test), self._key)
 
     def _read_all(self, reading: CursorSequence, answer: Answer) -> Iterator[Page]:
         """Yield the rest of a list in no order, from a page on; the bookmark moves with the last one only."""
-        passes = 1
+        passes, shown = 1, list[Item]()
         while True:
             items = self._items(answer)
             reading.advance(items, answer.cursor)
             fresh = self._fresh(reading, items)
+            if passes == 1 and reading.filled <= _TESTED_PAGES and not self._cursors_are_places:
+                shown += items
+                self._test_cursor(reading, shown, len(items))
             if self._cursors_are_places:
                 self._window.forget(reading.newest_of_first - 1)
             following: CursorSequence | None = reading

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 import pytest
@@ -93,17 +95,19 @@ PLACES = {
     "digits": Kind(lambda shown: f"{shown.last[0]}{shown.last[1]}"),
     "sealed": Kind(lambda shown: sealed(shown.last)),
 }
+NUMBERS = itertools.count()
 WITH_THE_QUERY = {
     "since": Kind(lambda shown: in_base64(json.dumps({"since": shown.since, "after": shown.last})), has_query=True),
-    "random": Kind(lambda shown: sealed(shown.last, object()), has_query=True),
+    "random": Kind(lambda shown: sealed(shown.last, next(NUMBERS)), has_query=True),
 }
 
 
 class Service:
-    """A list in memory, with cursors of a kind."""
+    """A list in memory, with cursors of a kind; in the order of its times, or in none."""
 
-    def __init__(self, rows: list[Row], kind: Kind, *, inclusive: bool = True) -> None:
-        self.rows = sorted(rows)
+    def __init__(self, rows: list[Row], kind: Kind, *, inclusive: bool = True, in_order: bool = True) -> None:
+        self._order: Callable[[Row], Any] = (lambda row: row) if in_order else (lambda row: sealed(row[1]))
+        self.rows = sorted(rows, key=self._order)
         self.asked: list[dict[str, str]] = []
         self._kind = kind
         self._inclusive = inclusive
@@ -119,7 +123,7 @@ class Service:
         if self._kind.counts:
             rest = found[shown.records if self._kind.counts == "records" else shown.pages * limit :]
         else:
-            rest = [row for row in found if row > shown.last]
+            rest = [row for row in found if not shown.records or self._order(row) > self._order(shown.last)]
         taken = rest[:limit]
         if len(taken) == len(rest):
             return Answer([record(row) for row in taken], None)
@@ -132,10 +136,10 @@ class Service:
         self.rows = [row for row in self.rows if row[1] not in ids]
 
     def touch(self, *ids: str) -> None:
-        newest = self.rows[-1][0]
+        newest = max(self.rows)[0]
         touched = [(newest + 7_000 + number, id_) for number, id_ in enumerate(ids)]
         self.delete(*ids)
-        self.rows = sorted(self.rows + touched)
+        self.rows = sorted(self.rows + touched, key=self._order)
 
 
 def record(row: Row) -> Record:
@@ -188,32 +192,46 @@ LISTS = {
 }
 
 
+KINDS = [
+    *[pytest.param(kind, id=f"counts, {name}") for name, kind in COUNTS.items()],
+    *[pytest.param(kind, id=f"places, {name}") for name, kind in PLACES.items()],
+    *[pytest.param(kind, id=f"places with the query, {name}") for name, kind in WITH_THE_QUERY.items()],
+]
+
+
+def read_while(service: Service, happening: str, after: int) -> list[Row]:
+    """Read twice; once so many pages were handed out, three of the records that were read change or go."""
+
+    def between(number: int, out: list[Row]) -> None:
+        if number == after:
+            there = {id_ for _, id_ in service.rows}
+            (service.delete if happening == "delete" else service.touch)(*[id_ for _, id_ in out if id_ in there][:3])
+
+    return read(service, between)
+
+
 @pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
 @pytest.mark.parametrize("happening", ["delete", "touch"])
 @pytest.mark.parametrize("listed", LISTS)
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *[pytest.param(kind, id=f"counts, {name}") for name, kind in COUNTS.items()],
-        *[pytest.param(kind, id=f"places, {name}") for name, kind in PLACES.items()],
-        *[pytest.param(kind, id=f"places with the query, {name}") for name, kind in WITH_THE_QUERY.items()],
-    ],
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_lost_when_records_that_were_read_change(
     kind: Kind, listed: str, happening: str, inclusive: bool
 ) -> None:
     """Whatever the cursor says: a count would pass over as many records as went away in front of it."""
-    for pages_before in (1, 2, 3, 5):
+    for after in (1, 2, 3, 5):
         service = Service(LISTS[listed], kind, inclusive=inclusive)
-
-        def between(number: int, out: list[Row], service: Service = service, last: int = pages_before) -> None:
-            if number == last:
-                read_and_there = [id_ for _, id_ in out if id_ in {row[1] for row in service.rows}][:3]
-                (service.delete if happening == "delete" else service.touch)(*read_and_there)
-
-        out = read(service, between)
+        out = read_while(service, happening, after)
         assert not set(service.rows) - set(out)
         assert len(out) == len(set(out))
+
+
+@pytest.mark.parametrize("happening", ["delete", "touch"])
+@pytest.mark.parametrize("listed", LISTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_lost_of_a_list_in_no_order(kind: Kind, listed: str, happening: str) -> None:
+    for after in (1, 2, 3, 5):
+        service = Service(LISTS[listed], kind, in_order=False)
+        assert not set(service.rows) - set(read_while(service, happening, after))
 
 
 @pytest.mark.parametrize("kind", PLACES.values(), ids=PLACES)
@@ -225,6 +243,15 @@ def test_a_place_is_followed_page_by_page(kind: Kind, listed: str) -> None:
     pages = -(-len(service.rows) // LIMIT)
     assert len(service.asked) == pages + 1
     assert len([query for query in service.asked if "limit" in query]) == 1
+
+
+@pytest.mark.parametrize("kind", PLACES.values(), ids=PLACES)
+def test_a_list_in_no_order_is_read_once_where_a_test_can_be_made(kind: Kind) -> None:
+    service = Service(LISTS["one an instant"], kind, in_order=False)
+    assert sum(len(page.records) for page in reader(service)) == len(service.rows)
+    pages = -(-len(service.rows) // LIMIT)
+    # What changed since the first page is asked for once more, from its newest instant on.
+    assert pages < len(service.asked) <= pages + 3
 
 
 def test_what_is_on_one_page_is_asked_for_once() -> None:
