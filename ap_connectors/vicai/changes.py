@@ -127,17 +127,17 @@ class CursorSequence:
         self.has_news = False
         """Whether it has shown anything that was not handed out before."""
         self._what = what
-        self._since = since
+        self.since = since
         self._before = before
         self._guard = CursorLoopGuard(what)
 
     def again(self) -> CursorSequence:
         """Return the same sequence, from its beginning."""
-        return CursorSequence(self._what, self._since, self.trace)
+        return CursorSequence(self._what, self.since, self.trace)
 
     def query(self) -> dict[str, str]:
         """Return what to ask for the next page."""
-        asked = {"since": self._since, "cursor": self.cursor}
+        asked = {"since": self.since, "cursor": self.cursor}
         return {name: value for name, value in asked.items() if value}
 
     def advance(self, items: list[Item], cursor: str | None) -> None:
@@ -278,8 +278,8 @@ class ChangeReader:
             return [], self._by_time()
         fresh = self._fresh(reading, items)
         if not reading.ended:
-            if reading.oldest >= self._window.newest - 1:
-                # Asking by time would show the same again.
+            if reading.oldest >= self._window.newest - 1 or self._window.ask() in {None, reading.since}:
+                # By time the same would come again.
                 reading.within = self._window.newest
             elif not is_proof:
                 return fresh, self._by_time()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ap_connectors.http.concurrency import ordered
+from ap_connectors.http.concurrency import Prefetcher, ordered
 
 
 def test_results_come_in_the_items_order() -> None:
@@ -61,3 +61,47 @@ def test_an_error_stands_in_its_place() -> None:
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="three"):
         next(results)
+
+
+class TestPrefetcher:
+    def test_calls_run_while_earlier_results_are_worked_on(self) -> None:
+        begun = threading.Event()
+
+        def fetch(key: int) -> int:
+            begun.set()
+            return key * key
+
+        with Prefetcher(fetch) as pages:
+            pages.request(3)
+            assert begun.wait(10)
+            assert pages.take(3) == 9
+
+    def test_what_is_under_way_is_not_asked_for_again(self) -> None:
+        asked: list[str] = []
+        with Prefetcher(asked.append, workers=1) as pages:
+            pages.request("a", "b")
+            pages.request("b", "c")
+            for key in "bc":
+                pages.take(key)
+            pages.request("b")
+            pages.take("b")
+        assert asked[-3:] == ["b", "c", "b"]
+
+    def test_an_error_comes_where_its_result_would(self) -> None:
+        def fetch(key: int) -> int:
+            if key == 2:
+                raise ValueError("two")
+            return key
+
+        with Prefetcher(fetch) as pages:
+            pages.request(1, 2)
+            assert pages.take(1) == 1
+            with pytest.raises(ValueError, match="two"):
+                pages.take(2)
+
+    def test_leaving_waits_for_nobody(self) -> None:
+        hold = threading.Event()
+        with Prefetcher[int, bool](lambda _: hold.wait(60)) as pages:
+            pages.request(1, 2, 3)
+        assert not hold.is_set()
+        hold.set()

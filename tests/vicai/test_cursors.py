@@ -260,6 +260,20 @@ def test_what_is_on_one_page_is_asked_for_once() -> None:
     assert len(service.asked) == 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("start", [None, "2026-01-05T07:20:00Z", "2027-01-01"])
+def test_a_service_that_ignores_since_is_read_to_its_end(kind: Kind, start: str | None) -> None:
+    service = Service(LISTS["one an instant"], kind)
+
+    def deaf(query: Mapping[str, str]) -> Answer:
+        assert len(service.asked) < 500, "reading does not end"
+        return service({name: value for name, value in query.items() if name != "since"})
+
+    out = [one for page in reader(deaf, Bookmark.from_state({}, start)) for one in page.records]
+    wanted = [id_ for at, id_ in service.rows if not start or at >= instants.milliseconds(start)]
+    assert {text(one, "internalId") for one in out} == set(wanted)
+
+
 def test_a_service_that_refuses_the_test_is_read_all_the_same() -> None:
     service = Service(LISTS["one an instant"], PLACES["plain"])
 
