@@ -378,6 +378,15 @@ def test_an_attachment_whose_answer_was_lost(target: Target, scene: Scene, tmp_p
     check(target, Bad("delivery_unknown", "attachments", {"document": str(scene.pdf)}, params))
 
 
+@pytest.mark.skipif("service_refused" not in CODES, reason="the client's rejects have no codes yet")
+@pytest.mark.parametrize(("status", "code"), [(403, "no_right"), (404, "not_found"), (422, "service_refused")])
+def test_what_vic_answers(target: Target, scene: Scene, status: int, code: str) -> None:
+    scene.vicai.control.fault("status", status=status, path=f"{PREFIX}/accounts/K-1", method="PUT", times=10)
+    run = target(load("accounts", account()), compare="none", update_mode="replace", expect=1)
+    ((found, params),) = told(run.rejects)
+    assert (found, params["status"]) == (code, status)
+
+
 # How it is checked
 
 
