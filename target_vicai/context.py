@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -95,6 +96,7 @@ class LoadContext:
         warn: shows a message to the user.
         check: called between the pages of long lists; may raise what ends the run (a signal).
         ledger: remembers what Vic cannot tell.
+        erp_zone: the zone of the ERP's clock, if known.
     """
 
     client: VicaiClient
@@ -106,6 +108,7 @@ class LoadContext:
     warn: Callable[[str], None]
     check: Callable[[], None]
     ledger: Ledger
+    erp_zone: ZoneInfo | None = None
     _caches: dict[str, RecordCache] = field(default_factory=dict)
     _known: dict[Reference, Reading] = field(default_factory=dict)
     _reads: Counter[str] = field(default_factory=Counter)

@@ -11,7 +11,7 @@ from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai.client import Refused
 from target_vicai.context import Reference, ResourceSpec
 from target_vicai.record_cache import Reading
-from target_vicai.sink import EXTERNAL, OLDER, TEXT, ComparedSink, Comparison, Item, missing_key
+from target_vicai.sink import EXTERNAL, TEXT, ComparedSink, Comparison, Item, missing_key
 
 
 class Upsert(ComparedSink):
@@ -44,7 +44,7 @@ class Upsert(ComparedSink):
             return Comparison(body, parents=parents)
         changes, outcome = self.changes(body, found.record), None
         if self.compares(item):
-            outcome = OLDER if self.is_older(body, found.record) else None if changes else UNCHANGED
+            outcome = self.older(body, found.record) or (None if changes else UNCHANGED)
         return Comparison(body, found.record, found.at, changes, outcome, parents)
 
     def write(self, item: Item, compared: Comparison) -> Outcome:
@@ -59,8 +59,8 @@ class Upsert(ComparedSink):
         found = self._found(item)
         if found is None:
             return UNCHANGED
-        if self.is_older(item.body, found.record):
-            return OLDER
+        if older := self.older(item.body, found.record):
+            return older
         outcome = self.call_delete(
             self.delete_operation, lambda: self.context.fetch(self.name, item.key), id=item.key, **EXTERNAL
         )

@@ -9,8 +9,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
+from ap_connectors.core import instants
 from ap_connectors.core.errors import Reject
-from ap_connectors.core.instants import LOCAL
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.coercion import quoted
 from ap_connectors.singer.diff import Change, diff, merge_missing
@@ -38,8 +38,8 @@ TEXT = {"type": "string", "maxLength": 255}
 EXTERNAL = {"useSystem": "EXTERNAL"}
 """The query of calls that take the ERP's id."""
 
+_LATER = "left out as older: Vic.ai holds a later state (externalUpdatedAt)"
 IGNORED = Outcome("unchanged", note="marked as deleted, and left alone (deletes: ignore)")
-OLDER = Outcome("unchanged", note="Vic.ai holds a later state (externalUpdatedAt)")
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ class VicSink(ABC):
     def __init__(self, context: LoadContext) -> None:
         self.context = context
         self._unknown_fields = UnknownFields(self.name, "Vic.ai", self._warn, _EXPECTED)
+        self._told_of_zones: set[str] = set()
 
     def _warn(self, message: str) -> None:
         self.context.warn(message)
@@ -151,10 +152,26 @@ class VicSink(ABC):
         """
         body, unknown = self._record_schema.coerce_record(record)
         self._unknown_fields.report(unknown)
+        self._tell_of_zones(body)
         extras = {name: body.pop(name) for name in self.extras if name in body}
         key = self.key(body, extras)
         order_key = self.order_key(key, body, extras)
         return Item(key, order_key, body, extras, is_deletion(unknown), replayed, provides=(self.name, key))
+
+    def _tell_of_zones(self, body: JsonObject) -> None:
+        """Warn of a zone where the contract says that there is none, once for each field."""
+        for name in self._without_zone - self._told_of_zones:
+            if body.get(name) and instants.has_zone(body[name]):
+                self._told_of_zones.add(name)
+                self._warn(
+                    f"{self.name}: {name} {body[name]} has a zone; by the contract it is the time of the ERP's own "
+                    "clock, without a zone. It is sent as it is, and compared as an instant."
+                )
+
+    @functools.cached_property
+    def _without_zone(self) -> frozenset[str]:
+        fields = contract.inlined(self.contract_schema())["properties"]
+        return frozenset(name for name, schema in fields.items() if schema.get("x-clock") == "local")
 
     def key(self, body: JsonObject, extras: JsonObject) -> str:
         """Return a record's natural key; it can be part of an address.
@@ -265,13 +282,12 @@ class VicSink(ABC):
             if self.omitted_is_cleared or one.path in body or one.path not in members or members[one.path].nullable
         )
 
-    @staticmethod
-    def is_older(ours: JsonObject, theirs: JsonObject) -> bool:
-        """Return whether Vic has a later state of the same thing (both times by the ERP's clock)."""
+    def older(self, ours: JsonObject, theirs: JsonObject) -> Outcome | None:
+        """Return the outcome of a record if Vic has a later state of the same thing (both times by the ERP's clock)."""
         mine, known = ours.get("externalUpdatedAt"), theirs.get("externalUpdatedAt")
-        if mine == known:
-            return False
-        return bool(mine and known and LOCAL.knows(known) and LOCAL.milliseconds(mine) < LOCAL.milliseconds(known))
+        if not mine or not known or mine == known or not instants.is_earlier(mine, known, self.context.erp_zone):
+            return None
+        return Outcome("older", (Change("externalUpdatedAt", known, mine),), _LATER)
 
     # Help for subclasses: calls
 

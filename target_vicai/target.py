@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from singer_sdk import typing as th
 
+from ap_connectors.core import instants
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.messages import Line, Message
 from ap_connectors.core.raw_json import text
@@ -90,6 +91,14 @@ class TargetVicai(ExactTarget):
                 description="merge: fields that a record lacks keep Vic's value. replace: they are cleared.",
             ),
             th.Property(
+                "erp_timezone",
+                th.StringType(min_length=1),
+                title="Time zone of the ERP",
+                description="What an externalUpdatedAt without a zone means, where it matters which of two is later: "
+                "against one with a zone, and in the hour that comes twice when clocks go back.",
+                examples=["Europe/Vilnius", "Europe/Oslo"],
+            ),
+            th.Property(
                 "deletes",
                 th.StringType(allowed_values=["ignore", "records", "mirror"]),
                 default="ignore",
@@ -133,6 +142,8 @@ class TargetVicai(ExactTarget):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._full_loads: dict[str, _FullLoad] = {}
+        zone = self.config.get("erp_timezone")
+        self._erp_zone = instants.time_zone("erp_timezone", zone) if zone else None
 
     # What the base asks for
 
@@ -253,6 +264,7 @@ class TargetVicai(ExactTarget):
             check=self.check_signal,
             # The client id belongs to one company, and stays when the company is renamed.
             ledger=Ledger(settings["ledger_path"], settings["client_id"]),
+            erp_zone=self._erp_zone,
         )
 
     @functools.cached_property

@@ -12,7 +12,7 @@ from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part
 from target_vicai import documents
 from target_vicai.documents import Document
-from target_vicai.sink import OLDER, Item, VicSink
+from target_vicai.sink import Item, VicSink
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -45,8 +45,8 @@ class TrainingInvoices(VicSink):
         if present is None:
             return self._create(item, self.complete(body), is_new=reads)
         changes = tuple(diff(self.body_schema, body, present, readable=self.read_schema))
-        if compares and self.is_older(body, present):
-            return OLDER
+        if compares and (older := self.older(body, present)):
+            return older
         if compares and not changes:
             return UNCHANGED
         whole = merge_missing(self.body_schema, body, self._kept(present)) if options.merge else body
@@ -58,8 +58,8 @@ class TrainingInvoices(VicSink):
         present = self._now(item.key)
         if present is None:
             return UNCHANGED
-        if self.is_older(item.body, present):
-            return OLDER
+        if older := self.older(item.body, present):
+            return older
         return self.call_delete("deleteTrainingInvoice", lambda: self._now(item.key), id=item.key)
 
     def _now(self, key: str) -> JsonObject | None:

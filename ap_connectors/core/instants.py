@@ -9,6 +9,7 @@ import functools
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 from ap_connectors.core.errors import Stop
 
@@ -107,3 +108,62 @@ def setting(name: str, value: str) -> int:
         return milliseconds(value)
     except ValueError as error:
         raise Stop(f"{name}: {error}.") from None
+
+
+# Which of two times of one ERP is earlier
+
+
+def has_zone(instant: str) -> bool:
+    """Return whether an instant says its zone."""
+    match = _INSTANT.fullmatch(instant.strip())
+    return match is not None and match[8] is not None
+
+
+def is_earlier(one: str, other: str, erp: ZoneInfo | None = None) -> bool:
+    """Return whether one time is surely before another; False if a text is not an instant.
+
+    Where both have a zone, instants count. Where neither has, digits count, but not between two times of the hour that
+    comes twice when clocks go back. Where only one has, the ERP's zone says what the other means; without that, digits.
+
+    Args:
+        one: a time of the ERP.
+        other: another one.
+        erp: the zone of the ERP's clock, if known.
+    """
+    if not (UTC.knows(one) and UTC.knows(other)):
+        return False
+    if has_zone(one) and has_zone(other):
+        return UTC.milliseconds(one) < UTC.milliseconds(other)
+    if erp is not None:
+        (first, last), (first_other, last_other) = _readings(one, erp), _readings(other, erp)
+        if has_zone(one) or has_zone(other):
+            return last < first_other
+        if first < last and first_other < last_other and first_other <= last:
+            return False
+    return LOCAL.milliseconds(one) < LOCAL.milliseconds(other)
+
+
+def _readings(instant: str, erp: ZoneInfo) -> tuple[int, int]:
+    """Return the first and the last instant that a time can mean: two in the hour that comes twice."""
+    digits = milliseconds(instant)
+    if has_zone(instant):
+        return digits, digits
+    wall = (_EPOCH + timedelta(milliseconds=digits)).replace(tzinfo=erp)
+    offsets = [(wall.replace(fold=fold).utcoffset() or timedelta()) // timedelta(milliseconds=1) for fold in (0, 1)]
+    # In the hour that is left out the second offset is the larger one; there is only one reading of what never was.
+    return digits - offsets[0], digits - min(offsets)
+
+
+def time_zone(name: str, value: str) -> ZoneInfo:
+    """Read a time zone from a setting.
+
+    Raises:
+        Stop: it is not one; the message names the setting.
+    """
+    try:
+        return ZoneInfo(value.strip())
+    except (LookupError, ValueError, OSError):
+        raise Stop(
+            f"{name}: {value!r} is not a time zone known to this machine. Give a name such as Europe/Vilnius or "
+            "Europe/Oslo; where no name is known, install time zone data (pip install tzdata)."
+        ) from None

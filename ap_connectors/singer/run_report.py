@@ -19,8 +19,8 @@ from ap_connectors.http.request_counts import RequestCounts
 from ap_connectors.singer.diff import Change
 from ap_connectors.singer.sink import Outcome
 
-Metric = Literal["received", "created", "updated", "unchanged", "deleted", "rejected", "failed"]
-METRICS: tuple[Metric, ...] = ("received", "created", "updated", "unchanged", "deleted", "rejected", "failed")
+Metric = Literal["received", "created", "updated", "unchanged", "older", "deleted", "rejected", "failed"]
+METRICS: tuple[Metric, ...] = ("received", "created", "updated", "unchanged", "older", "deleted", "rejected", "failed")
 """What is counted of records."""
 _REQUEST_METRICS = ("requests", "retries", "throttled")
 _MOST_REJECTS = 1000
@@ -31,7 +31,7 @@ class StreamCounts:
     """StreamCounts of one stream. Thread-safe."""
 
     def __init__(self) -> None:
-        self.received = self.created = self.updated = self.unchanged = 0
+        self.received = self.created = self.updated = self.unchanged = self.older = 0
         self.deleted = self.rejected = self.failed = 0
         self.request_counts = RequestCounts()
         """The stream's HTTP requests."""
@@ -50,7 +50,7 @@ class StreamCounts:
             setattr(self, metric, getattr(self, metric) + n)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the eleven figures of the report."""
+        """Return the twelve figures of the report."""
         records = {metric: getattr(self, metric) for metric in METRICS}
         requests = {metric: getattr(self.request_counts, metric) for metric in _REQUEST_METRICS}
         return records | requests | {"seconds": round(self.seconds, 3)}
@@ -103,7 +103,7 @@ class RunReport:
             yield f"{name}: {counts}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the report: streams and total with eleven figures each, and the first 1,000 rejects.
+        """Return the report: streams and total with twelve figures each, and the first 1,000 rejects.
 
         ``{"streams": {"vendors": {...}}, "total": {...}, "reject_codes": {"missing_field": 7}, "rejects": [{...}]}``
 
@@ -148,8 +148,8 @@ _MOST_ROWS = 40
 """Records of a stream with one effect that the table shows; the JSON has all."""
 _WIDTH = 40
 """Characters of a value that the table shows."""
-_ORDER = ("created", "updated", "deleted", "rejected")
-_SIGNS = {"created": "+", "updated": "~", "deleted": "-", "rejected": "!"}
+_ORDER = ("created", "updated", "deleted", "older", "rejected")
+_SIGNS = {"created": "+", "updated": "~", "deleted": "-", "older": "<", "rejected": "!"}
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class Plan:
             self._changes.append(PlannedChange(stream, key, "rejected", reason=reason))
 
     def table(self) -> str:
-        """Return the plan as a text for people: `+` new, `~` changed field by field, `-` deleted, `!` set aside."""
+        """Return the plan as a text for people, changes field by field; its head explains the signs."""
         return "\n".join(self._lines()) + "\n"
 
     def as_json(self) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class Plan:
         if not by_stream:
             yield "Plan: nothing to do; there were no records."
             return
-        yield "Plan: nothing has been written. + new   ~ changed   - deleted   ! would be set aside"
+        yield "Plan: nothing has been written. + new   ~ changed   - deleted   < older, left out   ! would be set aside"
         for stream, changes in by_stream.items():
             counts = [f"{len(changes[effect])} {effect}" for effect in _ORDER if changes[effect]]
             yield f"\n{stream}: {', '.join([*counts, f'{self._unchanged[stream]} unchanged'])}"
@@ -233,7 +233,8 @@ def _as_json(planned: PlannedChange) -> dict[str, Any]:
     row: dict[str, Any] = {"key": planned.key}
     if planned.reason is not None:
         row["reason"] = planned.reason
-    if planned.effect == "updated":
+    if planned.effect in {"updated", "older"}:
         row["changes"] = [{"field": one.path, "old": one.old, "new": one.new} for one in planned.changes]
+    if planned.effect == "updated":
         row["cleared"] = [one.path for one in planned.changes if one.new is None]
     return row

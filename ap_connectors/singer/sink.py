@@ -10,7 +10,8 @@ from ap_connectors.singer.diff import Change
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.worker_pool import Parent
 
-Effect = Literal["created", "updated", "unchanged", "deleted"]
+Effect = Literal["created", "updated", "unchanged", "older", "deleted"]
+"""What happened at the service; `older`: nothing, for it holds a later state."""
 
 
 @dataclass(frozen=True)

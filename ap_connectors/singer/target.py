@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 import sys
 from abc import abstractmethod
 from collections import Counter
@@ -60,7 +61,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         """How many records of a stream were rejected without a readable key, so that what they are about is unknown."""
         self._sinks: dict[str, Sink] = {}
         self._ignored: set[str] = set()
-        self._notes: Counter[tuple[str, str]] = Counter()
+        self._notes: Counter[tuple[int, str, str]] = Counter()
 
     # What a subclass says
 
@@ -223,9 +224,11 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
     def _count(self, sink: Sink, item: ParsedRecord, outcome: Outcome) -> None:
         self.report.of(sink.name).add(outcome.effect)
         if outcome.note:
-            self._notes[sink.name, outcome.note] += 1
-            if self._notes[sink.name, outcome.note] == 1:
-                self.logger.info("%s %s: %s.", sink.name, item.key, outcome.note)
+            level = logging.WARNING if outcome.effect == "older" else logging.INFO
+            note = level, sink.name, outcome.note
+            self._notes[note] += 1
+            if self._notes[note] == 1:
+                self.logger.log(level, "%s %s: %s.", sink.name, item.key, outcome.note)
         if self.plan is not None:
             self.plan.add(sink.name, item.key, outcome)
 
@@ -293,9 +296,9 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         self.rejects.sync()
         for line in self.report.lines():
             self.logger.info("%s", line)
-        for (stream, note), times in self._notes.items():
+        for (level, stream, note), times in self._notes.items():
             if times > 1:
-                self.logger.info("%s: %d records: %s.", stream, times, note)
+                self.logger.log(level, "%s: %d records: %s.", stream, times, note)
         if self.plan is not None:
             sys.stderr.write(self.plan.table())
         if path := self.config.get("report_path"):

@@ -27,9 +27,10 @@ def test_one_line_per_stream_with_every_figure() -> None:
         count(requests=1502, retries=2, throttled=1)
     report.of("tags").add("received")
     assert list(report.lines()) == [
-        "vendors: 1 received, 2 created, 3 updated, 4 unchanged, 5 deleted, 6 rejected, 7 failed, 3.2 s; "
+        "vendors: 1 received, 2 created, 3 updated, 4 unchanged, 5 older, 6 deleted, 7 rejected, 8 failed, "
+        "3.2 s; "
         "1502 requests, 2 retries, 1 throttled",
-        "tags: 1 received, 0 created, 0 updated, 0 unchanged, 0 deleted, 0 rejected, 0 failed, 0.0 s; "
+        "tags: 1 received, 0 created, 0 updated, 0 unchanged, 0 older, 0 deleted, 0 rejected, 0 failed, 0.0 s; "
         "0 requests, 0 retries, 0 throttled",
     ]
 
