@@ -77,9 +77,9 @@ class TargetIvesk(ExactTarget):
 
     @functools.cached_property
     def company(self) -> str:
-        """The service and its host: no call tells whose key it is, but one proves that the key is right."""
+        """The account, told by its key: the service has no call that says whose it is, but one that proves the key."""
         self.client.check()
-        return f"ivesk at {self._host}"
+        return self._name
 
     def redact(self, text: str) -> str:
         """Mask the key, and links that give write access."""
@@ -92,16 +92,19 @@ class TargetIvesk(ExactTarget):
 
     @functools.cached_property
     def _sinks_by_name(self) -> dict[str, IveskSink]:
-        # The key identifies the account: the service has no name for it.
-        owner = f"{self._host} {hashlib.sha256(self.config['api_key'].strip().encode()).hexdigest()[:16]}"
         account = Account(
             self.client,
-            SendOnce(Ledger(self.config["ledger_path"], owner), SERVICE),
+            SendOnce(Ledger(self.config["ledger_path"], self._owner, self._name), SERVICE),
             self._options,
             warn=lambda message: self.logger.warning("%s", message),
         )
         return {canonical(sink.name): sink(account) for sink in ALL}
 
     @property
-    def _host(self) -> str:
-        return urlsplit(self.client.url).netloc
+    def _name(self) -> str:
+        return f"ivesk at {self._owner}"
+
+    @property
+    def _owner(self) -> str:
+        fingerprint = hashlib.sha256(self.config["api_key"].strip().encode()).hexdigest()[:16]
+        return f"{urlsplit(self.client.url).netloc} {fingerprint}"

@@ -155,9 +155,13 @@ class LoadContext:
         operation = self.resources[resource].get_operation
         if operation is None:
             raise NotImplementedError(f"{resource} cannot be read one by one")
+        before = self._known.get((resource, key))
         found = self.client.found(operation, id=key, useSystem="EXTERNAL")
         if found is not None:
             return self.learn(resource, found)
+        if (written := self._known.get((resource, key))) is not before:
+            # Another thread wrote it while we asked; in a dry run no request will ever show that.
+            return written
         self._known.pop((resource, key), None)
         if self.cache(resource).is_read:
             for gone in self.cache(resource).by_key(key):

@@ -91,6 +91,14 @@ class TargetVicai(ExactTarget):
                 description="merge: fields that a record lacks keep Vic's value. replace: they are cleared.",
             ),
             th.Property(
+                "expected_company",
+                th.StringType(min_length=1),
+                title="Expected company",
+                description="Name of the company as the health check says it (--test shows it). With the credentials "
+                "of another one nothing is loaded.",
+                examples=["Fjordlys Regnskap AS"],
+            ),
+            th.Property(
                 "erp_timezone",
                 th.StringType(min_length=1),
                 title="Time zone of the ERP",
@@ -157,9 +165,17 @@ class TargetVicai(ExactTarget):
         return self._sinks_by_name.get(canonical(stream))
 
     @functools.cached_property
-    def company(self) -> str:
-        """The company that the credentials belong to."""
-        return text(self.client.company(), "company") or "a company whose name the health check does not tell"
+    def company(self) -> str | None:
+        """The company that the credentials belong to, as the health check says."""
+        own = (text(self.client.company(), "company") or "").strip() or None
+        expected = (self.config.get("expected_company") or "").strip()
+        if expected and expected != own:
+            said = f'are of "{own}"' if own else "are of a company that the health check does not name"
+            raise Stop(
+                f'The credentials {said}; expected_company is "{expected}". Nothing was loaded. Set the right '
+                "credentials; if the company was merely renamed, change expected_company."
+            )
+        return own
 
     def redact(self, text: str) -> str:
         """Mask client_secret and tokens."""
@@ -263,7 +279,7 @@ class TargetVicai(ExactTarget):
             warn=lambda message: self.logger.warning("%s", message),
             check=self.check_signal,
             # The client id belongs to one company, and stays when the company is renamed.
-            ledger=Ledger(settings["ledger_path"], settings["client_id"]),
+            ledger=Ledger(settings["ledger_path"], settings["client_id"], self.company),
             erp_zone=self._erp_zone,
         )
 

@@ -54,3 +54,21 @@ def replacing(path: Path, *, mode: int = 0o600, durable: bool = True) -> Iterato
         with contextlib.suppress(OSError):
             Path(part).unlink()
         raise
+
+
+def create(path: Path) -> tuple[Path, int]:
+    """Create a file that no other process has, readable for its owner only.
+
+    Returns:
+        Its path, `NAME_2.EXT` and so on where the name is taken; and its descriptor, to read, and to write at the end.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    own, number = path, 1
+    while True:
+        try:
+            return own, os.open(own, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            number += 1
+            own = path.with_name(f"{path.stem}_{number}{path.suffix}")

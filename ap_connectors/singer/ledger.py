@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import fcntl
+import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +17,12 @@ from typing import Literal, NoReturn
 
 import msgspec
 
+from ap_connectors.core import files
 from ap_connectors.core.errors import ApError, Reject, Stop
 from ap_connectors.http import shutdown
 from ap_connectors.singer.sink import UNCHANGED, Outcome
+
+_log = logging.getLogger(__name__)
 
 State = Literal["sending", "sent", "refused", "unsent", "done"]
 
@@ -35,6 +41,7 @@ class Entry(msgspec.Struct):
         state: what happened.
         name: what a person calls it.
         id: what the service calls it.
+        company: what a person calls the account.
     """
 
     key: str
@@ -43,6 +50,7 @@ class Entry(msgspec.Struct):
     state: State
     name: str | None = None
     id: str | None = None
+    company: str | None = None
 
 
 class Ledger:
@@ -51,14 +59,15 @@ class Ledger:
     Args:
         path: of the file; it is created with the first line.
         owner: whose lines count: identifies an account of the service, and is not a secret.
+        company: what a person calls that account.
 
     Raises:
-        Stop: the file can't be read or written (by every method).
+        Stop: the file can't be read or written, or is damaged (by every method).
     """
 
-    def __init__(self, path: str, owner: str) -> None:
+    def __init__(self, path: str, owner: str, company: str | None = None) -> None:
         self.path = path
-        self._file, self._owner = Path(path).expanduser(), owner
+        self._file, self._owner, self._company = Path(path).expanduser(), owner, company
         self._entries: dict[str, Entry] = {}
         self._read_to = self._lines = 0
         self._unended = b""
@@ -116,7 +125,7 @@ class Ledger:
 
     def _entry(self, key: str, state: State, *, name: str | None, id_: str | None = None) -> Entry:
         at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Entry(key, at, self._owner, state, name, id_)
+        return Entry(key, at, self._owner, state, name, id_, self._company)
 
     def _open_entry(self, key: str) -> Entry | None:
         entry = self._entries.get(key)
@@ -171,25 +180,45 @@ class Ledger:
         self._read_to += len(whole)
         # A person who edits the file may leave its last line without an end; it counts all the same.
         rest = data[len(whole) :]
-        self._unended = rest if _is_json(rest) else b""
+        is_unfinished = not rest.strip() or (len(rest) < _LONGEST and _UNFINISHED.fullmatch(rest) is not None)
+        self._unended = b"" if is_unfinished else rest
         if self._unended:
             self._take(rest, self._lines + 1)
 
     def _take(self, line: bytes, number: int) -> None:
+        if number == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)
         try:
             entry = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Stop(
-                f"ledger_path: line {number} of {self.path} is damaged ({error}). Repair it or take it out; until then "
-                "nothing is sent."
+                f"ledger_path: line {number} of {self.path} is damaged ({error}). Repair it, or restore a copy of "
+                "the file; until then nothing is sent, for what was sent before is unknown."
             ) from None
         if entry.owner == self._owner:
             self._entries[entry.key] = entry
 
+    def _keep_copy(self, content: bytes) -> None:
+        """Keep the file as it is, before anything of it is cut."""
+        path, descriptor = files.create(self._file.with_name(f"{self._file.stem}-copy{self._file.suffix}"))
+        with os.fdopen(descriptor, "wb") as copy:
+            copy.write(content)
+            copy.flush()
+            os.fsync(descriptor)
+        _log.warning(
+            "ledger_path: the last line of %s breaks off, as after a kill. It is taken out; a copy of the file is %s.",
+            self.path,
+            path,
+        )
+
     def _write(self, file: int, entry: Entry) -> None:
         """Add a line, and wait until it is on the disk."""
-        # Overwrite a line that a killed run left unfinished: nothing was sent after it.
-        os.ftruncate(file, self._read_to + len(self._unended))
+        whole = self._read_to + len(self._unended)
+        if unfinished := os.pread(file, _LONGEST, whole):
+            # A killed run left it: nothing was sent after it.
+            if unfinished.strip():
+                self._keep_copy(os.pread(file, whole + len(unfinished), 0))
+            os.ftruncate(file, whole)
         line = _encode(entry) + b"\n"
         added = b"\n" + line if self._unended else line
         os.lseek(file, 0, os.SEEK_END)
@@ -202,14 +231,13 @@ class Ledger:
         self._unended = b""
 
 
-def _is_json(line: bytes) -> bool:
-    """Whether a line is complete; one that breaks off is not JSON."""
-    try:
-        msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    return True
-
+_LONGEST = 64 * 1024
+"""Bytes of a line, at most; a longer one is not ours."""
+_STRING = rb'"(?:[^"\\\x00-\x1f]|\\.)*'
+_UNFINISHED = re.compile(
+    rb'\{(?:"\w+":(?:%b"|null),)*(?:"(?:\w*|\w+"|\w+":(?:%b(?:\\|")?|n|nu|nul|null)?))?' % (_STRING, _STRING)
+)
+"""A line of ours that breaks off before its last brace."""
 
 _decode = msgspec.json.Decoder(Entry).decode
 _encode = msgspec.json.Encoder().encode

@@ -47,7 +47,7 @@ class LineReader(GenericSingerReader[str]):
     def process_lines(self, file_input: IO[str] | None, callbacks: Mapping[str, Callable[[Any], None]]) -> Counter[str]:
         """Read all lines; return how many there were of each type."""
         counts: Counter[str] = Counter()
-        for line in messages.read(_bytes(file_input or sys.stdin)):
+        for line in messages.read(byte_lines(file_input or sys.stdin)):
             callbacks[cast("Any", line.message.type)](line)
             counts[line.message.type] += 1
         return counts
@@ -69,7 +69,7 @@ class InterruptibleReader(SdkReader):
         Raises:
             Interrupted: a signal asked for it. Stop: the input is wrong.
         """
-        self.listen(cast("IO[str]", self._interruptible(_bytes(file_input))))
+        self.listen(cast("IO[str]", self._interruptible(byte_lines(file_input))))
 
     def check_signal(self) -> None:
         """End the run if a signal asked for it.
@@ -100,7 +100,7 @@ class InterruptibleReader(SdkReader):
             yield line
 
 
-def _bytes(file: IO[str] | Iterable[bytes]) -> Iterator[bytes]:
+def byte_lines(file: IO[str] | Iterable[bytes]) -> Iterator[bytes]:
     """Yield a text file's lines as the bytes that they are; lines of bytes pass."""
     for line in getattr(file, "buffer", file):
         yield line.encode() if isinstance(line, str) else line

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import logging
 import os
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
-from ap_connectors.core import instants
+from ap_connectors.core import files, instants, messages
 from ap_connectors.core.errors import Reject, Stop
 
 _strings = json.JSONDecoder(strict=False)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MOST_LOGGED = 20
+_HELD = 16 * 1024 * 1024
+"""Bytes of an input that are held in memory, until all of it is known to be this company's; more go to the disk."""
 
 # Double spaces, line ends, a link with a query, great length; nothing that could be a secret.
 _HARMLESS = "  \n\t\u00a0http://\u2060?\u2060  \n" + "\u2060" * 5000
@@ -29,19 +33,26 @@ _HARMLESS = "  \n\t\u00a0http://\u2060?\u2060  \n" + "\u2060" * 5000
 class RejectFile:
     """Lines of rejected records, written at once, and durable after `sync`. Thread-safe.
 
-    The file is created with the first reject, readable for its owner only. An existing file is appended to.
+    The file is created with the first reject, readable for its owner only. An existing file is appended to; but
+    one with the time in its name is this run's alone, and gets another name if that one is taken.
 
     Args:
         path: of the file; "{timestamp}" in it stands for the time now, in UTC (20261121T120000Z).
         redact: replaces secrets in a text of any length, and changes nothing else, not even a space.
         mark: further members of "rejected".
+        dry_run: only count; nothing is written.
 
     Raises:
         ValueError: `redact` changes more, as one made for log lines does; it would damage records.
     """
 
     def __init__(
-        self, path: str, redact: Callable[[str], str] | None = None, *, mark: Mapping[str, str] | None = None
+        self,
+        path: str,
+        redact: Callable[[str], str] | None = None,
+        *,
+        mark: Mapping[str, str] | None = None,
+        dry_run: bool = False,
     ) -> None:
         if redact and redact(_HARMLESS) != _HARMLESS:
             raise ValueError("redact changes text without a secret")
@@ -51,6 +62,7 @@ class RejectFile:
         """Whose records they are; set once that is known."""
         self.path: str | None = None
         """Where the rejects are; None before the first one."""
+        self._dry_run, self._is_own = dry_run, "{timestamp}" in path
         self._path = path.replace("{timestamp}", time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         self._redact, self._mark = redact, mark or {}
         self._lock = threading.Lock()
@@ -68,9 +80,13 @@ class RejectFile:
         Raises:
             Stop: the file cannot be written, or is the input.
         """
+        if self._dry_run:
+            return
         path = Path(self._path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if self._is_own:
+                path = path.parent / "new"
             if not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
                 raise PermissionError(errno.EACCES, os.strerror(errno.EISDIR if path.is_dir() else errno.EACCES))
         except OSError as error:
@@ -78,6 +94,51 @@ class RejectFile:
         with contextlib.suppress(AttributeError, OSError, ValueError):  # only a file of the disk has a number
             if source and path.is_file() and os.path.samestat(os.fstat(source.fileno()), path.stat()):
                 raise Stop(f"rejects_path: {path} is the file that is read. Name another one, or move it first.")
+
+    def guard(self, lines: Iterable[bytes], logger: logging.Logger) -> Iterator[bytes]:
+        """Yield the lines of an input; those of a reject file when all were read, and all may be this company's.
+
+        Raises:
+            Stop: one is another company's. Nothing of the reject file was yielded.
+        """
+        numbered = enumerate(lines, 1)
+        for number, line in numbered:
+            if _mark_of(line) is None:
+                yield line
+                continue
+            unsure: list[int] = []
+            with tempfile.SpooledTemporaryFile(_HELD) as held:
+                for later, held_line in itertools.chain([(number, line)], numbered):
+                    if not self._is_ours(held_line, later):
+                        unsure.append(later)
+                    held.write(held_line)
+                if unsure:
+                    logger.warning(
+                        "The reject file: it cannot be checked whose %d of its records are (the first is line %d): %s. "
+                        "They are taken for those of %s.",
+                        len(unsure),
+                        unsure[0],
+                        "they do not say it" if self.company else "the service does not name the company",
+                        self.company or "the company of the credentials",
+                    )
+                held.seek(0)
+                yield from held
+
+    def _is_ours(self, line: bytes, number: int) -> bool:
+        """Return whether a line of a reject file is of this company; False if that cannot be known."""
+        rejected = _mark_of(line)
+        theirs, own = (rejected or {}).get("company"), self.company
+        if rejected is None:
+            return True
+        if theirs is None or own is None:
+            return False
+        if theirs not in {own, self._masked_text(own)}:
+            raise Stop(
+                f'The reject file belongs to another company: line {number} is of "{theirs}", the credentials are of '
+                f'"{own}". Nothing of it was loaded. Hand in the right file, or set the right credentials; if the '
+                "company was merely renamed, or its key renewed, change rejected.company in each line."
+            )
+        return True
 
     def schema(self, stream: str, raw_line: bytes) -> None:
         """Remember a stream's SCHEMA line; it is written before the stream's next reject."""
@@ -99,6 +160,10 @@ class RejectFile:
         Raises:
             Stop: the file cannot be written; then nothing of the line counts as written.
         """
+        if self._dry_run:
+            with self._lock:
+                self.count += 1
+            return
         mark = {
             **self._mark,
             **({"company": self.company} if self.company is not None else {}),
@@ -126,9 +191,10 @@ class RejectFile:
         """
         if self.count <= _MOST_LOGGED:
             reason = self._masked_text(str(reject))
-            logger.warning("Set aside: %s (line %d): %s [%s]", what, line, reason, reject.code)
+            head = "Would be set aside" if self._dry_run else "Set aside"
+            logger.warning("%s: %s (line %d): %s [%s]", head, what, line, reason, reject.code)
             if self.count == _MOST_LOGGED:
-                logger.warning("More may follow; all are in %s.", self.path)
+                logger.warning("More may follow; all are in %s.", "the plan" if self._dry_run else self.path)
 
     def sync(self) -> None:
         """Wait until all rejects are on the disk.
@@ -152,9 +218,13 @@ class RejectFile:
         Raises:
             Stop: there are more rejects than allowed; `advice` says what to do with them.
         """
-        if self.count > allowed:
-            records = "1 record was" if self.count == 1 else f"{self.count} records were"
-            raise Stop(f"{records} set aside in {self.path}; {allowed} are allowed (max_rejects). {advice}")
+        if self.count <= allowed:
+            return
+        records = "1 record" if self.count == 1 else f"{self.count} records"
+        if self._dry_run:
+            raise Stop(f"{records} would be set aside; {allowed} are allowed (max_rejects). The plan names them.")
+        were = "was" if self.count == 1 else "were"
+        raise Stop(f"{records} {were} set aside in {self.path}; {allowed} are allowed (max_rejects). {advice}")
 
     def _write(self, content: bytes) -> None:
         try:
@@ -174,7 +244,11 @@ class RejectFile:
     def _open(self) -> int:
         path = Path(self._path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        if self._is_own and self.path is None:
+            path, file = files.create(path)
+            self._path = str(path)
+        else:
+            file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         size = os.fstat(file).st_size
         if size and os.pread(file, 1, size - 1) != b"\n":
             # A run that was killed while it wrote left half a line; ours must not hang on to it.
@@ -213,6 +287,16 @@ class RejectFile:
                 pieces += [text[done:start], json.dumps(masked)]
                 done = end
         return "".join((*pieces, text[done:])).encode(errors="surrogateescape")
+
+
+def _mark_of(raw: bytes) -> Mapping[str, Any] | None:
+    """Return what a line of a reject file says of its rejection; None for any other line."""
+    if b'"rejected"' not in raw:
+        return None
+    try:
+        return next((line.message.rejected for line in messages.read([raw])), None)
+    except Stop:
+        return None  # what is wrong with it is told when its turn comes
 
 
 def _whole(text: str) -> str:

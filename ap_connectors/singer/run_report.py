@@ -27,6 +27,13 @@ _MOST_REJECTS = 1000
 """Rejects that the report names; the reject file has all."""
 
 
+_WRITTEN = {"created", "updated", "deleted", "rejected"}
+
+
+def _effect(name: str, *, planned: bool) -> str:
+    return f"would be {name}" if planned and name in _WRITTEN else name
+
+
 class StreamCounts:
     """StreamCounts of one stream. Thread-safe."""
 
@@ -55,9 +62,10 @@ class StreamCounts:
         requests = {metric: getattr(self.request_counts, metric) for metric in _REQUEST_METRICS}
         return records | requests | {"seconds": round(self.seconds, 3)}
 
-    def __str__(self) -> str:
+    def line(self, *, planned: bool = False) -> str:
+        """Return the figures for the log: what happened, or what would."""
         figures = self.as_json()
-        records = ", ".join(f"{figures[metric]} {metric}" for metric in METRICS)
+        records = ", ".join(f"{figures[metric]} {_effect(metric, planned=planned)}" for metric in METRICS)
         requests = ", ".join(f"{figures[metric]} {metric}" for metric in _REQUEST_METRICS)
         return f"{records}, {self.seconds:.1f} s; {requests}"
 
@@ -97,10 +105,10 @@ class RunReport:
         with self._lock:
             return self._streams.setdefault(stream, StreamCounts())
 
-    def lines(self) -> Iterator[str]:
-        """Yield one line for the log per stream."""
+    def lines(self, *, planned: bool = False) -> Iterator[str]:
+        """Yield one line for the log per stream: of what happened, or of what would."""
         for name, counts in self._all():
-            yield f"{name}: {counts}"
+            yield f"{name}: {counts.line(planned=planned)}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the report: streams and total with twelve figures each, and the first 1,000 rejects.
@@ -208,7 +216,7 @@ class Plan:
             return
         yield "Plan: nothing has been written. + new   ~ changed   - deleted   < older, left out   ! would be set aside"
         for stream, changes in by_stream.items():
-            counts = [f"{len(changes[effect])} {effect}" for effect in _ORDER if changes[effect]]
+            counts = [f"{len(changes[effect])} {_effect(effect, planned=True)}" for effect in _ORDER if changes[effect]]
             yield f"\n{stream}: {', '.join([*counts, f'{self._unchanged[stream]} unchanged'])}"
             for effect in _ORDER:
                 for planned in changes[effect][:_MOST_ROWS]:

@@ -89,7 +89,8 @@ def rejects_path(records: str, prefix: str) -> th.Property[str]:
         default=f"{prefix}-{{timestamp}}.jsonl",
         title="Reject file",
         description=f"File for the {records}, each with the reason; it is input to a later run. "
-        "{timestamp} stands for the time of the run; a file that exists is added to.",
+        "{timestamp} stands for the time of the run, and no other run writes to such a file; any other one that exists "
+        "is added to.",
         examples=[f"output/{prefix}-{{timestamp}}.jsonl"],
     )
 

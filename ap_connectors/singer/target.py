@@ -21,7 +21,7 @@ from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.core.messages import Line
 from ap_connectors.http.request_counts import counting
 from ap_connectors.singer._sdk import ConfigInput
-from ap_connectors.singer.message_io import Interrupted, InterruptibleReader
+from ap_connectors.singer.message_io import Interrupted, InterruptibleReader, byte_lines
 from ap_connectors.singer.plugin import ClearPlugin
 from ap_connectors.singer.rejects import RejectFile
 from ap_connectors.singer.run_report import Plan, RunReport
@@ -32,6 +32,7 @@ from ap_connectors.singer.worker_pool import Job, KeyedWorkerPool, Missing
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
+_UNNAMED = "a company whose name the service does not tell"
 _PATIENCE = 8.0
 """Seconds after a signal before pauses between tries are cut short."""
 
@@ -54,7 +55,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         super().__init__(**kwargs)
         self.report = RunReport()
         self.plan: Plan | None = Plan() if self.config.get("dry_run") else None
-        self.rejects = RejectFile(self.config["rejects_path"], self.redact)
+        self.rejects = RejectFile(self.config["rejects_path"], self.redact, dry_run=self.plan is not None)
         self.state_gate = StateGate(self.rejects.sync, (lambda _: None) if self.plan else None)
         self.pool = KeyedWorkerPool(self.config.get("max_concurrency") or 8, check=self.check_signal)
         self.unread: Counter[str] = Counter()
@@ -76,8 +77,12 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
 
     @property
     @abstractmethod
-    def company(self) -> str:
-        """Whose data it is, as the service says; so this proves that credentials and address are right."""
+    def company(self) -> str | None:
+        """Whose data it is, as the service says, if it does; so this proves that credentials and address are right.
+
+        Raises:
+            Stop: they are wrong, or not those of the company that the settings expect.
+        """
 
     def redact(self, text: str) -> str:
         """Mask the secrets in a text."""
@@ -267,8 +272,10 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             self.rejects.check(file_input or sys.stdin)
             with counting(self.report.request_counts):
                 company = self.rejects.company = self.company
-            self.logger.info("Loading into %s%s.", company, " (a plan only: nothing is written)" * bool(self.plan))
-            self.read_lines(file_input or sys.stdin)
+            self.logger.info(
+                "Loading into %s%s.", company or _UNNAMED, " (a plan only: nothing is written)" * bool(self.plan)
+            )
+            self.read_lines(self.rejects.guard(byte_lines(file_input or sys.stdin), self.logger))
         except Interrupted as interrupted:
             self._close()
             self.logger.warning(
@@ -294,7 +301,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
     def _close(self) -> None:
         self.pool.close(_PATIENCE)
         self.rejects.sync()
-        for line in self.report.lines():
+        for line in self.report.lines(planned=self.plan is not None):
             self.logger.info("%s", line)
         for (level, stream, note), times in self._notes.items():
             if times > 1:
@@ -348,6 +355,6 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         config = config or ConfigInput()
         target = cls(config=config.config, parse_env_config=config.parse_env)
         if test:
-            click.echo(f"{target.name}: the credentials are those of {target.company}; a load could begin.")
+            click.echo(f"{target.name}: the credentials are those of {target.company or _UNNAMED}; a load could begin.")
             return
         target.run(file_input)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import signal
 import stat
@@ -167,6 +168,52 @@ def test_the_time_in_the_name(tmp_path: Path) -> None:
     (file,) = tmp_path.iterdir()
     assert re.fullmatch(r"rejects-20\d{6}T\d{6}Z-\{x\}\.jsonl", file.name)
     assert rejects.path == str(file)
+
+
+def test_runs_of_one_second_have_files_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However close they come: each name is taken by one run alone."""
+    monkeypatch.setattr("time.strftime", lambda *_: "20261121T120000Z")
+    (tmp_path / "rejects-20261121T120000Z_3.jsonl").mkdir()
+    runs = [RejectFile(str(tmp_path / "rejects-{timestamp}.jsonl"), None) for _ in range(20)]
+    for run in runs:
+        run.check()
+
+    def reject(number: int) -> None:
+        for _ in range(3):
+            runs[number].add("a", RECORD, Reject("why"), line=number)
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(reject, range(20)))
+    names = {run.path for run in runs}
+    assert len(names) == 20
+    assert str(tmp_path / "rejects-20261121T120000Z.jsonl") in names
+    for number, run in enumerate(runs):
+        with Path(str(run.path)).open("rb") as file:
+            assert [(line.message.rejected or {})["line"] for line in read(file)] == [number] * 3
+
+
+def test_a_link_that_was_planted_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.strftime", lambda *_: "20261121T120000Z")
+    (tmp_path / "rejects-20261121T120000Z.jsonl").symlink_to(tmp_path / "elsewhere")
+    rejects = RejectFile(str(tmp_path / "rejects-{timestamp}.jsonl"), None)
+    rejects.add("a", RECORD, Reject("why"), line=1)
+    assert rejects.path == str(tmp_path / "rejects-20261121T120000Z_2.jsonl")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_dry_run_counts_only(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rejects = RejectFile(str(path), None, dry_run=True)
+    rejects.check()
+    rejects.schema("vendors", SCHEMA)
+    for _ in range(21):
+        rejects.add("vendors", RECORD, Reject("why"), line=1)
+        rejects.log(logging.getLogger("x"), "vendors v1", Reject("why"), line=1)
+    rejects.sync()
+    assert (rejects.count, rejects.path, path.parent.parent.exists()) == (21, None, False)
+    assert caplog.messages[0].startswith("Would be set aside: vendors v1")
+    assert "the plan" in caplog.messages[-1]
+    with pytest.raises(Stop, match="21 records would be set aside; 1 are allowed"):
+        rejects.end(1, "Correct them.")
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])

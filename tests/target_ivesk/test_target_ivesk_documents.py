@@ -47,7 +47,9 @@ def test_a_document_arrives_once_whatever_the_headers_are_called(
     again = target([*load("documents", {"document": str(path)}), state(2)])
     assert (again.counts("documents")["unchanged"], again.states) == (1, [{"n": 2}])
     assert len(ivesk.control.uploads()) == 1, "not even a place was asked for"
-    assert again.report["company"] == f"ivesk at {ivesk.url.partition('://')[2]}"
+    fingerprint = hashlib.sha256(ivesk.api_key.encode()).hexdigest()[:16]
+    assert again.report["company"] == f"ivesk at {ivesk.url.partition('://')[2]} {fingerprint}"
+    assert {line["company"] for line in ledger(tmp_path)} == {again.report["company"]}
 
 
 def test_many_at_once_and_the_same_ones_among_them(ivesk: SandboxProcess, target: Target, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,27 @@ def test_another_account_has_a_book_of_its_own(
         line["owner"] = "app.ivesk.lt 0123456789abcdef"
     (tmp_path / "ledger.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert target(load("sync_errors", errors[0])).counts("sync_errors")["created"] == 1
+
+
+def test_a_reject_file_of_another_account_is_refused(
+    ivesk: SandboxProcess, target: Target, errors: list[Record]
+) -> None:
+    """Įvesk names no account, so the fingerprint of the key tells whose it is."""
+    bad = target(load("sync_errors", *(one | {"message": " "} for one in errors[:2])), expect=1).reject_lines
+    account = bad[1]["rejected"]["company"]
+    fingerprint = hashlib.sha256(ivesk.api_key.encode()).hexdigest()[:16]
+    assert account == f"ivesk at {ivesk.url.removeprefix('http://')} {fingerprint}"
+    for one in bad[1:]:
+        one["record"]["message"] = "Klaida"
+    bad[2]["rejected"]["company"] = theirs = account.replace(fingerprint, "0123456789abcdef")
+    run = target(bad, expect=1)
+    assert f'line 3 is of "{theirs}", the credentials are of "{account}"' in run.complaints[0]
+    assert run.writes == []
+    assert ivesk.control.sync_errors() == []
+    bad[2]["rejected"]["company"] = account
+    run = target(bad)
+    assert run.counts("sync_errors")["created"] == 2
+    assert run.report["company"] == account
 
 
 # Input, settings

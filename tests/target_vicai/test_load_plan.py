@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from pathlib import Path
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.cases import AT, LATER, LONG, PDF, order_line
@@ -55,6 +56,23 @@ def test_a_plan_writes_nothing(store: Store, target: Target) -> None:
     assert run.writes == [], "not one call that could change something"
     assert run.out == "", "no STATE: nothing was done"
     store.untouched()
+
+
+def test_a_plan_leaves_nothing_behind(store: Store, target: Target, tmp_path: Path) -> None:
+    """No reject file, no ledger, no folder for them; and it does not say that anything was done."""
+    places = {"rejects_path": str(tmp_path / "new" / "rejects.jsonl"), "ledger_path": str(tmp_path / "ledger.jsonl")}
+    run = target(planned(store), dry_run=True, deletes="records", expect=1, **places)
+    assert {path.name for path in tmp_path.iterdir()} == {"run1"}
+    assert {path.name for path in (tmp_path / "run1").iterdir()} == {"config.json", "report.json"}
+    assert run.report["rejects_path"] is None
+    assert run.counts("accounts")["rejected"] == 1
+    log, _, table = PLAIN.sub("", run.err).partition("Plan: ")
+    figures = "accounts: 5 received, 1 would be created, 1 would be updated, 1 unchanged, 0 older, 1 would be deleted, "
+    assert figures + "1 would be rejected, 0 failed" in log
+    assert "Would be set aside: accounts K-2" in log
+    assert "accounts: 1 would be created, 1 would be updated, 1 would be deleted, 1 would be rejected" in table
+    assert run.complaints == ["1 record would be set aside; 0 are allowed (max_rejects). The plan names them."]
+    assert not re.search(r"\d (created|updated|deleted|rejected)", run.err)
 
 
 def test_a_plan_says_what_would_happen(store: Store, target: Target) -> None:

@@ -298,6 +298,21 @@ def test_a_ledger_that_cannot_be_read_stops_the_run(
     assert re.search(r"ledger_path: line 1 of .*ledger\.jsonl", run.complaints[-1])
 
 
+@pytest.mark.parametrize(
+    "content", [b"\0" * 300, b"notes", '{"key": "ą'.encode("utf-16")], ids=["NULs", "text", "UTF-16"]
+)
+def test_a_damaged_ledger_does_not_count_as_empty(scene: Scene, target: Target, tmp_path: Path, content: bytes) -> None:
+    target(load("attachments", given(scene)))
+    scene.store.look()
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(content)
+    run = target([*load("attachments", given(scene)), state(1)], expect=1)
+    assert (run.states, run.writes) == ([], [])
+    assert re.search(r"ledger_path: line 1 of .*ledger\.jsonl is damaged", run.complaints[-1])
+    assert path.read_bytes() == content
+    scene.store.untouched()
+
+
 def test_a_ledger_that_cannot_be_written_stops_the_run(scene: Scene, target: Target, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     run = target(load("attachments", given(scene)), ledger_path=str(tmp_path / "file" / "a.jsonl"), expect=1)
