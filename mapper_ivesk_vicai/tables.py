@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
+from ap_connectors.core import settings, text_files
 from ap_connectors.core.errors import Stop
 
 Row = tuple[str | None, ...]
@@ -65,10 +64,7 @@ def load(table: CodeTable, given: Any) -> Rows:
     if given is None:
         return {}
     if isinstance(given, str) and given.lstrip().startswith("{"):
-        try:
-            given = json.loads(given)
-        except json.JSONDecodeError as error:
-            raise Stop(f"{table.setting}: not valid JSON at column {error.colno}: {error.msg}.") from None
+        given = settings.json_object(table.setting, given)
     rows: dict[str, Row] = {}
     for where, code, row in _file(table, given) if isinstance(given, str) else _inline(table, given):
         if rows.setdefault(code, row) != row:
@@ -92,11 +88,14 @@ def _word(where: str, value: Any) -> str | None:
 
 
 def _file(table: CodeTable, path: str) -> Iterator[tuple[str, str, Row]]:
-    rows = csv.reader(
-        io.StringIO(_text(table, path), newline=""), delimiter=_delimiter(_text(table, path)), strict=True
-    )
+    text = text_files.read(path, f"{table.setting}: {path}", hint="Save it as CSV UTF-8.")
+    if not text.strip():
+        raise Stop(f"{table.setting}: {path} is empty.")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     try:
         names = [name.strip().lower() for name in next(rows, [])]
+        if twice := [name for name in dict.fromkeys(names) if name and names.count(name) > 1]:
+            raise Stop(f"{table.setting}: {path} has the column {twice[0]} twice in its first line; leave one.")
         if missing := [name for name in (table.key, table.columns[0]) if name not in names]:
             raise Stop(
                 f"{table.setting}: {path} has no column {' and no column '.join(missing)} in its first line; "
@@ -119,16 +118,6 @@ def _file(table: CodeTable, path: str) -> Iterator[tuple[str, str, Row]]:
         raise Stop(f"{table.setting}: {path}, line {rows.line_num}: {error}.") from None
 
 
-def _text(table: CodeTable, path: str) -> str:
-    try:
-        return Path(path).expanduser().read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Stop(f"{table.setting}: {path} is not UTF-8 text; save it as CSV UTF-8.") from None
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or "it cannot be read"
-        raise Stop(f"{table.setting}: {path}: {reason}.") from None
-
-
 def _delimiter(text: str) -> str:
-    first = text.partition("\n")[0]
+    first = text.splitlines()[0]
     return max(",;\t", key=first.count)

@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ap_connectors.core import messages
+from ap_connectors.core import messages, text_files
 from ap_connectors.core.errors import Stop
 from ap_connectors.singer.schema import canonical
 
 DEFAULT = "rejects-*.jsonl"
 """Default name of reject files, also those of a folder."""
 
-_PIECE = 1024 * 1024
 _decoder = json.JSONDecoder(strict=False)
 
 
@@ -100,20 +99,23 @@ class Source:
         """
         digest, rest = hashlib.sha256(), place.size
         with Path(self.path).open("rb") as file:
-            while rest and (piece := file.read(min(rest, _PIECE))):
+            for raw in text_files.utf8_lines(file, self.path):
+                piece = raw[:rest]
                 digest.update(piece)
                 rest -= len(piece)
+                if not rest:
+                    break
         return not rest and digest.hexdigest() == place.sha256
 
     def lines(self, since: Place) -> Iterator[messages.Line]:
-        """Yield the lines; the last one only if it is complete, because a load may be writing it.
+        """Yield the lines; the last one only if its JSON is complete, because a load may be writing it.
 
         Raises:
             Stop: a line is not one of a reject file; it names file and line. OSError: the file cannot be read.
         """
         with Path(self.path).open("rb") as file:
             try:
-                yield from messages.read(self._whole(file, since))
+                yield from messages.read(self._whole(text_files.utf8_lines(file, self.path), since))
             except Stop:
                 raise Stop(
                     f"{self.path}, line {self.number}: not a line of a reject file (a Singer message in JSON). Set "
@@ -123,9 +125,13 @@ class Source:
 
     def _whole(self, file: Iterable[bytes], since: Place) -> Iterator[bytes]:
         for raw in file:
-            if not raw.endswith(b"\n"):
-                return
             self.number += 1
+            if not raw.endswith(b"\n") and not _is_whole(raw.strip()):
+                self._warn(
+                    f"{self.path}, line {self.number}, the last, is not complete yet, and was not read. If no run is "
+                    "writing the file, a run was killed there."
+                )
+                return
             torn = _is_torn(raw.strip())
             if torn and self._size >= since.size:
                 # The run that was killed while writing it had not emitted a STATE: the record comes again.
@@ -137,13 +143,16 @@ class Source:
 
 def _is_torn(line: bytes) -> bool:
     """Return whether a line is only the beginning of a message."""
-    if not line.startswith(b"{") or line.endswith(b"}"):
-        return False
+    return line.startswith(b"{") and not line.endswith(b"}") and not _is_whole(line)
+
+
+def _is_whole(line: bytes) -> bool:
+    """Return whether a line, unless it is empty, begins with a whole value of JSON."""
     try:
         _decoder.raw_decode(line.decode(errors="replace"))
-    except ValueError:
-        return True
-    return False
+    except (ValueError, RecursionError):
+        return not line
+    return True
 
 
 # Which ivesk document

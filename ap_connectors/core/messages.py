@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from ap_connectors.core import text_files
 from ap_connectors.core.errors import Stop
 
 _QUOTED = 60
@@ -53,17 +54,17 @@ _decode = msgspec.json.Decoder(Message, float_hook=Decimal).decode
 
 
 def read(lines: Iterable[bytes], source: str = "the input") -> Iterator[Line]:
-    """Yield the messages of the lines; empty lines are skipped.
+    """Yield the messages of the lines, in any encoding that `text_files` knows; empty lines are skipped.
 
     Args:
         lines: of the input.
         source: what errors call the input.
 
     Raises:
-        Stop: a line is not JSON in UTF-8, or not a Singer message that our targets understand. It quotes up to 60
+        Stop: a line is not JSON, or not a Singer message that our targets understand. It quotes up to 60
             characters of what is not JSON, and of a message only its type.
     """
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text_files.utf8_lines(lines, source), 1):
         raw = line.strip()
         if number == 1:
             raw = raw.removeprefix(codecs.BOM_UTF8).lstrip()
@@ -85,8 +86,7 @@ def _check_text(where: str, raw: bytes) -> None:
     try:
         raw.decode()
     except UnicodeDecodeError:
-        hint = ", but looks like UTF-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ""
-        raise Stop(f"{where} is not UTF-8 text{hint}. Singer messages are JSON in UTF-8.") from None
+        raise Stop(f"{where} is not UTF-8 text. Singer messages are JSON in UTF-8.") from None
 
 
 def _check(where: str, message: Message) -> None:

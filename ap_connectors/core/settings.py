@@ -8,11 +8,11 @@ import json
 import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, cast
 
 from jsonschema import ValidationError
 
+from ap_connectors.core import text_files
 from ap_connectors.core.errors import Stop
 
 _TYPES = {
@@ -33,13 +33,8 @@ def read_file(path: str) -> dict[str, Any]:
     Raises:
         Stop: the file cannot be read, or is not one JSON object. The message shows nothing of its content.
     """
-    try:
-        content = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise Stop(f"--config {path}: {error.strerror or 'cannot be read'}.") from None
-    except UnicodeDecodeError:
-        raise Stop(f"--config {path}: is not UTF-8 text.") from None
-    return json_object(f"--config {path}", content)
+    where = f"--config {path}"
+    return json_object(where, text_files.read(path, where))
 
 
 def json_object(where: str, content: str) -> dict[str, Any]:
@@ -48,17 +43,43 @@ def json_object(where: str, content: str) -> dict[str, Any]:
     Raises:
         Stop: it is something else. The message shows nothing of it.
     """
-    try:
-        value = json.loads(content)
-    except json.JSONDecodeError as error:
-        raise Stop(f"{where}: invalid JSON at line {error.lineno}, column {error.colno}: {error.msg}.") from None
+    value = json_value(where, content)
     if not isinstance(value, dict):
         raise Stop(f"{where}: must be one JSON object.")
     return value
 
 
+def json_value(where: str, content: str) -> Any:
+    """Return the value that a text of JSON holds; messages call the text `where`.
+
+    Raises:
+        Stop: it is not JSON, or names a member of an object twice. The message shows only the name.
+    """
+    if not content.strip():
+        raise Stop(f"{where}: is empty.")
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
+                raise Stop(f"{where}: {name} is given twice; leave one.")
+            found[name] = value
+        return found
+
+    try:
+        return json.loads(content, object_pairs_hook=members)
+    except json.JSONDecodeError as error:
+        raise Stop(f"{where}: invalid JSON at line {error.lineno}, column {error.colno}: {error.msg}.") from None
+    except RecursionError:
+        raise Stop(f"{where}: is nested too deeply to be read.") from None
+    except ValueError:
+        raise Stop(f"{where}: has a number with too many digits to be read.") from None
+
+
 def from_environment(properties: Mapping[str, Mapping[str, Any]], prefix: str) -> dict[str, Any]:
     """Return the settings that the environment has, each with the type that its JSON Schema declares.
+
+    An empty variable is a setting left out.
 
     Args:
         properties: the schemas by name.
@@ -70,26 +91,49 @@ def from_environment(properties: Mapping[str, Mapping[str, Any]], prefix: str) -
     found: dict[str, Any] = {}
     for name, schema in properties.items():
         variable = prefix + name.upper().replace("-", "_")
-        if variable in os.environ:
+        if text := os.environ.get(variable, "").strip():
             try:
-                found[name] = _typed(os.environ[variable], schema)
+                found[name] = _typed(text, schema)
             except _WrongTypeError as error:
                 raise Stop(f"{variable} must be {error}.") from None
     return found
 
 
-def with_numbers(given: Mapping[str, Any], properties: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return settings, with numbers instead of the texts of numbers.
+def unknown_variables(properties: Collection[str], prefix: str) -> dict[str, str]:
+    """Return the variables with a prefix that set no setting: by the name of the setting that they would be."""
+    known = {name.replace("-", "_") for name in properties} | {"loglevel"}
+    names = {variable.removeprefix(prefix).lower(): variable for variable in os.environ if variable.startswith(prefix)}
+    # Meltano passes on what concerns itself with two underscores: TAP_IVESK__SELECT.
+    return {name: variable for name, variable in names.items() if name not in known and name[:1] not in {"", "_"}}
 
-    Meltano cannot hand on a decimal that comes from the environment but as text.
+
+def tidy(given: Mapping[str, Any], properties: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return settings as they are meant, whichever tool wrote them.
+
+    What is null or empty text is left out, white space around a text goes, and the text of a number becomes one:
+    Meltano cannot hand on a decimal that comes from the environment but as text. What no schema describes stays.
     """
-    found = dict(given)
+    found: dict[str, Any] = {}
     for name, value in given.items():
-        if isinstance(value, str) and "number" in _types(properties.get(name, {})):
+        tidied = _tidy(value, properties[name]) if name in properties and name != "flattening_separator" else value
+        if tidied not in (None, "") or name not in properties:
+            found[name] = tidied
+    return found
+
+
+def _tidy(value: Any, schema: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        value = value.strip()
+        if "number" in _types(schema):
             # What is not a number stays, and is explained with everything else.
             with contextlib.suppress(_WrongTypeError):
-                found[name] = _number(value)
-    return found
+                return _number(value)
+        return value
+    if isinstance(value, dict):
+        return tidy(value, schema.get("properties", {}))
+    if isinstance(value, list):
+        return [_tidy(each, schema.get("items", {})) for each in value]
+    return value
 
 
 class _WrongTypeError(ValueError):

@@ -5,6 +5,7 @@ They may change with any release of the SDK. When they do, the tests of this fil
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from jsonschema import ValidationError
 
+_MARK = "\ufeff"
+"""A byte order mark: it becomes part of the first name of a .env file that has one."""
+
 __all__ = ["ConfigInput", "SdkPlugin", "SdkReader", "SdkStream", "SdkTap"]
 
 
@@ -41,6 +45,10 @@ class SdkPlugin(PluginBase):
     @abstractmethod
     def settings_from_environment(cls) -> dict[str, Any]:
         """Return the settings that the environment has."""
+
+    def tidy_settings(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings as they are meant."""
+        return given
 
     @abstractmethod
     def settings_problems(self) -> list[str]:
@@ -62,13 +70,19 @@ class SdkPlugin(PluginBase):
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
         # A .env file becomes part of the environment.
-        parse_environment_config({}, cls._env_var_prefix)
+        try:
+            parse_environment_config({}, cls._env_var_prefix)
+        except UnicodeDecodeError:
+            raise Stop("The file .env is not UTF-8 text. Save it as UTF-8.") from None
+        for name in [name for name in os.environ if name.startswith(_MARK)]:
+            os.environ.setdefault(name.removeprefix(_MARK), os.environ.pop(name))
         cls.append_builtin_config(cls.config_jsonschema)
         return cls.settings_from_environment()
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         # The SDK's own messages show values, secrets among them.
         self.append_builtin_config(self.config_jsonschema)
+        self._config = self.tidy_settings(self._config)
         problems = self.settings_problems()
         if problems and raise_errors:
             raise ConfigValidationError("The settings are not usable", errors=problems, schema=self.config_jsonschema)

@@ -6,13 +6,11 @@ Errors take one or two lines and show no secret; a traceback comes with --log-le
 from __future__ import annotations
 
 import gc
-import io
-import json
 import logging
 import os
 import re
 import sys
-from typing import IO, Any
+from typing import Any
 
 import click
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
@@ -50,16 +48,29 @@ class ClearPlugin(SdkPlugin):
         Raises:
             Stop: one has the wrong type.
         """
-        return settings.from_environment(cls.config_jsonschema["properties"], cls.env_prefix())
+        properties = cls.config_jsonschema["properties"]
+        # Unknown ones are looked at together with those of the files.
+        strays = settings.unknown_variables(properties, cls.env_prefix())
+        return {**settings.from_environment(properties, cls.env_prefix()), **strays}
+
+    def tidy_settings(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings as they are meant: without empty ones and white space around."""
+        return settings.tidy(given, self.config_jsonschema["properties"])
 
     def settings_problems(self) -> list[str]:
-        """Return what is wrong with the settings; warn of unknown ones that are no misspelling of a known one."""
+        """Return what is wrong with the settings; warn of unknown ones that are not a misspelling of a known one."""
         # Before the schema is looked at, which fills in the defaults.
         unknown = list(settings.unknown(self.given_settings, self.config_jsonschema["properties"]))
         problems = list(settings.explain(self.schema_errors(), self.env_prefix()))
         for name, meant in unknown:
+            variable = f"{self.env_prefix()}{name.upper()}"
+            in_environment = self.given_settings[name] == variable
             if meant is None:
-                self.logger.warning("The setting %s is unknown and has no effect.", name)
+                self.logger.warning(
+                    "The setting %s is unknown and has no effect.", variable if in_environment else name
+                )
+            elif in_environment:
+                problems.append(f"{variable} sets nothing; did you mean {self.env_prefix()}{meant.upper()}?")
             else:
                 problems.append(f"{name} is not a setting; did you mean {meant}?")
         return problems
@@ -90,7 +101,6 @@ class ClearPlugin(SdkPlugin):
         for path in value:
             if path != "ENV":
                 given |= settings.read_file(path)
-        given = settings.with_numbers(given, cls.config_jsonschema["properties"])
         return ConfigInput(given, parse_env="ENV" in value)
 
 
@@ -160,19 +170,3 @@ class ClearCommand(SingerCommand):
 def _set_log_level(ctx: click.Context, param: click.Parameter, value: str | None) -> None:  # noqa: ARG001
     if value and not ctx.resilient_parsing:
         logging.getLogger().setLevel(value.upper())
-
-
-def read_state(file: IO[str]) -> IO[str]:
-    """Read a state file; it may also hold the whole STATE message, or what `meltano state get` prints.
-
-    Raises:
-        Stop: the state is invalid. Reading everything anew without saying so would surprise.
-    """
-    content = file.read()
-    state = settings.json_object("--state", content) if content.strip() else {}
-    if state.get("type") == "STATE":
-        state = state.get("value") or {}
-    state = state.get("singer_state", state)
-    if state and not isinstance(state.get("bookmarks"), dict):
-        raise Stop("--state: has no 'bookmarks'. Hand in the value of the last STATE line that the target printed.")
-    return io.StringIO(json.dumps(state))

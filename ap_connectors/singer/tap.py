@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import os
 import signal
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, ClassVar
 
+from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
-from ap_connectors.singer._sdk import SdkTap
+from ap_connectors.singer import tap_input
+from ap_connectors.singer._sdk import ConfigInput, SdkTap
 from ap_connectors.singer.downloads import FileStore, FileStream
 from ap_connectors.singer.message_io import RecordWriter
-from ap_connectors.singer.plugin import ClearPlugin, read_state
+from ap_connectors.singer.plugin import ClearPlugin
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -49,9 +51,36 @@ class ExactTap(ClearPlugin, SdkTap):
             _ = self.files
 
     @classmethod
-    def invoke(cls, *, state: IO[str] | None = None, **kwargs: Any) -> None:
-        """Run the tap; reject an invalid state file."""
-        super().invoke(state=read_state(state) if state else None, **kwargs)
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: ConfigInput | None = None,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+    ) -> None:
+        """Run the tap; reject what is not a state or a catalog of this tap."""
+        super(Tap, cls).invoke(about=about, about_format=about_format)
+        cls.print_version(print_fn=cls.logger.info)
+        given = config or ConfigInput()
+        tap = cls(
+            config=given.config,
+            parse_env_config=given.parse_env,
+            state=tap_input.state(*tap_input.content("--state", state), cls.logger) if state else None,
+            catalog=tap_input.catalog(*tap_input.content("--catalog", catalog), cls.name) if catalog else None,
+        )
+        tap.check_input()
+        tap.sync_all()
+
+    def check_input(self) -> None:
+        """Check that state and catalog are of this tap.
+
+        Raises:
+            Stop: they are another one's.
+        """
+        tap_input.check_streams(self.input_catalog or (), self.streams, self.name, self.logger)
+        tap_input.check_bookmarks(self.state, self.streams, self.name, self.logger)
 
     def on_signal(self, signum: int) -> None:
         """End at once, after a STATE that covers what was written; not with status 0, for the job is not done."""

@@ -42,7 +42,7 @@ def read(sources: Iterable[str], plugin: str, required: Iterable[str]) -> dict[s
     given: dict[str, Any] = {}
     for source in list(sources) or ["ENV"]:
         given |= settings.from_environment(properties, prefix) if source == "ENV" else settings.read_file(source)
-    given = {name: value for name, value in given.items() if name in properties and value not in (None, "")}
+    given = {name: value for name, value in settings.tidy(given, properties).items() if name in properties}
     schema = {"properties": properties, "required": list(required)}
     for problem in settings.explain(Draft202012Validator(schema).iter_errors(given), prefix):
         raise Stop(f"{problem} The settings are those of {plugin}.")

@@ -14,6 +14,7 @@ import msgspec
 import yaml
 from msgspec import inspect
 
+from ap_connectors.core import text_files
 from ap_connectors.core.errors import Stop
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -172,18 +173,15 @@ def open_file(path: Path) -> Section:
     Raises:
         Stop: it cannot be read, or is not valid YAML.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise Stop(f"{path}: {error.strerror or 'cannot be read'}.") from None
-    except UnicodeDecodeError:
-        raise Stop(f"{path}: is not UTF-8 text.") from None
+    text = text_files.read(path)
     try:
         # An empty file is a mapping without settings.
         node = yaml.compose(text, Loader=yaml.SafeLoader) or yaml.compose("{}", Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise Stop(f"{path}{line}: is not valid YAML: {error.problem or 'cannot be read'}.") from None
+    except RecursionError:
+        raise Stop(f"{path}: is nested too deeply to be read.") from None
     except yaml.YAMLError:
         raise Stop(f"{path}: contains characters that YAML does not allow.") from None
     assert node is not None  # noqa: S101 - there is at least the empty mapping

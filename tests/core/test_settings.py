@@ -39,7 +39,6 @@ SCHEMA: dict[str, Any] = {
         ("dry_run", "Yes", True),
         ("dry_run", "1", True),
         ("dry_run", "off", False),
-        ("dry_run", "", False),
         ("fraction", "0.25", 0.25),
         ("max_rejects", "3", 3),
         ("report_path", "1", "1"),
@@ -82,7 +81,13 @@ def test_what_cannot_be_read_is_named_and_not_shown(
     [
         (b'{"region": "s3cret",}', "invalid JSON at line 1, column 21"),
         (b'["s3cret"]', "must be one JSON object."),
-        (b'{"region": "s3cret\xff"}', "is not UTF-8 text."),
+        (b'{"region":\n"s3cret\xff"}', ", line 2: is not UTF-8 text."),
+        (b'{"region": "s3cret", "region": "us"}', "region is given twice; leave one."),
+        (b'{"region": "s3cret", "limit": {"a": 1, "a": 1}}', "a is given twice; leave one."),
+        (b" \n", "is empty."),
+        (b"[" * 100_000, "is nested too deeply to be read."),
+        (b'{"region": ' + b"1" * 5000 + b"}", "has a number with too many digits to be read."),
+        (b'{"region": "\0"}', ", line 1: has a NUL character"),
     ],
 )
 def test_a_file_that_holds_something_else(tmp_path: Path, content: bytes, words: str) -> None:
@@ -90,7 +95,7 @@ def test_a_file_that_holds_something_else(tmp_path: Path, content: bytes, words:
     path.write_bytes(content)
     with pytest.raises(Stop, match=words) as caught:
         settings.read_file(str(path))
-    assert str(caught.value).startswith(f"--config {path}: ")
+    assert str(caught.value).startswith(f"--config {path}")
     assert "s3cret" not in str(caught.value)
 
 
@@ -98,8 +103,9 @@ def test_a_file_is_read_or_missed(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     with pytest.raises(Stop, match=r"config.json: No such file or directory.$"):
         settings.read_file(str(path))
-    path.write_text(json.dumps({"region": "us"}))
-    assert settings.read_file(str(path)) == {"region": "us"}
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-be"):
+        path.write_bytes(json.dumps({"region": "us"}).encode(encoding))
+        assert settings.read_file(str(path)) == {"region": "us"}
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,35 @@ def test_inline_in_all_its_forms() -> None:
         assert table.get("Y") is None
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_as_spreadsheets_save_it(tmp_path: Path, encoding: str, end: str, delimiter: str) -> None:
+    path = tmp_path / "pvm.csv"
+    text = end.join(
+        delimiter.join(row) for row in (("vat_class", "vat_code", "", ""), ("PVM1", "Ž1", "", ""), ("PVM2", "2"))
+    )
+    path.write_bytes(text.encode(encoding))
+    assert load(VAT_CLASSES, str(path)) == {"PVM1": ("Ž1",), "PVM2": ("2",)}
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "vat_classes: {path} has no column vat_class and no column vat_code in its first line; it has none."),
+        ("", "vat_classes: {path} is empty."),
+        ("\ufeff\r\n", "vat_classes: {path} is empty."),
+        (
+            ",\nPVM1,1\n",
+            "vat_classes: {path} has no column vat_class and no column vat_code in its first line; it has none.",
+        ),
+        (
+            "vat_class,vat_code,VAT_Code \nPVM1,1,2\n",
+            "vat_classes: {path} has the column vat_code twice in its first line; leave one.",
+        ),
+        (
+            "vat_class,vat_code\nPVM1,\0\n",
+            "vat_classes: {path}, line 2: has a NUL character, which no text has: the file is damaged. Restore it.",
+        ),
         ("class,vat_code\n", "vat_classes: {path} has no column vat_class in its first line; it has class, vat_code."),
         ("vat_class,vat_code\nPVM1,1,2\n", "vat_classes: {path}, line 2: 3 cells, but the first line names 2 columns."),
         (
@@ -61,7 +86,7 @@ def test_inline_in_all_its_forms() -> None:
             "vat_classes: {path}, line 3: VAT class PVM1 is mapped twice, to 1 and to 2.",
         ),
         ('vat_class,vat_code\n"PVM1,1\n', "vat_classes: {path}, line 2: unexpected end of data."),
-        (b"vat_class,vat_code\nPVM1,\xfe\n", "vat_classes: {path} is not UTF-8 text; save it as CSV UTF-8."),
+        (b"vat_class,vat_code\nPVM1,\xfe\n", "vat_classes: {path}, line 2: is not UTF-8 text. Save it as CSV UTF-8."),
         (None, "vat_classes: {path}: No such file or directory."),
     ],
 )
@@ -77,7 +102,10 @@ def test_a_table_that_cannot_be_read_is_explained(tmp_path: Path, content: str |
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("{'PVM1': 1}", "accounts: not valid JSON at column 2: Expecting property name enclosed in double quotes."),
+        (
+            "{'PVM1': 1}",
+            "accounts: invalid JSON at line 1, column 2: Expecting property name enclosed in double quotes.",
+        ),
         ({"6312": 1.5}, "accounts.6312 must be text in quotes."),
         ({"6312": True}, "accounts.6312 must be text in quotes."),
         ({"6312": {"number": "1"}}, "accounts.6312: number is unknown; known are account."),

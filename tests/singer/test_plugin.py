@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from pathlib import Path
@@ -13,8 +12,7 @@ import pytest
 from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
 
-from ap_connectors.core.errors import Stop
-from ap_connectors.singer.plugin import ClearPlugin, read_state
+from ap_connectors.singer.plugin import ClearPlugin
 from ap_connectors.singer.settings import MAX_REJECTS, REJECTS_PATH, REPORT_PATH
 
 
@@ -47,18 +45,58 @@ def test_an_unknown_setting_is_a_warning(caplog: pytest.LogCaptureFixture) -> No
     assert caplog.messages == ["The setting colour is unknown and has no effect."]
 
 
-STATE: dict[str, Any] = {"bookmarks": {"vendors": {}}}
+def test_a_misspelt_variable_is_named_as_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("MAX_REJECT", "COLOUR", "_SELECT", ""):
+        monkeypatch.setenv(f"TARGET_TRIAL_{name}", "s3cret")
+    monkeypatch.setenv("TARGET_TRIAL_LOGLEVEL", "info")
+    with caplog.at_level(logging.WARNING), pytest.raises(ConfigValidationError) as caught:
+        Plugin(config={}, parse_env_config=True)
+    assert caught.value.errors == ["TARGET_TRIAL_MAX_REJECT sets nothing; did you mean TARGET_TRIAL_MAX_REJECTS?"]
+    assert caplog.messages == ["The setting TARGET_TRIAL_COLOUR is unknown and has no effect."]
+    # Without --config=ENV the environment is not read.
+    assert Plugin(config={}).config["max_rejects"] == 0
 
 
-@pytest.mark.parametrize("written", [STATE, {"type": "STATE", "value": STATE}, {"singer_state": STATE}])
-def test_a_state_in_any_form(written: dict[str, Any]) -> None:
-    assert json.load(read_state(io.StringIO(json.dumps(written)))) == STATE
+@pytest.mark.parametrize("empty", [None, "", "  ", "\u00a0\n"])
+def test_what_is_empty_is_left_out(empty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = Plugin(config={"max_rejects": empty, "rejects_path": empty, "report_path": empty})
+    assert dict(plugin.config) == {"max_rejects": 0, "rejects_path": "rejects-{timestamp}.jsonl"}
+    monkeypatch.setenv("TARGET_TRIAL_REJECTS_PATH", empty or "")
+    monkeypatch.setenv("TARGET_TRIAL_MAX_REJECTS", empty or "")
+    plugin = Plugin(config={"rejects_path": "mine.jsonl"}, parse_env_config=True)
+    assert dict(plugin.config) == {"max_rejects": 0, "rejects_path": "mine.jsonl"}
 
 
-def test_an_empty_state_and_a_wrong_one() -> None:
-    assert json.load(read_state(io.StringIO(" \n"))) == {}
-    with pytest.raises(Stop, match="--state: has no 'bookmarks'"):
-        read_state(io.StringIO('{"vendors": {}}'))
+def test_white_space_around_a_setting_goes() -> None:
+    class Nested(Plugin):
+        """Has settings inside settings."""
+
+        config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
+            th.Property("names", th.ArrayType(th.StringType)),
+            th.Property(
+                "limit", th.ObjectType(th.Property("word", th.StringType), th.Property("seconds", th.NumberType))
+            ),
+            th.Property("columns", th.ArrayType(th.ObjectType(th.Property("code", th.StringType)))),
+            th.Property("free", th.ObjectType()),
+            th.Property("flattening_separator", th.StringType),
+        ).to_dict()
+
+    given = {
+        "names": [" a", "b\u2003"],
+        "limit": {"word": " w ", "seconds": " 2.5 "},
+        "columns": [{"code": "\tc\r\n"}, {"code": None}],
+        "free": {" a ": " b ", "c": None},
+        "flattening_separator": " ",
+    }
+    assert dict(Nested(config=given).config) == {
+        "names": ["a", "b"],
+        "limit": {"word": "w", "seconds": 2.5},
+        "columns": [{"code": "c"}, {}],
+        "free": {" a ": " b ", "c": None},
+        "flattening_separator": " ",
+    }
 
 
 @pytest.mark.parametrize(("given", "read"), [("0.25", 0.25), (0.5, 0.5), ("half", "half"), ("nan", "nan")])
@@ -74,4 +112,4 @@ def test_a_number_may_be_given_as_text_in_a_file(given: Any, read: Any, tmp_path
     file.write_text(json.dumps({"fraction": given, "name": "1.5"}))
     command = Fraction.get_singer_command()
     read_settings = Fraction.cb_config(click.Context(command), click.Option(["--config"]), (str(file),))
-    assert read_settings.config == {"fraction": read, "name": "1.5"}
+    assert Fraction(config=read_settings.config, validate_config=False).config == {"fraction": read, "name": "1.5"}

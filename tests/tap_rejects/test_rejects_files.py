@@ -117,6 +117,39 @@ def test_what_is_being_written_waits(tap: RunTap, write: Write) -> None:
     assert told(tap(state=second.state)) == [("dok-3", "302320404")]
 
 
+def test_a_last_line_without_its_end_is_read_when_it_is_whole(tap: RunTap, write: Write) -> None:
+    """An editor leaves the end out; a load that is writing may do so for a moment."""
+    path = write((WORDS, of("dok-1"), NO_FILE), (WORDS, of("dok-2"), NO_FILE), end="")
+    first = tap()
+    assert told(first) == [("dok-1", "302320404"), ("dok-2", "302320404")]
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" + line(3, WORDS, of("dok-3"), NO_FILE))
+    assert told(tap(state=first.state)) == [("dok-3", "302320404")]
+
+
+def test_a_last_line_waits_wherever_it_breaks_off(tmp_path: Path) -> None:
+    whole = line(2, WORDS, of("dok-2", name="Ąžuolas {}"), NO_FILE).encode()
+    path = tmp_path / "rejects-1.jsonl"
+    for cut in range(1, len(whole) + 1):
+        path.write_bytes(line(1, WORDS, of(), NO_FILE).encode() + b"\n" + whole[:cut])
+        warnings: list[str] = []
+        found = list(Source(str(path), warnings.append).lines(Place()))
+        assert len(found) == (2 if cut == len(whole) else 1)
+        assert len(warnings) == (cut < len(whole))
+    assert warnings == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_file_that_was_saved_by_windows_tools(tap: RunTap, write: Write, encoding: str) -> None:
+    path = write((WORDS, of("dok-ž"), NO_FILE), (WORDS, of("dok-2"), NO_FILE), end="")
+    text = path.read_text(encoding="utf-8").replace("\n", "\r\n")
+    path.write_bytes(text.encode(encoding))
+    first = tap()
+    assert told(first) == [("dok-ž", "302320404"), ("dok-2", "302320404")]
+    path.write_bytes((text + "\r\n" + line(3, WORDS, of("dok-3"), NO_FILE)).encode(encoding))
+    assert told(tap(state=first.state)) == [("dok-3", "302320404")]
+
+
 def test_half_a_line_that_a_killed_run_left(tap: RunTap, write: Write) -> None:
     torn = line(2, WORDS, of("dok-2"), NO_FILE)[:70]
     path = write((WORDS, of("dok-1"), NO_FILE), end=f"\n{torn}\n")

@@ -94,6 +94,8 @@ def test_the_documentation_knows_every_setting(tmp_path: Path) -> None:
         ("rules:\n- on: vicai.*\n  run: echo 'a", "line 3: run: No closing quotation"),
         ("rules:\n- on: vicai.*\n  job: x\n  env: [A=b, c]", "line 4: env: must be a list of NAME=value"),
         ("- inbox", "line 1: must be a mapping"),
+        ("rules: " + "[" * 100_000, "is nested too deeply to be read"),
+        ("port: 1\nrules: \0", "line 2: has a NUL character"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, words: str) -> None:
