@@ -15,8 +15,10 @@ from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.mapper import CustomStreamMap
 from singer_sdk.plugin_base import BaseSingerReader, JSONSchemaValidator, PluginBase
 from singer_sdk.plugin_base import _ConfigInput as ConfigInput
+from singer_sdk.singerlib import RecordMessage
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.messages import Line
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 _MARK = "\ufeff"
 """A byte order mark: it becomes part of the first name of a .env file that has one."""
 
-__all__ = ["ConfigInput", "SdkPlugin", "SdkReader", "SdkStream", "SdkTap"]
+__all__ = ["ConfigInput", "SdkPlugin", "SdkReader", "SdkStream", "SdkTap", "failed_expression"]
 
 
 class SdkPlugin(PluginBase):
@@ -168,10 +170,9 @@ class SdkStream(Stream):
         """Write the SCHEMA message."""
         self._write_schema_message()
 
-    def write_mapped(self, record: dict[str, Any]) -> None:
-        """Write the RECORD messages that stream maps make of a record."""
-        for message in self._generate_record_messages(record):
-            self.tap.write_message(message)
+    def mapped(self, record: dict[str, Any]) -> list[RecordMessage]:
+        """Return the RECORD messages that stream maps make of a record."""
+        return list(self._generate_record_messages(record))
 
     def write_state(self) -> None:
         """Write the STATE message, unless nothing has changed since the last one."""
@@ -193,3 +194,13 @@ class SdkStream(Stream):
     ) -> Generator[dict[str, Any], Any, Any]:
         self.sync_records()
         yield from ()
+
+
+def failed_expression(error: BaseException) -> str:
+    """Return which expression of a stream map an error comes from, as messages call it."""
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code is CustomStreamMap._eval.__code__:
+            return f"the expression {step.tb_frame.f_locals['expr']!r}"
+        step = step.tb_next
+    return "an expression"

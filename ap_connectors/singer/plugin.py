@@ -135,7 +135,7 @@ class ClearCommand(SingerCommand):
             self._fail("The settings are not usable; see above. All settings: --about.")
         except (MapExpressionError, StreamMapConfigError) as error:
             self._fail(
-                f"stream_maps: {error}. Check the expressions; a record may lack a field that one of them names."
+                f"stream_maps: {str(error).rstrip('.')}. Check the expressions; see docs of the SDK's stream maps."
             )
         except Exception as error:
             self._fail(f"Unexpected {type(error).__name__}; run with --log-level=debug to see where.")

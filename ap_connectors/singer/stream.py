@@ -26,11 +26,13 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from ap_connectors.core.errors import ApError
 from ap_connectors.core.raw_json import Record
+from ap_connectors.singer import stream_maps
 from ap_connectors.singer._sdk import SdkStream
 from ap_connectors.singer.fields import FieldTypes
 from ap_connectors.singer.message_io import RecordWriter
 
 if TYPE_CHECKING:
+    from singer_sdk.mapper import StreamMap
     from singer_sdk.metrics import Counter
 
 _CHECKPOINT_RECORDS = 10_000
@@ -68,6 +70,7 @@ class ExactStream(SdkStream):
         self.primary_keys = self.key_fields
         self.replication_key = self.instant_field
         self._counter: Counter | None = None
+        self._prepared: list[StreamMap] | None = None
         self._since_checkpoint = 0
         self._last_checkpoint = time.monotonic()
 
@@ -127,11 +130,22 @@ class ExactStream(SdkStream):
         if self._direct_writer is not None:
             self._direct_writer.write_record(self._head, encoded, self._tail)
         else:
-            self.write_mapped(_decode(encoded))
+            self._write_mapped(_decode(encoded))
         if self._counter:
             self._counter.increment()
         self._since_checkpoint += 1
         self.state_manager.is_flushed = False
+
+    def _write_mapped(self, record: dict[str, Any]) -> None:
+        if self._prepared is not self.stream_maps:
+            stream_maps.prepare(self.stream_maps)
+            self._prepared = self.stream_maps
+        with stream_maps.explained(self.name):
+            messages = self.mapped(record)
+            for message in messages:
+                message.record = stream_maps.as_json(message.record)
+        for message in messages:
+            self.tap.write_message(message)
 
     def _extend_schema(self, added: Mapping[str, Any]) -> None:
         known = self.stream_maps[0].raw_schema

@@ -20,6 +20,7 @@ from singer_sdk.mapper import RemoveRecordTransform
 from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.core.messages import Line
 from ap_connectors.http.request_counts import counting
+from ap_connectors.singer import stream_maps
 from ap_connectors.singer._sdk import ConfigInput
 from ap_connectors.singer.message_io import Interrupted, InterruptibleReader, byte_lines
 from ap_connectors.singer.plugin import ClearPlugin
@@ -132,6 +133,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         message = line.message
         self.mapper.register_raw_stream_schema(stream, message.schema or {}, message.key_properties)
         maps = self.mapper.stream_maps[stream]
+        stream_maps.prepare(maps)
         return [each.stream_alias for each in maps if not isinstance(each, RemoveRecordTransform)]
 
     def on_record(self, line: Line) -> None:
@@ -144,7 +146,8 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         if stream not in self.mapper.stream_maps:
             self._unannounced(stream, line)
         for each in self.mapper.stream_maps[stream]:
-            mapped = each.transform(copy.deepcopy(record))
+            with stream_maps.explained(stream, f", line {line.number}"):
+                mapped = stream_maps.as_json(each.transform(copy.deepcopy(record)))
             if mapped is not None:
                 self._load(each.stream_alias, mapped, line)
 

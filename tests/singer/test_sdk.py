@@ -55,7 +55,8 @@ class Rows(SdkStream):
 
     def sync_records(self) -> None:
         self.write_schema()
-        self.write_mapped(dict(self.record))
+        for message in self.mapped(dict(self.record)):
+            self.tap.write_message(message)
         self.state_manager.is_flushed = False
         self.write_state()
         self.write_state()
