@@ -9,9 +9,10 @@ from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai.client import Refused
+from target_vicai.compared_sink import ComparedSink, Comparison
 from target_vicai.context import Reference, ResourceSpec
 from target_vicai.record_cache import Reading
-from target_vicai.sink import EXTERNAL, TEXT, ComparedSink, Comparison, Item, missing_key
+from target_vicai.sink import EXTERNAL, TEXT, Item, missing_key
 
 
 class Upsert(ComparedSink):

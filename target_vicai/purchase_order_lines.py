@@ -1,4 +1,4 @@
-"""The lines of purchase orders: parsed, added up, and compared with Vic's by their numbers."""
+"""What purchase orders consist of: lines, compared with Vic's by their numbers; their sum; and what they refer to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ap_connectors.singer.diff import Change, diff, merge_missing
 from ap_connectors.singer.schema import ObjectSchema
 from ap_connectors.vicai import contract
 from target_vicai.context import Reference
-from target_vicai.sink import TEXT, as_param
+from target_vicai.sink import TEXT, Item, as_param
 
 _DIMENSION_IDS = "dimensionsExternalIds"
 
@@ -82,6 +82,32 @@ def parse_lines(lines: Iterable[Mapping[str, Any]]) -> list[JsonObject]:
         numbers.add(number)
         parsed.append(_parse_line(line))
     return parsed
+
+
+def vendor_reference(item: Item) -> JsonObject:
+    """Return what names the vendor, in one way: Vic looks it up."""
+    given = item.body.get("vendor") or {
+        "internalId": item.extras.get("vendorInternalId"),
+        "externalId": item.extras.get("vendorExternalId"),
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    best = next((name for name in ("internalId", "externalId") if name in given), None)
+    return {best: given[best]} if best else given
+
+
+def is_vendor(reference: JsonObject, vendor: JsonObject) -> bool:
+    """Return whether a reference leads to the vendor that an order has."""
+    for name in ("internalId", "externalId", "name"):
+        if name in reference:
+            return bool(reference[name] == vendor.get(name))
+    tax, pay = vendor.get("taxInfo") or {}, vendor.get("defaultPaymentInfo") or {}
+    accounts = {pay.get(name) for name in ("bankAccountNum", "bban", "bankGiro", "plusGiro")}
+    accounts.add((pay.get("internationalBankAccount") or {}).get("iban"))
+    return (
+        reference.get("orgNumber") == tax.get("orgNumber")
+        and reference.get("countryCode") == vendor.get("countryCode")
+        and reference.get("bankAccount") in {None, *accounts}
+    )
 
 
 def references(vendor: JsonObject | None, lines: list[JsonObject]) -> set[Reference]:

@@ -16,14 +16,17 @@ from ap_connectors.singer.schema import ObjectSchema
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Refused
+from target_vicai.compared_sink import ComparedSink, Comparison
 from target_vicai.context import LoadContext, ResourceSpec
 from target_vicai.purchase_order_lines import (
     LineChanges,
     compare_lines,
+    is_vendor,
     order_amount,
     parse_lines,
     references,
     total,
+    vendor_reference,
     with_dimension_ids,
 )
 from target_vicai.purchase_order_writes import (
@@ -34,7 +37,7 @@ from target_vicai.purchase_order_writes import (
     status_of,
 )
 from target_vicai.record_cache import Reading, RecordCache
-from target_vicai.sink import TEXT, ComparedSink, Comparison, Item, missing_key
+from target_vicai.sink import TEXT, Item, missing_key
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class PurchaseOrders(ComparedSink):
             )
         body = {name: value for name, value in item.body.items() if value is not None or self._may_be_null(name)}
         body.pop("vendor", None)
-        if vendor := _vendor(item):
+        if vendor := vendor_reference(item):
             body["vendor"] = vendor
         if "lineItems" in body:
             body["lineItems"] = parse_lines(body["lineItems"])
@@ -216,7 +219,7 @@ class PurchaseOrders(ComparedSink):
         compared = {name: value for name, value in head.items() if name != "vendor"}
         changes = diff(self.head_schema, compared, order, readable=self.read_schema)
         vendor = order.get("vendor") or {}
-        if "vendor" in head and not _is_vendor(head["vendor"], vendor):
+        if "vendor" in head and not is_vendor(head["vendor"], vendor):
             changes.append(Change("vendor", {name: vendor.get(name) for name in head["vendor"]}, head["vendor"]))
         whole = self._whole_head(head, order) if changes or write_all else None
         changes += lines.changes
@@ -333,29 +336,3 @@ class PurchaseOrders(ComparedSink):
         self._pending.remove(key, "process")
         writer.set_status(wanted)
         self._pending.remove(key, "close")
-
-
-def _vendor(item: Item) -> JsonObject:
-    """Return what names the vendor, in one way: Vic looks it up."""
-    given = item.body.get("vendor") or {
-        "internalId": item.extras.get("vendorInternalId"),
-        "externalId": item.extras.get("vendorExternalId"),
-    }
-    given = {name: value for name, value in given.items() if value is not None}
-    best = next((name for name in ("internalId", "externalId") if name in given), None)
-    return {best: given[best]} if best else given
-
-
-def _is_vendor(reference: JsonObject, vendor: JsonObject) -> bool:
-    """Return whether a reference leads to the vendor that an order has."""
-    for name in ("internalId", "externalId", "name"):
-        if name in reference:
-            return bool(reference[name] == vendor.get(name))
-    tax, pay = vendor.get("taxInfo") or {}, vendor.get("defaultPaymentInfo") or {}
-    accounts = {pay.get(name) for name in ("bankAccountNum", "bban", "bankGiro", "plusGiro")}
-    accounts.add((pay.get("internationalBankAccount") or {}).get("iban"))
-    return (
-        reference.get("orgNumber") == tax.get("orgNumber")
-        and reference.get("countryCode") == vendor.get("countryCode")
-        and reference.get("bankAccount") in {None, *accounts}
-    )

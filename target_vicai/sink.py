@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,9 +22,6 @@ from target_vicai.context import LoadContext, Reference, ResourceSpec
 from target_vicai.record_cache import Reading
 
 T = TypeVar("T")
-
-_FRESH_SECONDS = 10.0
-"""A record of Vic's that is older is read again before it is changed: somebody may have changed it there."""
 
 _WRITTEN_BY_VIC = ("id", "internalId", "internalUpdatedAt", "displayName")
 _EXPECTED = frozenset(map(canonical, (*_WRITTEN_BY_VIC, "ivesk_document_id", "ivesk_company_code")))
@@ -63,27 +59,6 @@ class Item:
     deleted: bool = False
     replayed: str | None = None
     provides: Parent | None = None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A record beside Vic's copy.
-
-    Args:
-        body: what is to be written, references resolved.
-        present: Vic's copy; None if there is none.
-        read_at: when that was read (monotonic seconds).
-        changes: what writing the body would change.
-        outcome: what becomes of the record if nothing is to be written.
-        parents: what the body's references were resolved with, and when that was read.
-    """
-
-    body: JsonObject
-    present: JsonObject | None = None
-    read_at: float | None = None
-    changes: tuple[Change, ...] = ()
-    outcome: Outcome | None = None
-    parents: Mapping[Reference, float] = field(default_factory=dict)
 
 
 class VicSink(ABC):
@@ -207,11 +182,11 @@ class VicSink(ABC):
         """Return an item that deletes a record."""
         return Item(key, (self.name, key), {}, deleted=True)
 
-    def compare(self, item: Item) -> Outcome | Comparison | None:  # noqa: ARG002
-        """Compare a record with Vic's copy, on the main thread; see `ComparedSink`."""
+    def compare(self, item: Item) -> Any:  # noqa: ARG002
+        """Compare a record with Vic's copy, on the main thread; `ComparedSink` does."""
         return None
 
-    def apply(self, item: Item, compared: Comparison | None = None) -> Outcome:  # noqa: ARG002
+    def apply(self, item: Item, compared: Any = None) -> Outcome:  # noqa: ARG002
         """Load the record, or delete what it says is deleted.
 
         Raises:
@@ -356,69 +331,6 @@ class VicSink(ABC):
         """
         if absent := self.context.absent(parents):
             raise self.context.missing(absent, said)
-
-
-class ComparedSink(VicSink):
-    """A sink that compares each record with Vic's copy, once, and writes only what differs.
-
-    Records are compared on the main thread where that is possible, so that equal ones are done with at once. A
-    comparison is handed on to the thread that writes; there it counts only if all that it was made from is unchanged.
-    A subclass defines `comparison` and `write`.
-    """
-
-    def compare(self, item: Item) -> Outcome | Comparison | None:
-        """Return the outcome if nothing needs to be asked or written; else the comparison, or None."""
-        if item.deleted or not self.can_compare(item):
-            return None
-        try:
-            compared = self.comparison(item)
-        except Reject:
-            # `load` meets it again: the record waits for a parent, or is set aside.
-            return None
-        return compared.outcome or compared
-
-    def apply(self, item: Item, compared: Comparison | None = None) -> Outcome:
-        """Write what differs, or delete what the record says is deleted."""
-        if compared is not None and self.is_current(item, compared):
-            return self.write(item, compared)
-        return super().apply(item)
-
-    def load(self, item: Item) -> Outcome:
-        """Compare a record, and write what differs."""
-        compared = self.comparison(item, fresh=True)
-        return compared.outcome or self.write(item, compared)
-
-    def can_compare(self, item: Item) -> bool:
-        """Return whether a record can be compared without a request of its own."""
-        return self.compares(item)
-
-    @abstractmethod
-    def comparison(self, item: Item, *, fresh: bool = False) -> Comparison:
-        """Compare a record with Vic's copy; `fresh` reads the copy again if it is old (see `is_old`).
-
-        Raises:
-            Missing: the record refers to something that is not there yet. Reject: Vic would refuse it.
-        """
-
-    @abstractmethod
-    def write(self, item: Item, compared: Comparison) -> Outcome:
-        """Write what differs. Thread-safe; calls for one order key are serialized.
-
-        Raises:
-            Missing, Reject, Outage: as `load`.
-        """
-
-    def is_current(self, item: Item, compared: Comparison) -> bool:
-        """Return whether Vic's copy and the parents are still those that were compared, and the copy is not old."""
-        own = {(self.name, item.key): compared.read_at}
-        return not self.is_old(compared.read_at) and all(
-            self.context.read_at(*reference) == at for reference, at in {**own, **compared.parents}.items()
-        )
-
-    def is_old(self, read_at: float | None) -> bool:
-        """Return whether Vic's copy was read too long ago to be changed: somebody may have changed it there."""
-        is_plan = self.context.options.dry_run
-        return not is_plan and read_at is not None and time.monotonic() - read_at > _FRESH_SECONDS
 
 
 def missing_key(*fields: str) -> Reject:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from target_vicai.attachments import Attachments
+from target_vicai.documents import Attachments
 from target_vicai.invoices import Invoices
 from target_vicai.master_data import Accounts, Dimensions, PaymentTerms, Tags, TaxCodes, VatCodes, VendorGroups, Vendors
 from target_vicai.postings import InvoiceConfirmations, InvoiceRejections

@@ -79,8 +79,8 @@ def explained(stream: str, where: str = "") -> Iterator[None]:
     except Exception as error:
         cause = error.__cause__ if isinstance(error, MapExpressionError) and error.__cause__ else error
         raise Stop(
-            f"stream_maps: {stream}{where}: {failed_expression(error)} fails: {_why(cause)}. Correct it; a record may lack "
-            "a field that it names, or have null there."
+            f"stream_maps: {stream}{where}: {failed_expression(error)} fails: {_why(cause)}. "
+            "Correct it; a record may lack a field that it names, or have null there."
         ) from error
 
 

@@ -14,8 +14,9 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer.sink import Outcome
+from target_vicai.compared_sink import ComparedSink, Comparison
 from target_vicai.purchase_orders import PurchaseOrders
-from target_vicai.sink import ComparedSink, Comparison, Item
+from target_vicai.sink import Item
 from target_vicai.streams import ALL
 from target_vicai.target import TargetVicai
 from tests.target_vicai.cases import AT, LATER, order_line, without
@@ -52,7 +53,7 @@ def comparisons(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(sink, name, counting)
 
     # On a slow machine what was compared may be old by the time it is written, and is compared anew then.
-    monkeypatch.setattr("target_vicai.sink._FRESH_SECONDS", 3600.0)
+    monkeypatch.setattr("target_vicai.compared_sink._FRESH_SECONDS", 3600.0)
     count(ComparedSink, "changes")
     count(PurchaseOrders, "_plan")
     return counted
@@ -202,7 +203,7 @@ def test_a_copy_that_has_become_old_is_read_again(
         loader, "vendors", {name: held[name] for name in ("externalId", "name")} | {"externalUpdatedAt": LATER}
     )
     vicai.control.vicai.touch("vendors", [held["internalId"]], phone="+370 5 9")
-    monkeypatch.setattr("target_vicai.sink._FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("target_vicai.compared_sink._FRESH_SECONDS", 0.0)
     vicai.control.clear_calls()
     assert waiting.apply().effect == "updated"
     calls = [(call["method"], call["path"].removeprefix(PREFIX)) for call in vicai.control.calls()]
@@ -219,7 +220,7 @@ def test_one_that_somebody_deleted_meanwhile_is_created(
     store.look()
     waiting = Step(loader, "accounts", account | {"name": "Nauja"})
     target(load("accounts", account | {"_sdc_deleted_at": AT}), deletes="records")
-    monkeypatch.setattr("target_vicai.sink._FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("target_vicai.compared_sink._FRESH_SECONDS", 0.0)
     assert waiting.apply().effect == "created"
     store.look()
     assert store.one("accounts", externalId="K-1")["name"] == "Nauja"
