@@ -107,6 +107,10 @@ def unknown_variables(properties: Collection[str], prefix: str) -> dict[str, str
     return {name: variable for name, variable in names.items() if name not in known and name[:1] not in {"", "_"}}
 
 
+_AS_GIVEN = {"flattening_separator", "stream_maps"}
+"""Settings of the SDK in which null and blanks have a meaning: a stream that is null is left out."""
+
+
 def tidy(given: Mapping[str, Any], properties: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return settings as they are meant, whichever tool wrote them.
 
@@ -115,7 +119,7 @@ def tidy(given: Mapping[str, Any], properties: Mapping[str, Mapping[str, Any]]) 
     """
     found: dict[str, Any] = {}
     for name, value in given.items():
-        tidied = _tidy(value, properties[name]) if name in properties and name != "flattening_separator" else value
+        tidied = _tidy(value, properties[name]) if name in properties and name not in _AS_GIVEN else value
         if tidied not in (None, "") or name not in properties:
             found[name] = tidied
     return found
