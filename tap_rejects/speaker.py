@@ -47,10 +47,10 @@ class Reason(NamedTuple):
 
     @classmethod
     def of(cls, mark: Mapping[str, Any]) -> Reason:
-        """Read the member `rejected` of a line, or one of the reasons of a reject that has several."""
-        code, params, sentence = mark.get("code"), mark.get("params"), steady(str(mark.get("reason") or ""))
+        """Read the member `rejected` of a line of a reject file."""
+        code, params, sentence = mark.get("code"), mark.get("params"), str(mark.get("reason") or "")
         if not isinstance(code, str) or code == "unclassified":
-            return cls(*old_reasons.parse(sentence), sentence)
+            return cls(*old_reasons.parse(steady(sentence)), sentence)
         return cls(code, _steadied(params) if isinstance(params, Mapping) else {}, sentence)
 
 
@@ -105,7 +105,7 @@ class Speaker:
             return f"{_cut(clauses, _LONGEST)}. {self._in(ADVICE)}"
         except (AttributeError, KeyError, TypeError):
             # A code of a later version, or other parameters than this one knows.
-            return self._in(REST).format(reason=reason.sentence).removesuffix(" []")
+            return self._in(REST).format(reason=steady(reason.sentence)).removesuffix(" []")
 
     def _answer(self, reason: Reason) -> str:
         said = str(reason.params["said"])
