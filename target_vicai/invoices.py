@@ -30,9 +30,8 @@ _ALREADY = re.compile(r"\balready\b|\bbeen processed\b", re.IGNORECASE)
 class Invoices(VicSink):
     """Invoices (Invoices): created, given their document, and started.
 
-    Vic.ai is asked for each of them first, whatever `compare` is, so that a run that was killed between two steps is
-    completed by the next, and nothing is done twice. Vic.ai offers no call to change an invoice: one that is there and
-    started is left to it.
+    Each invoice is looked up first, whatever `compare` is: so the next run completes what a killed one began, and does
+    nothing twice. Vic.ai offers no call to change an invoice: one that is started is left as it is.
     """
 
     name, operation, component = "invoices", "createInvoice", "Invoice"
@@ -51,7 +50,7 @@ class Invoices(VicSink):
         return {**schema, "properties": {**schema["properties"], "lineItems": {**lines, "items": line}}}
 
     def load(self, item: Item) -> Outcome:
-        """Take an invoice as far as it is not yet."""
+        """Take the steps that are not done yet: create, attach the document, start."""
         documents.is_given(item.extras)
         body = self._body(item)
         present = self._now(item.key)
@@ -76,7 +75,7 @@ class Invoices(VicSink):
     # What a record means
 
     def _body(self, item: Item) -> JsonObject:
-        """Return the body, with references in the form that Vic takes, and without nulls that it does not take."""
+        """Return the body as Vic takes it: references as objects, and no nulls that the contract does not allow."""
         body = self.writable(item.body)
         if body.get("vendor") is None:
             for name, field in (("vendorExternalId", "externalId"), ("vendorInternalId", "internalId")):
@@ -109,7 +108,7 @@ class Invoices(VicSink):
         return {} if self.context.client.exists("getInvoiceDocument", id=key, **EXTERNAL) else None
 
     def _changes(self, body: JsonObject, present: JsonObject) -> list[Change]:
-        """Compare what both speak of; codes in any letter case."""
+        """Compare the fields that both have; codes in any letter case."""
         both = [name for name in _HEADER if body.get(name) is not None and present.get(name) not in {None, ""}]
         header = {name: body[name] for name in both if not _is_same_code(name, body[name], present[name])}
         return diff(self.body_schema, header, present, readable=self.read_schema)
@@ -117,7 +116,7 @@ class Invoices(VicSink):
     # The steps
 
     def _continue(self, item: Item, body: JsonObject, present: JsonObject) -> Outcome:
-        """Take the steps that an earlier run did not come to."""
+        """Take the steps that an earlier run did not reach."""
         if status_of(present) != _NEW or present.get("postingError"):
             return self._leave(item.key, self._changes(body, present))
         self._check_equal(item.key, body, present)
@@ -169,7 +168,7 @@ class Invoices(VicSink):
         return self._process(key, Outcome(effect), Outcome(effect))
 
     def _process(self, key: str, done: Outcome, was_done: Outcome) -> Outcome:
-        """Start the processing; say which of the two it was: done now, or done before."""
+        """Start the processing; return `done`, or `was_done` if it was started before."""
         try:
             find_done = functools.partial(self._started, key)
             self.context.writer.send("startProcessingInvoice", find_done=find_done, id=key, **EXTERNAL)

@@ -1,4 +1,4 @@
-"""What the ERP made of the invoices that Vic.ai handed to it: posted, or rejected for what they are."""
+"""What became of invoices in the ERP: posted, or rejected because of their data."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class InvoiceConfirmations(Posting):
 
 
 class InvoiceRejections(Posting):
-    """The ERP cannot post an invoice for what is wrong with its data (Invoices, reject)."""
+    """The ERP cannot post an invoice because of its data (Invoices, reject)."""
 
     name, operation = "invoice_rejections", "rejectInvoice"
 

@@ -22,8 +22,8 @@ _LINES = "lineItems"
 class TrainingInvoices(VicSink):
     """Invoices for training (Invoices for training), written under the ERP's own id.
 
-    The document goes with the first load of an invoice, and not again: Vic.ai does not say which document it has. Lines
-    that a record does not speak of stay at Vic.ai, whatever `update_mode` is; an empty list deletes all of them.
+    The document is sent with the first load of an invoice, and not again: Vic.ai does not say which document it has.
+    Lines stay at Vic.ai if a record has no `lineItems`, whatever `update_mode` is; an empty list deletes all of them.
     """
 
     name, operation, component = "training_invoices", "upsertTrainingInvoice", "TrainingInvoice"
@@ -68,7 +68,7 @@ class TrainingInvoices(VicSink):
     def _body(self, body: JsonObject, present: JsonObject) -> JsonObject:
         """Return the body to write over what Vic has.
 
-        Vic takes null only for some fields; for the others it is worth a try where there is something to clear.
+        The contract allows null for some fields only; for the others it is worth a try if there is something to clear.
         """
         members = self.body_schema.members
         written = {
