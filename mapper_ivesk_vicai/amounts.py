@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import Decimal
 
 from ap_connectors.core.errors import Reject
+from ap_connectors.core.exact import EXACT
 from ap_connectors.core.raw_json import JsonObject
 from mapper_ivesk_vicai.fields import amount, code, missing, plain
-
-# A number has at most a thousand digits on either side of the point, so a million of them add up exactly.
-EXACT = Context(prec=2100, traps=[Inexact, InvalidOperation])
 
 PARTS = ("subtotal", "vat", "total")
 

@@ -10,9 +10,10 @@ from typing import Literal, NamedTuple
 
 from ap_connectors.core import instants
 from ap_connectors.core.errors import Reject
+from ap_connectors.core.exact import EXACT
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.coercion import quoted
-from mapper_ivesk_vicai.amounts import EXACT, PARTS, Amounts, Header, read_header, read_lines
+from mapper_ivesk_vicai.amounts import PARTS, Amounts, Header, read_header, read_lines
 from mapper_ivesk_vicai.fields import amount, code, given, missing, plain, shown, shown_value, text
 from mapper_ivesk_vicai.files import Files
 from mapper_ivesk_vicai.tables import CodeTable, Row, Rows

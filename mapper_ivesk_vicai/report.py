@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from ap_connectors.core.exact import EXACT
 from ap_connectors.singer.run_report import RunReport
-from mapper_ivesk_vicai.amounts import EXACT, PARTS, Amounts
+from mapper_ivesk_vicai.amounts import PARTS, Amounts
 from mapper_ivesk_vicai.fields import plain
 from mapper_ivesk_vicai.purchase import LeftOut, Purchase, SetAside
 from mapper_ivesk_vicai.tables import TABLES, CodeTable

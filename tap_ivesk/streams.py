@@ -11,7 +11,7 @@ import msgspec
 
 from ap_connectors.core.bookmarks import Bookmark, DedupWindow, key_of
 from ap_connectors.core.errors import Reject, Retry, Stop
-from ap_connectors.core.raw_json import NULL, Record, text, truth
+from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.ivesk import contract
 from ap_connectors.ivesk.client import LinkExpired, LinkRefused, Queue
 from ap_connectors.singer.downloads import FileStream, safe_part
@@ -77,7 +77,7 @@ class Documents(IveskStream):
         codes = {code.strip() for code in self.config.get("company_codes") or ()}
         others = 0
         for page in self.source.client.pages(self.queue, since, self.config.get("doctype")):
-            wanted = [d for d in page.records if not codes or codes.intersection(companies(d))]
+            wanted = [d for d in page.records if not codes or codes.intersection(contract.companies(d))]
             others += len(page.records) - len(wanted)
             yield Batch(wanted, page.bookmark.to_state())
         if others:
@@ -247,20 +247,12 @@ class Columns(IveskStream):
         return not dated or window.is_new(key_of(item, "code"), window.place(item, "modifiedat"))
 
 
-def companies(document: Record) -> list[str]:
-    """Registration codes of the companies that a document belongs to: the accountant's own, or else both parties."""
-    codes = {party: text(document, f"{party}code") for party in ("buyer", "seller")}
-    known = {party: code.strip() for party, code in codes.items() if code and code.strip()}
-    own = [code for party, code in known.items() if truth(document, f"{party}isfavorite")]
-    return own or list(known.values())
-
-
 def file_name(document: Record) -> str:
     """Return a name made of company, month, number and id, none of which can leave the folder.
 
     Two documents never share one: the character between number and id stands in neither.
     """
-    company = next(iter(companies(document)), "unknown")
+    company = next(iter(contract.companies(document)), "unknown")
     month = (text(document, "date") or "")[:7]
     number = safe_part(text(document, "docnum") or "unnumbered")
     suffix = PurePosixPath(text(document, "filename") or "").suffix.lower()

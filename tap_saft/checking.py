@@ -6,11 +6,12 @@ import hashlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.exact import EXACT
 from ap_connectors.core.raw_json import Record
 from tap_saft.file_state import FileState
 from tap_saft.lines import identity, numbers_of, transaction_of
@@ -20,8 +21,6 @@ from tap_saft.values import InvalidElement, number
 from tap_saft.walk import Container
 from tap_saft.xml_reader import XmlReader, pieces
 
-# Exact for any sum of amounts that a file can have.
-_add = Context(prec=200).add
 _BUCKETS = 256
 _LEDGER = "/AuditFile/GeneralLedgerEntries"
 _CONTROLS = {"number_of_entries": "NumberOfEntries", "total_debit": "TotalDebit", "total_credit": "TotalCredit"}
@@ -87,9 +86,9 @@ class _Check:
         totals = self.totals
         totals.lines += 1
         if (digits := numbers.get("debit_amount")) is not None:
-            totals.debit = _add(totals.debit, Decimal(bytes(digits).decode()))
+            totals.debit = EXACT.add(totals.debit, Decimal(bytes(digits).decode()))
         if (digits := numbers.get("credit_amount")) is not None:
-            totals.credit = _add(totals.credit, Decimal(bytes(digits).decode()))
+            totals.credit = EXACT.add(totals.credit, Decimal(bytes(digits).decode()))
         transaction = transaction_of(container)
         if transaction is not self._transaction:
             self._transaction = transaction

@@ -19,6 +19,7 @@ import msgspec
 from ap_connectors.core import instants
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import NULL, Record, text
+from ap_connectors.vicai import contract
 
 _SIZE = 8
 _plain = msgspec.json.Decoder(float_hook=Decimal)
@@ -46,7 +47,7 @@ class PaymentBatchReader:
         """Yield the batches that are not as they were, each with the latest time on it (null where there is none)."""
         for batch in batches:
             content = _plain.decode(msgspec.json.encode(batch))
-            at = max(_times(content), key=instants.milliseconds, default=None)
+            at = contract.latest_event(content)
             mark = blake2b(_canonical.encode(content), digest_size=_SIZE).digest()
             # A page border that moves while we read shows a batch twice, perhaps changed: the last one counts.
             before = self._found.get(number := text(batch, "id") or mark.hex())
@@ -67,19 +68,6 @@ class PaymentBatchReader:
     def _note(self, at: str | None) -> None:
         if at and (not self._latest or instants.milliseconds(at) > instants.milliseconds(self._latest)):
             self._latest = at
-
-
-def _times(thing: Any) -> Iterator[str]:
-    """Yield every time on a batch, its payments and its credits: whatever is called ...At and is one."""
-    if isinstance(thing, list):
-        for part in thing:
-            yield from _times(part)
-    elif isinstance(thing, dict):
-        for name, value in thing.items():
-            if isinstance(value, (dict, list)):
-                yield from _times(value)
-            elif isinstance(value, str) and name.endswith("At") and instants.UTC.knows(value):
-                yield value
 
 
 def _read(sent: str) -> set[bytes]:

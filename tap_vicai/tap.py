@@ -1,4 +1,4 @@
-"""Settings and streams of `tap-vicai`, and the guard against another company's state."""
+"""Settings and streams of `tap-vicai`, and the check that the state is the company's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import functools
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
-from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.singer.settings import (
     RATE_LIMIT,
@@ -19,7 +18,7 @@ from ap_connectors.singer.settings import (
 )
 from ap_connectors.singer.tap import ExactTap
 from ap_connectors.vicai import contract
-from ap_connectors.vicai.client import VicaiClient
+from ap_connectors.vicai.client import VicaiClient, require_company
 from ap_connectors.vicai.settings import client, connected
 from tap_vicai import streams
 
@@ -55,31 +54,31 @@ class TapVicai(ExactTap):
         return [stream(self) for stream in streams.ALL]
 
     def before_sync(self) -> None:
-        """Look whether files can be stored, and whose state this is."""
+        """Check that files can be stored, and that the state belongs to the company of the credentials."""
         super().before_sync()
-        self._guard_tenant()
+        self._require_own_state()
 
-    def _guard_tenant(self) -> None:
-        """Stop before anything is read if the state is not of the company that the credentials belong to.
+    def _require_own_state(self) -> None:
+        """Stop before anything is read if the state belongs to another company.
 
-        Meltano can mix the states of two client companies without a word when they run at once; one of them would then
-        go on from the other's bookmarks, and what lies between would never be read.
+        Meltano can mix up the states of two companies that run at once; one of them would then go on from the other's
+        bookmarks, and never read what lies between.
         """
         own = text(self.company, "company")
         if not own:
-            self.logger.warning("The health check names no company, so nobody can tell whether the state is its own.")
+            self.logger.warning("The health check does not name a company, so the state cannot be checked against it.")
             return
         bookmarks = self.state.setdefault("bookmarks", {})
         if bookmarks and "tenant" not in bookmarks.get("company", {}):
             self.logger.warning('The state does not say whose it is; from now on it is that of "%s".', own)
         kept = bookmarks.setdefault("company", {})
-        known = kept.setdefault("tenant", own)
-        if known != own:
-            raise Stop(
-                f'The state belongs to another company: it is of "{known}", the credentials are of "{own}". '
-                "Nothing was read. Hand in the right state, or none to begin anew; if the company was merely renamed, "
-                "change bookmarks.company.tenant in the state."
-            )
+        require_company(
+            own,
+            [kept.setdefault("tenant", own)],
+            what="The state",
+            remedy="Nothing was read. Hand in the right state, or none to begin anew; if the company was merely "
+            "renamed, change bookmarks.company.tenant in the state.",
+        )
 
     @functools.cached_property
     def company(self) -> Record:

@@ -11,6 +11,7 @@ from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.exact import counted
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.ivesk.client import IveskClient
+from ap_connectors.ivesk.contract import PARTIES, companies_of
 from ap_connectors.tieout.compare import Options, Window, compare_files
 from ap_connectors.tieout.compare import compare as compare_snapshots
 from ap_connectors.tieout.fields import FieldCheck
@@ -91,11 +92,9 @@ def compare(
 
 
 def companies(fields: Fields) -> list[str]:
-    """Return the codes of the companies that a document belongs to: the accountant's own, or else both parties'."""
-    codes = {party: (fields.get(f"{party}code") or "").strip() for party in ("buyer", "seller")}
-    known = {party: code for party, code in codes.items() if code}
-    own = [code for party, code in known.items() if (fields.get(f"{party}isfavorite") or "").lower() in {"true", "t"}]
-    return own or list(known.values())
+    """Return the codes of a document's companies; a warehouse may write true as "true" or "t"."""
+    own = [party for party in PARTIES if (fields.get(f"{party}isfavorite") or "").lower() in {"true", "t"}]
+    return companies_of({party: fields.get(f"{party}code") for party in PARTIES}, own)
 
 
 def _is_wanted(fields: Fields, doctype: str | None, company_codes: Collection[str]) -> bool:

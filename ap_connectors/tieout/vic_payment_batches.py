@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -12,13 +11,11 @@ from ap_connectors.tieout.compare import Options, Window
 from ap_connectors.tieout.compare import compare as compare_snapshots
 from ap_connectors.tieout.fields import FieldCheck
 from ap_connectors.tieout.result import Comparison
-from ap_connectors.tieout.snapshot import DocumentSummary, Fields, Snapshot, instant_or_none
+from ap_connectors.tieout.snapshot import DocumentSummary, Fields, Snapshot
 from ap_connectors.tieout.vic_streams import PAYMENT_BATCHES, PAYMENTS_AND_CREDITS, StreamSpec, fields_of, parts_of
 from ap_connectors.tieout.warehouse import Table, Warehouse
 from ap_connectors.vicai.client import VicaiClient
-
-# A time of a batch, or of what it holds: "...At" and an instant.
-_TIME = re.compile(rb'"\w*At":\s*"(\d{4}-[^"]+)"')
+from ap_connectors.vicai.contract import latest_event
 
 
 def compare(client: VicaiClient, warehouse: Warehouse, options: Options, company: str) -> Iterator[Comparison]:
@@ -34,7 +31,7 @@ def compare(client: VicaiClient, warehouse: Warehouse, options: Options, company
         for spec in (PAYMENT_BATCHES, *PAYMENTS_AND_CREDITS)
     }
     for batch in PAYMENT_BATCHES.read(client, None):
-        latest = _latest(batch)
+        latest = latest_event(msgspec.json.decode(msgspec.json.encode(batch)))
         document = PAYMENT_BATCHES.summarize(
             company, {**fields_of(batch, ("id", "name")), "last_event_at": latest}, None
         )
@@ -101,9 +98,3 @@ def _part(spec: StreamSpec, company: str, fields: Fields, at: int | None) -> Doc
     document = spec.summarize(company, fields, None)
     document.at = at
     return document
-
-
-def _latest(batch: Record) -> str | None:
-    """Return the latest of all times of a batch, its payments and its credits."""
-    times: Iterable[str] = (found.decode() for found in _TIME.findall(msgspec.json.encode(batch)))
-    return max(times, key=lambda time: instant_or_none(time) or 0, default=None)

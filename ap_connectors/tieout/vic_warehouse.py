@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import msgspec
 
-from ap_connectors.core.errors import Stop
 from ap_connectors.core.instants import UTC
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.http.concurrency import ordered
@@ -30,7 +29,7 @@ from ap_connectors.tieout.vic_streams import (
     parts_of,
 )
 from ap_connectors.tieout.warehouse import Table, Warehouse
-from ap_connectors.vicai.client import VicaiClient
+from ap_connectors.vicai.client import VicaiClient, require_company
 
 JOB = "the job vic-to-warehouse"
 
@@ -64,7 +63,7 @@ def compare(
         warehouse.table("invoices", JOB)
     result = Result("vic-warehouse", "Vic.ai", warehouse.name)
     company = text(client.company(), "company") or ""
-    _guard_tenant(warehouse.find("company"), company)
+    _require_company(warehouse.find("company"), company)
     for spec, table in tables:
         if table:
             result.comparisons += _compare(client, options, _WarehouseStream(spec, table, warehouse), company)
@@ -72,13 +71,13 @@ def compare(
     return result
 
 
-def _guard_tenant(table: Table | None, company: str) -> None:
-    loaded = [row["company"] for row in table.records(("company",))] if table and company else []
-    if loaded and company not in loaded:
-        raise Stop(
-            f'The warehouse holds the books of "{loaded[0]}", the credentials are of "{company}". '
-            "Set --schema to where that company's tables are, or take the other company's credentials."
-        )
+def _require_company(table: Table | None, company: str) -> None:
+    require_company(
+        company,
+        [row["company"] or "" for row in table.records(("company",))] if table else [],
+        what="The warehouse",
+        remedy="Set --schema to where that company's tables are, or take the other company's credentials.",
+    )
 
 
 def _compare(client: VicaiClient, options: Options, loaded: _WarehouseStream, company: str) -> Iterator[Comparison]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -265,6 +265,23 @@ class VicaiClient:
             return decode(whole(response), decoder), response.headers.get("x-next") or None
 
         return self._transport.call(operation, read, {"limit": str(PAGE), **query})
+
+
+def require_company(own: str, known: Collection[str], *, what: str, remedy: str) -> None:
+    """Stop if something belongs to another company than the credentials; it may not say whose it is.
+
+    Args:
+        own: the company of the credentials, as the health check names it.
+        known: the company that `what` belongs to, if it says so; of several, one must be ours.
+        what: what is checked, for the message: "The state".
+        remedy: what to do.
+
+    Raises:
+        Stop: it belongs to another company.
+    """
+    if own and known and own not in known:
+        other = next(iter(known))
+        raise Stop(f'{what} belongs to another company: it is of "{other}", the credentials are of "{own}". {remedy}')
 
 
 def document_type(response: requests.Response) -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from ap_connectors.core import instants
+
 Schema = dict[str, Any]
 
 _METHODS = ("get", "post", "put", "patch", "delete")
@@ -164,3 +166,21 @@ def _resolve(reference: str) -> Schema:
         found = found[part]
     resolved: Schema = found
     return resolved
+
+
+def latest_event(batch: Mapping[str, Any]) -> str | None:
+    """Return the latest of all times of a payment batch, its payments and its credits; None if there is none."""
+    return max(_times(batch), key=instants.milliseconds, default=None)
+
+
+def _times(part: Any) -> Iterator[str]:
+    """Yield the value of every member that is called ...At and is an instant."""
+    if isinstance(part, list):
+        for element in part:
+            yield from _times(element)
+    elif isinstance(part, Mapping):
+        for name, value in part.items():
+            if isinstance(value, dict | list):
+                yield from _times(value)
+            elif isinstance(value, str) and name.endswith("At") and instants.UTC.knows(value):
+                yield value

@@ -13,7 +13,8 @@ import msgspec
 from ap_connectors.core import instants
 from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.errors import Stop
-from ap_connectors.core.raw_json import Record, text, truth
+from ap_connectors.core.raw_json import Record, text
+from ap_connectors.ivesk.contract import companies
 from ap_connectors.vicai.client import Forbidden
 from ap_connectors.webhooks.database import now_ms
 from ap_connectors.webhooks.inbox import Inbox
@@ -245,13 +246,6 @@ class _Comparison:
         if unwanted:
             counts = ", ".join(f"{count} {name}" for name, count in sorted(unwanted.items()))
             self._report.notes.append(f"No rule wants: {counts}.")
-
-
-def companies(document: Record) -> list[str]:
-    """Return the codes of a document's companies: those that the accountant works for, or else both parties'."""
-    codes = {party: (text(document, f"{party}code") or "").strip() for party in ("buyer", "seller")}
-    own = [code for party, code in codes.items() if code and truth(document, f"{party}isfavorite")]
-    return own or [code for code in codes.values() if code]
 
 
 def _why(found: RuleStatus) -> str:

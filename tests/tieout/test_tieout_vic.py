@@ -158,7 +158,7 @@ def test_another_company(vic: Tables, tie_vic: TieOut) -> None:
     vic.sql("update company set company = 'Somebody else AS'")
     result = tie_vic()
     assert result.status == 2
-    assert 'holds the books of "Somebody else AS"' in result.err
+    assert 'The warehouse belongs to another company: it is of "Somebody else AS"' in result.err
 
 
 @pytest.mark.parametrize(
