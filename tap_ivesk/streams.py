@@ -184,8 +184,11 @@ class DocumentFiles(FileStream):
                 self.logger.info("%s; asking for a fresh one", refused)
                 link = self.source.client.fresh_link(queue, record)
                 if link is None:
+                    id_ = text(record, "id")
                     raise Reject(
-                        f"document {text(record, 'id')} has moved on in the queue; its file comes with it"
+                        f"document {id_} has moved on in the queue; its file comes with it",
+                        "document_moved_on",
+                        document=id_,
                     ) from None
         if isinstance(reason, LinkRefused):
             raise reason
@@ -196,7 +199,8 @@ class DocumentFiles(FileStream):
 
     def _download(self, store: FileStore, name: str, document: Record, link: str | None) -> StoredFile:
         if link is None or not link.startswith(("http://", "https://")):
-            raise Reject(f"document {text(document, 'id')} has no usable link to its file")
+            id_ = text(document, "id")
+            raise Reject(f"document {id_} has no usable link to its file", "no_link", document=id_)
 
         def keep(response: requests.Response) -> StoredFile:
             kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -49,7 +49,13 @@ CODES: Mapping[str, str] = {
     "document_too_large": "The file is larger than the service takes. document, most, service.",
     "document_changed": "The file changed while it was being sent. document.",
     "document_not_a_pdf": "A downloaded file is labelled as a PDF but is not one. document.",
-    # The service
+    "document_moved_on": "The document was exported again while its file was being downloaded. document: its id.",
+    "no_link": "The service sent no usable link to the document's file. document: its id.",
+    # The service: service, call, status, and said, which is its own message (empty where it gave none).
+    "service_refused": "The service refuses the call as it is. service, call, status, said.",
+    "no_right": "The company has no right to the call. service, call, status, said.",
+    "not_found": "The service, or its storage, does not have the object. service, call, status, said.",
+    "link_expired": "The link to a file was too old. service, call, status, said.",
     "delivery_unknown": "It may have arrived: the answer of the service was lost. name, service, at, ledger, key.",
     # target-vicai
     "missing_key": "The record has no key. fields: one of them is needed.",

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import IO, Literal, TypeVar
+from typing import IO, ClassVar, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -29,20 +29,42 @@ DEFAULT_URL = "https://app.ivesk.lt/api"
 KEY_PAGE = "https://app.ivesk.lt/settings/apikey"
 
 
-class LinkExpired(Reject):
+class Refused(Reject):
+    """The service refuses what it was sent: say why, and go on with the rest.
+
+    Args:
+        message: for people.
+        call: the call, for programs.
+        status: of the answer.
+        said: the service's own message.
+    """
+
+    reason: ClassVar[str] = "service_refused"
+
+    def __init__(self, message: str, call: str, status: int, said: str) -> None:
+        super().__init__(message, self.reason, service="Įvesk", call=call, status=status, said=said)
+
+
+class LinkExpired(Refused):
     """The link to a file is too old: ask the queue for a fresh one (`IveskClient.fresh_link`) and download again."""
 
-
-class LinkRefused(Reject):
-    """The storage does not honour the link: try a fresh one, once; then leave the file out, say so, and go on."""
+    reason = "link_expired"
 
 
-class FileGone(Reject):
+class LinkRefused(Refused):
+    """The storage refuses the link: try a fresh one, once; then leave the file out, say so, and go on."""
+
+
+class FileGone(Refused):
     """The storage no longer has the file: leave it out, say so, and go on."""
 
+    reason = "not_found"
 
-class Refused(Reject):
-    """The service does not take what it was sent: say why, and go on with the rest."""
+
+class NotFound(Refused):
+    """The service does not know the object that it was told about."""
+
+    reason = "not_found"
 
 
 class ColumnAnswer(msgspec.Struct):
@@ -280,23 +302,23 @@ class IveskClient:
     def _explain_api(self, response: requests.Response, what: str) -> ApError:
         status = response.status_code
         said = self._api.redact(_message(response))
-        said = f" ({said})" if said else ""
+        quoted = f" ({said})" if said else ""
         if status in {401, 403}:
-            return Stop(f"ivesk: the api_key is not accepted: status {status}{said}. Make a new key at {KEY_PAGE}.")
+            return Stop(f"ivesk: the api_key is not accepted: status {status}{quoted}. Make a new key at {KEY_PAGE}.")
         if status == 404 and what.startswith(_SYNC_ERRORS):
-            return Refused(f"ivesk: {what}: it does not exist there{said}.")
+            return NotFound(f"ivesk: {what}: it does not exist there{quoted}.", what, status, said)
         if status == 404:
             of_column = what.startswith("GET /pub/columns/")
             check = (
                 "company_code and column in the setting columns" if of_column else f"api_url (usually {DEFAULT_URL})"
             )
-            return Stop(f"ivesk: {what}: not found at {self.url}{said}. Check {check}.")
+            return Stop(f"ivesk: {what}: not found at {self.url}{quoted}. Check {check}.")
         if status < 400:
             host = urlsplit(response.headers.get("Location", "")).netloc or "another path"
             return Stop(f"ivesk: {self.url} redirects to {host}. Set api_url to the address of the API itself.")
         if what.startswith((_SYNC_ERRORS, _UPLOAD)):
-            return Refused(f"ivesk: {what}: the service refuses it: status {status}{said}.")
-        return Stop(f"ivesk: {what}: the service refuses the call: status {status}{said}. Check the settings.")
+            return Refused(f"ivesk: {what}: the service refuses it: status {status}{quoted}.", what, status, said)
+        return Stop(f"ivesk: {what}: the service refuses the call: status {status}{quoted}. Check the settings.")
 
     def _explain_storage(self, response: requests.Response, what: str) -> ApError:
         status = response.status_code
@@ -305,10 +327,11 @@ class IveskClient:
         reason = "".join(re.findall(r"<Message>(.*?)</Message>", xml)[:1])
         said = self._storage.redact(": ".join(part for part in (code, reason) if part) or "no reason given")
         if "expired" in f"{code} {reason}".lower():
-            return LinkExpired(f"ivesk: {what}: the link has expired")
+            return LinkExpired(f"ivesk: {what}: the link has expired", what, status, said)
         if status in {404, 410}:
-            return FileGone(f"ivesk: {what}: the storage does not have it (status {status}, {said})")
-        return LinkRefused(f"ivesk: {what}: the storage refuses the link (status {status}, {said})")
+            message = f"ivesk: {what}: the storage does not have it (status {status}, {said})"
+            return FileGone(message, what, status, said)
+        return LinkRefused(f"ivesk: {what}: the storage refuses the link (status {status}, {said})", what, status, said)
 
 
 def _message(response: requests.Response) -> str:

@@ -79,4 +79,5 @@ def _pieces(part: Part, length: int) -> Iterator[bytes]:
         length -= len(piece)
         yield piece
     if length or part.content.read(1):
-        raise Reject(f"{part.file_name or part.name} changed while it was being sent.")
+        name = part.file_name or part.name
+        raise Reject(f"{name} changed while it was being sent.", "document_changed", document=name)

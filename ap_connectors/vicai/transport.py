@@ -10,7 +10,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urljoin
 
 import msgspec
@@ -37,30 +37,47 @@ _MARGIN = 60.0
 
 
 class StatusError(Reject):
-    """The service answers with an error status, `status`: leave the record out, say why, and go on."""
+    """The service answers with an error status: leave the record out, say why, and go on.
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
+    Args:
+        what: what the status means, for the message.
+        call: the call, for the message.
+        status: of the answer.
+        said: the service's own message.
+        request_id: the id under which Vic.ai finds the request.
+    """
+
+    reason: ClassVar[str]
+
+    def __init__(self, what: str, call: str, status: int, said: str = "", request_id: str = "") -> None:
+        message = f"vicai: {call}: {what}: status {status}{_quoted(said, request_id)}."
+        super().__init__(message, self.reason, service="Vic.ai", call=call, status=status, said=said)
         self.status = status
 
 
 class Forbidden(StatusError):
     """The company has no right to this."""
 
+    reason = "no_right"
+
 
 class NotFound(StatusError):
     """The service does not know the object."""
+
+    reason = "not_found"
 
 
 class Refused(StatusError):
     """The service refuses the call as it is."""
 
+    reason = "service_refused"
+
 
 class Redirected(Refused):
     """The answer is at another address, `link`. Where that is intended, fetch it there, without the token."""
 
-    def __init__(self, message: str, status: int, link: str) -> None:
-        super().__init__(message, status)
+    def __init__(self, call: str, status: int, link: str) -> None:
+        super().__init__("the service redirects to another address (check api_url)", call, status)
         self.link = link
 
 
@@ -240,7 +257,7 @@ class Transport:
             client.redact.add(token)
 
     def _explain_token(self, response: requests.Response, what: str) -> ApError:
-        said = self._said(response)
+        said = _quoted(*self._said(response))
         if response.status_code in {400, 401, 403, 422}:
             return Stop(
                 f"vicai: client_id and client_secret are not accepted at {self._url}: status {response.status_code}"
@@ -252,34 +269,36 @@ class Transport:
         status = response.status_code
         link = response.headers.get("Location")
         if 300 <= status < 400 and link:
-            message = f"vicai: {what}: the service redirects to another address: status {status}. Check api_url."
-            return Redirected(message, status, urljoin(response.url, link))
+            return Redirected(what, status, urljoin(response.url, link))
         said = self._said(response)
         if status == 401:
-            return Retry(f"status 401{said}, although the token is fresh")
+            return Retry(f"status 401{_quoted(*said)}, although the token is fresh")
         if status == 403:
-            return Forbidden(f"vicai: {what}: this company has no right to it: status 403{said}.", status)
+            return Forbidden("this company has no right to it", what, status, *said)
         if status in {404, 410}:
-            return NotFound(f"vicai: {what}: not found: status {status}{said}.", status)
-        return Refused(f"vicai: {what}: the service refuses the call: status {status}{said}.", status)
+            return NotFound("not found", what, status, *said)
+        return Refused("the service refuses the call", what, status, *said)
 
     def _explain_storage(self, response: requests.Response, what: str) -> ApError:
         status = response.status_code
         if status in {404, 410}:
-            return NotFound(f"vicai: {what}: the storage does not have it: status {status}.", status)
-        return Refused(f"vicai: {what}: the storage refuses the link: status {status}.", status)
+            return NotFound("the storage does not have it", what, status)
+        return Refused("the storage refuses the link", what, status)
 
-    def _said(self, response: requests.Response) -> str:
-        """Quote the service's message, and the id under which Vic.ai finds the request."""
+    def _said(self, response: requests.Response) -> tuple[str, str]:
+        """Return the service's message, and the id under which Vic.ai finds the request."""
         try:
             message = text(decode(body(response), _OBJECT), "message") or ""
         except (ApError, urllib3.exceptions.HTTPError):
             message = ""
-        request_id = response.headers.get("x-request-id")
         # Masked before anything is cut off, because a secret may end with a full stop.
-        parts = [self._auth.redact(message).rstrip("."), f"request id {request_id}" if request_id else ""]
-        said = self._auth.redact("; ".join(part for part in parts if part))
-        return f" ({said})" if said else ""
+        return self._auth.redact(message).rstrip("."), self._auth.redact(response.headers.get("x-request-id", ""))
+
+
+def _quoted(said: str, request_id: str) -> str:
+    parts = [said, f"request id {request_id}" if request_id else ""]
+    told = "; ".join(part for part in parts if part)
+    return f" ({told})" if told else ""
 
 
 def _path(template: str, arguments: Mapping[str, str]) -> str:

@@ -62,11 +62,16 @@ def test_the_storage_says_why_it_refuses(sandbox: SandboxProcess) -> None:
     ivesk = client(sandbox)
     location = ivesk.location("a.pdf", {"userdata": "ž"})
     wrong = replace(location, headers={**location.headers, "Content-Type": b"text/plain"})
-    with pytest.raises(LinkRefused, match=r"upload of a: the storage refuses .*403, SignatureDoesNotMatch"):
+    with pytest.raises(LinkRefused, match=r"upload of a: the storage refuses .*403, SignatureDoesNotMatch") as refused:
         ivesk.put(wrong, lambda: io.BytesIO(b"%PDF-"), what="a")
+    said = refused.value.params.pop("said")
+    assert said.startswith("SignatureDoesNotMatch: ")
+    assert refused.value.code == "service_refused"
+    assert refused.value.params == {"service": "Įvesk", "call": "upload of a", "status": 403}
     sandbox.control.options(link_seconds=0)
-    with pytest.raises(LinkExpired):
+    with pytest.raises(LinkExpired) as expired:
         ivesk.put(ivesk.location("a.pdf", {}), lambda: io.BytesIO(b"%PDF-"), what="a")
+    assert expired.value.code == "link_expired"
     assert all(upload["sha256"] is None for upload in sandbox.control.uploads())
 
 

@@ -110,6 +110,10 @@ def test_what_the_service_refuses_is_set_aside(ivesk: SandboxProcess, target: Ta
     ivesk.control.fault("status", method="GET", path=f"{API}/uploadlocation", status=400)
     run = target(load("documents", {"document": str(pdf(tmp_path))}), expect=1)
     assert "refuses it: status 400 (The sandbox was told to answer 400.)" in run.reasons[0]
+    told = run.rejects[0]["rejected"]
+    assert told["code"] == "service_refused"
+    assert told["params"]["said"] == "The sandbox was told to answer 400."
+    assert told["params"]["call"].startswith("GET /pub/uploadlocation/")
     assert not (tmp_path / "ledger.jsonl").exists()
 
 

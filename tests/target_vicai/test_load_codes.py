@@ -25,7 +25,10 @@ ELSEWHERE = {
     "control_character",
     "no_form_fits",
     # of downloads, and of the mapper
+    "document_moved_on",
     "document_not_a_pdf",
+    "link_expired",
+    "no_link",
     "does_not_add_up",
     "no_lines",
     "no_mapping",
@@ -277,6 +280,24 @@ def test_what_vic_has(target: Target, scene: Scene) -> None:
             "invoice_confirmations",
             confirmed | {"internalId": posted},
             {"field": "externalId", "theirs": "DZ-54", "ours": "DZ-55"},
+        ),
+    )
+
+
+def test_what_vic_answers(target: Target, scene: Scene) -> None:
+    answers = {"T-1": (422, "service_refused"), "T-2": (403, "no_right"), "T-3": (404, "not_found")}
+    for key, (status, _) in answers.items():
+        scene.vicai.control.fault("status", method="PUT", status=status, path=f"{PREFIX}/vendors/{key}", times=10)
+    check(
+        target,
+        *(
+            Bad(
+                code,
+                "vendors",
+                vendor(externalId=key),
+                {"service": "Vic.ai", "call": f"PUT /vendors/{key}", "status": status, "said": ...},
+            )
+            for key, (status, code) in answers.items()
         ),
     )
 

@@ -228,16 +228,35 @@ class TestRefusals:
         )
 
     @pytest.mark.parametrize(
-        ("status", "kind"),
-        [(400, Refused), (403, Forbidden), (404, NotFound), (409, Refused), (410, NotFound), (413, Refused)],
+        ("status", "kind", "code"),
+        [
+            (400, Refused, "service_refused"),
+            (403, Forbidden, "no_right"),
+            (404, NotFound, "not_found"),
+            (409, Refused, "service_refused"),
+            (410, NotFound, "not_found"),
+            (413, Refused, "service_refused"),
+        ],
     )
-    def test_bear_their_status(
-        self, vic: SandboxProcess, client: VicaiClient, status: int, kind: type[Refused | Forbidden | NotFound]
+    def test_have_their_status_and_a_code(
+        self,
+        vic: SandboxProcess,
+        client: VicaiClient,
+        status: int,
+        kind: type[Refused | Forbidden | NotFound],
+        code: str,
     ) -> None:
         vic.control.fault("status", status=status, path=f"{VIC}/vendors")
         with pytest.raises(kind, match=rf"DELETE /vendors/7: .*status {status} \(.*told to answer {status}") as caught:
             client.send("deleteVendor", id="7", useSystem="EXTERNAL")
         assert caught.value.status == status
+        assert caught.value.code == code
+        assert caught.value.params == {
+            "service": "Vic.ai",
+            "call": "DELETE /vendors/7",
+            "status": status,
+            "said": f"The sandbox was told to answer {status}",
+        }
         assert len(calls(vic, "DELETE")) == 1
 
     def test_another_address_is_one(self) -> None:
@@ -411,8 +430,9 @@ class TestUpload:
             def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
                 return super().seek(place, whence) - (more if whence == io.SEEK_END else 0)
 
-        with pytest.raises(Reject, match=r"sąskaita .* changed while it was being sent"):
+        with pytest.raises(Reject, match=r"sąskaita .* changed while it was being sent") as caught:
             client.upload("uploadDocumentInvoice", lambda: document(Changing(PDF)), id=invoice, useSystem="EXTERNAL")
+        assert caught.value.code == "document_changed"
         assert not client.exists("getInvoiceDocument", id=invoice, useSystem="EXTERNAL")
 
     def test_takes_little_memory(self, vic: SandboxProcess, client: VicaiClient, tmp_path: Path) -> None:
