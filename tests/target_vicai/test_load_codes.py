@@ -284,24 +284,6 @@ def test_what_vic_has(target: Target, scene: Scene) -> None:
     )
 
 
-def test_what_vic_answers(target: Target, scene: Scene) -> None:
-    answers = {"T-1": (422, "service_refused"), "T-2": (403, "no_right"), "T-3": (404, "not_found")}
-    for key, (status, _) in answers.items():
-        scene.vicai.control.fault("status", method="PUT", status=status, path=f"{PREFIX}/vendors/{key}", times=10)
-    check(
-        target,
-        *(
-            Bad(
-                code,
-                "vendors",
-                vendor(externalId=key),
-                {"service": "Vic.ai", "call": f"PUT /vendors/{key}", "status": status, "said": ...},
-            )
-            for key, (status, code) in answers.items()
-        ),
-    )
-
-
 def test_an_invoice_that_is_another_one_there(target: Target, scene: Scene) -> None:
     invoice = {
         "externalId": "PIRK-1",
@@ -399,7 +381,6 @@ def test_an_attachment_whose_answer_was_lost(target: Target, scene: Scene, tmp_p
     check(target, Bad("delivery_unknown", "attachments", {"document": str(scene.pdf)}, params))
 
 
-@pytest.mark.skipif("service_refused" not in CODES, reason="the client's rejects have no codes yet")
 @pytest.mark.parametrize(("status", "code"), [(403, "no_right"), (404, "not_found"), (422, "service_refused")])
 def test_what_vic_answers(target: Target, scene: Scene, status: int, code: str) -> None:
     scene.vicai.control.fault("status", status=status, path=f"{PREFIX}/accounts/K-1", method="PUT", times=10)
