@@ -16,6 +16,7 @@ import msgspec
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.core.validate import id_text
 from ap_connectors.singer.ledger import Ledger
 from ap_connectors.singer.worker_pool import Missing, Parent
 from ap_connectors.vicai import contract
@@ -73,7 +74,9 @@ class ResourceSpec:
         """Return what a record is found by."""
         parts = [record.get(name) for name in self.key]
         key = " ".join(map(str, parts)) if all(parts) else None
-        second = record.get(self.second_key) or None if self.second_key else None
+        if key and self.get_operation is None and "externalId" not in self.key:
+            key = id_text(key)  # a name; an externalId is part of addresses, as it is
+        second = id_text(record.get(self.second_key) or "") or None if self.second_key else None
         return Keys(record.get("internalId") or record["id"], key, second)
 
     @functools.cached_property

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 from ap_connectors.core import instants
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.core.validate import id_text
 from ap_connectors.singer.coercion import quoted
 from ap_connectors.singer.diff import Change, diff, merge_missing
 from ap_connectors.singer.schema import ObjectSchema, canonical
@@ -19,6 +20,7 @@ from ap_connectors.singer.worker_pool import Parent
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import NotFound, Refused
 from target_vicai.context import LoadContext, Reference, ResourceSpec
+from target_vicai.ids import as_meant
 from target_vicai.record_cache import Reading
 
 T = TypeVar("T")
@@ -27,6 +29,8 @@ _WRITTEN_BY_VIC = ("id", "internalId", "internalUpdatedAt", "displayName")
 _EXPECTED = frozenset(map(canonical, (*_WRITTEN_BY_VIC, "ivesk_document_id", "ivesk_company_code")))
 """Unknown fields that need no warning: Vic alone writes the first; the others tell which document a reject is about."""
 _KEY_FIELDS = tuple(map(canonical, ("externalId", "poNumber", "name", "value", "code", "internalId", "id")))
+
+_NAMES_OF_OTHERS = ("paymentTermName", "vendorGroupName", "tagValue")
 
 TEXT = {"type": "string", "maxLength": 255}
 """The JSON schema of a reference by a natural key."""
@@ -116,8 +120,8 @@ class VicSink(ABC):
 
     def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the first of the usual keys that a record has, however wrong the rest of it is."""
-        given = {canonical(name): value for name, value in record.items() if isinstance(value, str | int) and value}
-        return next((str(given[name]) for name in _KEY_FIELDS if name in given), None)
+        given = {canonical(name): id_text(str(value)) for name, value in record.items() if isinstance(value, str | int)}
+        return next((given[name] for name in _KEY_FIELDS if given.get(name)), None)
 
     def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:
         """Return a record in the contract's names and types.
@@ -126,12 +130,19 @@ class VicSink(ABC):
             Reject: it is not what the contract says, or has no key.
         """
         body, unknown = self._record_schema.coerce_record(record)
+        body = as_meant(body, self._keys)
         self._unknown_fields.report(unknown)
         self._tell_of_zones(body)
         extras = {name: body.pop(name) for name in self.extras if name in body}
         key = self.key(body, extras)
         order_key = self.order_key(key, body, extras)
         return Item(key, order_key, body, extras, is_deletion(unknown), replayed, provides=(self.name, key))
+
+    @functools.cached_property
+    def _keys(self) -> frozenset[str]:
+        """Fields that hold natural keys, of the record itself and of what it refers to."""
+        resource = self.resource and (*self.resource.key, self.resource.second_key or "")
+        return frozenset({self.key_field, *(resource or ()), *_NAMES_OF_OTHERS})
 
     def _tell_of_zones(self, body: JsonObject) -> None:
         """Warn of a zone where the contract says that there is none, once for each field."""

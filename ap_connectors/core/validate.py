@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from urllib.parse import urlsplit
 
 from ap_connectors.core.errors import Stop
@@ -60,3 +61,28 @@ def uuid(name: str, value: str) -> str:
     if not _UUID.fullmatch(value.strip()):
         raise Stop(f"{name}: is no UUID, such as 5b1f1c0e-6f0e-4a55-9d2c-1d0a4c8e7f21.")
     return value.strip()
+
+
+_ASCII_BLANKS = "".join(map(chr, range(33))) + "\x7f"
+_BLANK_CATEGORIES = {"Zs", "Zl", "Zp", "Cc", "Cf"}
+_BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"
+"""They look like nothing, too: fillers of Hangul, and Braille without dots."""
+
+
+def id_text(text: str) -> str:
+    """Return an id or a key without what is invisible around it: white space of any kind, controls, marks of format.
+
+    Systems pad ids to a width, and copying adds marks; neither makes another id. One that is blank becomes empty.
+    """
+    if text.isascii():
+        return text.strip(_ASCII_BLANKS)
+    first, last = 0, len(text)
+    while first < last and _is_blank(text[first]):
+        first += 1
+    while last > first and _is_blank(text[last - 1]):
+        last -= 1
+    return text[first:last]
+
+
+def _is_blank(letter: str) -> bool:
+    return unicodedata.category(letter) in _BLANK_CATEGORIES or letter in _BLANK_LETTERS
