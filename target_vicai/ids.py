@@ -26,19 +26,28 @@ def as_meant(record: JsonObject, keys: Collection[str] = _OF_REFERENCES) -> Json
         record: in the contract's names and types.
         keys: names of further fields that hold ids.
     """
-    meant = {
-        name: _meant(value, _is_id(name) or name in keys) for name, value in record.items() if name not in _OF_THE_ERP
-    }
-    return {name: meant.get(name, value) for name, value in record.items() if meant.get(name) is not _MISSING}
+    changed: JsonObject = {}
+    for name, value in record.items():
+        meant = _meant(name, value, keys)
+        # The very same object where nothing changes, as in nearly all records.
+        if meant is not value:
+            changed[name] = meant
+    if not changed:
+        return record
+    everything = ((name, changed.get(name, value)) for name, value in record.items())
+    return {name: value for name, value in everything if value is not _MISSING}
 
 
-def _meant(value: Any, is_id: bool) -> Any:
-    if isinstance(value, str):
-        return (id_text(value) or _MISSING) if is_id else value
-    if isinstance(value, dict):
-        return as_meant(value) or (_MISSING if value else value)
-    if isinstance(value, list):
-        return [meant for one in value if (meant := _meant(one, is_id)) is not _MISSING]
+def _meant(name: str, value: Any, keys: Collection[str]) -> Any:
+    kind = type(value)
+    if kind is str:
+        return (id_text(value) or _MISSING) if name in keys or _is_id(name) else value
+    if kind is dict and value and name not in _OF_THE_ERP:
+        return as_meant(value) or _MISSING
+    if kind is list and value:
+        meant = [_meant(name, one, _OF_REFERENCES) for one in value]
+        if any(new is not old for new, old in zip(meant, value, strict=True)):
+            return [one for one in meant if one is not _MISSING]
     return value
 
 
