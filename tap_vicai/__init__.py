@@ -1,1 +1,1 @@
-"""Floor 4: `tap-vicai`, everything that Vic.ai holds, as Singer streams."""
+"""Floor 4: `tap-vicai`, everything that Vic.ai has, as a Singer tap."""

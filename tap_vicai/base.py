@@ -1,7 +1,9 @@
-"""What the streams of `tap-vicai` are made of: whole lists, changes since a bookmark, parts of what a parent holds."""
+"""Base classes of the streams of `tap-vicai`: incremental, full table, child of another stream, documents."""
 
 from __future__ import annotations
 
+import mimetypes
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
@@ -10,31 +12,34 @@ import msgspec
 from ap_connectors.core.bookmarks import Bookmark, key_of
 from ap_connectors.core.instants import UTC, Clock
 from ap_connectors.core.raw_json import NULL, Record, text
+from ap_connectors.singer.downloads import FileStream, safe_part
 from ap_connectors.singer.stream import Batch, ExactStream
 from ap_connectors.vicai import contract
-from ap_connectors.vicai.client import Forbidden
+from ap_connectors.vicai.client import Forbidden, document_type
 
 if TYPE_CHECKING:
+    import requests
     from singer_sdk import Tap
 
-    from ap_connectors.singer.downloads import FileStore
+    from ap_connectors.singer.downloads import FileStore, StoredFile
     from ap_connectors.vicai.client import VicaiClient
 
-_items = msgspec.json.Decoder(list[Record | None] | None)
+_CHUNK = 256 * 1024
+_children = msgspec.json.Decoder(list[Record | None] | None)
 
 BEGINNING: dict[str, Any] = {"replication_key_value": None, "seen": {}}
-"""A bookmark that says no more than that nothing is sure yet."""
+"""A bookmark that only says that nothing is certain yet."""
 
 
 class Source(Protocol):
-    """What the streams need of their tap."""
+    """What the streams use of their tap."""
 
     client: VicaiClient
     """The one client that all streams share."""
     files: FileStore
-    """Where downloaded files are kept."""
+    """Where downloaded files go."""
     company: Record
-    """The company that the credentials belong to, as the health check says."""
+    """The response of the health check: the company of the credentials."""
 
 
 class VicaiStream(ExactStream):
@@ -48,7 +53,7 @@ class VicaiStream(ExactStream):
     query: ClassVar[dict[str, str]] = {}
     """Parameters that every call takes."""
     own_fields: ClassVar[dict[str, Any]] = {}
-    """Schemas of the fields that we add to the service's, by name."""
+    """Schemas of the fields that the tap adds to the service's, by name."""
 
     def __init__(self, tap: Tap) -> None:
         schema = contract.singer_schema(self.component)
@@ -59,65 +64,56 @@ class VicaiStream(ExactStream):
 
     @property
     def source(self) -> Source:
-        """The tap, for its client and its folder."""
+        """The tap, with its client."""
         return cast("Source", self.tap)
 
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
-        """Yield the records; none, and a clear word, where the company has no right to them."""
+        """Yield the records; warn and yield nothing if the company has no right to them."""
         try:
             yield from self.batches(context)
         except Forbidden as error:
-            self.logger.warning("%s is left out, the rest goes on. %s%s", self.name, error, self.way_out(context))
+            self.logger.warning("%s is left out, the rest goes on. %s%s", self.name, error, self.remedy(context))
 
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield the records in batches."""
         raise NotImplementedError
 
-    def way_out(self, context: Mapping[str, Any] | None) -> str:  # noqa: ARG002 - for those who know better
-        """Say what can be done where the company has no right to the stream."""
+    def remedy(self, context: Mapping[str, Any] | None) -> str:  # noqa: ARG002 - a subclass may look at the partition
+        """Say what to do if the company has no right to the stream."""
         return " Deselect the stream, or ask Vic.ai for the right."
 
 
-class WholeList(VicaiStream):
-    """Things that are listed in full each time, for the service has no way to ask for changes."""
+class FullTableStream(VicaiStream):
+    """A stream that is read in full each time: the service does not list what changed."""
 
-    def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:  # noqa: ARG002 - there are no parts
-        """Yield page after page."""
+    def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:  # noqa: ARG002 - there are no partitions
+        """Yield page after page, or the only response where the service lists without pages."""
         for page in self.source.client.pages(self.operation, **self.query):
+            for record in page:
+                key_of(record, self.key_fields[0])
             yield Batch(page)
 
 
-class PlainList(VicaiStream):
-    """Things that are listed in one answer, without pages."""
-
-    def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:  # noqa: ARG002 - there are no parts
-        """Yield everything."""
-        records = self.source.client.whole_list(self.operation, **self.query)
-        for record in records:
-            key_of(record, self.key_fields[0])
-        yield Batch(records)
-
-
-class ChangedSince(VicaiStream):
-    """Things that are asked for by the time of their last change; each change comes once."""
+class IncrementalStream(VicaiStream):
+    """A stream that is read by the time of the last change; each change comes once."""
 
     key_fields: ClassVar[tuple[str, ...]] = ("internalId",)
     instant_field = "internalUpdatedAt"
     clock: ClassVar[Clock] = UTC
-    """Whose time `instant_field` holds."""
+    """In whose time `instant_field` is: the service's, or the ERP's wall clock."""
 
     @property
     def subset(self) -> dict[str, str]:
-        """Parameters that settings add, where they choose a part of the whole: a bookmark holds for that part only."""
+        """Parameters that settings add to choose a part of the list. A bookmark is valid for that part only."""
         return {}
 
     def last_bookmark(self, context: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        """Return where the last run ended; nothing where it read another part."""
+        """Return where the last run ended; nothing if it read another part."""
         known = super().last_bookmark(context)
         return known if self.subset.items() <= known.items() else {}
 
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
-        """Yield what changed after the bookmark; `context`, where there are partitions, is part of the query."""
+        """Yield what changed after the bookmark; `context`, a partition, is part of the query."""
         since = Bookmark.from_state(self.last_bookmark(context), self.config.get("start_date"), self.clock)
         pages = self.source.client.changes(
             self.operation,
@@ -131,35 +127,88 @@ class ChangedSince(VicaiStream):
             yield Batch(page.records, {**(page.bookmark.to_state() or BEGINNING), **self.subset})
 
     def key(self, record: Record) -> str:
-        """Return what tells a record from others."""
+        """Return what identifies a record."""
         return key_of(record, self.key_fields[0])
 
 
-class PartOfParent(VicaiStream):
-    """Things that a parent's record holds as a list, from the same answer."""
+class ChildStream(VicaiStream):
+    """A stream of what the records of a parent stream contain as a list, from the same response."""
 
-    held_in: ClassVar[str]
-    """Field of the parent's record that holds them."""
+    parent_field: ClassVar[str]
+    """Field of the parent's record that contains the list."""
     from_parent: ClassVar[dict[str, str]]
-    """Fields of the parent's record that each of them bears, by our name."""
+    """Fields that each record gets from its parent, by the name that they have here."""
 
     def derive(self, parents: list[Record]) -> Iterator[Record]:
-        """Yield the parts in the parents' order, each with its parent's id."""
+        """Yield the records in the parents' order, each with its parent's id."""
         for parent in parents:
-            # Ours last: a key is never overwritten by a field that happens to have its name.
+            # Ours last: a key is never overwritten by a field of the same name.
             own = {ours: parent.get(theirs, NULL) for ours, theirs in self.from_parent.items()}
-            for part in self.parts(parent, parent.get(self.held_in, NULL)):
-                yield part | own
+            for record in self._children(parent):
+                yield record | own
 
-    def parts(self, parent: Record, held: msgspec.Raw) -> list[Record]:
-        """Return the parts; none, and a word, where the field holds something else."""
+    def _children(self, parent: Record) -> list[Record]:
         try:
-            return [part for part in _items.decode(held) or [] if part is not None]
+            return [one for one in _children.decode(parent.get(self.parent_field, NULL)) or [] if one is not None]
         except msgspec.ValidationError:
             self.logger.warning(
-                "%s: %s of %s is no list of objects; it is left out",
+                "%s: %s of %s is not a list of objects; it is left out",
                 self.name,
-                self.held_in,
+                self.parent_field,
                 text(parent, "internalId") or text(parent, "id"),
             )
             return []
+
+
+class DocumentStream(FileStream):
+    """A stream of the documents of a parent stream's records, downloaded to `documents_dir`: facts of each file."""
+
+    operation: ClassVar[str]
+    folder: ClassVar[str]
+    """Folder in `documents_dir`, after the records that the documents belong to."""
+    query: ClassVar[dict[str, str]] = {}
+    id_fields: ClassVar[tuple[str, ...]]
+    """Fields of the parent's record that may have the id to ask by; the first that has one counts."""
+    is_final: ClassVar[bool]
+    """Whether a document never changes, so that a file that is there is not downloaded again."""
+
+    def __init__(self, tap: Any) -> None:
+        super().__init__(tap, of=self.folder.replace("_", " ").removesuffix("s"))
+        self.downloads = tap.config.get("max_concurrency") or 8
+
+    @property
+    def source(self) -> Source:
+        """The tap, with its client and its files."""
+        return cast("Source", self.tap)
+
+    def owner(self, record: Record) -> msgspec.Raw | None:
+        """Return the id to ask by, or None without one."""
+        return next((record[name] for name in self.id_fields if text(record, name)), None)
+
+    def fetch(self, record: Record) -> StoredFile:
+        """Download one file."""
+        number = next(filter(None, (text(record, name) for name in self.id_fields)))
+        stem = self.stem(record, number)
+        store = self.source.files
+        known = store.find(f"{stem}.pdf") if self.is_final else None
+
+        def keep(response: requests.Response) -> StoredFile:
+            kind = document_type(response)
+            suffix = ".pdf" if kind == "application/pdf" else mimetypes.guess_extension(kind) or ".bin"
+            return store.write(f"{stem}{suffix}", response.iter_content(_CHUNK), kind)
+
+        return known or self.source.client.document(self.operation, keep, id=number, **self.query)
+
+    def stem(self, record: Record, number: str) -> str:
+        """Return the file's name without its suffix: folder, month, the invoice's own number, and the id.
+
+        Two invoices never share one: the character between number and id occurs in neither.
+        """
+        month = (text(record, "issueDate") or "")[:7]
+        return "/".join(
+            (
+                self.folder,
+                month if re.fullmatch(r"\d{4}-\d\d", month) else "undated",
+                f"{safe_part(text(record, 'refNumber') or 'unnumbered')}~{safe_part(number)}",
+            )
+        )

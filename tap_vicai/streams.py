@@ -13,15 +13,14 @@ from ap_connectors.core.instants import LOCAL
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.http.concurrency import ordered
 from ap_connectors.singer.stream import Batch
-from tap_vicai.base import ChangedSince, PartOfParent, PlainList, VicaiStream, WholeList
-from tap_vicai.batches import PaymentBatchReader
-from tap_vicai.documents import VicaiFiles
+from tap_vicai.base import ChildStream, DocumentStream, FullTableStream, IncrementalStream, VicaiStream
+from tap_vicai.payment_batches import PaymentBatchReader
 
 if TYPE_CHECKING:
     from singer_sdk import Stream
 
 INTERNAL = {"useSystem": "INTERNAL"}
-"""Ids and times are Vic's own: the ERP's are neither unique nor in order, and may be missing."""
+"""Use Vic's own ids and times: the ERP's are neither unique nor in order, and may be missing."""
 
 
 def _text_field(description: str) -> dict[str, Any]:
@@ -33,57 +32,57 @@ def _parent_time(parent: str) -> dict[str, Any]:
     return known | {"format": "date-time"}
 
 
-class Accounts(ChangedSince):
+class Accounts(IncrementalStream):
     """General ledger accounts (Accounts)."""
 
     name, operation, component, query = "accounts", "listAccounts", "Account", INTERNAL
 
 
-class Dimensions(ChangedSince):
+class Dimensions(IncrementalStream):
     """Departments, projects and other dimensions that invoice lines are coded by (Dimensions)."""
 
     name, operation, component, query = "dimensions", "listDimensions", "Dimension", INTERNAL
 
 
-class Vendors(ChangedSince):
+class Vendors(IncrementalStream):
     """Vendors, confirmed or not (Vendors)."""
 
     name, operation, component, query = "vendors", "listVendors", "Vendor", INTERNAL
 
 
-class Invoices(ChangedSince):
+class Invoices(IncrementalStream):
     """Invoices of the chosen states, with their lines grouped (Invoices)."""
 
     name, operation, component, query = "invoices", "listInvoices", "Invoice", INTERNAL
 
     @property
     def states(self) -> list[str]:
-        """The states that are read; ALL is one of its own, and holds every other."""
+        """The states that are read; ALL is a state of its own that includes the others."""
         states = list(dict.fromkeys(self.config.get("invoice_states") or ["POSTED"]))
         return ["ALL"] if "ALL" in states else states
 
     @property
     def subset(self) -> dict[str, str]:
-        """The state, where it is one."""
+        """The state, if it is only one."""
         return {"state": self.states[0]} if len(self.states) == 1 else {}
 
     @property
     def partitions(self) -> list[dict[str, Any]] | None:
-        """One bookmark for each state where there are several, for each is a list of its own."""
+        """One bookmark for each of several states: each is a list of its own."""
         return None if self.subset else [{"state": state} for state in self.states]
 
-    def way_out(self, context: Mapping[str, Any] | None) -> str:
-        """Say what can be done where the company may not see the state."""
+    def remedy(self, context: Mapping[str, Any] | None) -> str:
+        """Say what to do if the company may not see the state."""
         state = (context or self.subset)["state"]
         if state == "POSTED":
-            return super().way_out(context)
+            return super().remedy(context)
         return (
             f" Invoices of state {state} need a right of their own: set invoice_states to "
             '["POSTED"], or ask Vic.ai for it.'
         )
 
 
-class InvoiceLineItems(PartOfParent):
+class InvoiceLineItems(ChildStream):
     """Lines of changed invoices, ungrouped: one request for each invoice, several at once (Invoices)."""
 
     name, operation, component = "invoice_line_items", "getInvoicelineItems", "InvoiceLineItem"
@@ -104,7 +103,7 @@ class InvoiceLineItems(PartOfParent):
                 continue
             own = {"invoice_id": invoice["internalId"], "invoice_updated_at": invoice.get("internalUpdatedAt", NULL)}
             for number, line in enumerate(lines):
-                # The contract does not promise an index; the place in the list is one.
+                # The contract does not promise an index; the place in the list serves as one.
                 place = {} if line.get("index", NULL) != NULL else {"index": msgspec.Raw(b"%d" % number)}
                 yield line | own | place
 
@@ -117,7 +116,7 @@ class InvoiceLineItems(PartOfParent):
             return reason
 
 
-class TrainingInvoices(ChangedSince):
+class TrainingInvoices(IncrementalStream):
     """Historical invoices that train Vic's models (Invoices for training); the contract gives them no id."""
 
     name, operation, component = "training_invoices", "listTrainingInvoices", "TrainingInvoice"
@@ -126,85 +125,85 @@ class TrainingInvoices(ChangedSince):
     clock = LOCAL
 
     def key(self, record: Record) -> str:
-        """Return the ERP's id where the service shows it, or else what the record says."""
+        """Return the ERP's id if the service shows it, else a hash of the record."""
         return text(record, "externalId") or blake2b(msgspec.json.encode(record), digest_size=16).hexdigest()
 
 
-class InvoiceDocuments(VicaiFiles):
+class InvoiceDocuments(DocumentStream):
     """Documents of changed invoices: one record each with the facts of the file (Invoices)."""
 
-    name, operation, folder, id_names = "invoice_documents", "getInvoiceDocument", "invoices", ("internalId",)
+    name, operation, folder, id_fields = "invoice_documents", "getInvoiceDocument", "invoices", ("internalId",)
     key_fields = ("invoice_id",)
     parent_stream_type = Invoices
     query = INTERNAL
-    # An invoice takes one document, once.
-    kept_for_good = True
+    # An invoice gets one document, once.
+    is_final = True
 
 
-class TrainingInvoiceDocuments(VicaiFiles):
-    """Documents of changed training invoices, where the service shows an id to ask by (Invoices for training)."""
+class TrainingInvoiceDocuments(DocumentStream):
+    """Documents of changed training invoices, if the service shows an id to ask by (Invoices for training)."""
 
     name, operation, folder = "training_invoice_documents", "getTrainingInvoiceDocument", "training_invoices"
     key_fields = ("training_invoice_id",)
     parent_stream_type = TrainingInvoices
-    # 0.20.0 shows none of them; the live service shows more fields than that.
-    id_names = ("externalId", "id", "internalId")
-    kept_for_good = False
+    # The contract (0.20.0) has none of these fields; the live service has more than the contract.
+    id_fields = ("externalId", "id", "internalId")
+    is_final = False
 
 
-class VatCodes(WholeList):
-    """VAT codes with their validity (VAT codes); read in full, for they are few."""
+class VatCodes(FullTableStream):
+    """VAT codes with their validity (VAT codes); read in full each time, since there are few."""
 
     name, operation, component, key_fields = "vat_codes", "listVatCodes", "VatCode", ("internalId",)
 
 
-class VendorGroups(WholeList):
+class VendorGroups(FullTableStream):
     """Groups of vendors (Vendor groups)."""
 
     name, operation, component, key_fields = "vendor_groups", "listVendorGroups", "VendorGroup", ("id",)
 
 
-class Tags(PlainList):
-    """Tags that vendors can bear (Tags)."""
+class Tags(FullTableStream):
+    """Tags that vendors can have (Tags)."""
 
     name, operation, component, key_fields = "tags", "listTags", "Tag", ("id",)
 
 
-class VendorTags(PlainList):
-    """Which vendor bears which tag (Vendor tags)."""
+class VendorTags(FullTableStream):
+    """Which vendor has which tag (Vendor tags)."""
 
     name, operation, component, key_fields = "vendor_tags", "listVendorTags", "VendorTag", ("id",)
 
 
-class PaymentTerms(PlainList):
+class PaymentTerms(FullTableStream):
     """Terms that Vic can assign to vendors and invoices (Payment terms)."""
 
     name, operation, component, key_fields = "payment_terms", "listPaymentTerms", "PaymentTerm", ("id",)
 
 
-class TaxCodes(PlainList):
+class TaxCodes(FullTableStream):
     """Tax codes of a company (Tax codes)."""
 
     name, operation, component, key_fields = "tax_codes", "getTaxCodes", "TaxCode", ("id",)
 
 
-class PurchaseOrders(ChangedSince):
+class PurchaseOrders(IncrementalStream):
     """Purchase orders, open and closed, with their lines (Purchase orders)."""
 
     name, operation, component = "purchase_orders", "listPurchaseOrders", "PurchaseOrder"
 
     @property
     def partitions(self) -> list[dict[str, Any]]:
-        """Each status is a list of its own: only who reads both sees an order being closed."""
+        """Each status is a list of its own: an order that is closed moves from one to the other."""
         return [{"status": "open"}, {"status": "closed"}]
 
 
-class PurchaseOrderLineItems(PartOfParent):
+class PurchaseOrderLineItems(ChildStream):
     """Lines of changed purchase orders, from the same answer (Purchase orders)."""
 
     name, component, key_fields = "purchase_order_line_items", "PurchaseOrderLineItem", ("internalId",)
     parent_stream_type = PurchaseOrders
-    held_in = "lineItems"
+    parent_field = "lineItems"
     from_parent: ClassVar = {"purchase_order_id": "internalId", "purchase_order_updated_at": "internalUpdatedAt"}
     own_fields: ClassVar = {
         "purchase_order_id": _text_field("Vic's id of the order."),
@@ -224,7 +223,7 @@ class PaymentBatches(VicaiStream):
     }
 
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
-        """Yield the batches that are not as they were when they were sent last."""
+        """Yield the batches that have changed since they were last sent."""
         reader = PaymentBatchReader(self.last_bookmark(context), self.config.get("start_date"))
         for page in self.source.client.pages(self.operation, **self.query):
             changed = [batch | {"last_event_at": at} for batch, at in reader.changed(page)]
@@ -232,22 +231,22 @@ class PaymentBatches(VicaiStream):
         yield Batch([], reader.bookmark(whole=True))
 
 
-class Payments(PartOfParent):
+class Payments(ChildStream):
     """Payments of changed batches, from the same answer (Payment batches)."""
 
     name, component, key_fields = "payments", "Payment", ("id", "batch_id")
     parent_stream_type = PaymentBatches
-    held_in = "payments"
+    parent_field = "payments"
     from_parent: ClassVar = {"batch_id": "id"}
     own_fields: ClassVar = {"batch_id": _text_field("Id of the batch.")}
 
 
-class Credits(PartOfParent):
+class Credits(ChildStream):
     """Credits that were used in changed batches, from the same answer (Payment batches)."""
 
     name, component, key_fields = "credits", "Credit", ("id", "batch_id")
     parent_stream_type = PaymentBatches
-    held_in = "credits"
+    parent_field = "credits"
     from_parent: ClassVar = {"batch_id": "id"}
     own_fields: ClassVar = {"batch_id": _text_field("Id of the batch.")}
 
@@ -258,7 +257,7 @@ class Company(VicaiStream):
     name, operation, component, key_fields = "company", "healthCheck", "HealthCheck", ("company",)
 
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:  # noqa: ARG002 - there are no parts
-        """Yield what was asked anyway, to tell whose state this is."""
+        """Yield the response that `before_sync` has asked for."""
         yield Batch([dict(self.source.company)])
 
 

@@ -203,12 +203,9 @@ class LoadContext:
         # By Vic's own ids, so that the list has what the ERP does not know yet, too.
         system = {"useSystem": "INTERNAL"} if "useSystem" in spec.parameters else {}
         for query in spec.queries:
-            if "cursor" in spec.parameters:
-                for page in self.client.raw_pages(spec.list_operation, **system, **query):
-                    self.check()
-                    yield page
-            else:
-                yield self.client.raw_list(spec.list_operation, **system, **query)
+            for page in self.client.raw_pages(spec.list_operation, **system, **query):
+                self.check()
+                yield page
 
     # Parents: what a record refers to
 

@@ -113,7 +113,7 @@ class StreamSpec:
         label: field that people know them by.
         instant: field with their version; None without versions.
         clock: in whose time that is.
-        listing: how the operation lists: what `changed`, by `pages`, or as a `plain` list.
+        is_incremental: whether the service lists what changed since an instant.
         keyed: whether the table has a key; without one the loader appends.
         currency, date: fields; "" without one.
         amount_fields: fields with subtotal, VAT and total.
@@ -126,7 +126,7 @@ class StreamSpec:
     label: str = "externalId"
     instant: str | None = "internalUpdatedAt"
     clock: Clock = UTC
-    listing: str = "changed"
+    is_incremental: bool = True
     keyed: bool = True
     currency: str = ""
     date: str = ""
@@ -159,9 +159,7 @@ class StreamSpec:
     def read(self, client: VicaiClient, since: int | None) -> Iterator[Record]:
         """Yield Vic's records; the same one again if it changes while they are read."""
         for operation, query in self.lists:
-            if self.listing == "plain":
-                yield from client.whole_list(operation, **query)
-            elif self.listing == "pages" or self.instant is None:
+            if self.instant is None or not self.is_incremental:
                 for page in client.pages(operation, **query):
                     yield from page
             else:
@@ -223,16 +221,16 @@ PURCHASE_ORDERS = StreamSpec(
 )
 
 
-def _reference_data(stream: str, operation: str, label: str, listing: str = "plain") -> StreamSpec:
-    return StreamSpec(stream, ((operation, {}),), key=("id",), label=label, instant=None, listing=listing)
+def _reference_data(stream: str, operation: str, label: str) -> StreamSpec:
+    return StreamSpec(stream, ((operation, {}),), key=("id",), label=label, instant=None)
 
 
 MASTER_DATA = (
     StreamSpec("accounts", (("listAccounts", INTERNAL),)),
     StreamSpec("dimensions", (("listDimensions", INTERNAL),)),
     StreamSpec("vendors", (("listVendors", INTERNAL),)),
-    StreamSpec("vat_codes", (("listVatCodes", {}),), listing="pages"),
-    _reference_data("vendor_groups", "listVendorGroups", "name", listing="pages"),
+    StreamSpec("vat_codes", (("listVatCodes", {}),), is_incremental=False),
+    _reference_data("vendor_groups", "listVendorGroups", "name"),
     _reference_data("tags", "listTags", "value"),
     _reference_data("vendor_tags", "listVendorTags", "vendorId"),
     _reference_data("payment_terms", "listPaymentTerms", "name"),
@@ -244,7 +242,7 @@ PAYMENT_BATCHES = StreamSpec(
     key=("id",),
     label="name",
     instant="last_event_at",
-    listing="pages",
+    is_incremental=False,
 )
 PAYMENTS_AND_CREDITS = tuple(
     StreamSpec(

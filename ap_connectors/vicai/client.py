@@ -17,6 +17,7 @@ from ap_connectors.core.raw_json import JsonObject, Record, decode
 from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.http.session import RetryPolicy
 from ap_connectors.http.session import body as whole
+from ap_connectors.vicai import contract
 from ap_connectors.vicai.changes import Answer, ChangeReader, CursorLoopGuard, Key
 from ap_connectors.vicai.multipart import Form, Part
 from ap_connectors.vicai.transport import REGIONS, Forbidden, NotFound, Redirected, Refused, Transport
@@ -100,21 +101,8 @@ class VicaiClient:
         except NotFound:
             return None
 
-    def whole_list(self, operation: str, **arguments: str) -> list[Record]:
-        """Return the list that an operation answers with; some answer with a lone object for a list of one."""
-
-        def read(response: requests.Response) -> list[Record]:
-            found = decode(whole(response), _LIST_OR_ONE)
-            return [found] if isinstance(found, dict) else found
-
-        return self._transport.call(operation, read, arguments)
-
-    def raw_list(self, operation: str, **query: str) -> list[msgspec.Raw]:
-        """As `whole_list`, each record as raw bytes."""
-        return self._transport.call(operation, _raw_records, query)
-
     def pages(self, operation: str, **query: str) -> Iterator[list[Record]]:
-        """Yield a list's pages to the end, in the service's order.
+        """Yield a list's pages to the end, in the service's order; one page where the service lists without pages.
 
         Raises:
             Forbidden, Refused: the service refuses. Stop: cursors repeat. Outage: it failed for too long.
@@ -124,6 +112,10 @@ class VicaiClient:
     def raw_pages(self, operation: str, **query: str) -> Iterator[list[msgspec.Raw]]:
         """As `pages`, each record as raw bytes. A record that is kept keeps its whole page in memory: copy it."""
         return self._pages(operation, _RAW_LIST, query)
+
+    def whole_list(self, operation: str, **query: str) -> list[Record]:
+        """Return the records of all pages."""
+        return [record for page in self.pages(operation, **query) for record in page]
 
     def changes(
         self, operation: str, since: Bookmark, *, key: Key, instant_field: str, clock: Clock = UTC, **query: str
@@ -261,10 +253,17 @@ class VicaiClient:
     def _page(
         self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
     ) -> tuple[list[T], str | None]:
-        def read(response: requests.Response) -> tuple[list[T], str | None]:
-            return decode(whole(response), decoder), response.headers.get("x-next") or None
+        is_paged = contract.operation(operation).is_paged
 
-        return self._transport.call(operation, read, {"limit": str(PAGE), **query})
+        def read(response: requests.Response) -> tuple[list[T], str | None]:
+            content = whole(response)
+            if is_paged:
+                return decode(content, decoder), response.headers.get("x-next") or None
+            # Instead of a list of one, some answer with the object alone.
+            is_alone = content.lstrip().startswith(b"{")
+            return decode(b"[%b]" % content if is_alone else content, decoder), None
+
+        return self._transport.call(operation, read, {"limit": str(PAGE), **query} if is_paged else query)
 
 
 def require_company(own: str, known: Collection[str], *, what: str, remedy: str) -> None:
@@ -296,11 +295,6 @@ def document_type(response: requests.Response) -> str:
     return kind or "application/octet-stream"
 
 
-def _raw_records(response: requests.Response) -> list[msgspec.Raw]:
-    found = decode(whole(response), _RAW)
-    return [found] if bytes(found).startswith(b"{") else decode(bytes(found), _RAW_LIST)
-
-
 def _answered(response: requests.Response) -> JsonObject:
     content = whole(response)
     found = decode(content, _EXACT) if content.strip() else {}
@@ -312,6 +306,4 @@ _EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 _EXACT_OBJECT = msgspec.json.Decoder(JsonObject, float_hook=Decimal)
 _OBJECT = msgspec.json.Decoder(Record)
 _LIST = msgspec.json.Decoder(list[Record])
-_LIST_OR_ONE: msgspec.json.Decoder[list[Record] | Record] = msgspec.json.Decoder(list[Record] | Record)
-_RAW = msgspec.json.Decoder(msgspec.Raw)
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])

@@ -55,6 +55,11 @@ class Operation:
     answers: Mapping[str, Mapping[str, Schema]]
     tag: str
 
+    @property
+    def is_paged(self) -> bool:
+        """Whether it lists page by page."""
+        return any(parameter.name == "cursor" for parameter in self.parameters)
+
 
 @functools.cache
 def document() -> dict[str, Any]:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tap_vicai.batches import PaymentBatchReader
+from tap_vicai.payment_batches import PaymentBatchReader
 from tests.conftest import MakeCatalog, Run, RunTap
 
 Batch = dict[str, Any]

@@ -12,7 +12,7 @@ import pytest
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai import contract
 from tap_vicai import streams
-from tap_vicai.base import PartOfParent
+from tap_vicai.base import ChildStream
 from target_vicai.streams import ALL
 from tests.conftest import catalogs, runner
 from tests.tap_vicai.conftest import settings
@@ -42,7 +42,7 @@ def test_streams_are_listed_with_the_operation_they_use() -> None:
     for stream in streams.ALL:
         source = (
             stream.parent_stream_type
-            if issubclass(stream, PartOfParent) and not hasattr(stream, "operation")
+            if issubclass(stream, ChildStream) and not hasattr(stream, "operation")
             else stream
         )
         used[stream.name] = source.operation  # type: ignore[misc, union-attr]

@@ -59,7 +59,7 @@ def tag(client: VicaiClient, value: str) -> Callable[[], JsonObject | None]:
     """A look for a tag: the tags are listed, and compared by value."""
 
     def find_done() -> JsonObject | None:
-        found = (msgspec.json.decode(raw) for raw in client.raw_list("listTags"))
+        found = (msgspec.json.decode(raw) for page in client.raw_pages("listTags") for raw in page)
         return next((one for one in found if one["value"] == value), None)
 
     return find_done
@@ -156,7 +156,7 @@ class TestBody:
         assert str(made["lineItems"][0]["amount"]) == str(LONG)
         (line,) = vic.control.vicai.line_items(made["internalId"])
         assert str(line["amount"]) == str(LONG)
-        (listed,) = client.raw_list("getInvoicelineItems", id="I-1", useSystem="EXTERNAL")
+        ((listed,),) = client.raw_pages("getInvoicelineItems", id="I-1", useSystem="EXTERNAL")
         assert str(LONG).encode() in bytes(listed)
         found = client.found("getInvoice", id="I-1", useSystem="EXTERNAL")
         assert found == made
@@ -199,7 +199,7 @@ class TestRequestId:
         client.send("deleteAccount", id="A-1", useSystem="EXTERNAL")
         client.found("getAccount", id="A-1", useSystem="EXTERNAL")
         list(client.raw_pages("listVendors"))
-        client.raw_list("listTags")
+        list(client.raw_pages("listTags"))
         log = vic.control.calls()
         assert {call["method"] for call in log if call["request_id"]} == {"PUT", "POST", "DELETE"}
         for call in log:
@@ -315,12 +315,12 @@ class TestRaw:
     )
     def test_a_lone_object_is_a_list_of_one(self, said: bytes, raw: list[bytes]) -> None:
         with serving(granting(lambda _: Said(said))) as service:
-            assert [bytes(one) for one in at(service).raw_list("listPaymentTerms")] == raw
+            assert [[bytes(one) for one in page] for page in at(service).raw_pages("listPaymentTerms")] == [raw]
 
     @pytest.mark.parametrize("said", [b"null", b"7", b'"{"', b""])
     def test_anything_else_is_no_list(self, said: bytes) -> None:
         with serving(granting(lambda _: Said(said))) as service, pytest.raises(Outage):
-            at(service).raw_list("listPaymentTerms")
+            list(at(service).raw_pages("listPaymentTerms"))
 
 
 class Opened(io.BytesIO):

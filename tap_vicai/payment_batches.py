@@ -1,8 +1,8 @@
-"""Telling which payment batches have changed, although the service filters by completion only.
+"""Finds out which payment batches have changed, although the service filters by completion only.
 
-A pending batch has no time at all, an acknowledged payment none of its own, and a bank may report a time that is
-long past. So a bookmark of times alone would lose events. The bookmark keeps a fingerprint of each batch as it was
-sent, eight bytes each, and all batches are listed in every run: a hundred a request.
+A pending batch has no time at all, an acknowledged payment has no time of its own, and a bank may report a time that
+is long past. So a bookmark of times alone would lose events. The bookmark keeps a fingerprint of eight bytes of each
+batch as it was sent, and all batches are listed in every run, a hundred per request.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ class PaymentBatchReader:
         self._sent = _read(bookmark.get("sent") or "")
         self._found: dict[str, bytes] = {}
         self._whole = bool(bookmark.get("whole"))
-        # Who has read the list once wants every change, also one that bears an old time.
+        # Once the whole list was read, every change is wanted, even if its time is old.
         self._not_before = instants.setting("start_date", start_date) if start_date and not self._whole else 0
 
     def changed(self, batches: list[Record]) -> Iterator[tuple[Record, msgspec.Raw]]:
-        """Yield the batches that are not as they were, each with the latest time on it (null where there is none)."""
+        """Yield the batches that have changed, each with its latest time (null without one)."""
         for batch in batches:
             content = _plain.decode(msgspec.json.encode(batch))
             at = contract.latest_event(content)
             mark = blake2b(_canonical.encode(content), digest_size=_SIZE).digest()
-            # A page border that moves while we read shows a batch twice, perhaps changed: the last one counts.
+            # If a page border moves meanwhile, a batch comes twice, perhaps changed: the last one counts.
             before = self._found.get(number := text(batch, "id") or mark.hex())
             self._found[number] = mark
             rests = at is not None and instants.milliseconds(at) < self._not_before
@@ -59,7 +59,7 @@ class PaymentBatchReader:
                 yield batch, NULL if at is None else msgspec.Raw(msgspec.json.encode(at))
 
     def bookmark(self, *, whole: bool = False) -> dict[str, Any]:
-        """Return what to keep; only when the `whole` list was read, what is no longer in it is forgotten."""
+        """Return what to keep; batches that are no longer listed are forgotten only once the `whole` list was read."""
         found = set(self._found.values())
         marks = found if whole else self._sent | found
         sent = base64.b64encode(b"".join(sorted(marks))).decode()
