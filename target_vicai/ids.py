@@ -51,6 +51,6 @@ def _meant(name: str, value: Any, keys: Collection[str]) -> Any:
     return value
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)
 def _is_id(name: str) -> bool:
     return _ID.search(name) is not None

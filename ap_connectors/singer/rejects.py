@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import msgspec
 
-from ap_connectors.core import files, instants, messages
+from ap_connectors.core import files, instants, messages, text_files
 from ap_connectors.core.errors import Reject, Stop
 
 _strings = json.JSONDecoder(strict=False)
@@ -101,7 +101,7 @@ class RejectFile:
         Raises:
             Stop: one is another company's. Nothing of the reject file was yielded.
         """
-        numbered = enumerate(lines, 1)
+        numbered = enumerate(text_files.utf8_lines(lines, "the input"), 1)
         for number, line in numbered:
             if _mark_of(line) is None:
                 yield line
@@ -109,7 +109,8 @@ class RejectFile:
             unsure: list[int] = []
             with tempfile.SpooledTemporaryFile(_HELD) as held:
                 for later, held_line in itertools.chain([(number, line)], numbered):
-                    if not self._is_ours(held_line, later):
+                    rejected = _mark_of(held_line)
+                    if rejected is not None and not self.is_ours(rejected, later):
                         unsure.append(later)
                     held.write(held_line)
                 if unsure:
@@ -124,15 +125,16 @@ class RejectFile:
                 held.seek(0)
                 yield from held
 
-    def _is_ours(self, line: bytes, number: int) -> bool:
-        """Return whether a line of a reject file is of this company; False if that cannot be known."""
-        rejected = _mark_of(line)
-        theirs, own = (rejected or {}).get("company"), self.company
-        if rejected is None:
-            return True
+    def is_ours(self, rejected: Mapping[str, Any], number: int) -> bool:
+        """Return whether a line of a reject file is of this company; False if that cannot be known.
+
+        Raises:
+            Stop: it is another company's.
+        """
+        theirs, own = rejected.get("company"), self.company
         if theirs is None or own is None:
             return False
-        if theirs not in {own, self._masked_text(own)}:
+        if theirs not in (own, self._masked_text(own)):
             raise Stop(
                 f'The reject file belongs to another company: line {number} is of "{theirs}", the credentials are of '
                 f'"{own}". Nothing of it was loaded. Hand in the right file, or set the right credentials; if the '

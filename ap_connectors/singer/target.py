@@ -139,6 +139,8 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
     def on_record(self, line: Line) -> None:
         """Load the record, or what stream maps make of it."""
         self.check_signal()
+        if line.message.rejected is not None:
+            self.rejects.is_ours(line.message.rejected, line.number)
         stream, record = line.message.stream or "", line.message.record or {}
         if not self._maps:
             self._load(stream, record, line)

@@ -9,7 +9,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.cases import AT, LONG, PDF
-from tests.target_vicai.conftest import Message, Record, Result, Target, lines, load, state
+from tests.target_vicai.conftest import Record, Result, Target, lines, load, state
 from tests.target_vicai.store import Store
 
 OURS, THEIRS = "Fjordlys Regnskap AS", "Ąžuolas & Co AS"
@@ -19,7 +19,7 @@ def vendor(number: int, **changed: object) -> Record:
     return {"externalId": f"V-{number}", "externalUpdatedAt": AT, "name": f"UAB {number}"} | changed
 
 
-def set_aside(target: Target, *vendors: Record) -> list[Message]:
+def set_aside(target: Target, *vendors: Record) -> list[str]:
     """The lines of a reject file, corrected."""
     run = target(load("vendors", *(one | {"name": LONG} for one in vendors)), expect=1)
     return [text.replace(LONG, "Pataisyta") for text in run.reject_text.splitlines()]
@@ -41,6 +41,26 @@ def test_a_reject_file_of_another_company_is_refused(vicai: SandboxProcess, stor
     vicai.control.vicai.options(company=OURS)
     assert target(given).counts("vendors")["created"] == 2
     store.change().only(vendors=(2, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "change", ["bom", "utf-16", "utf-32", "cr", "crlf", "escaped", "list", "number", "case", "first"]
+)
+def test_however_it_was_saved(vicai: SandboxProcess, store: Store, target: Target, change: str) -> None:
+    """By editors and scripts: what can be read is checked, and what is not the very name is another company."""
+    text = "".join(f"{one}\n" for one in set_aside(target, vendor(1), vendor(2)))
+    if change in {"list", "number", "case", "first"}:
+        other = {"list": f'["{OURS}"]', "number": "5", "case": f'"{OURS.lower()}"', "first": f'"{THEIRS}"'}[change]
+        text = text.replace(f'"company":"{OURS}"', f'"company":{other}', 1)
+    else:
+        vicai.control.vicai.options(company=THEIRS)
+        text = text.replace("\n", {"cr": "\r", "crlf": "\r\n"}.get(change, "\n"))
+        text = text.replace('"rejected"', '"reject\\u0065d"' if change == "escaped" else '"rejected"')
+    run = target(
+        [text.encode({"bom": "utf-8-sig", "utf-16": "utf-16", "utf-32": "utf-32"}.get(change, "utf-8"))], expect=1
+    )
+    assert "belongs to another company" in refused(run)
+    store.untouched()
 
 
 @pytest.mark.parametrize("settings", [{"compare": "none"}, {"dry_run": True}, {"max_rejects": 9}])
@@ -75,7 +95,7 @@ def test_what_comes_before_a_reject_file_is_loaded(vicai: SandboxProcess, store:
 
 def test_a_reject_file_of_before_is_taken_and_warned_of(store: Store, target: Target) -> None:
     """0.1.0 wrote no company."""
-    given = [json.loads(str(text)) for text in set_aside(target, vendor(1), vendor(2))]
+    given = [json.loads(text) for text in set_aside(target, vendor(1), vendor(2))]
     for one in given[1:]:
         del one["rejected"]["company"]
     run = target(given)
@@ -131,7 +151,7 @@ def test_a_company_that_cannot_be_told_is_not_the_expected_one(
 def test_a_large_reject_file_is_held_on_the_disk(target: Target, store: Store) -> None:
     """More than what is held in memory; every byte arrives."""
     given = set_aside(target, vendor(1))
-    first = json.loads(str(given[1]))
+    first = json.loads(given[1])
     first["record"]["remarks"] = "x" * 1024 * 1024
     many = [first | {"record": first["record"] | {"externalId": f"V-{n}"}} for n in range(20)]
     assert len(lines(many)) > 16 * 1024 * 1024
