@@ -6,6 +6,7 @@ import argparse
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -49,29 +50,74 @@ def runs(
 
 def main(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status. What it raises is told in a line or two, without a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # Names may hold letters that the terminal does not know.
-            stream.reconfigure(errors="backslashreplace")
-    given = parser.parse_args(arguments)
+    prepare_output()
+    try:
+        try:
+            given = parser.parse_args(arguments)
+        finally:
+            flush_output()
+    except OSError as error:
+        return _page_ended(parser.prog, error)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=_level(given).upper())
     try:
         status: int = given.run(given)
-        sys.stdout.flush()
+        flush_output()
     except ApError as error:
         _tell(parser.prog, str(error), error)
     except KeyboardInterrupt:
         _tell(parser.prog, "Interrupted.")
         return int(given.interrupted)
     except BrokenPipeError:
-        # Python would complain once more when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        _tell(parser.prog, "The program that reads our output has ended; see its messages.")
+        # What reads our output has enough of it, as `head` has. Whether all is well was not said.
+        abandon_output()
+        return 128 + signal.SIGPIPE
     except Exception as error:
-        _tell(parser.prog, f"Unexpected {type(error).__name__}; run with --log-level=debug to see where.", error)
+        abandon_output()
+        _tell(parser.prog, unexpected(error), error)
     else:
         return status
     return int(given.failed)
+
+
+def prepare_output() -> None:
+    """Let standard output and standard error take any letter: those that the terminal lacks are escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def flush_output() -> None:
+    """Write out what was printed.
+
+    Raises:
+        OSError: it cannot be written. BrokenPipeError: nobody reads it.
+    """
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def abandon_output() -> None:
+    """Print nothing more, if standard output cannot be written: Python would complain of it when it ends."""
+    try:
+        flush_output()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def unexpected(error: Exception) -> str:
+    """Say what is known of an error that nothing else explains."""
+    said = f"Unexpected {type(error).__name__}"
+    if isinstance(error, OSError) and error.strerror:
+        said = f"{error.filename or 'Writing or reading failed'}: {error.strerror}"
+    return f"{said}; run with --log-level=debug to see where."
+
+
+def _page_ended(name: str, error: OSError) -> int:
+    abandon_output()
+    if isinstance(error, BrokenPipeError):
+        return 0
+    _tell(name, unexpected(error))
+    return 1
 
 
 def _level(given: argparse.Namespace) -> str:

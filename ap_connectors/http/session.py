@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import random
+import ssl
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -271,10 +274,30 @@ def body(response: requests.Response) -> bytes:
 
 
 def _environment(host: str) -> dict[str, Any]:
-    """Return the proxies and the certificates that the environment names for a host."""
+    """Return the proxies and the certificates that the environment names for a host.
+
+    Raises:
+        Stop: it names certificates that cannot be read.
+    """
     with requests.Session() as session:
         merged = session.merge_environment_settings(host, {}, None, None, None)
+    if isinstance(merged["verify"], str) and host.startswith("https:"):
+        _check_certificates(merged["verify"])
     return {"proxies": merged["proxies"], "verify": merged["verify"]}
+
+
+def _check_certificates(path: str) -> None:
+    variable = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name) == path), "")
+    try:
+        if Path(path).is_dir():
+            return
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError) as error:
+        why = "holds no certificates in PEM" if isinstance(error, ssl.SSLError | ValueError) else error.strerror
+        raise Stop(
+            f"{variable or 'The CA bundle'}: {path}: {why}. Set the variable to the file of the certificates to trust, "
+            "or unset it."
+        ) from None
 
 
 def _retry_after(response: requests.Response) -> float | None:
@@ -283,8 +306,8 @@ def _retry_after(response: requests.Response) -> float | None:
     if header is None:
         return None
     try:
-        return max(0.0, RetryAfterParser().parse_retry_after(header))
-    except InvalidHeader:
+        return max(0.0, float(RetryAfterParser().parse_retry_after(header)))
+    except (InvalidHeader, ValueError, OverflowError, TypeError):
         return None
 
 

@@ -19,6 +19,8 @@ from singer_sdk.contrib.msgspec import enc_hook
 from singer_sdk.singerlib.encoding.base import GenericSingerReader, GenericSingerWriter
 
 from ap_connectors.core import messages
+from ap_connectors.core.cli import abandon_output
+from ap_connectors.core.errors import Stop
 from ap_connectors.singer._sdk import SdkReader
 
 _BUFFER = 512 * 1024
@@ -100,20 +102,39 @@ class InterruptibleReader(SdkReader):
             yield line
 
 
-def byte_lines(file: IO[str] | Iterable[bytes]) -> Iterator[bytes]:
-    """Yield a text file's lines as the bytes that they are; lines of bytes pass."""
+def byte_lines(file: IO[str] | Iterable[bytes] | None) -> Iterator[bytes]:
+    """Yield a text file's lines as the bytes that they are; lines of bytes pass.
+
+    Raises:
+        Stop: there is no file.
+    """
+    if file is None:
+        raise Stop("Standard input is closed, so there is nothing to read.")
     for line in getattr(file, "buffer", file):
         yield line.encode() if isinstance(line, str) else line
 
 
 def write_out(content: bytes) -> None:
-    """Write all of it to standard output, and flush."""
+    """Write all of it to standard output, and flush.
+
+    Raises:
+        Stop: it cannot be written. BrokenPipeError: the program that reads it has ended.
+    """
     out = sys.stdout.buffer
     rest = memoryview(content)
-    while rest:
-        # Where Python runs unbuffered, a signal makes this write less than it was given.
-        rest = rest[out.write(rest) or 0 :]
-    out.flush()
+    try:
+        while rest:
+            # Where Python runs unbuffered, a signal makes this write less than it was given.
+            rest = rest[out.write(rest) or 0 :]
+        out.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        abandon_output()
+        raise Stop(
+            f"Standard output cannot be written: {error.strerror or type(error).__name__}. The next run goes on from "
+            "the last STATE that was written."
+        ) from None
 
 
 class RecordWriter(GenericSingerWriter[bytes, Any]):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import re
 import sys
 from typing import Any
@@ -16,7 +15,7 @@ import click
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
 from singer_sdk.plugin_base import SingerCommand
 
-from ap_connectors.core import settings
+from ap_connectors.core import cli, settings
 from ap_connectors.core.errors import ApError, Stop
 from ap_connectors.http import shutdown
 from ap_connectors.singer._sdk import ConfigInput, SdkPlugin
@@ -125,6 +124,9 @@ class ClearCommand(SingerCommand):
         # What is loaded by now stays: the collector need not look through it again and again while records fly by.
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
+        cli.prepare_output()
+        if sys.stdout is None:
+            self._fail("Standard output is closed, so there is nowhere to write to.")
         try:
             return super().main(*args, **kwargs)
         except ApError as error:
@@ -138,7 +140,19 @@ class ClearCommand(SingerCommand):
                 f"stream_maps: {str(error).rstrip('.')}. Check the expressions; see docs of the SDK's stream maps."
             )
         except Exception as error:
-            self._fail(f"Unexpected {type(error).__name__}; run with --log-level=debug to see where.")
+            cli.abandon_output()
+            self._fail(cli.unexpected(error))
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments, and print the page that they ask for; it may be cut by `| head`."""
+        try:
+            try:
+                return super().make_context(*args, **kwargs)
+            finally:
+                cli.flush_output()
+        except BrokenPipeError:
+            cli.abandon_output()
+            sys.exit(0)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Understand ``--about=json``, too, beside the SDK's ``--about --format=json``."""
@@ -151,10 +165,14 @@ class ClearCommand(SingerCommand):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; say when the reader of our output has ended, which click would keep to itself."""
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                cli.flush_output()
         except BrokenPipeError:
-            # Python would complain once more when it closes standard output.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            cli.abandon_output()
+            if ctx.params.get("about"):
+                sys.exit(0)
             raise Stop(
                 "The program that reads our output has ended; see its messages. "
                 "The next run goes on from the last STATE."

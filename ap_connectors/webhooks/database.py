@@ -290,8 +290,8 @@ def address(given: str) -> URL:
         return URL.create("sqlite", database=given)
     try:
         url = make_url(given)
-    except sa.exc.ArgumentError:
-        raise Stop("inbox: is not the URL of a database such as postgresql://user@host/name.") from None
+    except (sa.exc.ArgumentError, ValueError):  # a port that is not a number is a ValueError
+        raise Stop("inbox: is not the URL of a database such as postgresql://user@host:5432/name.") from None
     if url.drivername in {"postgres", "postgresql"}:
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in {"sqlite", "postgresql"}:

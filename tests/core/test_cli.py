@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -73,7 +74,8 @@ def test_no_other_level_shows_a_traceback(level: str) -> None:
     assert "Traceback" not in ended("other", level=level)[2]
 
 
-def test_a_reader_that_has_gone_is_told_once() -> None:
+def test_a_reader_that_has_enough_ends_the_command_quietly() -> None:
+    """As `head` has; status 141 as with other commands, for whether all is well was not said."""
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "pipe", "{}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -81,8 +83,18 @@ def test_a_reader_that_has_gone_is_told_once() -> None:
         assert process.stderr
         process.stdout.close()
         said = process.stderr.read().decode()
-    assert process.returncode == 1
-    assert said == "ap-test: The program that reads our output has ended; see its messages.\n"
+    assert (process.returncode, said) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told_once() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, "pipe", "{}"], stdout=full, stderr=subprocess.PIPE, timeout=30
+        )
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith("ap-test: Writing or reading failed: No space left on device; run with")
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_the_version_is_the_distribution_s() -> None:

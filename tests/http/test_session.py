@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ import requests
 from ap_connectors.core.errors import ApError, Outage, Reject, Stop
 from ap_connectors.core.raw_json import Record, decode
 from ap_connectors.http.rate_limit import RateLimit
-from ap_connectors.http.session import HttpClient, RetryPolicy
+from ap_connectors.http.session import HttpClient, RetryPolicy, _retry_after
 from ap_connectors.sandbox.process import SandboxProcess
 
 QUICK = RetryPolicy(tries=3, first_pause=0.02, longest_pause=0.05, longest_asked=2)
@@ -461,3 +462,51 @@ def test_arguments_are_made_anew_for_every_try(sandbox: SandboxProcess) -> None:
     # The reset may come before the first body is sent whole.
     assert [next(one, None) for one in made[1:]] == [None] * 3
     assert sent[0]["X-Try"] == "4"
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file or directory"),
+        (b"", "holds no certificates in PEM"),
+        (b"\x30\x82", "holds no certificates"),
+    ],
+)
+def test_a_ca_bundle_that_is_not_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, content: bytes | None, words: str
+) -> None:
+    bundle = tmp_path / "corporate.pem"
+    if content is not None:
+        bundle.write_bytes(content)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, str(bundle))
+    client = HttpClient("here", explain=lambda _, what: Refused(what), retry_policy=QUICK)
+    with pytest.raises(Stop) as stopped:
+        client.fetch("GET", "https://127.0.0.1:9/", ignore, what="GET /")
+    assert str(stopped.value).startswith(f"{variable}: {bundle}: {words}")
+    # Plain http needs none.
+    with pytest.raises(Outage):
+        client.fetch("GET", "http://127.0.0.1:9/", ignore, what="GET /")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0.0),
+        (" 7 ", 7.0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        ("-1", None),
+        ("1.5", None),
+        ("soon", None),
+        ("", None),
+        ("9" * 5000, None),
+        ("Fri, 31 Dec 99999999999 23:59:59 GMT", None),
+        ("inf", None),
+        ("²", None),
+    ],
+)
+def test_retry_after_in_any_form(header: str, seconds: float | None) -> None:
+    response = requests.Response()
+    response.headers["Retry-After"] = header
+    assert _retry_after(response) == seconds
