@@ -5,11 +5,15 @@ from __future__ import annotations
 import functools
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from ap_connectors.core.errors import Stop
+from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.singer.document_sources import DocumentSources, is_web, show
 from ap_connectors.singer.downloads import safe_part
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class Files:
@@ -17,10 +21,12 @@ class Files:
 
     Args:
         root: the `documents_dir` of tap-ivesk, a folder or fsspec URL; None if it is not set.
+        entries: the setting `documents_from`; None if it is not set.
     """
 
-    def __init__(self, root: str | None) -> None:
+    def __init__(self, root: str | None, entries: Sequence[str] | None = None) -> None:
         self._root = root
+        self._sources = DocumentSources(entries, also=root)
         self._noted: dict[str, str] = {}
 
     def note(self, facts: JsonObject) -> None:
@@ -28,6 +34,24 @@ class Files:
         document, path = facts.get("document_id"), facts.get("path")
         if isinstance(document, str) and isinstance(path, str):
             self._noted[document] = path
+
+    def check(self, path: str | None, link: str | None) -> str | None:
+        """Return what goes on as a document's file: its path, or else the service's link, which must be one of the web.
+
+        Raises:
+            Reject: it is not from where documents may come.
+        """
+        if path is not None:
+            # Half a character cannot be written either, and is told of there.
+            if not _HALF.search(path):
+                self._sources.check(path)
+        elif link is not None and not is_web(link):
+            raise Reject(
+                f"The document's url is not an http address: {show(link)}. Tell those who run the service.",
+                "document_not_allowed",
+                document=show(link),
+            )
+        return path or link
 
     def pop(self, document: str) -> str | None:
         """Return the path of a document's file, by the document's id, and forget it; None if it is not known."""

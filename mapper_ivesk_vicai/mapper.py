@@ -13,7 +13,7 @@ from ap_connectors.core.messages import Line
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.mapper import ExactMapper
 from ap_connectors.singer.schema import canonical
-from ap_connectors.singer.settings import MAX_REJECTS, REPORT_PATH, rejects_path
+from ap_connectors.singer.settings import DOCUMENTS_FROM, MAX_REJECTS, REPORT_PATH, rejects_path
 from mapper_ivesk_vicai.fields import one_line, shown
 from mapper_ivesk_vicai.files import Files
 from mapper_ivesk_vicai.purchase import MappingOptions, Purchase, Seller, SetAside, read
@@ -113,6 +113,7 @@ class MapperIveskVicai(ExactMapper):
             "along, as with a reject file; without a file the document's link is sent, which expires.",
             examples=["output/documents"],
         ),
+        DOCUMENTS_FROM,
         rejects_path("documents that were set aside", "rejects-mapper"),
         MAX_REJECTS,
         REPORT_PATH,
@@ -134,7 +135,7 @@ class MapperIveskVicai(ExactMapper):
             header_as_line=settings["without_lines"] == "header",
             negative_credits=settings["credit_amounts"] == "negative",
         )
-        self._files = Files(settings.get("documents_dir"))
+        self._files = Files(settings.get("documents_dir"), settings.get("documents_from"))
         self._vendors = Vendors()
         self._report = Report()
         self._announced: set[str] = set()

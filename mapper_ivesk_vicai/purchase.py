@@ -143,7 +143,7 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
     try:
         id_ = text(document, "id")
         # Asked for every document, so that what the tap said of its file does not stay in memory.
-        file = files.pop(id_ or "") or text(document, "url")
+        path = files.pop(id_ or "")
         buyer, seller = code(document, "buyercode"), code(document, "sellercode")
         if buyer != options.company:
             return _left_out(document, options.company, buyer, seller)
@@ -154,6 +154,7 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
         seller_key = seller or _other_key(document)
         if id_ is None:
             raise missing("id")
+        file = files.check(path, text(document, "url"))
     except Reject as reason:
         return SetAside(reason, header)
     lines, no_lines = _lines(document, options)

@@ -128,6 +128,7 @@ SENTENCES: Mapping[str, Phrase] = {
     "document_type": _NO_SUCH_TYPE,
     "document_type_differs": _NO_SUCH_TYPE,
     "document_type_unclear": _NO_SUCH_TYPE,
+    "document_not_allowed": _UNREADABLE,
     "document_not_found": _UNREADABLE,
     "document_unreadable": _UNREADABLE,
     "document_not_base64": _UNREADABLE,

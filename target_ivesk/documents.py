@@ -18,6 +18,7 @@ from ap_connectors.ivesk.client import IveskClient, LinkExpired
 from ap_connectors.ivesk.uploads import Location
 from ap_connectors.singer import input_files
 from ap_connectors.singer.coercion import CoercionError, digits, quoted
+from ap_connectors.singer.document_sources import show
 from ap_connectors.singer.input_files import LONGEST_START, InputFile, Limit, file_type
 from ap_connectors.singer.ledger import DeliveryUnknown
 from ap_connectors.singer.sink import Outcome
@@ -76,12 +77,12 @@ class Documents(IveskSink):
 
     def key(self, body: Mapping[str, Any]) -> str:
         """Return the name of the document, as far as the record tells."""
-        return body.get("file_name") or input_files.show(body.get("document") or "documentBase64")
+        return body.get("file_name") or show(body.get("document") or "documentBase64")
 
     def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the name of the document."""
         found = named(record, "file_name", "document")
-        return found and input_files.show(found)
+        return found and show(found)
 
     def order_key(self, body: Mapping[str, Any]) -> bytes:
         """Keep what is surely the same in order; the ledger sees to what turns out to be."""
@@ -90,9 +91,8 @@ class Documents(IveskSink):
     def send(self, item: Item) -> Outcome:
         """Upload a document that was not uploaded yet."""
         body = item.body
-        with input_files.opened(
-            body.get("document"), body.get("documentBase64"), body.get("file_name"), LIMIT
-        ) as found:
+        given = body.get("document"), body.get("documentBase64"), body.get("file_name")
+        with input_files.opened(*given, sources=self.account.sources, limit=LIMIT) as found:
             assert found is not None  # noqa: S101 - `check` has checked
             name = file_name(found)
             key = fingerprint(found.sha256(), _userdata(body.get("userdata")))

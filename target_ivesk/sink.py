@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from ap_connectors.ivesk.client import IveskClient
+from ap_connectors.singer.document_sources import DocumentSources
 from ap_connectors.singer.ledger import SendOnce
 from ap_connectors.singer.schema import ObjectSchema, canonical
 from ap_connectors.singer.sink import Outcome, UnknownFields, is_deletion
@@ -32,12 +33,14 @@ class Account:
         client: reads and writes.
         once: knows what was sent.
         options: of uploads, where a record says nothing else.
+        sources: where documents may come from.
         warn: shows a message to the user.
     """
 
     client: IveskClient
     once: SendOnce
     options: Query
+    sources: DocumentSources
     warn: Callable[[str], None]
 
 

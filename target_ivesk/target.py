@@ -12,9 +12,11 @@ from singer_sdk import typing as th
 
 from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.ivesk.settings import client, connected
+from ap_connectors.singer.document_sources import DocumentSources
 from ap_connectors.singer.ledger import Ledger, SendOnce
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import (
+    DOCUMENTS_FROM,
     MAX_REJECTS,
     REJECTS_PATH,
     REPORT_PATH,
@@ -54,6 +56,7 @@ class TargetIvesk(ExactTarget):
             ),
             max_concurrency("for uploads and for errors"),
             REQUEST_TIMEOUT,
+            DOCUMENTS_FROM,
             REJECTS_PATH,
             MAX_REJECTS,
             REPORT_PATH,
@@ -65,6 +68,7 @@ class TargetIvesk(ExactTarget):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._options = defaults(self.config.get("upload_options") or {})
+        self._sources = DocumentSources(self.config.get("documents_from"), api_url=self.config.get("api_url") or "")
 
     @property
     def streams(self) -> Iterable[str]:
@@ -96,6 +100,7 @@ class TargetIvesk(ExactTarget):
             self.client,
             SendOnce(Ledger(self.config["ledger_path"], self._owner, self._name), SERVICE),
             self._options,
+            self._sources,
             warn=lambda message: self.logger.warning("%s", message),
         )
         return {canonical(sink.name): sink(account) for sink in ALL}

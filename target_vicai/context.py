@@ -17,6 +17,7 @@ import msgspec
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.core.validate import id_text
+from ap_connectors.singer.document_sources import DocumentSources
 from ap_connectors.singer.ledger import Ledger
 from ap_connectors.singer.worker_pool import Missing, Parent
 from ap_connectors.vicai import contract
@@ -99,6 +100,7 @@ class LoadContext:
         warn: shows a message to the user.
         check: called between the pages of long lists; may raise what ends the run (a signal).
         ledger: remembers what Vic cannot tell.
+        sources: where documents may come from.
         erp_zone: the zone of the ERP's clock, if known.
     """
 
@@ -111,6 +113,7 @@ class LoadContext:
     warn: Callable[[str], None]
     check: Callable[[], None]
     ledger: Ledger
+    sources: DocumentSources
     erp_zone: ZoneInfo | None = None
     _caches: dict[str, RecordCache] = field(default_factory=dict)
     _known: dict[Reference, Reading] = field(default_factory=dict)

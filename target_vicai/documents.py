@@ -14,7 +14,8 @@ from typing import Any
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer import input_files
-from ap_connectors.singer.input_files import LONGEST_START, InputFile, Limit, file_type, show
+from ap_connectors.singer.document_sources import DocumentSources, show
+from ap_connectors.singer.input_files import LONGEST_START, InputFile, Limit, file_type
 from ap_connectors.singer.ledger import DeliveryUnknown, SendOnce
 from ap_connectors.singer.sink import Outcome
 from ap_connectors.vicai import contract
@@ -64,15 +65,15 @@ def is_given(extras: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def opened(extras: Mapping[str, Any]) -> Iterator[Document | None]:
+def opened(extras: Mapping[str, Any], sources: DocumentSources) -> Iterator[Document | None]:
     """Give a record's document, fetched and checked; None if the record brings none (see `input_files.opened`).
 
     Raises:
-        Reject: there are two, it cannot be read, or Vic.ai would refuse it.
+        Reject: there are two, it may not be or cannot be read, or Vic.ai would refuse it.
     """
     limit = Limit(MOST_BYTES, "64 MB", "Vic.ai")
-    source = extras.get("document"), extras.get("documentBase64"), extras.get("documentName")
-    with input_files.opened(*source, limit) as found:
+    given = extras.get("document"), extras.get("documentBase64"), extras.get("documentName")
+    with input_files.opened(*given, sources=sources, limit=limit) as found:
         yield None if found is None else Document(found, extras.get("documentType"))
 
 
@@ -217,7 +218,7 @@ class Attachments(VicSink):
 
     def load(self, item: Item) -> Outcome:
         """Send an attachment that was not sent yet."""
-        with opened(item.extras) as document:
+        with opened(item.extras, self.context.sources) as document:
             assert document is not None  # noqa: S101 - `key` has checked
             sha256 = document.sha256()
             once = SendOnce(self.context.ledger, "Vic.ai")

@@ -56,7 +56,7 @@ class Invoices(VicSink):
         present = self._now(item.key)
         if present is not None:
             return self._continue(item, body, present)
-        with documents.opened(item.extras) as document:
+        with documents.opened(item.extras, self.context.sources) as document:
             try:
                 self._create(item.key, self.complete(body))
             except Refused:
@@ -122,7 +122,7 @@ class Invoices(VicSink):
         self._check_equal(item.key, body, present)
         if self._document(item.key) is not None:
             return self._process(item.key, Outcome("updated"), UNCHANGED)
-        with documents.opened(item.extras) as document:
+        with documents.opened(item.extras, self.context.sources) as document:
             return self._with_document(item.key, document, "updated")
 
     def _leave(self, key: str, changes: list[Change]) -> Outcome:

@@ -14,9 +14,11 @@ from ap_connectors.core import instants
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.messages import Line, Message
 from ap_connectors.core.raw_json import text
+from ap_connectors.singer.document_sources import DocumentSources
 from ap_connectors.singer.ledger import Ledger
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import (
+    DOCUMENTS_FROM,
     MAX_REJECTS,
     RATE_LIMIT,
     REJECTS_PATH,
@@ -121,6 +123,7 @@ class TargetVicai(ExactTarget):
                 title="Largest part to delete",
                 description="A mirror that would delete a larger part of a stream's records deletes nothing at all.",
             ),
+            DOCUMENTS_FROM,
             REJECTS_PATH,
             MAX_REJECTS,
             REPORT_PATH,
@@ -152,6 +155,7 @@ class TargetVicai(ExactTarget):
         self._full_loads: dict[str, _FullLoad] = {}
         zone = self.config.get("erp_timezone")
         self._erp_zone = instants.time_zone("erp_timezone", zone) if zone else None
+        self._sources = DocumentSources(self.config.get("documents_from"), api_url=self.config.get("api_url") or "")
 
     # What the base asks for
 
@@ -281,6 +285,7 @@ class TargetVicai(ExactTarget):
             # The client id belongs to one company, and stays when the company is renamed.
             ledger=Ledger(settings["ledger_path"], settings["client_id"], self.company),
             erp_zone=self._erp_zone,
+            sources=self._sources,
         )
 
     @functools.cached_property

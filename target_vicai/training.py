@@ -94,7 +94,7 @@ class TrainingInvoices(VicSink):
 
     def _create(self, item: Item, body: JsonObject, *, is_new: bool) -> Outcome:
         """Write one that Vic does not have; `is_new` says whether we looked."""
-        with documents.opened(item.extras) as document:
+        with documents.opened(item.extras, self.context.sources) as document:
             if document is None and is_new:
                 raise Reject(
                     "document is missing: Vic.ai takes a new training invoice only with its document. Give a path or "

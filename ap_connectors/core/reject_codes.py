@@ -43,6 +43,7 @@ CODES: Mapping[str, str] = {
     # Documents: document is what messages call the file.
     "document_given_twice": "document and documentBase64 are both given.",
     "document_not_base64": "documentBase64 is not base64. problem.",
+    "document_not_allowed": "The file is not from where documents may come (documents_from). document.",
     "document_not_found": "The file does not exist. document.",
     "document_unreadable": "The file cannot be read. document, problem.",
     "document_empty": "The file is empty. document.",

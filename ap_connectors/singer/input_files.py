@@ -7,7 +7,6 @@ import hashlib
 import io
 import re
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,15 +15,13 @@ from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.core.redact import Redactor
+from ap_connectors.singer.document_sources import DocumentSources, show, unreadable, unusable
 
 LONGEST_START = 1024
 """So many bytes tell the type of a file: a PDF may have so many before its mark."""
 
 _CHUNK = 256 * 1024
 _IN_BASE64 = "in documentBase64"
-_LOGIN = re.compile(r"(\w+://)[^/\s@]*@")
-_redact = Redactor()
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ class InputFile:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
         except OSError as error:
-            raise _unreadable(self.shown, error) from None
+            raise unreadable(self.shown, error) from None
         if size != self.size:
             file.close()
             raise Reject(
@@ -107,7 +104,9 @@ def is_given(document: str | None, in_base64: str | None) -> bool:
 
 
 @contextmanager
-def opened(document: str | None, in_base64: str | None, name: str | None, limit: Limit) -> Iterator[InputFile | None]:
+def opened(
+    document: str | None, in_base64: str | None, name: str | None, *, sources: DocumentSources, limit: Limit
+) -> Iterator[InputFile | None]:
     """Provide a record's document; None if the record has no document.
 
     A remote file is fetched once, into a temporary file; base64 is decoded once. Both go when the context ends.
@@ -116,10 +115,11 @@ def opened(document: str | None, in_base64: str | None, name: str | None, limit:
         document: path or fsspec URL.
         in_base64: the bytes in base64.
         name: of the file; else the last part of the path.
+        sources: where it may come from.
         limit: what is too large.
 
     Raises:
-        Reject: there are two, it cannot be read, or it is empty or too large.
+        Reject: there are two, it may not come from there, it cannot be read, or it is empty or too large.
     """
     if not is_given(document, in_base64):
         yield None
@@ -132,13 +132,8 @@ def opened(document: str | None, in_base64: str | None, name: str | None, limit:
             return
         text = document or ""
         shown = show(text)
-        path, size = _found(_fetched(text, shown, limit, exits) if "://" in text else Path(text), shown)
+        path, size = _found(_fetched(text, shown, sources, limit, exits), shown)
         yield _checked(InputFile(shown, name or _file_name(text), size, lambda: path.open("rb")), limit)
-
-
-def show(text: str) -> str:
-    """Return a path or URL as messages may show it: without login and without query, which may be a signature."""
-    return _redact(_LOGIN.sub(r"\1", text))
 
 
 def _checked(file: InputFile, limit: Limit) -> InputFile:
@@ -155,42 +150,27 @@ def _found(path: Path, shown: str) -> tuple[Path, int]:
         Reject: it is not a readable file.
     """
     try:
-        path = path.expanduser()
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):
-            raise _unusable(shown, f"is {'a folder' if path.is_dir() else 'not a regular file'}")
+            raise unusable(shown, f"is {'a folder' if path.is_dir() else 'not a regular file'}")
         with path.open("rb"):
             return path, facts.st_size
-    except (OSError, ValueError, RuntimeError) as error:
-        # A path may have a character that paths cannot have, or the home of an unknown user.
-        raise _unreadable(shown, error) from None
+    except OSError as error:
+        raise unreadable(shown, error) from None
 
 
-def _fetched(url: str, shown: str, limit: Limit, exits: ExitStack) -> Path:
-    """Copy a remote file into a temporary one; a local file stays where it is.
+def _fetched(text: str, shown: str, sources: DocumentSources, limit: Limit, exits: ExitStack) -> Path:
+    """Return the document's file on this machine.
 
     Raises:
-        Reject: it cannot be fetched.
+        Reject: it may not come from there, or cannot be fetched.
     """
-    # fsspec takes a tenth of a second to import; most loads have no use for it.
-    import fsspec  # noqa: PLC0415
-    from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415
-
     try:
-        files, path = fsspec.core.url_to_fs(url)
-        if isinstance(files, LocalFileSystem):
-            return Path(path)
-        copy = exits.enter_context(tempfile.NamedTemporaryFile())  # noqa: SIM115 - it ends with the document
-        with files.open(path, "rb") as source:
-            while chunk := source.read(_CHUNK):
-                copy.write(chunk)
-                limit.check(shown, copy.tell())
-        copy.flush()
-        return Path(copy.name)
+        return sources.found(text, lambda size: limit.check(shown, size), exits)
     except Reject:
         raise
     except Exception as error:  # each file system has errors of its own
-        raise _unreadable(shown, error) from None
+        raise unreadable(shown, error) from None
 
 
 def _decoded(text: str, limit: Limit) -> bytes:
@@ -209,19 +189,6 @@ def _file_name(text: str) -> str:
     if url.startswith(("http://", "https://")):
         return unquote(urlsplit(url).path).rpartition("/")[2]
     return url.rpartition("/")[2]
-
-
-def _unreadable(shown: str, error: Exception) -> Reject:
-    if isinstance(error, FileNotFoundError):
-        return Reject(f"The document {shown} does not exist.", "document_not_found", document=shown)
-    if isinstance(error, PermissionError):
-        return _unusable(shown, "may not be read by the user who runs this")
-    reason = (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__
-    return _unusable(shown, f"can't be read: {show(reason).rstrip('.')}")
-
-
-def _unusable(shown: str, problem: str) -> Reject:
-    return Reject(f"The document {shown} {problem}.", "document_unreadable", document=shown, problem=problem)
 
 
 # The type of a file, as its first bytes tell it

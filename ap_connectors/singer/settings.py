@@ -47,6 +47,16 @@ REPORT_PATH = th.Property(
     examples=["output/report.json"],
 )
 
+DOCUMENTS_FROM = th.Property(
+    "documents_from",
+    th.ArrayType(th.StringType),
+    title="Where documents may come from",
+    description="Folders and beginnings of URLs that documents of records may come from; https:// is every public "
+    "https address. Anything else is set aside. Without it: the working folder, public https addresses and, while "
+    "api_url is this machine, this machine.",
+    examples=[["output/documents", "s3://bucket/invoices", "https://"]],
+)
+
 
 def max_concurrency(what_for: str) -> th.Property[int]:
     """Return the setting for requests at once; `what_for` ("for writes") is part of its description."""

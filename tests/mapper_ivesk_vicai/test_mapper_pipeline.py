@@ -65,8 +65,8 @@ class Pipeline:
         tap = {"api_key": self.sandbox.api_key, "api_url": self.sandbox.ivesk_url, "documents_dir": self.files}
         return [
             tap_command(folder / "tap", tap, state=self.state),
-            mapping.command(folder / "map", self.settings),
-            loading.command(self.sandbox, folder / "load", {}),
+            mapping.command(folder / "map", self.settings | {"documents_from": [self.files]}),
+            loading.command(self.sandbox, folder / "load", {"documents_from": [self.files]}),
         ]
 
     def run(self, expect: int = 0) -> list[tuple[str, str]]:

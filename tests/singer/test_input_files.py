@@ -11,13 +11,15 @@ import pytest
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.reject_codes import CODES
+from ap_connectors.singer.document_sources import DocumentSources
 from ap_connectors.singer.input_files import Limit, file_type, opened
 
+ANYWHERE = DocumentSources(["/"])
 LIMIT = Limit(10, "10 bytes", "Vic.ai")
 
 
 def refused(document: str | None, in_base64: str | None = None, name: str | None = None) -> Reject:
-    with pytest.raises(Reject) as caught, opened(document, in_base64, name, LIMIT):
+    with pytest.raises(Reject) as caught, opened(document, in_base64, name, sources=ANYWHERE, limit=LIMIT):
         pass
     assert caught.value.code in CODES
     return caught.value
@@ -58,7 +60,7 @@ def test_base64_that_is_no_use() -> None:
 def test_a_file_that_changes(tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(b"%PDF-1.7")
-    with opened(str(path), None, None, LIMIT) as document:
+    with opened(str(path), None, None, sources=ANYWHERE, limit=LIMIT) as document:
         assert document
         path.write_bytes(b"%PDF-1.7\n")
         with pytest.raises(Reject) as caught:
@@ -67,7 +69,7 @@ def test_a_file_that_changes(tmp_path: Path) -> None:
 
 
 def test_a_record_without_a_document() -> None:
-    with opened(None, "", None, LIMIT) as document:
+    with opened(None, "", None, sources=ANYWHERE, limit=LIMIT) as document:
         assert document is None
 
 

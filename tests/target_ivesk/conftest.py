@@ -90,6 +90,7 @@ def command(ivesk: SandboxProcess, folder: Path, changed: Record) -> list[str]:
     settings = {
         "api_key": ivesk.api_key,
         "api_url": ivesk.ivesk_url,
+        "documents_from": [str(folder.parent)],
         # One book for all runs of a test.
         "ledger_path": str(folder.parent / "ledger.jsonl"),
         "rejects_path": str(folder / "rejects.jsonl"),

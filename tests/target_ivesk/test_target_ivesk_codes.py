@@ -48,6 +48,7 @@ def test_what_a_record_shows(ivesk: SandboxProcess, target: Target, tmp_path: Pa
         Bad("document_missing", "documents", {"file_name": "a.pdf"}, {}),
         Bad("document_given_twice", "documents", {"document": good, "documentBase64": "JVBERi0="}, {}),
         Bad("document_not_base64", "documents", {"documentBase64": "%%%"}, {"problem": ...}),
+        Bad("document_not_allowed", "documents", {"document": "/etc/passwd"}, {"document": "/etc/passwd"}),
         Bad("document_not_found", "documents", {"document": gone}, {"document": gone}),
         Bad("document_empty", "documents", {"document": str(empty)}, {"document": str(empty)}),
         Bad("document_type", "documents", {"document": str(office)}, {"document": str(office)}),

@@ -16,6 +16,7 @@ import pytest
 from ap_connectors.core.errors import Reject
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer import input_files as given
+from ap_connectors.singer.document_sources import DocumentSources
 from target_ivesk.documents import LIMIT
 from tests.conftest import Run, runner
 from tests.target_ivesk.conftest import Record, Target, held, ledger, pdf, puts
@@ -180,6 +181,7 @@ def test_what_is_no_good_is_set_aside_and_the_rest_goes_on(
         ({"document": str(huge)}, "larger than 5 GB"),
         ({"documentBase64": "%%%"}, "not base64"),
         ({"document": "nosuch://anna:slaptas@x/a.pdf?signature=abcdef"}, "can't be read"),
+        ({"document": "s3://anna:slaptas@x/a.pdf?signature=abcdef"}, "add its folder, or the beginning of its URL"),
         (good | {"processlines": "taip"}, "processlines is neither true nor false"),
         (good | {"tags": ["a,b"]}, "contains a comma"),
         (good | {"userdata": Decimal("1e5000")}, "at most 1000 digits"),
@@ -188,7 +190,11 @@ def test_what_is_no_good_is_set_aside_and_the_rest_goes_on(
         ({"document": 5, "DOCUMENT": "a"}, "more than one spelling"),
     ]
     messages = [message for record, _ in cases for message in load("documents", record)]
-    run = target([*messages, *load("documents", good), state(1)], expect=1)
+    run = target(
+        [*messages, *load("documents", good), state(1)],
+        expect=1,
+        documents_from=[str(tmp_path), "nosuch://anna:slaptas@x"],
+    )
     assert run.states == [{"n": 1}]
     told = {json.dumps(reject["record"], default=str): reject["rejected"]["reason"] for reject in run.rejects}
     for record, reason in cases:
@@ -202,7 +208,7 @@ def test_what_is_no_good_is_set_aside_and_the_rest_goes_on(
 
 def test_a_document_that_is_still_being_written_is_not_sent(tmp_path: Path) -> None:
     path = pdf(tmp_path)
-    with given.opened(str(path), None, None, LIMIT) as found:
+    with given.opened(str(path), None, None, sources=DocumentSources([str(tmp_path)]), limit=LIMIT) as found:
         assert found is not None
         assert found.sha256()
         with path.open("ab") as writer:

@@ -54,6 +54,7 @@ def settings(vicai: SandboxProcess, folder: Path) -> dict[str, Any]:
         "api_url": vicai.vicai_url,
         "rate_limit": {"requests": 500, "seconds": 1},
         "ledger_path": str(folder / "ledger.jsonl"),
+        "documents_from": [str(folder)],
     }
 
 

@@ -13,6 +13,7 @@ import pytest
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.reject_codes import CODES
 from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.singer.document_sources import DocumentSources
 from target_vicai import documents
 from tests.target_vicai.cases import AT, LONG, PDF, Scene, order_line
 from tests.target_vicai.conftest import PREFIX, Message, Record, Target, fresh, load, record
@@ -199,6 +200,7 @@ def test_documents(target: Target, scene: Scene, tmp_path: Path) -> None:
         Bad("document_missing", "training_invoices", training, {}),
         Bad("document_given_twice", "attachments", {"document": pdf, "documentBase64": in_base64}, {}),
         Bad("document_not_base64", "attachments", {"documentBase64": "%%%"}, {"problem": ...}),
+        Bad("document_not_allowed", "attachments", {"document": "/etc/passwd"}, {"document": "/etc/passwd"}),
         Bad("document_not_found", "attachments", {"document": gone}, {"document": gone}),
         Bad("document_unreadable", "attachments", {"document": folder}, {"document": folder, "problem": ...}),
         Bad("document_empty", "attachments", {"document": empty}, {"document": empty}),
@@ -228,7 +230,7 @@ def test_documents(target: Target, scene: Scene, tmp_path: Path) -> None:
 def test_a_document_that_somebody_still_writes(tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(PDF)
-    with documents.opened({"document": str(path)}) as document:
+    with documents.opened({"document": str(path)}, DocumentSources([str(tmp_path)])) as document:
         assert document is not None
         path.write_bytes(PDF * 2)
         with pytest.raises(Reject) as error:

@@ -14,11 +14,16 @@ import fsspec
 import pytest
 
 from ap_connectors.core.errors import Reject
+from ap_connectors.singer.document_sources import DocumentSources
 from target_vicai import documents
 from target_vicai.documents import Document
 from tests.target_vicai.cases import PDF
 from tests.target_vicai.conftest import Target, load
 from tests.target_vicai.store import Store
+
+ANYWHERE = DocumentSources(
+    ["/", "memory://in", "nosuch://in", "nosuch://anna:very-secret@files", "https://127.0.0.1:1"]
+)
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
 OFFICE = b"PK\x03\x04\x14\x00\x06\x00" + bytes(60)
@@ -61,7 +66,7 @@ NO_TYPES = [
 
 def given(**extras: Any) -> tuple[str, str, bytes]:
     """Open a record's document: its name, its media type, its bytes as they are sent; twice the same ones."""
-    with documents.opened(extras) as document:
+    with documents.opened(extras, ANYWHERE) as document:
         assert document is not None
         content = sent(document)
         assert (content, document.size) == (sent(document), len(content))
@@ -78,7 +83,7 @@ def sent(document: Document) -> bytes:
 
 
 def refused(**extras: Any) -> str:
-    with pytest.raises(Reject) as error, documents.opened(extras):
+    with pytest.raises(Reject) as error, documents.opened(extras, ANYWHERE):
         pass
     return str(error.value)
 
@@ -127,7 +132,7 @@ def test_the_record_may_not_say_otherwise_than_the_bytes() -> None:
 
 def test_no_document_and_two_documents() -> None:
     for nothing in ({}, {"document": None}, {"document": "", "documentBase64": None}):
-        with documents.opened(nothing) as document:
+        with documents.opened(nothing, ANYWHERE) as document:
             assert document is None
     assert_says(refused(document="a.pdf", documentBase64="JVBERi0="), r"document and documentBase64 are both given")
 
@@ -143,7 +148,7 @@ def test_64_megabytes_are_the_most(tmp_path: Path) -> None:
     path = tmp_path / "large.pdf"
     path.write_bytes(PDF)
     os.truncate(path, documents.MOST_BYTES)
-    with documents.opened({"document": str(path)}) as document:
+    with documents.opened({"document": str(path)}, ANYWHERE) as document:
         assert document is not None
         assert document.size == documents.MOST_BYTES
     os.truncate(path, documents.MOST_BYTES + 1)
@@ -189,7 +194,7 @@ def test_fsspec_urls(tmp_path: Path) -> None:
 def test_what_is_fetched_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     fsspec.filesystem("memory").pipe("/in/a.pdf", PDF)
-    with documents.opened({"document": "memory://in/a.pdf"}):
+    with documents.opened({"document": "memory://in/a.pdf"}, ANYWHERE):
         assert len(list(tmp_path.iterdir())) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -234,3 +239,27 @@ def test_documents_are_sent_whole_and_from_zip_files_too(store: Store, target: T
     (attachment,) = store.change().only(attachments=(1, 0, 0)).added("attachments")
     assert attachment["sha256"] == hashlib.sha256(content).hexdigest()
     assert attachment["fileName"] == "ąčę 1.pdf"
+
+
+def test_records_cannot_make_the_target_read_this_machine_or_its_network(
+    store: Store, target: Target, tmp_path: Path
+) -> None:
+    """By default, as a user has it; the emulated service is on this machine, so its own addresses may be asked."""
+    secret = tmp_path / "secret.pdf"
+    secret.write_bytes(PDF)
+    given = [
+        str(secret), f"file://{secret}", f"FILE://{secret}", f"local://{secret}", f"simplecache::file://{secret}",
+        os.path.relpath(secret), f"zip://a.pdf::{secret}", "http://169.254.169.254/latest/meta-data/",
+        "https://10.0.0.1/a.pdf", "https://[::ffff:10.0.0.1]/a.pdf", "s3://bucket/a.pdf", "memory://a.pdf",
+    ]  # fmt: skip
+    run = target(load("attachments", *({"document": one} for one in given)), expect=1, documents_from=None)
+    assert {reject["rejected"]["code"] for reject in run.rejects} == {"document_not_allowed"}
+    assert len(run.rejects) == len(given)
+    store.change().only()
+    here = f"{store.vicai.url}/nothing-is-here.pdf"
+    run = target(load("attachments", {"document": here}), expect=1, documents_from=None)
+    assert run.reasons == [f"The document {here} does not exist."]
+    run = target(load("attachments", {"document": here}), expect=1, documents_from=["https://"])
+    assert "documents_from" in run.reasons[0]
+    run = target(load("attachments", {"document": str(secret)}), documents_from=[str(tmp_path), "https://"])
+    store.change().only(attachments=(1, 0, 0))

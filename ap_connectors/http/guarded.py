@@ -1,0 +1,198 @@
+"""HTTP to addresses that somebody else names: every address is judged before anything connects to it, redirects too."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urljoin
+
+import urllib3
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import Timeout, Url, make_headers, parse_url
+
+from ap_connectors.core.errors import Retry
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+Judge = Callable[[Url], Callable[[Address], bool]]
+"""Given a URL, as it will be requested: says which addresses its host may have; raises what forbids the URL."""
+
+_MOST_REDIRECTS = 5
+_PIECE = 256 * 1024
+_SLOWEST = 1000
+
+_METADATA = {ipaddress.ip_address("168.63.129.16")}
+"""Addresses of clouds' own services that are not marked as private."""
+_NAT64 = (
+    ipaddress.IPv6Network("64:ff9b::/96"),
+    ipaddress.IPv6Network("::/96"),
+    ipaddress.IPv6Network("::ffff:0:0:0/96"),
+)
+_INNER = (ipaddress.IPv6Network("64:ff9b:1::/48"), ipaddress.IPv6Network("fec0::/10"))
+
+
+class AddressRefused(Exception):
+    """A host whose addresses may not be connected to."""
+
+
+def is_public(address: Address) -> bool:
+    """Return whether an address belongs to the public internet, whatever form it is wrapped in."""
+    if isinstance(address, ipaddress.IPv6Address):
+        teredo = address.teredo or ()
+        wrapped: list[Address] = [one for one in (address.ipv4_mapped, address.sixtofour, *teredo) if one is not None]
+        if any(address in network for network in _NAT64):
+            wrapped.append(ipaddress.IPv4Address(address.packed[-4:]))
+        if wrapped:
+            return all(map(is_public, wrapped))
+        if any(address in network for network in _INNER):
+            return False
+    inner = address.is_private or address.is_loopback or address.is_link_local or address.is_unspecified
+    return address.is_global and not (inner or address.is_multicast or address.is_reserved or address in _METADATA)
+
+
+def is_loopback(address: Address) -> bool:
+    """Return whether an address is this machine's own."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def pieces(url: str, judge: Judge, *, timeout: float = 60) -> Iterator[bytes]:
+    """Yield the bytes of a file, without cookies, proxies or credentials other than those of the URL.
+
+    Args:
+        url: http or https.
+        judge: asked for the URL and for every redirect.
+        timeout: seconds to connect, and between two pieces.
+
+    Raises:
+        AddressRefused: the host has no address that the judge takes. FileNotFoundError: there is no such file.
+        OSError, Retry: it cannot be fetched; what the judge raises.
+    """
+    auth, host = parse_url(url).auth, ""
+    try:
+        for _ in range(_MOST_REDIRECTS + 1):
+            target = parse_url(url)
+            host = target.host or ""
+            with closing(_pool(target, judge(target), timeout)) as pool:
+                headers = {"Accept-Encoding": "identity", **make_headers(basic_auth=unquote(auth) if auth else None)}
+                answer = pool.urlopen(
+                    "GET", target.request_uri, headers=headers, redirect=False, retries=False, preload_content=False
+                )
+                with closing(answer):
+                    location = answer.get_redirect_location()
+                    if not location:
+                        yield from _body(answer, host, timeout)
+                        return
+                    # A login is for the host that it was given for.
+                    url, auth = urljoin(target.url, location), None
+    except urllib3.exceptions.HTTPError as error:
+        raise OSError(_words(error, host)) from None
+    raise OSError(f"it redirects more than {_MOST_REDIRECTS} times")
+
+
+def paced(read: Callable[[], bytes], host: str, seconds: float) -> Iterator[bytes]:
+    """Yield what `read` returns until it is empty.
+
+    Raises:
+        Retry: less than 1 kB a second came, measured over `seconds`; a timeout sees only whether something comes.
+    """
+    waited, got = 0.0, 0
+    while True:
+        begun = time.monotonic()
+        piece = read()
+        waited += time.monotonic() - begun
+        got += len(piece)
+        if not piece:
+            return
+        if waited >= seconds:
+            if got < _SLOWEST * seconds:
+                raise Retry(f"{host} sends less than 1 kB a second")
+            waited, got = 0.0, 0
+        yield piece
+
+
+def _body(answer: urllib3.BaseHTTPResponse, host: str, timeout: float) -> Iterator[bytes]:
+    if answer.status in {404, 410}:
+        raise FileNotFoundError
+    if answer.status != 200:
+        raise OSError(f"{host} answers with status {answer.status}")
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise OSError(f"{host} sends it compressed ({encoding[:20]}), which was not asked for")
+    yield from paced(lambda: answer.read1(_PIECE, decode_content=False), host, timeout)
+
+
+def _words(error: Exception, host: str) -> str:
+    if isinstance(error, urllib3.exceptions.LocationParseError):
+        return "its address is not a URL"
+    if "refused" in str(error):
+        return f"{host} refuses connections"
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        return f"{host} did not answer in time"
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return f"no secure connection to {host}: its certificate is not trusted here"
+    return f"the connection to {host} broke"
+
+
+def _pool(target: Url, takes: Callable[[Address], bool], timeout: float) -> urllib3.HTTPConnectionPool:
+    secure = target.scheme == "https"
+    base = HTTPSConnection if secure else HTTPConnection
+
+    class Guarded(base):  # type: ignore[valid-type, misc]
+        """Connects to addresses that were judged, not to a name that may mean something else the next time."""
+
+        def _new_conn(self) -> socket.socket:
+            name: str = self._dns_host  # type: ignore[has-type]
+            error: Exception | None = None
+            for address in _addresses(name, self.port or 0, takes):
+                try:
+                    self._dns_host = address
+                    connection: socket.socket = super()._new_conn()
+                except urllib3.exceptions.HTTPError as problem:
+                    error = problem
+                else:
+                    return connection
+                finally:
+                    self._dns_host = name
+            raise error or AddressRefused(name)
+
+    options: dict[str, Any] = {"timeout": Timeout(connect=timeout, read=timeout), "maxsize": 1}
+    if secure:
+        trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
+        options |= {"ca_cert_dir" if Path(trusted).is_dir() else "ca_certs": trusted, "cert_reqs": "CERT_REQUIRED"}
+    kind = urllib3.HTTPSConnectionPool if secure else urllib3.HTTPConnectionPool
+    pool = kind((target.host or "").strip("[]"), target.port, **options)
+    pool.ConnectionCls = Guarded
+    return pool
+
+
+def _addresses(host: str, port: int, takes: Callable[[Address], bool]) -> list[str]:
+    """Return the addresses of a host that may be connected to.
+
+    Raises:
+        AddressRefused: one of them may not; a name that has both kinds is refused as a whole.
+    """
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError):
+        # Not an OSError: urllib3 would take it for a connection that broke.
+        raise Retry(f"the name {host} is unknown (no network, or a misspelt address)") from None
+    addresses = dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found)
+    for text in addresses:
+        if not takes(ipaddress.ip_address(text)):
+            raise AddressRefused(host)
+    return list(addresses)
+
+
+def named_address(host: str) -> Address | None:
+    """Return the address that a host's name spells out; None for a name that has to be looked up."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    return None
