@@ -232,7 +232,8 @@ class HttpClient:
             raise _Throttled(f"status {status}{reason}", after=asked)
         error = self._explain(response, what)
         if isinstance(error, Retry):
-            raise _NotDone(str(error), after=error.after, tries=error.tries)
+            after = error.after if error.after is not None else _retry_after(response)
+            raise _NotDone(str(error), after=after, tries=error.tries)
         raise error
 
     def _read(self, response: requests.Response, parse: Callable[[requests.Response], T], what: str) -> T:

@@ -15,7 +15,7 @@ import urllib3
 
 from ap_connectors.core import instants, validate
 from ap_connectors.core.bookmarks import Bookmark, Page
-from ap_connectors.core.errors import ApError, Reject, Stop
+from ap_connectors.core.errors import ApError, Reject, Retry, Stop
 from ap_connectors.core.raw_json import Record, decode, text
 from ap_connectors.http.session import HttpClient, RetryPolicy, body
 from ap_connectors.ivesk.queue import Answer, QueueReader
@@ -323,9 +323,10 @@ class IveskClient:
     def _explain_storage(self, response: requests.Response, what: str) -> ApError:
         status = response.status_code
         xml = response.raw.read(2000, decode_content=True).decode("utf-8", "replace")
-        code = "".join(re.findall(r"<Code>(.*?)</Code>", xml)[:1])
-        reason = "".join(re.findall(r"<Message>(.*?)</Message>", xml)[:1])
+        code, reason = ("".join(re.findall(rf"<{name}>\s*(.*?)\s*</{name}>", xml)[:1]) for name in ("Code", "Message"))
         said = self._storage.redact(": ".join(part for part in (code, reason) if part) or "no reason given")
+        if code in _AGAIN:
+            return Retry(f"status {status}, {said}")
         if "expired" in f"{code} {reason}".lower():
             return LinkExpired(f"ivesk: {what}: the link has expired", what, status, said)
         if status in {404, 410}:
@@ -341,6 +342,14 @@ def _message(response: requests.Response) -> str:
         return ""
 
 
+_AGAIN = {
+    "ConditionalRequestConflict", "IncompleteBody", "InternalError", "OperationAborted", "PriorRequestNotComplete",
+    "RequestTimeout", "RequestTimeoutException", "ServerBusy", "ServiceUnavailable", "OperationTimedOut", "Busy",
+    "BandwidthLimitExceeded", "LimitExceededException", "RequestLimitExceeded", "RequestThrottled",
+    "RequestThrottledException", "SlowDown", "ThrottledException", "Throttling", "ThrottlingException",
+    "TooManyRequestsException",
+}  # fmt: skip
+"""Codes with which storage asks for the same call again, whatever its status (Amazon S3, Error responses; Azure)."""
 _UPLOAD = "GET /pub/uploadlocation/"
 _SYNC_ERRORS = "POST /pub/syncerrors"
 _MESSAGE = msgspec.json.Decoder(Record)

@@ -18,13 +18,13 @@ from ap_connectors.sandbox import clock
 HTML = "<!doctype html>\n<html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>\n"
 
 
-def xml_error(status: int, code: str, message: str) -> Response:
+def xml_error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return an error as object storage writes it (Amazon S3, Error responses)."""
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message><RequestId>SANDBOX</RequestId></Error>"
     )
-    return Response(body, status, media_type="application/xml")
+    return Response(body, status, headers, media_type="application/xml")
 
 
 async def refuse(request: Request, error: Exception) -> Response:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ap_connectors.sandbox.answers import HTML, xml_error
 
-FaultType = Literal["status", "reset", "truncate", "slow", "drip", "lost", "html", "html_status", "expired"]
+FaultType = Literal["status", "reset", "truncate", "slow", "drip", "lost", "html", "html_status", "expired", "storage"]
 
 
 class FaultOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -37,6 +37,7 @@ class FaultOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     retry_after: str | int | float | None = None
     seconds: float = 1.0
     status: int | None = None
+    code: str = "SlowDown"
 
 
 @dataclass
@@ -130,6 +131,8 @@ def _answer(order: FaultOrder, coded: bool) -> Response:
     headers = {} if order.retry_after is None else {"Retry-After": str(order.retry_after)}
     if order.kind == "expired":
         return xml_error(order.status or 403, "AccessDenied", "Request has expired")
+    if order.kind == "storage":
+        return xml_error(order.status or 503, order.code, f"The sandbox was told to answer {order.code}.", headers)
     if order.kind == "html":
         return Response(HTML, order.status or 200, headers, "text/html")
     if order.kind == "html_status":

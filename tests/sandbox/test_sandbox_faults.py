@@ -112,6 +112,18 @@ def test_storage_may_say_expired(sandbox: SandboxProcess) -> None:
     assert requests.get(url, timeout=10).status_code == 200
 
 
+def test_storage_may_say_anything(sandbox: SandboxProcess) -> None:
+    url = page(sandbox)["documents"][0]["url"]
+    sandbox.control.fault("storage", path="/storage")
+    sandbox.control.fault("storage", path="/storage", status=400, code="RequestTimeout", retry_after=7)
+    said = requests.get(url, timeout=10)
+    assert (said.status_code, "<Code>SlowDown</Code>" in said.text) == (503, True)
+    said = requests.get(url, timeout=10)
+    assert (said.status_code, "<Code>RequestTimeout</Code>" in said.text) == (400, True)
+    assert said.headers["Retry-After"] == "7"
+    assert requests.get(url, timeout=10).status_code == 200
+
+
 def test_a_refused_body_leaves_the_connection_usable(sandbox: SandboxProcess) -> None:
     sandbox.control.fault("status", status=503)
     with requests.Session() as session:

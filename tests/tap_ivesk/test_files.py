@@ -59,6 +59,14 @@ def test_all_files_are_kept(sandbox: SandboxProcess, tap: RunTap, folder: Path) 
     assert first["id"] in path.name
 
 
+@pytest.mark.parametrize(("status", "code"), [(400, "RequestTimeout"), (409, "OperationAborted"), (403, "SlowDown")])
+def test_a_storage_that_asks_for_patience_gets_it(
+    sandbox: SandboxProcess, tap: RunTap, folder: Path, status: int, code: str
+) -> None:
+    sandbox.control.fault("storage", path="/storage", status=status, code=code, times=3, retry_after=0)
+    check_all_there(tap(documents_dir=str(folder)), sandbox, folder)
+
+
 def test_files_are_not_downloaded_twice(sandbox: SandboxProcess, tap: RunTap, folder: Path) -> None:
     run = tap(documents_dir=str(folder))
     again = sandbox.control.export(count=3)

@@ -232,7 +232,8 @@ def test_a_deleted_record_is_left_alone(ivesk: SandboxProcess, target: Target, t
 def test_peppol_invoices_arrive_byte_for_byte(ivesk: SandboxProcess, target: Target) -> None:
     paths = sorted(SAMPLES.glob("*.xml"))
     assert paths
-    target(load("documents", *({"document": str(path), "userdata": {"peppol": path.stem}} for path in paths)))
+    records = ({"document": str(path), "userdata": {"peppol": path.stem}} for path in paths)
+    target(load("documents", *records), documents_from=[str(SAMPLES)])
     found = {(upload["name"], upload["sha256"], upload["sourcedata"]["peppol"]) for upload in held(ivesk)}
     assert found == {(path.name, sha256(path.read_bytes()), path.stem) for path in paths}
     assert {upload["content_type"] for upload in held(ivesk)} == {"application/xml"}

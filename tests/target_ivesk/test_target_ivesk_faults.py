@@ -36,6 +36,36 @@ def test_a_lost_answer_is_asked_for_at_the_same_place(
     assert [line["state"] for line in ledger(tmp_path)] == ["sending", "sent"]
 
 
+AGAIN = [
+    (400, "RequestTimeout"), (409, "OperationAborted"), (500, "InternalError"), (503, "SlowDown"), (400, "SlowDown"),
+    (400, "IncompleteBody"), (400, "ThrottlingException"), (403, "RequestLimitExceeded"),
+    (409, "ConditionalRequestConflict"), (503, "ServiceUnavailable"), (400, "ServerBusy"),
+]  # fmt: skip
+FINAL = [(400, "EntityTooLarge"), (400, "InvalidDigest"), (403, "AccessDenied"), (403, "SignatureDoesNotMatch")]
+"""What object storage says in XML, and whether the same call may be made again."""
+
+
+@pytest.mark.parametrize(("status", "code"), AGAIN + FINAL)
+def test_what_the_storage_says_in_xml(
+    ivesk: SandboxProcess, target: Target, tmp_path: Path, status: int, code: str
+) -> None:
+    again = (status, code) in AGAIN
+    ivesk.control.fault("storage", method="PUT", path=STORAGE, status=status, code=code, retry_after=0)
+    run = target([*load("documents", {"document": str(pdf(tmp_path))}), state(1)], expect=0 if again else 1)
+    assert (run.states, len(held(ivesk)), puts(run)) == ([{"n": 1}], int(again), 1 + again)
+    assert [code in reason for reason in run.reasons] == ([] if again else [True])
+
+
+def test_a_storage_that_is_busy_for_long_is_an_outage(ivesk: SandboxProcess, target: Target, tmp_path: Path) -> None:
+    ivesk.control.fault("storage", method="PUT", path=STORAGE, status=400, code="RequestTimeout", times=1000)
+    messages = [*load("documents", {"document": str(pdf(tmp_path))}), state(1)]
+    run = target(messages, expect=1)
+    assert (run.states, run.rejects) == ([], [])
+    assert "failed 6 times, last: status 400, RequestTimeout" in run.complaints[-1]
+    ivesk.control.clear_faults()
+    assert target(messages).states == [{"n": 1}], "it was surely not done, so no person is asked"
+
+
 def test_throttling_is_obeyed(ivesk: SandboxProcess, target: Target, tmp_path: Path) -> None:
     for method, path in (("GET", f"{API}/uploadlocation"), ("PUT", STORAGE)):
         ivesk.control.fault("status", method=method, path=path, status=429, retry_after=0, times=2)
