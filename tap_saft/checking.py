@@ -14,7 +14,8 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.exact import EXACT
 from ap_connectors.core.raw_json import Record
 from tap_saft.file_state import FileState
-from tap_saft.lines import identity, numbers_of, transaction_of
+from tap_saft.fingerprints import Fingerprints
+from tap_saft.lines import SIDES, identity, numbers_of, transaction_of
 from tap_saft.record_builder import Company, RecordBuilder
 from tap_saft.sources import Source
 from tap_saft.values import InvalidElement, number
@@ -28,12 +29,37 @@ _CONTROLS = {"number_of_entries": "NumberOfEntries", "total_debit": "TotalDebit"
 
 @dataclass
 class Totals:
-    """Counts and sums of a file's ledger: `transactions`, `lines`, and both sides, exactly."""
+    """Counts and sums of a ledger: `transactions`, `lines`, and both sides, exactly."""
 
     transactions: int = 0
     lines: int = 0
     debit: Decimal = Decimal(0)
     credit: Decimal = Decimal(0)
+
+    def __add__(self, other: Totals) -> Totals:
+        """Return the totals of both."""
+        return Totals(
+            self.transactions + other.transactions,
+            self.lines + other.lines,
+            EXACT.add(self.debit, other.debit),
+            EXACT.add(self.credit, other.credit),
+        )
+
+    def problems(self, given: Mapping[str, str], holder: str = "the file holds") -> list[str]:
+        """Return how control totals differ, in words."""
+        held: dict[str, tuple[set[Decimal], str]] = {
+            "number_of_entries": (
+                {Decimal(self.transactions), Decimal(self.lines)},
+                f"{self.transactions} transactions of {self.lines} lines",
+            ),
+            "total_debit": ({self.debit}, f"{self.debit} in debit"),
+            "total_credit": ({self.credit}, f"{self.credit} in credit"),
+        }
+        return [
+            f"{_CONTROLS[name]} says {given[name]}, but {holder} {words}"
+            for name, (numbers, words) in held.items()
+            if name in given and Decimal(given[name]) not in numbers
+        ]
 
 
 @dataclass
@@ -47,7 +73,9 @@ class Checked:
         last_master: number of the piece that ended the last record of master data, from 0.
         repeated: transactions that occur more than once (see `lines.LineBuilder`).
         facts: further fields of the header's record.
-        problems: where control totals differ, in words.
+        given: control totals.
+        totals: what the file holds of them.
+        fingerprints: by which its transactions are recognized in other files.
     """
 
     size: int = 0
@@ -56,7 +84,9 @@ class Checked:
     last_master: int = 0
     repeated: frozenset[int] = frozenset()
     facts: dict[str, Any] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    given: dict[str, str] = field(default_factory=dict)
+    totals: Totals = field(default_factory=Totals)
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
 
 class _Check:
@@ -68,6 +98,9 @@ class _Check:
         self.totals, self.piece, self.last_master = Totals(), 0, 0
         self.given: dict[str, str] = {}
         self._transaction: Container | None = None
+        self._fingerprinted = "journal_lines" in wanted
+        self.fingerprints = Fingerprints()
+        self._content: Any = None
         self._ids = [array("q") for _ in range(_BUCKETS)]
 
     def _record(self, section: str, element: Element, container: Container) -> None:
@@ -83,17 +116,26 @@ class _Check:
         numbers: Mapping[str, Any] | None = numbers_of(element)
         if numbers is None or self._builder.company is None:
             numbers = self._builder.line(element, container)
+        transaction = transaction_of(container)
+        if transaction is not self._transaction:
+            self._begin(transaction)
         totals = self.totals
         totals.lines += 1
+        if self._content is not None:
+            self._content.update(b"|%b;%b" % tuple(bytes(numbers.get(side) or b"") for side in SIDES))
         if (digits := numbers.get("debit_amount")) is not None:
             totals.debit = EXACT.add(totals.debit, Decimal(bytes(digits).decode()))
         if (digits := numbers.get("credit_amount")) is not None:
             totals.credit = EXACT.add(totals.credit, Decimal(bytes(digits).decode()))
-        transaction = transaction_of(container)
-        if transaction is not self._transaction:
-            self._transaction = transaction
-            mark = hash(identity(transaction))
-            self._ids[mark % _BUCKETS].append(mark)
+
+    def _begin(self, transaction: Container) -> None:
+        self._transaction = transaction
+        key = identity(transaction)
+        mark = hash(key)
+        self._ids[mark % _BUCKETS].append(mark)
+        if self._fingerprinted and self._builder.company:
+            date = transaction.fields.get("transaction_date")
+            self._content = self.fingerprints.begin((self._builder.company.id, *key), str(date).strip())
 
     def _closed(self, container: Container) -> None:
         if container.name == "Transaction":
@@ -125,22 +167,6 @@ class _Check:
                     (found if mark in once else once).add(mark)
         return frozenset(found)
 
-    def problems(self) -> Iterator[str]:
-        """Yield the differences between control totals and ledger, in words."""
-        totals = self.totals
-        for name, held, what in (
-            ("number_of_entries", {Decimal(totals.transactions), Decimal(totals.lines)}, "entries"),
-            ("total_debit", {totals.debit}, "debit"),
-            ("total_credit", {totals.credit}, "credit"),
-        ):
-            if name in self.given and Decimal(self.given[name]) not in held:
-                holds = (
-                    f"{totals.transactions} transactions of {totals.lines} lines"
-                    if what == "entries"
-                    else f"{totals.debit if what == 'debit' else totals.credit} in {what}"
-                )
-                yield f"{_CONTROLS[name]} says {self.given[name]}, but the file holds {holds}"
-
 
 def check(source: Source, wanted: frozenset[str], state: FileState) -> Checked:
     """Read a file to its end.
@@ -160,7 +186,8 @@ def check(source: Source, wanted: frozenset[str], state: FileState) -> Checked:
     checking.piece = len(checked.marks)
     checking.finish()
     checked.sha256, checked.last_master = digest.hexdigest(), checking.last_master
-    checked.repeated, checked.problems = checking.repeated(), list(checking.problems())
+    checked.repeated, checked.given, checked.totals = checking.repeated(), checking.given, checking.totals
+    checked.fingerprints = checking.fingerprints
     checked.facts = {
         "file": source.name,
         "file_size": checked.size,

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tap_saft.fingerprints import Fingerprints, Identity, packed, unpacked
 from tap_saft.values import encode
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -28,13 +29,19 @@ class FileState:
     def __init__(self, state: Mapping[str, Any]) -> None:
         files = state.get("files")
         self._files: dict[str, dict[str, Any]] = dict(files) if isinstance(files, dict) else {}
+        self._size = 0
         self._known: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
         self._fresh: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
+        self._transactions: dict[str, dict[str, str]] = {}
+        """By the hash of a transaction's key: the files that have it, each with the hash of its content."""
+        for name, facts in self._files.items():
+            self._index(name, facts.get("transactions"))
         for stream, companies in (state.get("as_of") or {}).items():
             for company, dates in companies.items():
                 known = self._known.setdefault((stream, company), {})
                 for date, marks in dates.items():
                     known.update((external_id, (date, mark)) for external_id, mark in marks.items())
+                    self._size += 40 * len(marks)
 
     def file(self, name: str) -> Mapping[str, Any]:
         """Return the facts of a file: `size`, `sha256`, and the `streams` that have its records; empty if unknown."""
@@ -62,19 +69,48 @@ class FileState:
             self._fresh.setdefault((stream, company), {})[external_id] = (time, mark)
         return time
 
-    def done(self, name: str, size: int, sha256: str, streams: Iterable[str]) -> dict[str, Any]:
-        """Remember that a file was read to its end; return the new bookmark."""
+    def elsewhere(self, name: str, transactions: Fingerprints) -> dict[str, list[Identity]]:
+        """Return which of a file's transactions other files have with another content, by file."""
+        found: dict[str, list[Identity]] = {}
+        for key, content in transactions:
+            for other, theirs in self._transactions.get(key, {}).items():
+                if other != name and theirs != content:
+                    found.setdefault(other, []).append(transactions.identity(key))
+        return found
+
+    def done(self, name: str, size: int, sha256: str, streams: Iterable[str], transactions: Fingerprints) -> None:
+        """Remember that a file was read to its end."""
         last = self._files.get(name, {})
         same = last.get("sha256") == sha256
-        self._files[name] = {
+        self._files[name] = now = {
             "size": size,
             "sha256": sha256,
             "streams": sorted({*streams, *(last.get("streams", ()) if same else ())}),
         }
+        marks = packed(dict(transactions)) or (last.get("transactions", "") if same else "")
+        if marks:
+            now["transactions"] = marks
+        self._index(name, marks, last.get("transactions"))
         for place, records in self._fresh.items():
             self._known.setdefault(place, {}).update(records)
+            self._size += 40 * len(records)
         self._fresh.clear()
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it has in STATE."""
+        return self._size + 300 * len(self._files)
+
+    def bookmark(self) -> dict[str, Any]:
+        """Return it as STATE holds it."""
         return {"files": dict(self._files), "as_of": self._written()}
+
+    def _index(self, name: str, marks: Any, before: Any = None) -> None:
+        for key in unpacked(before):
+            self._transactions.get(key, {}).pop(name, None)
+        for key, content in unpacked(marks).items():
+            self._transactions.setdefault(key, {})[name] = content
+            self._size += 16
 
     def _written(self) -> dict[str, Any]:
         # By date, because most records share a few: a date for each would make STATE three times as large.

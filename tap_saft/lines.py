@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -40,7 +41,7 @@ class LineBuilder:
         self._names: frozenset[str] = frozenset()
         self._fields = 0
         self._number = 0
-        self._counted: dict[tuple[str, str, str], int] = {}
+        self._counted: dict[tuple[str, str, str, str], int] = {}
 
     def build(self, element: Element, container: Container, company_id: str) -> Record:
         """Return the record of a line.
@@ -71,32 +72,40 @@ class LineBuilder:
         self._number = 0
         if hash(key) in self._repeated:
             self._number = self._counted.setdefault(key, 0)
-        year, journal, id_ = key
+        year, period, journal, id_ = key
         fields = {_transactions(name): item for name, item in transaction.fields.items()}
         if transaction.parent:
             fields |= {_journals(name): item for name, item in transaction.parent.fields.items()}
-        fields |= {"company_id": company_id, "period_year": year, "journal_id": journal, "transaction_id": id_}
+        fields |= {
+            **{"company_id": company_id, "period_year": year, "period": period},
+            **{"journal_id": journal, "transaction_id": id_},
+        }
         self._names = frozenset(fields) | {"line_number"}
         common = record(fields, self._kinds)
         self._common = {name: common[name] for name in dict.fromkeys((*_FIRST, *common))}
 
 
-_FIRST = ("company_id", "period_year", "journal_id", "transaction_id")
+_FIRST = ("company_id", "period_year", "period", "journal_id", "transaction_id")
+_MONTH = re.compile(r"\d{4}-0?(\d{1,2})")
 
 
-def identity(transaction: Container) -> tuple[str, str, str]:
-    """Return a transaction's year, journal and id; the first two are empty where the file does not have them.
+def identity(transaction: Container) -> tuple[str, str, str, str]:
+    """Return a transaction's year, period, journal and id; numbering may begin anew with each of the first three.
+
+    Where the file has no period, year and month of the transaction's date count; what it does not have is empty.
 
     Raises:
         InvalidElement: it has no id.
     """
     fields = transaction.fields
-    year = _text(fields.get("period_year")) or _text(fields.get("transaction_date"))[:4]
+    date = _text(fields.get("transaction_date")).strip()
+    year = _text(fields.get("period_year")) or date[:4]
+    period = _text(fields.get("period")) or ((found := _MONTH.match(date)) and found[1]) or ""
     journal = transaction.parent.fields if transaction.parent else {}
     id_ = _text(fields.get("transaction_id"))
-    if not id_.strip():
+    if not id_:
         raise InvalidElement("TransactionID is missing or empty, so the transaction of the line is unknown")
-    return year, _text(journal.get("journal_id")), id_
+    return year, period, _text(journal.get("journal_id")), id_
 
 
 def transaction_of(container: Container) -> Container:

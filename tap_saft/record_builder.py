@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 import msgspec
 
 from ap_connectors.core.raw_json import Record
+from ap_connectors.core.validate import id_text
 from ap_connectors.singer.schema import canonical
 from tap_saft import contract, vic
 from tap_saft.file_state import FileState
@@ -208,7 +209,7 @@ class Company:
             tax.get("tax_registration_number"),
             header.get("tax_registration_number"),
         )
-        self.id = next((text.strip() for text in ids if isinstance(text, str) and text.strip()), "")
+        self.id = next((text for one in ids if isinstance(one, str) and (text := id_text(one))), "")
         if not self.id:
             raise InvalidElement("the Header does not name a company: Company/RegistrationNumber is missing", "Company")
         country = header.get("audit_file_country")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any
 
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.redact import printable
 
 _SUFFIXES = (".xml", ".zip")
 _ENCRYPTED = 0x1
+_ARCHIVES = 4
 # Deflate does not get beyond 1,032 to 1; XML of accounts gets to about 30 to 1.
 _BOMB_BYTES, _BOMB_RATIO = 256 * 1024 * 1024, 250
 
@@ -32,9 +36,7 @@ class Source:
     name: str
     shown: str
     size: int
-    _fs: Any
-    _path: str
-    _member: str | None = None
+    _open: Callable[[], IO[bytes]]
 
     @contextmanager
     def opened(self) -> Iterator[Bytes]:
@@ -44,15 +46,33 @@ class Source:
             Stop: it cannot be read.
         """
         with _explained(self.shown):
-            file = self._fs.open(self._path, "rb")
+            file = self._open()
         with file:
-            if self._member is None:
-                yield Bytes(file, self.shown)
-                return
-            with _explained(self.shown):
-                member = zipfile.ZipFile(file).open(self._member)  # noqa: SIM115 - closed below
-            with member:
-                yield Bytes(member, self.shown)
+            yield Bytes(file, self.shown)
+
+
+class _Archives:
+    """ZIP files that stay open, a few at a time: their table of contents is as long as they have members."""
+
+    def __init__(self, fs: Any) -> None:
+        self._fs = fs
+        self._zips: OrderedDict[str, zipfile.ZipFile] = OrderedDict()
+
+    def archive(self, path: str) -> zipfile.ZipFile:
+        """Return an open ZIP file."""
+        if path not in self._zips:
+            if len(self._zips) >= _ARCHIVES:
+                self._close(next(iter(self._zips)))
+            self._zips[path] = zipfile.ZipFile(self._fs.open(path, "rb"))
+        self._zips.move_to_end(path)
+        return self._zips[path]
+
+    def _close(self, path: str) -> None:
+        archive = self._zips.pop(path)
+        file = archive.fp
+        archive.close()
+        if file:
+            file.close()  # a ZIP file does not close what it was given
 
 
 class Bytes:
@@ -97,11 +117,13 @@ def find(path: str) -> list[Source]:
     if not found:
         raise Stop(f"path: {shown} {nothing}, so there is nothing to read.")
     sources: list[Source] = []
+    archives = _Archives(fs)
     for one in sorted(found):
         inside = one[len(folder) :].lstrip("/")
         # What the user typed rather than what the file system makes of it, where possible.
         where = inside if len(found) > 1 or one != base else one
-        sources += _of(fs, one, inside, f"{shown.rstrip('/')}/{where}" if fs.isdir(base) else _masked(one))
+        place = f"{shown.rstrip('/')}/{where}" if fs.isdir(base) else _masked(one)
+        sources += _of(fs, archives, one, inside, printable(place))
     return sources
 
 
@@ -109,27 +131,34 @@ def _masked(path: str) -> str:
     return re.sub(r"^(\w+://)[^/]*@", r"\1", path)
 
 
-def _of(fs: Any, path: str, name: str, shown: str) -> list[Source]:
+def _of(fs: Any, archives: _Archives, path: str, name: str, shown: str) -> list[Source]:
     with _explained(shown):
         size = int(fs.info(path)["size"] or 0)
         with fs.open(path, "rb") as file:
             if file.read(4) != b"PK\x03\x04":
-                return [Source(name, shown, size, fs, path)]
-            file.seek(0)
-            members = [one for one in zipfile.ZipFile(file).infolist() if one.filename.lower().endswith(".xml")]
+                return [Source(name, shown, size, partial(fs.open, path, "rb"))]
+        members = [one for one in archives.archive(path).infolist() if one.filename.lower().endswith(".xml")]
     members = [one for one in members if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
     if not members:
         raise Stop(f"{shown}: the ZIP contains no .xml. Is it the right one?")
     for one in members:
         if one.flag_bits & _ENCRYPTED:
-            raise Stop(f"{shown}: {one.filename} in it is encrypted. Unpack it, or zip it without a password.")
+            raise Stop(
+                f"{shown}: {printable(one.filename)} in it is encrypted. Unpack it, or zip it without a password."
+            )
         if one.file_size > _BOMB_BYTES and one.file_size > _BOMB_RATIO * max(one.compress_size, 1):
             raise Stop(
-                f"{shown}: {one.filename} in it would unpack to {one.file_size} bytes, more than {_BOMB_RATIO} times "
-                "its packed size. SAF-T does not shrink that much; if you trust it, unpack it first."
+                f"{shown}: {printable(one.filename)} in it would unpack to {one.file_size} bytes, more than "
+                f"{_BOMB_RATIO} times its packed size. SAF-T does not shrink that much; if you trust "
+                "it, unpack it first."
             )
     return [
-        Source(f"{name}/{one.filename}", f"{shown}/{one.filename}", one.file_size, fs, path, one.filename)
+        Source(
+            f"{name}/{one.filename}",
+            f"{shown}/{printable(one.filename)}",
+            one.file_size,
+            lambda one=one: archives.archive(path).open(one),  # type: ignore[misc]
+        )
         for one in sorted(members, key=lambda one: one.filename)
     ]
 

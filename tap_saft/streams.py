@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
 
-from ap_connectors.core.errors import Stop
+from ap_connectors.core.companies import same_company
+from ap_connectors.core.errors import ApError, Stop
 from ap_connectors.core.raw_json import Record
+from ap_connectors.core.redact import printable
 from ap_connectors.singer.stream import Batch, ExactStream
 from tap_saft import contract, vic
-from tap_saft.checking import Checked, check, peek, portions, sha256
+from tap_saft.checking import Checked, check, portions, sha256
+from tap_saft.exports import Exports
 from tap_saft.file_state import FileState
 from tap_saft.sources import Source, find
 
@@ -63,16 +66,32 @@ class Header(SaftStream):
         """Yield the records of new and changed files; of each after it was checked to be complete."""
         wanted = frozenset(stream.name for stream in self.tap.streams.values() if stream.selected)
         state = FileState(self.last_bookmark(context))
-        for source, streams in self._in_order(list(self._changed(wanted, state))):
-            checked = self._checked(source, streams, state)
-            for built in portions(source, checked, streams, state, lambda words: self._warn(source, words)):  # noqa: B023
-                yield Batch(Portion(built))
-            self.logger.info("%s: read to its end", source.shown)
-            yield Batch([], state.done(source.name, checked.size, checked.sha256, streams))
+        sources = find(self.config["path"])
+        exports, unsaved = Exports(sources), 0
+        try:
+            for source, streams in self._in_order(list(self._changed(sources, wanted, state)), exports, len(sources)):
+                checked = self._checked(source, streams, state, exports)
+                for built in portions(source, checked, streams, state, lambda words: self._warn(source, words)):  # noqa: B023
+                    yield Batch(Portion(built))
+                self.logger.info("%s: read to its end", source.shown)
+                state.done(source.name, checked.size, checked.sha256, streams, checked.fingerprints)
+                unsaved += checked.size
+                # Of thousands of small files, most of the output would be STATE.
+                if unsaved >= state.size:
+                    yield Batch([], state.bookmark())
+                    unsaved = 0
+        except ApError:
+            if unsaved:
+                yield Batch([], state.bookmark())
+            raise
+        if unsaved:
+            yield Batch([], state.bookmark())
 
-    def _changed(self, wanted: frozenset[str], state: FileState) -> Iterator[tuple[Source, frozenset[str]]]:
+    def _changed(
+        self, sources: list[Source], wanted: frozenset[str], state: FileState
+    ) -> Iterator[tuple[Source, frozenset[str]]]:
         """Yield the files that are new or have changed, each with the streams that lack its records."""
-        for source in find(self.config["path"]):
+        for source in sources:
             known = state.file(source.name)
             lacking = wanted - set(known.get("streams", ()))
             if known.get("size") != source.size or known.get("sha256") != sha256(source):
@@ -82,36 +101,57 @@ class Header(SaftStream):
             else:
                 self.logger.info("%s: unchanged since the last run", source.shown)
 
-    def _in_order(self, found: list[tuple[Source, frozenset[str]]]) -> list[tuple[Source, frozenset[str]]]:
+    def _in_order(
+        self, found: list[tuple[Source, frozenset[str]]], exports: Exports, files: int
+    ) -> list[tuple[Source, frozenset[str]]]:
         """Return the files in the order in which they were made, so that the latest has the last word."""
-        only, companies, dated = self.config.get("company_id"), set(), []
+        only, companies, dated = (self.config.get("company_id") or "").strip(), set(), []
+        others: set[str] = set()
         for source, streams in found:
-            company = peek(source)
-            if company and only and company.id != only.strip():
+            company = exports.company(source)
+            if company and only and not same_company(company.id, only):
                 self.logger.info("%s: skipped; it is of company %s (company_id)", source.shown, company.id)
+                others.add(company.id)
                 continue
             if company:
                 companies.add(company.id)
             # An unreadable file comes last: those before it are loaded.
             dated.append(((company is None, company.created if company else "", source.name), source, streams))
+        if others and not dated and len(found) == files:
+            self.logger.warning(
+                "company_id is %s, and none of the %d files is of that company, so nothing is read: they are of %s. "
+                "Correct company_id or path.",
+                only,
+                files,
+                _some(others),
+            )
         if len(companies) > 1 and any(self.tap.streams[name].selected for name in ("vendors", "vat_codes")):
             self.logger.warning(
                 "The files are of %d companies (%s). Vic.ai has one company behind its credentials: set company_id, "
                 "and load each company by itself.",
                 len(companies),
-                ", ".join(sorted(companies)),
+                _some(companies),
             )
         return [(source, streams) for _, source, streams in sorted(dated, key=lambda one: one[0])]
 
-    def _checked(self, source: Source, streams: frozenset[str], state: FileState) -> Checked:
+    def _checked(self, source: Source, streams: frozenset[str], state: FileState, exports: Exports) -> Checked:
         checked = check(source, streams, state)
-        if checked.problems:
-            words = f"{source.shown}: its control totals do not agree: {'; '.join(checked.problems)}."
+        if problems := exports.problems(source, checked):
+            words = f"{source.shown}: its control totals do not agree: {'; '.join(problems)}."
             if self.config.get("control_totals") != "warn":
                 raise Stop(
                     f"{words} Nothing of it is loaded. Export it again; or, to load it as it is: control_totals: warn."
                 )
             self.logger.warning("%s It is loaded as it is (control_totals: warn).", words)
+        for other, transactions in state.elsewhere(source.name, checked.fingerprints).items():
+            _, year, period, journal, id_ = transactions[0]
+            self._warn(
+                source,
+                f"transactions that are in {printable(other)} come again, with other contents: at least "
+                f"{len(transactions)}, for example {id_} of journal {journal or '(none)'}, period {period} of {year}. "
+                "In a warehouse these replace the earlier ones. That is right if the ERP has changed them; if its "
+                "numbering begins anew, load the files into different schemas.",
+            )
         return checked
 
     def _warn(self, source: Source, words: str) -> None:
@@ -180,7 +220,7 @@ class JournalLines(Part):
     """Lines of the journals, each with its transaction's and its journal's fields."""
 
     name, section = "journal_lines", "journal_lines"
-    key_fields = ("company_id", "period_year", "journal_id", "transaction_id", "line_number")
+    key_fields = ("company_id", "period_year", "period", "journal_id", "transaction_id", "line_number")
 
 
 class Vendors(Part):
@@ -195,6 +235,10 @@ class VatCodes(Part):
 
     name, section, key_fields = "vat_codes", None, ("company_id", "externalId")
     selected_by_default = False
+
+
+def _some(companies: set[str]) -> str:
+    return ", ".join(sorted(companies)[:10]) + (", ..." if len(companies) > 10 else "")
 
 
 ALL: tuple[type[SaftStream], ...] = (

@@ -27,7 +27,8 @@ class TapSaft(ExactTap):
             "company_id",
             th.StringType,
             title="Company",
-            description="Registration number of the company whose files are wanted; without it all.",
+            description="Registration number of the company whose files are wanted, with or without blanks, country "
+            "and MVA; without it all.",
             examples=["912345678"],
         ),
         th.Property(
@@ -35,7 +36,8 @@ class TapSaft(ExactTap):
             th.StringType(allowed_values=["refuse", "warn"]),
             default="refuse",
             title="Control totals",
-            description="What to do with a file whose NumberOfEntries, TotalDebit or TotalCredit is not what it holds.",
+            description="What to do with a file whose NumberOfEntries, TotalDebit or TotalCredit is not what it, or "
+            "the export that it is a part of, holds.",
         ),
     ).to_dict()
 

@@ -1,4 +1,7 @@
-"""XML elements as Python values: text as it is, numbers with their digits, names in snake_case."""
+"""XML elements as Python values: numbers with their digits, names in snake_case, ids without white space around them.
+
+All other text is kept to the last space.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,30 @@ import msgspec
 from msgspec import Raw
 
 from ap_connectors.core.raw_json import Record
+from ap_connectors.core.validate import id_text
 
 DEEPEST = 50
 """Levels of elements; SAF-T has ten."""
 
 _NUMBER = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?")
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+# Beside every name that ends in ID: what is looked up or compared as an id is.
+_IDS = frozenset(
+    {
+        *("period", "period_year", "registration_number", "tax_registration_number", "tax_code", "standard_tax_code"),
+        *("tax_type", "analysis_type", "grouping_category", "grouping_code", "bank_account_number", "iban_number"),
+        *(
+            "bic",
+            "sort_code",
+            "country",
+            "country_code",
+            "currency_code",
+            "default_currency_code",
+            "audit_file_country",
+            "cid",
+        ),
+    }
+)
 encode = msgspec.json.Encoder().encode
 
 Fields = dict[str, Any]
@@ -55,6 +76,12 @@ def snake(tag: str) -> str:
     return _BOUNDARY.sub("_", local(tag)).lower()
 
 
+@functools.lru_cache(maxsize=4096)
+def is_id(name: str) -> bool:
+    """Whether a field is an id: white space around it, of any Unicode kind, is not part of it."""
+    return name.endswith("_id") or name in _IDS
+
+
 def number(text: str, element: str) -> bytes | None:
     """Return a decimal of XML as a JSON number, digit by digit; None if there is only white space.
 
@@ -75,13 +102,16 @@ def number(text: str, element: str) -> bytes | None:
     return f"{'-' if sign == '-' else ''}{whole or '0'}{'.' + fraction if fraction else ''}".encode()
 
 
-def value(element: Element, depth: int = 0) -> Any:
-    """Return an element's text, exactly; or, if it has elements, a dict of them (those that come twice are a list).
+def value(element: Element) -> Any:
+    """Return an element's text; or, if it has elements, a dict of them (those that come twice are a list).
 
     Raises:
         InvalidElement: elements are nested too deeply.
     """
-    return members(element, depth=depth) if len(element) else element.text or ""
+    if len(element):
+        return members(element)
+    text = element.text or ""
+    return id_text(text) if is_id(snake(element.tag)) else text
 
 
 def members(element: Element, flattened: Collection[str] = (), depth: int = 0) -> Fields:
@@ -97,6 +127,8 @@ def members(element: Element, flattened: Collection[str] = (), depth: int = 0) -
     for child in element:
         name = snake(child.tag)
         item: Any = (child.text or "") if not len(child) else members(child, depth=depth + 1)
+        if type(item) is str and is_id(name) and not (item := id_text(item)):
+            continue  # a blank id is a missing one
         if flattened and type(item) is dict and local(child.tag) in flattened:
             for inner, deeper in item.items():
                 put(found, inner, deeper)

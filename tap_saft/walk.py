@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from tap_saft.values import DEEPEST, local, put, snake, too_deep, value
+from tap_saft.values import DEEPEST, is_id, local, put, snake, too_deep, value
 
 # By the parent element: the elements that contain records, and the section of each record. Some spellings are those of
 # other countries. Everything else is skipped.
@@ -127,7 +127,9 @@ class Walk:
             elif tag in inner:
                 self._close(child, container, level + 1)
             elif keeps:
-                put(fields, snake(tag), value(child))
+                own = snake(tag)
+                if (item := value(child)) or not is_id(own):
+                    put(fields, own, item)
             # A skipped element may have been open.
             elif level + 1 < len(self._open):
                 del self._open[level + 1 :]

@@ -6,6 +6,7 @@ A document type is rejected, and with it every entity; so are endless elements, 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from xml.parsers import expat
 
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.redact import printable
 from tap_saft.sources import Bytes, Source
 from tap_saft.values import InvalidElement, local
 from tap_saft.walk import Container, Walk
@@ -29,6 +31,21 @@ _ENCODINGS = {
 }
 
 
+# What a file begins with that has two or four bytes to a character.
+_WIDE = (
+    *((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32")),
+    *((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16")),
+    *((b"<\0", "UTF-16LE"), (b"\0<", "UTF-16BE")),
+)
+_DECLARED = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']([^"'>]*)["']""")
+_SPELLINGS = (
+    (re.compile(r"(?:windows|win|cp|ms)[-_ ]?(\d+)", re.IGNORECASE), "cp"),
+    (re.compile(r"iso[-_ ]?8859[-_ ]?(\d+)", re.IGNORECASE), "iso8859-"),
+    (re.compile(r"latin[-_ ]?(\d+)", re.IGNORECASE), "latin"),
+    (re.compile(r"utf[-_ ]?(8|16)(?:[-_ ]?(?:bom|sig|le|be))?", re.IGNORECASE), "utf-"),
+)
+
+
 @dataclass(frozen=True)
 class Root:
     """The root element: its name, and its namespace (empty if it has none)."""
@@ -40,21 +57,16 @@ class Root:
 class _Prolog:
     """Reads up to the root element, and rejects a document type. Nothing beyond can declare an entity."""
 
-    def __init__(self, shown: str) -> None:
+    def __init__(self, shown: str, encoding: str) -> None:
         self._shown = shown
         self.root: Root | None = None
-        self.encoding = ""
-        self._parser = expat.ParserCreate(namespace_separator="}")
-        self._parser.XmlDeclHandler = self._declared
+        self._parser = expat.ParserCreate(encoding, namespace_separator="}")
         self._parser.StartDoctypeDeclHandler = self._doctype
         self._parser.StartElementHandler = self._started
 
     def feed(self, piece: bytes) -> None:
         if self.root is None:
             self._parser.Parse(piece, False)
-
-    def _declared(self, _version: str, encoding: str | None, _standalone: int) -> None:
-        self.encoding = encoding or ""
 
     def _doctype(self, *_: Any) -> None:
         raise Stop(
@@ -90,14 +102,16 @@ class XmlReader:
         self._builder = TreeBuilder()
         top: Element = self._builder.start("top", {})
         self._walk = Walk(top, record, closed)
-        self._parser = XMLParser(target=self._builder)  # noqa: S314 - guarded by `_Prolog`
-        self._prolog = _Prolog(source.shown)
+        self._encoding = ""
+        """What the file calls its encoding."""
+        self._parser: XMLParser
+        self._prolog: _Prolog | None = None
         self._bytes = self._unmoved = 0
 
     @property
     def root(self) -> Root | None:
         """The root element, once it was read."""
-        return self._prolog.root
+        return self._prolog.root if self._prolog else None
 
     def feed(self, piece: bytes) -> None:
         """Read the next piece.
@@ -105,10 +119,9 @@ class XmlReader:
         Raises:
             Stop: it is not XML, not SAF-T, or invalid; the message names the line.
         """
-        if not self._bytes:
-            self._check_start(piece)
+        prolog = self._prolog or self._begin(piece)
         self._bytes += len(piece)
-        self._guarded(lambda: self._prolog.feed(piece), piece)
+        self._guarded(lambda: prolog.feed(piece), piece)
         self._guarded(lambda: self._parser.feed(piece), piece)
         self._unmoved = 0 if self._stepped() else self._unmoved + len(piece)
         if self._unmoved > _LARGEST:
@@ -119,14 +132,24 @@ class XmlReader:
 
     def finish(self) -> None:
         """Process what is left at the end of the file. Raises Stop."""
-        if not self._bytes:
+        if not self._prolog:
             raise Stop(f"{self.source.shown} is empty: 0 bytes. Export or fetch it again.")
         self._guarded(self._parser.close, b"")
         self._located(self._walk.finish)
 
-    def _check_start(self, piece: bytes) -> None:
+    def _begin(self, piece: bytes) -> _Prolog:
         if piece.startswith(b"\x1f\x8b"):
             raise Stop(f"{self.source.shown} is packed with gzip. Unpack it, or make it a ZIP.")
+        try:
+            encoding, self._encoding = encoding_of(piece)
+        except LookupError as error:
+            raise Stop(
+                f"{self.source.shown}, line 1: it says that its encoding is {printable(str(error))[:40]}, which cannot "
+                "be read. Have it exported as UTF-8."
+            ) from None
+        self._parser = XMLParser(target=self._builder, encoding=encoding)  # noqa: S314 - guarded by `_Prolog`
+        self._prolog = prolog = _Prolog(self.source.shown, encoding)
+        return prolog
 
     def _stepped(self) -> bool:
         moved = False
@@ -156,9 +179,8 @@ class XmlReader:
         except ParseError as error:
             raise Stop(f"{self.source.shown}, {self._why(error.code, *error.position, piece)}") from None
         except (LookupError, ValueError) as error:
-            encoding = self._prolog.encoding or "an encoding"
             raise Stop(
-                f"{self.source.shown}, line 1: it says that its encoding is {encoding[:40]}, which cannot be read "
+                f"{self.source.shown}, line 1: it says that its encoding is {self._encoding}, which cannot be read "
                 f"({error}). Have it exported as UTF-8."
             ) from None
 
@@ -173,19 +195,44 @@ class XmlReader:
             )
         if self.root is None and code not in _ENCODINGS:
             return f"{where}: it is not XML ({expat.ErrorString(code)}). Take it out of the path, or export it again."
-        encoding = self._prolog.encoding or "UTF-8"
-        if code in _ENCODINGS or (code == _INVALID and not _is_text(piece, encoding)):
+        if code in _ENCODINGS or (code == _INVALID and not _is_text(piece, self._encoding)):
             return (
-                f"{where}: the bytes there are not {encoding[:40]}, which the file says it is. Have it exported again; "
-                "or name its true encoding in its first line, for example ISO-8859-1."
+                f"{where}: the bytes there are not {self._encoding}, which the file says it is. Have it exported "
+                "again; or name its true encoding in its first line, for example ISO-8859-1."
             )
         return (
             f"{where}: it is not well-formed XML ({expat.ErrorString(code)}). Nothing of it is loaded; export it again."
         )
 
 
+def encoding_of(start: bytes) -> tuple[str, str]:
+    """Return the encoding of a file, of which `start` is the first piece: the parser's name for it, and the file's.
+
+    Its first bytes count, then the name that it gives, in any usual spelling; without one it is UTF-8.
+
+    Raises:
+        LookupError: there is no such encoding; the name is its message.
+    """
+    if wide := next((name for mark, name in _WIDE if start.startswith(mark)), None):
+        return wide, wide
+    declared = _DECLARED.match(start)
+    if start.startswith(codecs.BOM_UTF8) or not declared:
+        return "UTF-8", "UTF-8"
+    name = declared[1].decode("ascii", "replace").strip()
+    spellings = [name, *(f"{to}{usual[1]}" for pattern, to in _SPELLINGS if (usual := pattern.fullmatch(name)))]
+    for spelling in spellings:
+        try:
+            found = codecs.lookup(spelling).name
+        except (LookupError, ValueError):
+            continue
+        # Also names of UTF-16 over bytes that are not: a program wrote its text as UTF-8 in the end.
+        utf8 = found == "ascii" or found.startswith(("utf-8", "utf-16"))
+        return ("UTF-8", "UTF-8") if utf8 else ("ISO-8859-1" if found == "iso8859-1" else found, name[:40])
+    raise LookupError(name)
+
+
 def _is_text(piece: bytes, encoding: str) -> bool:
-    if encoding.upper().replace("-", "") != "UTF8":
+    if encoding != "UTF-8":
         return True
     # The first and the last character of a piece may be cut through.
     start = 0
@@ -224,7 +271,7 @@ def line_of(source: Source, path: str, count: int, field: str | None) -> int:
         count: its number among those of that path, from 1.
         field: an element in it whose line is wanted, if it has such.
     """
-    parser = expat.ParserCreate(namespace_separator="}")
+    parser: Any = None
     names: list[str] = []
     wanted = path.split("/")[1:]
     found = [0, 0, 0]  # how many so far, line of the element, line of the field
@@ -245,10 +292,12 @@ def line_of(source: Source, path: str, count: int, field: str | None) -> int:
             raise _Found
         names.pop()
 
-    parser.StartElementHandler, parser.EndElementHandler = start, end
     try:
         with source.opened() as file:
             for piece in pieces(file):
+                if parser is None:
+                    parser = expat.ParserCreate(encoding_of(piece)[0], namespace_separator="}")
+                    parser.StartElementHandler, parser.EndElementHandler = start, end
                 parser.Parse(piece, False)
     except (_Found, expat.ExpatError):
         pass

@@ -62,6 +62,11 @@ class Redactor:
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def printable(text: str) -> str:
+    """Return `text` with escapes for what does not print: control characters could rewrite a terminal's lines."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def _pattern(secret: str) -> re.Pattern[str]:
     literal = re.escape(secret)
     return re.compile(literal if len(secret) >= _SHORT else rf"(?<!\w){literal}(?!\w)")

@@ -1,0 +1,94 @@
+"""The files of one export: an ERP may split it, and write into each part the control totals of the whole."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tap_saft.checking import Checked, Totals, check, peek
+from tap_saft.file_state import FileState
+from tap_saft.record_builder import Company
+from tap_saft.sources import Source
+
+# The Norwegian tax administration's names: SAF-T Financial_912345678_20260201120000_2_3.xml is the 2nd of 3 files.
+_PART = re.compile(r"(?P<export>.*)_(?P<number>\d{1,4})_(?P<of>\d{1,4})\.xml", re.IGNORECASE | re.DOTALL)
+
+
+class _Export(NamedTuple):
+    """What the files of one export have in common: company, date, and beginning and count of their names, if any."""
+
+    company: str
+    created: str
+    name: str
+    files: int
+
+
+class Exports:
+    """All files that were found, to tell which ones belong together.
+
+    Args:
+        sources: the files, also those that were read before.
+    """
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._sources = list(sources)
+        self._companies: dict[str, Company | None] = {}
+        self._exports: dict[_Export, list[Source]] = defaultdict(list)
+        self._wholes: dict[_Export, dict[frozenset[tuple[str, str]], dict[str, Totals]]] = {}
+
+    def company(self, source: Source) -> Company | None:
+        """Return the company of a file, None if it cannot be read."""
+        if source.name not in self._companies:
+            self._companies[source.name] = peek(source)
+        return self._companies[source.name]
+
+    def problems(self, source: Source, checked: Checked) -> list[str]:
+        """Return how control totals differ from what the file, or the export that it is a part of, holds; in words.
+
+        Raises:
+            Stop: another part of the export is not complete, not SAF-T, or invalid.
+        """
+        own = checked.totals.problems(checked.given)
+        export = self._export(source)
+        if not own or export is None:
+            return own
+        parts = {**self._whole(export).get(frozenset(checked.given.items()), {}), checked.sha256: checked.totals}
+        if len(parts) > 1:
+            together = sum(parts.values(), Totals())
+            own = together.problems(checked.given, f"the {len(parts)} files of this export hold")
+        if own and export.files:
+            numbers = {_part(one)[1] for one in self._exports[export]}
+            lacking = [number for number in range(1, export.files + 1) if number not in numbers]
+            if lacking:
+                some = ", ".join(map(str, lacking[:10])) + (", ..." if len(lacking) > 10 else "")
+                own.append(f"by its name it is one of {export.files} files, of which path lacks {some}")
+        return own
+
+    def _export(self, source: Source) -> _Export | None:
+        company, (name, _, files) = self.company(source), _part(source)
+        return _Export(company.id, company.created, name, files) if company else None
+
+    def _whole(self, export: _Export) -> dict[frozenset[tuple[str, str]], dict[str, Totals]]:
+        """Return what the files of an export hold, by control totals that are not their own, and by SHA-256."""
+        if not self._exports:
+            for source in self._sources:
+                if found := self._export(source):
+                    self._exports[found].append(source)
+        if export not in self._wholes:
+            whole: dict[frozenset[tuple[str, str]], dict[str, Totals]] = defaultdict(dict)
+            self._wholes[export] = whole
+            for source in self._exports[export]:
+                # Only its totals are asked for; its records are read in its turn.
+                part = check(source, frozenset(), FileState({}))
+                if part.totals.problems(part.given):
+                    whole[frozenset(part.given.items())][part.sha256] = part.totals
+        return self._wholes[export]
+
+
+def _part(source: Source) -> tuple[str, int, int]:
+    """Return the beginning of a file's name, its number, and of how many; empty and 0 where its name does not say."""
+    found = _PART.fullmatch(source.name.rpartition("/")[2])
+    number, files = (int(found["number"]), int(found["of"])) if found else (0, 0)
+    return (found["export"], number, files) if found and 1 <= number <= files else ("", 0, 0)
