@@ -28,7 +28,7 @@ from ap_connectors.core.errors import ApError
 from ap_connectors.core.raw_json import Record
 from ap_connectors.singer import stream_maps
 from ap_connectors.singer._sdk import SdkStream
-from ap_connectors.singer.fields import FieldTypes
+from ap_connectors.singer.fields import FieldTypes, names_of
 from ap_connectors.singer.message_io import RecordWriter
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class ExactStream(SdkStream):
             self.schema["properties"],
             self.effective_schema.get("properties", {}),
             lambda name: self.mask["properties", name],
+            self.name,
         )
 
     @functools.cached_property
@@ -150,7 +151,9 @@ class ExactStream(SdkStream):
     def _extend_schema(self, added: Mapping[str, Any]) -> None:
         known = self.stream_maps[0].raw_schema
         self.change_schema(known | {"properties": known["properties"] | added})
-        self.logger.info("%s: new in the service's answers: %s; the schema grows", self.name, ", ".join(added))
+        if self._fields.new:
+            self.logger.info("%s: new fields: %s; the schema grows", self.name, names_of(self._fields.new))
+            self._fields.new.clear()
         self.write_schema()
 
     def last_bookmark(self, context: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record
 from ap_connectors.singer.fields import FieldTypes
 
@@ -101,3 +102,34 @@ def test_what_a_stale_catalog_lacks_is_declared_as_the_contract_has_it() -> None
     fields = FieldTypes(CONTRACT, stale, everything)
     assert encoded(fields, '{"userdata":{"a":1}}') == (r'{"userdata":"{\"a\":1}"}', True)
     assert fields.added == {"userdata": CONTRACT["userdata"]}
+
+
+def test_new_fields_of_a_record_are_declared_at_once() -> None:
+    fields = FieldTypes(CONTRACT, CONTRACT, everything)
+    assert encoded(fields, '{"b":1,"a":"x","c":null}')[1] is True
+    assert fields.new == ["b", "a"]
+    fields.new.clear()
+    assert encoded(fields, '{"b":2,"a":"y","c":null}')[1] is False
+    assert encoded(fields, '{"c":[]}')[1] is True
+    assert fields.new == ["c"]
+
+
+@pytest.mark.parametrize("selected", [True, False])
+@pytest.mark.parametrize("together", [True, False])
+def test_unknown_fields_have_an_end(together: bool, selected: bool) -> None:
+    known = {f"known{number}": {"type": ["string", "null"]} for number in range(1000)}
+    fields = FieldTypes(CONTRACT | known, CONTRACT, lambda name: selected or name in CONTRACT, "documents")
+    # What the contract has is not counted.
+    fields.encode(record(msgspec.json.encode(dict.fromkeys(known, "x")).decode()))
+    names = [f"new\u001b[2J{number}" for number in range(400)]
+    records = [dict.fromkeys(names, 1)] if together else [{name: 1} for name in names]
+    for one in records[:300] if not together else []:
+        fields.encode(record(msgspec.json.encode(one).decode()))
+    with pytest.raises(Stop) as stopped:
+        fields.encode(record(msgspec.json.encode(records[-1]).decode()))
+    said = str(stopped.value)
+    assert said.startswith(
+        "documents: more than 300 fields that neither the catalog nor the contract has, lately new\\x1b"
+    )
+    assert said.isprintable()
+    assert len(said) < 1000

@@ -371,3 +371,23 @@ def test_names_in_a_zip_are_never_printed_raw(tap: RunTap, exports: Path) -> Non
     assert r"x.zip/b\x1b[2J.xml" in run.complaints[-1]
     # Records and STATE keep the name.
     assert run.records["header"][0]["file"] == f"x.zip/{name}"
+
+
+def test_unknown_elements_are_declared_at_once_and_named_once(tap: RunTap, write: Write) -> None:
+    def account(names: range) -> str:
+        return f"<Account><AccountID>1</AccountID>{''.join(f'<X{number}>1</X{number}>' for number in names)}</Account>"
+
+    def file(*accounts: str) -> str:
+        return saft(masters=f"<GeneralLedgerAccounts>{''.join(accounts)}</GeneralLedgerAccounts>")
+
+    write("a.xml", file(account(range(200)), account(range(200)).replace("ID>1<", "ID>2<")))
+    write("b.xml", file(account(range(150, 250)).replace("ID>1<", "ID>3<")))
+    run = tap()
+    assert len(run.schemas["accounts"]) == 3
+    assert [len([name for name in one if name.startswith("x")]) for one in run.records["accounts"]] == [200, 200, 100]
+    first, second = [line for line in run.err.splitlines() if "the schema grows" in line]
+    assert "x0, x1, " in first
+    assert "and 180 more" in first
+    assert "new fields: x200, x201, " in second
+    write("c.xml", file(account(range(5000))))
+    assert "accounts: more than 300 fields" in tap(expect=1).complaints[-1]
