@@ -51,8 +51,8 @@ class MapperIveskVicai(ExactMapper):
             th.StringType(min_length=1),
             required=True,
             title="Company",
-            description="Registration code of the company whose Vic.ai it is. Its purchases are mapped; its sales, and "
-            "documents of other companies, are left out and counted.",
+            description="Registration code of the company whose Vic.ai it is, with or without blanks and country. Its "
+            "purchases are mapped; its sales, and documents of other companies, are left out and counted.",
             examples=["302320404"],
         ),
         th.Property(
@@ -232,6 +232,13 @@ class MapperIveskVicai(ExactMapper):
         """Log what became of the documents, and which codes have no mapping."""
         for sentence in self._report.summary(self._company):
             self.logger.info("%s", sentence)
+        if self._report.all_of_others:
+            self.logger.warning(
+                "None of the %d documents is of company %s, so nothing was mapped. Is company_code right? It is the "
+                "registration code, as buyercode of its purchases has it.",
+                self._report.received,
+                self._company,
+            )
         # Codes that are passed on purpose are not worth a warning.
         level = logging.INFO if self._options.unmapped == "pass" else logging.WARNING
         for sentence in self._report.unmapped(_HAPPENED[self._options.unmapped]):

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Literal, NamedTuple
 
 from ap_connectors.core import instants
+from ap_connectors.core.companies import same_company
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.exact import EXACT
 from ap_connectors.core.raw_json import JsonObject
@@ -145,7 +146,7 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
         # Asked for every document, so that what the tap said of its file does not stay in memory.
         path = files.pop(id_ or "")
         buyer, seller = code(document, "buyercode"), code(document, "sellercode")
-        if buyer != options.company:
+        if not same_company(buyer, options.company):
             return _left_out(document, options.company, buyer, seller)
     except Reject as reason:
         return SetAside(reason)
@@ -215,7 +216,7 @@ def _left_out(document: JsonObject, company: str, buyer: str | None, seller: str
     Raises:
         Reject: the document does not tell.
     """
-    if seller == company:
+    if same_company(seller, company):
         return LeftOut("sale", company)
     parties = {"buyer": buyer, "seller": seller}
     own = [registered for party, registered in parties.items() if document.get(f"{party}isfavorite") is True]

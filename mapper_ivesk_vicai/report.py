@@ -79,6 +79,11 @@ class Report(RunReport):
             sums["purchases"].add(amounts)
             sums[fate].add(amounts)
 
+    @property
+    def all_of_others(self) -> bool:
+        """Whether there were documents, and all of other companies."""
+        return 0 < self.received == sum(self.others.values())
+
     def as_json(self) -> dict[str, Any]:
         """Return everything; sums as decimal text."""
         return {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 import msgspec
 
 from ap_connectors.core.bookmarks import Bookmark, DedupWindow, key_of
+from ap_connectors.core.companies import same_company
 from ap_connectors.core.errors import Reject, Retry, Stop
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.ivesk import contract
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 LINKS_PER_FILE = 3
 """How many links to one file may expire before we look."""
+_MOST_NAMED = 10
 
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _as_json = msgspec.json.Encoder().encode
@@ -74,14 +76,25 @@ class Documents(IveskStream):
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield the queue's pages after the bookmark."""
         since = Bookmark.from_state(self.last_bookmark(context), self.config.get("start_date"))
-        codes = {code.strip() for code in self.config.get("company_codes") or ()}
-        others = 0
+        codes = [code for code in self.config.get("company_codes") or () if code.strip()]
+        read = kept = 0
+        others: set[str] = set()
         for page in self.source.client.pages(self.queue, since, self.config.get("doctype")):
-            wanted = [d for d in page.records if not codes or codes.intersection(contract.companies(d))]
-            others += len(page.records) - len(wanted)
+            wanted = [d for d in page.records if not codes or _is_of(codes, d)]
+            read, kept = read + len(page.records), kept + len(wanted)
+            if not kept and len(others) < _MOST_NAMED:
+                others.update(code for document in page.records for code in contract.companies(document))
             yield Batch(wanted, page.bookmark.to_state())
-        if others:
-            self.logger.info("%d documents of companies that are not in company_codes were left out", others)
+        if read > kept:
+            self.logger.info("%d documents of companies that are not in company_codes were left out", read - kept)
+        if read and not kept:
+            self.logger.warning(
+                "%s: company_codes left out all %d documents that came; they are of %s. The bookmark is behind them: "
+                "if a code is wrong, correct it and run this stream once without its state.",
+                self.name,
+                read,
+                ", ".join(sorted(others)[:_MOST_NAMED]) or "companies without a code",
+            )
 
 
 class ExportedDocuments(Documents):
@@ -249,6 +262,10 @@ class Columns(IveskStream):
         """Whether a value was not handed out before; one without an instant always comes, as it may have changed."""
         dated = item.get("modifiedat", NULL) != NULL
         return not dated or window.is_new(key_of(item, "code"), window.place(item, "modifiedat"))
+
+
+def _is_of(codes: list[str], document: Record) -> bool:
+    return any(same_company(code, one) for one in contract.companies(document) for code in codes)
 
 
 def file_name(document: Record) -> str:

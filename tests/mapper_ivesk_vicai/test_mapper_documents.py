@@ -6,6 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.mapper_ivesk_vicai.conftest import (
     COMPANY,
     OTHER,
@@ -424,6 +426,30 @@ def test_the_company_of_a_document_is_not_guessed(mapper: Mapper) -> None:
         "buyer": {"name": "UAB „Kiemas“", "code": OTHER},
         "seller": {"name": "UAB „Žalia šaka“"},
     }
+
+
+@pytest.mark.parametrize(
+    ("setting", "written"),
+    [(COMPANY, f"LT{COMPANY}"), (f"LT{COMPANY}", COMPANY), (f"lt {COMPANY[:3]} {COMPANY[3:]}", f"{COMPANY}\u00a0")],
+)
+def test_registration_codes_are_compared_without_blanks_and_country(mapper: Mapper, setting: str, written: str) -> None:
+    sale = document(id="d-2", buyercode=OTHER, buyerisfavorite=False, sellercode=written, sellerisfavorite=True)
+    done = mapper(messages(document(buyercode=written), sale), company_code=setting)
+    assert len(done.records("training_invoices")) == 1
+    assert done.report["documents"]["sales"] == 1
+    assert "None of the" not in done.err
+
+
+def test_a_company_that_leaves_out_everything_is_warned_of(mapper: Mapper) -> None:
+    done = mapper(
+        messages(document(buyercode=OTHER), document(id="d-2", buyercode=f"EE{COMPANY}")), company_code=f"LT{COMPANY}"
+    )
+    assert done.records("training_invoices") == []
+    assert (
+        f"None of the 2 documents is of company LT{COMPANY}, so nothing was mapped. Is company_code right?" in done.err
+    )
+    assert "None of the" not in mapper(messages(document(buyercode=OTHER), document(id="d-2"))).err
+    assert "None of the" not in mapper(messages()).err
 
 
 # Vendors

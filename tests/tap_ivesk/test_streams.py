@@ -206,6 +206,18 @@ def test_only_the_wanted_companies(sandbox: SandboxProcess, tap: RunTap) -> None
     assert f"{left_out} documents of companies that are not in company_codes were left out" in run.err
     # What was left out is behind the bookmark all the same.
     assert tap(company_codes=[code], state=run.state).ids() == []
+    assert "left out all" not in run.err
+    assert tap(company_codes=["304567899", f"LT {code[:3]} {code[3:]}"]).ids() == expected
+
+
+def test_a_filter_that_leaves_out_everything_is_warned_of(sandbox: SandboxProcess, tap: RunTap) -> None:
+    run = tap(company_codes=["100000001"])
+    assert not run.ids()
+    (warned,) = [line for line in run.err.splitlines() if "WARN" in line]
+    assert f"company_codes left out all {len(sandbox.control.documents())} documents that came; they are of " in warned
+    assert sandbox.control.documents()[0]["buyercode"] in warned
+    # Nothing new is not nothing wanted.
+    assert "left out all" not in tap(company_codes=["100000001"], state=run.state).err
 
 
 def test_only_one_kind_of_document(sandbox: SandboxProcess, tap: RunTap) -> None:
