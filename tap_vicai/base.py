@@ -72,7 +72,8 @@ class VicaiStream(ExactStream):
         try:
             yield from self.batches(context)
         except Forbidden as error:
-            self.logger.warning("%s is left out, the rest goes on. %s%s", self.name, error, self.remedy(context))
+            self.left_out = f"{error}{self.remedy(context)}"
+            self.logger.warning("%s is left out, the rest goes on. %s", self.name, self.left_out)
 
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield the records in batches."""

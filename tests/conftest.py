@@ -57,7 +57,7 @@ class Run:
     def __init__(self, status: int, out: str, err: str) -> None:
         self.status, self.out, self.err = status, out, err
         self.lines = out.removesuffix("\n").split("\n") if out else []
-        self.messages = [json.loads(line, parse_float=Decimal) for line in self.lines]
+        self.messages = [json.loads(line, parse_float=Decimal) for line in self.lines if line.startswith("{")]
         self.records: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.schemas: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.states: list[dict[str, Any]] = []

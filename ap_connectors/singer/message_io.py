@@ -148,6 +148,8 @@ class RecordWriter(GenericSingerWriter[bytes, Any]):
         """True while bytes are being written: a signal handler must not write then, but set `after_writing`."""
         self.after_writing: Callable[[], None] | None = None
         """Called when the bytes are written."""
+        self.silent = False
+        """Whether what is written is dropped: a test of a tap writes nothing."""
 
     def serialize_message(self, message: Any) -> bytes:
         """Return a message as one line of JSON, decimals with all their digits."""
@@ -170,7 +172,8 @@ class RecordWriter(GenericSingerWriter[bytes, Any]):
         """Write everything in the buffer to standard output."""
         self.writing = True
         lines, self._lines, self._size = self._lines, [], 0
-        write_out(b"".join(lines))
+        if not self.silent:
+            write_out(b"".join(lines))
         self.writing = False
         if self.after_writing:
             self.after_writing()

@@ -19,12 +19,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
-from singer_sdk.exceptions import AbortedSyncPausedException
+from singer_sdk.exceptions import AbortedSyncFailedException, AbortedSyncPausedException
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from ap_connectors.core.errors import ApError
+from ap_connectors.core.exact import counted
 from ap_connectors.core.raw_json import Record
 from ap_connectors.singer import stream_maps
 from ap_connectors.singer._sdk import SdkStream
@@ -39,7 +40,7 @@ _CHECKPOINT_RECORDS = 10_000
 _CHECKPOINT_SECONDS = 5.0
 
 # What the command explains, or ends a sync well for the SDK.
-_EXPLAINED = (ApError, AbortedSyncPausedException, BrokenPipeError)
+_EXPLAINED = (ApError, AbortedSyncFailedException, AbortedSyncPausedException, BrokenPipeError)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -69,6 +70,12 @@ class ExactStream(SdkStream):
         super().__init__(tap, schema=contract)
         self.primary_keys = self.key_fields
         self.replication_key = self.instant_field
+        self.written = 0
+        """Records so far."""
+        self.progress = "not begun"
+        """`not begun`, `not finished` or `done`."""
+        self.left_out = ""
+        """Why the stream is left out, if it is."""
         self._counter: Counter | None = None
         self._prepared: list[StreamMap] | None = None
         self._since_checkpoint = 0
@@ -115,6 +122,7 @@ class ExactStream(SdkStream):
     def open(self, exits: ExitStack) -> None:
         """Prepare to `emit`."""
         self._counter = exits.enter_context(self.get_record_counter())
+        self.progress = "not finished"
         self.stamp()
 
     def stamp(self) -> None:
@@ -134,6 +142,7 @@ class ExactStream(SdkStream):
             self._write_mapped(_decode(encoded))
         if self._counter:
             self._counter.increment()
+        self.written += 1
         self._since_checkpoint += 1
         self.state_manager.is_flushed = False
 
@@ -172,6 +181,15 @@ class ExactStream(SdkStream):
             self.write_state()
             self._since_checkpoint, self._last_checkpoint = 0, now
 
+    def summary(self) -> str:
+        """Return what became of the stream in this run, in a line."""
+        state = self.stream_state
+        reached = {part.get("replication_key_value") for part in (state, *state.get("partitions", ()))} - {None}
+        up_to = f", read up to {reached.pop()}" if len(reached) == 1 else ""
+        progress = "left out" if self.left_out else self.progress
+        unfinished = f"; {progress}" if progress != "done" else ""
+        return f"{self.name}: {counted(self.written, 'record')}{up_to}{unfinished}."
+
     # Reading
 
     def sync_records(self) -> None:
@@ -187,6 +205,8 @@ class ExactStream(SdkStream):
             parts: list[dict[str, Any]] | list[None] = [None] if self.partitions is None else self.partitions
             for part in parts:
                 self._sync_part(part, children)
+        for stream in (self, *children):
+            stream.progress = "done"
         # Even a run that found nothing ends with a STATE. The SDK leaves out one that equals the last, so flush here.
         self.state_manager.is_flushed = False
         self.write_state()

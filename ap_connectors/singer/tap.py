@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import logging
 import os
 import signal
 from typing import IO, TYPE_CHECKING, ClassVar
 
-from singer_sdk import Tap
+import click
+from singer_sdk import Stream, Tap
+from singer_sdk.exceptions import AbortedSyncFailedException, AbortedSyncPausedException
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.tap_base import CliTestOptionValue
 
+from ap_connectors.core.errors import ApError, Outage
 from ap_connectors.singer import tap_input
 from ap_connectors.singer._sdk import ConfigInput, SdkTap
 from ap_connectors.singer.downloads import FileStore, FileStream
 from ap_connectors.singer.message_io import RecordWriter
 from ap_connectors.singer.plugin import ClearPlugin
+from ap_connectors.singer.stream import ExactStream
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -71,7 +78,12 @@ class ExactTap(ClearPlugin, SdkTap):
             catalog=tap_input.catalog(*tap_input.content("--catalog", catalog), cls.name) if catalog else None,
         )
         tap.check_input()
-        tap.sync_all()
+        try:
+            tap.sync_all()
+        finally:
+            for stream in tap.streams.values():
+                if stream.selected and isinstance(stream, ExactStream):
+                    tap.logger.info("%s", stream.summary())
 
     def check_input(self) -> None:
         """Check that state and catalog are of this tap.
@@ -81,6 +93,49 @@ class ExactTap(ClearPlugin, SdkTap):
         """
         tap_input.check_streams(self.input_catalog or (), self.streams, self.name, self.logger)
         tap_input.check_bookmarks(self.state, self.streams, self.name, self.logger)
+
+    @classmethod
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Try every stream, or write the schemas with ``--test=schema``."""
+        if value != CliTestOptionValue.All.value:
+            super().cb_test(ctx, param, value)
+            return
+        given = ctx.params.get("config", ConfigInput())
+        cls(config=given.config, parse_env_config=given.parse_env).try_streams()
+        ctx.exit()
+
+    def try_streams(self) -> None:
+        """Read one record of every stream, write nothing, and say of each whether it can be read.
+
+        Raises:
+            ApError: one cannot, or the service is not there.
+        """
+        self.metrics_logger.setLevel(logging.WARNING)
+        if isinstance(self.message_writer, RecordWriter):
+            self.message_writer.silent = True
+        for stream in self.streams.values():
+            stream.selected, stream.ABORT_AT_RECORD_COUNT = True, 1
+        failure: ApError | None = None
+        for stream in self.streams.values():
+            if stream.parent_stream_type:
+                if not any(stream in each.child_streams for each in self.streams.values()):
+                    click.echo(f"{stream.name}: was not tried; it is read in a run only.")
+                continue
+            try:
+                with contextlib.suppress(AbortedSyncFailedException, AbortedSyncPausedException):
+                    stream.sync()
+            except Outage:
+                raise
+            except ApError as error:
+                if str(error) == str(failure):
+                    # It is not the stream: the credentials are wrong, say.
+                    raise
+                failure = failure or error
+                _tell(stream, str(error))
+            else:
+                _tell(stream, stream.left_out if isinstance(stream, ExactStream) else "")
+        if failure:
+            raise failure
 
     def on_signal(self, signum: int) -> None:
         """End at once, after a STATE that covers what was written; not with status 0, for the job is not done."""
@@ -100,3 +155,13 @@ class ExactTap(ClearPlugin, SdkTap):
         self.logger.warning("Ended by signal %d; the next run goes on from the last STATE.", signum)
         # No waiting for threads in the middle of a request: files become visible only when they are whole.
         os._exit(128 + signum)
+
+
+def _tell(tried: Stream, trouble: str) -> None:
+    """Say whether a stream, and what is derived from it, can be read."""
+    for stream in (tried, *tried.child_streams):
+        if trouble:
+            click.echo(f"{stream.name}: cannot be read: {trouble}")
+        else:
+            empty = "" if isinstance(stream, ExactStream) and stream.written else "; no record came"
+            click.echo(f"{stream.name}: can be read{empty}.")

@@ -350,9 +350,38 @@ def test_selected_by_default_when_set(sandbox: SandboxProcess, tap: RunTap, tmp_
 
 def test_connection_test_reads_one_record_of_each(sandbox: SandboxProcess, tap: RunTap) -> None:
     run = tap("--test")
-    assert len(run.ids("exported_documents")) == len(run.ids("digitized_documents")) == 1
+    # One sentence for each stream, and nothing else: not a SCHEMA, RECORD or STATE.
+    assert run.lines == [
+        "columns: can be read; no record came.",
+        "digitized_documents: can be read.",
+        "digitized_document_lines: can be read.",
+        "document_files: was not tried; it is read in a run only.",
+        "exported_documents: can be read.",
+        "exported_document_lines: can be read.",
+    ]
     assert not run.complaints
+    assert "METRIC" not in run.err
     assert [call["status"] for call in sandbox.control.calls()] == [200] * len(sandbox.control.calls())
+
+
+def test_a_run_ends_with_a_line_for_each_stream(sandbox: SandboxProcess, tap: RunTap) -> None:
+    run = tap()
+    at = run.state["bookmarks"]["exported_documents"]["replication_key_value"]
+    said = [line.rpartition(" | ")[2] for line in run.err.splitlines() if " | INFO     | tap-ivesk  " in line][-2:]
+    lines = len(run.records["exported_document_lines"])
+    assert said == [
+        f"exported_document_lines: {lines} records.",
+        f"exported_documents: {len(run.ids())} records, read up to {at}.",
+    ]
+
+
+def test_a_run_that_fails_says_how_far_each_stream_came(
+    sandbox: SandboxProcess, tap: RunTap, catalog: MakeCatalog
+) -> None:
+    sandbox.control.fault("status", path="/ivesk/api/pub/digitized", status=403, times=100)
+    run = tap(catalog=catalog("digitized_documents", "exported_documents"), expect=1)
+    assert "digitized_documents: 0 records; not finished." in run.err
+    assert "exported_documents: 0 records; not begun." in run.err
 
 
 def test_state_never_overtakes_its_records(tap: RunTap, sandbox: SandboxProcess) -> None:

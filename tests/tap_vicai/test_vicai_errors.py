@@ -155,8 +155,21 @@ def test_discovery_needs_no_settings_and_no_network(vicai: SandboxProcess) -> No
 
 
 def test_the_connection_can_be_tested(vicai: SandboxProcess, tap: RunTap) -> None:
-    assert tap("--test").status == 0
+    run = tap("--test")
+    assert len(run.lines) == len(json.loads(discovered("tap_vicai"))["streams"])
+    assert all(": can be read" in line for line in run.lines)
+    assert run.complaints == run.messages == []
     assert check_clear(tap("--test", expect=1, client_secret="wrong"))
+
+
+def test_a_stream_that_cannot_be_read_does_not_hide_the_others(vicai: SandboxProcess, tap: RunTap) -> None:
+    vicai.control.fault("status", path="/vicai/v0/tags", status=403, times=100)
+    vicai.control.fault("status", path="/vicai/v0/paymentBatches", status=403, times=100)
+    run = tap("--test")
+    refused = [line.partition(": cannot be read: ")[0] for line in run.lines if "cannot" in line]
+    assert refused == ["payment_batches", "payments", "credits", "tags"]
+    assert all("has no right to it" in line for line in run.lines if "cannot" in line)
+    assert len([line for line in run.lines if ": can be read" in line]) >= 15
 
 
 def test_settings_come_from_the_environment(vicai: SandboxProcess, tap: RunTap, tmp_path: Path) -> None:
