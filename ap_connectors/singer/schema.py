@@ -7,16 +7,19 @@ What cannot be coerced exactly is rejected, and the message says where it is and
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+from ap_connectors.core.errors import Reject
 from ap_connectors.singer.coercion import NATURAL, CoercionError, Reader, check_encodable, not_an_object, quoted, reader
 
 _TYPED_BY = {"properties": "object", "items": "array", "enum": "string", "maxLength": "string"}
 _FORMATS = {"decimal", "date", "date-time", "uuid"}
 # Spellings are few; a stream that invents names all the time must not fill the memory.
 _MOST_SPELLINGS = 4096
+_MOST_ERRORS = 20
 
 
 def canonical(name: str) -> str:
@@ -61,6 +64,13 @@ class Schema:
         except CoercionError as error:
             raise error.reject(path) from None
 
+    def errors(self, value: Any) -> Iterator[CoercionError]:
+        """Yield all that keeps a value, which is not null, from fitting; `fit` raises the first error only."""
+        try:
+            self.fit(value)
+        except CoercionError as error:
+            yield error
+
 
 class ScalarSchema(Schema):
     """One value, a free-form object, or anything at all.
@@ -95,6 +105,17 @@ class ListSchema(Schema):
         except CoercionError as error:
             raise error.within(len(coerced)) from None
         return coerced
+
+    def errors(self, value: Any) -> Iterator[CoercionError]:
+        """Yield the errors of all elements."""
+        if type(value) is not list:
+            yield from super().errors(value)
+            return
+        for number, item in enumerate(value):
+            if item is not None:
+                yield from (error.within(number) for error in self.items.errors(item))
+            elif not self.items.nullable:
+                yield _null_not_allowed().within(number)
 
     def _element(self, item: Any) -> Any:
         if item is not None:
@@ -151,12 +172,24 @@ class ObjectSchema(Schema):
         Required members may be absent on this level: see `missing`.
 
         Raises:
-            Reject: a value does not fit, or one field comes in two spellings.
+            Reject: values do not fit, or one field comes in two spellings; all of it at once.
         """
         try:
             return self._members_of(record)
         except CoercionError as error:
-            raise error.reject() from None
+            found = list(islice(self._errors_of_members(record), _MOST_ERRORS)) or [error]
+        raise Reject.several([error.reject() for error in found], joint="; ")
+
+    def errors(self, value: Any) -> Iterator[CoercionError]:
+        """Yield the errors of all members; without any, what else is wrong with the object."""
+        found = list(self._errors_of_members(value)) if type(value) is dict else []
+        yield from found or super().errors(value)
+
+    def _errors_of_members(self, record: Mapping[str, Any]) -> Iterator[CoercionError]:
+        for spelling, value in record.items():
+            name = self.name_of(spelling)
+            if name is not None and value is not None:
+                yield from (error.within(name) for error in self.members[name].errors(value))
 
     def missing(self, body: Mapping[str, Any]) -> list[str]:
         """Return the required members that are absent, or null where null is not allowed; names as in the contract."""

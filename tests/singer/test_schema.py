@@ -45,6 +45,33 @@ def exactly(one: Any, other: Any) -> bool:
     return type(one) is type(other) and repr(one) == repr(other)
 
 
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_all_that_is_wrong_is_told_at_once(count: int) -> None:
+    """Whoever corrects a record sees everything; at most twenty things."""
+    lines = {"type": "array", "items": {"type": "object", "properties": {"amount": {"type": "number"}}}}
+    schema = ObjectSchema.of(
+        {
+            "type": "object",
+            "properties": {"at": {"type": "string", "format": "date"}, "name": {"maxLength": 3}, "lines": lines},
+        }
+    )
+    record = {
+        "NAME": "long",
+        "at": "soon",
+        "lines": [{"amount": "x"}, {"amount": 1}, None, 7][:count] * (count // 4 + 1),
+    }
+    with pytest.raises(Reject) as caught:
+        schema.coerce_record(record)
+    said = str(caught.value)
+    assert said.startswith(
+        "name is longer than 3 characters (4); at is not a date such as 2026-01-31: 'soon'; lines[0].amount"
+    )
+    assert caught.value.code == "several"
+    codes = [reason["code"] for reason in caught.value.params["reasons"]]
+    assert codes[:3] == ["too_long", "not_a_date", "not_a_number"]
+    assert len(codes) == {1: 3, 2: 3, 30: 20}[count]
+
+
 # Names
 
 
