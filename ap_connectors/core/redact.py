@@ -10,7 +10,22 @@ from collections.abc import Iterable
 MASK = "***"
 
 _SHORT = 6
-"""A secret below this many characters is masked as a word of its own only: a key "k" is no part of "network"."""
+"""A secret below this many characters is masked as a word of its own only: a key "k" is not a part of "network"."""
+
+_WORDS = (
+    " a about access account accounts address admin all allowed amount an and another answer api are as at be"
+    " been before but by can cannot catalog changed check client code column columns company could data date"
+    " day default demo did do document documents does done each empty end error failed field file files first"
+    " for from given go goes has have here id in input invoice invoices is it its key last left line lines list"
+    " load made many missing more must name network new next no none not nothing null number of on one only"
+    " open or other out page password path plan public read reads reason record records refused reject rejects"
+    " request requests run said same sandbox second see sent service set setting settings so state status stop"
+    " stream streams test text than that the their them then there these they this time times to token too true"
+    " try two type unknown up url us user value vendor vendors wait was were what when where which who with"
+    " without word words write wrong yes you"
+    " "
+)
+"""Words that messages are made of, and that some choose as a key."""
 
 _SIGNED_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
 
@@ -69,4 +84,7 @@ def printable(text: str) -> str:
 
 def _pattern(secret: str) -> re.Pattern[str]:
     literal = re.escape(secret)
+    if f" {secret.lower()} " in _WORDS or (secret.isdecimal() and len(secret) < _SHORT):
+        # To mask it everywhere would eat the words of messages, and show what it is: so only where a value stands.
+        return re.compile(rf"(?m:^{literal}$)|(?:(?<=[=:\"'@])|(?<=Bearer )|(?<=Basic )){literal}(?!\w)")
     return re.compile(literal if len(secret) >= _SHORT else rf"(?<!\w){literal}(?!\w)")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from ap_connectors.core.redact import Redactor
 
 
@@ -16,6 +18,26 @@ def test_known_secrets_and_signed_links_are_masked() -> None:
 def test_a_short_secret_is_masked_as_a_word_and_a_long_one_anywhere() -> None:
     redact = Redactor(["k", "0123456789"])
     assert redact("network key=k; 'k' a0123456789b") == "network key=***; '***' a***b"
+
+
+@pytest.mark.parametrize("secret", ["records", "set", "a", "7", "0042", "Records"])
+def test_a_common_word_is_masked_where_a_value_stands(secret: str) -> None:
+    """Otherwise it would be missing in every message, which shows what it is."""
+    redact = Redactor([secret])
+    sentence = f"7 records were set aside in line 0042 of a file; {secret} again. Set Records: {secret}."
+    assert redact(sentence) == sentence
+    assert redact(secret) == "***"
+    assert redact.mask(f"one\n{secret}\ntwo") == "one\n***\ntwo"
+    assert redact(f"key={secret}&x, 'x-api-key': '{secret}'") == "key=***&x, 'x-api-key': '***'"
+    assert (
+        redact(f'{{"secret":"{secret}"}} user:{secret}@host Bearer {secret}')
+        == '{"secret":"***"} user:***@host Bearer ***'
+    )
+
+
+@pytest.mark.parametrize("secret", ["ab1", "q7", "123456", "recordsx", "s3cret", "žodis"])
+def test_what_is_not_a_common_word_is_masked_everywhere(secret: str) -> None:
+    assert secret not in Redactor([secret])(f"the key {secret} is refused; {secret}, {secret}.")
 
 
 def test_the_result_is_one_short_line() -> None:
