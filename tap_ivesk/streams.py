@@ -13,6 +13,7 @@ from ap_connectors.core.bookmarks import Bookmark, DedupWindow, key_of
 from ap_connectors.core.companies import same_company
 from ap_connectors.core.errors import Reject, Retry, Stop
 from ap_connectors.core.raw_json import NULL, Record, text
+from ap_connectors.http.bodies import file_pieces
 from ap_connectors.ivesk import contract
 from ap_connectors.ivesk.client import LinkExpired, LinkRefused, Queue
 from ap_connectors.singer.downloads import FileStream, safe_part
@@ -219,7 +220,7 @@ class DocumentFiles(FileStream):
             kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if kind in {"text/html", "application/xhtml+xml"}:
                 raise Retry("the storage sends an HTML page where a file was expected", tries=3)
-            return store.write(name, response.iter_content(256 * 1024), kind or "application/octet-stream")
+            return store.write(name, file_pieces(response, name), kind or "application/octet-stream")
 
         return self.source.client.download(document, link, keep)
 

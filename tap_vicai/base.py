@@ -12,6 +12,7 @@ import msgspec
 from ap_connectors.core.bookmarks import Bookmark, key_of
 from ap_connectors.core.instants import UTC, Clock
 from ap_connectors.core.raw_json import NULL, Record, text
+from ap_connectors.http.bodies import file_pieces
 from ap_connectors.singer.downloads import FileStream, safe_part
 from ap_connectors.singer.stream import Batch, ExactStream
 from ap_connectors.vicai import contract
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ap_connectors.singer.downloads import FileStore, StoredFile
     from ap_connectors.vicai.client import VicaiClient
 
-_CHUNK = 256 * 1024
 _children = msgspec.json.Decoder(list[Record | None] | None)
 
 BEGINNING: dict[str, Any] = {"replication_key_value": None, "seen": {}}
@@ -196,7 +196,8 @@ class DocumentStream(FileStream):
         def keep(response: requests.Response) -> StoredFile:
             kind = document_type(response)
             suffix = ".pdf" if kind == "application/pdf" else mimetypes.guess_extension(kind) or ".bin"
-            return store.write(f"{stem}{suffix}", response.iter_content(_CHUNK), kind)
+            name = f"{stem}{suffix}"
+            return store.write(name, file_pieces(response, name), kind)
 
         return known or self.source.client.document(self.operation, keep, id=number, **self.query)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Timeout, Url, make_headers, parse_url
 
 from ap_connectors.core.errors import Retry
+from ap_connectors.http.bodies import PLAIN, paced
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -26,7 +26,6 @@ Judge = Callable[[Url], Callable[[Address], bool]]
 
 _MOST_REDIRECTS = 5
 _PIECE = 256 * 1024
-_SLOWEST = 1000
 
 _METADATA = {ipaddress.ip_address("168.63.129.16")}
 """Addresses of clouds' own services that are not marked as private."""
@@ -81,7 +80,11 @@ def pieces(url: str, judge: Judge, *, timeout: float = 60) -> Iterator[bytes]:
             target = parse_url(url)
             host = target.host or ""
             with closing(_pool(target, judge(target), timeout)) as pool:
-                headers = {"Accept-Encoding": "identity", **make_headers(basic_auth=unquote(auth) if auth else None)}
+                headers = {
+                    "User-Agent": "ap-connectors",
+                    **PLAIN,
+                    **make_headers(basic_auth=unquote(auth) if auth else None),
+                }
                 answer = pool.urlopen(
                     "GET", target.request_uri, headers=headers, redirect=False, retries=False, preload_content=False
                 )
@@ -95,27 +98,6 @@ def pieces(url: str, judge: Judge, *, timeout: float = 60) -> Iterator[bytes]:
     except urllib3.exceptions.HTTPError as error:
         raise OSError(_words(error, host)) from None
     raise OSError(f"it redirects more than {_MOST_REDIRECTS} times")
-
-
-def paced(read: Callable[[], bytes], host: str, seconds: float) -> Iterator[bytes]:
-    """Yield what `read` returns until it is empty.
-
-    Raises:
-        Retry: less than 1 kB a second came, measured over `seconds`; a timeout sees only whether something comes.
-    """
-    waited, got = 0.0, 0
-    while True:
-        begun = time.monotonic()
-        piece = read()
-        waited += time.monotonic() - begun
-        got += len(piece)
-        if not piece:
-            return
-        if waited >= seconds:
-            if got < _SLOWEST * seconds:
-                raise Retry(f"{host} sends less than 1 kB a second")
-            waited, got = 0.0, 0
-        yield piece
 
 
 def _body(answer: urllib3.BaseHTTPResponse, host: str, timeout: float) -> Iterator[bytes]:

@@ -268,12 +268,6 @@ class HttpClient:
         return pause
 
 
-def body(response: requests.Response) -> bytes:
-    """Read the whole body of a streamed answer at once; requests itself reads it in pieces of 10 kB."""
-    read: bytes = response.raw.read(decode_content=True)
-    return read
-
-
 def _environment(host: str) -> dict[str, Any]:
     """Return the proxies and the certificates that the environment names for a host.
 

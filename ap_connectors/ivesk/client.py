@@ -17,7 +17,8 @@ from ap_connectors.core import instants, validate
 from ap_connectors.core.bookmarks import Bookmark, Page
 from ap_connectors.core.errors import ApError, Reject, Retry, Stop
 from ap_connectors.core.raw_json import Record, decode, text
-from ap_connectors.http.session import HttpClient, RetryPolicy, body
+from ap_connectors.http.bodies import PLAIN, body
+from ap_connectors.http.session import HttpClient, RetryPolicy
 from ap_connectors.ivesk.queue import Answer, QueueReader
 from ap_connectors.ivesk.uploads import Location, drain
 
@@ -172,7 +173,13 @@ class IveskClient:
             Outage: the storage failed for too long.
         """
         return self._storage.fetch(
-            "GET", link, read, what=f"file of document {text(document, 'id')}", stream=True, redirects=True
+            "GET",
+            link,
+            read,
+            what=f"file of document {text(document, 'id')}",
+            stream=True,
+            redirects=True,
+            headers=PLAIN,
         )
 
     def check(self) -> None:

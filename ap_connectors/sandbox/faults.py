@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -16,7 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ap_connectors.sandbox.answers import HTML, xml_error
 
-FaultType = Literal["status", "reset", "truncate", "slow", "drip", "lost", "html", "html_status", "expired", "storage"]
+FaultType = Literal[
+    "status", "reset", "truncate", "slow", "drip", "lost", "html", "html_status", "expired", "storage", "large"
+]
 
 
 class FaultOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -24,7 +27,8 @@ class FaultOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     `path` is a prefix; the fault hits `times` calls that match, the first `after` left alone, or, with a `rate` from 0
     to 1, calls chosen at random by `seed`. `retry_after` is written as the header of that name; `seconds` is for `slow`
-    (before the answer) and `drip` (in the middle of its body).
+    (before the answer) and `drip` (in the middle of its body). `code` and `status` are those of an error of object
+    storage. `large` answers with `megabytes` of blanks, which fit into a thousandth of that.
     """
 
     kind: FaultType
@@ -38,6 +42,7 @@ class FaultOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     seconds: float = 1.0
     status: int | None = None
     code: str = "SlowDown"
+    megabytes: int = 101
 
 
 @dataclass
@@ -133,6 +138,9 @@ def _answer(order: FaultOrder, coded: bool) -> Response:
         return xml_error(order.status or 403, "AccessDenied", "Request has expired")
     if order.kind == "storage":
         return xml_error(order.status or 503, order.code, f"The sandbox was told to answer {order.code}.", headers)
+    if order.kind == "large":
+        packed = _packed(order.megabytes)
+        return Response(packed, order.status or 200, {"Content-Encoding": "gzip"}, "application/json")
     if order.kind == "html":
         return Response(HTML, order.status or 200, headers, "text/html")
     if order.kind == "html_status":
@@ -141,6 +149,11 @@ def _answer(order: FaultOrder, coded: bool) -> Response:
     words = {429: "Too many requests.", 503: "Service unavailable."}
     message = words.get(status, f"The sandbox was told to answer {status}.")
     return JSONResponse({"code": status, "message": message} if coded else {"message": message}, status, headers)
+
+
+def _packed(megabytes: int) -> bytes:
+    packer = zlib.compressobj(wbits=31)
+    return b"".join(packer.compress(b" " * 1_000_000) for _ in range(megabytes)) + packer.flush()
 
 
 async def _collected(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Message, bytes]:

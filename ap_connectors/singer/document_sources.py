@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import posixpath
 import re
 import tempfile
@@ -27,6 +28,7 @@ _LOCAL = {"file", "local"}
 _ARCHIVES = {"zip", "tar"}
 _LONGEST_CHAIN = 4
 _CHUNK = 256 * 1024
+_MOST_COPIED = 10**9
 _LINK = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
 _LOGIN = re.compile(r"(\w+://)[^/\s@]*@")
 _redact = Redactor()
@@ -167,7 +169,8 @@ class DocumentSources:
         """Return a file on this machine with a document's bytes; what is remote or in an archive is copied.
 
         Raises:
-            Reject: it may not come from there. Exception: it cannot be read; each file system has errors of its own.
+            Reject: it may not come from there. Stop: there is no room for a copy. Exception: it cannot be read; each
+                file system has errors of its own.
         """
         self.check(text)
         *archives, last = _links(text)
@@ -268,11 +271,23 @@ def _read(source: IO[bytes]) -> Iterable[bytes]:
 
 
 def _copied(chunks: Iterable[bytes], grow: Grow, exits: ExitStack) -> Path:
-    copy = exits.enter_context(tempfile.NamedTemporaryFile())  # noqa: SIM115 - it ends with the document
-    for chunk in chunks:
-        copy.write(chunk)
-        grow(copy.tell())
-    copy.flush()
+    size = 0
+    try:
+        copy = exits.enter_context(tempfile.NamedTemporaryFile())  # noqa: SIM115 - it ends with the document
+        for chunk in chunks:
+            size += len(chunk)
+            grow(size)
+            if size > _MOST_COPIED:
+                raise ValueError(f"it is larger than {_MOST_COPIED // 10**9} GB, the most that is fetched")
+            copy.write(chunk)
+        copy.flush()
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise Stop(
+                f"There is no room for temporary files in {tempfile.gettempdir()}: free some, or let TMPDIR name "
+                "another folder."
+            ) from None
+        raise
     return Path(copy.name)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
-from ap_connectors.core.errors import Reject
+from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.singer.document_sources import DocumentSources, show, unreadable, unusable
 
 LONGEST_START = 1024
@@ -167,7 +167,7 @@ def _fetched(text: str, shown: str, sources: DocumentSources, limit: Limit, exit
     """
     try:
         return sources.found(text, lambda size: limit.check(shown, size), exits)
-    except Reject:
+    except (Reject, Stop):
         raise
     except Exception as error:  # each file system has errors of its own
         raise unreadable(shown, error) from None

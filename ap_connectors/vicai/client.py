@@ -14,9 +14,10 @@ from ap_connectors.core.bookmarks import Bookmark, Page
 from ap_connectors.core.errors import Reject, Retry, Stop
 from ap_connectors.core.instants import UTC, Clock
 from ap_connectors.core.raw_json import JsonObject, Record, decode
+from ap_connectors.http.bodies import PLAIN
+from ap_connectors.http.bodies import body as whole
 from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.http.session import RetryPolicy
-from ap_connectors.http.session import body as whole
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.changes import Answer, ChangeReader, CursorLoopGuard, Key
 from ap_connectors.vicai.multipart import Form, Part
@@ -139,7 +140,7 @@ class VicaiClient:
         """
         for _ in range(_LINKS):
             try:
-                return self._transport.call(operation, read, arguments)
+                return self._transport.call(operation, read, arguments, headers=PLAIN)
             except Redirected as redirected:
                 try:
                     what = f"document behind {self._transport.what(operation, arguments)}"

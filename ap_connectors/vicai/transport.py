@@ -20,8 +20,9 @@ import urllib3
 from ap_connectors.core import validate
 from ap_connectors.core.errors import ApError, Reject, Retry, Stop
 from ap_connectors.core.raw_json import Record, decode, text
+from ap_connectors.http.bodies import PLAIN, body
 from ap_connectors.http.rate_limit import RateLimit
-from ap_connectors.http.session import HttpClient, RetryPolicy, body
+from ap_connectors.http.session import HttpClient, RetryPolicy
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.multipart import Form
 
@@ -184,6 +185,7 @@ class Transport:
         json: bytes | None = None,
         form: Callable[[], Form] | None = None,
         find_done: Callable[[], T | None] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> T:
         """Call an operation of the contract; `read` gets the streamed answer.
 
@@ -194,13 +196,14 @@ class Transport:
             json: the body, encoded.
             form: makes the body anew for every try, instead.
             find_done: see `HttpClient.fetch`.
+            headers: to be sent beside those of every call.
 
         Raises:
             Forbidden, NotFound, Refused: the service refuses. Redirected: the answer is elsewhere. Outage: it failed
                 for too long.
         """
         called = contract.operation(operation)
-        headers = dict(self._write_headers) if called.method != "GET" else {}
+        headers = {**(headers or {}), **(self._write_headers if called.method != "GET" else {})}
         if json is not None:
             headers["Content-Type"] = "application/json"
 
@@ -229,7 +232,7 @@ class Transport:
         Raises:
             NotFound, Refused: the storage refuses. Outage: it failed for too long.
         """
-        return self._storage.fetch("GET", redirected.link, read, what=what, stream=True, redirects=True)
+        return self._storage.fetch("GET", redirected.link, read, what=what, stream=True, redirects=True, headers=PLAIN)
 
     @staticmethod
     def what(operation: str, arguments: Mapping[str, str]) -> str:

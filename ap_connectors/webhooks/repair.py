@@ -8,7 +8,7 @@ import msgspec
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import Record, text
-from ap_connectors.http.session import body
+from ap_connectors.http.bodies import body
 from ap_connectors.vicai.client import NotFound, VicaiClient, document_type
 from ap_connectors.webhooks.database import NotStorable
 from ap_connectors.webhooks.inbox import Delivery, Inbox

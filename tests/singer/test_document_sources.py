@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import socket
 import tarfile
+import tempfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +23,7 @@ from ap_connectors.http import guarded
 from ap_connectors.singer.document_sources import DocumentSources
 
 PDF = b"%PDF-1.7 and more"
+FULL = Path("/dev/full")
 
 
 @pytest.fixture
@@ -316,11 +318,8 @@ def test_public_addresses(text: str) -> None:
     assert guarded.is_public(ipaddress.ip_address(text)) == (text in PUBLIC)
 
 
-def test_a_file_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(range(0, 1000, 1))
-    monkeypatch.setattr("time.monotonic", lambda: next(clock))
-    read_: Callable[[], bytes] = lambda: b"12345"  # noqa: E731
-    with pytest.raises(Exception, match="less than 1 kB a second"):
-        list(guarded.paced(read_, "files.example", 60))
-    enough = iter([b"x" * 2000] * 100 + [b""])
-    assert len(b"".join(guarded.paced(lambda: next(enough), "files.example", 60))) == 200_000
+def test_a_disk_without_room_ends_the_run(web: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the document's fault: no record is set aside for it."""
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", lambda: FULL.open("wb", buffering=0))
+    with pytest.raises(Stop, match=r"no room for temporary files in .*TMPDIR"):
+        read(at(web), api_url=at(web))

@@ -67,6 +67,14 @@ def test_a_storage_that_asks_for_patience_gets_it(
     check_all_there(tap(documents_dir=str(folder)), sandbox, folder)
 
 
+def test_a_file_that_comes_compressed_is_not_unpacked(sandbox: SandboxProcess, tap: RunTap, folder: Path) -> None:
+    sandbox.control.fault("large", path="/storage", megabytes=3)
+    run = tap(documents_dir=str(folder))
+    (error,) = [record["error"] for record in run.records["document_files"] if record["error"]]
+    assert "127.0.0.1 sends it compressed (gzip), which was not asked for" in error
+    assert len(files_in(folder)) == len(run.records["document_files"]) - 1
+
+
 def test_files_are_not_downloaded_twice(sandbox: SandboxProcess, tap: RunTap, folder: Path) -> None:
     run = tap(documents_dir=str(folder))
     again = sandbox.control.export(count=3)

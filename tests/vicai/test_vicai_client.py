@@ -11,7 +11,8 @@ import requests
 
 from ap_connectors.core.errors import ApError, Outage, Stop
 from ap_connectors.core.raw_json import Record, text
-from ap_connectors.http.session import RetryPolicy, body
+from ap_connectors.http.bodies import body
+from ap_connectors.http.session import RetryPolicy
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai.client import Forbidden, NotFound, Refused, VicaiClient, document_type
 from tests.vicai.scripted import TOKEN, Asked, Said, granting, serving
