@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +27,7 @@ def replace(path: Path, content: bytes) -> None:
 def replacing(path: Path, *, mode: int = 0o600, durable: bool = True) -> Iterator[IO[bytes]]:
     """Write a file atomically; folders are made, an older file is replaced when all is written.
 
-    A link goes on pointing at the file; a device such as /dev/stderr stays what it is.
+    A link of ours goes on pointing at the file; a device such as /dev/stderr stays what it is.
 
     Args:
         path: of the file.
@@ -35,6 +37,7 @@ def replacing(path: Path, *, mode: int = 0o600, durable: bool = True) -> Iterato
     Raises:
         OSError: it cannot be written; the older file is untouched.
     """
+    check_link(path)
     if path.exists() and not path.is_file():
         with path.open("wb") as file:
             yield file
@@ -54,6 +57,24 @@ def replacing(path: Path, *, mode: int = 0o600, durable: bool = True) -> Iterato
         with contextlib.suppress(OSError):
             Path(part).unlink()
         raise
+
+
+def check_link(path: Path) -> None:
+    """Check that a path is not a link of another user's, who could make us write to any file of ours.
+
+    Raises:
+        OSError: it is.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        facts = path.lstat()
+        if stat.S_ISLNK(facts.st_mode) and facts.st_uid not in {0, os.geteuid()}:
+            raise OSError(errno.ELOOP, "it is a link that another user made; remove the link, or name another file")
+
+
+def is_open_to_others(descriptor: int) -> bool:
+    """Return whether an open file may be read or written by every user of this machine."""
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISREG(mode) and bool(mode & (stat.S_IROTH | stat.S_IWOTH))
 
 
 def create(path: Path) -> tuple[Path, int]:

@@ -157,6 +157,7 @@ class Ledger:
             return os.open(self._file, flags) if self._file.exists() else None
         self._file.parent.mkdir(parents=True, exist_ok=True)
         new = not self._file.exists()
+        files.check_link(self._file)
         file = os.open(self._file, flags, 0o600)
         if new:
             folder = os.open(self._file.parent, os.O_RDONLY)

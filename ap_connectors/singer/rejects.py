@@ -20,6 +20,8 @@ import msgspec
 from ap_connectors.core import files, instants, messages, text_files
 from ap_connectors.core.errors import Reject, Stop
 
+_log = logging.getLogger(__name__)
+
 _strings = json.JSONDecoder(strict=False)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MOST_LOGGED = 20
@@ -250,7 +252,13 @@ class RejectFile:
             path, file = files.create(path)
             self._path = str(path)
         else:
+            files.check_link(path)
             file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            if files.is_open_to_others(file):
+                _log.warning(
+                    "rejects_path: every user of this machine may read %s, and records hold bank accounts: chmod 600",
+                    self._path,
+                )
         size = os.fstat(file).st_size
         if size and os.pread(file, 1, size - 1) != b"\n":
             # A run that was killed while it wrote left half a line; ours must not hang on to it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +200,32 @@ def test_the_docs_list_the_settings(target: Target) -> None:
         if not name.startswith(("stream_map", "faker", "flattening")):
             assert f"| `{name}` |" in page
             assert setting["description"] in page
+
+
+def test_files_with_bank_accounts_are_not_open_to_all(ivesk: SandboxProcess, target: Target, tmp_path: Path) -> None:
+    path = tmp_path / "rejects.jsonl"
+    path.touch()
+    path.chmod(0o644)
+    told = "every user of this machine may read"
+    bad = load("documents", {"document": "/etc/passwd"}, {"document": "/etc/shadow"})
+    run = target(bad, expect=1, rejects_path=str(path))
+    assert run.err.count(told) == 1
+    path.chmod(0o600)
+    assert told not in target(bad, expect=1, rejects_path=str(path)).err
+    assert told not in target(bad, expect=1, rejects_path=str(tmp_path / "new.jsonl")).err
+    assert (tmp_path / "new.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a link of another user's")
+@pytest.mark.parametrize("setting", ["rejects_path", "ledger_path", "report_path"])
+def test_links_of_other_users_are_not_written_through(
+    ivesk: SandboxProcess, target: Target, tmp_path: Path, setting: str
+) -> None:
+    victim, link = tmp_path / "victim", tmp_path / "link"
+    link.symlink_to(victim)
+    os.lchown(link, 54321, 54321)
+    given = load("documents", {"document": str(pdf(tmp_path))}, {"document": "/etc/passwd"})
+    run = target(given, expect=1, **{setting: str(link)})
+    assert "it is a link that another user made" in run.err
+    assert "Traceback" not in run.err
+    assert not victim.exists()
