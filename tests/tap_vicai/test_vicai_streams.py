@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tap_vicai.streams import ALL
 from tests.conftest import MakeCatalog, Run, RunTap
 
 Records = list[dict[str, Any]]
@@ -81,6 +82,12 @@ def as_sent(stream: str, records: Records) -> Records:
 
 
 STREAMS = [*RESOURCES, "invoice_line_items", "purchase_order_line_items", "payment_batches", "payments", "credits"]
+
+
+def test_every_stream_is_compared() -> None:
+    files = {"invoice_documents", "training_invoice_documents"}  # tests/tap_vicai/test_children.py
+    assert {getattr(stream, "name", None) for stream in ALL} == {*STREAMS, "company", *files}
+    assert {*INCREMENTAL, *WHOLE} >= RESOURCES.keys() - {"training_invoices"}
 
 
 def check_everything(vicai: SandboxProcess, run: Run, streams: list[str]) -> None:
