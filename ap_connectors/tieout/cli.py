@@ -62,6 +62,7 @@ def _ivesk(given: argparse.Namespace) -> Result:
             _options(given, chosen),
             doctype=chosen.get("doctype"),
             company_codes=chosen.get("company_codes", ()),
+            columns=chosen.get("columns", ()),
         )
 
 
@@ -88,7 +89,16 @@ def _client(chosen: dict[str, Any]) -> VicaiClient:
 def _options(given: argparse.Namespace, chosen: dict[str, Any]) -> Options:
     since = given.since or chosen.get("start_date")
     allowed = frozenset(given.allow)
-    return Options(since, given.until, given.named, allowed, fields=given.fields, files=given.files)
+    return Options(
+        since,
+        given.until,
+        given.named,
+        allowed,
+        fields=given.fields,
+        line_items=getattr(given, "line_items", True),
+        files=given.files,
+        downloaded=bool(chosen.get("documents_dir")),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,8 +124,18 @@ def _parser() -> argparse.ArgumentParser:
             help="leave out what is newer (default: newer than anything in the warehouse; now: nothing)",
         )
         command.add_argument(
-            "--fields", action="store_true", help="compare every field, too: each has to be there as it was sent"
+            "--fields",
+            action=argparse.BooleanOptionalAction,
+            default=True,
+            help="compare every field, digit for digit; without: amounts, dates, currencies and times of change",
         )
+        if schema == "vicai":
+            command.add_argument(
+                "--line-items",
+                action=argparse.BooleanOptionalAction,
+                default=True,
+                help="ask Vic.ai for the lines of each invoice, a request each, to compare invoice_line_items",
+            )
         command.add_argument(
             "--files", action="store_true", help="read every file that the warehouse knows, and compare its SHA-256"
         )

@@ -6,16 +6,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ap_connectors.core.exact import EXACT, counted
+from ap_connectors.core.exact import EXACT, counted, money
 from ap_connectors.core.instants import UTC, Clock
 from ap_connectors.tieout import fields
-from ap_connectors.tieout.result import Comparison, Group, Row, Sums
+from ap_connectors.tieout.result import Comparison, Group, Result, Row, Sums
 from ap_connectors.tieout.snapshot import AMOUNT_NAMES, DocumentSummary, LinesSummary, Snapshot
-from ap_connectors.tieout.warehouse import Table
+from ap_connectors.tieout.warehouse import Table, Warehouse
 
 
 def compare_files(
-    comparison: Comparison, table: Table | None, owner: str, snapshot: Snapshot, *, read: bool = False
+    comparison: Comparison,
+    table: Table | None,
+    owner: str,
+    snapshot: Snapshot,
+    *,
+    read: bool = False,
+    downloaded: bool = False,
 ) -> None:
     """Report which documents of a snapshot have no file.
 
@@ -25,11 +31,20 @@ def compare_files(
         owner: its column with the document's key.
         snapshot: the warehouse's documents.
         read: whether each file is read, and its SHA-256 compared.
+        downloaded: whether the tap downloads files (its `documents_dir` is set).
     """
-    if table is None:
-        comparison.notes.append("Files are not in the warehouse (documents_dir is not set): they are not compared.")
+    if table:
+        table.require((owner, "path"))
+    # A table is made when its stream is selected, also where no file was ever downloaded.
+    if table is None or not (downloaded or table.count()):
+        comparison.not_compared.append(
+            "Files are not in the warehouse (documents_dir is not set): they are not compared."
+        )
         return
-    table.require((owner, "path"))
+    if not read:
+        comparison.not_compared.append(
+            "Files are looked for in the warehouse only: what is in them is not compared without --files."
+        )
     reasons: dict[str, str | None] = {}
     for row in table.records((owner, "path", "error", "sha256")):
         if path := row["path"]:
@@ -57,8 +72,10 @@ class Options:
             nothing at all.
         named: how many differences of each type are named.
         allowed: types of differences that do not count (see `result.DIFFERENCE_TYPES`).
-        fields: whether every field is compared, digit for digit.
+        fields: whether every field is compared, digit for digit; else amounts, dates, times of change and currencies.
+        line_items: whether Vic.ai is asked for the lines of each invoice, to compare `invoice_line_items`.
         files: whether every file is read and its SHA-256 compared.
+        downloaded: whether the tap downloads files (its `documents_dir` is set).
 
     Raises:
         Stop: `since` or `until` is not an instant.
@@ -68,8 +85,10 @@ class Options:
     until: str | None = None
     named: int = NAMED_BY_DEFAULT
     allowed: frozenset[str] = frozenset()
-    fields: bool = False
+    fields: bool = True
+    line_items: bool = True
     files: bool = False
+    downloaded: bool = False
 
     def window(self, theirs: Snapshot, clock: Clock = UTC) -> Window:
         """Return what is compared, given what the destination holds, and in whose time versions are."""
@@ -85,6 +104,20 @@ class Options:
         """Return an empty comparison."""
         as_of = clock.text(window.until) if window and window.until is not None else None
         return Comparison(stream, as_of, most=self.named, allowed=self.allowed)
+
+    def note(self, result: Result, warehouse: Warehouse) -> Result:
+        """Add to a result what of the warehouse was not looked at."""
+        if not self.fields:
+            result.not_compared.append(
+                "Only keys, times of change, dates, currencies and amounts are compared (--no-fields)."
+            )
+        if others := warehouse.others:
+            result.not_compared.append(f"Tables that are not compared: {', '.join(others)}.")
+        return result
+
+    def compare_files(self, comparison: Comparison, table: Table | None, owner: str, snapshot: Snapshot) -> None:
+        """Report which documents of a snapshot have no file (see `compare_files`)."""
+        compare_files(comparison, table, owner, snapshot, read=self.files, downloaded=self.downloaded)
 
 
 @dataclass(frozen=True)
@@ -193,13 +226,19 @@ def _header_differences(document: DocumentSummary) -> Iterator[str]:
     for name, stated, lined in zip(AMOUNT_NAMES, document.header, document.lines.sums, strict=True):
         if stated is not None and lined is not None and stated != lined:
             gap = EXACT.subtract(Decimal(stated), Decimal(lined))
-            yield f"{name} {stated}, its lines add up to {lined} ({gap:+f})"
+            yield f"{name} {amount(stated)}, its lines add up to {amount(lined)} ({'' if gap < 0 else '+'}{money(gap)})"
 
 
 def describe(document: DocumentSummary) -> str:
     """Describe a document: its date, total and currency."""
-    parts = [document.date, document.amounts[2], document.currency]
+    whole = document.amounts[2]
+    parts = [document.date, whole and amount(whole), document.currency]
     return " ".join(part for part in parts if part)
+
+
+def amount(canonical: str | None) -> str:
+    """Return an amount as the tables show it."""
+    return "nothing" if canonical is None else money(Decimal(canonical))
 
 
 def changes(mine: DocumentSummary, other: DocumentSummary, clock: Clock = UTC, *, lines: bool = True) -> Iterator[str]:
@@ -210,11 +249,13 @@ def changes(mine: DocumentSummary, other: DocumentSummary, clock: Clock = UTC, *
         ("company", mine.company, other.company),
         ("date", mine.date, other.date),
         ("currency", mine.currency, other.currency),
-        *zip(AMOUNT_NAMES, mine.header, other.header, strict=True),
     ]
     for name, ours, theirs in pairs:
         if ours != theirs:
             yield f"{name} {ours or 'nothing'} became {theirs or 'nothing'}"
+    for name, ours_, theirs_ in zip(AMOUNT_NAMES, mine.header, other.header, strict=True):
+        if ours_ != theirs_:
+            yield f"{name} {amount(ours_)} became {amount(theirs_)}"
     if not lines or mine.lines is None:
         return
     if other.lines is None:
@@ -228,6 +269,6 @@ def _line_changes(mine: LinesSummary, other: LinesSummary) -> Iterator[str]:
         yield f"{counted(mine.count, 'line')} became {other.count}"
     for name, ours, theirs in zip(AMOUNT_NAMES, mine.sums, other.sums, strict=True):
         if ours != theirs:
-            yield f"its lines' {name} {ours or 'nothing'} became {theirs or 'nothing'}"
+            yield f"its lines' {name} {amount(ours)} became {amount(theirs)}"
     if (mine.count, mine.sums) == (other.count, other.sums) and mine.trace != other.trace:
         yield "its lines differ, though they add up to the same"

@@ -1,10 +1,13 @@
-"""What `--fields` and `--files` add to counts and sums: every field as it was sent, every file as it was stored."""
+"""What counts and sums cannot see: every field as it was sent and, with `--files`, every file as it was stored."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
 import fsspec
 import msgspec
@@ -13,16 +16,21 @@ from ap_connectors.core.exact import NotAnAmountError, canonical
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.tieout.result import Comparison
 from ap_connectors.tieout.snapshot import Fields, instant_or_none
-from ap_connectors.tieout.warehouse import Table, spelling
+from ap_connectors.tieout.warehouse import TEXT, Table, spelling
 
 _BATCH = 2000
 """Records that are held until the warehouse is asked for their rows."""
 _CHUNK = 1 << 20
-_TEXT = ("VARCHAR", "CHAR", "TEXT", "STRING", "CLOB", "NVARCHAR")
-_TIME = ("TIMESTAMP", "DATETIME")
+_PUT_ASIDE = re.compile(r"(.+?)\d{12}").fullmatch
+"""How target-duckdb names a column whose type has changed (see docs/warehouse.md): name_date_time."""
 _exact_json = msgspec.json.Decoder(float_hook=Decimal)
+_as_json = msgspec.json.Encoder(decimal_format="number").encode
+_ABSENT: Any = object()
+"""What stands for a member of JSON that is not there."""
 
 _Key = tuple[str, ...]
+Compared = Callable[[str | None], object]
+"""What is compared of a field's text."""
 
 
 class FieldCheck:
@@ -35,7 +43,8 @@ class FieldCheck:
         version: field that tells the states of a record apart, if the table has it.
         keyed: whether the table has one row for each key and version; else as many as were sent.
         alone: whether missing and additional rows are recorded here, since no other comparison does.
-        volatile: fields that differ in every answer.
+        compared: what another comparison compares of fields, as functions of their text: here only the rest of them.
+        not_compared: fields that are left out, and why; without a reason nothing is said of them.
 
     Raises:
         Stop: the table lacks a field of the key.
@@ -50,7 +59,8 @@ class FieldCheck:
         *,
         keyed: bool = True,
         alone: bool = False,
-        volatile: _Key = (),
+        compared: Mapping[str, Compared] | None = None,
+        not_compared: Mapping[str, str] | None = None,
     ) -> None:
         self.active = table is not None
         if table:
@@ -60,12 +70,17 @@ class FieldCheck:
         self._key = key
         self._names = (*key, version if table and version and table.has(version) else "")
         self._keyed, self._alone = keyed, alone
-        self._volatile = frozenset(map(spelling, volatile))
+        self._compared = {spelling(name): what for name, what in (compared or {}).items()}
+        self._left_out = {spelling(name): why for name, why in (not_compared or {}).items()}
         types = table.types if table else {}
-        self._types = {name: type_ for name, type_ in types.items() if name not in self._volatile}
+        for name in types:
+            if (former := _PUT_ASIDE(name)) and former[1] in types:
+                self._left_out[name] = "the loader put it aside when the field's type changed"
+        self._types = {name: type_ for name, type_ in types.items() if name not in self._left_out}
         self.rows = 0
         """How many rows there are of the versions that came."""
         self._waiting: list[Record] = []
+        self._owners: set[_Key] = set()
         self._without_column: set[str] = set()
 
     def add(self, *records: Record) -> None:
@@ -76,21 +91,30 @@ class FieldCheck:
             if self._keyed and len(self._waiting) >= _BATCH:
                 self._compare(self._table)
 
+    def own(self, owner: str, version: str | None) -> None:
+        """Say that the rows of an owner, in a state of it, are those that are added, even if there are not any."""
+        self._owners.add(self._identity([owner, version if self._names[-1] else None]))
+
     def finish(self) -> None:
-        """Compare what is left, and note which fields have no column."""
-        if self._table:
-            self._compare(self._table)
+        """Compare what is left, and note what was not compared."""
+        if table := self._table:
+            self._compare(table)
+            notes = self._comparison.not_compared
+            for name, why in self._left_out.items():
+                if why and (column := table.spelled(name)):
+                    notes.append(f"{table.name}.{column} is not compared: {why}.")
             if self._without_column:
                 names = ", ".join(sorted(self._without_column))
-                self._comparison.notes.append(f"{self._table.name} has no column for {names}: not compared.")
+                notes.append(f"{table.name} has no column for {names}: not compared.")
 
     def _compare(self, table: Table) -> None:
         sent: dict[_Key, list[Record]] = {}
         for record in self._waiting:
             sent.setdefault(self._identity([text(record, name) for name in self._names]), []).append(record)
         self._waiting = []
+        owners, self._owners = self._owners | {(identity[0], identity[-1]) for identity in sent}, set()
         there: dict[_Key, list[Fields]] = {}
-        for row in table.records(list(table.types), among=(self._key[0], {identity[0] for identity in sent})):
+        for row in table.records(list(table.types), among=(self._key[0], {owner for owner, _ in owners})):
             there.setdefault(self._identity([row.get(spelling(name)) for name in self._names]), []).append(row)
         for identity, records in sent.items():
             rows = there.pop(identity, [])
@@ -108,9 +132,8 @@ class FieldCheck:
                 self._comparison.add("doubled", name, words=f"{len(records) + len(rows)} times")
         if self._alone:
             # The rows of the same owners, in the same state of them, that the source does not have.
-            states = {(identity[0], identity[-1]) for identity in sent}
             for identity, rows in there.items():
-                if (identity[0], identity[-1]) in states:
+                if (identity[0], identity[-1]) in owners:
                     self.rows += len(rows)
                     self._comparison.add("extra", " ".join(identity[:-1]))
 
@@ -124,13 +147,18 @@ class FieldCheck:
     def _differences(self, record: Record, row: Fields) -> Iterator[str]:
         named = {spelling(name): name for name in record}
         for field, name in named.items():
-            if field not in self._types and field not in self._volatile and text(record, name):
+            if field not in self._types and field not in self._left_out and text(record, name):
                 self._without_column.add(name)
         for field, type_ in self._types.items():
             name = named.get(field, field)
             ours, theirs = text(record, name) or None, row[field]
-            if ours != theirs and not _same(type_, ours, theirs):
-                yield f"{name} {_short(ours)} became {_short(theirs)}"
+            if ours == theirs or _same(type_, ours, theirs) or self._is_told(field, ours, theirs):
+                continue
+            yield from _changes(name, ours, theirs)
+
+    def _is_told(self, field: str, ours: str | None, theirs: str | None) -> bool:
+        """Whether another comparison has told this difference."""
+        return (what := self._compared.get(field)) is not None and what(ours) != what(theirs)
 
 
 def _same(type_: str, ours: str | None, theirs: str | None) -> bool:
@@ -139,14 +167,13 @@ def _same(type_: str, ours: str | None, theirs: str | None) -> bool:
         return False
     if ours[0] in "{[":
         return _json(ours) == _json(theirs)
-    if type_.startswith(_TEXT):
+    if type_.startswith(TEXT):
         return False
-    if type_.startswith(_TIME):
-        return (at := instant_or_none(ours)) is not None and at == instant_or_none(theirs)
     try:
         return canonical(ours) == canonical(theirs)
     except NotAnAmountError:
-        return ours.lower() == theirs.lower()
+        at = instant_or_none(ours)
+        return at == instant_or_none(theirs) if at is not None else ours.lower() == theirs.lower()
 
 
 def _json(value: str) -> object:
@@ -154,6 +181,39 @@ def _json(value: str) -> object:
         return _exact_json.decode(value)
     except msgspec.DecodeError:
         return None
+
+
+def amount(value: str | None) -> str | None:
+    """Return what is compared of an amount: not how it is written."""
+    try:
+        return canonical(value)
+    except NotAnAmountError:
+        return None
+
+
+def _changes(name: str, ours: str | None, theirs: str | None) -> Iterator[str]:
+    """Yield what has become of a field; of JSON, of each member that differs."""
+    if ours and theirs and ours[0] == theirs[0] and ours[0] in "{[" and (held := _json(theirs)) is not None:
+        yield from _members(name, _json(ours), held)
+    else:
+        yield f"{name} {_short(ours)} became {_short(theirs)}"
+
+
+def _members(name: str, ours: Any, theirs: Any) -> Iterator[str]:
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for member in {**ours, **theirs}:
+            yield from _members(f"{name}.{member}", ours.get(member, _ABSENT), theirs.get(member, _ABSENT))
+    elif isinstance(ours, list) and isinstance(theirs, list):
+        for number, (mine, other) in enumerate(itertools.zip_longest(ours, theirs, fillvalue=_ABSENT)):
+            yield from _members(f"{name}[{number}]", mine, other)
+    elif ours != theirs:
+        yield f"{name} {_shown(ours)} became {_shown(theirs)}"
+
+
+def _shown(value: Any) -> str:
+    if value is _ABSENT or isinstance(value, str):
+        return _short(None if value is _ABSENT else value)
+    return _short(_as_json(value).decode())
 
 
 def _short(value: str | None) -> str:

@@ -1,20 +1,21 @@
-"""Compares Įvesk's exported queue with the warehouse's `exported_documents`, with lines and files."""
+"""Compares Įvesk's queues and columns of master data with the warehouse: documents, lines and files."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
 from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.exact import counted
 from ap_connectors.core.raw_json import NULL, Record, text
-from ap_connectors.ivesk.client import IveskClient
+from ap_connectors.ivesk.client import IveskClient, Queue
 from ap_connectors.ivesk.contract import PARTIES, companies_of
-from ap_connectors.tieout.compare import Options, Window, compare_files
+from ap_connectors.tieout.compare import Options, Window
 from ap_connectors.tieout.compare import compare as compare_snapshots
-from ap_connectors.tieout.fields import FieldCheck
+from ap_connectors.tieout.fields import Compared, FieldCheck, amount
 from ap_connectors.tieout.result import Comparison, Result
 from ap_connectors.tieout.snapshot import (
     AmountReader,
@@ -33,8 +34,10 @@ JOB = "the job ivesk-to-warehouse"
 _AMOUNTS = ("subtotal", "vat", "total")
 _MORE_OF_A_LINE = ("quantity", "price", "vatpercent")
 _PARTIES = ("buyercode", "sellercode", "buyerisfavorite", "sellerisfavorite")
-_DOCUMENT = ("id", "docnum", "exportedat", "doctype", "date", "currency", *_PARTIES, *_AMOUNTS)
-_LINE = ("document_id", "exportedat", "line_number", *_AMOUNTS, *_MORE_OF_A_LINE)
+_DOCUMENT = ("id", "docnum", "doctype", "date", "currency", *_PARTIES, *_AMOUNTS)
+_LINE = ("document_id", "line_number", *_AMOUNTS, *_MORE_OF_A_LINE)
+_OF_DOCUMENT: Mapping[str, Compared] = {**dict.fromkeys(_AMOUNTS, amount), "date": str, "currency": str}
+"""What counts and sums compare of a document's fields. Of lines they say only that one differs; so each field does."""
 
 _decode_lines = msgspec.json.Decoder(list[Record | None] | None).decode
 
@@ -46,49 +49,142 @@ def compare(
     *,
     doctype: str | None = None,
     company_codes: Collection[str] = (),
+    columns: Iterable[Mapping[str, str]] = (),
 ) -> Result:
-    """Compare the exported queue with the warehouse.
+    """Compare the queues, and columns of master data, with the warehouse.
 
     Args:
-        client: reads the queue.
+        client: reads them.
         warehouse: the schema with the tap's tables.
         options: what is compared, and what counts.
         doctype: the tap's setting, if it loads documents of one type only.
         company_codes: likewise, if it loads some companies only.
+        columns: likewise; each with `company_code` and `column`.
 
     Raises:
         Stop: tables or columns are missing or not exact; key or address are wrong. Outage: Įvesk failed for too long.
     """
     options = options or Options()
-    documents = warehouse.table("exported_documents", JOB)
-    documents.require(("id", "exportedat", "total"))
-    lines = warehouse.find("exported_document_lines")
+    result = Result("ivesk-warehouse", "Įvesk", warehouse.name)
+    chosen = _Chosen(doctype, company_codes)
+    if not warehouse.find("digitized_documents"):
+        warehouse.table("exported_documents", JOB)
+    queues: tuple[Queue, ...] = ("exported", "digitized")
+    for queue in queues:
+        if warehouse.find(f"{queue}_documents"):
+            result.comparisons.append(_compare_queue(client, warehouse, options, queue, chosen))
+    wanted = [(one["company_code"], one["column"]) for one in columns]
+    if wanted and (table := warehouse.find("columns")):
+        result.comparisons.append(_compare_columns(client, options, table, wanted))
+    return options.note(result, warehouse)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Which documents the tap loads: settings of it."""
+
+    doctype: str | None
+    company_codes: Collection[str]
+
+    def wants(self, fields: Fields) -> bool:
+        """Whether the tap would load a document that Įvesk sends."""
+        codes = {code.strip() for code in self.company_codes}
+        return not codes or not codes.isdisjoint(companies(fields))
+
+    def covers(self, fields: Fields) -> bool:
+        """Whether the tap would load a row; the warehouse may hold more, from before its settings were changed."""
+        return self.wants(fields) and (not self.doctype or fields.get("doctype") in {None, self.doctype})
+
+
+def _compare_queue(
+    client: IveskClient, warehouse: Warehouse, options: Options, queue: Queue, chosen: _Chosen
+) -> Comparison:
+    documents, instant = warehouse.table(f"{queue}_documents", JOB), f"{queue}at"
+    documents.require(("id", instant, "total"))
+    lines = warehouse.find(f"{queue}_document_lines")
     for table in (documents, lines):
         if table:
             table.require_exact((*_AMOUNTS, *_MORE_OF_A_LINE))
     theirs = Snapshot()
-    for row in documents.records(_DOCUMENT):
-        if _is_wanted(row, doctype, company_codes):
-            theirs.add(str(row["id"]), _summarize(row, _summarize_lines(()) if lines else None))
+    left_out = 0
+    for row in documents.records((*_DOCUMENT, instant)):
+        if chosen.covers(row):
+            theirs.add(str(row["id"]), _summarize(row, instant, _summarize_lines(()) if lines else None))
+        else:
+            left_out += 1
     window = options.window(theirs)
     comparison = options.comparison(documents.name, window)
+    if left_out:
+        comparison.not_compared.append(
+            f"{counted(left_out, 'row')} of {documents.name} of companies or types that the settings do not name: not "
+            "compared."
+        )
     if lines:
-        _add_lines(lines, theirs, comparison)
+        _add_lines(lines, instant, theirs, comparison)
     else:
-        comparison.notes.append("exported_document_lines is not in the warehouse: lines are not compared.")
-    checks = (
-        FieldCheck(comparison, documents if options.fields else None, ("id",), "exportedat", volatile=("url",)),
-        FieldCheck(comparison, lines if options.fields else None, ("document_id", "line_number"), "exportedat"),
-    )
-    ours = _read(client, window, doctype, company_codes, checks)
+        comparison.not_compared.append(f"{queue}_document_lines is not in the warehouse: lines are not compared.")
+    ours = _read(client, window, queue, chosen, _checks(comparison, documents, lines, instant, fields=options.fields))
     window.leave_out(ours, theirs)
     compare_snapshots(comparison, ours, theirs, lines=lines is not None)
-    compare_files(comparison, warehouse.find("document_files"), "document_id", theirs, read=options.files)
+    options.compare_files(comparison, warehouse.find("document_files"), "document_id", theirs)
     if theirs.older:
         comparison.notes.append(
             f"{counted(theirs.older, 'row')} of older exports in {documents.name}; the newest counts."
         )
-    return Result("ivesk-warehouse", "Įvesk", warehouse.name, [comparison])
+    return comparison
+
+
+def _checks(
+    comparison: Comparison, documents: Table, lines: Table | None, instant: str, *, fields: bool
+) -> tuple[FieldCheck, FieldCheck]:
+    """Return what checks every field, of documents and of their lines."""
+    not_compared = {"url": "links are made anew for every answer", "lines": ""}
+    if documents.is_rounded_json("lines"):
+        not_compared["lines"] = "it is kept as JSON, whose numbers the loader rounds"
+    elif documents.has("lines"):
+        del not_compared["lines"]
+    own = FieldCheck(
+        comparison, documents if fields else None, ("id",), instant, compared=_OF_DOCUMENT, not_compared=not_compared
+    )
+    return own, FieldCheck(comparison, lines if fields else None, ("document_id", "line_number"), instant)
+
+
+def _compare_columns(
+    client: IveskClient, options: Options, table: Table, wanted: Collection[tuple[str, str]]
+) -> Comparison:
+    """Compare values of master data; they have a time of change each, and the list of them is in no order."""
+    key, theirs, ours = ("company_code", "column", "code"), Snapshot(), Snapshot()
+    table.require(key)
+    names, left_out = (*key, "modifiedat"), 0
+    for row in table.records(names):
+        if (row["company_code"], row["column"]) in wanted:
+            theirs.add(*_column_value(row, key))
+        else:
+            left_out += 1
+    window = options.window(theirs)
+    comparison = options.comparison(table.name, window)
+    if left_out:
+        comparison.not_compared.append(
+            f"{counted(left_out, 'row')} of {table.name} of columns that the settings do not name: not compared."
+        )
+    check = FieldCheck(comparison, table if options.fields else None, key, "modifiedat")
+    for company_code, column in wanted:
+        own = {"company_code": company_code, "column": column}
+        raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in own.items()}
+        for values in client.column(company_code, column, None):
+            for value in values:
+                record = value | raw
+                window.take(ours, *_column_value(_fields(record, names), key))
+                check.add(record)
+    check.finish()
+    window.leave_out(ours, theirs)
+    compare_snapshots(comparison, ours, theirs, lines=False)
+    return comparison
+
+
+def _column_value(fields: Fields, key: Iterable[str]) -> tuple[str, DocumentSummary]:
+    company, at = fields["company_code"] or "", instant_or_none(fields["modifiedat"])
+    return " ".join(fields[name] or "-" for name in key), DocumentSummary(fields["code"] or "", at, company)
 
 
 def companies(fields: Fields) -> list[str]:
@@ -97,32 +193,21 @@ def companies(fields: Fields) -> list[str]:
     return companies_of({party: fields.get(f"{party}code") for party in PARTIES}, own)
 
 
-def _is_wanted(fields: Fields, doctype: str | None, company_codes: Collection[str]) -> bool:
-    """Whether the tap would load a document; the warehouse may hold more, from before its settings were changed."""
-    codes = {code.strip() for code in company_codes}
-    return (not codes or not codes.isdisjoint(companies(fields))) and (
-        not doctype or fields.get("doctype") in {None, doctype}
-    )
-
-
 def _read(
-    client: IveskClient,
-    window: Window,
-    doctype: str | None,
-    company_codes: Collection[str],
-    checks: tuple[FieldCheck, FieldCheck],
+    client: IveskClient, window: Window, queue: Queue, chosen: _Chosen, checks: tuple[FieldCheck, FieldCheck]
 ) -> Snapshot:
     snapshot = Snapshot()
+    instant = f"{queue}at"
     since = Bookmark(not_before=window.since or 0)
-    for page in client.pages("exported", since, doctype):
+    for page in client.pages(queue, since, chosen.doctype):
         for document in page.records:
-            fields = _fields(document, _DOCUMENT)
-            if _is_wanted(fields, None, company_codes):
+            fields = _fields(document, (*_DOCUMENT, instant))
+            if chosen.wants(fields):
                 key = str(fields["id"])
-                window.take(snapshot, key, _summarize(fields, _lines_of(document)))
-                checks[0].add({name: value for name, value in document.items() if name != "lines"})
+                window.take(snapshot, key, _summarize(fields, instant, _lines_of(document)))
+                checks[0].add(document)
                 if checks[1].active:
-                    own = {"document_id": document["id"], "exportedat": document.get("exportedat", NULL)}
+                    own = {"document_id": document["id"], instant: document.get(instant, NULL)}
                     numbered = ((b"%d" % number, line) for number, line in _numbered(document))
                     checks[1].add(*(line | own | {"line_number": msgspec.Raw(number)} for number, line in numbered))
     for check in checks:
@@ -156,34 +241,36 @@ def _line_amounts(read: AmountReader, line: Fields) -> Amounts:
     return read(line, "subtotal"), read(line, "vat"), read(line, "total")
 
 
-def _summarize(fields: Fields, lines: LinesSummary | None) -> DocumentSummary:
+def _summarize(fields: Fields, instant: str, lines: LinesSummary | None) -> DocumentSummary:
     read = AmountReader()
     stated = _line_amounts(read, fields)
     company = next(iter(companies(fields)), "")
     date, currency = fields.get("date") or "", fields.get("currency") or ""
-    at = instant_or_none(fields.get("exportedat"))
+    at = instant_or_none(fields.get(instant))
     return DocumentSummary(
         fields.get("docnum") or "", at, company, date, currency, stated, lines, tuple(read.unreadable)
     )
 
 
-def _add_lines(table: Table, snapshot: Snapshot, comparison: Comparison) -> None:
+def _add_lines(table: Table, instant: str, snapshot: Snapshot, comparison: Comparison) -> None:
     """Give the warehouse's documents their lines: those that came with the same export."""
     table.require(("document_id", "line_number"))
-    has_instant, left_over, orphans = table.has("exportedat"), 0, 0
-    rows = table.records(_LINE, together="document_id")
+    has_instant, left_over, orphans = table.has(instant), 0, 0
+    rows = table.records((*_LINE, instant), together="document_id")
     for key, group in itertools.groupby(rows, lambda row: str(row["document_id"])):
         document, lines = snapshot.get(key), list(group)
         if document is None:
             orphans += len(lines)
             continue
-        current = [line for line in lines if not has_instant or instant_or_none(line["exportedat"]) == document.at]
+        current = [line for line in lines if not has_instant or instant_or_none(line[instant]) == document.at]
         left_over += len(lines) - len(current)
         document.lines = _summarize_lines(current)
         snapshot.put(key, document)
     if left_over:
-        comparison.notes.append(
+        comparison.not_compared.append(
             f"{counted(left_over, 'line')} of older exports left over in {table.name}; see docs/warehouse.md."
         )
     if orphans:
-        comparison.notes.append(f"{counted(orphans, 'line')} in {table.name} of documents that are not compared.")
+        comparison.not_compared.append(
+            f"{counted(orphans, 'line')} in {table.name} of documents that are not compared."
+        )

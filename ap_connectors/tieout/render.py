@@ -22,7 +22,8 @@ def lines(result: Result, *, brief: bool = False) -> Iterator[str]:
     for comparison in result.comparisons:
         yield ""
         yield from _comparison(result, comparison, brief)
-    yield from ("", *result.notes) if result.notes else ()
+    more = [*result.notes, *result.not_compared]
+    yield from ("", *more) if more else ()
     yield ""
     wrong = [one.stream for one in result.comparisons if not one.ties]
     explained = sum(one.count("explained") for one in result.comparisons)
@@ -31,7 +32,8 @@ def lines(result: Result, *, brief: bool = False) -> Iterator[str]:
     else:
         told = f", but for {counted(explained, 'record')} rejected" if explained else ""
         count = sum(one.whole.destination.documents for one in result.comparisons)
-        yield f"It ties{told}: {counted(count, 'record')} of {counted(len(result.comparisons), 'stream')}."
+        rest = "" if result.is_whole else "; not all was compared, see above"
+        yield f"It ties{told}: {counted(count, 'record')} of {counted(len(result.comparisons), 'stream')}{rest}."
 
 
 def _comparison(result: Result, comparison: Comparison, brief: bool) -> Iterator[str]:
@@ -46,7 +48,7 @@ def _comparison(result: Result, comparison: Comparison, brief: bool) -> Iterator
         yield from _rows(result, [*shown, *(row for row in comparison.rows if brief and not row.ties)])
     for kind, found in comparison.differences.items():
         yield from _found(comparison, kind, found)
-    yield from (f"  {note}" for note in comparison.notes)
+    yield from (f"  {note}" for note in (*comparison.notes, *comparison.not_compared))
 
 
 def _has_amounts(comparison: Comparison) -> bool:

@@ -120,6 +120,7 @@ class Comparison:
         newer: how many documents of the source are newer than that, and so left out.
         allowed: types of differences that do not count.
         notes: what else there is to say.
+        not_compared: what of the stream was not looked at, a sentence each.
     """
 
     stream: str
@@ -129,6 +130,7 @@ class Comparison:
     differences: dict[DifferenceType, Differences] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     allowed: Collection[str] = ()
+    not_compared: list[str] = field(default_factory=list)
     most: int = 20
     """How many differences of each type are named."""
 
@@ -190,7 +192,8 @@ class Comparison:
                 }
                 for kind, found in self.differences.items()
             },
-            "notes": self.notes,
+            "notes": self.notes + self.not_compared,
+            "not_compared": self.not_compared,
         }
 
 
@@ -203,7 +206,8 @@ class Result:
         source: what the one side is called ("Įvesk").
         destination: what the other side is called ("DuckDB").
         comparisons: stream by stream.
-        notes: what was not compared, and why.
+        notes: what else there is to say.
+        not_compared: tables that were not looked at, a sentence each.
     """
 
     name: str
@@ -211,11 +215,17 @@ class Result:
     destination: str
     comparisons: list[Comparison] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    not_compared: list[str] = field(default_factory=list)
 
     @property
     def ties(self) -> bool:
-        """Whether everything ties."""
+        """Whether everything that was compared ties."""
         return all(one.ties for one in self.comparisons)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything was compared."""
+        return not self.not_compared and not any(one.not_compared for one in self.comparisons)
 
     def differences(self) -> Iterator[str]:
         """Yield what is wrong, a line each: every type's count, and those that are named."""
@@ -233,4 +243,5 @@ class Result:
             "ties": self.ties,
             "streams": [one.as_json() for one in self.comparisons],
             "notes": self.notes,
+            "not_compared": self.not_compared,
         }

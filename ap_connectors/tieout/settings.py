@@ -14,13 +14,28 @@ from ap_connectors.vicai.settings import CONNECTION as VICAI
 
 _TEXT = {"type": "string"}
 _TEXTS = {"type": "array", "items": _TEXT}
+_COLUMNS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"company_code": _TEXT, "column": _TEXT},
+        "required": ["company_code", "column"],
+    },
+}
 _NUMBER = {"type": "number", "minimum": 1}
 _RATE = {"type": "object", "properties": {"requests": _NUMBER, "seconds": _NUMBER}}
 _COMMON = {"start_date": _TEXT, "user_agent": _TEXT, "request_timeout": _NUMBER}
 _OF_VICAI = {**VICAI, **_COMMON, "max_concurrency": _NUMBER, "rate_limit": _RATE}
 _USED: Mapping[str, Mapping[str, Any]] = {
-    "tap-ivesk": {**IVESK, **_COMMON, "doctype": _TEXT, "company_codes": _TEXTS},
-    "tap-vicai": {**_OF_VICAI, "invoice_states": _TEXTS},
+    "tap-ivesk": {
+        **IVESK,
+        **_COMMON,
+        "doctype": _TEXT,
+        "company_codes": _TEXTS,
+        "columns": _COLUMNS,
+        "documents_dir": _TEXT,
+    },
+    "tap-vicai": {**_OF_VICAI, "invoice_states": _TEXTS, "documents_dir": _TEXT},
     "target-vicai": {**_OF_VICAI, "deletes": _TEXT},
 }
 """The settings of each plugin that matter to a comparison; others are ignored."""

@@ -58,7 +58,9 @@ class _Side:
         self.snapshot = Snapshot()
         self._window, self._spec = window, spec
         self._comparison = options.comparison(spec.stream, window)
-        self._check = FieldCheck(self._comparison, table if options.fields else None, spec.key, spec.instant)
+        self._check = FieldCheck(
+            self._comparison, table if options.fields else None, spec.key, spec.instant, compared=spec.compared
+        )
 
     def take(self, fields: Fields, document: DocumentSummary, record: Record) -> None:
         """Add a record, and what is compared of it."""

@@ -13,6 +13,7 @@ from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.exact import total
 from ap_connectors.core.instants import LOCAL, UTC, Clock
 from ap_connectors.core.raw_json import NULL, Record, text
+from ap_connectors.tieout.fields import Compared, amount
 from ap_connectors.tieout.snapshot import (
     AmountReader,
     Amounts,
@@ -140,6 +141,12 @@ class StreamSpec:
         named = (*self.key, self.label, self.instant, self.currency, self.date, *self.amount_fields)
         return tuple(dict.fromkeys(name for name in named if name))
 
+    @property
+    def compared(self) -> dict[str, Compared]:
+        """What `summarize` compares of fields, but for the date: a time has more to it."""
+        what: dict[str, Compared] = {name: amount for name in self.amount_fields if name}
+        return what | ({self.currency: _code} if self.currency else {})
+
     def key_of(self, fields: Fields) -> str:
         """Return what tells a record apart."""
         return " ".join(fields.get(name) or "-" for name in self.key)
@@ -150,7 +157,7 @@ class StreamSpec:
         subtotal, vat, whole = (read(fields, name) for name in self.amount_fields)
         at = fields.get(self.instant) if self.instant else None
         version = self.clock.milliseconds(at) if at and self.clock.knows(at) else None
-        date, currency = _day(fields.get(self.date)), (fields.get(self.currency) or "").upper()
+        date, currency = _day(fields.get(self.date)), _code(fields.get(self.currency))
         label = fields.get(self.label) or ""
         return DocumentSummary(
             label, version, company, date, currency, (subtotal, vat, whole), lines, tuple(read.unreadable)
@@ -173,6 +180,10 @@ class StreamSpec:
         if self.keyed:
             return self.key_of(fields_of(record, self.key))
         return blake2b(msgspec.json.encode(record), digest_size=16).hexdigest()
+
+
+def _code(value: str | None) -> str:
+    return (value or "").upper()
 
 
 def _day(value: str | None) -> str:

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import msgspec
 
+from ap_connectors.core.exact import counted
 from ap_connectors.core.instants import UTC
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.http.concurrency import ordered
 from ap_connectors.tieout import vic_payment_batches
-from ap_connectors.tieout.compare import Options, Window, compare_files
+from ap_connectors.tieout.compare import Options, Window
 from ap_connectors.tieout.compare import compare as compare_snapshots
 from ap_connectors.tieout.fields import FieldCheck
 from ap_connectors.tieout.result import Comparison, Result, Row
@@ -63,18 +64,20 @@ def compare(
         warehouse.table("invoices", JOB)
     result = Result("vic-warehouse", "Vic.ai", warehouse.name)
     company = text(client.company(), "company") or ""
-    _require_company(warehouse.find("company"), company)
+    if table := warehouse.find("company"):
+        _require_company(table, company)
+        result.not_compared.append("Of the table company only the name is compared.")
     for spec, table in tables:
         if table:
             result.comparisons += _compare(client, options, _WarehouseStream(spec, table, warehouse), company)
     result.comparisons += vic_payment_batches.compare(client, warehouse, options, company)
-    return result
+    return options.note(result, warehouse)
 
 
-def _require_company(table: Table | None, company: str) -> None:
+def _require_company(table: Table, company: str) -> None:
     require_company(
         company,
-        [row["company"] or "" for row in table.records(("company",))] if table else [],
+        [row["company"] or "" for row in table.records(("company",))],
         what="The warehouse",
         remedy="Set --schema to where that company's tables are, or take the other company's credentials.",
     )
@@ -95,13 +98,15 @@ def _compare(client: VicaiClient, options: Options, loaded: _WarehouseStream, co
     for check, _ in checks:
         check.finish()
     window.leave_out(ours, theirs)
-    comparison.notes += loaded.notes
+    comparison.not_compared += loaded.notes
     compare_snapshots(comparison, ours, theirs, lines=loaded.has_lines, clock=spec.clock)
     if spec.stream == "invoices":
-        compare_files(comparison, loaded.files, "invoice_id", theirs, read=options.files)
+        options.compare_files(comparison, loaded.files, "invoice_id", theirs)
         _explain(client, comparison)
+    if loaded.single_lines and not options.line_items:
+        comparison.not_compared.append(f"{loaded.single_lines.name} is not compared (--no-line-items).")
     yield comparison
-    if options.fields and loaded.single_lines:
+    if loaded.single_lines and options.line_items:
         yield _compare_lines(client, options, loaded.single_lines, _unchanged(ours, theirs))
 
 
@@ -120,21 +125,32 @@ def _compare_lines(
     comparison = options.comparison(table.name)
     check = FieldCheck(comparison, table, ("invoice_id", "index"), "invoice_updated_at", alone=True)
 
-    def read(invoice: tuple[str, int | None]) -> list[Record]:
+    def read(invoice: tuple[str, int | None]) -> tuple[str, str | None, list[Record]]:
         key, at = invoice
         lines = client.whole_list("getInvoicelineItems", id=key, **INTERNAL)
-        own = {"invoice_id": key, "invoice_updated_at": None if at is None else UTC.text(at)}
+        version = None if at is None else UTC.text(at)
+        own = {"invoice_id": key, "invoice_updated_at": version}
         raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in own.items()}
-        return [{"index": msgspec.Raw(b"%d" % number)} | line | raw for number, line in enumerate(lines)]
+        return key, version, [{"index": msgspec.Raw(b"%d" % number)} | line | raw for number, line in enumerate(lines)]
 
     row = Row(("", "", ""))
-    for lines in ordered(read, invoices, workers=_AT_ONCE):
+    for key, version, lines in ordered(read, invoices, workers=_AT_ONCE):
         row.source.documents += len(lines)
+        check.own(key, version)
         check.add(*lines)
     check.finish()
     row.destination.documents = check.rows
     comparison.rows = [row]
+    if left := table.count() - check.rows:
+        comparison.not_compared.append(_left_over(left, table))
     return comparison
+
+
+def _left_over(rows: int, table: Table) -> str:
+    return (
+        f"{counted(rows, 'row')} of {table.name} came with an earlier state of their document, or with one that is not "
+        "compared (see docs/warehouse.md): not compared."
+    )
 
 
 class _WarehouseStream:
@@ -143,14 +159,14 @@ class _WarehouseStream:
     def __init__(self, spec: StreamSpec, table: Table, warehouse: Warehouse) -> None:
         self.spec = spec
         self.notes: list[str] = []
-        self.files = warehouse.find("invoice_documents")
+        self.files = warehouse.find("invoice_documents") if spec.stream == "invoices" else None
         self.single_lines = warehouse.find("invoice_line_items") if spec.stream == "invoices" else None
         self._table = table
-        self._with_record = spec.lines is not None and table.has(spec.lines_field)
-        own_table = spec.lines.table if spec.lines and not self._with_record else None
-        self._lines = warehouse.find(own_table[0]) if own_table else None
-        if self._with_record and table.is_rounded_json(spec.lines_field):
-            self._with_record = False
+        self._lines = warehouse.find(spec.lines.table[0]) if spec.lines and spec.lines.table else None
+        has_field = spec.lines is not None and table.has(spec.lines_field)
+        self._exact_field = has_field and not table.is_rounded_json(spec.lines_field)
+        self._with_record = self._exact_field and not self._lines
+        if has_field and not self._exact_field:
             self.notes.append(
                 f"{table.name}.{spec.lines_field} is kept as JSON, whose numbers the loader rounds: lines are not "
                 "compared. Declare it as text (see docs/warehouse.md) and load anew."
@@ -166,16 +182,22 @@ class _WarehouseStream:
     def field_checks(self, comparison: Comparison) -> Iterator[tuple[FieldCheck, Callable[[Record], list[Record]]]]:
         """Yield what checks every field, of records and of lines in a table of their own; and what it is given."""
         spec = self.spec
-        yield (
-            FieldCheck(comparison, self._table, spec.key, spec.instant, keyed=spec.keyed),
-            lambda record: [
-                {name: value for name, value in record.items() if name != spec.lines_field or self._with_record}
-            ],
+        left_out = {} if self._exact_field else {spec.lines_field: ""}
+        check = FieldCheck(
+            comparison,
+            self._table,
+            spec.key,
+            spec.instant,
+            keyed=spec.keyed,
+            compared=spec.compared,
+            not_compared=left_out,
         )
+        yield check, lambda record: [record]
         if spec.lines and spec.lines.table and self._lines:
             _, owner, version = spec.lines.table
+            place = spec.lines.place or "index"
             yield (
-                FieldCheck(comparison, self._lines, (owner, spec.lines.place or "index"), version),
+                FieldCheck(comparison, self._lines, (owner, place), version),
                 lambda record: parts_of(record, spec.lines_field, {owner: spec.key[0], version: spec.instant or ""}),
             )
 
@@ -189,21 +211,27 @@ class _WarehouseStream:
             lines = spec.lines.summarize_json(held) if spec.lines and self.has_lines else None
             snapshot.add(spec.key_of(row), spec.summarize(company, row, lines), keyed=spec.keyed)
         if spec.lines and self._lines:
-            _add_lines(snapshot, spec.lines, self._lines)
+            current = _add_lines(snapshot, spec.lines, self._lines)
+            if left := self._lines.count() - current:
+                self.notes.append(_left_over(left, self._lines))
         return snapshot
 
 
-def _add_lines(snapshot: Snapshot, spec: LineSpec, table: Table) -> None:
-    """Give records the lines that came with the same version of them."""
+def _add_lines(snapshot: Snapshot, spec: LineSpec, table: Table) -> int:
+    """Give records the lines that came with the same version of them; return how many that are."""
     assert spec.table is not None  # noqa: S101 - the caller has found it
     _, owner, version = spec.table
     table.require((owner, spec.amount))
     table.require_exact((spec.amount, *spec.more))
     groups = itertools.groupby(table.records((*spec.names, owner, version), together=owner), lambda row: row[owner])
+    count = 0
     for key, group in groups:
         if document := snapshot.get(str(key)):
-            document.lines = spec.summarize(_current(group, version, document))
+            lines = _current(group, version, document)
+            count += len(lines)
+            document.lines = spec.summarize(lines)
             snapshot.put(str(key), document)
+    return count
 
 
 def _current(rows: Iterable[Fields], version: str, document: DocumentSummary) -> list[Fields]:

@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-import duckdb
-
 from ap_connectors.core.errors import Stop
 from ap_connectors.tieout.snapshot import Fields
 
@@ -17,12 +15,15 @@ _ROWS_AT_ONCE = 5000
 _SLICE = 50_000
 _INEXACT = ("DOUBLE", "FLOAT", "REAL")
 _JSON = ("JSON", "STRUCT", "MAP")
+TEXT = ("VARCHAR", "CHAR", "TEXT", "STRING", "CLOB", "NVARCHAR")
 
 
 class Engine(Protocol):
     """What asks the database."""
 
     name: str
+    catalog: str
+    """What stands before the schema in names, so that a schema of the same name is not meant; "" without."""
 
     def columns(self) -> Iterable[tuple[str, str, str, str]]:
         """Yield schema, table, column and type of everything that there is, in the order of the columns."""
@@ -50,14 +51,24 @@ def spelling(name: str) -> str:
     return name.replace("_", "").lower()
 
 
+def quoted(name: str) -> str:
+    """Return a name as SQL that means it exactly."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 class Table:
     """A table of the warehouse; its columns are found whatever their spelling."""
 
     def __init__(self, engine: Engine, schema: str, name: str, columns: Iterable[Column]) -> None:
         self.name = name
         self._engine = engine
-        self._where = f'"{schema}"."{name}"'
+        self._where = ".".join(quoted(part) for part in (engine.catalog, schema, name) if part)
         self._columns = {spelling(column.name): column for column in columns}
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        ((rows,),) = self._engine.rows(f"select count(*) from {self._where}")  # noqa: S608 - as below
+        return int(rows)
 
     @property
     def types(self) -> dict[str, str]:
@@ -68,6 +79,11 @@ class Table:
     def has(self, name: str) -> bool:
         """Whether there is a column."""
         return spelling(name) in self._columns
+
+    def spelled(self, name: str) -> str | None:
+        """Return a column's name as the database writes it; None if it is not there."""
+        column = self._columns.get(spelling(name))
+        return column.name if column else None
 
     def require(self, names: Collection[str]) -> None:
         """Check that columns are there.
@@ -132,10 +148,13 @@ class Table:
 
     def _condition(self, column: str, values: Collection[str]) -> str:
         listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
-        return f" where cast({self._quoted(column)} as varchar) in ({listed or 'null'})"
+        # Without a cast an index is used.
+        is_text = self._columns[spelling(column)].type.startswith(TEXT)
+        compared = self._quoted(column) if is_text else f"cast({self._quoted(column)} as varchar)"
+        return f" where {compared} in ({listed or 'null'})"
 
     def _quoted(self, name: str) -> str:
-        return '"' + self._columns[spelling(name)].name.replace('"', '""') + '"'
+        return quoted(self._columns[spelling(name)].name)
 
 
 class Warehouse:
@@ -154,6 +173,7 @@ class Warehouse:
         self._engine: Engine = _Sql(where) if "://" in where else _DuckDB(where)
         self.name = self._engine.name
         self._tables: dict[str, Table] = {}
+        self._asked_for: set[str] = set()
         self._elsewhere: dict[str, set[str]] = {}
         found: dict[tuple[str, str], list[Column]] = {}
         for its_schema, table, column, type_ in self._engine.columns():
@@ -172,7 +192,13 @@ class Warehouse:
 
     def find(self, name: str) -> Table | None:
         """Return a table, or None if it is missing."""
+        self._asked_for.add(name)
         return self._tables.get(name)
+
+    @property
+    def others(self) -> list[str]:
+        """Names of the schema's tables that were not asked for."""
+        return sorted(self._tables.keys() - self._asked_for)
 
     def table(self, name: str, job: str) -> Table:
         """Return a table.
@@ -189,20 +215,24 @@ class Warehouse:
 
 class _DuckDB:
     name = "DuckDB"
+    catalog = ""
 
     def __init__(self, path: str) -> None:
         if not Path(path).is_file():
             raise Stop(f"--warehouse {path}: there is no such file. Name the DuckDB file that the loader writes.")
-        self._path = path
+        import duckdb  # noqa: PLC0415 - other databases do without it
+
+        self._path, self._error = path, duckdb.Error
         try:
             self._connection = duckdb.connect(path, read_only=True)
         except duckdb.Error as error:
             raise self._trouble(error) from None
+        ((self.catalog,),) = self.rows("select current_database()")
 
     def columns(self) -> Iterator[tuple[str, str, str, str]]:
         yield from self.rows(
-            "select table_schema, table_name, column_name, data_type from information_schema.columns "
-            "where table_catalog = current_database() order by table_schema, table_name, ordinal_position"
+            "select schema_name, table_name, column_name, data_type from duckdb_columns() "
+            "where database_name = current_database() and not internal order by schema_name, table_name, column_index"
         )
 
     def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
@@ -211,7 +241,7 @@ class _DuckDB:
             cursor.execute(query)
             while piece := cursor.fetchmany(_ROWS_AT_ONCE):
                 yield from piece
-        except duckdb.Error as error:
+        except self._error as error:
             raise self._trouble(error) from None
         finally:
             cursor.close()
@@ -225,7 +255,7 @@ class _DuckDB:
     def close(self) -> None:
         self._connection.close()
 
-    def _trouble(self, error: duckdb.Error) -> Stop:
+    def _trouble(self, error: Exception) -> Stop:
         problem = str(error).splitlines()[0]
         if "lock" in problem:
             return Stop(
@@ -239,6 +269,8 @@ class _DuckDB:
 
 class _Sql:
     """Any other database; its driver has to be installed beside us."""
+
+    catalog = ""
 
     def __init__(self, url: str) -> None:
         try:

@@ -109,4 +109,4 @@ def test_what_of_vic_is_not_as_it_was_sent(
     assert any(words in one for one in result.words(told, kind))
     assert {one["stream"] for one in result.report["streams"] if not one["ties"]} == {told}
     if stream not in {"purchase_order_line_items", "invoices", "payments"}:
-        assert tie_vic().status == 0
+        assert tie_vic("--no-fields", "--no-line-items").status == 0
