@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import logging
 import os
@@ -72,6 +73,8 @@ def main(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
         abandon_output()
         return 128 + signal.SIGPIPE
     except Exception as error:
+        if _is_foreign(error):
+            raise
         abandon_output()
         _tell(parser.prog, unexpected(error), error)
     else:
@@ -118,6 +121,27 @@ def _page_ended(name: str, error: OSError) -> int:
         return 0
     _tell(name, unexpected(error))
     return 1
+
+
+def start(name: str, extra: str, module: str) -> int:
+    """Run `main` of a command's module; if what its extra brings is not installed, say so in a line and return 1."""
+    try:
+        status: int = importlib.import_module(module).main()
+    except ModuleNotFoundError as error:
+        if not _is_foreign(error):
+            raise
+        print(  # noqa: T201
+            f"{name}: {error.name} is not installed. Install ap-connectors with the extra {extra}: "
+            f"pip install '/path/to/ap-connectors[{extra}]'.",
+            file=sys.stderr,
+        )
+        return 1
+    return status
+
+
+def _is_foreign(error: Exception) -> bool:
+    """Whether a package that others make is not installed."""
+    return isinstance(error, ModuleNotFoundError) and (error.name or "ap_connectors").split(".")[0] != "ap_connectors"
 
 
 def _level(given: argparse.Namespace) -> str:

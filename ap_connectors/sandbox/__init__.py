@@ -1,1 +1,8 @@
 """An offline, stateful emulator of the services that the connectors talk to, over real HTTP on 127.0.0.1."""
+
+from ap_connectors.core import cli
+
+
+def main() -> int:
+    """Run `ap-sandbox`."""
+    return cli.start("ap-sandbox", "sandbox", "ap_connectors.sandbox.cli")

@@ -2,6 +2,6 @@
 
 import sys
 
-from ap_connectors.sandbox.cli import main
+from ap_connectors.sandbox import main
 
 sys.exit(main())

@@ -2,6 +2,6 @@
 
 import sys
 
-from ap_connectors.tieout.cli import main
+from ap_connectors.tieout import main
 
 sys.exit(main())

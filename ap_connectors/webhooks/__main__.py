@@ -2,6 +2,6 @@
 
 import sys
 
-from ap_connectors.webhooks.cli import main
+from ap_connectors.webhooks import main
 
 sys.exit(main())
