@@ -1,8 +1,8 @@
 """`ap-webhooks`: receives webhooks of Vic.ai and Įvesk, stores them, and runs commands for them."""
 
-from ap_connectors.core import cli
+from ap_connectors.core.cli import start as _start
 
 
 def main() -> int:
     """Run `ap-webhooks`."""
-    return cli.start("ap-webhooks", "webhooks", "ap_connectors.webhooks.cli")
+    return _start("ap-webhooks", "webhooks", "ap_connectors.webhooks.cli")
