@@ -8,6 +8,7 @@ so a STATE never overtakes the records that it covers.
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections import Counter
@@ -24,6 +25,7 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.singer._sdk import SdkReader
 
 _BUFFER = 512 * 1024
+_log = logging.getLogger(__name__)
 
 
 class Interrupted(BaseException):
@@ -52,6 +54,8 @@ class LineReader(GenericSingerReader[str]):
         for line in messages.read(byte_lines(file_input or sys.stdin)):
             callbacks[cast("Any", line.message.type)](line)
             counts[line.message.type] += 1
+        if not counts:
+            _log.warning("The input is empty: not one message came. If a tap failed, see its messages.")
         return counts
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import re
 import sys
 from typing import Any
 
 import click
+from singer_sdk.cli import plugin_cli
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
 from singer_sdk.plugin_base import SingerCommand
 
@@ -75,6 +77,15 @@ class ClearPlugin(SdkPlugin):
         return problems
 
     # The command
+
+    @plugin_cli
+    def cli(cls) -> click.Command:  # noqa: N805 - the decorator makes it a property of the class
+        """Run the command line; a log level in the environment that does not exist is as if it were not set."""
+        for name in (f"{cls.env_prefix()}LOGLEVEL", "LOGLEVEL"):
+            if os.environ.get(name, "").lower() not in {*cli.LEVELS, "critical"}:
+                os.environ.pop(name, None)
+        command: click.Command = super().cli
+        return command
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

@@ -72,3 +72,17 @@ def test_a_page_may_be_cut_by_head(page: str) -> None:
     assert process.returncode == 0
     assert "ERROR" not in said
     assert "Exception ignored" not in said
+
+
+@pytest.mark.parametrize("level", ["", "foo", "10"])
+@pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_IVESK_LOGLEVEL"])
+def test_a_log_level_that_does_not_exist(tmp_path: Path, variable: str, level: str) -> None:
+    done = ended(tmp_path, "tap_ivesk", "--config", str(tmp_path / "c.json"), **{variable: level})
+    assert done.returncode == 1
+    assert any("api_key is missing" in line for line in complaints(done))
+
+
+def test_an_empty_input_is_a_warning(tmp_path: Path) -> None:
+    done = ended(tmp_path, "mapper_ivesk_vicai", "--config", str(tmp_path / "c.json"), shell="</dev/null")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"The input is empty" in done.stderr
