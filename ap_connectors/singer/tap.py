@@ -7,7 +7,8 @@ import functools
 import logging
 import os
 import signal
-from typing import IO, TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Stream, Tap
@@ -71,13 +72,14 @@ class ExactTap(ClearPlugin, SdkTap):
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
         given = config or ConfigInput()
+        since = tap_input.state(*tap_input.content("--state", state), cls.logger) if state else {}
         tap = cls(
             config=given.config,
             parse_env_config=given.parse_env,
-            state=tap_input.state(*tap_input.content("--state", state), cls.logger) if state else None,
+            state=since,
             catalog=tap_input.catalog(*tap_input.content("--catalog", catalog), cls.name) if catalog else None,
         )
-        tap.check_input()
+        tap.check_input(since)
         try:
             tap.sync_all()
         finally:
@@ -85,14 +87,14 @@ class ExactTap(ClearPlugin, SdkTap):
                 if stream.selected and isinstance(stream, ExactStream):
                     tap.logger.info("%s", stream.summary())
 
-    def check_input(self) -> None:
+    def check_input(self, state: Mapping[str, Any]) -> None:
         """Check that state and catalog are of this tap.
 
         Raises:
             Stop: they are another one's.
         """
         tap_input.check_streams(self.input_catalog or (), self.streams, self.name, self.logger)
-        tap_input.check_bookmarks(self.state, self.streams, self.name, self.logger)
+        tap_input.check_bookmarks(state, self.streams, self.name, self.logger)
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:

@@ -73,6 +73,7 @@ OF_ANOTHER = {"bookmarks": {"invoices": {"replication_key_value": "2026-01-05T10
         ({"bookmarks": {"exported_documents": "2026-01-05T10:11:12Z"}}, "exported_documents is not an object"),
         (OF_ANOTHER, "is not a state of tap-ivesk: it has bookmarks of invoices, which it does not have"),
         ({"type": "STATE", "value": OF_ANOTHER}, "is not a state of tap-ivesk"),
+        ({"singer_state": {"bookmarks": {"vendors": {}, "company": {}}}}, "bookmarks of company, vendors, which"),
         (
             {"bookmarks": {"exported_documents": {**AT, "replication_key": "updated_at"}}},
             "is not a state of tap-ivesk: it has bookmarks of exported_documents by another field",
