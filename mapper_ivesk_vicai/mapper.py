@@ -123,8 +123,6 @@ class MapperIveskVicai(ExactMapper):
         super().__init__(**kwargs)
         settings = self.config
         self._company = settings["company_code"].strip()
-        if not self._company:
-            raise Stop("company_code is empty.")
         self.rejects.company = self._company
         rows = {table: load(table, settings.get(table.setting)) for table in TABLES}
         self._options = MappingOptions(
@@ -202,7 +200,7 @@ class MapperIveskVicai(ExactMapper):
 
     def _sent(self, purchase: Purchase) -> Purchase | SetAside:
         """Write the records of a purchase; return why not if they cannot be written."""
-        ours = {"ivesk_document_id": purchase.id, "ivesk_company_code": self._company}
+        ours = {"ivesk_document_id": purchase.id, "ivesk_company_code": purchase.buyer}
         stream = self._options.invoices_as
         records: list[tuple[str, JsonObject]] = [(stream, INVOICES[stream](purchase) | ours | file(purchase))]
         news = self._vendors.news(purchase.seller)

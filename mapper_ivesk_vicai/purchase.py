@@ -108,6 +108,7 @@ class Purchase:
     """A purchase: header and lines agree, and every code is mapped or left out on purpose.
 
     Args:
+        buyer: registration code of the company, as ivesk has it.
         total: with VAT, with ivesk's sign.
         turned: Vic.ai gets its amounts with the opposite sign.
         changed_at: when ivesk last changed it, as Vic.ai wants an ERP's own time: UTC, without a zone; a Reject if the
@@ -117,6 +118,7 @@ class Purchase:
     """
 
     id: str
+    buyer: str
     docnum: str | None
     ordernum: str | None
     issued: str | None
@@ -178,6 +180,7 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
             is_credit=is_credit,
             turned=is_credit and not options.negative_credits,
             id=id_.strip(),
+            buyer=buyer or options.company,
             docnum=text(document, "docnum"),
             ordernum=text(document, "ordernum"),
             issued=issued,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ap_connectors.core import messages, text_files
+from ap_connectors.core.companies import same_company
 from ap_connectors.core.errors import Stop
 from ap_connectors.singer.schema import canonical
 
@@ -192,13 +193,19 @@ def origin(
     """
     document, company = _text(record.get(_DOCUMENT)), _text(record.get(_COMPANY)) or company_code
     if not document and canonical(stream) in _QUEUES:
-        company = _text((mark or {}).get("company_code")) or company_code or _owner(record)
+        company = _as_ivesk_has_it(record, _text((mark or {}).get("company_code")) or company_code) or _owner(record)
         document = _text(record.get("id"))
     if not document:
         return None
     if not company:
         raise Stop(f"document {document} names no company, which ivesk needs: set company_code.")
     return Origin(document, company)
+
+
+def _as_ivesk_has_it(document: Mapping[str, Any], company: str | None) -> str | None:
+    """Return the company's code as the document spells it, if it is one of its parties: ivesk asks for that."""
+    codes = [_text(document.get(f"{party}code")) for party in ("buyer", "seller")]
+    return next((code for code in codes if same_company(code, company)), company)
 
 
 def _owner(document: Mapping[str, Any]) -> str:

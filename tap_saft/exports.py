@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import NamedTuple
 
 from tap_saft.checking import Checked, Totals, check, peek
@@ -14,6 +15,9 @@ from tap_saft.sources import Source
 
 # The Norwegian tax administration's names: SAF-T Financial_912345678_20260201120000_2_3.xml is the 2nd of 3 files.
 _PART = re.compile(r"(?P<export>.*)_(?P<number>\d{1,4})_(?P<of>\d{1,4})\.xml", re.IGNORECASE | re.DOTALL)
+
+
+_Controls = frozenset[tuple[str, Decimal]]
 
 
 class _Export(NamedTuple):
@@ -36,7 +40,7 @@ class Exports:
         self._sources = list(sources)
         self._companies: dict[str, Company | None] = {}
         self._exports: dict[_Export, list[Source]] = defaultdict(list)
-        self._wholes: dict[_Export, dict[frozenset[tuple[str, str]], dict[str, Totals]]] = {}
+        self._wholes: dict[_Export, dict[_Controls, dict[str, Totals]]] = {}
 
     def company(self, source: Source) -> Company | None:
         """Return the company of a file, None if it cannot be read."""
@@ -54,7 +58,7 @@ class Exports:
         export = self._export(source)
         if not own or export is None:
             return own
-        parts = {**self._whole(export).get(frozenset(checked.given.items()), {}), checked.sha256: checked.totals}
+        parts = {**self._whole(export).get(_controls(checked), {}), checked.sha256: checked.totals}
         if len(parts) > 1:
             together = sum(parts.values(), Totals())
             own = together.problems(checked.given, f"the {len(parts)} files of this export hold")
@@ -70,21 +74,25 @@ class Exports:
         company, (name, _, files) = self.company(source), _part(source)
         return _Export(company.id, company.created, name, files) if company else None
 
-    def _whole(self, export: _Export) -> dict[frozenset[tuple[str, str]], dict[str, Totals]]:
+    def _whole(self, export: _Export) -> dict[_Controls, dict[str, Totals]]:
         """Return what the files of an export hold, by control totals that are not their own, and by SHA-256."""
         if not self._exports:
             for source in self._sources:
                 if found := self._export(source):
                     self._exports[found].append(source)
         if export not in self._wholes:
-            whole: dict[frozenset[tuple[str, str]], dict[str, Totals]] = defaultdict(dict)
+            whole: dict[_Controls, dict[str, Totals]] = defaultdict(dict)
             self._wholes[export] = whole
             for source in self._exports[export]:
                 # Only its totals are asked for; its records are read in its turn.
                 part = check(source, frozenset(), FileState({}))
                 if part.totals.problems(part.given):
-                    whole[frozenset(part.given.items())][part.sha256] = part.totals
+                    whole[_controls(part)][part.sha256] = part.totals
         return self._wholes[export]
+
+
+def _controls(checked: Checked) -> _Controls:
+    return frozenset((name, Decimal(given)) for name, given in checked.given.items())
 
 
 def _part(source: Source) -> tuple[str, int, int]:

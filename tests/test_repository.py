@@ -30,6 +30,11 @@ def test_few_folders_at_the_top() -> None:
     assert {name for name in folders if (ROOT / name / "__init__.py").exists()} - {"demo", "benchmarks"} == SHIPPED
 
 
+def test_test_files_have_names_of_their_own() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names)), "pytest imports them by their names"
+
+
 @pytest.mark.parametrize("package", sorted(SHIPPED))
 def test_every_shipped_package_is_typed(package: str) -> None:
     assert (ROOT / package / "py.typed").exists()

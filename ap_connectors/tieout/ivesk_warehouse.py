@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ap_connectors.core.bookmarks import Bookmark
+from ap_connectors.core.companies import same_company
 from ap_connectors.core.exact import counted
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.ivesk.client import IveskClient, Queue
@@ -88,8 +89,8 @@ class _Chosen:
 
     def wants(self, fields: Fields) -> bool:
         """Whether the tap would load a document that Įvesk sends."""
-        codes = {code.strip() for code in self.company_codes}
-        return not codes or not codes.isdisjoint(companies(fields))
+        codes = [code for code in self.company_codes if code.strip()]
+        return not codes or any(same_company(code, one) for one in companies(fields) for code in codes)
 
     def covers(self, fields: Fields) -> bool:
         """Whether the tap would load a row; the warehouse may hold more, from before its settings were changed."""

@@ -58,7 +58,7 @@ def test_a_stream_of_the_input_may_be_called_like_one_of_ours(mapper: Mapper) ->
 def test_no_company_is_said_before_anything_is_read(mapper: Mapper) -> None:
     done = mapper(messages(document()), company_code=" ", expect=1)
     assert done.lines == []
-    assert done.complaints[-1].startswith("company_code is empty.")
+    assert done.complaints[0].startswith("company_code is missing")
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,9 @@ def test_whose_document_it_is(document: dict[str, Any], setting: str | None, com
 def test_the_company_that_the_mapper_worked_for_counts_first() -> None:
     document = fields({"id": "dok-1", "buyercode": "111", "sellercode": "222", "sellerisfavorite": True})
     assert origin("exported_documents", document, "333", {"company_code": "111"}) == ("dok-1", "111")
+    # ivesk asks for the code as it has it.
+    document = fields({"id": "dok-1", "buyercode": "302320404"})
+    assert origin("exported_documents", document, None, {"company_code": "LT302320404"}) == ("dok-1", "302320404")
 
 
 def test_a_document_that_the_mapper_set_aside(tap: RunTap, write: Write) -> None:

@@ -185,7 +185,7 @@ def parts(
     return {
         names[0]: saft(masters="<Suppliers><Supplier><SupplierID>1</SupplierID></Supplier></Suppliers>"),
         names[1]: saft(transaction(1, "1"), total=total, created=created[1]),
-        names[2]: saft(transaction(2, "2"), total=total, created=created[2]),
+        names[2]: saft(transaction(2, "2"), total=total.removesuffix("0"), created=created[2]),
     }
 
 
