@@ -1,1 +1,1 @@
-"""Floor 4: `tap-ivesk`, digitised and exported documents of Įvesk as a Singer tap."""
+"""Floor 4: `tap-ivesk`, digitised and exported documents of Įvesk, as a Singer tap."""

@@ -1,4 +1,4 @@
-"""The streams of `tap-ivesk`: two queues, their lines, the files, and master-data columns."""
+"""The streams of `tap-ivesk`: two queues of documents, their lines and files, and master-data columns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ap_connectors.singer.downloads import FileStore, StoredFile
 
 LINKS_PER_FILE = 3
-"""How many links to one file may expire before we look."""
+"""How many links to one file may expire before the run ends."""
 _MOST_NAMED = 10
 
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
@@ -36,7 +36,7 @@ _lines = msgspec.json.Decoder(list[Record | None] | None)
 
 
 class Source(Protocol):
-    """What the streams need of their tap."""
+    """What the streams use of their tap."""
 
     @property
     def client(self) -> IveskClient:
@@ -44,15 +44,18 @@ class Source(Protocol):
 
     @property
     def files(self) -> FileStore:
-        """Where downloaded files are kept."""
+        """Where downloaded files go."""
 
 
 class IveskStream(ExactStream):
-    """A stream of the Įvesk REST API."""
+    """A stream of the Įvesk REST API.
+
+    Set `schema_name`, what a record looks like, by its name in the contract (`document.schema.json`).
+    """
 
     schema_name: ClassVar[str] = "document"
     own_fields: ClassVar[dict[str, Any]] = {}
-    """Schemas of the fields that we add to the service's, by name."""
+    """Schemas of the fields that the tap adds to the service's, by name."""
 
     def __init__(self, tap: Tap) -> None:
         schema = self.contract()
@@ -64,7 +67,7 @@ class IveskStream(ExactStream):
 
     @property
     def source(self) -> Source:
-        """The tap, for its client and its folder."""
+        """The tap, with its client."""
         return cast("Source", self.tap)
 
 
@@ -99,7 +102,7 @@ class Documents(IveskStream):
 
 
 class ExportedDocuments(Documents):
-    """Documents that an accountant has checked and exported; the queue that the service advises."""
+    """Documents that an accountant has checked and exported; the queue that the service recommends."""
 
     name, queue, instant_field = "exported_documents", "exported", "exportedat"
 
@@ -112,7 +115,7 @@ class DigitizedDocuments(Documents):
 
 
 class DocumentLines(IveskStream):
-    """Lines of a queue's documents, from the same answer."""
+    """Lines of a queue's documents, from the same response."""
 
     schema_name = "line"
     key_fields = ("document_id", "line_number")
@@ -138,14 +141,14 @@ class DocumentLines(IveskStream):
             own = {"document_id": document["id"], instant: document.get(instant, NULL)}
             for number, line in enumerate(self._lines_of(document), 1):
                 if line is not None:
-                    # Ours last: a key is never overwritten by a field that happens to have its name.
+                    # Ours last: a key is never overwritten by a field of the same name.
                     yield line | own | {"line_number": msgspec.Raw(b"%d" % number)}
 
     def _lines_of(self, document: Record) -> list[Record | None]:
         try:
             return _lines.decode(document.get("lines", NULL)) or []
         except msgspec.ValidationError:
-            self.logger.warning("document %s: its lines are no list of lines; they are left out", text(document, "id"))
+            self.logger.warning("document %s: lines is not a list of objects; it is left out", text(document, "id"))
             return []
 
 
@@ -165,12 +168,12 @@ class DigitizedDocumentLines(DocumentLines):
 class DocumentFiles(FileStream):
     """Files of the documents, downloaded to `documents_dir`: one record each with the facts of the file.
 
-    A file that the storage has lost gives a record with the reason in `error` and no path; the run goes on.
+    A file that the storage has lost makes a record with the reason in `error` and without a path; the run goes on.
     """
 
     name = "document_files"
     key_fields = ("document_id",)
-    # Keeps the SDK from syncing it on its own; `attach_files` says whose child it is.
+    # Keeps the SDK from syncing it on its own; `attach_files` decides whose child it is.
     parent_stream_type = ExportedDocuments
 
     def __init__(self, tap: Tap) -> None:
@@ -178,7 +181,7 @@ class DocumentFiles(FileStream):
 
     @property
     def source(self) -> Source:
-        """The tap, for its client and its folder."""
+        """The tap, with its client and its files."""
         return cast("Source", self.tap)
 
     def owner(self, record: Record) -> msgspec.Raw:
@@ -186,7 +189,7 @@ class DocumentFiles(FileStream):
         return record["id"]
 
     def fetch(self, record: Record) -> StoredFile:
-        """Download one file unless it is there; a link that has expired on the way is renewed."""
+        """Download one file unless it is there; renew a link that has expired in the meantime."""
         store, name = self.source.files, file_name(record)
         link = text(record, "url")
         queue: Queue = "exported" if text(record, "exportedat") else "digitized"
@@ -225,12 +228,41 @@ class DocumentFiles(FileStream):
         return self.source.client.download(document, link, keep)
 
 
-class Columns(IveskStream):
+class IncrementalStream(IveskStream):
+    """A stream that is read by the time of the last change; a subclass defines `pages`."""
+
+    instant_field = "modifiedat"
+
+    def pages(self, since: str | None, partition: Mapping[str, Any]) -> Iterator[list[Record]]:
+        """Yield the pages of what changed since an instant; None for everything."""
+        raise NotImplementedError
+
+    def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
+        """Yield what changed; the bookmark moves at the end, because the order is not documented."""
+        partition = dict(context or {})
+        own = {name: msgspec.Raw(_as_json(value)) for name, value in partition.items()}
+        window = DedupWindow(Bookmark.from_state(self.last_bookmark(context), None))
+        reached: tuple[str | None, int] | None = None
+        for items in self.pages(window.ask(), partition):
+            yield Batch([item | own for item in items if self._is_new(window, item)])
+            # What changes while further pages are read is newer than anything on the first one, and may be on a page
+            # that was read already. So the bookmark stays there.
+            reached = reached or (window.instant, window.newest)
+        yield Batch([], window.bookmark(reached).to_state())
+
+    def _is_new(self, window: DedupWindow, item: Record) -> bool:
+        """Return whether a record was not handed out before; without an instant always, as it may have changed."""
+        instant = str(self.instant_field)
+        if item.get(instant, NULL) == NULL:
+            return True
+        return window.is_new(key_of(item, self.key_fields[-1]), window.place(item, instant))
+
+
+class Columns(IncrementalStream):
     """Values of master-data columns, such as departments (Įvesk REST API, columns)."""
 
     name, schema_name = "columns", "column_value"
     key_fields = ("company_code", "column", "code")
-    instant_field = "modifiedat"
     own_fields: ClassVar = {
         "company_code": {"type": ["string"], "description": "Registration code of the company."},
         "column": {"type": ["string"], "description": "Name of the column."},
@@ -245,24 +277,9 @@ class Columns(IveskStream):
         """One bookmark for each company and column of the settings."""
         return [{"company_code": c["company_code"], "column": c["column"]} for c in self.config.get("columns") or []]
 
-    def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
-        """Yield the values that changed; the bookmark moves at the end, for their order is not documented."""
-        where = dict(context or {})
-        own = {name: msgspec.Raw(_as_json(value)) for name, value in where.items()}
-        window = DedupWindow(Bookmark.from_state(self.last_bookmark(context), None))
-        reached: tuple[str | None, int] | None = None
-        for items in self.source.client.column(since=window.ask(), **where):
-            yield Batch([item | own for item in items if self._is_new(window, item)])
-            # What changes while further pages are read bears a newer instant than anything on the first one, and may
-            # be on a page that was read already. So the bookmark stays there.
-            reached = reached or (window.instant, window.newest)
-        yield Batch([], window.bookmark(reached).to_state())
-
-    @staticmethod
-    def _is_new(window: DedupWindow, item: Record) -> bool:
-        """Whether a value was not handed out before; one without an instant always comes, as it may have changed."""
-        dated = item.get("modifiedat", NULL) != NULL
-        return not dated or window.is_new(key_of(item, "code"), window.place(item, "modifiedat"))
+    def pages(self, since: str | None, partition: Mapping[str, Any]) -> Iterator[list[Record]]:
+        """Yield the column's values that changed."""
+        return self.source.client.column(since=since, **partition)
 
 
 def _is_of(codes: list[str], document: Record) -> bool:
@@ -272,7 +289,7 @@ def _is_of(codes: list[str], document: Record) -> bool:
 def file_name(document: Record) -> str:
     """Return a name made of company, month, number and id, none of which can leave the folder.
 
-    Two documents never share one: the character between number and id stands in neither.
+    Two documents never share one: the character between number and id occurs in neither.
     """
     company = next(iter(contract.companies(document)), "unknown")
     month = (text(document, "date") or "")[:7]
@@ -288,7 +305,7 @@ def file_name(document: Record) -> str:
 
 
 def attach_files(streams: Mapping[str, Stream]) -> None:
-    """Let the files come from the queues that are read for other reasons, or else from the exported one."""
+    """Take the files from the queues that are read anyway, or else from the exported one."""
     files = streams[DocumentFiles.name]
     queues = [stream for stream in streams.values() if isinstance(stream, Documents)]
     for queue in queues:

@@ -1,7 +1,7 @@
 """Errors, named by what to do next.
 
-Every message is written for the person who reads the log: what is wrong, where, and what to do. None of them
-holds a secret; the door redacts what it quotes from a service.
+Every message is written for the person who reads the log: what is wrong, where, and what to do. It never contains a
+secret: the HTTP client redacts what it quotes from a service.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class ApError(Exception):
-    """Something went wrong that we understand. Catch a subclass to act on it; print it to explain it."""
+    """An error that explains itself. Catch a subclass to act on it; print it to explain it."""
 
 
 class Reject(ApError):
@@ -50,7 +50,7 @@ class Reject(ApError):
 
 
 class Retry(ApError):
-    """Passing trouble: try the same call again.
+    """A transient error: try the same call again.
 
     Args:
         message: what happened.
@@ -69,7 +69,7 @@ class Stop(ApError):
 
 
 class Outage(Stop):
-    """End the run with status 1: the service or the network failed for longer than our patience.
+    """End the run with status 1: the service or the network failed for longer than the retry policy allows.
 
     Nothing needs to be changed; the next run goes on from the last STATE.
     """

@@ -1,6 +1,6 @@
-"""Instants as services write them (``2026-01-05T10:11:12.123Z``), as numbers, and back.
+"""Instants as services write them (``2026-01-05T10:11:12.123Z``), converted to numbers and back.
 
-The text of an instant is never rewritten on its way to a destination; numbers serve for comparing and asking only.
+The text of an instant is never rewritten on its way to a destination; numbers serve to compare and to ask only.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ _INSTANT = re.compile(
 
 @dataclass(frozen=True)
 class Clock:
-    """Whose times a field holds: those of the service, in UTC, or those of a clock on somebody's wall (`local`).
+    """Whose times a field has: the service's, in UTC, or those of a wall clock (`local`).
 
-    Wall-clock times are compared by their digits. They bear no zone, and are never given one.
+    Wall-clock times are compared by their digits. They have no zone, and never get one.
     """
 
     local: bool = False
 
     def milliseconds(self, instant: str) -> int:
-        """Whole milliseconds since 1970 on this clock, rounded down.
+        """Return whole milliseconds since 1970 on this clock, rounded down.
 
         Raises:
-            ValueError: the text is no date and no instant.
+            ValueError: the text is neither a date nor an instant.
         """
         return milliseconds(_on_the_wall(instant) if self.local else instant)
 
     def knows(self, instant: str) -> bool:
-        """Whether a text is an instant."""
+        """Return whether a text is an instant."""
         try:
             self.milliseconds(instant)
         except ValueError:
@@ -52,7 +52,7 @@ class Clock:
         """Read an instant from a setting.
 
         Raises:
-            Stop: it is none; the message names the setting.
+            Stop: it is not one; the message names the setting.
         """
         return setting(name, _on_the_wall(value) if self.local else value)
 
@@ -62,10 +62,10 @@ UTC, LOCAL = Clock(), Clock(local=True)
 
 @functools.lru_cache(maxsize=4096)
 def milliseconds(instant: str) -> int:
-    """Whole milliseconds since 1970, rounded down; a text without a zone counts as UTC, as the services' times are.
+    """Return whole milliseconds since 1970, rounded down; a text without a zone is in UTC, as the services' times are.
 
     Raises:
-        ValueError: the text is no date and no instant.
+        ValueError: the text is neither a date nor an instant.
     """
     match = _INSTANT.fullmatch(instant.strip())
     if match is None:
@@ -102,7 +102,7 @@ def setting(name: str, value: str) -> int:
     """Read an instant from a setting.
 
     Raises:
-        Stop: it is none; the message names the setting.
+        Stop: it is not one; the message names the setting.
     """
     try:
         return milliseconds(value)

@@ -1,4 +1,4 @@
-"""Keeps secrets out of every text that leaves the process."""
+"""Redaction: secrets stay out of every text that leaves the process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 MASK = "***"
 
 _SHORT = 6
-"""A secret below this many characters is masked as a word of its own only: a key "k" is not a part of "network"."""
+"""A secret below this many characters is masked only as a whole word: the key "k" is not masked in "network"."""
 
 _WORDS = (
     " a about access account accounts address admin all allowed amount an and another answer api are as at be"
@@ -52,7 +52,7 @@ class Redactor:
                 self._order()
 
     def forget(self, secret: str) -> None:
-        """Let a text pass again when it was forgotten as often as added: nobody holds it, and every mask costs time."""
+        """Stop masking a text once it was forgotten as often as added: every mask costs time."""
         with self._lock:
             self._known[secret] -= 1
             if self._known[secret] <= 0:

@@ -16,7 +16,7 @@ def address(name: str, value: str, example: str) -> str:
     """Return the base address of an API, without a slash at its end.
 
     Raises:
-        Stop: it is none; the message names the setting and shows `example`.
+        Stop: it is not one; the message names the setting and shows `example`.
     """
     value = value.strip()
     try:
@@ -26,7 +26,7 @@ def address(name: str, value: str, example: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
         raise Stop(f"{name}: is not an address such as {example}.")
     if parts.username is not None:
-        raise Stop(f"{name}: holds a user name; the service takes none. It is an address such as {example}.")
+        raise Stop(f"{name}: contains a user name, which services do not take. Set an address such as {example}.")
     return value.rstrip("/")
 
 
@@ -34,10 +34,10 @@ def credential(name: str, value: str, where: str) -> str:
     """Return a key or a secret without the blanks that copying adds.
 
     Raises:
-        Stop: it is empty or holds characters that none has; the message says `where` to get it, and does not show it.
+        Stop: it is empty or contains invalid characters; the message says `where` to get it, and does not show it.
     """
     if not _VISIBLE.fullmatch(value.strip()):
-        raise Stop(f"{name}: is empty or holds characters that none has. {where}")
+        raise Stop(f"{name}: is empty or contains invalid characters. {where}")
     return value.strip()
 
 
@@ -56,10 +56,10 @@ def uuid(name: str, value: str) -> str:
     """Return a UUID as it came, without the blanks around it.
 
     Raises:
-        Stop: it is none.
+        Stop: it is not one.
     """
     if not _UUID.fullmatch(value.strip()):
-        raise Stop(f"{name}: is no UUID, such as 5b1f1c0e-6f0e-4a55-9d2c-1d0a4c8e7f21.")
+        raise Stop(f"{name}: is not a UUID such as 5b1f1c0e-6f0e-4a55-9d2c-1d0a4c8e7f21.")
     return value.strip()
 
 

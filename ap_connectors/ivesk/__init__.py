@@ -1,1 +1,1 @@
-"""Floor 2: what Įvesk (Virtualus Apskaitininkas) is: its contract, its queues, its client. Knows no Singer."""
+"""Floor 3: the Įvesk (Virtualus Apskaitininkas) client: contract, queues, files, uploads. Knows nothing of Singer."""

@@ -1,4 +1,4 @@
-"""The client of the Įvesk REST API: queues, files, columns, uploads, errors. One door each for API and storage."""
+"""The client of the Įvesk REST API: queues, files, columns, uploads, error reports; and its document storage."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ class IveskClient:
     """Įvesk REST API.
 
     Args:
-        api_key: sent as ``x-api-key`` to the API, and to nobody else.
+        api_key: sent as ``x-api-key`` to the API only.
         api_url: base address, ``https://app.ivesk.lt/api`` unless you use staging or the sandbox.
         timeout: seconds to connect, and between two pieces of an answer.
-        user_agent: how the client introduces itself.
-        patience: how long passing trouble is borne.
+        user_agent: the header of that name.
+        retry_policy: how often and how long transient errors are retried.
         connections: requests at once.
 
     Raises:
@@ -125,7 +125,7 @@ class IveskClient:
         self._columns = msgspec.json.Decoder(ColumnAnswer)
 
     def pages(self, queue: Queue, since: Bookmark, doctype: str | None = None) -> Iterator[Page]:
-        """Yield the pages of a queue after a position, to its end; each document once (see `ivesk.queue`).
+        """Yield the pages of a queue after a bookmark, to its end; each document once (see `ivesk.queue`).
 
         Raises:
             Stop: key, address or bookmark are wrong. Outage: the service failed for too long.
@@ -133,7 +133,7 @@ class IveskClient:
         return iter(QueueReader(lambda ask: self._page(queue, ask, doctype), f"{queue}at", since))
 
     def fresh_link(self, queue: Queue, document: Record) -> str | None:
-        """Ask the queue for a document again; return its link, made anew, or None if it has moved on in the queue."""
+        """Ask the queue for a document again; return its fresh link, or None if it has moved on in the queue."""
         at = text(document, f"{queue}at")
         for page in QueueReader(lambda ask: self._page(queue, ask, None), f"{queue}at", Bookmark(at)):
             for found in page.records:
@@ -292,7 +292,7 @@ class IveskClient:
         )
 
     def mask(self, text: str) -> str:
-        """Return a text without the secrets: the key, and links that somebody could write to."""
+        """Return a text without the secrets: the key, and links that permit to write."""
         return self._api.redact.mask(text)
 
     def _page(self, queue: Queue, ask: str, doctype: str | None) -> Answer:

@@ -1,4 +1,4 @@
-"""Uploads: where a file is to be put, which texts of that nobody may see, and when it is there."""
+"""Uploads: where a file is to be put, which parts of that are secret, and when the file has arrived."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _decoder = msgspec.json.Decoder(Record)
 _HEADERS = {"contenttype": "Content-Type", "contentdisposition": "Content-Disposition"}
 _ENOUGH = 64 * 1024
 _SHORT = 20
-"""A part of the link below so many characters is no secret: a date, a number, the name of a method."""
+"""A part of the link with fewer characters is not secret: a date, a number, the name of a method."""
 
 
 @dataclass(frozen=True)
 class Location:
-    """Where one file may be put, for some minutes: a link that whoever knows it can write to.
+    """Where one file may be put, for some minutes: a link that lets everyone write who knows it.
 
     Args:
         url: the link.
@@ -40,7 +40,7 @@ class Location:
         """Read an answer; it may name the headers with a hyphen (newer) or without (older).
 
         Raises:
-            Retry: it is no location.
+            Retry: it is not a location.
         """
         answer = decode(body, _decoder)
         url = text(answer, "url")
@@ -56,7 +56,7 @@ class Location:
 
     @contextmanager
     def hidden(self, *redactors: Redactor) -> Iterator[None]:
-        """Keep what would let somebody else write there out of all messages, as long as we know it."""
+        """Mask what permits to write there in all messages, as long as it is in use."""
         secrets = list(filter(None, self._secrets()))
         for redactor in redactors:
             for secret in secrets:

@@ -1,1 +1,1 @@
-"""Floor 2: what Vic.ai is: its contract, its tokens, its pages, its client. Knows no Singer."""
+"""Floor 3: the Vic.ai client: contract, tokens, pages, uploads. Knows nothing of Singer."""

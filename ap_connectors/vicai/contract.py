@@ -79,7 +79,7 @@ def operation(name: str) -> Operation:
     """Return one operation.
 
     Raises:
-        KeyError: the contract has none of that name.
+        KeyError: the contract does not have it.
     """
     return operations()[name]
 
@@ -107,8 +107,8 @@ def _inlined_member(value: Any) -> Any:
 def singer_schema(name: str) -> Schema:
     """Return the JSON Schema of a stream that shows a component: plain, nullable throughout, open to new fields.
 
-    Limits and enumerations are left out, for the live service knows more values than the contract; so is the format of
-    wall-clock times, lest a destination stamps a zone on them.
+    Limits and enumerations are left out, because the live service has more values than the contract; so is the format
+    of wall-clock times, so that no destination adds a zone to them.
     """
     return {**_plain(component(name)), "type": "object"}
 
@@ -174,7 +174,7 @@ def _resolve(reference: str) -> Schema:
 
 
 def latest_event(batch: Mapping[str, Any]) -> str | None:
-    """Return the latest of all times of a payment batch, its payments and its credits; None if there is none."""
+    """Return the latest of all times of a payment batch, its payments and its credits; None without any."""
     return max(_times(batch), key=instants.milliseconds, default=None)
 
 

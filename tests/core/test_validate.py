@@ -40,7 +40,7 @@ def test_what_is_no_address(given: str) -> None:
     "given", ["https://user:hunter22@api.example/v0", "https://hunter22@api.example", "https://:hunter22@x"]
 )
 def test_an_address_with_a_password_is_refused_without_showing_it(given: str) -> None:
-    with pytest.raises(Stop, match="api_url: holds a user name") as caught:
+    with pytest.raises(Stop, match="api_url: contains a user name") as caught:
         validate.address("api_url", given, EXAMPLE)
     assert "hunter22" not in str(caught.value)
 
@@ -52,7 +52,7 @@ def test_credentials_lose_the_blanks_that_copying_adds(given: str) -> None:
 
 @pytest.mark.parametrize("given", ["", "  ", "hunter 22", "hunter\n22", "hunterą22", "hunter\x0022", "hunter\u200b22"])
 def test_what_is_no_credential_is_not_shown(given: str) -> None:
-    with pytest.raises(Stop, match=r"client_secret: is empty or holds .* Ask them\.") as caught:
+    with pytest.raises(Stop, match=r"client_secret: is empty or contains .* Ask them\.") as caught:
         validate.credential("client_secret", given, "Ask them.")
     assert "hunter" not in str(caught.value)
 

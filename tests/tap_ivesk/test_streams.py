@@ -323,7 +323,7 @@ def test_lines_of_another_shape_do_not_stop_the_rest(sandbox: SandboxProcess, ta
     run = tap()
     assert run.ids()[-1:] == after
     assert run.records["exported_document_lines"][-1]["document_id"] == after[0]
-    assert ("its lines are no list of lines" in run.err) == (lines != [None])
+    assert ("lines is not a list of objects" in run.err) == (lines != [None])
 
 
 def test_a_stream_that_joins_late_or_again_says_what_it_misses(tap: RunTap, catalog: MakeCatalog) -> None:

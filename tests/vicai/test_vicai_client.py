@@ -185,7 +185,7 @@ class TestRefusals:
         ("settings", "words"),
         [
             (("", "secret", "https://x/v0"), "client_id: is empty"),
-            (("me", "sec ret", "https://x/v0"), "client_secret: is empty or holds"),
+            (("me", "sec ret", "https://x/v0"), "client_secret: is empty or contains"),
             (("me", "secret", "x/v0"), "api_url: is not an address"),
         ],
     )
