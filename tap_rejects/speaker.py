@@ -49,7 +49,7 @@ class Reason(NamedTuple):
     def of(cls, mark: Mapping[str, Any]) -> Reason:
         """Read the member `rejected` of a line of a reject file."""
         code, params, sentence = mark.get("code"), mark.get("params"), str(mark.get("reason") or "")
-        if not isinstance(code, str) or code == "unclassified":
+        if not isinstance(code, str):  # version 0.1
             return cls(*old_reasons.parse(steady(sentence)), sentence)
         return cls(code, _steadied(params) if isinstance(params, Mapping) else {}, sentence)
 

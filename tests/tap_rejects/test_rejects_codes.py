@@ -55,6 +55,7 @@ def test_the_code_tells_the_same_whatever_the_sentence_says(language: str) -> No
 def test_an_unknown_code_quotes_the_sentence(language: str) -> None:
     rest: str = getattr(REST, language)
     for mark in (
+        {"code": "unclassified", "params": {}},
         {"code": "of_a_later_version", "params": {"field": "total"}},
         {"code": "too_long", "params": {"field": "total"}},  # `most` and `length` are not there
         {"code": "not_a_date", "params": None},
@@ -119,7 +120,7 @@ WITHOUT_A_ROW |= dict.fromkeys(("document_moved_on", "document_not_a_pdf", "link
 def test_every_code_that_can_concern_a_document_has_a_row() -> None:
     rows = CLAUSES.keys() | SENTENCES.keys() | ANSWERS
     assert not rows & WITHOUT_A_ROW.keys()
-    assert CODES.keys() - rows == WITHOUT_A_ROW.keys() & CODES.keys()
+    assert CODES.keys() == rows | WITHOUT_A_ROW.keys()
 
 
 def test_a_row_stands_in_one_table() -> None:
