@@ -23,7 +23,7 @@ class Reject(ApError):
         params: what the sentence speaks of, by name: text, whole numbers, or lists of them. Amounts are text.
     """
 
-    def __init__(self, message: str, code: str = "unclassified", **params: Any) -> None:
+    def __init__(self, message: str, code: str, **params: Any) -> None:
         super().__init__(message)
         self.code = code
         self.params = params
