@@ -432,7 +432,11 @@ class TestLook:
     def test_may_raise(self, sandbox: SandboxProcess, url: str, tries_borne: int) -> None:
         sandbox.control.fault("lost")
         with pytest.raises(Reject, match="nobody can know"):
-            do(make_client(sandbox, RetryPolicy(tries_borne, 0.01)), Probe(Reject("nobody can know")), url)
+            do(
+                make_client(sandbox, RetryPolicy(tries_borne, 0.01)),
+                Probe(Reject("nobody can know", "unclassified")),
+                url,
+            )
         assert tries(sandbox) == 1
 
 

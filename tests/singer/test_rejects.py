@@ -146,7 +146,7 @@ def test_secrets_are_masked_however_they_are_written(path: Path) -> None:
         "s3cr\"et\/\u0105": 1.10, "kept":  "\u0105\/ \\"}}""".replace(b"\n", b"")
     rejects = RejectFile(str(path), masking)
     rejects.schema("a", SCHEMA.replace(b"externalId", rb"s3cr\"et/\u0105"))
-    rejects.add("a", record, Reject('Vic says: s3cr"et/ą is wrong'), line=1)
+    rejects.add("a", record, Reject('Vic says: s3cr"et/ą is wrong', "unclassified"), line=1)
     schema, found = lines(path)
     assert json.loads(schema)["key_properties"] == ["***"]
     assert rb'"x": "<***>", "y": ["***"],        "***": 1.10, "kept":  "\u0105\/ \\"' in found
@@ -180,7 +180,7 @@ def test_runs_of_one_second_have_files_of_their_own(tmp_path: Path, monkeypatch:
 
     def reject(number: int) -> None:
         for _ in range(3):
-            runs[number].add("a", RECORD, Reject("why"), line=number)
+            runs[number].add("a", RECORD, Reject("why", "unclassified"), line=number)
 
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(reject, range(20)))
@@ -196,7 +196,7 @@ def test_a_link_that_was_planted_is_not_followed(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("time.strftime", lambda *_: "20261121T120000Z")
     (tmp_path / "rejects-20261121T120000Z.jsonl").symlink_to(tmp_path / "elsewhere")
     rejects = RejectFile(str(tmp_path / "rejects-{timestamp}.jsonl"), None)
-    rejects.add("a", RECORD, Reject("why"), line=1)
+    rejects.add("a", RECORD, Reject("why", "unclassified"), line=1)
     assert rejects.path == str(tmp_path / "rejects-20261121T120000Z_2.jsonl")
     assert not (tmp_path / "elsewhere").exists()
 
@@ -206,8 +206,8 @@ def test_a_dry_run_counts_only(path: Path, caplog: pytest.LogCaptureFixture) -> 
     rejects.check()
     rejects.schema("vendors", SCHEMA)
     for _ in range(21):
-        rejects.add("vendors", RECORD, Reject("why"), line=1)
-        rejects.log(logging.getLogger("x"), "vendors v1", Reject("why"), line=1)
+        rejects.add("vendors", RECORD, Reject("why", "unclassified"), line=1)
+        rejects.log(logging.getLogger("x"), "vendors v1", Reject("why", "unclassified"), line=1)
     rejects.sync()
     assert (rejects.count, rejects.path, path.parent.parent.exists()) == (21, None, False)
     assert caplog.messages[0].startswith("Would be set aside: vendors v1")
@@ -231,7 +231,7 @@ def test_threads_do_not_mix_their_lines(path: Path) -> None:
     rejects.schema("vendors", SCHEMA)
 
     def reject(number: int) -> None:
-        rejects.add("vendors", RECORD, Reject("why " * (number % 50)), line=number)
+        rejects.add("vendors", RECORD, Reject("why " * (number % 50), "unclassified"), line=number)
         if number % 10 == 0:
             rejects.sync()
 
@@ -249,7 +249,7 @@ def test_a_kill_loses_no_line(path: Path) -> None:
         "import os, signal, sys; from ap_connectors.core.errors import Reject\n"
         "from ap_connectors.singer.rejects import RejectFile\n"
         f"rejects = RejectFile(sys.argv[1], None); rejects.schema('vendors', {SCHEMA!r})\n"
-        f"for n in range(100): rejects.add('vendors', {RECORD!r}, Reject('why'), line=n)\n"
+        f"for n in range(100): rejects.add('vendors', {RECORD!r}, Reject('why', 'unclassified'), line=n)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -signal.SIGKILL

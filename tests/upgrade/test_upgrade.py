@@ -169,11 +169,11 @@ def test_a_reject_file_of_target_vicai_is_replayed(services: SandboxProcess, wri
     load(tmp_path, "target_vicai", corrected, settings)
     found = [one for one in services.control.vicai.records("vendors") if one.get("externalId") == "V-2"]
     assert [one["name"] for one in found] == ["Corrected"]
-    # Uncorrected it is refused again.
+    # Uncorrected it is refused again, now with a code.
     load(tmp_path, "target_vicai", given.encode(), settings | {"max_rejects": 9})
     again = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text(encoding="utf-8").splitlines()]
     (vendor,) = [one["rejected"] for one in again if one["type"] == "RECORD" and one["stream"] == "vendors"]
-    assert vendor["reason"].startswith("name is longer")
+    assert (vendor["code"], vendor["params"]["field"]) == ("too_long", "name")
 
 
 def test_a_reject_file_of_the_mapper_is_replayed(written: Path, tmp_path: Path) -> None:

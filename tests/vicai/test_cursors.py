@@ -279,7 +279,7 @@ def test_a_service_that_refuses_the_test_is_read_all_the_same() -> None:
 
     def picky(query: Mapping[str, str]) -> Answer:
         if "limit" in query:
-            raise Reject("limit: only 10, 50 or 100")
+            raise Reject("limit: only 10, 50 or 100", "unclassified")
         return service(query)
 
     assert sum(len(page.records) for page in reader(picky)) == len(service.rows)

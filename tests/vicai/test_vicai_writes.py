@@ -109,7 +109,7 @@ class TestOnce:
 
     def test_when_nobody_can_know_it_is_not_repeated(self, vic: SandboxProcess, client: VicaiClient) -> None:
         def find_done() -> JsonObject | None:
-            raise Reject("nobody can know whether the file arrived")
+            raise Reject("nobody can know whether the file arrived", "unclassified")
 
         vic.control.fault("lost", path=f"{VIC}/attachments", method="POST")
         with pytest.raises(Reject, match="nobody can know"):
