@@ -243,6 +243,9 @@ def _keep(files: Sequence[int]) -> None:
             os.dup2(file, number)
         for file in files:
             os.close(file)
+        # What is known of the old files, such as whether they can be sought in, is not true of these.
+        sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
         return
     # Else nobody would notice that the command has stopped reading.
     for file in standard:
