@@ -19,8 +19,8 @@ def record(**fields: object) -> Record:
     return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in fields.items()}
 
 
-def again(position: Bookmark, clock: Clock = UTC) -> Bookmark:
-    return Bookmark.from_state(json.loads(json.dumps(position.to_state())), None, clock)
+def again(bookmark: Bookmark, clock: Clock = UTC) -> Bookmark:
+    return Bookmark.from_state(json.loads(json.dumps(bookmark.to_state())), None, clock)
 
 
 def show(window: DedupWindow, key: str, at: str | None) -> bool:
@@ -86,8 +86,8 @@ class TestWindow:
         window = DedupWindow(Bookmark())
         for key, at in (("a", T0), ("b", T2)):
             show(window, key, at)
-        position = window.bookmark((T0, UTC.milliseconds(T0)))
-        assert position == Bookmark(T0, {T0: ["a"], T2: ["b"]})
+        bookmark = window.bookmark((T0, UTC.milliseconds(T0)))
+        assert bookmark == Bookmark(T0, {T0: ["a"], T2: ["b"]})
 
     def test_forgets(self) -> None:
         window = DedupWindow(Bookmark())
@@ -114,8 +114,8 @@ class TestWindow:
 
 class TestState:
     def test_comes_back_as_it_went(self) -> None:
-        position = Bookmark("2026-01-05T10:00:00.123456Z", {T0: ["a", 'ą/7 "x"'], T1: ["b"]})
-        assert again(position) == position
+        bookmark = Bookmark("2026-01-05T10:00:00.123456Z", {T0: ["a", 'ą/7 "x"'], T1: ["b"]})
+        assert again(bookmark) == bookmark
         assert Bookmark().to_state() == {}
         assert again(Bookmark()) == Bookmark()
 

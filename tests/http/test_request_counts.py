@@ -16,13 +16,13 @@ QUICK = RetryPolicy(tries=3, first_pause=0.02, longest_pause=0.05, longest_asked
 
 
 def ask(sandbox: SandboxProcess, url: str | None = None) -> None:
-    door = HttpClient(
+    client = HttpClient(
         "here",
         explain=lambda response, what: ApError(f"{what}: {response.status_code}"),
         headers={"x-api-key": sandbox.api_key},
         retry_policy=QUICK,
     )
-    door.fetch("GET", url or f"{sandbox.ivesk_url}/pub/exported", read, what="GET /pub/exported")
+    client.fetch("GET", url or f"{sandbox.ivesk_url}/pub/exported", read, what="GET /pub/exported")
 
 
 def read(response: requests.Response) -> None:
@@ -30,35 +30,35 @@ def read(response: requests.Response) -> None:
     assert response.content
 
 
-def figures(tally: RequestCounts) -> tuple[int, int, int]:
-    return tally.requests, tally.retries, tally.throttled
+def figures(counts: RequestCounts) -> tuple[int, int, int]:
+    return counts.requests, counts.retries, counts.throttled
 
 
 def test_a_call_that_goes_well_is_a_request(sandbox: SandboxProcess) -> None:
-    tally = RequestCounts()
-    with counting(tally):
+    counts = RequestCounts()
+    with counting(counts):
         ask(sandbox)
         ask(sandbox)
-    assert figures(tally) == (2, 0, 0)
+    assert figures(counts) == (2, 0, 0)
 
 
 def test_repeats_and_refusals_are_told_apart(sandbox: SandboxProcess) -> None:
     sandbox.control.fault("reset")
     sandbox.control.fault("status", status=503, retry_after=0)
     sandbox.control.fault("status", status=429, retry_after=0, times=3)
-    tally = RequestCounts()
-    with counting(tally):
+    counts = RequestCounts()
+    with counting(counts):
         ask(sandbox)
-    assert figures(tally) == (6, 2, 3)
+    assert figures(counts) == (6, 2, 3)
     assert len(sandbox.control.calls()) == 6
 
 
 def test_the_last_failure_is_not_repeated(sandbox: SandboxProcess) -> None:
     sandbox.control.fault("status", status=500, times=1000)
-    tally = RequestCounts()
-    with counting(tally), pytest.raises(Outage):
+    counts = RequestCounts()
+    with counting(counts), pytest.raises(Outage):
         ask(sandbox)
-    assert figures(tally) == (3, 2, 0)
+    assert figures(counts) == (3, 2, 0)
 
 
 def test_the_inner_account_is_the_one_that_counts(sandbox: SandboxProcess) -> None:
@@ -77,16 +77,16 @@ def test_the_inner_account_is_the_one_that_counts(sandbox: SandboxProcess) -> No
 
 
 def test_threads_count_on_their_own_accounts_and_share_one() -> None:
-    tallies = [RequestCounts(), RequestCounts()]
+    counters = [RequestCounts(), RequestCounts()]
 
     def work(number: int) -> None:
-        with counting(tallies[number % 2]):
+        with counting(counters[number % 2]):
             for _ in range(2000):
                 count(requests=1, retries=2, throttled=3)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
-    assert [figures(tally) for tally in tallies] == [(8000, 16000, 24000)] * 2
+    assert [figures(counts) for counts in counters] == [(8000, 16000, 24000)] * 2
     assert current() is None
 
 

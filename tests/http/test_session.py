@@ -1,4 +1,4 @@
-"""The client: what is borne, how long, and what is said when it is not."""
+"""The client: what it retries, for how long, and what it says when it gives up."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_final_status_is_explained_at_once(sandbox: SandboxProcess, ask: Calla
 def test_retry_after_is_waited_for_and_is_no_failure(
     sandbox: SandboxProcess, ask: Callable[[], Record], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Four waits as asked, though only three tries are borne."""
+    """Four waits as asked, although only three tries are allowed."""
     sandbox.control.fault("status", status=429, times=4, retry_after=0)
     with caplog.at_level(logging.WARNING):
         assert "documents" in ask()
@@ -428,12 +428,12 @@ class TestLook:
             do(client, find_done, url)
         assert (tries(sandbox), len(find_done.asked)) == (3, 3)
 
-    @pytest.mark.parametrize("tries_borne", [1, 3])
-    def test_may_raise(self, sandbox: SandboxProcess, url: str, tries_borne: int) -> None:
+    @pytest.mark.parametrize("tries_allowed", [1, 3])
+    def test_may_raise(self, sandbox: SandboxProcess, url: str, tries_allowed: int) -> None:
         sandbox.control.fault("lost")
         with pytest.raises(Reject, match="nobody can know"):
             do(
-                make_client(sandbox, RetryPolicy(tries_borne, 0.01)),
+                make_client(sandbox, RetryPolicy(tries_allowed, 0.01)),
                 Probe(Reject("nobody can know", "unclassified")),
                 url,
             )

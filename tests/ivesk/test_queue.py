@@ -35,22 +35,22 @@ Mark = tuple[str, str]
 
 
 def read(client: IveskClient, since: Bookmark | None = None, queue: Queue = "exported") -> tuple[list[Mark], Bookmark]:
-    """Read to the end; return (id, instant) of each document as it came, and the last position."""
-    position = since or Bookmark()
+    """Read to the end; return (id, instant) of each document as it came, and the last bookmark."""
+    bookmark = since or Bookmark()
     marks: list[Mark] = []
-    for number, page in enumerate(client.pages(queue, position)):
+    for number, page in enumerate(client.pages(queue, bookmark)):
         assert number < 500, "reading does not end"
         marks += [(text(d, "id") or "", text(d, f"{queue}at") or "") for d in page.records]
-        position = page.bookmark
-    return marks, position
+        bookmark = page.bookmark
+    return marks, bookmark
 
 
 def held(control: Control, queue: str = "exported") -> list[Mark]:
     return [(d["id"], d[f"{queue}at"]) for d in control.documents(queue)]
 
 
-def through_state(position: Bookmark) -> Bookmark:
-    return Bookmark.from_state(position.to_state(), None)
+def through_state(bookmark: Bookmark) -> Bookmark:
+    return Bookmark.from_state(bookmark.to_state(), None)
 
 
 @pytest.mark.parametrize("queue", ["exported", "digitized"])
@@ -72,31 +72,31 @@ def test_documents_that_share_an_instant_and_fill_pages(
     sandbox.control.add(size, company="395901624", instant="2027-03-01T08:00:00.000Z")
     sandbox.control.add(1, instant="2027-03-01T08:00:00.001Z")
     sandbox.control.add(45)
-    marks, position = read(client)
+    marks, bookmark = read(client)
     assert sorted(marks) == sorted(held(sandbox.control))
-    assert read(client, through_state(position))[0] == []
+    assert read(client, through_state(bookmark))[0] == []
 
 
 def test_a_later_run_brings_only_what_is_new(
     sandbox: SandboxProcess, client: IveskClient, meaning: tuple[str, ...]
 ) -> None:
-    before, position = read(client)
-    assert read(client, through_state(position))[0] == []
+    before, bookmark = read(client)
+    assert read(client, through_state(bookmark))[0] == []
     at = sandbox.control.ivesk()["exported"]["last"]
     same_instant = sandbox.control.add(3, instant=at)
     later = sandbox.control.add(5)
-    marks, position = read(client, through_state(position))
+    marks, bookmark = read(client, through_state(bookmark))
     assert sorted(id_ for id_, _ in marks) == sorted(same_instant + later)
     assert sorted(before + marks) == sorted(held(sandbox.control))
-    assert read(client, through_state(position))[0] == []
+    assert read(client, through_state(bookmark))[0] == []
 
 
 def test_a_document_exported_again_comes_again(
     sandbox: SandboxProcess, client: IveskClient, meaning: tuple[str, ...]
 ) -> None:
-    _, position = read(client)
+    _, bookmark = read(client)
     again = sandbox.control.export(count=4)
-    marks, _ = read(client, through_state(position))
+    marks, _ = read(client, through_state(bookmark))
     assert sorted(id_ for id_, _ in marks) == sorted(again)
 
 
@@ -212,10 +212,10 @@ def test_a_document_without_a_readable_instant_is_kept_and_not_repeated(
 ) -> None:
     sandbox.control.add(1, overrides={"exportedat": instant})
     odd = sandbox.control.add(1)
-    marks, position = read(client)
+    marks, bookmark = read(client)
     assert len(marks) == len(sandbox.control.documents())
     assert odd[0] in {id_ for id_, _ in marks}
-    assert read(client, through_state(position))[0] == []
+    assert read(client, through_state(bookmark))[0] == []
 
 
 def test_a_document_without_an_instant_does_not_pass_for_an_inclusive_from(
@@ -255,20 +255,20 @@ def test_an_unreadable_bookmark_stops(bookmark: Any) -> None:
 
 
 def test_one_request_finds_that_nothing_is_new(sandbox: SandboxProcess, client: IveskClient) -> None:
-    _, position = read(client)
+    _, bookmark = read(client)
     sandbox.control.clear_calls()
-    read(client, position)
+    read(client, bookmark)
     assert len(sandbox.control.calls()) == 1
 
 
 def test_an_outage_in_the_middle_loses_nothing(sandbox: SandboxProcess, client: IveskClient) -> None:
     sandbox.control.fault("status", status=503, times=3, after=4)
     kept: list[Mark] = []
-    position = Bookmark()
+    bookmark = Bookmark()
     with pytest.raises(Outage, match="503"):  # noqa: PT012 - what was read before is the point
-        for page in client.pages("exported", position):
+        for page in client.pages("exported", bookmark):
             kept += [(text(d, "id") or "", text(d, "exportedat") or "") for d in page.records]
-            position = page.bookmark
+            bookmark = page.bookmark
     assert kept
-    rest, _ = read(client, through_state(position))
+    rest, _ = read(client, through_state(bookmark))
     assert kept + rest == held(sandbox.control)

@@ -55,15 +55,15 @@ class Accounts:
         )
 
     def read(self, since: Bookmark, between: Between | None = None) -> tuple[list[Version], Bookmark]:
-        """Read to the end; return what was handed out and the last position, as it comes back from a state file."""
+        """Read to the end; return what was handed out and the last bookmark, as it comes back from a state file."""
         out: list[Version] = []
-        position = since
+        bookmark = since
         for number, page in enumerate(self.changes(since), start=1):
             out += versions(page.records)
-            position = page.bookmark
+            bookmark = page.bookmark
             if between:
                 between(number, out)
-        return out, stored(position)
+        return out, stored(bookmark)
 
     def held(self) -> set[Version]:
         records = self.control.records("accounts")
@@ -74,9 +74,9 @@ def versions(records: list[Record], instant_field: str = "internalUpdatedAt") ->
     return [(text(record, "internalId") or "", text(record, instant_field) or "") for record in records]
 
 
-def stored(position: Bookmark, clock: Clock = UTC) -> Bookmark:
-    """The position as a later process finds it."""
-    return Bookmark.from_state(json.loads(json.dumps(position.to_state())), None, clock)
+def stored(bookmark: Bookmark, clock: Clock = UTC) -> Bookmark:
+    """The bookmark as a later process finds it."""
+    return Bookmark.from_state(json.loads(json.dumps(bookmark.to_state())), None, clock)
 
 
 def ids(out: list[Version]) -> list[str]:
@@ -122,17 +122,17 @@ def test_a_list_that_changes_while_it_is_read(sandbox: SandboxProcess, options: 
         if number == 7:
             accounts.control.add("accounts", 2)
 
-    out, position = accounts.read(Bookmark(), between)
-    more, position = accounts.read(position)
+    out, bookmark = accounts.read(Bookmark(), between)
+    more, bookmark = accounts.read(bookmark)
     missing = accounts.held() - {*out, *more}
     assert not missing
     assert {id_ for id_, _ in first} <= {id_ for id_, _ in out}
     if options["order"] == "sorted":
         assert len(out + more) == len({*out, *more})
-    rest, position = accounts.read(position)
+    rest, bookmark = accounts.read(bookmark)
     assert rest == []
     accounts.control.touch("accounts", count=1)
-    assert accounts.read(position)[0] == [max(accounts.held(), key=lambda held: held[1])]
+    assert accounts.read(bookmark)[0] == [max(accounts.held(), key=lambda held: held[1])]
 
 
 @pytest.mark.parametrize("options", OPTIONS[1::3], ids=named)
@@ -143,11 +143,11 @@ def test_going_on_from_any_page(sandbox: SandboxProcess, options: dict[str, Any]
     # All pages first: two readers in turn could meet every third answer, the empty one, again and again.
     for page in list(accounts.changes(Bookmark())):
         out += versions(page.records)
-        rest, position = accounts.read(stored(page.bookmark))
+        rest, bookmark = accounts.read(stored(page.bookmark))
         assert {*out, *rest} == accounts.held()
         if options["order"] == "sorted":
             assert len(out) + len(rest) == len(accounts.held())
-        assert accounts.read(position)[0] == []
+        assert accounts.read(bookmark)[0] == []
 
 
 @pytest.mark.parametrize("cursors", ["keyset", "offset"])
@@ -168,8 +168,8 @@ def test_one_instant_longer_than_pages_changes_while_it_is_read(
             else:
                 accounts.control.delete("accounts", ids(out)[:many])
 
-    out, position = accounts.read(Bookmark(), between)
-    more, _ = accounts.read(position)
+    out, bookmark = accounts.read(Bookmark(), between)
+    more, _ = accounts.read(bookmark)
     assert not accounts.held() - {*out, *more}
     assert len(out + more) == len({*out, *more})
 
@@ -187,10 +187,10 @@ def test_deletes_while_reading_lose_nothing(sandbox: SandboxProcess, cursors: st
             held = {id_ for id_, _ in accounts.held()}
             accounts.control.delete("accounts", [id_ for id_ in ids(out) if id_ in held][seed : seed + 4])
 
-    out, position = accounts.read(Bookmark(), between)
+    out, bookmark = accounts.read(Bookmark(), between)
     assert not accounts.held() - set(out)
     assert len(out) == len(set(out))
-    assert accounts.read(position)[0] == []
+    assert accounts.read(bookmark)[0] == []
 
 
 @pytest.mark.parametrize("since_is", ["inclusive", "exclusive"])
@@ -202,32 +202,32 @@ def test_hundreds_at_the_newest_instant_are_read_once(
     accounts = Accounts(sandbox, limit=100, since_is=since_is, cursors=cursors, instant_digits=digits)
     accounts.control.add("accounts", 150)
     accounts.control.touch("accounts", count=260, at="2026-03-01T12:00:00.999Z")
-    out, position = accounts.read(Bookmark())
+    out, bookmark = accounts.read(Bookmark())
     assert sorted(out) == sorted(accounts.held())
-    assert accounts.read(position)[0] == []
+    assert accounts.read(bookmark)[0] == []
     # One more of the same instant, and one of the next millisecond, which is the same instant to eyes without digits.
     accounts.control.add("accounts", 1, at="2026-03-01T12:00:00.999Z")
     accounts.control.add("accounts", 1, at="2026-03-01T12:00:01.000Z")
-    more, position = accounts.read(position)
+    more, bookmark = accounts.read(bookmark)
     assert len(more) == 2
     assert {*out, *more} == accounts.held()
-    assert accounts.read(position)[0] == []
+    assert accounts.read(bookmark)[0] == []
 
 
 def test_instants_finer_than_a_millisecond_are_told_apart(sandbox: SandboxProcess) -> None:
     accounts = Accounts(sandbox, instant_digits=6)
     (one,) = accounts.control.touch("accounts", count=1, at="2026-03-01T12:00:00.000500Z")
-    _, position = accounts.read(Bookmark())
+    _, bookmark = accounts.read(Bookmark())
     accounts.control.touch("accounts", [one], at="2026-03-01T12:00:00.000501Z")
-    assert accounts.read(position)[0] == [(one, "2026-03-01T12:00:00.000501Z")]
+    assert accounts.read(bookmark)[0] == [(one, "2026-03-01T12:00:00.000501Z")]
 
 
 def test_a_deleted_newest_record_does_not_bring_back_the_rest(sandbox: SandboxProcess) -> None:
     accounts = Accounts(sandbox)
     (newest,) = accounts.control.touch("accounts", count=1)
-    _, position = accounts.read(Bookmark())
+    _, bookmark = accounts.read(Bookmark())
     accounts.control.delete("accounts", [newest])
-    assert accounts.read(position)[0] == []
+    assert accounts.read(bookmark)[0] == []
 
 
 class TestDisorder:
@@ -253,12 +253,12 @@ class TestDisorder:
         self, sandbox: SandboxProcess, caplog: pytest.LogCaptureFixture
     ) -> None:
         accounts = Accounts(sandbox, limit=100, order="shuffled")
-        _, position = accounts.read(Bookmark())
+        _, bookmark = accounts.read(Bookmark())
         touched = accounts.control.touch("accounts", count=40)
         caplog.clear()
-        out, position = accounts.read(position)
+        out, bookmark = accounts.read(bookmark)
         assert sorted(id_ for id_, _ in out) == sorted(touched)
-        assert position.instant == max(at for _, at in accounts.held())
+        assert bookmark.instant == max(at for _, at in accounts.held())
         assert caplog.text.count("does not come in the order") == 1
 
     def test_that_begins_late_takes_the_bookmark_back(self) -> None:
@@ -299,8 +299,8 @@ class TestDisorder:
                 unread = [id_ for id_, _ in sorted(accounts.held()) if id_ not in ids(out)]
                 accounts.control.touch("accounts", unread[-40:])
 
-        out, position = accounts.read(Bookmark(), between)
-        more, _ = accounts.read(position)
+        out, bookmark = accounts.read(Bookmark(), between)
+        more, _ = accounts.read(bookmark)
         assert not accounts.held() - {*out, *more}
 
 
@@ -400,7 +400,7 @@ class TestWallClock:
 
         def read(since: Bookmark, between: Between | None = None) -> tuple[list[Version], Bookmark]:
             out: list[Version] = []
-            position = since
+            bookmark = since
             for page in accounts.client.changes(
                 operation,
                 since,
@@ -410,16 +410,16 @@ class TestWallClock:
                 limit="10",
             ):
                 out += versions(page.records, "externalUpdatedAt")
-                position = page.bookmark
-            return out, stored(position, LOCAL)
+                bookmark = page.bookmark
+            return out, stored(bookmark, LOCAL)
 
         sandbox.control.clear_calls()
-        out, position = read(Bookmark())
+        out, bookmark = read(Bookmark())
         held = {(one["internalId"], one["externalUpdatedAt"]) for one in accounts.control.records(resource)}
         assert set(out) == held
         assert len(out) == len(held)
-        assert position.instant == max(at for _, at in held)
-        assert read(position)[0] == []
+        assert bookmark.instant == max(at for _, at in held)
+        assert read(bookmark)[0] == []
         assert read(Bookmark.from_state({}, "2026-02-01T09:30:00+02:00", LOCAL))[0] == [
             version for version in out if version[1] >= same
         ]
@@ -441,9 +441,9 @@ def test_a_start_date_is_asked_for_and_what_is_older_left_out(sandbox: SandboxPr
     accounts = Accounts(sandbox, cursors="offset")
     accounts.control.touch("accounts", count=33, at=BULK)
     accounts.control.touch("accounts", count=4, at=AFTER_BULK)
-    out, position = accounts.read(Bookmark.from_state({}, AFTER_BULK))
+    out, bookmark = accounts.read(Bookmark.from_state({}, AFTER_BULK))
     assert sorted(at for _, at in out) == [AFTER_BULK] * 4
-    assert accounts.read(Bookmark.from_state(position.to_state(), AFTER_BULK))[0] == []
+    assert accounts.read(Bookmark.from_state(bookmark.to_state(), AFTER_BULK))[0] == []
 
 
 def test_a_record_without_a_key_stops(sandbox: SandboxProcess) -> None:
@@ -461,14 +461,14 @@ def test_an_error_in_the_middle_ends_the_read_where_it_stands(sandbox: SandboxPr
     accounts = Accounts(sandbox)
     sandbox.control.fault("status", status=503, path="/vicai/v0/accounts", after=4, times=1000)
     out: list[Version] = []
-    position = Bookmark()
+    bookmark = Bookmark()
     changes = accounts.changes(Bookmark())
     with contextlib.suppress(Outage):
         for page in changes:
             out += versions(page.records)
-            position = page.bookmark
+            bookmark = page.bookmark
     # Four answers: three pages, and the test of the cursors.
     assert len(out) == 30
     sandbox.control.clear_faults()
-    rest, _ = accounts.read(stored(position))
+    rest, _ = accounts.read(stored(bookmark))
     assert sorted(out + rest) == sorted(accounts.held())
