@@ -28,7 +28,9 @@ def body(response: requests.Response) -> bytes:
         Retry: it is too large, or comes too slowly.
     """
     pieces, size = [], 0
-    for piece in paced(lambda: response.raw.read1(_PIECE, decode_content=True), _host(response)):
+    # urllib3 takes its time over decoding even where nothing is encoded.
+    encoded = "Content-Encoding" in response.headers
+    for piece in paced(lambda: response.raw.read1(_PIECE, decode_content=encoded), _host(response)):
         size += len(piece)
         if size > MOST_ANSWER_MB * _MB:
             raise Retry(f"the answer is larger than {MOST_ANSWER_MB} MB", tries=2)
