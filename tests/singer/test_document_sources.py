@@ -30,11 +30,11 @@ FULL = Path("/dev/full")
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder; beside it lies what must not be read."""
     (tmp_path / "secret.pdf").write_bytes(PDF)
-    folder = tmp_path / "work"
+    folder = tmp_path / "base"
     (folder / "in").mkdir(parents=True)
     (folder / "in/a.pdf").write_bytes(PDF)
-    (tmp_path / "work2").mkdir()
-    (tmp_path / "work2/b.pdf").write_bytes(PDF)
+    (tmp_path / "base2").mkdir()
+    (tmp_path / "base2/b.pdf").write_bytes(PDF)
     with zipfile.ZipFile(tmp_path / "secret.zip", "w") as archive:
         archive.writestr("a.pdf", PDF)
     with zipfile.ZipFile(folder / "inner.zip", "w") as archive:
@@ -112,9 +112,9 @@ def refused(text: str, entries: list[str] | None = None, **more: Any) -> str:
 
 @pytest.mark.parametrize(
     "text",
-    ["in/a.pdf", "./in/../in/a.pdf", "{folder}/in/a.pdf", "~/work/in/a.pdf", "file://{folder}/in/a.pdf", "inside.pdf",
+    ["in/a.pdf", "./in/../in/a.pdf", "{folder}/in/a.pdf", "~/base/in/a.pdf", "file://{folder}/in/a.pdf", "inside.pdf",
      "local://{folder}/in/a.pdf", "FILE://{folder}/in/a.pdf", "zip://2026/a.pdf::{folder}/inner.zip",
-     "zip://2026/a.pdf::file://{folder}/inner.zip", "tar://a.pdf::a.tar", "up/work/in/a.pdf",
+     "zip://2026/a.pdf::file://{folder}/inner.zip", "tar://a.pdf::a.tar", "up/base/in/a.pdf",
      "zip://2026/a.pdf::zip://in ner.zip::outer.zip"],
 )  # fmt: skip
 def test_the_working_folder_is_read_by_default(folder: Path, text: str) -> None:
@@ -124,7 +124,7 @@ def test_the_working_folder_is_read_by_default(folder: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["/etc/passwd", "../secret.pdf", "in/../../secret.pdf", "{folder}/../secret.pdf", "~/secret.pdf", "link.pdf",
-     "up/secret.pdf", "{folder}2/b.pdf", "../work2/b.pdf", "file:///etc/passwd", "FiLe:///etc/passwd", "up/nowhere.pdf",
+     "up/secret.pdf", "{folder}2/b.pdf", "../base2/b.pdf", "file:///etc/passwd", "FiLe:///etc/passwd", "up/nowhere.pdf",
      "local:///etc/passwd", "file://../secret.pdf", "file://~/secret.pdf", "zip://a.pdf::{folder}/../secret.zip",
      "zip://a.pdf::file://{folder}/../secret.zip", "simplecache::file:///etc/passwd", "filecache::link.pdf://x",
      "zip://a.pdf::zip://a.pdf::zip://a.pdf::zip://a.pdf::outer.zip", "memory://in/a.pdf", "ftp://127.0.0.1/a.pdf",
