@@ -93,7 +93,7 @@ def flush_output() -> None:
     """Write out what was printed.
 
     Raises:
-        OSError: it cannot be written. BrokenPipeError: nobody reads it.
+        OSError: it cannot be written. BrokenPipeError: its reader has ended.
     """
     if sys.stdout is not None:
         sys.stdout.flush()

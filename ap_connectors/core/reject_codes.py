@@ -61,7 +61,7 @@ CODES: Mapping[str, str] = {
     # target-vicai
     "missing_key": "The record has no key. fields: one of them is needed.",
     "key_not_addressable": "The key cannot be part of an address. field, value.",
-    "not_one_of": "The field is none of the allowed values. field, value, allowed.",
+    "not_one_of": "The field has a value that is not allowed. field, value, allowed.",
     "document_missing": "The record has no document, and it needs one.",
     "document_type": "The service does not take documents of this type. document, or stated: the type that was given.",
     "document_type_differs": "The document is not of the stated type. document, stated, found.",
