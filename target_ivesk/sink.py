@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.singer.document_sources import DocumentSources
 from ap_connectors.singer.ledger import SendOnce
@@ -92,10 +93,14 @@ class IveskSink(ABC):
         """
         body, unknown = self._schema.coerce_record(record)
         self._unknown_fields.report(unknown)
-        deleted = is_deletion(unknown)
+        body, deleted = self.meant(body), is_deletion(unknown)
         if not deleted:
             self.check(body)
         return Item(self.key(body), (self.name, self.order_key(body)), body, deleted)
+
+    def meant(self, body: JsonObject) -> JsonObject:
+        """Return a record's fields as they are meant."""
+        return body
 
     @abstractmethod
     def check(self, body: Mapping[str, Any]) -> None:

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
+from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.core.validate import id_text
 from ap_connectors.singer.ledger import DeliveryUnknown
 from ap_connectors.singer.sink import Outcome
 from target_ivesk.sink import Item, IveskSink, fingerprint, named
 
-_NAMES = ("documentid", "companycode", "message")
+_IDS = ("documentid", "companycode")
+_NAMES = (*_IDS, "message")
 
 
 class SyncErrors(IveskSink):
@@ -21,9 +24,13 @@ class SyncErrors(IveskSink):
     # What tap-rejects adds for people.
     expected = frozenset({"at", "stream", "key"})
 
+    def meant(self, body: JsonObject) -> JsonObject:
+        """Return the record with its ids as they are meant: systems pad them to a width."""
+        return {**body, **{name: id_text(body[name]) for name in _IDS if body.get(name)}}
+
     def check(self, body: Mapping[str, Any]) -> None:
         """Check that the three fields are there, and not empty."""
-        missing = [name for name in _NAMES if not (body.get(name) or "").strip()]
+        missing = [name for name in _NAMES if not id_text(body.get(name) or "")]
         if missing:
             are = "is" if len(missing) == 1 else "are"
             raise Reject(f"{', '.join(missing)} {are} missing or empty.", "missing_field", fields=missing)
@@ -34,7 +41,7 @@ class SyncErrors(IveskSink):
 
     def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the document's id."""
-        return named(record, "documentid")
+        return id_text(named(record, "documentid") or "") or None
 
     def order_key(self, body: Mapping[str, Any]) -> bytes:
         """Keep what is said of one document in order."""

@@ -20,6 +20,17 @@ from ap_connectors.core.errors import ApError, Stop
 from ap_connectors.singer._sdk import failed_expression
 
 
+def usable_schema(schema: Mapping[str, Any], keys: Iterable[str] | None) -> dict[str, Any]:
+    """Return a SCHEMA as stream maps need it: every property an object, and the keys among them.
+
+    Our targets know the types of fields by the service's contract, so what a tap says too little of can be mapped.
+    """
+    given = schema.get("properties")
+    members = given if isinstance(given, dict) else {}
+    properties = {name: member if isinstance(member, dict) else {} for name, member in members.items()}
+    return {**schema, "properties": {**dict.fromkeys(keys or (), {}), **properties}}
+
+
 def prepare(maps: Iterable[StreamMap]) -> None:
     """Let the expressions of stream maps calculate with decimals."""
     for each in maps:

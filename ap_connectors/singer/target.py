@@ -130,8 +130,8 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         """Return the names that a stream has after stream_maps."""
         if not self._maps:
             return [stream]
-        message = line.message
-        self.mapper.register_raw_stream_schema(stream, message.schema or {}, message.key_properties)
+        keys = line.message.key_properties
+        self.mapper.register_raw_stream_schema(stream, stream_maps.usable_schema(line.message.schema or {}, keys), keys)
         maps = self.mapper.stream_maps[stream]
         stream_maps.prepare(maps)
         return [each.stream_alias for each in maps if not isinstance(each, RemoveRecordTransform)]

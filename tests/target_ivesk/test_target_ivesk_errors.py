@@ -71,6 +71,8 @@ def test_what_is_no_error_of_a_document_is_set_aside(
         (unknown, "Document 7777707d-594d-420c-9174-ce278f823333 does not exist"),
         ({"documentid": "1"}, "companycode, message are missing or empty."),
         (errors[0] | {"message": " \n"}, "message is missing or empty."),
+        (errors[0] | {"message": "\u200b\u2003"}, "message is missing or empty."),
+        (errors[0] | {"companycode": "\xa0\u200b"}, "companycode is missing or empty."),
         (errors[0] | {"companycode": {"a": 1}}, "companycode is not text"),
     ]
     messages = [message for given, _ in cases for message in load("sync_errors", given)]
@@ -81,6 +83,17 @@ def test_what_is_no_error_of_a_document_is_set_aside(
         assert reason in told[json.dumps(given)]
     assert ivesk.control.sync_errors() == [errors[1]]
     assert "refused" in [line["state"] for line in ledger(tmp_path)]
+
+
+def test_ids_are_told_apart_without_what_surrounds_them(
+    ivesk: SandboxProcess, target: Target, errors: list[Record]
+) -> None:
+    """Systems pad ids to a width; a message keeps its own white space."""
+    told = errors[0] | {"message": " Klaida "}
+    padded = [told | {name: f"\u00a0{told[name]} \u200b"} for name in ("documentid", "companycode")]
+    run = target(load("sync_errors", *padded, told))
+    assert run.counts("sync_errors")["created"] == 1
+    assert ivesk.control.sync_errors() == [told]
 
 
 def test_throttled_errors_are_reported_once(ivesk: SandboxProcess, target: Target, errors: list[Record]) -> None:

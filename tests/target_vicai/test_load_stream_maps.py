@@ -57,3 +57,26 @@ def test_an_expression_that_fails_is_explained(store: Store, target: Target, exp
     assert words in said
     assert run.states == []
     store.untouched()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{}, {"properties": None}, {"properties": []}, {"anyOf": [{"properties": {}}]}, {"properties": {"code": "string"}}],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"description": "code + '!'"},
+        {"__filter__": "code == 'Z1'", "description": "code + '!'"},
+        {"__else__": None, **{name: name for name in CODE}, "description": "code + '!'"},
+    ],
+    ids=lambda mapping: next(iter(mapping)),
+)
+def test_a_schema_may_say_nothing_of_the_fields(store: Store, target: Target, members: Record, mapping: Record) -> None:
+    """The service's contract knows their types; some taps send a bare `{}`."""
+    head, *records = load("vat_codes", CODE)
+    run = target([head | {"schema": members}, *records, state(1)], stream_maps={"vat_codes": mapping})
+    [code] = store.change().added("vatCodes")
+    assert (code["externalId"], code["description"]) == ("Z1", "Z1!")
+    assert run.states == [{"n": 1}]
