@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote, urljoin, urlsplit
 
+import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import LocationParseError, NameResolutionError
 from urllib3.util import Timeout, Url, make_headers, parse_url
 
 from ap_connectors.core.errors import Retry
@@ -95,6 +98,9 @@ def pieces(url: str, judge: Judge, *, timeout: float = 60) -> Iterator[bytes]:
                         return
                     # A login is for the host that it was given for.
                     url, auth = urljoin(target.url, location), None
+    except NameResolutionError:
+        # Not an OSError: what has no name today may have one in an hour.
+        raise Retry(f"the name {host} is unknown (no network, or a misspelt address)") from None
     except urllib3.exceptions.HTTPError as error:
         raise OSError(_words(error, host)) from None
     raise OSError(f"it redirects more than {_MOST_REDIRECTS} times")
@@ -112,7 +118,7 @@ def _body(answer: urllib3.BaseHTTPResponse, host: str, timeout: float) -> Iterat
 
 
 def _words(error: Exception, host: str) -> str:
-    if isinstance(error, urllib3.exceptions.LocationParseError):
+    if isinstance(error, LocationParseError):
         return "its address is not a URL"
     if "refused" in str(error):
         return f"{host} refuses connections"
@@ -125,15 +131,26 @@ def _words(error: Exception, host: str) -> str:
 
 def _pool(target: Url, takes: Callable[[Address], bool], timeout: float) -> urllib3.HTTPConnectionPool:
     secure = target.scheme == "https"
-    base = HTTPSConnection if secure else HTTPConnection
+    options: dict[str, Any] = {"timeout": Timeout(connect=timeout, read=timeout), "maxsize": 1}
+    if secure:
+        trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
+        options |= {"ca_cert_dir" if Path(trusted).is_dir() else "ca_certs": trusted, "cert_reqs": "CERT_REQUIRED"}
+    kind = urllib3.HTTPSConnectionPool if secure else urllib3.HTTPConnectionPool
+    pool = kind((target.host or "").strip("[]"), target.port, **options)
+    pool.ConnectionCls = _guarded(pool.ConnectionCls, lambda _, address: takes(address))
+    return pool
 
-    class Guarded(base):  # type: ignore[valid-type, misc]
+
+def _guarded(base: Any, takes: Callable[[str, Address], bool]) -> Any:
+    """Return a class of connections to hosts all of whose addresses are taken, given name and address."""
+
+    class Guarded(base):  # type: ignore[misc]
         """Connects to addresses that were judged, not to a name that may mean something else the next time."""
 
         def _new_conn(self) -> socket.socket:
             name: str = self._dns_host  # type: ignore[has-type]
             error: Exception | None = None
-            for address in _addresses(name, self.port or 0, takes):
+            for address in self._addresses(name):
                 try:
                     self._dns_host = address
                     connection: socket.socket = super()._new_conn()
@@ -145,32 +162,62 @@ def _pool(target: Url, takes: Callable[[Address], bool], timeout: float) -> urll
                     self._dns_host = name
             raise error or AddressRefused(name)
 
-    options: dict[str, Any] = {"timeout": Timeout(connect=timeout, read=timeout), "maxsize": 1}
-    if secure:
-        trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
-        options |= {"ca_cert_dir" if Path(trusted).is_dir() else "ca_certs": trusted, "cert_reqs": "CERT_REQUIRED"}
-    kind = urllib3.HTTPSConnectionPool if secure else urllib3.HTTPConnectionPool
-    pool = kind((target.host or "").strip("[]"), target.port, **options)
-    pool.ConnectionCls = Guarded
-    return pool
+        def _addresses(self, host: str) -> list[str]:
+            # A name that has both kinds is refused as a whole.
+            try:
+                found = socket.getaddrinfo(host.strip("[]"), self.port or 0, type=socket.SOCK_STREAM)
+            except (socket.gaierror, UnicodeError) as error:
+                raise NameResolutionError(host, self, error) from None  # type: ignore[arg-type]
+            addresses = dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found)
+            for text in addresses:
+                if not takes(host, ipaddress.ip_address(text)):
+                    raise AddressRefused(host)
+            return list(addresses)
+
+    return Guarded
 
 
-def _addresses(host: str, port: int, takes: Callable[[Address], bool]) -> list[str]:
-    """Return the addresses of a host that may be connected to.
+class GuardedAdapter(HTTPAdapter):
+    """Lets a session ask the public internet only, and hosts that are known; redirects are judged, too.
 
-    Raises:
-        AddressRefused: one of them may not; a name that has both kinds is refused as a whole.
+    Behind a proxy, which looks names up by itself, only addresses that are spelt out can be judged.
+
+    Args:
+        known: URL of the service: its host is known; if that is this machine, so is this machine.
+        **options: of the adapter.
     """
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError):
-        # Not an OSError: urllib3 would take it for a connection that broke.
-        raise Retry(f"the name {host} is unknown (no network, or a misspelt address)") from None
-    addresses = dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found)
-    for text in addresses:
-        if not takes(ipaddress.ip_address(text)):
+
+    def __init__(self, known: str, **options: Any) -> None:
+        self._known = (urlsplit(known).hostname or "").lower()
+        self._local = names_this_machine(known)
+        super().__init__(**options)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make the pools of connections."""
+        super().init_poolmanager(*arguments, **options)  # type: ignore[no-untyped-call]
+
+        class Http(urllib3.HTTPConnectionPool):
+            ConnectionCls = _guarded(HTTPConnection, self._takes)
+
+        class Https(urllib3.HTTPSConnectionPool):
+            ConnectionCls = _guarded(HTTPSConnection, self._takes)
+
+        self.poolmanager.pool_classes_by_scheme = {"http": Http, "https": Https}
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        """Send a request.
+
+        Raises:
+            AddressRefused: it leads to an address inside the network.
+        """
+        host = urlsplit(request.url or "").hostname or ""
+        address = named_address(str(host))
+        if address is not None and not self._takes(str(host), address):
             raise AddressRefused(host)
-    return list(addresses)
+        return super().send(request, *arguments, **options)
+
+    def _takes(self, host: str, address: Address) -> bool:
+        return host.lower() == self._known or is_public(address) or (self._local and is_loopback(address))
 
 
 def named_address(host: str) -> Address | None:
@@ -178,3 +225,13 @@ def named_address(host: str) -> Address | None:
     with suppress(ValueError):
         return ipaddress.ip_address(host.strip("[]").partition("%")[0])
     return None
+
+
+def names_this_machine(url: str) -> bool:
+    """Return whether a URL's host is this machine, by its name or address."""
+    try:
+        host = parse_url(url).host or ""
+    except LocationParseError:
+        return False
+    address = named_address(host)
+    return is_loopback(address) if address else host.lower().rstrip(".") == "localhost"

@@ -24,9 +24,10 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry as RetryAfterParser
 
-from ap_connectors.core.errors import ApError, Outage, Retry, Stop
+from ap_connectors.core.errors import ApError, Outage, Reject, Retry, Stop
 from ap_connectors.core.redact import Redactor
 from ap_connectors.http import request_counts, shutdown
+from ap_connectors.http.guarded import AddressRefused, GuardedAdapter
 from ap_connectors.http.rate_limit import RateLimit
 
 T = TypeVar("T")
@@ -74,6 +75,8 @@ class HttpClient:
         connections: how many threads can send at once without waiting for a connection.
         credentials: add their headers to each request; renewed once per call when the service answers 401.
         limit: waited for before every request; clients may share one.
+        links_of: URL of the service whose links are followed: only its host and public addresses are asked, also by
+            redirects. None: the address is the user's own.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class HttpClient:
         connections: int = 8,
         credentials: Credentials | None = None,
         limit: RateLimit | None = None,
+        links_of: str | None = None,
     ) -> None:
         self.service = service
         self.redact = Redactor(secrets)
@@ -103,7 +107,9 @@ class HttpClient:
         self._session.trust_env = False
         self._environment = functools.lru_cache(_environment)
         self._session.headers.update(headers or {})
-        adapter = HTTPAdapter(pool_maxsize=connections)
+        adapter = (
+            GuardedAdapter(links_of, pool_maxsize=connections) if links_of else HTTPAdapter(pool_maxsize=connections)
+        )
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         # urllib3 writes whole URLs, signatures and all, at debug level.
@@ -209,6 +215,12 @@ class HttpClient:
         except _TRANSIENT as error:
             raised = _NotDone if _never_sent(error) else Retry
             raise raised(_describe(error, url)) from None
+        except AddressRefused as refused:
+            raise Reject(
+                f"{self.service}: {what}: the link leads to {refused}, which is no public address; it is not followed.",
+                "document_not_allowed",
+                document=what,
+            ) from None
         except requests.RequestException as error:
             # Not transient: an address that is not a URL, an unusable proxy, endless redirects.
             raise Stop(

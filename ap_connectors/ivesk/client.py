@@ -120,6 +120,7 @@ class IveskClient:
             timeout=timeout,
             retry_policy=retry_policy,
             connections=connections,
+            links_of=self.url,
         )
         self._answers = msgspec.json.Decoder(Answer)
         self._columns = msgspec.json.Decoder(ColumnAnswer)

@@ -18,7 +18,15 @@ from urllib3.util import Url, parse_url
 
 from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.redact import Redactor
-from ap_connectors.http.guarded import Address, AddressRefused, is_loopback, is_public, named_address, pieces
+from ap_connectors.http.guarded import (
+    Address,
+    AddressRefused,
+    is_loopback,
+    is_public,
+    named_address,
+    names_this_machine,
+    pieces,
+)
 
 PUBLIC = "https://"
 """Entry of `documents_from`: every https address that is public."""
@@ -73,7 +81,7 @@ class DocumentSources:
             here = Path.cwd()
             # Started by a scheduler or in a container, the working folder may be everything.
             named = [PUBLIC] if here == Path(here.anchor) else [str(here), PUBLIC]
-        self._loopback = by_default and _names_this_machine(api_url)
+        self._loopback = by_default and names_this_machine(api_url)
         self._public = False
         self._folders: list[Path] = []
         self._prefixes: list[_Prefix] = []
@@ -289,15 +297,6 @@ def _copied(chunks: Iterable[bytes], grow: Grow, exits: ExitStack) -> Path:
             ) from None
         raise
     return Path(copy.name)
-
-
-def _names_this_machine(api_url: str) -> bool:
-    try:
-        host = parse_url(api_url).host or ""
-    except LocationParseError:
-        return False
-    address = named_address(host)
-    return is_loopback(address) if address else host.lower().rstrip(".") == "localhost"
 
 
 # What is said of documents that are no use

@@ -28,7 +28,7 @@ def usable_schema(schema: Mapping[str, Any], keys: Iterable[str] | None) -> dict
     given = schema.get("properties")
     members = given if isinstance(given, dict) else {}
     properties = {name: member if isinstance(member, dict) else {} for name, member in members.items()}
-    return {**schema, "properties": {**dict.fromkeys(keys or (), {}), **properties}}
+    return {**schema, "properties": {**{key: {} for key in keys or ()}, **properties}}
 
 
 def prepare(maps: Iterable[StreamMap]) -> None:

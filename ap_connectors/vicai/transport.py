@@ -173,7 +173,10 @@ class Transport:
         token = BearerToken(self._obtain_token, self._keep_secret)
         self._api = http_client("vicai", explain=self._explain, headers=headers, credentials=token, limit=limit)
         self._storage = http_client(
-            "vicai storage", explain=self._explain_storage, headers={"User-Agent": headers["User-Agent"]}
+            "vicai storage",
+            explain=self._explain_storage,
+            headers={"User-Agent": headers["User-Agent"]},
+            links_of=self._url,
         )
 
     def call(
