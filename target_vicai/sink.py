@@ -91,7 +91,7 @@ class VicSink(ABC):
 
     def __init__(self, context: LoadContext) -> None:
         self.context = context
-        self._unknown_fields = UnknownFields(self.name, "Vic.ai", self._warn, _EXPECTED)
+        self.unknown_fields = UnknownFields(self.name, "Vic.ai", self._warn, _EXPECTED)
         self._told_of_zones: set[str] = set()
 
     def _warn(self, message: str) -> None:
@@ -131,7 +131,7 @@ class VicSink(ABC):
         """
         body, unknown = self._record_schema.coerce_record(record)
         body = as_meant(body, self._keys)
-        self._unknown_fields.report(unknown)
+        self.unknown_fields.report(unknown)
         self._tell_of_zones(body)
         extras = {name: body.pop(name) for name in self.extras if name in body}
         key = self.key(body, extras)

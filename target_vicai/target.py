@@ -168,6 +168,14 @@ class TargetVicai(ExactTarget):
         """Return the sink of a stream; one for all spellings of its name."""
         return self._sinks_by_name.get(canonical(stream))
 
+    def on_schema(self, line: Line) -> None:
+        """Find the sink of the stream; tap-saft gives fields that only a warehouse takes their standard as a title."""
+        super().on_schema(line)
+        properties = (line.message.schema or {}).get("properties")
+        if (sink := self._sinks_by_name.get(canonical(line.message.stream or ""))) and isinstance(properties, dict):
+            titles = {name: field.get("title") for name, field in properties.items() if isinstance(field, dict)}
+            sink.unknown_fields.expect(name for name, title in titles.items() if title == "SAF-T")
+
     @functools.cached_property
     def company(self) -> str | None:
         """The company that the credentials belong to, as the health check says."""

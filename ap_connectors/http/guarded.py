@@ -194,7 +194,7 @@ class GuardedAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """Make the pools of connections."""
-        super().init_poolmanager(*arguments, **options)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*arguments, **options)
 
         class Http(urllib3.HTTPConnectionPool):
             ConnectionCls = _guarded(HTTPConnection, self._takes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -117,8 +117,12 @@ class UnknownFields:
     """
 
     def __init__(self, stream: str, service: str, warn: Callable[[str], None], expected: Collection[str] = ()) -> None:
-        self._stream, self._service, self._warn, self._expected = stream, service, warn, expected
+        self._stream, self._service, self._warn, self._expected = stream, service, warn, {*expected}
         self._reported: set[str] = set()
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Do not warn of these, in any spelling."""
+        self._expected.update(map(canonical, names))
 
     def report(self, unknown: Mapping[str, Any]) -> None:
         """Warn of those fields that were not reported before; the target's own (`_sdc_...`) need no warning."""

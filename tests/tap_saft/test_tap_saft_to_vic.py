@@ -44,6 +44,9 @@ def test_what_is_loaded_is_what_the_file_says(tap: RunTap, target: Target, store
     load = target(run.lines)
     assert load.states[-1] == run.state
     check_store(store, run.records)
+    # What only a warehouse takes needs no warning; what the standard does not know does.
+    warnings = [line.split(" | ")[-1] for line in load.err.splitlines() if "| WARNING" in line]
+    assert warnings == ["accounts: saft_name, kostnadsbærer: ignored; Vic.ai has no such fields."]
     # With a fresh state everything comes again, and nothing is written.
     again = target(tap(path=str(NORWAY_110), catalog=chosen).lines)
     assert again.writes == []
