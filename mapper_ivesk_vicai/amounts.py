@@ -1,26 +1,36 @@
-"""What a document comes to: header and lines as they are stated, and whether they agree, to the last digit."""
+"""What a document comes to: header and lines as they are stated, and whether they agree."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from ap_connectors.core.errors import Reject
-from ap_connectors.core.exact import EXACT
+from ap_connectors.core.exact import EXACT, add
 from ap_connectors.core.raw_json import JsonObject
 from mapper_ivesk_vicai.fields import amount, code, missing, plain
+from mapper_ivesk_vicai.tolerance import Tolerance
 
 PARTS = ("subtotal", "vat", "total")
+_NOTHING = Decimal(0)
+_HUNDRED = Decimal(100)
 
 
 @dataclass(frozen=True)
 class Amounts:
-    """The three amounts of a header or of a line, in the document's currency; None where one is not given."""
+    """The three amounts of a header or of a line, in the document's currency; None where one is not given.
+
+    Args:
+        percent: VAT rate of a line, per cent.
+        says_vat: VAT is stated, and does not only follow.
+    """
 
     subtotal: Decimal | None
     vat: Decimal | None
     total: Decimal | None
+    percent: Decimal | None = None
+    says_vat: bool = False
 
     @classmethod
     def of(cls, fields: JsonObject, line: int | None = None) -> Amounts:
@@ -30,21 +40,36 @@ class Amounts:
             Reject: one of them is not a number.
         """
         subtotal, vat, total = (amount(fields, part, line) for part in PARTS)
+        says_vat = vat is not None
         if subtotal is None and vat is not None and total is not None:
             subtotal = EXACT.subtract(total, vat)
         if vat is None and subtotal is not None and total is not None:
             vat = EXACT.subtract(total, subtotal)
         if total is None and subtotal is not None and vat is not None:
             total = EXACT.add(subtotal, vat)
-        return cls(subtotal, vat, total)
+        percent = None if line is None else amount(fields, "vatpercent", line)
+        return cls(subtotal, vat, total, percent, says_vat)
 
 
 @dataclass(frozen=True)
 class Header:
-    """Currency and amounts as stated, with ivesk's sign; the report sums them up."""
+    """Currency and amounts as stated, with ivesk's sign; the report sums them up.
+
+    Args:
+        separate_vat: VAT is shown and not part of the total: the buyer owes it to the state (`separatevat`).
+    """
 
     currency: str
     amounts: Amounts
+    separate_vat: bool = False
+
+    @property
+    def made(self) -> Decimal | None:
+        """What subtotal and VAT make, as far as VAT is paid to the seller; None if they are not both given."""
+        subtotal, vat = self.amounts.subtotal, self.amounts.vat
+        if subtotal is None or vat is None:
+            return None
+        return subtotal if self.separate_vat else EXACT.add(subtotal, vat)
 
 
 _UNREADABLE = Header("unreadable", Amounts(None, None, None))
@@ -62,72 +87,147 @@ def read_header(document: JsonObject) -> tuple[Header, list[Reject]]:
         return _UNREADABLE, [*wrong, reason][:1]
     if amounts.total is None:
         wrong.append(missing("total"))
-    return Header(currency or "without currency", amounts), wrong[:1]
+    # The mark alone does not tell: many a document has it whose total is with VAT.
+    separate = document.get("separatevat") is True and bool(amounts.vat) and amounts.total == amounts.subtotal
+    return Header(currency or "without currency", amounts, separate), wrong[:1]
 
 
-def read_lines(header: Header, lines: list[JsonObject]) -> tuple[list[Amounts], list[Reject]]:
-    """Return the amounts of each line, and every difference, to the last digit."""
+@dataclass(frozen=True)
+class Agreed:
+    """The lines of a document that agree with its header.
+
+    Args:
+        lines: as stated; without VAT where the header alone tells it.
+        rest: what the lines lack of the header, which rounding explains: net, VAT and total.
+    """
+
+    lines: list[Amounts]
+    rest: Amounts
+
+
+def read_lines(header: Header, lines: list[JsonObject], tolerance: Tolerance) -> tuple[Agreed | None, list[Reject]]:
+    """Return the amounts of each line, or every difference that rounding does not explain."""
     try:
         found = [Amounts.of(line, number) for number, line in enumerate(lines, 1)]
     except Reject as reason:
-        return [], [reason]
-    wrong = [*_sum_differs("The header", "header", header.amounts, header.currency)]
+        return None, [reason]
+    currency = header.currency
+    wrong = [*_header_differs(header, tolerance)]
     for number, line in enumerate(found, 1):
-        where = f"lines[{number - 1}]"
         if line.subtotal is None:
+            where = f"lines[{number - 1}]"
             wrong.append(Reject(f"Line {number} has no subtotal.", "no_subtotal", where=where))
-        wrong += _sum_differs(f"Line {number}", where, line, header.currency)
-    if not wrong:
-        wrong = [reject for part in PARTS for reject in _lines_differ(part, header, found)]
-    return found, [Reject.several(wrong, joint="; ")] if wrong else []
+        elif not (header.separate_vat and line.total == line.subtotal):
+            made = None if line.vat is None else EXACT.add(line.subtotal, line.vat)
+            wrong += _sum_differs(number, line, made, tolerance.of_a_line(currency), currency)
+    if wrong:
+        return None, [Reject.several(wrong, joint="; ")]
+    alone = bool(header.amounts.vat) and not any(line.says_vat or line.vat for line in found)
+    if alone:
+        # The header alone tells VAT; where a line's total is its net amount, no VAT of 0 follows from that.
+        found = [Amounts(line.subtotal, None, line.subtotal, line.percent) for line in found]
+    together = _together(header, found, by_rates=alone)
+    rates = {line.percent for line in found if line.vat != 0} or {None}
+    wrong = [*_lines_differ(header, together, tolerance, len(found), len(rates))]
+    if wrong:
+        return None, [Reject.several(wrong, joint="; ")]
+    return Agreed(found, _rest(header, together, says_vat=not alone)), []
 
 
-def _sum_differs(name: str, where: str, amounts: Amounts, currency: str) -> Iterator[Reject]:
-    """Yield a reason if subtotal and VAT do not make the total."""
-    if amounts.subtotal is None or amounts.vat is None or amounts.total is None:
+def _together(header: Header, lines: Sequence[Amounts], *, by_rates: bool) -> Amounts:
+    """Return what the lines make together. A line that does not mention VAT has none.
+
+    Args:
+        header: of the document.
+        lines: of the document.
+        by_rates: the header alone tells VAT: it must be what the lines' rates make, if all lines say theirs.
+    """
+    net = add(*(_first(line.subtotal) for line in lines))
+    if by_rates:
+        shares = [EXACT.multiply(_first(line.subtotal), line.percent) for line in lines if line.percent is not None]
+        vat = EXACT.divide(add(*shares), _HUNDRED) if len(shares) == len(lines) else None
+        total = EXACT.add(net, _first(header.amounts.vat))
+    else:
+        vat = add(*(_first(line.vat) for line in lines))
+        total = add(*(_first(line.total, line.subtotal) for line in lines))
+    return Amounts(net, vat, net if header.separate_vat else total)
+
+
+def _first(*amounts: Decimal | None) -> Decimal:
+    return next((one for one in amounts if one is not None), _NOTHING)
+
+
+def _header_differs(header: Header, tolerance: Tolerance) -> Iterator[Reject]:
+    """Yield a reason if subtotal and VAT do not make the total, cash apart."""
+    made, total = header.made, header.amounts.total
+    if made is None or total is None or tolerance.is_cash(header.currency, made, total):
         return
-    made = EXACT.add(amounts.subtotal, amounts.vat)
-    if made != amounts.total:
-        subtotal, vat, total = (plain(getattr(amounts, part)) for part in PARTS)
-        difference = _difference(made, amounts.total)
-        yield Reject(
-            f"{name} does not add up: subtotal {subtotal} and vat {vat} make {plain(made)}, but total is {total} "
-            f"(difference {difference} {currency}).",
-            "does_not_add_up",
-            where=where,
-            subtotal=subtotal,
-            vat=vat,
-            made=plain(made),
-            total=total,
-            difference=difference,
-            currency=currency,
-        )
+    yield from _sum_differs(None, header.amounts, made, tolerance.of_a_header(), header.currency)
 
 
-def _lines_differ(part: str, header: Header, lines: Iterable[Amounts]) -> Iterator[Reject]:
-    """Yield a reason if the lines together are not what the header states."""
-    stated: Decimal | None = getattr(header.amounts, part)
-    if stated is None:
+def _sum_differs(
+    number: int | None, amounts: Amounts, made: Decimal | None, allowed: Decimal, currency: str
+) -> Iterator[Reject]:
+    if made is None or amounts.total is None or EXACT.subtract(made, amounts.total).copy_abs() <= allowed:
         return
-    together = Decimal(0)
-    for line in lines:
-        value: Decimal | None = getattr(line, part)
-        # A line that does not mention VAT has none.
-        value = line.subtotal if value is None and part == "total" else value
-        together = EXACT.add(together, value or Decimal(0))
-    if together != stated:
-        difference = _difference(together, stated)
+    subtotal, vat, total = (plain(_first(getattr(amounts, part))) for part in PARTS)
+    difference = _difference(made, amounts.total)
+    name, where = ("The header", "header") if number is None else (f"Line {number}", f"lines[{number - 1}]")
+    yield Reject(
+        f"{name} does not add up: subtotal {subtotal} and vat {vat} make {plain(made)}, but total is {total} "
+        f"(difference {difference} {currency}).",
+        "does_not_add_up",
+        where=where,
+        subtotal=subtotal,
+        vat=vat,
+        made=plain(made),
+        total=total,
+        difference=difference,
+        currency=currency,
+    )
+
+
+def _lines_differ(header: Header, together: Amounts, tolerance: Tolerance, lines: int, rates: int) -> Iterator[Reject]:
+    """Yield a reason for each part in which the lines together are not what the header states."""
+    allowed = tolerance.of_lines(header.currency, lines, rates)
+    for part in PARTS:
+        stated: Decimal | None = getattr(header.amounts, part)
+        made: Decimal | None = getattr(together, part)
+        if stated is None or made is None or EXACT.subtract(made, stated).copy_abs() <= allowed:
+            continue
+        if part == "total" and _is_cash_rounded(header, made, tolerance, allowed):
+            continue
+        difference = _difference(made, stated)
         yield Reject(
-            f"Header and lines differ: {part} is {plain(stated)}, and the lines together make {plain(together)} "
+            f"Header and lines differ: {part} is {plain(stated)}, and the lines together make {plain(made)} "
             f"(difference {difference} {header.currency}).",
             "header_and_lines_differ",
             field=part,
             stated=plain(stated),
-            together=plain(together),
+            together=plain(made),
             difference=difference,
             currency=header.currency,
         )
 
 
+def _is_cash_rounded(header: Header, made: Decimal, tolerance: Tolerance, allowed: Decimal) -> bool:
+    """Whether a total is the lines' total, rounded to coins, perhaps after the rounding of VAT."""
+    total, before = header.amounts.total, header.made
+    if total is None:
+        return False
+    if before is None:
+        return tolerance.is_cash(header.currency, made, total)
+    return tolerance.is_cash(header.currency, before, total) and EXACT.subtract(made, before).copy_abs() <= allowed
+
+
+def _rest(header: Header, together: Amounts, *, says_vat: bool) -> Amounts:
+    """Return what the lines lack of the header: of VAT only where they say it, and where it is paid."""
+    stated = header.amounts
+    total, vat = EXACT.subtract(_first(stated.total), _first(together.total)), _NOTHING
+    if says_vat and stated.vat is not None and not header.separate_vat:
+        vat = EXACT.subtract(stated.vat, _first(together.vat))
+    return Amounts(EXACT.subtract(total, vat), vat, total)
+
+
 def _difference(one: Decimal, other: Decimal) -> str:
-    return plain(abs(EXACT.subtract(one, other)))
+    return plain(EXACT.subtract(one, other).copy_abs())

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.coercion import CoercionError, quoted, reader
 
+_as_json = msgspec.json.Encoder().encode
 _text, _number = reader("string", {}), reader("number", {})
 
 
@@ -99,3 +103,30 @@ def missing(name: str) -> Reject:
 def given(**members: Any) -> JsonObject:
     """Return the members that are not None."""
     return {name: value for name, value in members.items() if value is not None}
+
+
+def further(fields: JsonObject, placed: Container[str]) -> JsonObject:
+    """Return the fields that say something and are not `placed`; numbers as text, so that no reader rounds them."""
+    return {name: _as_text(value) for name, value in fields.items() if name not in placed and not _is_void(value)}
+
+
+def as_words(value: Any) -> str | None:
+    """Return any value as one text; None if it says nothing."""
+    if _is_void(value):
+        return None
+    worded = _as_text(value)
+    return worded if isinstance(worded, str) else _as_json(worded).decode()
+
+
+def _is_void(value: Any) -> bool:
+    return value is None or value in ("", [], {})
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_text(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_as_text(element) for element in value]
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return plain(Decimal(value))
+    return value

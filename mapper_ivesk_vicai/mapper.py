@@ -14,12 +14,16 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.mapper import ExactMapper
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import DOCUMENTS_FROM, MAX_REJECTS, REPORT_PATH, rejects_path
+from mapper_ivesk_vicai.duplicates import Duplicates
 from mapper_ivesk_vicai.fields import one_line, shown
 from mapper_ivesk_vicai.files import Files
+from mapper_ivesk_vicai.kinds import load_kinds
+from mapper_ivesk_vicai.lines import LineTables
 from mapper_ivesk_vicai.purchase import MappingOptions, Purchase, Seller, SetAside, read
 from mapper_ivesk_vicai.records import INVOICES, KEYS, Vendors, country, file, schema_of, vendor
 from mapper_ivesk_vicai.report import Report
-from mapper_ivesk_vicai.tables import ACCOUNTS, OBJECTS, TABLES, VAT_CLASSES, load
+from mapper_ivesk_vicai.tables import FIELDS, TABLES, load
+from mapper_ivesk_vicai.tolerance import Tolerance
 
 _DOCUMENTS = {canonical(name) for name in ("exported_documents", "digitized_documents")}
 _FILES = canonical("document_files")
@@ -90,6 +94,47 @@ class MapperIveskVicai(ExactMapper):
             description="reject: the document is set aside. pass: the code goes on as it is. leave_out: the field is "
             "left out. In any case each of them is named at the end.",
         ),
+        _table(
+            "doctypes",
+            "Kinds of documents",
+            "What becomes of each kind of document (doctype): invoice, creditnote, leave_out or set_aside; an object, "
+            "or a CSV file with the columns doctype and becomes. Without it invoice and debitnote are invoices, "
+            "creditnote is one; proforma, prepaymentinvoice and cashreceipt are left out and counted. Any other kind "
+            "is set aside.",
+            [{"prepaymentinvoice": "invoice", "cashreceipt": "set_aside"}],
+        ),
+        th.Property(
+            "tolerance",
+            th.CustomType({"type": ["string", "number", "object", "null"]}),
+            title="Tolerance",
+            description="By how much header and lines may differ: an amount for the document, or an object of per_line "
+            "and per_rate, which are added up. Without it half a cent a line and VAT rate. The object, and no "
+            "setting, allow for totals that are rounded to what can be paid in cash; an amount does not.",
+            examples=[0, "0.02", {"per_line": "0.01", "per_rate": "0.01"}],
+        ),
+        th.Property(
+            "rounding",
+            th.StringType(allowed_values=["header", "line"]),
+            default="header",
+            title="Rounding",
+            description="What becomes of a difference within the tolerance. header: header and lines go on as they "
+            "are. line: a line makes up for it, with the account that the table accounts gives the code rounding.",
+        ),
+        th.Property(
+            "duplicates",
+            th.StringType(allowed_values=["set_aside", "allow"]),
+            default="set_aside",
+            title="Duplicates",
+            description="What becomes of a document whose seller, number, date and total came before in the run, under "
+            "another id. set_aside: it is set aside. allow: it is mapped.",
+        ),
+        _table(
+            "fields",
+            "Configured fields",
+            "The label of a field that is configured at Vic.ai, for each field of documents that is to go there: an "
+            "object, or a CSV file with the columns field and label.",
+            [{"allocation": "allocation", "originaldocnum": "corrects"}],
+        ),
         th.Property(
             "without_lines",
             th.StringType(allowed_values=["reject", "header"]),
@@ -124,18 +169,23 @@ class MapperIveskVicai(ExactMapper):
         settings = self.config
         self._company = settings["company_code"].strip()
         self.rejects.company = self._company
-        rows = {table: load(table, settings.get(table.setting)) for table in TABLES}
         self._options = MappingOptions(
             company=self._company,
             invoices_as=settings["invoices_as"],
-            tables=[(table, rows[table]) for table in (ACCOUNTS, VAT_CLASSES, OBJECTS)],
-            unmapped=settings["unmapped"],
+            kinds=load_kinds(settings.get("doctypes")),
+            tables=LineTables(
+                {table: load(table, settings.get(table.setting)) for table in TABLES}, settings["unmapped"]
+            ),
+            tolerance=Tolerance.of(settings.get("tolerance")),
+            rounds=settings["rounding"] == "line",
+            fields=load(FIELDS, settings.get("fields")),
             header_as_line=settings["without_lines"] == "header",
             negative_credits=settings["credit_amounts"] == "negative",
         )
         self._files = Files(settings.get("documents_dir"), settings.get("documents_from"))
         self._vendors = Vendors()
-        self._report = Report()
+        self._duplicates = None if settings["duplicates"] == "allow" else Duplicates()
+        self._report = Report(learns=self._options.invoices_as == "training_invoices")
         self._announced: set[str] = set()
         self._wrote_schemas = False
         self._strange_countries: set[str] = set()
@@ -200,6 +250,8 @@ class MapperIveskVicai(ExactMapper):
 
     def _sent(self, purchase: Purchase) -> Purchase | SetAside:
         """Write the records of a purchase; return why not if they cannot be written."""
+        if self._duplicates and (reject := self._duplicates.refusal(purchase)):
+            return SetAside(reject, purchase.header, purchase.unmapped)
         ours = {"ivesk_document_id": purchase.id, "ivesk_company_code": purchase.buyer}
         stream = self._options.invoices_as
         records: list[tuple[str, JsonObject]] = [(stream, INVOICES[stream](purchase) | ours | file(purchase))]
@@ -212,6 +264,8 @@ class MapperIveskVicai(ExactMapper):
             self.write_records(*records)
         except UnicodeEncodeError:
             return SetAside(Reject(_HALF, "half_a_character"), purchase.header, purchase.unmapped)
+        if self._duplicates:
+            self._duplicates.remember(purchase)
         if news is not None:
             self._vendors.remember(purchase.seller, news)
             self._report.vendors += 1
@@ -237,9 +291,13 @@ class MapperIveskVicai(ExactMapper):
                 self._report.received,
                 self._company,
             )
+        for sentence in self._report.without_place():
+            self.logger.info("%s", sentence)
+        for sentence in self._report.untaught():
+            self.logger.warning("%s", sentence)
         # Codes that are passed on purpose are not worth a warning.
-        level = logging.INFO if self._options.unmapped == "pass" else logging.WARNING
-        for sentence in self._report.unmapped(_HAPPENED[self._options.unmapped]):
+        level = logging.INFO if self._options.tables.unmapped == "pass" else logging.WARNING
+        for sentence in self._report.unmapped(_HAPPENED[self._options.tables.unmapped]):
             self.logger.log(level, "%s", sentence)
         if path := self.config.get("report_path"):
             facts = {"mapper": self.name, "company_code": self._company, "rejects_path": self.rejects.path}

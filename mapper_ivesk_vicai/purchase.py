@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Container
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import count
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from ap_connectors.core import instants
 from ap_connectors.core.companies import same_company
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.exact import EXACT
 from ap_connectors.core.raw_json import JsonObject
-from ap_connectors.singer.coercion import quoted
-from mapper_ivesk_vicai.amounts import PARTS, Amounts, Header, read_header, read_lines
-from mapper_ivesk_vicai.fields import amount, code, given, missing, plain, shown, shown_value, text
+from ap_connectors.ivesk import contract
+from mapper_ivesk_vicai import lines as document_lines
+from mapper_ivesk_vicai.amounts import Header, read_header, read_lines
+from mapper_ivesk_vicai.dates import check_due, exported, payment_days
+from mapper_ivesk_vicai.fields import as_words, code, further, given, missing, plain, text
 from mapper_ivesk_vicai.files import Files
-from mapper_ivesk_vicai.tables import CodeTable, Row, Rows
+from mapper_ivesk_vicai.kinds import Fate, Kinds, fate_of, refusal
+from mapper_ivesk_vicai.lines import Line, LineTables, UnmappedCode
+from mapper_ivesk_vicai.tables import Rows
+from mapper_ivesk_vicai.tolerance import Tolerance
 
 InvoicesAs = Literal["training_invoices", "invoices"]
-Unmapped = Literal["reject", "pass", "leave_out"]
+
+_PLACED = (
+    "id", "date", "operationdate", "duedate", "paymentterm", "docnum", "ordernum", "total", "currency", "kid", "lines",
+    "filename", "digitizedat", "exportedat",
+    # A link that expires, and is a secret while it lives.
+    "url",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,34 +40,37 @@ class MappingOptions:
     Args:
         company: registration code of the company whose purchases are mapped.
         invoices_as: stream that they become.
-        tables: each table of codes with its rows, in the order of what `Line` takes of them.
-        unmapped: what to do with a document that has a code without a row.
+        kinds: what becomes of each kind of document.
+        tables: of codes.
+        tolerance: how far amounts may miss each other.
+        rounds: a line makes up for rounding.
+        fields: labels of the fields that the company has configured at Vic.ai, by ivesk's names.
         header_as_line: make one line of the header where a document has no lines.
         negative_credits: keep the amounts of credit notes negative.
     """
 
     company: str
     invoices_as: InvoicesAs
-    tables: Sequence[tuple[CodeTable, Rows]]
-    unmapped: Unmapped
+    kinds: Kinds
+    tables: LineTables
+    tolerance: Tolerance
+    rounds: bool
+    fields: Rows
     header_as_line: bool
     negative_credits: bool
 
 
-class UnmappedCode(NamedTuple):
-    """A code without a row in its table, and the document that has it."""
-
-    table: CodeTable
-    code: str
-    document: str
-
-
 @dataclass(frozen=True)
 class LeftOut:
-    """A document that is not a purchase of the company: a sale of its own, or a document of another company."""
+    """A document that is not booked: a sale of the company's, a document of another company, or of a kind left out.
 
-    kind: Literal["sale", "other"]
-    company: str
+    Args:
+        why: which of these.
+        name: of the company, or of the kind.
+    """
+
+    why: Literal["sale", "other", "kind"]
+    name: str
 
 
 @dataclass(frozen=True)
@@ -89,21 +102,6 @@ class Seller:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line; account, VAT code and dimension as Vic.ai knows them."""
-
-    net: Decimal
-    vat: Decimal | None
-    vat_percent: Decimal | None
-    quantity: Decimal | None
-    description: str | None
-    account: str | None
-    vat_code: str | None
-    dimension: str | None
-    dimension_type: str | None
-
-
-@dataclass(frozen=True)
 class Purchase:
     """A purchase: header and lines agree, and every code is mapped or left out on purpose.
 
@@ -114,6 +112,11 @@ class Purchase:
         changed_at: when ivesk last changed it, as Vic.ai wants an ERP's own time: UTC, without a zone; a Reject if the
             document does not say. Invoices need it only where their vendor is sent.
         payment_days: None where the term is not a whole number of days.
+        kid: reference that a payment must quote (Norway).
+        rounding: what the lines lack of the header's total, which rounding explains.
+        further: the fields that have no place of their own at Vic.ai.
+        fields: what `fields` gives a place, by its label.
+        named: the fields that `fields` names.
         file: path or link.
     """
 
@@ -132,6 +135,11 @@ class Purchase:
     is_credit: bool
     turned: bool
     lines: list[Line]
+    kid: str | None
+    rounding: Decimal
+    further: JsonObject
+    fields: dict[str, str | None]
+    named: Container[str]
     file: str | None
     file_name: str | None
     unmapped: tuple[UnmappedCode, ...] = ()
@@ -147,49 +155,65 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
         id_ = text(document, "id")
         # Asked for every document, so that what the tap said of its file does not stay in memory.
         path = files.pop(id_ or "")
-        buyer, seller = code(document, "buyercode"), code(document, "sellercode")
-        if not same_company(buyer, options.company):
-            return _left_out(document, options.company, buyer, seller)
+        doctype = code(document, "doctype")
+        fate = fate_of(doctype, options.kinds)
+        if (not_ours := _not_ours(document, options.company, fate)) is not None:
+            return not_ours
+        if fate == "leave_out":
+            return LeftOut("kind", doctype or "")
     except Reject as reason:
         return SetAside(reason)
     header, wrong = read_header(document)
+    if (refused := refusal(doctype, fate)) is not None:
+        return SetAside(refused, header)
     try:
-        seller_key = seller or _other_key(document)
+        seller_key = code(document, "sellercode") or _other_key(document)
         if id_ is None:
             raise missing("id")
         file = files.check(path, text(document, "url"))
     except Reject as reason:
         return SetAside(reason, header)
-    lines, no_lines = _lines(document, options)
+    lines, no_lines = document_lines.lines_of(document, header_as_line=options.header_as_line)
     if no_lines:
         return SetAside(Reject.several([*wrong, *no_lines]), header)
-    amounts, wrong = ([], wrong) if wrong else read_lines(header, lines)
-    codes, unmapped, uncoded = _codes(document, lines, options)
-    if wrong or uncoded:
+    agreed, wrong = (None, wrong) if wrong else read_lines(header, lines, options.tolerance)
+    codes, unmapped, uncoded = options.tables.codes(document, lines)
+    if agreed is None or uncoded:
         # What is wrong with the amounts does not hide what the tables lack, or the other way round.
         return SetAside(Reject.several([*wrong, *uncoded]), header, unmapped)
-    total = header.amounts.total
+    total, rest = header.amounts.total, agreed.rest
     assert total is not None  # noqa: S101 - `read_header` has rejected it
     try:
-        is_credit = _is_credit(document, total)
-        iban = code(document, "selleriban")
-        issued = code(document, "date")
+        is_credit = _is_credit(doctype, fate, total)
+        issued, due = code(document, "date"), code(document, "duedate")
+        if not is_credit:
+            check_due(issued, due)
+        days = payment_days(document)
+        is_training = options.invoices_as == "training_invoices"
+        # A term that is not sent is not lost: words, or none at all for training.
+        term = {"paymentterm"} if days is None or (is_training and not days) else set()
+        rounding = options.tables.rounding(rest) if options.rounds else None
         return Purchase(
             header=header,
             total=total,
             is_credit=is_credit,
             turned=is_credit and not options.negative_credits,
             id=id_.strip(),
-            buyer=buyer or options.company,
+            buyer=code(document, "buyercode") or options.company,
             docnum=text(document, "docnum"),
             ordernum=text(document, "ordernum"),
             issued=issued,
             # ivesk names the day of the transaction only where it is another one.
             booked=code(document, "operationdate") or issued,
-            due=code(document, "duedate"),
-            payment_days=_payment_days(document),
-            changed_at=_changed_at(document, needed=options.invoices_as == "training_invoices"),
-            lines=[_line(*each) for each in zip(count(1), lines, amounts, codes)],
+            due=due,
+            payment_days=days,
+            changed_at=exported(document, needed=is_training),
+            lines=[*document_lines.made(agreed, lines, codes), *([rounding] if rounding else [])],
+            kid=code(document, "kid"),
+            rounding=rest.total or Decimal(0),
+            further=further(document, _placed() - term),
+            fields={label: as_words(document.get(name)) for name, (label,) in options.fields.items() if label},
+            named=options.fields,
             file=file,
             file_name=text(document, "filename") if file else None,
             seller=Seller(
@@ -197,9 +221,9 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
                 name=text(document, "sellername"),
                 address=text(document, "selleraddress"),
                 country=text(document, "sellercountry"),
-                code=seller,
+                code=code(document, "sellercode"),
                 vat=code(document, "sellervat"),
-                iban=iban,
+                iban=code(document, "selleriban"),
             ),
             unmapped=unmapped,
         )
@@ -207,7 +231,32 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
         return SetAside(reason, header, unmapped)
 
 
+@functools.cache
+def _placed() -> frozenset[str]:
+    """Return the fields that have a place at Vic.ai: of the parties in the vendor, and in the company itself."""
+    fields = contract.schema("document")["properties"]
+    return frozenset({*_PLACED, *(name for name in fields if name.startswith(("seller", "buyer")))})
+
+
 # Whose it is
+
+
+def _not_ours(document: JsonObject, company: str, fate: Fate | None) -> LeftOut | None:
+    """Return whose document it is if the buyer is not the company.
+
+    Raises:
+        Reject: the document does not tell, and is of a kind that is booked.
+    """
+    buyer, seller = code(document, "buyercode"), code(document, "sellercode")
+    if same_company(buyer, company):
+        return None
+    try:
+        return _left_out(document, company, buyer, seller)
+    except Reject:
+        # A till does not print who bought; that need not trouble those who leave its receipts out.
+        if fate == "leave_out":
+            return None
+        raise
 
 
 def _left_out(document: JsonObject, company: str, buyer: str | None, seller: str | None) -> LeftOut:
@@ -255,26 +304,8 @@ def _other_key(document: JsonObject) -> str:
 # Its parts
 
 
-def _lines(document: JsonObject, options: MappingOptions) -> tuple[list[JsonObject], list[Reject]]:
-    """Return the lines as they came, or why there are none."""
-    lines = document.get("lines")
-    if lines is None or lines == []:
-        if options.header_as_line:
-            return [{part: document.get(part) for part in PARTS}], []
-        return [], [Reject("It has no lines (without_lines: header makes one of the header's amounts).", "no_lines")]
-    if not isinstance(lines, list):
-        value = shown_value(lines)
-        return [], [Reject(f"lines is not a list: {value}.", "not_a_list", field="lines", value=value)]
-    for number, line in enumerate(lines, 1):
-        if not isinstance(line, dict):
-            where, value = f"lines[{number - 1}]", shown_value(line)
-            return [], [Reject(f"line {number} is not an object: {value}.", "not_an_object", field=where, value=value)]
-    return lines, []
-
-
-def _is_credit(document: JsonObject, total: Decimal) -> bool:
-    doctype = code(document, "doctype") or ""
-    called_so = "credit" in doctype.lower()
+def _is_credit(doctype: str | None, fate: Fate | None, total: Decimal) -> bool:
+    called_so = fate == "creditnote"
     if called_so and total > 0:
         raise Reject(
             f"It is a {doctype}, but its total is {plain(total)}: a credit note's amounts are negative.",
@@ -283,69 +314,3 @@ def _is_credit(document: JsonObject, total: Decimal) -> bool:
             total=plain(total),
         )
     return total < 0 or (called_so and not total)
-
-
-def _codes(
-    document: JsonObject, lines: list[JsonObject], options: MappingOptions
-) -> tuple[list[Row], tuple[UnmappedCode, ...], list[Reject]]:
-    """Return what the codes of each line become, the codes without a row, and why that sets the document aside."""
-    found: list[Row] = []
-    unmapped: dict[UnmappedCode, None] = {}
-    try:
-        for number, line in enumerate(lines, 1):
-            row: Row = ()
-            for table, rows in options.tables:
-                ours = code(line, table.field, number)
-                become = table.nothing if ours is None else rows.get(ours)
-                if ours is not None and become is None:
-                    unmapped[UnmappedCode(table, ours, shown(document))] = None
-                    become = (ours, *table.nothing[1:]) if options.unmapped == "pass" else table.nothing
-                row += become or ()
-            found.append(row)
-    except Reject as reason:
-        return [], (), [reason]
-    if unmapped and options.unmapped == "reject":
-        named = ", ".join(f"{table.what} {code} ({table.setting})" for table, code, _ in unmapped)
-        codes = [{"kind": table.kind, "code": code, "setting": table.setting} for table, code, _ in unmapped]
-        return found, tuple(unmapped), [Reject(f"No mapping for {named}.", "no_mapping", codes=codes)]
-    return found, tuple(unmapped), []
-
-
-def _changed_at(document: JsonObject, *, needed: bool) -> str | Reject:
-    try:
-        return _exported(document)
-    except Reject as reason:
-        if needed:
-            raise
-        return reason
-
-
-def _exported(document: JsonObject) -> str:
-    """Return when ivesk last changed the document: UTC, and without a zone, as Vic.ai wants an ERP's own time."""
-    stated = code(document, "exportedat") or code(document, "digitizedat")
-    if stated is None:
-        raise Reject("exportedat is missing (and digitizedat).", "missing_field", fields=["exportedat"])
-    try:
-        moment = instants.milliseconds(stated)
-    except ValueError:
-        raise Reject(
-            f"exportedat is not a time such as 2026-01-31T10:11:12.000Z: {quoted(stated)}.",
-            "not_a_time",
-            field="exportedat",
-            value=quoted(stated),
-        ) from None
-    return stated[:-1] if stated.endswith("Z") else instants.LOCAL.text(moment)
-
-
-def _payment_days(document: JsonObject) -> int | None:
-    try:
-        days = amount(document, "paymentterm")
-    except Reject:
-        return None  # words; the due date says it as well
-    return int(days) if days is not None and days == days.to_integral_value() else None
-
-
-def _line(number: int, line: JsonObject, amounts: Amounts, codes: Row) -> Line:
-    assert amounts.subtotal is not None  # noqa: S101 - `read_lines` has rejected it
-    percent, quantity = amount(line, "vatpercent", number), amount(line, "quantity", number)
-    return Line(amounts.subtotal, amounts.vat, percent, quantity, text(line, "name", number), *codes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.vicai import contract
 from mapper_ivesk_vicai.fields import given, plain
-from mapper_ivesk_vicai.purchase import Line, Purchase, Seller
+from mapper_ivesk_vicai.lines import Line
+from mapper_ivesk_vicai.purchase import Purchase, Seller
 
 _LONGEST_NAME = 255
 
@@ -82,6 +83,9 @@ def training_invoice(purchase: Purchase) -> JsonObject:
         "vendorExternalId": purchase.seller.key,
         **({"paymentInfo": payment} if payment else {}),
         "lineItems": [_training_line(purchase, *each) for each in enumerate(purchase.lines)],
+        **({"invoiceInfo": {"kid": purchase.kid}} if purchase.kid else {}),
+        "externalData": _external_data(purchase) or None,
+        **_fields(purchase.fields),
     }
 
 
@@ -95,6 +99,8 @@ def invoice(purchase: Purchase) -> JsonObject:
         "vendorExternalId": purchase.seller.key,
         **({"paymentInfo": {"kind": "IBAN", "accountNumber": iban}} if iban else {}),
         **_term("paymentTerm", purchase, least=0),
+        **({"paymentRef": purchase.kid} if purchase.kid else {}),
+        **_fields(given(**purchase.fields)),
         "lineItems": [_invoice_line(purchase, *each) for each in enumerate(purchase.lines)],
     }
 
@@ -137,7 +143,8 @@ def _training_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
     vat = None if line.vat is None else purchase.signed(line.vat)
     info = given(vatCode=line.vat_code, vatAmount=vat, vatRate=_rate(line))
     amount = {"amount": purchase.signed(line.net)}
-    return _line(purchase, place, line) | amount | ({"invoiceLineItemInfo": info} if info else {})
+    vat_only = {"lineItemIsVatOnly": True} if line.is_vat_only else {}
+    return _line(purchase, place, line) | amount | ({"invoiceLineItemInfo": info} if info else {}) | vat_only
 
 
 def _invoice_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
@@ -148,15 +155,57 @@ def _invoice_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
 
 
 def _line(purchase: Purchase, place: int, line: Line) -> JsonObject:
-    quantity = None if line.quantity is None else plain(purchase.signed(line.quantity))
-    dimension = {"externalId": line.dimension, "typeExternalId": line.dimension_type}
+    dimensions = [given(externalId=one.id, typeExternalId=one.type) for one in line.dimensions]
     return given(
         index=place,
         description=line.description,
-        quantityInvoiced=quantity,
+        quantityInvoiced=_quantity(purchase, line),
         costAccountExternalId=line.account,
-        dimensions=[{name: id_ for name, id_ in dimension.items() if id_}] if line.dimension else None,
+        dimensions=dimensions or None,
     )
+
+
+def _quantity(purchase: Purchase, line: Line) -> str | None:
+    """Return the quantity with the sign of the line's amount: some sellers credit -1 piece, others a price of -100."""
+    quantity, amount = line.quantity, purchase.signed(line.net)
+    if quantity is None or not quantity:
+        return None if quantity is None else plain(quantity)
+    if amount:
+        return plain(quantity.copy_sign(amount))
+    return plain(quantity.copy_abs() if purchase.turned else quantity)
+
+
+# What has no place of its own
+
+
+def _external_data(purchase: Purchase) -> JsonObject:
+    """Return what Vic.ai's training invoices keep as it is: by ivesk's names, numbers as text, with ivesk's signs."""
+    data = dict(purchase.further)
+    if (rate := data.get(_RATE)) is not None:
+        data[_RATE] = {"rate": rate, "means": f"1 EUR = {rate} {purchase.header.currency}"}
+    if purchase.rounding:
+        data = {"rounding_difference": plain(purchase.rounding)} | data
+    if lines := [{"index": place, **line.further} for place, line in enumerate(purchase.lines) if line.further]:
+        data["lines"] = lines
+    return data
+
+
+_RATE = "currencyrate"
+
+
+def _fields(values: Mapping[str, str | None]) -> JsonObject:
+    """Return the fields that the company has configured at Vic.ai, by their labels."""
+    return {"fields": [{"label": label, "value": value} for label, value in values.items()]} if values else {}
+
+
+_SAID = frozenset({"doctype", "subtotal", "vat"})
+"""What the type of an invoice and its lines say."""
+
+
+def left_out(purchase: Purchase) -> Iterator[str]:
+    """Yield the fields of a document that invoices to process have no place for; training invoices keep them all."""
+    yield from (name for name in purchase.further if name not in purchase.named and name not in _SAID)
+    yield from {f"lines.{name}": None for line in purchase.lines for name in line.further or ()}
 
 
 def _rate(line: Line) -> str | None:
@@ -168,7 +217,7 @@ def _rate(line: Line) -> str | None:
 KEYS = ["externalId"]
 
 _TEXT = {"type": ["string", "null"]}
-_OURS = {
+_OURS: JsonObject = {
     "ivesk_document_id": _TEXT | {"description": "Id of the ivesk document that the record stems from."},
     "ivesk_company_code": _TEXT | {"description": "Registration code of the buyer, as ivesk has it."},
 }
@@ -199,7 +248,11 @@ def schema_of(stream: str) -> JsonObject:
 
 _SCHEMAS: Mapping[str, tuple[str, list[str], JsonObject]] = {
     "vendors": ("upsertVendor", _VENDOR, {}),
-    "training_invoices": ("upsertTrainingInvoice", [*_HEADER, "externalUpdatedAt"], _REFERENCE | _DOCUMENT),
-    "invoices": ("createInvoice", [*_HEADER, "source", "paymentTerm"], _REFERENCE | _DOCUMENT),
+    "training_invoices": (
+        "upsertTrainingInvoice",
+        [*_HEADER, "externalUpdatedAt", "invoiceInfo", "externalData", "fields"],
+        _REFERENCE | _DOCUMENT,
+    ),
+    "invoices": ("createInvoice", [*_HEADER, "source", "paymentTerm", "paymentRef", "fields"], _REFERENCE | _DOCUMENT),
 }
 STREAMS = tuple(_SCHEMAS)

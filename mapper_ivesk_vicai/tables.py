@@ -48,7 +48,10 @@ class CodeTable:
 VAT_CLASSES = CodeTable("vat_classes", "vat_class", "VAT class", "vatclass", "vat_class", ("vat_code",))
 ACCOUNTS = CodeTable("accounts", "account", "account", "code", "code", ("account",))
 OBJECTS = CodeTable("objects", "object", "object", "object", "object", ("dimension", "type"))
+DOCTYPES = CodeTable("doctypes", "doctype", "kind of document", "doctype", "doctype", ("becomes",))
+FIELDS = CodeTable("fields", "field", "field", "field", "field", ("label",))
 TABLES = (VAT_CLASSES, ACCOUNTS, OBJECTS)
+"""Those by which the codes of lines go."""
 
 
 def load(table: CodeTable, given: Any) -> Rows:

@@ -74,6 +74,10 @@ CLAUSES: Mapping[str, Phrase] = {
         "with Vic.ai has to add it to the table)",
     ),
     "no_lines": Phrase("Dokumentas neturi eilučių", "The document has no lines"),
+    "due_before_date": Phrase(
+        "Apmokėjimo terminas {due} ankstesnis už dokumento datą {date}",
+        "The document is due on {due}, before its own date {date}",
+    ),
     "sign_of_credit_note": Phrase(
         "Dokumento rūšis – {doctype}, bet jo suma {total} nėra neigiama",
         "The document is a {doctype}, but its total {total} is not negative",
@@ -111,6 +115,27 @@ SENTENCES: Mapping[str, Phrase] = {
         "tada eksportuokite dokumentą iš naujo.",
         "Vic.ai does not have what the document refers to: {references}. Check the code in ivesk, or have it created "
         "in Vic.ai; then export the document again.",
+    ),
+    # The document itself.
+    "kind_unknown": Phrase(
+        "Nenustatyta, ar tokios rūšies dokumentai keliami į Vic.ai: {doctype}. Jei rūšis neteisinga, pataisykite ją "
+        "Įvesk ir eksportuokite dokumentą iš naujo; jei teisinga, kreipkitės į tą, kas prižiūri sąsają su Vic.ai.",
+        "Nobody has said whether such documents go to Vic.ai: {doctype}. If the kind is wrong, correct it in ivesk and "
+        "export the document again; if it is right, tell whoever looks after the connection with Vic.ai.",
+    ),
+    "kind_set_aside": Phrase(
+        "Tokios rūšies dokumentai į Vic.ai nekeliami, kol jų kas nors neperžiūrėjo: {doctype}. Jei rūšis neteisinga, "
+        "pataisykite ją Įvesk" + _AGAIN.lt,
+        "Documents of this kind do not go to Vic.ai before somebody has looked at them: {doctype}. If the kind is "
+        "wrong, correct it in ivesk" + _AGAIN.en,
+    ),
+    "duplicate": Phrase(
+        "Toks dokumentas jau yra: to paties pardavėjo, Nr. {docnum}, {date}, {total} {currency} (kitas dokumentas – "
+        "{other}). Jei tai tas pats dokumentas, vieną iš jų ištrinkite; jei ne, pataisykite numerį arba datą "
+        "Įvesk" + _AGAIN.lt,
+        "There is such a document already: of the same seller, no. {docnum}, {date}, {total} {currency} (the other one "
+        "is {other}). If they are one and the same, delete one of them; if not, correct number or date in "
+        "ivesk" + _AGAIN.en,
     ),
     # The document's file.
     "document_missing": Phrase(

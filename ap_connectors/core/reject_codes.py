@@ -32,6 +32,10 @@ CODES: Mapping[str, str] = {
     # References
     "unknown_reference": "It refers to what the service does not have. references: the kind and the key of each.",
     # Documents of ivesk, in the mapper: where is header, or lines[1]; amounts are text.
+    "kind_unknown": "What becomes of such a kind of document is not said (doctypes). doctype.",
+    "kind_set_aside": "Documents of this kind are set aside (doctypes). doctype.",
+    "due_before_date": "An invoice is due before it was issued. due, date.",
+    "duplicate": "Seller, number, date and total are those of another document. docnum, date, total, currency, other.",
     "does_not_add_up": "Subtotal and VAT miss the total. where, subtotal, vat, made, total, difference, currency.",
     "header_and_lines_differ": "The lines do not make the header's. field, stated, together, difference, currency.",
     "no_lines": "The document has no lines.",

@@ -50,14 +50,14 @@ def line(**changes: Any) -> Record:
 
 
 def document(**changes: Any) -> Record:
-    """A purchase with one line, in euros; header and line agree."""
+    """A purchase with one line, in euros; header and line agree. Its number goes by its id: d-1 is SF-1."""
     return {
         "id": "d-1",
         "date": "2026-03-05",
         "operationdate": None,
         "duedate": "2026-04-04",
         "paymentterm": 30,
-        "docnum": "SF-1",
+        "docnum": f"SF-{str(changes.get('id', 'd-1')).removeprefix('d-')}",
         "ordernum": None,
         "doctype": "invoice",
         "subtotal": Decimal("10.00"),

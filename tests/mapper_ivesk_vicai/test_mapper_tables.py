@@ -153,6 +153,8 @@ def test_leave_out_leaves_the_field_out_and_says_so_once(mapper: Mapper) -> None
         assert second["invoiceLineItemInfo"]["vatCode"] == "1"
     assert done.report["unmapped"] == LACKS
     assert done.warnings == [
+        "2 lines of 2 documents have no account, for example SF-1: Vic.ai learns nothing from them. Give them one in "
+        "ivesk.",
         "VAT class PVM32 has no mapping (vat_classes): 2 documents without it, for example SF-1.",
         "account 99 has no mapping (accounts): 2 documents without it, for example SF-1.",
         "object X has no mapping (objects): 2 documents without it, for example SF-1.",

@@ -136,9 +136,9 @@ SET_ASIDE: list[tuple[Row, str]] = [
         "No mapping for account 9 (accounts), VAT class PVM32 (vat_classes), object X (objects).",
     ),
     (
-        {"total": None, "subtotal": "10.01", "vat": "2.10"},
-        "Header and lines differ: subtotal is 10.01, and the lines together make 10.00 (difference 0.01 EUR); "
-        "Header and lines differ: total is 12.11, and the lines together make 12.10 (difference 0.01 EUR).",
+        {"total": None, "subtotal": "10.02", "vat": "2.10"},
+        "Header and lines differ: subtotal is 10.02, and the lines together make 10.00 (difference 0.02 EUR); "
+        "Header and lines differ: total is 12.12, and the lines together make 12.10 (difference 0.02 EUR).",
     ),
     (
         {"lines": [line(), line(total="12,10")]},
