@@ -13,10 +13,12 @@ from xml.etree.ElementTree import Element
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.exact import EXACT
 from ap_connectors.core.raw_json import Record
+from tap_saft.balances import STREAMS, Balances, Movement, Movements, Reconciled
+from tap_saft.company import Company
 from tap_saft.file_state import FileState
 from tap_saft.fingerprints import Fingerprints
 from tap_saft.lines import SIDES, identity, numbers_of, transaction_of
-from tap_saft.record_builder import Company, RecordBuilder
+from tap_saft.record_builder import RecordBuilder
 from tap_saft.sources import Source
 from tap_saft.values import InvalidElement, number
 from tap_saft.walk import Container
@@ -35,6 +37,8 @@ class Totals:
     lines: int = 0
     debit: Decimal = Decimal(0)
     credit: Decimal = Decimal(0)
+    moved: Movements = field(default_factory=dict)
+    """Both sides by account and by party, where balances are wanted."""
 
     def __add__(self, other: Totals) -> Totals:
         """Return the totals of both."""
@@ -43,6 +47,10 @@ class Totals:
             self.lines + other.lines,
             EXACT.add(self.debit, other.debit),
             EXACT.add(self.credit, other.credit),
+            {
+                place: self.moved.get(place, Movement()).plus(other.moved.get(place, Movement()))
+                for place in (*self.moved, *(place for place in other.moved if place not in self.moved))
+            },
         )
 
     def problems(self, given: Mapping[str, str], holder: str = "the file holds") -> list[str]:
@@ -76,6 +84,7 @@ class Checked:
         given: control totals.
         totals: what the file holds of them.
         fingerprints: by which its transactions are recognized in other files.
+        balances: the balances of its accounts and parties.
     """
 
     size: int = 0
@@ -87,6 +96,7 @@ class Checked:
     given: dict[str, str] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    balances: Balances = field(default_factory=Balances)
 
 
 class _Check:
@@ -99,6 +109,7 @@ class _Check:
         self.given: dict[str, str] = {}
         self._transaction: Container | None = None
         self._fingerprinted = "journal_lines" in wanted
+        self._balanced = bool(STREAMS & wanted)
         self.fingerprints = Fingerprints()
         self._content: Any = None
         self._ids = [array("q") for _ in range(_BUCKETS)]
@@ -123,10 +134,10 @@ class _Check:
         totals.lines += 1
         if self._content is not None:
             self._content.update(b"|%b;%b" % tuple(bytes(numbers.get(side) or b"") for side in SIDES))
-        if (digits := numbers.get("debit_amount")) is not None:
-            totals.debit = EXACT.add(totals.debit, Decimal(bytes(digits).decode()))
-        if (digits := numbers.get("credit_amount")) is not None:
-            totals.credit = EXACT.add(totals.credit, Decimal(bytes(digits).decode()))
+        debit, credit = (Decimal(bytes(numbers.get(side) or b"0").decode()) for side in SIDES)
+        totals.debit, totals.credit = EXACT.add(totals.debit, debit), EXACT.add(totals.credit, credit)
+        if self._balanced:
+            self._builder.balances.move(element, Movement(debit, credit))
 
     def _begin(self, transaction: Container) -> None:
         self._transaction = transaction
@@ -156,6 +167,10 @@ class _Check:
         if self._builder.company is None:
             raise Stop(f"{self.reader.source.shown}: it has no Header, so its company is unknown.")
         self._builder.finish()
+
+    @property
+    def balances(self) -> Balances:
+        return self._builder.balances
 
     def repeated(self) -> frozenset[int]:
         """Return the transactions that occurred more than once; bucket by bucket, for there may be millions."""
@@ -187,7 +202,8 @@ def check(source: Source, wanted: frozenset[str], state: FileState) -> Checked:
     checking.finish()
     checked.sha256, checked.last_master = digest.hexdigest(), checking.last_master
     checked.repeated, checked.given, checked.totals = checking.repeated(), checking.given, checking.totals
-    checked.fingerprints = checking.fingerprints
+    checked.fingerprints, checked.balances = checking.fingerprints, checking.balances
+    checked.totals.moved = checking.balances.moved
     checked.facts = {
         "file": source.name,
         "file_size": checked.size,
@@ -199,14 +215,20 @@ def check(source: Source, wanted: frozenset[str], state: FileState) -> Checked:
 
 
 def portions(
-    source: Source, checked: Checked, wanted: frozenset[str], state: FileState, warn: Callable[[str], None]
+    source: Source,
+    checked: Checked,
+    wanted: frozenset[str],
+    state: FileState,
+    warn: Callable[[str], None],
+    *,
+    reconciled: Reconciled | None = None,
 ) -> Iterator[dict[str, list[Record]]]:
     """Yield the records of a file that was checked, by stream, a piece at a time.
 
     Raises:
         Stop: the file has changed since it was checked.
     """
-    builder = RecordBuilder(wanted, state, checked.facts, checked.repeated, warn)
+    builder = RecordBuilder(wanted, state, checked.facts, checked.repeated, warn, reconciled=reconciled)
     reader = XmlReader(source, builder.add, lambda _: None)
     masters_only = "journal_lines" not in wanted
     with source.opened() as file:

@@ -55,3 +55,11 @@ def party(id_name: str) -> dict[str, Any]:
         id_name: _field("text", "Id in the books."),
         "occurrence": _field("integer", "Place among the entries of this id in the file, from 1."),
     }
+
+
+FORMER_KEY: dict[str, Any] = {
+    "formerExternalId": {
+        **_TYPES["text"],
+        "description": "Key without the type, as 0.1.0 wrote it; target-vicai goes on with it where Vic.ai has that.",
+    }
+}

@@ -9,9 +9,10 @@ from xml.etree.ElementTree import Element
 import msgspec
 
 from ap_connectors.core.raw_json import Record
-from ap_connectors.core.validate import id_text
 from ap_connectors.singer.schema import canonical
-from tap_saft import contract, vic
+from tap_saft import balances, contract, vic
+from tap_saft.balances import Balances, Place, Reconciled, Stated
+from tap_saft.company import Company
 from tap_saft.file_state import FileState
 from tap_saft.lines import LineBuilder
 from tap_saft.values import Fields, InvalidElement, encode, members, number, record
@@ -30,6 +31,7 @@ class RecordBuilder:
         facts: further fields of the header's record: file, size and so on.
         repeated: transactions that occur more than once (see `LineBuilder`).
         warn: reports in a sentence what is odd but not a reason to stop.
+        reconciled: what the lines say of the balances, once that is known.
     """
 
     def __init__(
@@ -39,14 +41,20 @@ class RecordBuilder:
         facts: Mapping[str, Any],
         repeated: frozenset[int],
         warn: Callable[[str], None],
+        *,
+        reconciled: Reconciled | None = None,
     ) -> None:
         self._wanted, self._state, self._facts, self._warn = wanted, state, facts, warn
+        self._reconciled = reconciled
+        self.balances = Balances()
+        """Balances that were found so far."""
         self.built: dict[str, list[Record]] = {}
         """Records that are not yet handed out, by stream."""
         self.company: Company | None = None
         """The company, once the header was read."""
         self._seen: dict[tuple[str, str], int] = {}
         self._vat_codes: dict[str, tuple[str, Fields]] = {}
+        self._types_of_codes: dict[str, list[str]] = {}
         self._lines = LineBuilder(repeated, warn)
         self._sections: dict[str, Callable[[Element], None]] = {
             "header": self._header,
@@ -75,8 +83,13 @@ class RecordBuilder:
 
     def finish(self) -> None:
         """Build the records that need all master data: of a VAT code, the entry that counts."""
-        for code, (_, plain) in self._vat_codes.items():
-            self._ready("vat_codes", plain, {}, code)
+        for key, (_, plain) in self._vat_codes.items():
+            keys = self._types_of_codes[plain["code"]]
+            if len(keys) > 1 and key == keys[0]:
+                self._warn(f"tax code {plain['code']} has several types; in vat_codes they are {', '.join(keys)}.")
+            # 0.1.0 had no type in the key, so one of the types is what it loaded: VAT.
+            former = {"formerExternalId": plain["code"]} if key == _vat_of(keys) != plain["code"] else {}
+            self._ready("vat_codes", plain, former, key)
         self._vat_codes.clear()
 
     def _known(self) -> Company:
@@ -103,6 +116,9 @@ class RecordBuilder:
         key = _key(plain, "account_id", "AccountID")
         if "accounts" in self._wanted and self._first("accounts", key):
             self._ready("accounts", vic.account(plain), plain, key)
+        balance = balances.stated(plain) if "account_balances" in self._wanted else None
+        if balance and self._first("account_balances", key):
+            self._balance("account_balances", Place("", "", key), plain, balance, {"account_id": key})
 
     def _dimension(self, element: Element) -> None:
         plain = members(element)
@@ -126,7 +142,31 @@ class RecordBuilder:
         if stream in self._wanted:
             ours = {"company_id": self._known().id, "occurrence": self._nth(stream, key)}
             self._put(stream, record(ours | _fenced(plain, _OURS), contract.kinds("parties")))
+        if "party_balances" in self._wanted:
+            for place, element_, balance in balances.of_party(stream.removesuffix("s"), key, plain):
+                ours = {**place._asdict(), "occurrence": self._nth("party_balances", "/".join(place))}
+                self._balance(
+                    "party_balances", place, element_, balance, {**ours, "account_id": place.account_id or "-"}
+                )
         return plain
+
+    def _balance(self, stream: str, place: Place, saft: Fields, balance: Stated, key: Fields) -> None:
+        """Add a balance of a period, with what the lines say of it."""
+        self.balances.state(place, balance)
+        company = self._known()
+        numbers = {"opening_balance": balance.opening, "closing_balance": balance.closing}
+        if self._reconciled and (movement := self._reconciled.movement(place)):
+            numbers |= {"movement_debit": movement.debit, "movement_credit": movement.credit}
+            numbers["difference"] = self._reconciled.difference(place)
+        ours: Fields = {"company_id": company.id, **key, **company.period, **self._facts_of_balance()}
+        ours |= {name: saft[name] for name in contract.kinds(stream) if name.endswith("t_balance") and name in saft}
+        ours |= {name: f"{number:f}" for name, number in numbers.items() if number is not None}
+        self._put(stream, record(ours, contract.kinds(stream)))
+
+    def _facts_of_balance(self) -> Fields:
+        company = self._known()
+        known = {"audit_file_date_created": company.created or "-", "file": self._facts.get("file")}
+        return {name: item for name, item in {**known, "currency_code": company.currency}.items() if item}
 
     def _tax_codes(self, element: Element) -> None:
         entry = members(element)
@@ -148,10 +188,13 @@ class RecordBuilder:
             ours = {"company_id": self._known().id, "occurrence": self._nth("tax_codes", f"{plain['tax_type']}/{key}")}
             self._put("tax_codes", record(ours | _fenced(plain, _OURS), contract.kinds("tax_codes")))
         if "vat_codes" in self._wanted:
-            self._choose(key, vic.vat_code(plain))
+            self._choose(vic.vat_code({**plain, "tax_code": key}))
 
-    def _choose(self, code: str, plain: Fields) -> None:
+    def _choose(self, plain: Fields) -> None:
         """Keep the entry of a code that was the latest to begin when the file was made; of equal ones the first."""
+        code = plain["externalId"]
+        if code not in self._vat_codes:
+            self._types_of_codes.setdefault(plain["code"], []).append(code)
         begins, today = plain.get("activeStartingAt", ""), self._known().created
         known = self._vat_codes.get(code)
         future, known_future = begins[:10] > today[:10], known is not None and known[0][:10] > today[:10]
@@ -184,38 +227,13 @@ class RecordBuilder:
 
 
 _OURS = frozenset({"companyid", "occurrence"})
+_VAT = frozenset({"MVA", "VAT", "PVM", "MOMS", "ALV", "IVA", "TVA", "BTW", "DPH", "PTU", "UST", "MWST", "PVN", "KM"})
+"""What value added tax is called."""
 
 
-class Company:
-    """The company of a file, as its header says.
-
-    Raises:
-        InvalidElement: the header does not name a company.
-
-    Attributes:
-        id: registration number of the company, else its number with the tax authority.
-        country: of the file; two letters, or empty.
-        created: date on which the file was made (AuditFileDateCreated, elsewhere DateCreated), as written; or empty.
-    """
-
-    def __init__(self, header: Mapping[str, Any]) -> None:
-        found = header.get("company")
-        company: Mapping[str, Any] = found if isinstance(found, dict) else {}
-        taxes = company.get("tax_registration")
-        tax = next((one for one in (taxes if isinstance(taxes, list) else [taxes]) if isinstance(one, dict)), {})
-        ids = (
-            company.get("registration_number"),
-            header.get("company_id"),
-            tax.get("tax_registration_number"),
-            header.get("tax_registration_number"),
-        )
-        self.id = next((text for one in ids if isinstance(one, str) and (text := id_text(one))), "")
-        if not self.id:
-            raise InvalidElement("the Header does not name a company: Company/RegistrationNumber is missing", "Company")
-        country = header.get("audit_file_country")
-        created = header.get("audit_file_date_created") or header.get("date_created")
-        self.country = country.strip() if isinstance(country, str) else ""
-        self.created = created.strip() if isinstance(created, str) else ""
+def _vat_of(keys: list[str]) -> str:
+    """Return which of a code's keys, by type, is its VAT; the first one if their types do not say so."""
+    return next((key for key in keys if key.partition(":")[0].upper() in _VAT), keys[0])
 
 
 def _fenced(plain: Mapping[str, Any], reserved: frozenset[str]) -> Fields:

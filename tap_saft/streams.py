@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
 
@@ -11,6 +12,7 @@ from ap_connectors.core.raw_json import Record
 from ap_connectors.core.redact import printable
 from ap_connectors.singer.stream import Batch, ExactStream
 from tap_saft import contract, vic
+from tap_saft.balances import Reconciled
 from tap_saft.checking import Checked, check, portions, sha256
 from tap_saft.exports import Exports
 from tap_saft.file_state import FileState
@@ -71,7 +73,9 @@ class Header(SaftStream):
         try:
             for source, streams in self._in_order(list(self._changed(sources, wanted, state)), exports, len(sources)):
                 checked = self._checked(source, streams, state, exports)
-                for built in portions(source, checked, streams, state, lambda words: self._warn(source, words)):  # noqa: B023
+                reconciled = self._reconciled(source, checked, exports)
+                warn = functools.partial(self._warn, source)
+                for built in portions(source, checked, streams, state, warn, reconciled=reconciled):
                     yield Batch(Portion(built))
                 self.logger.info("%s: read to its end", source.shown)
                 state.done(source.name, checked.size, checked.sha256, streams, checked.fingerprints)
@@ -154,6 +158,12 @@ class Header(SaftStream):
             )
         return checked
 
+    def _reconciled(self, source: Source, checked: Checked, exports: Exports) -> Reconciled:
+        reconciled = exports.reconciled(source, checked)
+        for words in reconciled.problems():
+            self._warn(source, words)
+        return reconciled
+
     def _warn(self, source: Source, words: str) -> None:
         self.logger.warning("%s: %s", source.shown, words)
 
@@ -210,6 +220,23 @@ class TaxCodes(Part):
     name, section, key_fields = "tax_codes", "tax_codes", ("company_id", "tax_type", "tax_code", "occurrence")
 
 
+class AccountBalances(Part):
+    """Balances of the accounts, of each period that a file was made for, with the sums of its lines."""
+
+    name, section = "account_balances", "account_balances"
+    key_fields = ("company_id", "account_id", "period_start", "period_end", "audit_file_date_created")
+
+
+class PartyBalances(Part):
+    """Balances of suppliers and customers by account, likewise."""
+
+    name, section = "party_balances", "party_balances"
+    key_fields = (
+        *("company_id", "party_type", "party_id", "account_id", "occurrence"),
+        *("period_start", "period_end", "audit_file_date_created"),
+    )
+
+
 class Dimensions(Part):
     """Analysis types (departments, projects and the like), also in Vic.ai's names."""
 
@@ -235,6 +262,7 @@ class VatCodes(Part):
 
     name, section, key_fields = "vat_codes", None, ("company_id", "externalId")
     selected_by_default = False
+    own_fields: ClassVar = contract.FORMER_KEY
 
 
 def _some(companies: set[str]) -> str:
@@ -246,6 +274,8 @@ ALL: tuple[type[SaftStream], ...] = (
     Accounts,
     Suppliers,
     Customers,
+    AccountBalances,
+    PartyBalances,
     TaxCodes,
     Dimensions,
     JournalLines,

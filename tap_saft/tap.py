@@ -42,5 +42,5 @@ class TapSaft(ExactTap):
     ).to_dict()
 
     def discover_streams(self) -> list[Stream]:
-        """Return the nine streams."""
+        """Return the streams."""
         return [stream(self) for stream in streams.ALL]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
@@ -43,6 +44,8 @@ class Upsert(ComparedSink):
             found = self.context.fetch(self.name, item.key)
         if found is None:
             return Comparison(body, parents=parents)
+        if self.context.options.merge:
+            body = _beside_others(body, found.record)
         changes, outcome = self.changes(body, found.record), None
         if self.compares(item):
             outcome = self.older(body, found.record) or (None if changes else UNCHANGED)
@@ -118,6 +121,18 @@ class Upsert(ComparedSink):
         return Outcome("created")
 
 
+def _beside_others(body: JsonObject, present: JsonObject) -> JsonObject:
+    """Return a body of tap-saft's with what other systems keep beside `saft` in the free-form object.
+
+    All other free-form objects are the ERP's, as wholes.
+    """
+    for name in ("externalData", "remoteData"):
+        ours, theirs = body.get(name), present.get(name)
+        if isinstance(ours, dict) and isinstance(theirs, dict) and ours.keys() == {"saft"}:
+            body = {**body, name: {**theirs, **ours}}
+    return body
+
+
 class Accounts(Upsert):
     """Accounts of the general ledger (Accounts)."""
 
@@ -143,6 +158,28 @@ class VatCodes(Upsert):
     name, operation, component = "vat_codes", "upsertVatCode", "VatCode"
     delete_operation = "deleteVatCode"
     resource = ResourceSpec("VAT code", "listVatCodes", "getVatCode")
+    extras: ClassVar[dict[str, Any]] = {"formerExternalId": TEXT}
+
+    def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:
+        """Return a record; under its former key (tap-saft), if Vic.ai has that and not the new one.
+
+        Tax codes had no type in their key in 0.1.0: under a new key each would be a second one, and what refers to the
+        old one would stay behind.
+        """
+        item = super().parse(record, replayed)
+        former = item.extras.get("formerExternalId")
+        if former and former != item.key and self.context.find(self.name, item.key) is None:
+            found = self.context.find(self.name, former)
+            if found is not None and found.record.get("code") == item.body.get("code"):
+                body = {**item.body, self.key_field: former}
+                item = replace(
+                    item,
+                    key=former,
+                    order_key=self.order_key(former, body, item.extras),
+                    body=body,
+                    provides=(self.name, former),
+                )
+        return item
 
 
 class Vendors(Upsert):

@@ -10,7 +10,9 @@ import pytest
 from tests.conftest import MakeCatalog, RunTap, catalogs, runner
 
 HERE = Path(__file__).parent
-NORWAY_110, NORWAY_130, ELSEWHERE = (HERE / f"{name}.xml" for name in ("norway_110", "norway_130", "elsewhere"))
+NORWAY_110, NORWAY_130, ELSEWHERE, BOOKKEEPING = (
+    HERE / f"{name}.xml" for name in ("norway_110", "norway_130", "elsewhere", "bookkeeping")
+)
 
 Write = Callable[..., Path]
 
@@ -53,6 +55,6 @@ def catalog() -> MakeCatalog:
 
 EVERYTHING = (
     *("header", "accounts", "suppliers", "customers", "tax_codes", "dimensions", "journal_lines"),
-    *("vendors", "vat_codes"),
+    *("account_balances", "party_balances", "vendors", "vat_codes"),
 )
 TO_VIC = ("accounts", "dimensions", "vendors", "vat_codes")

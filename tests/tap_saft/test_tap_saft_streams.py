@@ -54,6 +54,9 @@ def test_accounts_keep_text_and_digits(tap: RunTap) -> None:
             "externalUpdatedAt": "2026-02-01T00:00:00",
             "number": "0235",
             "name": 'Maskiner  og "utstyr" ',
+            "externalData": {
+                "saft": {"account_type": "GL", "standard_account_id": "12", "account_creation_date": "2015-01-01"}
+            },
             "account_id": "0235",
             "account_description": 'Maskiner  og "utstyr" ',
             "standard_account_id": "12",
@@ -71,6 +74,7 @@ def test_accounts_keep_text_and_digits(tap: RunTap) -> None:
             "externalUpdatedAt": "2026-02-01T00:00:00",
             "number": "2400",
             "name": "Leverandørgjeld",
+            "externalData": {"saft": {"account_type": "GL"}},
             "account_id": "2400",
             "account_description": "Leverandørgjeld",
             "account_type": "GL",
@@ -83,6 +87,7 @@ def test_accounts_keep_text_and_digits(tap: RunTap) -> None:
             "externalUpdatedAt": "2026-02-01T00:00:00",
             "number": "2710",
             "name": "Inngående merverdiavgift",
+            "externalData": {"saft": {}},
             "account_id": "2710",
             "account_description": "Inngående merverdiavgift",
         },
@@ -198,7 +203,12 @@ def test_vendors_say_what_the_file_says(tap: RunTap, catalog: MakeCatalog) -> No
     run = tap(path=str(NORWAY_110), catalog=catalog("vendors", "vat_codes"))
     assert set(run.records) == {"vendors", "vat_codes"}
     common = {"company_id": "912345678", "externalUpdatedAt": "2026-02-01T00:00:00"}
-    assert run.records["vendors"] == [
+    # What Vic.ai has no field for: see test_tap_saft_marks.py.
+    vendors, vat_codes = (
+        [{name: item for name, item in one.items() if name not in NO_FIELD} for one in run.records[stream]]
+        for stream in ("vendors", "vat_codes")
+    )
+    assert vendors == [
         common
         | {
             "externalId": "2000",
@@ -233,17 +243,20 @@ def test_vendors_say_what_the_file_says(tap: RunTap, catalog: MakeCatalog) -> No
         },
     ]
     # Of three entries of a code the one that was in force on the day of the file.
-    assert run.records["vat_codes"] == [
+    assert vat_codes == [
         common
         | {
-            "externalId": "1",
+            "externalId": "MVA:1",
             "code": "1",
             "description": "Inngående, høy sats",
             "rate": Decimal("25.00"),
             "activeStartingAt": "2026-01-01T00:00:00",
         },
-        common | {"externalId": "0", "code": "0", "description": "Merverdiavgift", "rate": 0},
+        common | {"externalId": "MVA:0", "code": "0", "description": "Merverdiavgift", "rate": 0},
     ]
+
+
+NO_FIELD = {"externalData", "remoteData", "formerExternalId"}
 
 
 def test_amounts_as_text_where_the_catalog_says_so(tap: RunTap, catalog: MakeCatalog) -> None:
@@ -283,6 +296,8 @@ def test_the_tax_administrations_example(tap: RunTap, catalog: MakeCatalog) -> N
         "vat_codes": len(set(texts("TaxCodeDetails", "TaxCode"))),
         "dimensions": len(found("AnalysisTypeTableEntry")),
         "journal_lines": len(found("Line")),
+        "account_balances": len(found("Account")),
+        "party_balances": len(found("Customer")) + len(found("Supplier")),
     }
     assert counts["accounts"] == 22
     assert [r["externalId"] for r in run.records["accounts"]] == texts("Account", "AccountID")

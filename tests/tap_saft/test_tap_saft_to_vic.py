@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import MakeCatalog, RunTap
-from tests.tap_saft.conftest import NORWAY_110, TO_VIC, Write
-from tests.target_vicai.conftest import Target, store, target, vicai
+from tests.tap_saft.conftest import BOOKKEEPING, NORWAY_110, TO_VIC, Write
+from tests.target_vicai.conftest import Target, load, store, target, version, vicai
 from tests.target_vicai.store import BY_VIC, Store, covers
 
 __all__ = ["store", "target", "vicai"]
@@ -21,7 +22,9 @@ RESOURCES = {"accounts": "accounts", "dimensions": "dimensions", "vendors": "ven
 def vics(record: dict[str, Any], stream: str) -> dict[str, Any]:
     """What of a record goes to Vic.ai: names with a capital in them, or none that SAF-T knows."""
     plain = {"number", "name", "type", "code", "description", "rate", "email", "phone", "currency"}
-    return {name: item for name, item in record.items() if name in plain or not name.islower()}
+    given = {name: item for name, item in record.items() if name in plain or not name.islower()}
+    given.pop("formerExternalId", None)
+    return given
 
 
 def check_store(store: Store, records: dict[str, list[dict[str, Any]]]) -> None:
@@ -106,3 +109,71 @@ def test_the_tax_administrations_example_loads(tap: RunTap, target: Target, stor
     check_store(store, run.records)
     assert target(tap(path=str(SAMPLES), catalog=chosen).lines).writes == []
     store.untouched()
+
+
+def of_before(*codes: str) -> list[dict[str, Any]]:
+    """VAT codes as 0.1.0 loaded them: without a type in the key; of two types that share a code one was lost."""
+    common = {"externalUpdatedAt": "2026-01-01T00:00:00", "rate": Decimal("14.1")}
+    return [{"externalId": code, "code": code, "description": f"Kode {code}"} | common for code in codes]
+
+
+def test_vat_codes_of_before_are_not_doubled(tap: RunTap, target: Target, store: Store, catalog: MakeCatalog) -> None:
+    target(load("vat_codes", *of_before("1", "1K")))
+    store.look()
+    given = tap(path=str(BOOKKEEPING), catalog=catalog("vat_codes")).lines
+    target(given)
+    change = store.change().only(vatCodes=(2, 2, 0))
+    assert {one["externalId"]: one["rate"] for one in store.all("vatCodes") if one["externalId"][3:4] != "-"} == {
+        "1": 25,  # employer's tax was under VAT's key
+        "1K": 25,
+        "MVA:1H": 25,
+        "AGA:1": Decimal("14.1"),
+    }
+    for before, after in change.changed("vatCodes"):
+        assert after["externalId"] == before["externalId"]
+        assert after["remoteData"]["saft"]["tax_type"] == "MVA"
+    assert target(given).writes == []
+    store.untouched()
+
+
+@pytest.mark.parametrize("compare", ["vic", "none"])
+def test_a_mirror_keeps_vat_codes_of_before(target: Target, store: Store, compare: str) -> None:
+    target(load("vat_codes", *of_before("1", "2")))
+    names = ("externalId", "code", "externalUpdatedAt")
+    kept = [{name: one[name] for name in names} for one in store.look().records["vatCodes"].values()]
+    kept = [one for one in kept if one["externalId"] not in {"1", "2"}]
+    typed = [
+        one | {"externalId": f"MVA:{one['code']}", "formerExternalId": one["code"], "description": "now"}
+        for one in of_before("1", "2")
+    ]
+    messages = [*load("vat_codes", *kept, *typed, number=7), version("vat_codes", 7)]
+    target(messages, deletes="mirror", compare=compare)
+    store.change().only(vatCodes=(0, 2 if compare == "vic" else len(kept) + 2, 0))
+
+
+def test_a_code_of_the_erp_itself_is_another_one(target: Target, store: Store) -> None:
+    """A former key finds what has the same code; what merely has that key is something else."""
+    target(load("vat_codes", {**of_before("1")[0], "code": "OTHER"}))
+    store.look()
+    target(load("vat_codes", {**of_before("1")[0], "externalId": "MVA:1", "formerExternalId": "1"}))
+    store.change().only(vatCodes=(1, 0, 0))
+
+
+def test_what_others_keep_beside_it_stays(
+    tap: RunTap, target: Target, store: Store, catalog: MakeCatalog, write: Write
+) -> None:
+    chosen, closed = catalog("dimensions"), "<EndDate>2023-12-31</EndDate><Status>Closed</Status>"
+    write("jan.xml", BOOKKEEPING)
+    first = tap(catalog=chosen)
+    target(first.lines)
+    bridge = {"externalId": "P:100", "externalUpdatedAt": "2026-02-02T00:00:00", "name": "Bro"}
+    marked = {"saft": {"status": "Closed", "start_date": "2020-01-01", "end_date": "2023-12-31"}}
+    target(load("dimensions", bridge | {"externalData": {"ansvarlig": "Åse", **marked}}))
+    store.look()
+    write("feb.xml", BOOKKEEPING, ("2026-02-01<", "2026-03-01<"))
+    assert target(tap(catalog=chosen, state=first.state).lines).writes == []
+    # What is open again is no longer marked as closed.
+    write("mar.xml", BOOKKEEPING, ("2026-02-01<", "2026-03-31<"), (closed, ""))
+    target(tap(catalog=chosen, state=first.state).lines)
+    (((_, after)),) = store.change().only(dimensions=(0, 1, 0)).changed("dimensions")
+    assert after["externalData"] == {"ansvarlig": "Åse", "saft": {"start_date": "2020-01-01"}}
