@@ -39,6 +39,10 @@ CLAUSES: Mapping[str, Phrase] = {
         "Per mažas skaičius: {field}, o Vic.ai priima nuo {least}",
         "A number is too small: {field}, and Vic.ai takes {least} or more",
     ),
+    "not_a_fraction": Phrase(
+        "Mokesčio tarifas nurodytas procentais: {field} – {value} (25 % rašoma 0,25)",
+        "A tax rate is in per cent: {field}, {value} (25 % is written 0.25)",
+    ),
     "too_many_digits": Phrase("Per ilgas skaičius: {field}", "A number is too long: {field}"),
     "not_text": Phrase("Netinkamas tekstas: {field}", "Not a text: {field}"),
     "half_a_character": Phrase(

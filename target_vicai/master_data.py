@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
@@ -13,7 +14,7 @@ from ap_connectors.vicai.client import Refused
 from target_vicai.compared_sink import ComparedSink, Comparison
 from target_vicai.context import Reference, ResourceSpec
 from target_vicai.record_cache import Reading
-from target_vicai.sink import EXTERNAL, TEXT, Item, missing_key
+from target_vicai.sink import EXTERNAL, TEXT, Item, as_param, missing_key
 
 
 class Upsert(ComparedSink):
@@ -318,3 +319,19 @@ class TaxCodes(Named):
 
     name, operation, component = "tax_codes", "createTaxCode", "TaxCode"
     resource = ResourceSpec("tax code", "getTaxCodes", key=("code",))
+
+    def write(self, item: Item, compared: Comparison) -> Outcome:
+        """Create a tax code, if its rate is a fraction: it stays as it is for ever.
+
+        The document shows "0.25" and says no more; from 1 on it can only be meant in per cent.
+        """
+        rate = item.body.get("rate")
+        if compared.present is None and rate is not None and not 0 <= Decimal(rate) < 1:
+            raise Reject(
+                f"rate is {rate}, and Vic.ai's tax codes have fractions: 25 % is 0.25. A tax code can never be changed "
+                "or deleted, so it is not sent like this. Send the rate divided by 100.",
+                "not_a_fraction",
+                field="rate",
+                value=as_param(rate),
+            )
+        return super().write(item, compared)

@@ -75,6 +75,7 @@ CODES: Mapping[str, str] = {
     "changed_at_vicai": "It changed at Vic.ai after the record was set aside. changed, set_aside: times, UTC.",
     "not_changeable": "Vic.ai offers no way to change these fields. fields.",
     "not_deletable": "Vic.ai offers no way to delete records of this stream. stream.",
+    "not_a_fraction": "A rate of a tax code is not a fraction: 25 % is 0.25. field, value.",
     "wrong_state": "The invoice has a status at Vic.ai in which this cannot be told. status.",
     "line_given_twice": "Two lines of an order have one number. line.",
     "line_matched": "The line is matched to a posted invoice, and may not change. line, field (unless it is to go).",

@@ -362,7 +362,7 @@ CASES = (
     Case(
         "tax_codes",
         "taxCodes",
-        lambda _: {"code": "LT-21", "description": "Lietuvos PVM", "rate": Decimal("21.000")},
+        lambda _: {"code": "LT-21", "description": "Lietuvos PVM", "rate": Decimal("0.21000")},
         lambda _: {"code": "LT-21", "description": "Lietuvos PVM", "rate": "21,0"},
         r"rate.*21,0",
         (r"POST /taxCodes",),

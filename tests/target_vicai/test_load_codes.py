@@ -146,6 +146,12 @@ def test_fields_and_keys(target: Target) -> None:
             order(1, status="laukia"),
             {"field": "status", "value": "'laukia'", "allowed": ["open", "closed"]},
         ),
+        Bad(
+            "not_a_fraction",
+            "tax_codes",
+            {"code": "P", "description": "Per cent", "rate": "8.25"},
+            {"field": "rate", "value": "8.25"},
+        ),
         Bad("line_given_twice", "purchase_orders", order(1, lineItems=lines), {"line": 1}),
         Bad(
             "header_and_lines_differ",

@@ -104,7 +104,7 @@ def test_a_blank_key_is_missing(store: Store, target: Target) -> None:
         ("vendor_groups", {"name": "\u00a0"}),
         ("tags", {"value": " "}),
         ("payment_terms", {"name": "\t", "daysToPay": 1}),
-        ("tax_codes", {"code": " ", "description": "x", "rate": "1"}),
+        ("tax_codes", {"code": " ", "description": "x", "rate": "0.1"}),
         ("vendor_tags", {"vendorExternalId": " ", "tagValue": "EHF"}),
         ("vendor_tags", {"vendorExternalId": "50000", "tagValue": "\u2003"}),
         ("purchase_orders", {"externalId": " ", "poNumber": "\u3000"}),

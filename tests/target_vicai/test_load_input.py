@@ -151,7 +151,7 @@ WHOLE: dict[str, Callable[[], Record]] = {
         "rate": Decimal(21),
     },
     "payment_terms": lambda: {"name": "Per mėnesį", "daysToPay": 30, "description": None, "discountDays": None},
-    "tax_codes": lambda: {"code": "C-1", "description": "Mokestis", "rate": "21.0"},
+    "tax_codes": lambda: {"code": "C-1", "description": "Mokestis", "rate": "0.210"},
     "vendor_tags": lambda: {"vendorExternalId": "50000", "tagValue": "EHF"},
 }
 

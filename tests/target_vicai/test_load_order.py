@@ -256,7 +256,7 @@ def test_equal_records_make_one_object(vicai: SandboxProcess, store: Store, targ
     vicai.control.vicai.options(latency_ms=15)
     twice = {
         **FAMILY,
-        "tax_codes": [{"code": "C-1", "description": "Mokestis", "rate": "21.0"}],
+        "tax_codes": [{"code": "C-1", "description": "Mokestis", "rate": "0.210"}],
         "accounts": [{"externalId": "K-1", "externalUpdatedAt": AT, "number": "1", "name": "S"}],
     }
     messages = [message for stream, records in twice.items() for message in load(stream, *records, *records, *records)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -199,6 +201,17 @@ def test_tax_codes_cannot_be_changed_and_say_so(scene: Scene, target: Target) ->
     scene.store.untouched()
     assert run.writes == []
     assert re.search(r"description.*Kita|can(no|')t be changed", run.reasons[0])
+
+
+@pytest.mark.parametrize("rate", ["8.25", "1", "25", "-0.01", Decimal("21.000")], ids=str)
+def test_a_tax_code_in_per_cent_is_not_sent(scene: Scene, target: Target, rate: Any) -> None:
+    good = {"code": "TX", "description": "Texas", "rate": "0.0825"}
+    bad, none = {**good, "code": "PC", "rate": rate}, {**good, "code": "NO", "rate": 0}
+    run = target(load("tax_codes", bad, good, none), expect=1)
+    scene.store.change().only(taxCodes=(2, 0, 0))
+    assert scene.store.one("taxCodes", code="TX")["rate"] == "0.0825"
+    assert f"rate is {rate}" in run.reasons[0]
+    assert "0.25" in run.reasons[0]
 
 
 def test_an_invoice_that_vic_has_already_is_left_to_vic(scene: Scene, target: Target) -> None:

@@ -59,7 +59,7 @@ class World:
             "vendor_groups": [{"name": f"Grupė {n}"} for n in range(3)],
             "payment_terms": [{"name": f"Terminas {n}", "daysToPay": n + 1} for n in range(3)],
             "tags": [{"value": f"Žyma {n}"} for n in range(3)],
-            "tax_codes": [{"code": f"M-{n}", "description": "Mokestis", "rate": f"{n}.50"} for n in range(3)],
+            "tax_codes": [{"code": f"M-{n}", "description": "Mokestis", "rate": f"0.{n}50"} for n in range(3)],
             "vat_codes": [
                 {"externalId": f"V-{n}", "externalUpdatedAt": AT, "code": f"V{n}", "description": "PVM", "rate": n}
                 for n in range(3)

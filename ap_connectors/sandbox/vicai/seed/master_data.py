@@ -26,10 +26,10 @@ _TERMS = (
     ("60 dagar netto", 60, None, None),
 )
 _TAX_CODES = (
-    ("TX-AUSTIN", "Austin, Texas: state and city sales tax", "8.25"),
+    ("TX-AUSTIN", "Austin, Texas: state and city sales tax", "0.0825"),
     ("OR-NONE", "Oregon has no sales tax", "0"),
-    ("ID-STATE", "Idaho state sales tax", "6.000"),
-    ("MN-DULUTH", "Duluth, Minnesota: state, county and city sales tax", "8.875"),
+    ("ID-STATE", "Idaho state sales tax", "0.06000"),
+    ("MN-DULUTH", "Duluth, Minnesota: state, county and city sales tax", "0.08875"),
 )
 
 
