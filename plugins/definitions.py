@@ -28,7 +28,7 @@ import yaml
 
 from ap_connectors.core.reject_codes import CODES
 from ap_connectors.sandbox.options import Options, VicaiOptions, described
-from ap_connectors.webhooks.config_file import Seconds
+from ap_connectors.webhooks.config_file import Seconds, Truth
 from ap_connectors.webhooks.rules import Rule
 from ap_connectors.webhooks.settings import Settings
 
@@ -146,6 +146,8 @@ def _shown(default: Any) -> Any:
     if isinstance(default, Seconds):
         unit, size = next(((u, n) for u, n in (("h", 3600), ("m", 60)) if default % n == 0), ("s", 1))
         return f"{default / size:g}{unit}" if default >= 0 else None
+    if isinstance(default, Truth):
+        return bool(default)
     if isinstance(default, Path):
         return str(default) if default.parts else None
     return default or None

@@ -92,8 +92,18 @@ class WebhookEvents(ExactStream):
             return 0
         if not str(value).isdecimal():
             raise Stop(f"replication_key_value in --state: {value!r} is not the number of an event.")
-        reached = int(value)
-        if reached and not self.source.inbox.after(reached - 1, 1):
+        reached, inbox = int(value), self.source.inbox
+        deleted, before = inbox.purged()
+        if reached < deleted:
+            self.logger.warning(
+                "Events up to %d that were received before %s are deleted from the inbox (ap-webhooks purge, "
+                "keep_events); those after %d were never read here.",
+                deleted,
+                before,
+                reached,
+            )
+        # The newest event is never deleted.
+        if reached > inbox.newest():
             raise Stop(
                 f"The inbox does not have event {reached}, which was read according to the bookmark: it is another "
                 "inbox, or an older copy. Set inbox to the right one, or start with a new state."

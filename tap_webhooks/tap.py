@@ -10,8 +10,8 @@ from singer_sdk import typing as th
 from ap_connectors.core.errors import Stop
 from ap_connectors.singer.settings import documents_dir
 from ap_connectors.singer.tap import ExactTap
-from ap_connectors.webhooks.database import address, file_of
 from ap_connectors.webhooks.inbox import Inbox
+from ap_connectors.webhooks.inbox_url import address, file_of
 from tap_webhooks.streams import WebhookEvents
 
 

@@ -127,6 +127,7 @@ def tap_command(
     for option, content in files.items():
         if content is not None:
             path = folder / f"{option}.json"
+            path.touch(0o600)
             path.write_text(json.dumps(content), encoding="utf-8")
             command += [f"--{option}", str(path)]
     return command

@@ -14,6 +14,7 @@ from importlib import metadata
 from typing import Any
 
 from ap_connectors.core.errors import ApError
+from ap_connectors.core.redact import printable
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -59,6 +60,7 @@ def main(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
             flush_output()
     except OSError as error:
         return _page_ended(parser.prog, error)
+    logging.setLogRecordFactory(PrintableRecord)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=_level(given).upper())
     try:
         status: int = given.run(given)
@@ -80,6 +82,14 @@ def main(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
     else:
         return status
     return int(given.failed)
+
+
+class PrintableRecord(logging.LogRecord):
+    """A line of the log, with escapes for what does not print: it could rewrite a terminal, or begin another line."""
+
+    def getMessage(self) -> str:  # noqa: N802 - the name is logging's
+        """Return the message."""
+        return printable(super().getMessage())
 
 
 def prepare_output() -> None:
@@ -152,4 +162,4 @@ def _level(given: argparse.Namespace) -> str:
 def _tell(name: str, message: str, error: Exception | None = None) -> None:
     if error is not None:
         logging.getLogger(name).debug("where it happened", exc_info=error)
-    print(f"{name}: {message}", file=sys.stderr)  # noqa: T201
+    print("\n".join(map(printable, f"{name}: {message}".split("\n"))), file=sys.stderr)  # noqa: T201

@@ -71,9 +71,9 @@ def check_link(path: Path) -> None:
             raise OSError(errno.ELOOP, "it is a link that another user made; remove the link, or name another file")
 
 
-def is_open_to_others(descriptor: int) -> bool:
-    """Return whether an open file may be read or written by every user of this machine."""
-    mode = os.fstat(descriptor).st_mode
+def is_open_to_others(file: int | Path) -> bool:
+    """Return whether a file, by its descriptor or path, may be read or written by every user of this machine."""
+    mode = os.stat(file).st_mode  # noqa: PTH116 - of a descriptor, too
     return stat.S_ISREG(mode) and bool(mode & (stat.S_IROTH | stat.S_IWOTH))
 
 

@@ -27,7 +27,24 @@ _WORDS = (
 )
 """Words that messages are made of, and that some choose as a key."""
 
-_SIGNED_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
+
+def _any(letter: str, entity: str) -> str:
+    """Return a pattern for a letter of a link, as it is or escaped: in a URL, in JSON, in XML, or twice."""
+    code = f"{ord(letter):x}"
+    return rf"(?:{re.escape(letter)}|%(?:25)*{code}|\\+u00{code}|&(?:amp;)*(?:#{ord(letter)}|#x0*{code}|{entity});)"
+
+
+_SLASH = rf"(?:\\*{_any('/', 'sol')})"
+_SIGNED_QUERY = re.compile(
+    rf"((?:https?|s3|gs|abfss?){_any(':', 'colon')}{_SLASH}{{2}}[^\s\"'<>]*?{_any('?', 'quest')})[^\s\"'<>]+",
+    re.IGNORECASE,
+)
+_SIGNATURE = re.compile(
+    rf"\b((?:x-(?:amz|goog)-(?:signature|credential|security-token)|awsaccesskeyid|googleaccessid|signature|sig)"
+    rf"{_any('=', 'equals')})[^\s\"'<>&]+",
+    re.IGNORECASE,
+)
+"""A signature that a message quotes without the beginning of its link."""
 
 
 class Redactor:
@@ -73,13 +90,15 @@ class Redactor:
     def __call__(self, text: str, *, limit: int = 300) -> str:
         """Return `text` on one line, without secrets, cut at `limit` characters."""
         text = self.mask(text)
-        text = " ".join(_SIGNED_QUERY.sub(rf"\1?{MASK}", text).split())
+        text = " ".join(_SIGNATURE.sub(rf"\1{MASK}", _SIGNED_QUERY.sub(rf"\1{MASK}", text)).split())
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def printable(text: str) -> str:
     """Return `text` with escapes for what does not print: control characters could rewrite a terminal's lines."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one == "\xa0" else one.encode("unicode_escape").decode() for one in text)
 
 
 def _pattern(secret: str) -> re.Pattern[str]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
+import logging
 import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from jsonschema import ValidationError
 
-from ap_connectors.core import text_files
+from ap_connectors.core import files, text_files
 from ap_connectors.core.errors import Stop
 
+_LOG = logging.getLogger("ap_connectors.core.settings")
 _TYPES = {
     "string": "text in quotes",
     "integer": "a whole number",
@@ -27,14 +30,30 @@ _TYPES = {
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off", ""), False)
 
 
-def read_file(path: str) -> dict[str, Any]:
-    """Return the settings in the file of --config.
+def read_file(path: str, properties: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the settings in the file of --config; warn if there are secrets among them that everyone may read.
+
+    Args:
+        path: of the file.
+        properties: the schemas of the settings by name, which say what is secret.
 
     Raises:
         Stop: the file cannot be read, or is not one JSON object. The message shows nothing of its content.
     """
     where = f"--config {path}"
-    return json_object(where, text_files.read(path, where))
+    found = json_object(where, text_files.read(path, where))
+    if any(found.get(name) for name, schema in properties.items() if schema.get("secret")):
+        warn_if_open(Path(path), "secrets")
+    return found
+
+
+def warn_if_open(path: Path, holds: str) -> None:
+    """Warn of a file that every user of this machine may read, if there is such; `holds` says why that matters."""
+    with contextlib.suppress(OSError):
+        if files.is_open_to_others(path):
+            _LOG.warning(
+                "%s: holds %s, and every user of this machine may read it. Run: chmod 600 %s", path, holds, path
+            )
 
 
 def json_object(where: str, content: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import unicodedata
 from urllib.parse import urlsplit
@@ -28,6 +29,32 @@ def address(name: str, value: str, example: str) -> str:
     if parts.username is not None:
         raise Stop(f"{name}: contains a user name, which services do not take. Set an address such as {example}.")
     return value.rstrip("/")
+
+
+def private_address(name: str, value: str, example: str, *, allow_http: bool) -> str:
+    """Return the address of a service that gets credentials, as `address` does.
+
+    Raises:
+        Stop: it is not one; or the credentials would go over http to another machine, and `allow_http` is not set.
+    """
+    checked = address(name, value, example)
+    parts = urlsplit(checked)
+    if parts.scheme == "http" and not allow_http and not is_this_machine(parts.hostname or ""):
+        raise Stop(
+            f"{name}: begins with http, so that everyone between here and {parts.hostname} could read the credentials. "
+            "Set an address with https, or allow_http if the network in between is your own."
+        )
+    return checked
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether a host of a URL is this machine by its form alone; no name but localhost is looked up."""
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return host.lower() == "localhost"
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 def credential(name: str, value: str, where: str) -> str:

@@ -24,6 +24,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry as RetryAfterParser
 
+from ap_connectors.core import validate
 from ap_connectors.core.errors import ApError, Outage, Reject, Retry, Stop
 from ap_connectors.core.redact import Redactor
 from ap_connectors.http import request_counts, shutdown
@@ -290,7 +291,11 @@ def _environment(host: str) -> dict[str, Any]:
         merged = session.merge_environment_settings(host, {}, None, None, None)
     if isinstance(merged["verify"], str) and host.startswith("https:"):
         _check_certificates(merged["verify"])
-    return {"proxies": merged["proxies"], "verify": merged["verify"]}
+    proxies = merged["proxies"]
+    if host.startswith("http:") and validate.is_this_machine(urlsplit(host).hostname or ""):
+        # What is meant for this machine is not encrypted: it must not leave it by way of a proxy.
+        proxies = {name: url for name, url in proxies.items() if validate.is_this_machine(urlsplit(url).hostname or "")}
+    return {"proxies": proxies, "verify": merged["verify"]}
 
 
 def _check_certificates(path: str) -> None:

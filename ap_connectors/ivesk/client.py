@@ -85,6 +85,7 @@ class IveskClient:
         user_agent: the header of that name.
         retry_policy: how often and how long transient errors are retried.
         connections: requests at once.
+        allow_http: also send the key over http to another machine.
 
     Raises:
         Stop: the key or the address cannot be right.
@@ -99,10 +100,11 @@ class IveskClient:
         user_agent: str = "ap-connectors",
         retry_policy: RetryPolicy | None = None,
         connections: int = 8,
+        allow_http: bool = False,
     ) -> None:
         api_key = validate.credential("api_key", api_key, f"Copy it again from {KEY_PAGE}.")
         user_agent = validate.user_agent(user_agent)
-        self.url = validate.address("api_url", api_url, DEFAULT_URL)
+        self.url = validate.private_address("api_url", api_url, DEFAULT_URL, allow_http=allow_http)
         self._api = HttpClient(
             "ivesk",
             explain=self._explain_api,

@@ -22,6 +22,12 @@ CONNECTION: Mapping[str, Any] = {
         "description": "Address of the API; change it for staging or the sandbox.",
         "examples": ["https://stagingapp.ivesk.lt/api", "http://127.0.0.1:8722/ivesk/api"],
     },
+    "allow_http": {
+        "type": ["boolean", "null"],
+        "title": "Allow http",
+        "default": False,
+        "description": "Send credentials over http also to another machine than this one.",
+    },
 }
 """Who and where; the first is required."""
 
@@ -46,4 +52,5 @@ def client(settings: Mapping[str, Any], *, timeout: float, user_agent: str) -> I
         timeout=timeout,
         user_agent=user_agent,
         connections=settings.get("max_concurrency") or 8,
+        allow_http=bool(settings.get("allow_http")),
     )

@@ -110,7 +110,7 @@ class ClearPlugin(SdkPlugin):
         given: dict[str, Any] = {}
         for path in value:
             if path != "ENV":
-                given |= settings.read_file(path)
+                given |= settings.read_file(path, cls.config_jsonschema["properties"])
         return ConfigInput(given, parse_env="ENV" in value)
 
 
@@ -136,6 +136,7 @@ class ClearCommand(SingerCommand):
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
         cli.prepare_output()
+        logging.setLogRecordFactory(cli.PrintableRecord)
         if sys.stdout is None:
             self._fail("Standard output is closed, so there is nowhere to write to.")
         try:

@@ -12,7 +12,7 @@ from ap_connectors.core import cli
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.files import replace
 from ap_connectors.http import shutdown
-from ap_connectors.ivesk.client import DEFAULT_URL, IveskClient
+from ap_connectors.ivesk.settings import client as ivesk_client
 from ap_connectors.tieout import input_vic, ivesk_warehouse, render, settings, vic_warehouse
 from ap_connectors.tieout.compare import NAMED_BY_DEFAULT, Options
 from ap_connectors.tieout.result import DIFFERENCE_TYPES, Result
@@ -49,11 +49,8 @@ def _print(given: argparse.Namespace, result: Result) -> int:
 
 def _ivesk(given: argparse.Namespace) -> Result:
     chosen = settings.read(given.config, "tap-ivesk", ["api_key"])
-    client = IveskClient(
-        chosen["api_key"],
-        chosen.get("api_url", DEFAULT_URL),
-        timeout=chosen.get("request_timeout", 60),
-        user_agent=chosen.get("user_agent", _AGENT),
+    client = ivesk_client(
+        chosen, timeout=chosen.get("request_timeout", 60), user_agent=chosen.get("user_agent", _AGENT)
     )
     with Warehouse(given.warehouse, given.schema) as warehouse:
         return ivesk_warehouse.compare(

@@ -56,7 +56,9 @@ def read(sources: Iterable[str], plugin: str, required: Iterable[str]) -> dict[s
     properties = _USED[plugin]
     given: dict[str, Any] = {}
     for source in list(sources) or ["ENV"]:
-        given |= settings.from_environment(properties, prefix) if source == "ENV" else settings.read_file(source)
+        given |= (
+            settings.from_environment(properties, prefix) if source == "ENV" else settings.read_file(source, properties)
+        )
     given = {name: value for name, value in settings.tidy(given, properties).items() if name in properties}
     schema = {"properties": properties, "required": list(required)}
     for problem in settings.explain(Draft202012Validator(schema).iter_errors(given), prefix):

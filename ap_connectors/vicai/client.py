@@ -47,6 +47,7 @@ class VicaiClient:
         connections: requests at once.
         limit: our own rate limit; the service's is 500 requests in 10 seconds per client id.
         request_id: sent as ``X-Request-Id`` with every call that writes: the UUID of the sync that Vic.ai asked for.
+        allow_http: also send the credentials over http to another machine.
 
     Raises:
         Stop: credentials or address cannot be right.
@@ -64,6 +65,7 @@ class VicaiClient:
         connections: int = 8,
         limit: RateLimit | None = None,
         request_id: str | None = None,
+        allow_http: bool = False,
     ) -> None:
         self._transport = Transport(
             client_id,
@@ -75,6 +77,7 @@ class VicaiClient:
             connections=connections,
             limit=limit,
             request_id=request_id,
+            allow_http=allow_http,
         )
 
     def mask(self, text: str) -> str:

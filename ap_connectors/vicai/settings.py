@@ -35,6 +35,12 @@ CONNECTION: Mapping[str, Any] = {
         "description": "Address of the API, for staging or the sandbox; wins over region. Ends in /v0.",
         "examples": ["https://api.us.stage.vic.ai/v0", "http://127.0.0.1:8722/vicai/v0"],
     },
+    "allow_http": {
+        "type": ["boolean", "null"],
+        "title": "Allow http",
+        "default": False,
+        "description": "Send credentials over http also to another machine than this one.",
+    },
 }
 """Who and where; the first two are required."""
 
@@ -66,4 +72,5 @@ def client(settings: Mapping[str, Any], *, timeout: float, user_agent: str) -> V
         connections=settings.get("max_concurrency") or 8,
         limit=RateLimit(rate["requests"], rate["seconds"]),
         request_id=settings.get("request_id"),
+        allow_http=bool(settings.get("allow_http")),
     )

@@ -152,10 +152,11 @@ class Transport:
         connections: int,
         limit: RateLimit | None,
         request_id: str | None,
+        allow_http: bool,
     ) -> None:
         client_id = validate.credential("client_id", client_id, _WHERE)
         client_secret = validate.credential("client_secret", client_secret, _WHERE)
-        self._url = validate.address("api_url", api_url, REGIONS["us"])
+        self._url = validate.private_address("api_url", api_url, REGIONS["us"], allow_http=allow_http)
         self._account = {"client_id": client_id, "client_secret": client_secret}
         self._write_headers: Mapping[str, str] = {}
         if request_id is not None:

@@ -9,8 +9,10 @@ from typing import Any
 
 from ap_connectors.core import cli
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.redact import printable
 from ap_connectors.http import shutdown
 from ap_connectors.webhooks import settings, status
+from ap_connectors.webhooks.config_file import UNSET, duration
 from ap_connectors.webhooks.settings import Settings
 
 DONE, PROBLEM, FAILED = 0, 1, 2
@@ -27,11 +29,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
+    print("\n".join(map(printable, text.split("\n"))), flush=True)  # noqa: T201
 
 
 def _show(given: argparse.Namespace, found: Any, lines: Sequence[str]) -> None:
-    _say(json.dumps(found, ensure_ascii=False, indent=2) if given.format == "json" else "\n".join(lines))
+    if given.format != "json":
+        _say("\n".join(lines))
+        return
+    text = json.dumps(found, ensure_ascii=False, indent=2)
+    print("\n".join(map(_json_line, text.split("\n"))), flush=True)  # noqa: T201
+
+
+def _json_line(line: str) -> str:
+    """Return a line of JSON with escapes for what JSON takes as it is and a terminal may act on."""
+    return line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 # Commands
@@ -116,6 +127,20 @@ def _retry(given: argparse.Namespace, chosen: Settings) -> int:
     return DONE
 
 
+def _purge(given: argparse.Namespace, chosen: Settings) -> int:
+    seconds = chosen.keep_events if given.older_than is None else given.older_than
+    if seconds == UNSET:
+        raise Stop("purge: give --older-than, such as 180d, or set keep_events.")
+    if seconds < settings.SHORTEST_KEPT:
+        raise Stop(f"--older-than: {settings.TOO_SHORT}")
+    from ap_connectors.webhooks.purge import purge  # noqa: PLC0415
+    from ap_connectors.webhooks.runs import opened  # noqa: PLC0415
+
+    with opened(chosen.inbox) as (inbox, _):
+        _say(str(purge(chosen, inbox, seconds)))
+    return DONE
+
+
 def _reconcile(given: argparse.Namespace, chosen: Settings) -> int:
     from ap_connectors.webhooks import reconcile  # noqa: PLC0415
     from ap_connectors.webhooks.repair import repair  # noqa: PLC0415
@@ -170,6 +195,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("ids", nargs="*", type=int, metavar="RUN", help="numbers of failed or waiting runs")
     command.add_argument("--event", action="append", type=int, default=[], metavar="N", help="an event, by its number")
     command.add_argument("--failed", action="store_true", help="all runs that failed for good")
+    command = add("purge", _purge, "delete old events that are processed")
+    command.add_argument(
+        "--older-than", type=duration, metavar="180d", help="how old; 35d at least (default: keep_events)"
+    )
     return parser
 
 

@@ -188,6 +188,17 @@ def open_file(path: Path) -> Section:
     return Section(node, path)
 
 
+def duration(text: str) -> Seconds:
+    """Return the time that a text such as 180d says.
+
+    Raises:
+        ValueError: it is not such a text.
+    """
+    if not (match := _DURATION.fullmatch(text.strip())):
+        raise ValueError(_EXPECTED[Seconds])
+    return Seconds(float(match[1]) * _UNITS[match[2]])
+
+
 def did_you_mean(name: str, known: Collection[str]) -> str:
     """Return what to say about an unknown name."""
     by_fold: Mapping[str, str] = {one.lower(): one for one in known}

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 
 from ap_connectors.core import instants
 from ap_connectors.core.errors import ApError, Outage, Stop
 from ap_connectors.core.redact import Redactor
+from ap_connectors.core.settings import warn_if_open
+from ap_connectors.webhooks.inbox_url import address, file_of, passwords, shown
 
 _LOG = logging.getLogger("ap_connectors.webhooks.database")
 
@@ -102,6 +104,15 @@ PLANNED = sa.Table(
 )
 """One row: the last event that the rules were applied to."""
 
+PURGED = sa.Table(
+    "purged",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("event_id", _ID, nullable=False),
+    sa.Column("before", sa.Text, nullable=False),
+)
+"""One row: the highest number of an event that was deleted, and the instant before which processed ones were."""
+
 # Advisory locks of PostgreSQL; SQLite has one writer anyway.
 STORE_LOCK, PLAN_LOCK, _RUNNER_LOCK = 7_065_706, 7_065_707, 7_065_708
 
@@ -125,8 +136,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         place = address(url)
-        self._redact = Redactor([str(place.password or "")])
-        self.name = place.render_as_string(hide_password=True)
+        self._redact = Redactor(passwords(place))
+        self.name = shown(place)
         self.file = file_of(place)
         self.engine = _engine(place)
         self._reader = self.engine.execution_options(reads=True)
@@ -134,6 +145,8 @@ class Database:
         self._reopening = threading.Lock()
         if self.file is not None and not self.file.absolute().parent.is_dir():
             raise Stop(f"inbox: the folder of {self.file} does not exist. Create it, or set another file.")
+        if self.file is not None:
+            warn_if_open(self.file, "what the services sent")
         try:
             self._open()
         except sa.exc.SQLAlchemyError as error:
@@ -276,34 +289,6 @@ def now_ms() -> int:
 def now() -> str:
     """Return this instant as text, in UTC."""
     return instants.text(now_ms())
-
-
-def address(given: str) -> URL:
-    """Read the setting `inbox`: a URL, or the plain path of an SQLite file.
-
-    Raises:
-        Stop: it is neither.
-    """
-    if not given.strip():
-        raise Stop("inbox: is empty. Set a file such as webhooks.db, or a URL such as postgresql://user@host/name.")
-    if "://" not in given:
-        return URL.create("sqlite", database=given)
-    try:
-        url = make_url(given)
-    except (sa.exc.ArgumentError, ValueError):  # a port that is not a number is a ValueError
-        raise Stop("inbox: is not the URL of a database such as postgresql://user@host:5432/name.") from None
-    if url.drivername in {"postgres", "postgresql"}:
-        return url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise Stop(f"inbox: {url.get_backend_name()} is not supported; use SQLite or PostgreSQL.")
-    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise Stop("inbox: a database in memory would lose every event when the process ends. Set a file.")
-    return url
-
-
-def file_of(url: URL) -> Path | None:
-    """Return the file of an SQLite database, or None for a server."""
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def _engine(url: URL) -> sa.Engine:

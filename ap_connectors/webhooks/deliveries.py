@@ -84,15 +84,15 @@ def from_json(route: Route, body: bytes, request_id: str | None) -> Delivery:
     kind = route.name
     if route.name == "events":
         event, data = content.get("event"), content.get("data")
-        kind = _known_kind(event) if isinstance(event, str) and event else "unknown"
+        kind = _bounded(_known_kind(event)) if isinstance(event, str) and event else "unknown"
         subject = data if isinstance(data, dict) else {}
     request_id = request_id or _text(content.get("requestId"))
     return Delivery(
         service="vicai",
         kind=kind,
         dedup_key=_dedup_key(kind, request_id, subject, body),
-        company=_text(subject.get("companyId")),
-        request_id=request_id,
+        company=_company(subject.get("companyId")),
+        request_id=request_id and _bounded(request_id),
         body=body,
     )
 
@@ -108,19 +108,19 @@ def from_form(route: Route, invoice: Invoice, request_id: str | None) -> Deliver
         service="vicai",
         kind=route.name,
         dedup_key=_dedup_key(route.name, request_id, content, invoice.data),
-        company=_text(content.get("companyId")),
-        request_id=request_id,
+        company=_company(content.get("companyId")),
+        request_id=request_id and _bounded(request_id),
         body=invoice.data,
         document=invoice.document,
-        document_name=invoice.document_name,
-        document_type=invoice.document_type,
+        document_name=invoice.document_name and invoice.document_name[-_LONGEST_FIELD:],
+        document_type=invoice.document_type and invoice.document_type[:_LONGEST_FIELD],
     )
 
 
 def _object(body: bytes, what: str) -> dict[str, Any]:
     try:
         content = _DECODER.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused(400, "malformed", f"{what} is not JSON.") from None
     if not isinstance(content, dict):
         raise Refused(400, "malformed", f"{what} is not a JSON object.")
@@ -144,6 +144,23 @@ def _dedup_key(kind: str, request_id: str | None, subject: Mapping[str, Any], bo
 def _short(key: str) -> str:
     """Return a key, or its digest if it is too long for the index of a database."""
     return key if len(key) <= 400 else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+_LONGEST_FIELD = 250
+"""Characters of a stored field; rules, commands and tables have to hold it. The body has what came."""
+
+
+def _bounded(text: str) -> str:
+    """Return a text as it may be stored; one that is too long is cut, and told from others by its digest."""
+    if len(text) <= _LONGEST_FIELD:
+        return text
+    return f"{text[:150]}... sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def _company(value: object) -> str | None:
+    """Return the id of a company; None for what is too long to be one, so that rules for some companies see it."""
+    found = _text(value)
+    return found if found is None or len(found) <= _LONGEST_FIELD else None
 
 
 def _text(value: object) -> str | None:
@@ -196,7 +213,7 @@ def from_sns(message: Message) -> Delivery:
     body = message.message.encode()
     try:
         content = _DECODER.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         content, body = None, msgspec.json.encode(message.message)
     fields = {str(name).lower(): value for name, value in content.items()} if isinstance(content, dict) else {}
     company = fields.get("companycode")
@@ -204,7 +221,7 @@ def from_sns(message: Message) -> Delivery:
         service="ivesk",
         kind=_notification_kind(fields, message.topic_arn),
         dedup_key=message.message_id,
-        company=None if company is None else str(company).replace("\0", ""),
+        company=_company(company),
         request_id=None,
         body=body,
     )

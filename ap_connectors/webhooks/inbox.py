@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ap_connectors.webhooks.database import ALLOWED_TOPICS, EVENTS, STORE_LOCK, Database, now
+from ap_connectors.webhooks.database import ALLOWED_TOPICS, EVENTS, PURGED, STORE_LOCK, Database, now
 
 _PAGE_BYTES = 64_000_000
 _PAGE_BODIES = 200
@@ -191,6 +191,22 @@ class Inbox:
         """Return the events received since an instant, without their content."""
         with self.database.reading() as connection:
             return summaries(connection, EVENTS.c.received_at >= instant)
+
+    def older(self, instant: str, *, after: int, limit: int) -> list[EventSummary]:
+        """Return events received before an instant, whose number is greater than `after`, without their content."""
+        with self.database.reading() as connection:
+            return summaries(connection, EVENTS.c.received_at < instant, EVENTS.c.id > after, limit=limit)
+
+    def newest(self) -> int:
+        """Return the number of the newest event, 0 if there is none."""
+        with self.database.reading() as connection:
+            return connection.execute(sa.select(sa.func.max(EVENTS.c.id))).scalar() or 0
+
+    def purged(self) -> tuple[int, str]:
+        """Return the highest number of an event that was deleted, and before which instant; 0 and "" if none was."""
+        with self.database.reading() as connection:
+            row = connection.execute(sa.select(PURGED.c.event_id, PURGED.c.before)).one_or_none()
+        return (0, "") if row is None else (row.event_id, row.before)
 
     def count(self) -> int:
         """Return the number of events."""

@@ -20,12 +20,13 @@ from starlette.routing import Route
 from ap_connectors.core.errors import Outage
 from ap_connectors.webhooks import deliveries, sns
 from ap_connectors.webhooks.batch_writer import BatchWriter
+from ap_connectors.webhooks.certificates import Certificates
 from ap_connectors.webhooks.errors import Refused, unavailable
 from ap_connectors.webhooks.inbox import Delivery, Inbox, Stored
 from ap_connectors.webhooks.metrics import CONTENT_TYPE, Metrics
 from ap_connectors.webhooks.request_bodies import InvoiceForm, Memory, RequestBody, drain
 from ap_connectors.webhooks.settings import Settings
-from ap_connectors.webhooks.sns import AllowedTopics, Certificates
+from ap_connectors.webhooks.sns import AllowedTopics
 
 _LOG = logging.getLogger("ap_connectors.webhooks.receiver")
 _HEALTH_SECONDS = 1.0
@@ -165,14 +166,11 @@ class Receiver:
         deliveries.check_secret(request.scope["query_string"], self._settings.ivesk_secret)
         with self._body(request, self._settings.max_event_mb) as body:
             message = sns.read(await body.read())
-            if self._topics.known(message.topic_arn) and self._certificates.known(message.signing_cert_url):
-                self._verify(message)
-            else:
-                await asyncio.to_thread(self._verify, message)
+            await self._verify(message)
             if message.type == sns.NOTIFICATION:
                 await self._store(deliveries.from_sns(message), "ivesk")
             elif message.type == sns.CONFIRMATION:
-                await asyncio.to_thread(self._confirm, message)
+                await self._confirm(message)
             else:
                 self._metrics.deliveries.labels("ivesk", "ivesk", "unsubscribed").inc()
                 _LOG.error(
@@ -184,20 +182,22 @@ class Receiver:
     def _body(self, request: Request, limit_mb: float) -> RequestBody:
         return RequestBody(request, self._memory, limit_mb=limit_mb, seconds=self._settings.body_seconds)
 
-    def _verify(self, message: sns.Message) -> None:
+    async def _verify(self, message: sns.Message) -> None:
         """Check what needs no request first; the certificate of the signature may have to be fetched."""
-        self._topics.check(message)
+        if not self._topics.known(message.topic_arn):
+            await asyncio.to_thread(self._topics.check, message)
         deliveries.check_age(message.timestamp, self._settings.max_age, self._settings.max_skew)
+        sns.check_version(message)
         if message.type == sns.CONFIRMATION:
             self._hosts.confirmation(message)
-        sns.verify(message, self._certificates.key)
+        sns.verify(message, await self._certificates.key(message))
 
-    def _confirm(self, message: sns.Message) -> None:
+    async def _confirm(self, message: sns.Message) -> None:
         # Allowed first: after a crash in between, SNS asks again. The other way round, a subscription would send
         # messages of a topic that is not allowed.
-        self._topics.allow(message.topic_arn)
-        self._certificates.confirm(self._hosts.confirmation(message))
-        self._topics.allow(message.topic_arn, confirmed=True)
+        await asyncio.to_thread(self._topics.allow, message.topic_arn)
+        await self._certificates.confirm(message)
+        await asyncio.to_thread(functools.partial(self._topics.allow, message.topic_arn, confirmed=True))
         self._metrics.deliveries.labels("ivesk", "ivesk", "confirmed").inc()
         _LOG.info("ivesk: the subscription to %s is confirmed", message.topic_arn)
 

@@ -49,7 +49,8 @@ class Gap:
         company: its company, if known.
         words: what is missing, in a sentence.
         run: the run that should have finished, or None.
-        rule: the name of that run's rule, or None.
+        rule: that run's rule as everyone may see it, or None.
+        job: the name that the runs of the rule are stored under, or None.
         request_id: of the event.
     """
 
@@ -61,6 +62,7 @@ class Gap:
     words: str
     run: int | None = None
     rule: str | None = None
+    job: str | None = None
     request_id: str | None = None
 
 
@@ -76,7 +78,8 @@ class Report:
         """Return everything."""
         return {
             "complete": not self.gaps,
-            "gaps": [dataclasses.asdict(gap) for gap in self.gaps],
+            # Not the job: it may be a command line.
+            "gaps": [{k: v for k, v in dataclasses.asdict(gap).items() if k != "job"} for gap in self.gaps],
             "compared": dict(self.compared),
             "notes": self.notes,
         }
@@ -130,6 +133,11 @@ class _Comparison:
         now = now_ms()
         self._since = now - int(days * 86_400_000)
         self._until = now - int(settings.grace * 1000)
+        _, before = inbox.purged()
+        self._purged = instants.milliseconds(before) if before else 0
+        if self._purged > self._since:
+            self._since = self._purged
+            report.notes.append(f"What is older than {before} was not compared: events of that time were purged.")
 
     # The services against the inbox
 
@@ -169,7 +177,7 @@ class _Comparison:
                 continue
             for invoice in (one for page in pages for one in page):
                 at = text(invoice, "internalUpdatedAt") or ""
-                if (_moment(at) or 0) > self._until:
+                if not self._purged <= (_moment(at) or 0) <= self._until:
                     continue
                 self._report.compared[f"invoices {state}"] += 1
                 key = text(invoice, "internalId") or "?"
@@ -239,7 +247,8 @@ class _Comparison:
                             event.company,
                             f"event {event.id} ({event.name}, received {event.received_at}): {_why(one)}",
                             run=one.run.id if one.run else None,
-                            rule=one.rule.name,
+                            rule=one.rule.shown,
+                            job=one.rule.name,
                             request_id=one.request_id,
                         )
                     )
@@ -249,7 +258,7 @@ class _Comparison:
 
 
 def _why(found: RuleStatus) -> str:
-    run, rule = found.run, found.rule.name
+    run, rule = found.run, found.rule.shown
     if run is None or found.status == UNPLANNED:
         return f"no run of {rule}"
     if found.status == FAILED:

@@ -42,10 +42,10 @@ def repair(settings: Settings, report: Report) -> list[str]:
 
 
 def _retry(runs: Runs, gap: Gap) -> str:
-    assert gap.rule is not None  # noqa: S101 - every gap of this kind has one
+    assert gap.job is not None  # noqa: S101 - every gap of this kind has one
     if gap.run is not None and runs.retry(gap.run):
         return f"Run {gap.run} of {gap.rule} is due now."
-    return f"Run {runs.queue(gap.rule, gap.request_id, [int(gap.key)])} of {gap.rule} is due now."
+    return f"Run {runs.queue(gap.job, gap.request_id, [int(gap.key)])} of {gap.rule} is due now."
 
 
 def _run_rules(settings: Settings, runs: Runs, gap: Gap) -> Sequence[str]:
@@ -54,7 +54,7 @@ def _run_rules(settings: Settings, runs: Runs, gap: Gap) -> Sequence[str]:
     wanting = [rule for rule in settings.rules if rule.wants(service, kind, gap.company)]
     if not wanting:
         return [f"No rule wants {gap.event}: there is no command to run."]
-    return [f"Run {runs.queue(rule.name, None)} of {rule.name} is due now." for rule in wanting]
+    return [f"Run {runs.queue(rule.name, None)} of {rule.shown} is due now." for rule in wanting]
 
 
 def _store_invoice(client: VicaiClient, inbox: Inbox, gap: Gap) -> str:

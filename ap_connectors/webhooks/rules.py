@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,7 +62,8 @@ class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         timeout: the longest time that a run may take; after that it is ended, and counts as failed.
         lock: rules with the same lock never run at the same time; the name unless given.
         per_request: whether each request id gets a run of its own; only those of `syncRequest` unless given.
-        env: variables for the command, a list of `NAME=value`.
+        env: variables for the command, a list of `NAME=value`; `NAME` alone hands on the receiver's own, such as
+            `PGPASSWORD`, which commands do not get otherwise.
     """
 
     on: Texts = Texts()
@@ -87,9 +90,8 @@ class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         if bool(self.job) == bool(self.run):
             raise WrongSetting("must have either `job` (a job of Meltano) or `run` (a command).")
         for index, pair in enumerate(self.env):
-            name, mark, _ = pair.partition("=")
-            if not mark or not name.isidentifier():
-                raise WrongSetting("must be a list of NAME=value.", "env", index)
+            if not pair.partition("=")[0].isidentifier():
+                raise WrongSetting("must be a list of NAME=value, or NAME.", "env", index)
         if self.max_wait == UNSET:
             self.max_wait = Seconds(max(60.0, self.debounce))
         if self.max_wait < self.debounce:
@@ -103,10 +105,15 @@ class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return self.run or ("meltano", "run", self.job)
 
     @property
+    def shown(self) -> str:
+        """The name as everyone may see it: where it is the command line, the program only."""
+        return self.name if self.name != shlex.join(self.command) else _program(self.command)
+
+    @property
     def variables(self) -> Mapping[str, str]:
         """The variables for the command."""
         pairs = (pair.partition("=") for pair in self.env)
-        return {name: value for name, _, value in pairs}
+        return {name: value if mark else os.environ.get(name, "") for name, mark, value in pairs}
 
     def wants(self, service: str, kind: str, company: str | None) -> bool:
         """Return whether the rule is for an event."""
@@ -131,9 +138,22 @@ def read(section: Section, folder: Path) -> tuple[Rule, ...]:
         rule.cwd = folder / rule.cwd
         for other in rules:
             if rule.name == other.name or (rule.command, rule.cwd) == (other.command, other.cwd):
-                raise item.wrong(f"two rules run {rule.name!r}; put all events into the `on` of one of them.")
+                raise item.wrong(f"two rules run {rule.shown!r}; put all events into the `on` of one of them.")
         rules.append(rule)
     return tuple(rules)
+
+
+def shown(name: str, rules: Sequence[Rule]) -> str:
+    """Return the name of a run's rule as everyone may see it; a rule that is not configured now may be a command."""
+    found = next((rule for rule in rules if rule.name == name), None)
+    return found.shown if found else _program(tuple(name.split()))
+
+
+def _program(command: Sequence[str]) -> str:
+    """Return the program of a command, as its arguments may be secret; those of `meltano run` are names of jobs."""
+    if len(command) < 2 or command[:2] == ("meltano", "run"):
+        return " ".join(itertools.takewhile(lambda word: not word.startswith("-"), command))
+    return f"{command[0].rpartition('/')[2]} ..."
 
 
 def matching(rules: Sequence[Rule], event: EventSummary) -> list[tuple[Rule, str | None]]:

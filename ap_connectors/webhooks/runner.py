@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.webhooks.database import RunnerLock, now_ms
 from ap_connectors.webhooks.inbox import EventSummary, Inbox
 from ap_connectors.webhooks.processes import Child, is_running, send_signal
-from ap_connectors.webhooks.rules import Rule
+from ap_connectors.webhooks.rules import Rule, shown
 from ap_connectors.webhooks.runs import RUNNING, WAITING, Run, Runs
 from ap_connectors.webhooks.settings import PREFIX, Settings
 
@@ -29,7 +29,9 @@ _GATHER_SECONDS = 0.1
 _KILL_SECONDS = 10.0
 """Time between SIGTERM and SIGKILL."""
 _LONGEST_VARIABLE = 100_000
-"""Characters that fit into an environment variable."""
+"""Bytes that fit into an environment variable."""
+_NOT_HANDED_ON = ("PGPASSWORD", "TARGET_VICAI_REQUEST_ID")
+"""The password of the inbox; and the id of the request that started us, if a run did."""
 
 
 @dataclass
@@ -151,7 +153,7 @@ class Runner:
                 _LOG.info(
                     "Run %d of %s is still running from a previous process; it will be retried when it exits.",
                     run.id,
-                    run.job,
+                    self._shown(run),
                 )
                 self._active[run.id] = _ActiveRun(run, self._rules.get(run.job), None)
             else:
@@ -166,9 +168,12 @@ class Runner:
             _LOG.error(
                 "Run %d waits for the rule %r, which is not configured: add it, or give a rule this name.",
                 run.id,
-                run.job,
+                self._shown(run),
             )
         return rule
+
+    def _shown(self, run: Run) -> str:
+        return shown(run.job, self._settings.rules)
 
     # Starting
 
@@ -193,7 +198,7 @@ class Runner:
             raise
         self._active[run.id] = _ActiveRun(started, rule, child)
         child.start()
-        _LOG.info("Run %d of %s starts, try %d; its output is in %s", run.id, run.job, started.attempts, log)
+        _LOG.info("Run %d of %s starts, try %d; its output is in %s", run.id, self._shown(run), started.attempts, log)
         self._delete_old_logs()
 
     def _delete_old_logs(self) -> None:
@@ -224,7 +229,7 @@ class Runner:
             if time.monotonic() > one.kill_at:
                 send_signal(one.pid, signal.SIGKILL)
         elif one.rule and one.rule.timeout is not None and now_ms() - started > one.rule.timeout * 1000:
-            _LOG.warning("Run %d of %s exceeds its timeout of %g s.", one.run.id, one.run.job, one.rule.timeout)
+            _LOG.warning("Run %d of %s exceeds its timeout of %g s.", one.run.id, one.rule.shown, one.rule.timeout)
             self._terminate(one)
 
     def _terminate(self, one: _ActiveRun) -> None:
@@ -234,8 +239,8 @@ class Runner:
     def _ended(self, one: _ActiveRun, status: int) -> None:
         if status == 0 and one.kill_at is None:
             self.runs.done(one.run)
-            self._report(one.run.job, "done")
-            _LOG.info("Run %d of %s is done.", one.run.id, one.run.job)
+            self._report(self._shown(one.run), "done")
+            _LOG.info("Run %d of %s is done.", one.run.id, self._shown(one.run))
         elif self._stopping.is_set():
             # Ended by us, or by what ended us.
             self._requeue(one.run, "was ended with the receiver; it will be retried")
@@ -250,8 +255,8 @@ class Runner:
         if run.attempts <= retries:
             pause = min(self._settings.longest_pause, self._settings.first_pause * 2.0 ** (run.attempts - 1))
         self.runs.failed(run, status, note, pause)
-        self._report(run.job, "failed" if pause is None else "repeated")
-        message = f"Run {run.id} of {run.job} {note}, try {run.attempts} of {retries + 1}"
+        self._report(self._shown(run), "failed" if pause is None else "repeated")
+        message = f"Run {run.id} of {self._shown(run)} {note}, try {run.attempts} of {retries + 1}"
         if pause is None:
             _LOG.error("%s. It will not be retried: see its output, then run `ap-webhooks retry %d`.", message, run.id)
         else:
@@ -259,8 +264,8 @@ class Runner:
 
     def _requeue(self, run: Run, note: str) -> None:
         self.runs.requeue(run, note)
-        self._report(run.job, "repeated")
-        _LOG.warning("Run %d of %s %s.", run.id, run.job, note)
+        self._report(self._shown(run), "repeated")
+        _LOG.warning("Run %d of %s %s.", run.id, self._shown(run), note)
 
     def _finish(self) -> None:
         self._wait(self._settings.stop_seconds)
@@ -285,21 +290,19 @@ def _share_lock(one: Rule | None, other: Rule) -> bool:
 
 def environment(rule: Rule, run: Run, events: Sequence[EventSummary]) -> dict[str, str]:
     """Return the environment of a command: ours without the receiver's settings, and what the run is about."""
-    found = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    found.pop("TARGET_VICAI_REQUEST_ID", None)
+    found = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, *_NOT_HANDED_ON))}
     # A service has not activated an environment, but `meltano` is installed beside us.
     found["PATH"] = os.pathsep.join(part for part in (found.get("PATH"), str(Path(sys.executable).parent)) if part)
-    ids = ",".join(str(event.id) for event in events)
     about: Mapping[str, str] = {
         "RUN_ID": str(run.id),
         "ATTEMPT": str(run.attempts),
-        "EVENT_IDS": ids if len(ids) <= _LONGEST_VARIABLE else "",
+        "EVENT_IDS": _listed(str(event.id) for event in events),
         "EVENT_COUNT": str(len(events)),
-        "KINDS": ",".join(sorted({event.name for event in events}))[:_LONGEST_VARIABLE],
-        "COMPANIES": ",".join(sorted({event.company for event in events if event.company}))[:_LONGEST_VARIABLE],
-        "REQUEST_ID": run.request_id or "",
+        "KINDS": _listed(sorted({event.name for event in events})),
+        "COMPANIES": _listed(sorted({event.company for event in events if event.company})),
+        "REQUEST_ID": _listed([run.request_id or ""]),
     }
-    found |= {PREFIX + name: value.replace("\0", "") for name, value in about.items()}
+    found |= {PREFIX + name: value for name, value in about.items()}
     found |= rule.variables
     if run.request_id:
         try:
@@ -307,3 +310,9 @@ def environment(rule: Rule, run: Run, events: Sequence[EventSummary]) -> dict[st
         except Stop:
             _LOG.warning("Run %d: its request id is not a UUID, so target-vicai cannot send it.", run.id)
     return found
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """Return texts as a variable holds them: all of them, or nothing, for a part would pass for all."""
+    found = ",".join(texts).replace("\0", "")
+    return found if len(found.encode(errors="surrogateescape")) <= _LONGEST_VARIABLE else ""

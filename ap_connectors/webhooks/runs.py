@@ -127,13 +127,20 @@ class Runs:
 
     def by_event(self, since: str) -> dict[int, list[Run]]:
         """Return the runs that cover each event received since an instant, by the event's id."""
+        return self._by_event(EVENTS.c.received_at >= since)
+
+    def by_number(self, first: int, last: int) -> dict[int, list[Run]]:
+        """Return the runs that cover each of the events from one number to another, by the event's id."""
+        return self._by_event(EVENTS.c.id.between(first, last))
+
+    def _by_event(self, wanted: sa.ColumnElement[bool]) -> dict[int, list[Run]]:
         found: dict[int, list[Run]] = {}
         with self._database.reading() as connection:
             rows = connection.execute(
                 sa.select(RUN_EVENTS.c.event_id, *RUNS.c)
                 .join(RUNS, RUNS.c.id == RUN_EVENTS.c.run_id)
                 .join(EVENTS, EVENTS.c.id == RUN_EVENTS.c.event_id)
-                .where(EVENTS.c.received_at >= since)
+                .where(wanted)
             )
             for event_id, *run in rows:
                 found.setdefault(event_id, []).append(Run(*run))

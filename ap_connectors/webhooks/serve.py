@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import signal
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import uvicorn
 from prometheus_client import CollectorRegistry, Counter
 from starlette.applications import Starlette
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ap_connectors.core.errors import Stop
+from ap_connectors.core.errors import Outage, Stop
+from ap_connectors.webhooks.config_file import UNSET
 from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.metrics import Gauges
+from ap_connectors.webhooks.protocol import BoundedProtocol
+from ap_connectors.webhooks.purge import purge
 from ap_connectors.webhooks.receiver import Receiver
 from ap_connectors.webhooks.runner import Runner
 from ap_connectors.webhooks.runs import Runs
@@ -25,7 +25,7 @@ from ap_connectors.webhooks.settings import Settings
 
 _LOG = logging.getLogger("ap_connectors.webhooks.serve")
 _WATCH_SECONDS = 0.5
-_HEADER_SECONDS = 10.0
+_PURGE_SECONDS = 3600.0
 _CONNECTIONS = 800
 
 
@@ -39,6 +39,8 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     Raises:
         Stop: the settings, the inbox or the address cannot be used.
     """
+    for warning in settings.warnings():
+        _LOG.warning("%s", warning)
     inbox = Inbox(settings.inbox)
     runner: Runner | None = None
     stopped = threading.Event()
@@ -58,6 +60,8 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         receiver = Receiver(settings.with_live_tokens(), inbox, runner.wake if runner else lambda _ids: None, registry)
         watcher = threading.Thread(target=_watch_tokens, args=(settings, receiver, stopped), name="tokens", daemon=True)
         watcher.start()
+        if settings.keep_events != UNSET:
+            threading.Thread(target=_purge, args=(settings, inbox, stopped), name="purge", daemon=True).start()
 
         def start(url: str) -> None:
             if runner:
@@ -92,6 +96,19 @@ def _watch_tokens(settings: Settings, receiver: Receiver, stopped: threading.Eve
         version, accepted = found, live
 
 
+def _purge(settings: Settings, inbox: Inbox, stopped: threading.Event) -> None:
+    """Delete processed events that are older than `keep_events`, now and once an hour."""
+    while not stopped.is_set():
+        try:
+            found = purge(settings, inbox, settings.keep_events)
+        except Outage as error:
+            _LOG.warning("purge: %s", error)
+        else:
+            if found.deleted:
+                _LOG.info("purge: %s", found)
+        stopped.wait(_PURGE_SECONDS)
+
+
 def serve_app(
     app: Starlette,
     *,
@@ -116,7 +133,7 @@ def serve_app(
     shown = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(
         app,
-        http=_HeaderTimeout,
+        http=BoundedProtocol,
         loop="asyncio",
         ws="none",
         lifespan="on",
@@ -154,37 +171,6 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready()
-
-
-class _HeaderTimeout(HttpToolsProtocol):
-    """Closes connections whose headers do not arrive in time."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._start_timer()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
-            self._start_timer()
-        super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        self._stop_timer()
-        super().on_headers_complete()
-
-    def _start_timer(self) -> None:
-        self._deadline = self.loop.call_later(_HEADER_SECONDS, self.transport.close)
-
-    def _stop_timer(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from ap_connectors.core import validate
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.settings import warn_if_open
 from ap_connectors.webhooks import rules
 from ap_connectors.webhooks.config_file import (
     UNSET,
@@ -19,14 +21,24 @@ from ap_connectors.webhooks.config_file import (
     Section,
     Text,
     Texts,
+    Truth,
     WrongSetting,
     open_file,
 )
-from ap_connectors.webhooks.database import address, file_of
+from ap_connectors.webhooks.inbox_url import address, file_of, passwords
 from ap_connectors.webhooks.rules import Rule
 from ap_connectors.webhooks.tokens import TokenFile
 
 PREFIX = "AP_WEBHOOKS_"
+URL_EXAMPLE = "https://hooks.example.com"
+
+SHORTEST_KEPT = 35 * 86_400
+TOO_SHORT = (
+    "must be 35d or more: for 30 days the services may send an event again, which would be new to an inbox without it."
+)
+
+_SHORTEST_SECRET = 16
+_SECRETS = ("vicai_token", "ivesk_secret", "vicai_client_secret", "ivesk_api_key")
 
 Megabytes = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 
@@ -62,9 +74,11 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         vicai_api_url: likewise.
         ivesk_api_key: credentials as tap-ivesk's, like the next one.
         ivesk_api_url: likewise.
+        allow_http: send credentials over http also to another machine than this one.
         rules: which events run which command, see below; or the name of another YAML file with the list.
         runs_dir: folder for the output of runs.
         keep_logs: how many files of output are kept.
+        keep_events: how long processed events are kept, such as 180d (35d at least); unless set, for ever.
         first_pause: before a failed run is retried; doubled for each further try.
         longest_pause: the longest such pause; an hour, or `first_pause` if that is longer, unless set.
         runs_at_once: how many runs, of different rules, may be active.
@@ -98,9 +112,11 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     vicai_api_url: Text = ""
     ivesk_api_key: Text = ""
     ivesk_api_url: Text = ""
+    allow_http: Truth = Truth(0)
     rules: tuple[Rule, ...] = ()
     runs_dir: Path = Path("runs")
     keep_logs: Annotated[int, msgspec.Meta(ge=1, le=10**9)] = 200
+    keep_events: Seconds = UNSET
     first_pause: Seconds = Seconds(60)
     longest_pause: Seconds = UNSET
     runs_at_once: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
@@ -121,7 +137,9 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
                 problem = f"{place!r} is not a port of this machine such as 127.0.0.1:8722."
                 raise WrongSetting(problem, "ivesk_test_hosts", index)
         if self.public_url:
-            self.public_url = validate.address("public_url", self.public_url, "https://hooks.example.com")
+            self.public_url = validate.address("public_url", self.public_url, URL_EXAMPLE)
+        if self.keep_events != UNSET and self.keep_events < SHORTEST_KEPT:
+            raise WrongSetting(TOO_SHORT, "keep_events")
         if self.longest_pause == UNSET:
             self.longest_pause = Seconds(max(3600, self.first_pause))
         if self.longest_pause < self.first_pause:
@@ -130,6 +148,21 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def __repr__(self) -> str:
         # Tokens and secrets must not appear in tracebacks.
         return "Settings(...)"
+
+    def warnings(self) -> Iterator[str]:
+        """Say what makes receiving less safe than it could be."""
+        for name in ("vicai_token", "ivesk_secret"):
+            if any(len(text) < _SHORTEST_SECRET for text in getattr(self, name)):
+                service = name.partition("_")[0]
+                yield (
+                    f"{name}: is shorter than {_SHORTEST_SECRET} characters, so it can be guessed. Without it, "
+                    f"`ap-webhooks subscribe {service}` makes a long one."
+                )
+        if not validate.is_this_machine(self.host):
+            yield f"host: {self.host} lets other machines connect, without TLS. Only the proxy should reach this port."
+        if self.ivesk_test_hosts:
+            places = ", ".join(self.ivesk_test_hosts)
+            yield f"ivesk_test_hosts: whatever {places} signs is taken for a message of SNS. It is for tests only."
 
     @property
     def tokens(self) -> TokenFile:
@@ -149,7 +182,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             ivesk_secret=_unique(*(one.secret for one in live.ivesk), *self.ivesk_secret),
         )
 
-    def credentials(self, service: str, *required: str) -> dict[str, str]:
+    def credentials(self, service: str, *required: str) -> dict[str, Any]:
         """Return the settings of a service's client, by the names that its tap gives them.
 
         Raises:
@@ -167,7 +200,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
                     f"{full} is missing: set it in the file of --config, or as {PREFIX}{full.upper()} or "
                     f"TAP_{full.upper()} in the environment."
                 )
-        return found
+        return found | ({"allow_http": True} if self.allow_http else {})
 
 
 _CREDENTIALS = (
@@ -196,8 +229,12 @@ def read(path: str) -> Settings:
     settings.token_file = folder / (settings.token_file or f".{file.stem}-tokens.json")
     settings.runs_dir = folder / settings.runs_dir
     # The inbox is the same one wherever the command is run.
-    if inbox := file_of(address(settings.inbox)):
+    place = address(settings.inbox)
+    if inbox := file_of(place):
         settings.inbox = str(folder / inbox)
+    if any(section.get(name) for name in _SECRETS) or (section.get("inbox") and any(passwords(place))):
+        warn_if_open(file, "secrets")
+    warn_if_open(settings.token_file, "secrets")
     for name in _CREDENTIALS:
         if not getattr(settings, name):
             setattr(settings, name, os.environ.get(f"TAP_{name.upper()}", "").strip())

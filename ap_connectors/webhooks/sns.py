@@ -9,25 +9,17 @@ import base64
 import binascii
 import re
 import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
-import requests
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
-from cryptography.x509.oid import NameOID
 
-from ap_connectors.core.errors import ApError
-from ap_connectors.http.session import HttpClient, RetryPolicy
-from ap_connectors.webhooks.errors import Refused, unavailable
+from ap_connectors.webhooks.errors import Refused
 from ap_connectors.webhooks.inbox import Inbox
 
 NOTIFICATION = "Notification"
@@ -39,17 +31,19 @@ _OF_HANDSHAKE = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "
 _SIGNED = {NOTIFICATION: _OF_NOTIFICATION, CONFIRMATION: _OF_HANDSHAKE, FAREWELL: _OF_HANDSHAKE}
 _HASHES = {"1": SHA1, "2": SHA256}
 
-_HOST = re.compile(r"sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
-_TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d+:[A-Za-z0-9_.-]+")
+_TOPIC = re.compile(
+    r"arn:(aws(?:-[a-z]+)*):sns:([a-z]{2,3}(?:-[a-z]+)+-\d{1,2}):\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?"
+)
+_FORMS = {
+    "MessageId": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "Subject": re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,100}"),
+    "SubscribeURL": re.compile(r"https?://[\x21-\x7e]{1,2000}"),
+    "Timestamp": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII),
+    "Token": re.compile(r"[0-9A-Za-z]{1,1000}"),
+    "TopicArn": _TOPIC,
+}
+"""How the signed fields look; only Message is free text. A line break in one could pass for the fields after it."""
 _PATH = re.compile(r"(/[A-Za-z0-9_.-]+)*/?")
-_CERTIFICATE_OWNER = re.compile(r"sns[a-z0-9.-]*\.amazonaws\.com(\.cn)?")
-
-_LARGEST_ANSWER = 64 * 1024
-_CACHED_CERTIFICATES = 16
-_CACHE_SECONDS = 24 * 3600.0
-_CACHE_REFUSED_SECONDS = 60.0
-_RETRY_POLICY = RetryPolicy(tries=2, first_pause=0.2, longest_asked=2)
-"""SNS waits 15 s for our answer."""
 
 
 # Messages
@@ -85,24 +79,35 @@ def read(body: bytes) -> Message:
         message = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused(400, "malformed", "The body is not a message of SNS.") from None
-    if message.type not in _SIGNED or not message.message_id or not _TOPIC.fullmatch(message.topic_arn):
-        raise Refused(400, "malformed", "The body is not a message of SNS: check Type, MessageId and TopicArn.")
+    if message.type not in _SIGNED:
+        raise Refused(400, "malformed", "The body is not a message of SNS: check Type.")
+    for name in _SIGNED[message.type]:
+        value = getattr(message, _FIELD[name])
+        if value is not None and name in _FORMS and not _FORMS[name].fullmatch(value):
+            raise Refused(400, "malformed", f"The body is not a message of SNS: check {name}.")
     return message
 
 
-def verify(message: Message, key: Callable[[str], RSAPublicKey]) -> None:
-    """Check the signature; `key` returns the public key at an address, or raises `Refused`.
+def check_version(message: Message) -> None:
+    """Accept the versions of signatures that are known, before anything is fetched for one.
+
+    Raises:
+        Refused: 403, it is another one.
+    """
+    if message.signature_version not in _HASHES:
+        raise Refused(403, "forged", "The SignatureVersion is not 1 or 2.")
+
+
+def verify(message: Message, key: RSAPublicKey) -> None:
+    """Check the signature of a message whose version was checked.
 
     Raises:
         Refused: 403, the signature is wrong.
     """
-    algorithm = _HASHES.get(message.signature_version)
-    if algorithm is None:
-        raise Refused(403, "forged", "The SignatureVersion is not 1 or 2.")
     text = _signed_text(message)
     try:
         signature = base64.b64decode(message.signature, validate=True)
-        key(message.signing_cert_url).verify(signature, text, PKCS1v15(), algorithm())
+        key.verify(signature, text, PKCS1v15(), _HASHES[message.signature_version]())
     except (InvalidSignature, binascii.Error, ValueError):
         raise Refused(403, "forged", "The signature does not match the message.") from None
 
@@ -128,13 +133,13 @@ class Hosts:
 
     tests: Collection[str] = ()
 
-    def certificate(self, url: str) -> str:
-        """Return the address of a certificate, rebuilt from its parts.
+    def certificate(self, message: Message) -> str:
+        """Return the address of the certificate that a message names, rebuilt from its parts.
 
         Raises:
-            Refused: 403, it is not SNS's.
+            Refused: 403, it is not SNS's, or not of the topic's region.
         """
-        root, path, query = self._parts(url, "SigningCertURL")
+        root, path, query = self._parts(message.signing_cert_url, "SigningCertURL", message.topic_arn)
         if not path.endswith(".pem") or query:
             raise Refused(403, "forged", "The SigningCertURL is not a certificate of SNS.")
         return root + path
@@ -145,7 +150,7 @@ class Hosts:
         Raises:
             Refused: 403, it leads elsewhere, or does something else.
         """
-        root, path, query = self._parts(message.subscribe_url or "", "SubscribeURL")
+        root, path, query = self._parts(message.subscribe_url or "", "SubscribeURL", message.topic_arn)
         asked = parse_qs(query, keep_blank_values=True)
         wanted = {"Action": "ConfirmSubscription", "TopicArn": message.topic_arn, "Token": message.token or ""}
         if asked != {name: [value] for name, value in wanted.items()} or (
@@ -154,138 +159,28 @@ class Hosts:
             raise Refused(403, "forged", "The SubscribeURL does something else than confirm this subscription.")
         return f"{root}{path or '/'}?{urlencode(wanted)}"
 
-    def _parts(self, url: str, name: str) -> tuple[str, str, str]:
+    def _parts(self, url: str, name: str, topic: str) -> tuple[str, str, str]:
         try:
             parts = urlsplit(url)
-            port = parts.port
         except ValueError:
             raise Refused(403, "forged", f"The {name} is not an address.") from None
         root = f"{parts.scheme}://{parts.netloc}"
-        is_sns = parts.scheme == "https" and _HOST.fullmatch(parts.hostname or "") and port in {None, 443}
-        known = (is_sns and parts.netloc.lower() in {parts.hostname, f"{parts.hostname}:443"}) or self._is_test(root)
+        known = root == _root(topic) or self._is_test(root)
         if not known or parts.fragment or not _PATH.fullmatch(parts.path) or ".." in parts.path or not url.isascii():
-            raise Refused(403, "forged", f"The {name} does not point at SNS.")
+            raise Refused(403, "forged", f"The {name} does not point at SNS in the region of the topic.")
         return root, parts.path, parts.query
 
     def _is_test(self, root: str) -> bool:
         return any(root == f"http://{place}" for place in self.tests)
 
 
-# Requests to SNS
-
-
-class _UnusableAnswer(ApError):
-    """SNS answered, but not with what was asked for; another try would not help."""
-
-
-class Certificates:
-    """Fetches and caches the certificates that SNS signs with; also confirms subscriptions. Thread-safe.
-
-    Args:
-        hosts: which addresses are SNS's.
-        timeout: seconds to connect, and between two pieces of an answer.
-    """
-
-    def __init__(self, hosts: Hosts, *, timeout: float = 3) -> None:
-        self._hosts = hosts
-        self._http = HttpClient("SNS", explain=_explain, timeout=timeout, retry_policy=_RETRY_POLICY)
-        self._fetching = threading.Lock()
-        self._cache: OrderedDict[str, tuple[float, RSAPublicKey | Refused]] = OrderedDict()
-
-    def known(self, url: str) -> bool:
-        """Return whether `key` will answer at once."""
-        return self._cached(url) is not None
-
-    def key(self, url: str) -> RSAPublicKey:
-        """Return the public key of a certificate.
-
-        Raises:
-            Refused: 403, it is not SNS's own or not valid now; 503, it could not be fetched.
-        """
-        address = self._hosts.certificate(url)
-        found = self._cached(address)
-        if found is None:
-            # One at a time: requests for the same certificate wait for the first one instead of fetching it again.
-            with self._fetching:
-                found = self._cached(address) or self._fetched(address)
-        if isinstance(found, Refused):
-            raise Refused(found.status, found.outcome, str(found), detail=found.detail)
-        return found
-
-    def confirm(self, url: str) -> None:
-        """Confirm a subscription; `url` comes from `Hosts.confirmation`. Confirming twice does no harm.
-
-        Raises:
-            Refused: 503, SNS did not accept it; it will ask again.
-        """
-        try:
-            self._http.fetch("GET", url, _short_body, what="the confirmation of a subscription", stream=True)
-        except ApError as error:
-            raise unavailable("The subscription could not be confirmed.", detail=_reason(error)) from None
-
-    def _cached(self, address: str) -> RSAPublicKey | Refused | None:
-        until, found = self._cache.get(address, (0.0, None))
-        return found if time.monotonic() < until else None
-
-    def _fetched(self, address: str) -> RSAPublicKey | Refused:
-        found: RSAPublicKey | Refused
-        try:
-            found, seconds = self._fetch(address), _CACHE_SECONDS
-        except Refused as refused:
-            if refused.status == 503:
-                raise
-            # Forged messages must not make us ask SNS again and again.
-            found, seconds = refused, _CACHE_REFUSED_SECONDS
-        self._cache[address] = (time.monotonic() + seconds, found)
-        while len(self._cache) > _CACHED_CERTIFICATES:
-            self._cache.popitem(last=False)
-        return found
-
-    def _fetch(self, address: str) -> RSAPublicKey:
-        try:
-            text = self._http.fetch("GET", address, _short_body, what="the certificate", stream=True)
-        except _UnusableAnswer as error:
-            raise Refused(403, "forged", "The SigningCertURL has no certificate.", detail=str(error)) from None
-        except ApError as error:
-            raise unavailable("The certificate cannot be fetched now.", detail=_reason(error)) from None
-        return _public_key(text)
-
-
-def _public_key(text: bytes) -> RSAPublicKey:
-    try:
-        certificate = x509.load_pem_x509_certificate(text)
-        names = [str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-        key = certificate.public_key()
-    except ValueError:
-        raise Refused(403, "forged", "The SigningCertURL has no certificate.") from None
-    if not isinstance(key, RSAPublicKey) or key.key_size < 2048:
-        raise Refused(403, "forged", "The certificate has no RSA key of 2048 bits or more.")
-    if not any(_CERTIFICATE_OWNER.fullmatch(name) for name in names):
-        raise Refused(403, "forged", "The certificate is not one of SNS.", detail=f"It is for {names!r}.")
-    now = datetime.now(timezone.utc)
-    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        raise Refused(403, "forged", "The certificate is not valid now.", detail="Is the clock of this machine right?")
-    return key
-
-
-def _short_body(response: requests.Response) -> bytes:
-    """Return the body, which may not be longer than any certificate is."""
-    found = b""
-    for piece in response.iter_content(8192):
-        found += piece
-        if len(found) > _LARGEST_ANSWER:
-            raise _UnusableAnswer("The answer is larger than a certificate.")
-    return found
-
-
-def _explain(response: requests.Response, what: str) -> ApError:
-    why = ", a redirect, which is not followed" if response.is_redirect else ""
-    return _UnusableAnswer(f"{what}: SNS answered {response.status_code}{why}.")
-
-
-def _reason(error: ApError) -> str:
-    first = str(error).partition(". ")[0].rstrip(".")
-    return f"{first}. SNS sends the message again; check that https to SNS is possible from here."
+def _root(topic: str) -> str:
+    """Return the one address of SNS that signs and confirms for a topic."""
+    found = _TOPIC.fullmatch(topic)
+    if found is None:
+        raise Refused(400, "malformed", "The TopicArn is not the name of a topic.")
+    partition, region = found.groups()
+    return f"https://sns.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}"
 
 
 # Topics

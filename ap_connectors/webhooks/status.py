@@ -10,7 +10,7 @@ from ap_connectors.core import instants
 from ap_connectors.core.errors import Stop
 from ap_connectors.webhooks.database import now_ms
 from ap_connectors.webhooks.inbox import AllowedTopic, EventSummary
-from ap_connectors.webhooks.rules import Rule, matching
+from ap_connectors.webhooks.rules import Rule, matching, shown
 from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, WAITING, Run, opened
 from ap_connectors.webhooks.settings import Settings
 
@@ -109,7 +109,7 @@ def events(settings: Settings, *, everything: bool, days: float) -> tuple[dict[s
         by_event = runs.by_event(since)
         found = []
         for event in inbox.since(since):
-            status = _worst([one.status for one in rule_statuses(settings.rules, event, by_event)])
+            status = worst(settings.rules, event, by_event)
             if everything or status not in {DONE, NO_RULE}:
                 found.append(
                     {
@@ -131,7 +131,10 @@ def runs(settings: Settings, count: int) -> tuple[dict[str, Any], list[str]]:
     """Return the latest runs."""
     with opened(settings.inbox) as (_, all_runs):
         latest = all_runs.latest(count)
-        found = [dataclasses.asdict(run) | {"events": len(all_runs.events_of(run))} for run in latest]
+        found = [
+            {**dataclasses.asdict(run), "job": shown(run.job, settings.rules), "events": len(all_runs.events_of(run))}
+            for run in latest
+        ]
     columns = ("id", "job", "status", "attempts", "events", "started_at", "ended_at", "exit_status", "note", "log_path")
     return {"runs": found}, table(columns, found) or ["There was no run yet."]
 
@@ -152,7 +155,7 @@ def retry(settings: Settings, *, run_ids: Sequence[int], event_ids: Sequence[int
             if run is not None and not all_runs.retry(run_id):
                 raise Stop(f"retry: run {run_id} is {run.status}; only failed and waiting runs can be retried.")
             if run is not None:
-                lines.append(f"Run {run_id} of {run.job} is due now.")
+                lines.append(f"Run {run_id} of {shown(run.job, settings.rules)} is due now.")
         for event_id in event_ids:
             event = inbox.get(event_id)
             if event is None:
@@ -162,11 +165,13 @@ def retry(settings: Settings, *, run_ids: Sequence[int], event_ids: Sequence[int
                 raise Stop(f"retry: no rule wants event {event_id} ({event.name}).")
             for rule, request_id in wanting:
                 run_id = all_runs.queue(rule.name, request_id, [event_id])
-                lines.append(f"Event {event_id}: run {run_id} of {rule.name} is due now.")
+                lines.append(f"Event {event_id}: run {run_id} of {rule.shown} is due now.")
     return lines or ["No run has failed."]
 
 
-def _worst(statuses: Sequence[str]) -> str:
+def worst(rules: Sequence[Rule], event: EventSummary, runs_by_event: Mapping[int, Sequence[Run]]) -> str:
+    """Return the status of the rule that has come least far with an event."""
+    statuses = [one.status for one in rule_statuses(rules, event, runs_by_event)]
     return next((one for one in (FAILED, UNPLANNED, WAITING, RUNNING, DONE) if one in statuses), NO_RULE)
 
 

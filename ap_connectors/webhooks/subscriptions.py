@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from ap_connectors.core import instants
+from ap_connectors.core import instants, validate
 from ap_connectors.core.errors import ApError, Outage, Stop
 from ap_connectors.ivesk import settings as ivesk
 from ap_connectors.ivesk.client import IveskClient
@@ -21,7 +19,7 @@ from ap_connectors.vicai.client import Forbidden, NotFound, Refused, VicaiClient
 from ap_connectors.webhooks.database import now, now_ms
 from ap_connectors.webhooks.inbox import AllowedTopic
 from ap_connectors.webhooks.runs import opened
-from ap_connectors.webhooks.settings import Settings
+from ap_connectors.webhooks.settings import URL_EXAMPLE, Settings
 from ap_connectors.webhooks.tokens import Secret, Token, Tokens
 
 IVESK_EVENTS = ("on_exported", "on_digitized")
@@ -231,9 +229,7 @@ def _next_secret(settings: Settings, *, new: bool) -> str:
 def _callback_url(settings: Settings, path: str) -> str:
     if not settings.public_url:
         raise Stop("public_url is missing: set it to the https address at which the services reach the receiver.")
-    parts = urlsplit(settings.public_url)
-    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
-        raise Stop("public_url: must begin with https, because the services send secrets there.")
+    validate.private_address("public_url", settings.public_url, URL_EXAMPLE, allow_http=bool(settings.allow_http))
     return f"{settings.public_url}/{path}"
 
 
@@ -241,10 +237,3 @@ def _check_events(events: Sequence[str], known: Sequence[str]) -> None:
     for event in events:
         if event not in known:
             raise Stop(f"--events: there is no event {event!r}. Known are: {', '.join(known)}.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

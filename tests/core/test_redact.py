@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import json
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 
@@ -13,6 +16,36 @@ def test_known_secrets_and_signed_links_are_masked() -> None:
     redact = Redactor(["abc", "abcdef", ""])
     said = redact('key abcdef, abc; get https://host/p/a?X-Amz-Signature=1&b=2 and "http://h/x?y" done')
     assert said == 'key ***, ***; get https://host/p/a?*** and "http://h/x?***" done'
+
+
+LINK = "https://b.s3.eu-west-1.amazonaws.com/p/a.pdf?X-Amz-Credential=AKIA%2F2026&X-Amz-Signature=geheim&b=2"
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        LINK,
+        LINK.upper(),
+        quote(LINK),
+        quote(LINK, safe=""),
+        quote(quote(LINK, safe=""), safe=""),
+        json.dumps(LINK).replace("/", "\\/"),
+        json.dumps({"a": json.dumps(LINK)}),
+        LINK.replace("&", "\\u0026").replace("?", "\\u003f").replace("=", "\\u003D"),
+        html.escape(LINK),
+        html.escape(html.escape(LINK)),
+        LINK.replace("?", "&#63;").replace("=", "&#x3D;"),
+        "/p/a.pdf?X-Amz-Signature=geheim&b=2",
+        quote("X-Goog-Signature=geheim", safe=""),
+        "AWSAccessKeyId=geheim",
+        "se=2026-01-01&sig=geheim",
+        "s3://bucket/a.pdf?versionId=geheim",
+    ],
+)
+def test_signatures_are_masked_in_any_encoding(quoted: str) -> None:
+    said = Redactor()(f"The link {quoted} has expired: is it the right one?")
+    assert "geheim" not in said.lower()
+    assert said.endswith("has expired: is it the right one?")
 
 
 def test_a_short_secret_is_masked_as_a_word_and_a_long_one_anywhere() -> None:

@@ -94,7 +94,7 @@ def test_a_file_that_holds_something_else(tmp_path: Path, content: bytes, words:
     path = tmp_path / "config.json"
     path.write_bytes(content)
     with pytest.raises(Stop, match=words) as caught:
-        settings.read_file(str(path))
+        settings.read_file(str(path), {})
     assert str(caught.value).startswith(f"--config {path}")
     assert "s3cret" not in str(caught.value)
 
@@ -102,10 +102,10 @@ def test_a_file_that_holds_something_else(tmp_path: Path, content: bytes, words:
 def test_a_file_is_read_or_missed(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     with pytest.raises(Stop, match=r"config.json: No such file or directory.$"):
-        settings.read_file(str(path))
+        settings.read_file(str(path), {})
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-be"):
         path.write_bytes(json.dumps({"region": "us"}).encode(encoding))
-        assert settings.read_file(str(path)) == {"region": "us"}
+        assert settings.read_file(str(path), {}) == {"region": "us"}
 
 
 @pytest.mark.parametrize(

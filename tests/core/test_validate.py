@@ -62,3 +62,30 @@ def test_user_agents() -> None:
     for given in ("mūsų", "a\nb", "a\r\nX-Evil: 1", "tab\t"):
         with pytest.raises(Stop, match="user_agent: may hold only ASCII"):
             validate.user_agent(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "allow", "taken"),
+    [
+        ("https://api.example.com/v0", False, True),
+        ("http://127.0.0.1:8722/v0", False, True),
+        ("http://127.8.9.1/v0", False, True),
+        ("http://localhost:1/v0", False, True),
+        ("http://[::1]:8722/v0", False, True),
+        ("http://[::ffff:127.0.0.1]/v0", False, True),
+        ("http://api.example.com/v0", True, True),
+        ("http://api.example.com/v0", False, False),
+        ("HTTP://api.example.com/v0", False, False),
+        ("http://192.168.1.7/v0", False, False),
+        ("http://0.0.0.0/v0", False, False),
+        ("http://localhost.example.com/v0", False, False),
+        ("http://127.0.0.1.example.com/v0", False, False),
+        ("http://127.1/v0", False, False),
+    ],
+)
+def test_credentials_go_over_http_to_this_machine_only(given: str, allow: bool, taken: bool) -> None:
+    if taken:
+        assert validate.private_address("api_url", given, "https://x", allow_http=allow) == given
+        return
+    with pytest.raises(Stop, match=r"^api_url: begins with http, .* or allow_http if"):
+        validate.private_address("api_url", given, "https://x", allow_http=allow)

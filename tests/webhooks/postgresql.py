@@ -7,7 +7,7 @@ import os
 import pytest
 import sqlalchemy as sa
 
-from ap_connectors.webhooks.database import address
+from ap_connectors.webhooks.inbox_url import address
 
 SERVER = os.environ.get("AP_WEBHOOKS_TEST_POSTGRESQL", "")
 """URL of a database whose user may create others, such as postgresql://postgres@127.0.0.1/test."""

@@ -17,7 +17,7 @@ from typing import Any
 import requests
 import sqlalchemy as sa
 
-from ap_connectors.webhooks.database import address
+from ap_connectors.webhooks.inbox_url import address
 from tests import preloaded
 
 TOKEN = "token-of-the-settings"
@@ -44,6 +44,7 @@ class Webhooks:
         """JSON is YAML, too."""
         self.settings |= changes
         given = {name: value for name, value in self.settings.items() if value is not None}
+        self.config.touch(0o600)
         self.config.write_text(json.dumps(given), encoding="utf-8")
 
     def serve(self) -> Webhooks:

@@ -92,7 +92,7 @@ def test_the_documentation_knows_every_setting(tmp_path: Path) -> None:
         ("max_body_mb: nan", "line 1: max_body_mb: must be a number greater than 0"),
         ("first_pause: 2h\nlongest_pause: 1h", "line 2: longest_pause: must not be shorter than first_pause"),
         ("rules:\n- on: vicai.*\n  run: echo 'a", "line 3: run: No closing quotation"),
-        ("rules:\n- on: vicai.*\n  job: x\n  env: [A=b, c]", "line 4: env: must be a list of NAME=value"),
+        ("rules:\n- on: vicai.*\n  job: x\n  env: [A=b, c, d-e]", "line 4: env: must be a list of NAME=value, or NAME"),
         ("- inbox", "line 1: must be a mapping"),
         ("rules: " + "[" * 100_000, "is nested too deeply to be read"),
         ("port: 1\nrules: \0", "line 2: has a NUL character"),

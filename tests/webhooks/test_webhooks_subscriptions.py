@@ -110,6 +110,6 @@ def test_what_is_wrong_with_a_subscription_is_told(changes: dict[str, Any], word
 
 def test_only_https_is_subscribed_from_elsewhere(tmp_path: Path) -> None:
     with Webhooks(tmp_path, public_url="http://hooks.example.com", vicai_client_id="a") as hooks:
-        assert "must begin with https" in hooks.run("subscribe", "vicai", expect=1)
+        assert "public_url: begins with http" in hooks.run("subscribe", "vicai", expect=1)
         hooks.write(public_url="https://hooks.example.com")
         assert "vicai_client_secret is missing" in hooks.run("subscribe", "vicai", expect=1)
