@@ -171,9 +171,9 @@ SENTENCES: Mapping[str, Phrase] = {
     ),
     # Vic.ai's answers.
     "differs_at_vicai": Phrase(
-        "Vic.ai jau turi šią sąskaitą kitokią: {field} Vic.ai – {theirs}, dokumente – {ours}. Vic.ai sąskaitos "
+        "Vic.ai jau turi šią sąskaitą kitokią: {differences}. Vic.ai sąskaitos "
         "pakeisti negalima: ištrinkite ją Vic.ai ir eksportuokite dokumentą iš naujo, arba palikite, kaip yra Vic.ai.",
-        "Vic.ai has this invoice already, and it differs: {field} is {theirs} there, and {ours} in the document. "
+        "Vic.ai has this invoice already, and it differs: {differences}. "
         "Vic.ai lets nobody change an invoice: delete it there and export the document again, or leave it as Vic.ai "
         "has it.",
     ),
@@ -185,6 +185,11 @@ SENTENCES: Mapping[str, Phrase] = {
     ),
 }
 """For reasons that stand alone."""
+
+DIFFERENCE = Phrase(
+    "{field} Vic.ai – {theirs}, dokumente – {ours}", "{field} is {theirs} there, and {ours} in the document"
+)
+"""One of `{differences}`."""
 
 ANSWERS = frozenset({"service_refused", "not_found"})
 """Answers of Vic.ai, which says why in its own words: the parameter `said`."""

@@ -13,6 +13,7 @@ from tap_rejects.phrases import (
     ADVICE,
     ANSWERS,
     CLAUSES,
+    DIFFERENCE,
     OF_A_LINE,
     OF_A_VENDOR,
     REST,
@@ -127,6 +128,8 @@ class Speaker:
         return text
 
     def _filled(self, phrase: Phrase, params: Mapping[str, Any]) -> str:
+        if "theirs" in params and phrase is not DIFFERENCE:
+            params = {"differences": [params], **params}
         words = {name: self._words(name, value) for name, value in params.items()}
         return self._in(phrase).format_map({"field": self._field(""), **words})
 
@@ -135,6 +138,8 @@ class Speaker:
             return ", ".join(self._field(str(field)) for field in value)
         if name in {"references", "codes"}:
             return self._together(_pairs(value))
+        if name == "differences":
+            return "; ".join(self._filled(DIFFERENCE, each) for each in value)
         if name in {"buyer", "seller"}:
             return self._party(value)
         if name == "field":
@@ -153,7 +158,7 @@ class Speaker:
                 return self._where(path).lower()
             field = fields.get(f"{line[1]}.{line[3]}") or self._field(line[3] or line[1])
             return LINE[self._language].format(number=int(line[2]) + 1, field=field)
-        return fields.get(path.rpartition(".")[2] or path, path)
+        return fields.get(path) or fields.get(path.rpartition(".")[2] or path, path)
 
     def _party(self, party: Mapping[str, Any]) -> str:
         nameless, codeless = UNNAMED[self._language]

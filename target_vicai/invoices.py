@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, ClassVar
+
+import msgspec
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
-from ap_connectors.singer.diff import Change, diff
+from ap_connectors.singer.diff import Change
 from ap_connectors.singer.sink import UNCHANGED, Effect, Outcome
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Refused
 from target_vicai import documents
 from target_vicai.context import Reference
 from target_vicai.documents import Document
+from target_vicai.invoice_diff import changed_fields, differences, hashes
 from target_vicai.sink import EXTERNAL, TEXT, Item, VicSink, as_param
 
-_NEW = "NOT_READY"
-_HEADER = ("totalAmount", "currency", "transactionType", "refNumber", "issueDate", "dueDate")
-_CODES = {"currency", "transactionType"}
+POSTED = frozenset({"POSTED", "TRANSFERRED"})
+"""Statuses of invoices that are in the books."""
 
+_NEW = "NOT_READY"
+_SENT = "invoice: "
+"""Begins the keys of the ledger's lines."""
 _NO_DOCUMENT = "it waits for its document at Vic.ai: send the record with one"
 _NO_CHANGE = "Vic.ai offers no way to change an invoice"
+_MOST_TOLD = 10
+"""Differences that a message names."""
+_exact: Callable[[bytes], JsonObject] = msgspec.json.Decoder(JsonObject, float_hook=Decimal).decode
 _ALREADY = re.compile(r"\balready\b|\bbeen processed\b", re.IGNORECASE)
 
 
@@ -31,7 +40,8 @@ class Invoices(VicSink):
     """Invoices (Invoices): created, given their document, and started.
 
     Each invoice is looked up first, whatever `compare` is: so the next run completes what a killed one began, and does
-    nothing twice. Vic.ai offers no call to change an invoice: one that is started is left as it is.
+    nothing twice. Vic.ai offers no call to change an invoice, so a correction of one that is not posted yet is set
+    aside. What is a correction, and what has Vic changed? A ledger remembers what was sent.
     """
 
     name, operation, component = "invoices", "createInvoice", "Invoice"
@@ -53,7 +63,7 @@ class Invoices(VicSink):
         """Take the steps that are not done yet: create, attach the document, start."""
         documents.is_given(item.extras)
         body = self._body(item)
-        present = self._now(item.key)
+        present = self._now(item.key) or self._renamed(item.key)
         if present is not None:
             return self._continue(item, body, present)
         with documents.opened(item.extras, self.context.sources) as document:
@@ -63,7 +73,8 @@ class Invoices(VicSink):
                 # A call that we gave up on may have been done while we asked once more.
                 if (present := self._now(item.key)) is None:
                     raise
-                self._check_equal(item.key, body, present)
+                if changes := self._changes(item.key, body, present):
+                    raise _differs(item.key, changes) from None
             return self._with_document(item.key, document, "created")
 
     def delete(self, item: Item) -> Outcome:
@@ -107,49 +118,67 @@ class Invoices(VicSink):
     def _document(self, key: str) -> JsonObject | None:
         return {} if self.context.client.exists("getInvoiceDocument", id=key, **EXTERNAL) else None
 
-    def _changes(self, body: JsonObject, present: JsonObject) -> list[Change]:
-        """Compare the fields that both have; codes in any letter case."""
-        both = [name for name in _HEADER if body.get(name) is not None and present.get(name) not in {None, ""}]
-        header = {name: body[name] for name in both if not _is_same_code(name, body[name], present[name])}
-        return diff(self.body_schema, header, present, readable=self.read_schema)
+    def _renamed(self, key: str) -> JsonObject | None:
+        """Return an invoice that was sent, and has another id of the ERP's by now: a confirmation may give it one."""
+        sent = self.context.ledger.find(_SENT + key)
+        if sent is None or sent.id is None:
+            return None
+        return self.context.client.found("getInvoice", id=sent.id, useSystem="INTERNAL")
+
+    def _lines(self, invoice: JsonObject) -> list[JsonObject]:
+        lines = self.context.client.raw_pages("getInvoicelineItems", id=invoice["internalId"], useSystem="INTERNAL")
+        return [_exact(line) for page in lines for line in page]
+
+    def _changes(self, key: str, body: JsonObject, present: JsonObject) -> list[Change]:
+        """Return what a record says otherwise than Vic's invoice, as far as it is a correction."""
+        sent = self.context.ledger.find(_SENT + key)
+        changed = changed_fields(sent.fields, body) if sent is not None and sent.fields else None
+        if changed == []:
+            return []
+        found = differences(self.body_schema, body, present, lambda: self._lines(present), changed)
+        if not found and status_of(present) not in POSTED:
+            self._remember(key, body, present)
+        return found
+
+    def _remember(self, key: str, body: JsonObject, invoice: JsonObject) -> None:
+        """Write down what Vic has got of us: by the next time it may have changed much of that."""
+        if not self.context.options.dry_run:
+            self.context.ledger.end(_SENT + key, "sent", invoice.get("internalId"), fields=hashes(body))
 
     # The steps
 
     def _continue(self, item: Item, body: JsonObject, present: JsonObject) -> Outcome:
-        """Take the steps that an earlier run did not reach."""
-        if status_of(present) != _NEW or present.get("postingError"):
-            return self._leave(item.key, self._changes(body, present))
-        self._check_equal(item.key, body, present)
+        """Take the steps that an earlier run did not reach.
+
+        Raises:
+            Reject: the record was corrected, and Vic offers no way to change its invoice.
+        """
+        changes = self._changes(item.key, body, present)
+        if changes and (status_of(present) not in POSTED or any(one.path == "refNumber" for one in changes)):
+            raise _differs(item.key, changes)
+        if changes:
+            return self._leave(item.key, changes[0])
+        if status_of(present) != _NEW or present.get("postingError") or present.get("externalId", item.key) != item.key:
+            return UNCHANGED
         if self._document(item.key) is not None:
             return self._process(item.key, Outcome("updated"), UNCHANGED)
         with documents.opened(item.extras, self.context.sources) as document:
             return self._with_document(item.key, document, "updated")
 
-    def _leave(self, key: str, changes: list[Change]) -> Outcome:
-        if not changes:
-            return UNCHANGED
+    def _leave(self, key: str, change: Change) -> Outcome:
         if not self._warned:
             self._warned = True
             self.context.warn(
-                f"invoices: {_told(key, changes[0])}. {_NO_CHANGE}; only the first such invoice is reported."
+                f"invoices: {_told(key)} {_difference(change)}, and is posted. {_NO_CHANGE}; only the first such "
+                "invoice is reported."
             )
-        return Outcome("unchanged", note=f"it differs from the record. {_NO_CHANGE}")
-
-    def _check_equal(self, key: str, body: JsonObject, present: JsonObject) -> None:
-        for one in self._changes(body, present)[:1]:
-            raise Reject(
-                f"{_told(key, one)}. {_NO_CHANGE}: delete it there, or send it under another externalId.",
-                "differs_at_vicai",
-                field=one.path,
-                theirs=as_param(one.old),
-                ours=as_param(one.new),
-            )
+        return Outcome("unchanged", note=f"it is posted, and differs from the record. {_NO_CHANGE}")
 
     def _create(self, key: str, body: JsonObject) -> None:
         def create() -> JsonObject:
             return self.context.writer.send(self.operation, body, find_done=lambda: self._now(key))
 
-        self.write_with_parents(_references(body), create)
+        self._remember(key, body, self.write_with_parents(_references(body), create))
 
     def _with_document(self, key: str, document: Document | None, effect: Effect) -> Outcome:
         if document is None:
@@ -185,12 +214,33 @@ def status_of(invoice: JsonObject) -> str:
     return str(invoice.get("status") or "").upper()
 
 
-def _is_same_code(name: str, ours: Any, theirs: Any) -> bool:
-    return name in _CODES and str(ours).upper() == str(theirs).upper()
+def _told(key: str) -> str:
+    return f"{key} exists at Vic.ai with"
 
 
-def _told(key: str, one: Change) -> str:
-    return f"{key} exists at Vic.ai with {one.path} {one.old}, and the record says {one.new}"
+def _difference(one: Change) -> str:
+    return f"{one.path} {_shown(one.old)}, and the record says {_shown(one.new)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(member)}" for name, member in value.items() if member is not None)
+    if isinstance(value, list):
+        return "; ".join(map(_shown, value))
+    return "nothing" if value is None else as_param(value)
+
+
+def _differs(key: str, changes: list[Change]) -> Reject:
+    """Return the reject of a record that was corrected; the first difference stands for all where one is enough."""
+    shown = [{"field": one.path, "theirs": _shown(one.old), "ours": _shown(one.new)} for one in changes[:_MOST_TOLD]]
+    told = "; ".join(map(_difference, changes[:_MOST_TOLD]))
+    more = f"; and {len(changes) - _MOST_TOLD} more differences" if len(changes) > _MOST_TOLD else ""
+    return Reject(
+        f"{_told(key)} {told}{more}. {_NO_CHANGE}: correct it there, or delete it there and load this record again.",
+        "differs_at_vicai",
+        **shown[0],
+        **({"differences": shown} if len(shown) > 1 else {}),
+    )
 
 
 def _references(body: JsonObject) -> Iterator[Reference]:

@@ -10,10 +10,9 @@ from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai.client import Refused
-from target_vicai.invoices import status_of
+from target_vicai.invoices import POSTED, status_of
 from target_vicai.sink import TEXT, Item, VicSink, as_param
 
-_POSTED = {"POSTED", "TRANSFERRED"}
 _READY = ("READY_FOR_POST", "READY_FOR_TRANSFER")
 _WITH_VIC = {"NOT_READY", "IN_APPROVALS"}
 
@@ -87,7 +86,7 @@ class InvoiceConfirmations(Posting):
 
     def is_known(self, key: str, body: JsonObject, present: JsonObject, *, told: bool = False) -> bool:  # noqa: ARG002
         """Return whether Vic knows that the invoice is posted, under the same id of the ERP's."""
-        if status_of(present) not in _POSTED:
+        if status_of(present) not in POSTED:
             return False
         ours, theirs = body["externalId"], present.get("externalId")
         if theirs != ours:
@@ -114,7 +113,7 @@ class InvoiceRejections(Posting):
     def is_known(self, key: str, body: JsonObject, present: JsonObject, *, told: bool = False) -> bool:
         """Return whether the invoice is with Vic again, with the same error."""
         status = status_of(present)
-        if status in _POSTED:
+        if status in POSTED:
             raise Reject(
                 f"The invoice {key} is {status} at Vic.ai: it is too late to reject it. Leave the record out.",
                 "wrong_state",

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import msgspec
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.diff import diff, merge_missing
+from ap_connectors.singer.schema import ObjectSchema
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part
 from target_vicai import documents
 from target_vicai.documents import Document
-from target_vicai.sink import Item, VicSink
+from target_vicai.sink import TEXT, Item, VicSink
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _LINES = "lineItems"
+_OF_A_DOCUMENT = "ivesk_document_id"
+"""The field in which the mapper names the document that a record was made of."""
 
 
 class TrainingInvoices(VicSink):
@@ -24,10 +29,12 @@ class TrainingInvoices(VicSink):
 
     The document is sent with the first load of an invoice, and not again: Vic.ai does not say which document it has.
     Lines stay at Vic.ai if a record has no `lineItems`, whatever `update_mode` is; an empty list deletes all of them.
+    A record that the mapper made of a document is the whole of it: what it no longer says is cleared. An account to pay
+    to goes with its vendor.
     """
 
     name, operation, component = "training_invoices", "upsertTrainingInvoice", "TrainingInvoice"
-    extras = documents.FIELDS
+    extras: ClassVar[dict[str, Any]] = {**documents.FIELDS, _OF_A_DOCUMENT: TEXT}
 
     def contract_schema(self) -> contract.Schema:
         """Return the contract's schema of the part of the form that holds the data."""
@@ -39,9 +46,10 @@ class TrainingInvoices(VicSink):
         """Write a training invoice if it differs from what Vic has; the first time with its document."""
         options = self.context.options
         compares = options.compare or item.replayed is not None
-        reads = compares or options.merge
+        of_a_document = bool(item.extras.get(_OF_A_DOCUMENT))
+        reads, is_whole = compares or options.merge or of_a_document, not options.merge or of_a_document
         present = self._now(item.key) if reads else None
-        body = self._body(item.body, present or {})
+        body = self._body(item.body, present or {}, is_whole=is_whole)
         if present is None:
             return self._create(item, self.complete(body), is_new=reads)
         changes = tuple(diff(self.body_schema, body, present, readable=self.read_schema))
@@ -49,7 +57,7 @@ class TrainingInvoices(VicSink):
             return older
         if compares and not changes:
             return UNCHANGED
-        whole = merge_missing(self.body_schema, body, self._kept(present)) if options.merge else body
+        whole = body if is_whole else merge_missing(self.body_schema, body, self._kept(body, present))
         self._put(item.key, self.complete(whole), None)
         return Outcome("updated", changes)
 
@@ -65,8 +73,8 @@ class TrainingInvoices(VicSink):
     def _now(self, key: str) -> JsonObject | None:
         return self.context.client.found("getTrainingInvoice", id=key)
 
-    def _body(self, body: JsonObject, present: JsonObject) -> JsonObject:
-        """Return the body to write over what Vic has.
+    def _body(self, body: JsonObject, present: JsonObject, *, is_whole: bool) -> JsonObject:
+        """Return the body to write over what Vic has; PUT leaves alone what it does not name.
 
         The contract allows null for some fields only; for the others it is worth a try if there is something to clear.
         """
@@ -76,16 +84,15 @@ class TrainingInvoices(VicSink):
             for name, value in body.items()
             if value is not None or members[name].nullable or (name != _LINES and present.get(name) is not None)
         }
-        if not self.context.options.merge:
-            # PUT leaves alone what it does not name, so what is to be cleared must be named.
-            cleared = (name for name in present if name in members and members[name].nullable and name not in written)
-            written |= dict.fromkeys(cleared)
-        return written
+        names = members.keys() - {_LINES} if is_whole else {_PAYMENT} if _has_moved(body, present) else set()
+        return _cleared(self.body_schema, written, {name: present.get(name) for name in present.keys() & names})
 
     @staticmethod
-    def _kept(present: JsonObject) -> JsonObject:
+    def _kept(body: JsonObject, present: JsonObject) -> JsonObject:
         """Return what a record that lacks it keeps: all but the lines, which stay by themselves."""
         kept = {name: value for name, value in present.items() if name != _LINES}
+        if _has_moved(body, present):
+            kept.pop(_PAYMENT, None)
         if kept.get("fields"):
             # Vic shows more of a field than it takes.
             named = (field for field in kept["fields"] if field.get("label") is not None)
@@ -117,3 +124,30 @@ class TrainingInvoices(VicSink):
 
         vendor = body.get("vendorExternalId")
         self.write_with_parents([("vendors", vendor)] if vendor else [], put)
+
+
+_PAYMENT = "paymentInfo"
+
+
+def _has_moved(body: JsonObject, present: JsonObject) -> bool:
+    """Return whether the invoice is another vendor's than Vic thinks."""
+    theirs = present.get("vendorExternalId")
+    return bool(theirs) and body.get("vendorExternalId", theirs) != theirs
+
+
+def _cleared(schema: ObjectSchema, ours: JsonObject, theirs: JsonObject, *, is_part: bool = False) -> JsonObject:
+    """Return `ours`, with null for what only Vic has: in parts as well, but not in lists."""
+    whole = dict(ours)
+    for name, old in theirs.items():
+        member, new = schema.members.get(name), ours.get(name)
+        if member is None or old in (None, "", {}) or (name in ours and type(new) is not dict):
+            continue
+        if name not in ours and member.nullable:
+            whole[name] = None
+        elif isinstance(member, ObjectSchema) and type(old) is dict:
+            if part := _cleared(member, new or {}, old, is_part=True):
+                whole[name] = part
+        elif is_part and name in schema.required:
+            # Such a text (the KID) knows no null.
+            whole[name] = ""
+    return whole

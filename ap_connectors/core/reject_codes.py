@@ -71,7 +71,8 @@ CODES: Mapping[str, str] = {
     "document_type_differs": "The document is not of the stated type. document, stated, found.",
     "document_type_unclear": "Neither name nor record tell which type of a family it is. document, found, suffixes.",
     "ambiguous_name": "Vic.ai has several records of that name. kind, name, count.",
-    "differs_at_vicai": "Vic.ai has it with another value, and offers no way to change that. field, theirs, ours.",
+    "differs_at_vicai": "Vic.ai has it with another value, and offers no way to change that. field, theirs, "
+    "ours; differences: these of each, if there are several.",
     "changed_at_vicai": "It changed at Vic.ai after the record was set aside. changed, set_aside: times, UTC.",
     "not_changeable": "Vic.ai offers no way to change these fields. fields.",
     "not_deletable": "Vic.ai offers no way to delete records of this stream. stream.",

@@ -42,6 +42,7 @@ class Entry(msgspec.Struct):
         name: what a person calls it.
         id: what the service calls it.
         company: what a person calls the account.
+        fields: what was sent, where that matters later: the fields with hashes of their values.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Entry(msgspec.Struct):
     name: str | None = None
     id: str | None = None
     company: str | None = None
+    fields: str | None = None
 
 
 class Ledger:
@@ -115,17 +117,19 @@ class Ledger:
             self._write(file, self._entry(key, "sending", name=name))
             return None
 
-    def end(self, key: str, state: State, id_: str | None = None) -> None:
-        """Record what became of a thing that was about to be sent."""
+    def end(self, key: str, state: State, id_: str | None = None, *, fields: str | None = None) -> None:
+        """Record what became of a thing that was about to be sent; `fields`: what was sent."""
         with self._lock, self._opened(os.O_RDWR | os.O_CREAT) as file:
             assert file is not None  # noqa: S101 - it is made
             self._read(file)
             begun = self._entries.get(key)
-            self._write(file, self._entry(key, state, name=begun.name if begun else None, id_=id_))
+            self._write(file, self._entry(key, state, name=begun.name if begun else None, id_=id_, fields=fields))
 
-    def _entry(self, key: str, state: State, *, name: str | None, id_: str | None = None) -> Entry:
+    def _entry(
+        self, key: str, state: State, *, name: str | None, id_: str | None = None, fields: str | None = None
+    ) -> Entry:
         at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Entry(key, at, self._owner, state, name, id_, self._company)
+        return Entry(key, at, self._owner, state, name, id_, self._company, fields)
 
     def _open_entry(self, key: str) -> Entry | None:
         entry = self._entries.get(key)
