@@ -16,6 +16,7 @@ from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.http.bodies import file_pieces
 from ap_connectors.ivesk import contract
 from ap_connectors.ivesk.client import LinkExpired, LinkRefused, Queue
+from ap_connectors.ivesk.doctypes import Doctypes
 from ap_connectors.singer.downloads import FileStream, safe_part
 from ap_connectors.singer.stream import Batch, ExactStream
 
@@ -81,14 +82,19 @@ class Documents(IveskStream):
         """Yield the queue's pages after the bookmark."""
         since = Bookmark.from_state(self.last_bookmark(context), self.config.get("start_date"))
         codes = [code for code in self.config.get("company_codes") or () if code.strip()]
-        read = kept = 0
+        kinds = Doctypes(self.config.get("doctype"))
+        read = kept = of_other_kinds = 0
         others: set[str] = set()
-        for page in self.source.client.pages(self.queue, since, self.config.get("doctype")):
-            wanted = [d for d in page.records if not codes or _is_of(codes, d)]
-            read, kept = read + len(page.records), kept + len(wanted)
+        for page in self.source.client.pages(self.queue, since, kinds.asked):
+            of_kind = [d for d in page.records if kinds.wants(text(d, "doctype"))]
+            wanted = [d for d in of_kind if not codes or _is_of(codes, d)]
+            read, kept = read + len(of_kind), kept + len(wanted)
+            of_other_kinds += len(page.records) - len(of_kind)
             if not kept and len(others) < _MOST_NAMED:
-                others.update(code for document in page.records for code in contract.companies(document))
+                others.update(code for document in of_kind for code in contract.companies(document))
             yield Batch(wanted, page.bookmark.to_state())
+        if of_other_kinds:
+            self.logger.info("%d documents of kinds that are not in doctype were left out", of_other_kinds)
         if read > kept:
             self.logger.info("%d documents of companies that are not in company_codes were left out", read - kept)
         if read and not kept:

@@ -7,6 +7,7 @@ import functools
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
+from ap_connectors.ivesk import doctypes
 from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.ivesk.settings import client, connected
 from ap_connectors.singer.settings import REQUEST_TIMEOUT, USER_AGENT, documents_dir, start_date
@@ -26,10 +27,11 @@ class TapIvesk(ExactTap):
             ),
             th.Property(
                 "doctype",
-                th.StringType,
-                title="Kind of document",
-                description="Read only documents of this kind.",
-                examples=["invoice"],
+                th.CustomType(doctypes.SCHEMA),
+                title="Kinds of documents",
+                description="Read only documents of this kind, or of these kinds: one or a list. With invoice alone no "
+                "credit notes come.",
+                examples=[["invoice", "debitnote", "creditnote"], "creditnote"],
             ),
             th.Property(
                 "company_codes",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -14,6 +14,7 @@ from ap_connectors.core.exact import counted
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.ivesk.client import IveskClient, Queue
 from ap_connectors.ivesk.contract import PARTIES, companies_of
+from ap_connectors.ivesk.doctypes import Doctypes
 from ap_connectors.tieout.compare import Options, Window
 from ap_connectors.tieout.compare import compare as compare_snapshots
 from ap_connectors.tieout.fields import Compared, FieldCheck, amount
@@ -48,7 +49,7 @@ def compare(
     warehouse: Warehouse,
     options: Options | None = None,
     *,
-    doctype: str | None = None,
+    doctype: str | Sequence[str] | None = None,
     company_codes: Collection[str] = (),
     columns: Iterable[Mapping[str, str]] = (),
 ) -> Result:
@@ -58,7 +59,7 @@ def compare(
         client: reads them.
         warehouse: the schema with the tap's tables.
         options: what is compared, and what counts.
-        doctype: the tap's setting, if it loads documents of one type only.
+        doctype: the tap's setting, if it loads documents of some kinds only.
         company_codes: likewise, if it loads some companies only.
         columns: likewise; each with `company_code` and `column`.
 
@@ -67,7 +68,7 @@ def compare(
     """
     options = options or Options()
     result = Result("ivesk-warehouse", "Įvesk", warehouse.name)
-    chosen = _Chosen(doctype, company_codes)
+    chosen = _Chosen(Doctypes(doctype), company_codes)
     if not warehouse.find("digitized_documents"):
         warehouse.table("exported_documents", JOB)
     queues: tuple[Queue, ...] = ("exported", "digitized")
@@ -84,17 +85,18 @@ def compare(
 class _Chosen:
     """Which documents the tap loads: settings of it."""
 
-    doctype: str | None
+    doctypes: Doctypes
     company_codes: Collection[str]
 
     def wants(self, fields: Fields) -> bool:
         """Whether the tap would load a document that Įvesk sends."""
         codes = [code for code in self.company_codes if code.strip()]
-        return not codes or any(same_company(code, one) for one in companies(fields) for code in codes)
+        of_company = not codes or any(same_company(code, one) for one in companies(fields) for code in codes)
+        return of_company and self.doctypes.wants(fields.get("doctype"))
 
     def covers(self, fields: Fields) -> bool:
         """Whether the tap would load a row; the warehouse may hold more, from before its settings were changed."""
-        return self.wants(fields) and (not self.doctype or fields.get("doctype") in {None, self.doctype})
+        return self.wants(fields) and self.doctypes.covers(fields.get("doctype"))
 
 
 def _compare_queue(
@@ -200,7 +202,7 @@ def _read(
     snapshot = Snapshot()
     instant = f"{queue}at"
     since = Bookmark(not_before=window.since or 0)
-    for page in client.pages(queue, since, chosen.doctype):
+    for page in client.pages(queue, since, chosen.doctypes.asked):
         for document in page.records:
             fields = _fields(document, (*_DOCUMENT, instant))
             if chosen.wants(fields):

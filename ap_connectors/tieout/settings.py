@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from ap_connectors.core import settings
 from ap_connectors.core.errors import Stop
+from ap_connectors.ivesk.doctypes import SCHEMA as DOCTYPES
 from ap_connectors.ivesk.settings import CONNECTION as IVESK
 from ap_connectors.vicai.settings import CONNECTION as VICAI
 
@@ -30,7 +31,7 @@ _USED: Mapping[str, Mapping[str, Any]] = {
     "tap-ivesk": {
         **IVESK,
         **_COMMON,
-        "doctype": _TEXT,
+        "doctype": DOCTYPES,
         "company_codes": _TEXTS,
         "columns": _COLUMNS,
         "documents_dir": _TEXT,

@@ -226,6 +226,25 @@ def test_only_one_kind_of_document(sandbox: SandboxProcess, tap: RunTap) -> None
     assert run.ids() == expected != []
 
 
+def test_several_kinds_of_documents(sandbox: SandboxProcess, tap: RunTap) -> None:
+    """The service takes one kind only."""
+    sandbox.control.add(1, overrides={"doctype": "memo"})
+    held = sandbox.control.documents()
+    expected = [d["id"] for d in held if d["doctype"] in {"invoice", "creditnote"}]
+    assert {d["doctype"] for d in held} > {"invoice", "creditnote"}
+    run = tap(doctype=["Invoice", " creditnote ", ""])
+    assert run.ids() == expected
+    assert f"{len(held) - len(expected)} documents of kinds that are not in doctype were left out" in run.err
+    assert run.state == tap().state
+    sandbox.control.clear_calls()
+    one = [d["id"] for d in held if d["doctype"] == "creditnote"]
+    assert tap(doctype=["creditnote"]).ids() == one
+    assert all("doctype=creditnote" in call["query"] for call in sandbox.control.calls())
+    assert len(tap(doctype=[]).ids()) == len(held)
+    for text in ('["invoice", "creditnote"]', "invoice, creditnote"):
+        assert tap(doctype=text).ids() == expected
+
+
 def test_start_date(sandbox: SandboxProcess, tap: RunTap) -> None:
     expected = [d["id"] for d in sandbox.control.documents() if d["exportedat"] >= "2026-01-08"]
     assert tap(start_date="2026-01-08").ids() == expected != []

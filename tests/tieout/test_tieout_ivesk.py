@@ -212,6 +212,18 @@ def test_only_the_companies_that_the_tap_loads(sandbox: SandboxProcess, ivesk: T
     assert {row["company"] for row in result.stream(STREAM)["rows"]} == {code}
 
 
+def test_only_the_kinds_that_the_tap_loads(ivesk: Tables, tie_ivesk: TieOut) -> None:
+    kinds = ["Invoice", "creditnote"]
+    whole = tie_ivesk(doctype=kinds)
+    assert whole.status == 0
+    # What the tap would leave out is not missing.
+    ivesk.sql("delete from exported_documents where doctype not in ('invoice', 'creditnote')")
+    result = tie_ivesk(doctype=kinds)
+    assert result.status == 0
+    assert result.stream(STREAM)["documents"]["source"] == whole.stream(STREAM)["documents"]["source"] > 0
+    assert tie_ivesk().status == 1
+
+
 def test_a_warehouse_without_lines_and_files_says_so(ivesk: Tables, tie_ivesk: TieOut) -> None:
     ivesk.sql("drop table exported_document_lines", "drop table document_files")
     result = tie_ivesk()
