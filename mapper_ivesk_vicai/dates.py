@@ -8,7 +8,7 @@ from ap_connectors.core import instants
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.coercion import quoted
-from mapper_ivesk_vicai.fields import amount, code
+from mapper_ivesk_vicai.fields import code, number_or_words
 
 
 def check_due(issued: str | None, due: str | None) -> None:
@@ -65,9 +65,6 @@ def _exported(document: JsonObject) -> str:
 
 
 def payment_days(document: JsonObject) -> int | None:
-    """Return the term in days; None if it is not a whole number of them."""
-    try:
-        days = amount(document, "paymentterm")
-    except Reject:
-        return None  # words; the due date says it as well
+    """Return the term in days; None if it is not a whole number of them. The due date says it as well."""
+    days = number_or_words(document, "paymentterm")
     return int(days) if days is not None and days == days.to_integral_value() else None

@@ -62,6 +62,14 @@ def amount(fields: JsonObject, name: str, line: int | None = None) -> Decimal | 
         raise _reject(error, name, line) from None
 
 
+def number_or_words(fields: JsonObject, name: str) -> Decimal | None:
+    """Return a number, exactly; None also for words in its place ("30 d."), which no amount hangs on."""
+    try:
+        return amount(fields, name)
+    except Reject:
+        return None
+
+
 def _reject(error: CoercionError, name: str, line: int | None) -> Reject:
     where = "" if line is None else f"line {line}: "
     return Reject(f"{where}{name} {error.words}.", error.code, field=path(name, line), **error.params)

@@ -16,7 +16,7 @@ from ap_connectors.ivesk import contract
 from mapper_ivesk_vicai import lines as document_lines
 from mapper_ivesk_vicai.amounts import Header, read_header, read_lines
 from mapper_ivesk_vicai.dates import check_due, exported, payment_days
-from mapper_ivesk_vicai.fields import as_words, code, further, given, missing, plain, text
+from mapper_ivesk_vicai.fields import as_words, code, further, given, missing, number_or_words, plain, text
 from mapper_ivesk_vicai.files import Files
 from mapper_ivesk_vicai.kinds import Fate, Kinds, fate_of, refusal
 from mapper_ivesk_vicai.lines import Line, LineTables, UnmappedCode
@@ -112,6 +112,7 @@ class Purchase:
         changed_at: when ivesk last changed it, as Vic.ai wants an ERP's own time: UTC, without a zone; a Reject if the
             document does not say. Invoices need it only where their vendor is sent.
         payment_days: None where the term is not a whole number of days.
+        rate: of the document's currency, so many units of it for one euro; None if it is not a number.
         kid: reference that a payment must quote (Norway).
         rounding: what the lines lack of the header's total, which rounding explains.
         further: the fields that have no place of their own at Vic.ai.
@@ -135,6 +136,7 @@ class Purchase:
     is_credit: bool
     turned: bool
     lines: list[Line]
+    rate: Decimal | None
     kid: str | None
     rounding: Decimal
     further: JsonObject
@@ -209,6 +211,7 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
             payment_days=days,
             changed_at=exported(document, needed=is_training),
             lines=[*document_lines.made(agreed, lines, codes), *([rounding] if rounding else [])],
+            rate=number_or_words(document, "currencyrate"),
             kid=code(document, "kid"),
             rounding=rest.total or Decimal(0),
             further=further(document, _placed() - term),

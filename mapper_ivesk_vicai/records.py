@@ -181,8 +181,9 @@ def _quantity(purchase: Purchase, line: Line) -> str | None:
 def _external_data(purchase: Purchase) -> JsonObject:
     """Return what Vic.ai's training invoices keep as it is: by ivesk's names, numbers as text, with ivesk's signs."""
     data = dict(purchase.further)
-    if (rate := data.get(_RATE)) is not None:
-        data[_RATE] = {"rate": rate, "means": f"1 EUR = {rate} {purchase.header.currency}"}
+    if purchase.rate is not None and (currency := purchase.header.currency.upper()) != _EURO:
+        rate = plain(purchase.rate)
+        data[_RATE] = {"rate": rate, "means": f"1 {_EURO} = {rate} {currency}"}
     if purchase.rounding:
         data = {"rounding_difference": plain(purchase.rounding)} | data
     if lines := [{"index": place, **line.further} for place, line in enumerate(purchase.lines) if line.further]:
@@ -190,7 +191,7 @@ def _external_data(purchase: Purchase) -> JsonObject:
     return data
 
 
-_RATE = "currencyrate"
+_RATE, _EURO = "currencyrate", "EUR"
 
 
 def _fields(values: Mapping[str, str | None]) -> JsonObject:
