@@ -74,7 +74,9 @@ def _input(given: argparse.Namespace) -> Result:
     chosen = settings.read(given.config, "target-vicai", REQUIRED)
     inputs = input_vic.read(given.files, deletes=chosen.get("deletes") in {"records", "mirror"})
     rejects = input_vic.read(given.rejects)
-    options = Options(named=given.named, allowed=frozenset(given.allow))
+    options = Options(
+        named=given.named, allowed=frozenset(given.allow), fields=given.fields, line_items=given.line_items
+    )
     return input_vic.compare(_client(chosen), inputs, options, rejects=rejects, complete=given.complete)
 
 
@@ -120,19 +122,7 @@ def _parser() -> argparse.ArgumentParser:
             metavar="INSTANT",
             help="leave out what is newer (default: newer than anything in the warehouse; now: nothing)",
         )
-        command.add_argument(
-            "--fields",
-            action=argparse.BooleanOptionalAction,
-            default=True,
-            help="compare every field, digit for digit; without: amounts, dates, currencies and times of change",
-        )
-        if schema == "vicai":
-            command.add_argument(
-                "--line-items",
-                action=argparse.BooleanOptionalAction,
-                default=True,
-                help="ask Vic.ai for the lines of each invoice, a request each, to compare invoice_line_items",
-            )
+        _fields(command, line_items=schema == "vicai")
         command.add_argument(
             "--files", action="store_true", help="read every file that the warehouse knows, and compare its SHA-256"
         )
@@ -153,8 +143,25 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--complete", action="store_true", help="the input is all that Vic.ai is to hold: what else there is counts"
     )
+    _fields(command, line_items=True)
     _common(command, _input)
     return parser
+
+
+def _fields(command: argparse.ArgumentParser, *, line_items: bool) -> None:
+    command.add_argument(
+        "--fields",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compare every field, digit for digit; without: amounts, dates, currencies and times of change",
+    )
+    if line_items:
+        command.add_argument(
+            "--line-items",
+            action=argparse.BooleanOptionalAction,
+            default=True,
+            help="ask Vic.ai for the lines of each invoice as they were sent, a request each, and compare them",
+        )
 
 
 def _common(command: argparse.ArgumentParser, compare: Callable[[argparse.Namespace], Result]) -> None:

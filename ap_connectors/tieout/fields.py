@@ -207,11 +207,12 @@ def _members(name: str, ours: Any, theirs: Any) -> Iterator[str]:
         for number, (mine, other) in enumerate(itertools.zip_longest(ours, theirs, fillvalue=_ABSENT)):
             yield from _members(f"{name}[{number}]", mine, other)
     elif ours != theirs:
-        yield f"{name} {_shown(ours)} became {_shown(theirs)}"
+        yield f"{name} {shown(ours)} became {shown(theirs)}"
 
 
-def _shown(value: Any) -> str:
-    if value is _ABSENT or isinstance(value, str):
+def shown(value: Any) -> str:
+    """Return a value for a message: text as it is, all else as JSON, and not all of what is long."""
+    if value is _ABSENT or value is None or isinstance(value, str):
         return _short(None if value is _ABSENT else value)
     return _short(_as_json(value).decode())
 

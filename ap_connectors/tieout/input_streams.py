@@ -13,6 +13,7 @@ from typing import IO, Any
 from ap_connectors.core import messages
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text
+from ap_connectors.tieout.input_fields import GivenRecords, StatedFields
 from ap_connectors.tieout.snapshot import Amounts, DocumentSummary, LinesSummary, Snapshot
 from ap_connectors.tieout.vic_streams import (
     MASTER_DATA,
@@ -33,6 +34,7 @@ class StreamInput:
     Attributes:
         spec: how its records are found and compared.
         snapshot: what is compared, by natural key; the last record of a key counts.
+        records: as they were given, by natural key.
         names: what each is found by.
         deleted: keys that it marks as deleted.
         keyless: lines (as messages name them) that have no natural key.
@@ -40,6 +42,7 @@ class StreamInput:
 
     spec: InputSpec
     snapshot: Snapshot = field(default_factory=Snapshot)
+    records: GivenRecords = field(default_factory=GivenRecords)
     names: dict[str, Names] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     keyless: list[str] = field(default_factory=list)
@@ -86,7 +89,9 @@ def _take(inputs: Input, file: str, lines: Iterable[bytes], *, deletes: bool) ->
         if spec is None:
             inputs.others[name] = inputs.others.get(name, 0) + 1
             continue
-        stream = inputs.streams.setdefault(spec.stream, StreamInput(spec))
+        if spec.stream not in inputs.streams:
+            inputs.streams[spec.stream] = StreamInput(spec)
+        stream = inputs.streams[spec.stream]
         given = by_spelling(message.record)
         key = spec.key(given)
         if key is None:
@@ -104,6 +109,7 @@ def _take(inputs: Input, file: str, lines: Iterable[bytes], *, deletes: bool) ->
         else:
             stream.deleted.discard(key)
             stream.snapshot.put(key, spec.summarize(given))
+            stream.records.put(key, message.record)
 
 
 Given = Mapping[str, Any]
@@ -133,6 +139,7 @@ class InputSpec:
 
     Args:
         spec: what Vic.ai shows of it.
+        component: the contract's name of that.
         names: fields that a record is found by, the surest first; a tuple of fields counts as one name.
         one_by_one: operation that finds a record by the ERP's id, with its query; None if lists show the id.
         grouped: whether Vic.ai shows the lines put together, so that their number says nothing.
@@ -140,6 +147,7 @@ class InputSpec:
     """
 
     spec: StreamSpec
+    component: str
     names: tuple[tuple[str, ...], ...] = (("externalId",),)
     one_by_one: tuple[str, Mapping[str, str]] | None = None
     grouped: bool = False
@@ -149,6 +157,13 @@ class InputSpec:
     def stream(self) -> str:
         """The stream's name."""
         return self.spec.stream
+
+    def stated_fields(self) -> StatedFields:
+        """Return what compares the fields that `summarize` and the key do not."""
+        spec = self.spec
+        named = (*(name for fields in self.names for name in fields), spec.currency, spec.date, *spec.amount_fields)
+        place = spec.lines.place if spec.lines and spec.lines.place else ""
+        return StatedFields(self.component, tuple(name for name in named if name), place)
 
     def key(self, given: Given) -> str | None:
         """Return what people call a record of the input: its natural key."""
@@ -233,22 +248,31 @@ def _tax(line: Given) -> str | None:
 
 
 _NAMED = {"vendor_groups": "name", "tags": "value", "payment_terms": "name", "tax_codes": "code"}
-_BY_NAME = tuple(InputSpec(spec, ((_NAMED[spec.stream],), ("id",))) for spec in MASTER_DATA if spec.stream in _NAMED)
-_BY_ID = tuple(InputSpec(spec) for spec in MASTER_DATA if spec.instant is not None)
+_COMPONENTS = {
+    **{"accounts": "Account", "dimensions": "Dimension", "vendors": "Vendor", "vat_codes": "VatCode"},
+    **{"vendor_groups": "VendorGroup", "tags": "Tag", "payment_terms": "PaymentTerm", "tax_codes": "TaxCode"},
+}
+_BY_NAME = tuple(
+    InputSpec(spec, _COMPONENTS[spec.stream], ((_NAMED[spec.stream],), ("id",)))
+    for spec in MASTER_DATA
+    if spec.stream in _NAMED
+)
+_BY_ID = tuple(InputSpec(spec, _COMPONENTS[spec.stream]) for spec in MASTER_DATA if spec.instant is not None)
 
 INPUT_SPECS: Mapping[str, InputSpec] = {
     spelling(spec.stream): spec
     for spec in (
         *_BY_ID,
         *_BY_NAME,
-        InputSpec(PURCHASE_ORDERS, (("externalId",), ("poNumber",))),
+        InputSpec(PURCHASE_ORDERS, "PurchaseOrder", (("externalId",), ("poNumber",))),
         InputSpec(
             TRAINING_INVOICES,
+            "TrainingInvoice",
             (("externalId",), ("vendorExternalId", "refNumber")),
             one_by_one=("getTrainingInvoice", {}),
             hidden=True,
         ),
-        InputSpec(invoices(["ALL"]), one_by_one=("getInvoice", {"useSystem": "EXTERNAL"}), grouped=True),
+        InputSpec(invoices(["ALL"]), "Invoice", one_by_one=("getInvoice", {"useSystem": "EXTERNAL"}), grouped=True),
     )
 }
 """The streams that can be compared, by the spelling of their names."""
