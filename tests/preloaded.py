@@ -27,6 +27,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple
+from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
@@ -218,42 +219,75 @@ def _tell(sink: socket.socket, number: int) -> None:
 # In the process that forks
 
 
-def _awaited(asks: socket.socket) -> dict[str, Any]:
-    """Fork for every command that is asked for; returns the order in the process that is to be the command."""
-    while True:
-        size, files, _, _ = socket.recv_fds(asks, 8, 4)
+class _Forks:
+    """Forks for every command that is asked for, and tells how each ended."""
+
+    def __init__(self, asks: socket.socket) -> None:
+        self._asks = asks
+        self._reports: dict[int, socket.socket] = {}
+        self._ended, self._ends = socket.socketpair()
+        for one in (self._ended, self._ends):
+            one.setblocking(False)
+
+    def order(self) -> dict[str, Any]:
+        """Return what a command is to do, in the process that is to be the command."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._ends.fileno(), warn_on_full_buffer=False)
+        while True:
+            ready, _, _ = select.select([self._asks, self._ended], [], [])
+            if self._ended in ready:
+                self._ended.recv(4096)
+                self._bury()
+            if self._asks in ready:
+                order = self._fork()
+                if order is not None:
+                    return order
+
+    def _fork(self) -> dict[str, Any] | None:
+        size, files, _, _ = socket.recv_fds(self._asks, 8, 4)
         if not size:
             os._exit(0)
-        order: dict[str, Any] = json.loads(_received(asks, int.from_bytes(size, "big")))
-        if os.fork() == 0:
-            asks.close()
-            _keep(files)
+        order: dict[str, Any] = json.loads(_received(self._asks, int.from_bytes(size, "big")))
+        *standard, report = files
+        child = os.fork()
+        if child == 0:
+            self._forget()
+            _use(standard)
+            os.close(report)
             return order
-        for file in files:
+        # Else it would go unnoticed that the command has stopped reading.
+        for file in standard:
             os.close(file)
-        _bury()
+        self._reports[child] = socket.socket(fileno=report)
+        _tell(self._reports[child], child)
+        return None
+
+    def _forget(self) -> None:
+        """Have nothing of this process left in the command's."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for one in (self._asks, self._ended, self._ends, *self._reports.values()):
+            one.close()
+
+    def _bury(self) -> None:
+        with suppress(ChildProcessError):
+            while True:
+                child, status = os.waitpid(-1, os.WNOHANG)
+                if not child:
+                    return
+                # The test may have ended meanwhile.
+                with self._reports.pop(child) as report, suppress(BrokenPipeError):
+                    _tell(report, os.waitstatus_to_exitcode(status))
 
 
-def _keep(files: Sequence[int]) -> None:
-    """Fork once more: the child returns, with these standard files; the parent tells its id and at last its status."""
-    *standard, report = files
-    child = os.fork()
-    if child == 0:
-        for number, file in enumerate(standard):
-            os.dup2(file, number)
-        for file in files:
-            os.close(file)
-        # What is known of the old files, such as whether they can be sought in, is not true of these.
-        sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
-        sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
-        return
-    # Else nobody would notice that the command has stopped reading.
-    for file in standard:
+def _use(standard: Sequence[int]) -> None:
+    """Take these files as standard input, output and error."""
+    for number, file in enumerate(standard):
+        os.dup2(file, number)
         os.close(file)
-    with socket.socket(fileno=report) as told:
-        _tell(told, child)
-        _tell(told, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    os._exit(0)
+    # What is known of the old files, such as whether they can be sought in, is not true of these.
+    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
 def _make_haste() -> None:
@@ -282,19 +316,15 @@ def _end(status: int) -> None:
     os._exit(status)
 
 
-def _bury() -> None:
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-
-
 if __name__ == "__main__":
     for name in (*LIBRARIES, *COMMANDS):
         importlib.import_module(name)
     assert threading.active_count() == 1, "a fork would take only one of them along"
+    # Every command asks for its version; what answers that is loaded with the first answer.
+    metadata.version("ap-connectors")
     # The objects that all commands share stay shared.
     gc.freeze()
-    order = _awaited(socket.socket(fileno=int(sys.argv[1])))
+    order = _Forks(socket.socket(fileno=int(sys.argv[1]))).order()
     os.environ.update(order["env"])
     if not order["real_pauses"]:
         _make_haste()
