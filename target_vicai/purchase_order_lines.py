@@ -30,12 +30,16 @@ class LineChanges:
         new: lines that Vic lacks.
         gone: Vic's lines that the record lacks.
         changes: all of this, as a plan shows it.
+        refused: what the record wants of lines that have to stay as they are, because invoices are matched to them.
+        result: the lines as they will be.
     """
 
     changed: tuple[tuple[JsonObject, JsonObject], ...] = ()
     new: tuple[JsonObject, ...] = ()
     gone: tuple[JsonObject, ...] = ()
     changes: tuple[Change, ...] = ()
+    refused: tuple[Reject, ...] = ()
+    result: tuple[JsonObject, ...] = ()
 
     def __bool__(self) -> bool:
         """Return whether there is anything to do."""
@@ -167,42 +171,45 @@ def compare_lines(
 ) -> LineChanges:
     """Return what has to happen to Vic's lines so that they are a record's.
 
+    A line that an invoice is matched to stays as it is, or may only grow: it is left out, and the rest goes on.
+
     Args:
         ours: the record's lines, parsed.
         theirs: the order's lines as Vic shows them.
         merge: members that a line of ours lacks keep Vic's value; else those that can be null become so.
         write_all: also write lines that are equal.
-
-    Raises:
-        Reject: a line would have to change or go that an invoice is matched to, which Vic does not allow.
     """
     held: dict[Any, JsonObject] = {}
     for line in theirs:
         held.setdefault(line.get("lineNumber"), line)
     known: set[int] = set()
-    changed, new, changes = [], [], []
+    changed, new, changes, refused, result = [], [], [], [], []
     for line in ours:
         old = held.get(line["lineNumber"])
         if old is None:
             new.append(line)
             changes.append(Change(path_of(line), None, "created"))
+            result.append(line)
             continue
         known.add(id(old))
         wanted = line if merge else {**_blank(), **line}
         found = diff(line_schema(), wanted, _aligned(wanted, old), readable=line_read_schema())
-        if found and _is_matched(old):
-            first = found[0]
-            raise _matched(old, f"{first.path} is {first.old} at Vic.ai and {first.new} in the record", first.path)
+        if _is_matched(old) and (forbidden := [one for one in found if not _may_change(one, old)]):
+            refused.append(_matched(old, forbidden))
+            result.append(old)
+            continue
         if found or (write_all and not _is_matched(old)):
             changed.append((old, merge_missing(line_schema(), wanted, old)))
         changes += [Change(f"{path_of(line)}.{one.path}", one.old, one.new) for one in found]
+        result.append(line)
     # Those without a number too, and a second one of a number: neither can be one of the record's.
-    gone = [line for line in theirs if id(line) not in known]
-    for line in gone:
-        if _is_matched(line):
-            raise _matched(line, "the record has no such line")
-        changes.append(Change(path_of(line), None, "deleted"))
-    return LineChanges(tuple(changed), tuple(new), tuple(gone), tuple(changes))
+    gone = [line for line in theirs if id(line) not in known and not _is_matched(line)]
+    changes += [Change(path_of(line), None, "deleted") for line in gone]
+    for line in theirs:
+        if id(line) not in known and _is_matched(line):
+            refused.append(_matched(line))
+            result.append(line)
+    return LineChanges(tuple(changed), tuple(new), tuple(gone), tuple(changes), tuple(refused), tuple(result))
 
 
 def _parse_line(line: Mapping[str, Any]) -> JsonObject:
@@ -254,11 +261,33 @@ def _is_matched(line: JsonObject) -> bool:
     return bool(line.get("invoiceItemsMatched"))
 
 
-def _matched(line: JsonObject, why: str, field: str | None = None) -> Reject:
+def _may_change(change: Change, line: JsonObject) -> bool:
+    """Return whether today's service takes a change of a matched line: what was received and billed may grow.
+
+    Version 0.20.0 takes none; it writes the kinds of matching in capitals.
+    """
+    is_live = str(line.get("matchingType") or "X").islower()
+    if not is_live or change.path in _FIXED:
+        return False
+    if change.path not in _GROWING:
+        return True
+    try:
+        return Decimal(change.new) >= Decimal(change.old or 0)
+    except (InvalidOperation, TypeError):
+        return False
+
+
+_FIXED = frozenset({"lineNumber", "matchingType", "productNumber", "productDescription", "unitAmount"})
+_GROWING = frozenset({"lineItemTotal", "quantityRequested", "quantityReceived", "quantityAccepted"})
+
+
+def _matched(line: JsonObject, changes: Sequence[Change] = ()) -> Reject:
+    told = "; ".join(f"{one.path} is {one.old} at Vic.ai and {one.new} in the record" for one in changes)
     return Reject(
-        f"{path_of(line)} is matched to a posted invoice, so Vic.ai allows no change of it, but {why}. "
-        "Nothing of the order was changed: send the line as it is at Vic.ai, or undo the match there.",
+        f"{path_of(line)} is matched to a posted invoice, so Vic.ai takes no such change of it, but "
+        f"{told or 'the record has no such line'}. Everything else of the order is done: send the line as it is at "
+        "Vic.ai, or undo the match there.",
         "line_matched",
         line=as_param(line.get("lineNumber")),
-        **({} if field is None else {"field": field}),
+        **({"field": changes[0].path} if changes else {}),
     )

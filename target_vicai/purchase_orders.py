@@ -65,9 +65,10 @@ class _Plan(Comparison):
 class PurchaseOrders(ComparedSink):
     """Purchase orders with their lines (Purchase orders), known by the ERP's id, or else by their number.
 
-    An order's lines are written first, then its head with their sum; it is processed last, and once. What a kill leaves
-    half done still differs from the record, so the next run goes on. Two things Vic does not show, and `PendingSteps`
-    remembers: that an order was written and not processed; that a new line opened an order that was closed.
+    An order's lines are written first, then its head with their sum; it is processed last, and once. A line that an
+    invoice is matched to stays as it is: the rest is done, and then the record is set aside because of it. What a kill
+    leaves half done still differs from the record, so the next run goes on. Two things Vic does not show, and
+    `PendingSteps` remembers: that an order was written and not processed; that a new line opened a closed order.
     """
 
     name, operation, component = "purchase_orders", "createPurchaseOrder", "PurchaseOrder"
@@ -204,13 +205,15 @@ class PurchaseOrders(ComparedSink):
         """Compare a record with Vic's order.
 
         Raises:
-            Reject: what differs cannot be changed, or the amount would not be the sum of the lines.
+            Reject: the amount would not be the sum of the lines.
         """
         order, merge, write_all = found.record, self.context.options.merge, not self.compares(item)
         lines, theirs = LineChanges(), order.get("lineItems") or []
         head = {name: value for name, value in item.body.items() if name != "lineItems"}
         if "lineItems" in item.body:
             lines = compare_lines(item.body["lineItems"], theirs, merge=merge, write_all=write_all)
+            if lines.refused:
+                head["amount"] = f"{total(lines.result):f}"
         elif "amount" in head:
             order_amount(head, theirs)
         if not merge:
@@ -231,7 +234,7 @@ class PurchaseOrders(ComparedSink):
         # An order that has not changed since its record was set aside was perhaps written, and not processed.
         to_process = self._pending.has(item.key, "process") or changed_since_reject(item, order) is False
         plan = _Plan(item.body, order, found.at, tuple(changes), None, {}, whole, lines, status, to_process)
-        return plan if plan.writes or to_process else replace(plan, outcome=UNCHANGED)
+        return plan if plan.writes or to_process or lines.refused else replace(plan, outcome=UNCHANGED)
 
     def _whole_head(self, head: JsonObject, order: JsonObject) -> JsonObject:
         """Return the head as it is sent; what the record lacks is Vic's, and the amount the sum of Vic's lines."""
@@ -258,6 +261,8 @@ class PurchaseOrders(ComparedSink):
         # Before the first of several writes, and not after Vic refuses the third.
         self.require_parents(sorted(new))
         self._carry_out(item.key, plan, OrderWriter(self.context, order, to_process=plan.to_process))
+        if plan.lines.refused:
+            raise Reject.several(plan.lines.refused)
         return Outcome("updated", plan.changes, None if plan.writes else "written before, and processed now")
 
     def delete(self, item: Item) -> Outcome:
@@ -300,6 +305,8 @@ class PurchaseOrders(ComparedSink):
         found = self.context.learn(self.name, order)
         plan = self._plan(item, found) if others else _Plan(item.body, order, status=item.extras.get("status"))
         self._carry_out(item.key, plan, OrderWriter(self.context, order, to_process=True))
+        if plan.lines.refused:
+            raise Reject.several(plan.lines.refused)
         return Outcome("created")
 
     def _carry_out(self, key: str, plan: _Plan, writer: OrderWriter) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from target_vicai.purchase_order_lines import compare_lines
 from tests import preloaded
 from tests.target_vicai.cases import order_line, without
 from tests.target_vicai.conftest import PREFIX, Record, Result, Target, command, fresh, lines, load, state
@@ -254,22 +255,54 @@ def test_the_other_lines_can_change(matched: Record, store: Store, target: Targe
 
 
 @pytest.mark.parametrize("goes", [False, True], ids=["changed", "gone"])
-def test_a_matched_line_keeps_the_whole_order_as_it_is(
+def test_a_matched_line_stays_and_the_rest_of_the_order_goes_on(
     matched: Record, store: Store, target: Target, goes: bool
 ) -> None:
+    """After the first invoice: more is received, other lines change, the order is closed. All but the first is done."""
     bound = next(line for line in matched["lineItems"] if line["invoiceItemsMatched"])
     rest = [
-        line if line["invoiceItemsMatched"] else line | {"productDescription": "Kita"}
+        line if line["invoiceItemsMatched"] else line | {"productDescription": "Kita", "lineItemTotal": "7.00"}
         for line in matched["lineItems"]
         if line is not bound
     ]
-    kept = [] if goes else [bound | {"unitOfMeasure": "vnt"}]
-    wanted = without(matched, "amount") | {"description": "Kitas", "lineItems": [*rest, *kept]}
+    kept = [] if goes else [bound | {"quantityReceived": "999", "lineItemTotal": "1.00"}]
+    status = "open" if matched["status"] == "closed" else "closed"
+    wanted = without(matched, "amount") | {"description": "Kitas", "lineItems": [*rest, *kept], "status": status}
     run = target(load(STREAM, wanted), expect=1)
-    assert run.writes == []
     assert f"lineNumber {bound['lineNumber']}]" in run.reasons[0]
     assert "matched to a posted invoice" in run.reasons[0]
-    store.untouched()
+    after = held(store, matched["externalId"])
+    assert (after["description"], after["status"]) == ("Kitas", status)
+    shown = {line["lineNumber"]: line for line in after["lineItems"]}
+    assert covers(shown[bound["lineNumber"]], bound)
+    assert all(covers(shown[line["lineNumber"]], line) for line in rest)
+    together = sum(Decimal(line["lineItemTotal"]) for line in after["lineItems"])
+    assert Decimal(after["amount"]) == together
+    # It is told each time, and nothing is written any more; the corrected record has no more to do.
+    again = target(load(STREAM, wanted), expect=1)
+    assert (again.writes, again.reasons) == ([], run.reasons)
+    assert target(load(STREAM, wanted | {"lineItems": [*rest, bound]})).writes == []
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({"quantityReceived": "25", "quantityAccepted": "25"}, False),
+        ({"dimensions": []}, False),
+        ({"quantityReceived": "23.5"}, True),
+        ({"unitAmount": "1.5"}, True),
+        ({"quantityReceived": "25", "productDescription": "Kita"}, True),
+        ({"quantityReceived": None}, True),
+    ],
+)
+def test_a_matched_line_may_grow_at_todays_service(change: Record, refused: bool) -> None:
+    old = {"internalId": "1", "lineNumber": 1, "matchingType": "three_way", "invoiceItemsMatched": [{"id": "7"}]}
+    old |= {"quantityReceived": "24", "quantityRequested": "24", "unitAmount": "1", "lineItemTotal": "24"}
+    old |= {"dimensions": [{"externalId": "A"}]}
+    found = compare_lines([without(old, "internalId", "invoiceItemsMatched") | change], [old], merge=True)
+    assert (bool(found.refused), bool(found.changed)) == (refused, not refused)
+    capitals = old | {"matchingType": "THREE_WAY"}
+    assert compare_lines([without(old, "internalId", "invoiceItemsMatched") | change], [capitals], merge=True).refused
 
 
 # Which order is meant
