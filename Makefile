@@ -15,6 +15,9 @@ export PIP_CERT ?= $(CA_BUNDLE)
 endif
 endif
 
+# Some systems forbid it everywhere. Tests start hundreds of processes, and each would compile our modules anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test campaign lint format definitions bench clean help
 .DEFAULT_GOAL := help
 
