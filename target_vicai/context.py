@@ -22,6 +22,7 @@ from ap_connectors.singer.ledger import Ledger
 from ap_connectors.singer.worker_pool import Missing, Parent
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part, VicaiClient
+from target_vicai.duplicates import Duplicates
 from target_vicai.record_cache import Keys, Reading, RecordCache
 
 _SINGLE_READS = 16
@@ -42,6 +43,7 @@ class LoadOptions:
         delete_records: a record with `_sdc_deleted_at` deletes (`deletes: records` or `mirror`).
         mirror: delete what a full load no longer has (`deletes: mirror`).
         dry_run: write nothing.
+        finds_duplicates: set invoices aside that Vic has under another id (`duplicates: set_aside`).
     """
 
     compare: bool = True
@@ -49,6 +51,7 @@ class LoadOptions:
     delete_records: bool = False
     mirror: bool = False
     dry_run: bool = False
+    finds_duplicates: bool = True
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,10 @@ class LoadContext:
     _reads: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        self.duplicates = Duplicates(self._invoices_since)
+        """What looks whether Vic has an invoice under another id."""
+
     # Vic's records
 
     def cache(self, resource: str) -> RecordCache:
@@ -155,6 +162,19 @@ class LoadContext:
         if len(found) > 1 and self.resources[resource].get_operation is None:
             raise self.ambiguous(resource, key, len(found))
         return found[0] if found else None
+
+    def find_by_second_key(self, resource: str, key: str) -> Reading | None:
+        """Return the record with a second natural key; in a dry run also what would have been written."""
+        if found := self.cache(resource).by_second_key(key):
+            return found[0]
+        spec = self.resources[resource]
+        known = (reading for (name, _), reading in list(self._known.items()) if name == resource)
+        return next((reading for reading in known if spec.keys_of(reading.record).second_key == key), None)
+
+    def _invoices_since(self, instant: str) -> Iterator[list[msgspec.Raw]]:
+        for page in self.client.raw_pages("listInvoices", useSystem="INTERNAL", state="ALL", since=instant):
+            self.check()
+            yield page
 
     def fetch(self, resource: str, key: str) -> Reading | None:
         """Read one record by the ERP's id, now."""

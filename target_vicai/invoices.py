@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -28,6 +29,7 @@ POSTED = frozenset({"POSTED", "TRANSFERRED"})
 _NEW = "NOT_READY"
 _SENT = "invoice: "
 """Begins the keys of the ledger's lines."""
+_VAT_CODES, _IDS = "vat_codes", {"internalId", "externalId"}
 _NO_DOCUMENT = "it waits for its document at Vic.ai: send the record with one"
 _NO_CHANGE = "Vic.ai offers no way to change an invoice"
 _MOST_TOLD = 10
@@ -178,7 +180,21 @@ class Invoices(VicSink):
         def create() -> JsonObject:
             return self.context.writer.send(self.operation, body, find_done=lambda: self._now(key))
 
-        self._remember(key, body, self.write_with_parents(_references(body), create))
+        self._require_vat_codes(body)
+        with self.context.duplicates.claim(key, body) if self.context.options.finds_duplicates else nullcontext():
+            self._remember(key, body, self.write_with_parents(_references(body), create))
+
+    def _require_vat_codes(self, body: JsonObject) -> None:
+        """Check that Vic has the VAT codes that lines name, as it checks accounts and dimensions itself.
+
+        Raises:
+            Missing: it has not.
+        """
+        vats = (line.get("vat") or {} for line in body.get("lineItems") or [])
+        named = dict.fromkeys(vat["code"] for vat in vats if vat.get("code") and not _IDS & vat.keys())
+        unknown = [code for code in named if self.context.find_by_second_key(_VAT_CODES, code) is None]
+        if unknown:
+            raise self.context.missing([(_VAT_CODES, code) for code in unknown])
 
     def _with_document(self, key: str, document: Document | None, effect: Effect) -> Outcome:
         if document is None:
@@ -250,6 +266,7 @@ def _references(body: JsonObject) -> Iterator[Reference]:
         ("vendors", body.get("vendor")),
         ("accounts", body.get("creditAccount")),
         *(("accounts", line.get("costAccount")) for line in lines),
+        *((_VAT_CODES, line.get("vat")) for line in lines),
         *(("dimensions", one) for line in lines for one in line.get("dimensions") or []),
     ]
     for resource, reference in references:

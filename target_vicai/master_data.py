@@ -158,7 +158,7 @@ class VatCodes(Upsert):
 
     name, operation, component = "vat_codes", "upsertVatCode", "VatCode"
     delete_operation = "deleteVatCode"
-    resource = ResourceSpec("VAT code", "listVatCodes", "getVatCode")
+    resource = ResourceSpec("VAT code", "listVatCodes", "getVatCode", second_key="code")
     extras: ClassVar[dict[str, Any]] = {"formerExternalId": TEXT}
 
     def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:

@@ -117,6 +117,14 @@ class TargetVicai(ExactTarget):
                 "mirror: also what a full-table load no longer has.",
             ),
             th.Property(
+                "duplicates",
+                th.StringType(allowed_values=["set_aside", "allow"]),
+                default="set_aside",
+                title="Duplicates",
+                description="What becomes of a new invoice whose vendor, number, date and total Vic.ai has under "
+                "another id. set_aside: it is set aside. allow: it is created.",
+            ),
+            th.Property(
                 "max_delete_fraction",
                 th.NumberType(minimum=0, maximum=1),
                 default=0.1,
@@ -280,6 +288,7 @@ class TargetVicai(ExactTarget):
             delete_records=settings["deletes"] != "ignore",
             mirror=settings["deletes"] == "mirror",
             dry_run=bool(settings.get("dry_run")),
+            finds_duplicates=settings["duplicates"] == "set_aside",
         )
         return LoadContext(
             client=self.client,

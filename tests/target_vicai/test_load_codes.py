@@ -32,7 +32,6 @@ ELSEWHERE = {
     "no_link",
     "does_not_add_up",
     "due_before_date",
-    "duplicate",
     "kind_set_aside",
     "kind_unknown",
     "no_lines",

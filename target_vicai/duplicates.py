@@ -1,0 +1,153 @@
+"""Duplicates at Vic.ai: an invoice of the same vendor, number, date and total, under another id."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ap_connectors.core.errors import ApError, Reject
+from ap_connectors.core.exact import NotAnAmountError, canonical
+from ap_connectors.core.raw_json import JsonObject
+from target_vicai.record_cache import Keys, RecordCache
+
+_FIRST_MARGIN = datetime.timedelta(days=92)
+"""Some invoices are dated ahead: the rent of next quarter."""
+
+ReadSince = Callable[[str], Iterable[list[msgspec.Raw]]]
+
+
+class Facts(NamedTuple):
+    """What two copies of one invoice have in common, but for the vendor. Amounts and letter case do not tell apart."""
+
+    number: str
+    issued: str
+    total: str
+    currency: str
+    type: str
+
+    @classmethod
+    def of(cls, invoice: JsonObject) -> Facts | None:
+        """Return the facts of an invoice, as it is written or shown; None if one of them is missing."""
+        number = "".join(letter for letter in str(invoice.get("refNumber") or "").casefold() if letter.isalnum())
+        try:
+            total = canonical(str(invoice.get("totalAmount") or invoice.get("amountSum") or ""))
+        except NotAnAmountError:
+            return None
+        issued = str(invoice.get("issueDate") or "")[:10]
+        if not (number and issued and total):
+            return None
+        codes = (str(invoice.get(name) or "").upper() for name in ("currency", "transactionType"))
+        return cls(number, issued, total, *codes)
+
+    @property
+    def key(self) -> str:
+        """The facts as one text."""
+        return "\n".join(self)
+
+
+class Duplicates:
+    """Vic's invoices by their facts: read once, from a quarter before the oldest new invoice on.
+
+    An invoice does not come to Vic.ai long before it is issued, so what was last changed before that is another one.
+
+    Args:
+        read_since: yields Vic's invoices that were changed since an instant, by pages.
+    """
+
+    def __init__(self, read_since: ReadSince) -> None:
+        self._read_since = read_since
+        self._lock = threading.RLock()
+        self._cache: RecordCache | None = None
+        self._since = datetime.date.max
+        self._margin = _FIRST_MARGIN
+        self._claims: dict[tuple[str, str], str] = {}
+
+    @contextlib.contextmanager
+    def claim(self, key: str, body: JsonObject) -> Iterator[None]:
+        """Create an invoice inside; it is neither at Vic.ai under another id nor on its way there. Thread-safe.
+
+        Args:
+            key: the ERP's id of it.
+            body: as it will be created, with its `vendor`.
+
+        Raises:
+            Reject: it is there, or on its way.
+        """
+        self._check(key, body)
+        try:
+            yield
+        except ApError:
+            self._release(key)
+            raise
+
+    def _check(self, key: str, body: JsonObject) -> None:
+        facts, vendor = Facts.of(body), body.get("vendor") or {}
+        if facts is None or not vendor:
+            return
+        for known in self._present(facts):
+            if _is_of(vendor, known) and known.get("externalId") != key:
+                raise _reject(body, facts, known.get("externalId") or f"{known.get('internalId')} (Vic.ai's id)")
+        with self._lock:
+            claimed = self._claims.setdefault((facts.key, repr(sorted(vendor.items(), key=str))), key)
+        if claimed != key:
+            raise _reject(body, facts, claimed)
+
+    def _release(self, key: str) -> None:
+        with self._lock:
+            self._claims = {claim: owner for claim, owner in self._claims.items() if owner != key}
+
+    def _present(self, facts: Facts) -> Iterator[JsonObject]:
+        try:
+            issued = datetime.date.fromisoformat(facts.issued)
+        except ValueError:
+            return
+        with self._lock:
+            if self._cache is None or issued < self._since:
+                since = _before(issued, self._margin)
+                # Old invoices may come one by one, each older than the one before.
+                self._margin, self._since = 2 * self._margin, since
+                instant = f"{since.isoformat()}T00:00:00.000Z"
+                self._cache = RecordCache(lambda: self._read_since(instant), _keys)
+            found = self._cache.by_key(facts.key)
+        yield from (reading.record for reading in found)
+
+
+def _keys(invoice: JsonObject) -> Keys:
+    facts = Facts.of(invoice)
+    return Keys(str(invoice.get("internalId") or invoice.get("id")), None if facts is None else facts.key)
+
+
+def _before(day: datetime.date, margin: datetime.timedelta) -> datetime.date:
+    earliest = datetime.date(1970, 1, 1)
+    return max(earliest, day - margin) if day > earliest else earliest
+
+
+def _is_of(vendor: JsonObject, invoice: JsonObject) -> bool:
+    """Whether an invoice is of the vendor that a body names, in one of its ways."""
+    shown: JsonObject = invoice.get("vendor") or {}
+    held: dict[str, Any] = {
+        "internalId": invoice.get("vendorInternalId") or shown.get("internalId"),
+        "externalId": invoice.get("vendorExternalId") or shown.get("externalId"),
+        "orgNumber": shown.get("orgNumber"),
+        "name": shown.get("name"),
+    }
+    return any(vendor.get(name) == value for name, value in held.items() if value and vendor.get(name))
+
+
+def _reject(body: JsonObject, facts: Facts, other: str) -> Reject:
+    number, total = str(body.get("refNumber")), str(body.get("totalAmount"))
+    return Reject(
+        f"Vic.ai has it already, as {other}: the same vendor, number, date and total ({number}, {facts.issued}, "
+        f"{total} {facts.currency}). Delete one of them; if both are to be paid, set duplicates: allow.",
+        "duplicate",
+        docnum=number,
+        date=facts.issued,
+        total=total,
+        currency=facts.currency,
+        other=other,
+    )

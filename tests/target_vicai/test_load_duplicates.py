@@ -1,0 +1,175 @@
+"""An invoice that Vic.ai has under another id, and VAT codes that it does not have."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ap_connectors.sandbox.process import SandboxProcess
+from target_vicai.duplicates import Duplicates, Facts
+from tests.target_vicai.cases import AT, Scene, invoice
+from tests.target_vicai.conftest import PREFIX, Record, Target, fresh, load, state
+
+VENDOR: Record = {"vendor": {"externalId": "T-1"}}
+OTHER: Record = {"vendor": {"externalId": "T-2"}}
+
+
+@pytest.fixture
+def scene(vicai: SandboxProcess, tmp_path: Path) -> Scene:
+    fresh(vicai, invoices=3)
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    return Scene(vicai, folder)
+
+
+def vendors(*ids: str) -> list[Record]:
+    return load("vendors", *({"externalId": id_, "externalUpdatedAt": AT, "name": f"UAB {id_}"} for id_ in ids))
+
+
+def copies(scene: Scene, *changes: Record) -> list[Record]:
+    """One invoice in several forms, each under an id of its own: K-0, K-1 ..."""
+    first = invoice(scene) | VENDOR
+    return load("invoices", *({**first, **one, "externalId": f"K-{n}"} for n, one in enumerate(changes)))
+
+
+def present(scene: Scene) -> set[str]:
+    return {str(one["externalId"]) for one in scene.vicai.control.vicai.records("invoices")} & {
+        f"K-{n}" for n in range(20)
+    }
+
+
+def lists(calls: list[Record]) -> list[Record]:
+    return [call for call in calls if call["path"] == f"{PREFIX}/invoices" and call["method"] == "GET"]
+
+
+def test_an_invoice_that_vic_has_under_another_id_is_set_aside(scene: Scene, target: Target) -> None:
+    target(vendors("T-1", "T-2"))
+    target(copies(scene, {}))
+    said = copies(
+        scene,
+        {},
+        {"refNumber": invoice(scene)["refNumber"].lower().replace("-", " ")},
+        {"totalAmount": f"{invoice(scene)['totalAmount']}00"},
+        # Something else each time, so another invoice.
+        OTHER,
+        {"refNumber": "another"},
+        {"issueDate": "2026-02-02"},
+        {"totalAmount": "1.00"},
+        {"transactionType": "CREDITNOTE"},
+        {"currency": "SEK"},
+        {"refNumber": None},
+        {"issueDate": None},
+    )
+    run = target([*said, state(1)], expect=1)
+    assert [one["record"]["externalId"] for one in run.rejects] == ["K-1", "K-2"]
+    assert {one["rejected"]["code"] for one in run.rejects} == {"duplicate"}
+    first = run.rejects[0]["rejected"]["params"]
+    assert (first["other"], first["docnum"]) == ("K-0", said[2]["record"]["refNumber"])
+    assert "as K-0: the same vendor, number, date and total (" in run.reasons[0]
+    assert present(scene) == {"K-0", *(f"K-{n}" for n in range(3, 11))}
+    assert run.states == [{"n": 1}]
+    # The first copy is the same invoice, whatever else there is; and whoever wants both has both.
+    again = target(copies(scene, {}))
+    assert (again.counts("invoices")["unchanged"], lists(again.calls)) == (1, [])
+    allowed = target(said, duplicates="allow")
+    assert present(scene) == {f"K-{n}" for n in range(11)}
+    assert lists(allowed.calls) == []
+
+
+def test_one_that_came_to_vic_by_mail_has_no_id_of_the_erp(scene: Scene, target: Target) -> None:
+    given = invoice(scene)
+    same = {name: given[name] for name in ("refNumber", "issueDate", "currency", "transactionType")}
+    vendor = {"vendorInternalId": scene.vendor["internalId"], "vendorExternalId": scene.vendor["externalId"]}
+    facts = same | vendor | {"totalAmount": str(given["totalAmount"]), "externalId": None}
+    (held,) = scene.vicai.control.vicai.add("invoices", **facts)
+    run = target(load("invoices", given), expect=1)
+    assert run.rejects[0]["rejected"]["params"]["other"] == f"{held} (Vic.ai's id)"
+    assert run.writes == []
+
+
+def test_two_copies_of_one_run(scene: Scene, target: Target) -> None:
+    """Loaded at the same time by several threads: one of them, and only one."""
+    run = target([*vendors("T-1"), *copies(scene, *({} for _ in range(10)))], expect=1)
+    assert len(present(scene)) == 1
+    assert len(run.rejects) == 9
+    assert {one["rejected"]["code"] for one in run.rejects} == {"duplicate"}
+    # Vic's list is read once, from a quarter before the invoice on.
+    (asked,) = lists(run.calls)
+    issued = datetime.date.fromisoformat(invoice(scene)["issueDate"])
+    assert f"since={issued - datetime.timedelta(days=92)}" in asked["query"]
+
+
+def test_a_copy_of_what_vic_refused_is_not_lost(scene: Scene, target: Target) -> None:
+    target(vendors("T-1"))
+    bad = {"lineItems": [{"amount": "1.00", "costAccount": {"externalId": "none"}}]}
+    run = target(copies(scene, bad, bad), expect=1)
+    assert {one["rejected"]["code"] for one in run.rejects} <= {"unknown_reference", "duplicate"}
+    assert (len(run.rejects), present(scene)) == (2, set())
+    assert target(copies(scene, {})).counts("invoices")["created"] == 1
+
+
+def test_a_plan_names_them_as_well(scene: Scene, target: Target) -> None:
+    target(vendors("T-1"))
+    target(copies(scene, {}))
+    run = target(copies(scene, {}, {}), expect=1, dry_run=True)
+    assert run.report["reject_codes"] == {"duplicate": 1}
+    assert "! K-1" in run.err
+
+
+def test_old_invoices_do_not_read_the_list_again_and_again() -> None:
+    asked: list[str] = []
+
+    def read_since(instant: str) -> list[Any]:
+        asked.append(instant)
+        return []
+
+    finder = Duplicates(read_since)
+    day = datetime.date(2026, 6, 30)
+    for number in range(1000):
+        issued = (day - datetime.timedelta(days=number)).isoformat()
+        body = {"refNumber": f"R-{number}", "issueDate": issued, "totalAmount": "1", "vendor": {"externalId": "1"}}
+        with finder.claim(str(number), body):
+            pass
+    assert asked[0] == "2026-03-30T00:00:00.000Z"
+    assert len(asked) < 8
+
+
+def test_what_tells_two_invoices_apart() -> None:
+    one = {"refNumber": "SF-1", "issueDate": "2026-01-31", "totalAmount": "12.10", "currency": "EUR"}
+    same = {"refNumber": "sf 1", "issueDate": "2026-01-31T00:00:00", "totalAmount": "12.1", "currency": "eur"}
+    assert Facts.of(one) == Facts.of(same) is not None
+    live = {**same, "totalAmount": None, "amountSum": "12.100"}
+    assert Facts.of(live) == Facts.of(one)
+    for missing in ("refNumber", "issueDate", "totalAmount"):
+        assert Facts.of({**one, missing: None}) is None
+    assert Facts.of({**one, "totalAmount": "twelve"}) is None
+    assert Facts.of({**one, "refNumber": "-"}) is None
+
+
+# VAT codes
+
+
+def coded(scene: Scene, **vat: str) -> Record:
+    line = {"amount": "10.00", "vat": {"amount": "2.50", **vat}}
+    return invoice(scene) | VENDOR | {"lineItems": [line]}
+
+
+def test_vat_codes_are_looked_up_as_accounts_are(scene: Scene, target: Target) -> None:
+    target(vendors("T-1"))
+    run = target(load("invoices", coded(scene, code="PVM99")), expect=1)
+    assert run.rejects[0]["rejected"]["params"]["references"] == [{"kind": "vat_code", "key": "PVM99"}]
+    assert run.writes == []
+    known = scene.vicai.control.vicai.records("vatCodes")[0]
+    run = target(load("invoices", coded(scene, code=known["code"])))
+    assert run.counts("invoices")["created"] == 1
+
+
+def test_a_vat_code_may_come_in_the_same_run(scene: Scene, target: Target) -> None:
+    code = {"externalId": "MVA-77", "externalUpdatedAt": AT, "code": "77", "rate": "0.25", "description": "MVA 77"}
+    for given in ({"code": "77"}, {"externalId": "MVA-77"}):
+        fresh(scene.vicai, invoices=3)
+        run = target([*load("invoices", coded(scene, **given)), *vendors("T-1"), *load("vat_codes", code)])
+        assert run.counts("invoices")["created"] == 1
