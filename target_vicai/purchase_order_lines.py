@@ -19,6 +19,7 @@ from target_vicai.context import Reference
 from target_vicai.sink import TEXT, Item, as_param
 
 _DIMENSION_IDS = "dimensionsExternalIds"
+_MATCHING = ("TWO_WAY", "THREE_WAY", "FOUR_WAY")
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,14 @@ def with_dimension_ids(schema: contract.Schema) -> contract.Schema:
     return {**schema, "properties": {**schema["properties"], "lineItems": lines}}
 
 
-def parse_lines(lines: Iterable[Mapping[str, Any]]) -> list[JsonObject]:
+def parse_lines(lines: Iterable[Mapping[str, Any]], *, live: bool) -> list[JsonObject]:
     """Return a record's lines as they are written.
 
     Null says nothing where Vic's contract has no null (quantities): such a value cannot be cleared.
+
+    Args:
+        lines: as the record has them.
+        live: whether the service spells the kinds of matching in small letters (`VicaiClient.is_live`).
 
     Raises:
         Reject: two lines have one number.
@@ -84,7 +89,7 @@ def parse_lines(lines: Iterable[Mapping[str, Any]]) -> list[JsonObject]:
             )
             raise Reject(message, "line_given_twice", line=number)
         numbers.add(number)
-        parsed.append(_parse_line(line))
+        parsed.append(_spelled(_parse_line(line), live=live))
     return parsed
 
 
@@ -228,6 +233,13 @@ def _parse_line(line: Mapping[str, Any]) -> JsonObject:
             {name: value for name, value in one.items() if value is not None} for one in parsed["dimensions"] or ()
         ]
     return parsed
+
+
+def _spelled(line: JsonObject, *, live: bool) -> JsonObject:
+    kind = line.get("matchingType")
+    if not isinstance(kind, str) or kind.upper() not in _MATCHING:
+        return line
+    return {**line, "matchingType": kind.lower() if live else kind.upper()}
 
 
 @functools.cache

@@ -133,7 +133,7 @@ class PurchaseOrders(ComparedSink):
         if vendor := vendor_reference(item):
             body["vendor"] = vendor
         if "lineItems" in body:
-            body["lineItems"] = parse_lines(body["lineItems"])
+            body["lineItems"] = parse_lines(body["lineItems"], live=self.context.client.is_live)
             body["amount"] = order_amount(body, body["lineItems"])
         return replace(item, body=body, extras={"status": status and status.casefold()})
 

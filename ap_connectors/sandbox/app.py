@@ -24,6 +24,7 @@ from ap_connectors.sandbox.options import Options, VicaiOptions
 from ap_connectors.sandbox.vicai.control import VicaiCalls
 from ap_connectors.sandbox.vicai.documents import PREFIX as VICAI_STORAGE
 from ap_connectors.sandbox.vicai.service import PREFIX as VICAI
+from ap_connectors.sandbox.vicai.service import PREFIX_V2 as VICAI_V2
 from ap_connectors.sandbox.vicai.service import Vicai
 from ap_connectors.sandbox.vicai.store import Store as VicaiStore
 from ap_connectors.sandbox.webhooks.callbacks import Callbacks
@@ -116,7 +117,7 @@ class Sandbox:
 
     def key_state(self, path: str, headers: Mapping[bytes, bytes]) -> str:
         """Tell whether a call's key or access token is `ok`, `wrong`, `expired` (a token) or absent (`none`)."""
-        if path.startswith((VICAI, VICAI_STORAGE)):
+        if path.startswith((VICAI, VICAI_V2, VICAI_STORAGE)):
             return self.vicai.tokens.state(headers.get(b"authorization", b"").decode("latin-1"))
         if (key := headers.get(b"x-api-key")) is None:
             return "none"
@@ -146,7 +147,7 @@ class CallMiddleware:
             await self._app(scope, receive, _logging_status(call, send))
             return
         call.fault = order.kind
-        coded = path.startswith(VICAI)
+        coded = path.startswith((VICAI, VICAI_V2))
         await faults.inject(order, _StatusLogger(self._app, call), scope, receive, send, coded=coded)
 
 
@@ -197,7 +198,7 @@ def build(setup: Setup) -> ASGIApp:
         path, service = scope.get("path", ""), app
         if path.startswith(PREFIX + "/"):
             service = sandbox.ivesk
-        elif path.startswith(VICAI + "/"):
+        elif path.startswith((VICAI + "/", VICAI_V2 + "/")):
             service = sandbox.vicai
         elif path.startswith(VICAI_STORAGE):
             service = sandbox.vicai.storage

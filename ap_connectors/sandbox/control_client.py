@@ -212,7 +212,7 @@ class VicaiControl:
     ) -> dict[str, Any]:
         """Let something happen to a payment batch, or to one payment or credit of it; return the batch.
 
-        `event` is approve, complete, process, fund, reject, void or acknowledge.
+        `event` is approve, complete, process, fund, reject, void, acknowledge, accept or fail.
         """
         order = {"id": batch_id, "event": event, "payment_id": payment_id, "at": at}
         batch: dict[str, Any] = self._control.call("POST", "/vicai/batch", order)
@@ -228,6 +228,33 @@ class VicaiControl:
         order = {"kind": kind, "id": id, "request_id": request_id}
         done: dict[str, Any] = self._control.call("POST", "/vicai/click", order)
         return done
+
+    def event(self, kind: str, ids: list[str] | None = None, count: int = 1, **more: Any) -> list[str]:
+        """Let events of the live age happen; return the ids of those that a subscription wants to know.
+
+        They are about these records, or the first `count` of the kind's resource, or `data`. `at` is when it was, if
+        not now; with `send=False` it is recorded, but not delivered, as if the receiver had been down for too long.
+        """
+        order = {"kind": kind, "ids": ids, "count": count, **more}
+        return list(self._control.call("POST", "/vicai/event", order)["ids"])
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return the record of events: id, type, version, occurred_at, body, delivered."""
+        return list(self._control.call("GET", "/vicai/events"))
+
+    def attachment(self, id: str, **state: Any) -> None:
+        """Say what has become of an attachment: `status`, `error_code`, `error_message`, `invoice_ids`."""
+        self._control.call("POST", "/vicai/attachment", {"id": id, **state})
+
+    def supporting(self) -> dict[str, Any]:
+        """Return supporting attachments by invoice (`attachments`), and pairs of dimensions (`dependencies`)."""
+        found: dict[str, Any] = self._control.call("GET", "/vicai/supporting")
+        return found
+
+    def reported(self) -> dict[str, Any]:
+        """Return what was done to payments and credits, (verb, id), and which synchronisations were asked for."""
+        found: dict[str, Any] = self._control.call("GET", "/vicai/reported")
+        return found
 
     def document(self, resource: str, record_id: str, state: str) -> None:
         """Make a document `gone`, `html`, `short` or `ok` again."""

@@ -73,6 +73,20 @@ class Options(_Options, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class VicaiOptions(_Options, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Choices between behaviours that the contract allows; each is a flag `--vicai-...` of the command."""
 
+    age: Annotated[
+        Literal["live", "0.20"],
+        Meta(description="Which Vic.ai answers: as it does today (10.40.4), or as its API 0.20.0 describes it."),
+    ] = "live"
+    companies: Annotated[
+        int, Meta(ge=1, le=500, description="Companies that v2 shows; they share out the invoices (live age).")
+    ] = 1
+    line_amounts: Annotated[
+        bool, Meta(description="Lines of invoices still have `amount`, which the live service will drop.")
+    ] = True
+    recorded_body: Annotated[
+        Literal["envelope", "data"],
+        Meta(description="What the record of events shows as `body`: all that was delivered, or its `data`."),
+    ] = "envelope"
     token_seconds: Annotated[float, Meta(ge=0, le=604_800, description="How long an access token lives.")] = 3600.0
     rate_requests: Annotated[int, Meta(ge=0, description="Requests allowed in `rate_seconds`; 0 = any number.")] = 500
     rate_seconds: Annotated[float, Meta(gt=0, le=3600, description="The sliding window of the rate limit.")] = 10.0
@@ -122,6 +136,9 @@ class VicaiOptions(_Options, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     callbacks_retried: Annotated[
         bool,
         Meta(description="vendorNew, invoicePost, invoiceTransfer and syncRequest are tried again, as events are."),
+    ] = True
+    documents_in_callbacks: Annotated[
+        bool, Meta(description="Whether invoicePost and invoiceTransfer bring the document, or the invoice only.")
     ] = True
     company: Annotated[str, Meta(min_length=1, description="The name that healthCheck tells.")] = "Fjordlys Regnskap AS"
 

@@ -20,6 +20,9 @@ of the times. So:
    so what is from there on is read again until that brings nothing more. Where cursors may count, all of it is read
    again until two passes agree.
 
+A cursor that the service does not take any more (422) is no end: what follows is asked for by time, and the proof that
+the list is in order begins anew.
+
 Reading by time alone, as for the queues of Įvesk (`ivesk.queue`), is not enough here: Įvesk's pages are in order and
 its `next` is a time. In a list that is not in order, `since` would pass over older records that stand behind newer
 ones; and an instant that is longer than a page can be read by cursors only.
@@ -43,12 +46,22 @@ from ap_connectors.http.concurrency import Prefetcher
 
 log = logging.getLogger("ap_connectors.vicai.changes")
 
+_RESTARTS = 3
+"""How often in a row a list is asked for anew, without anything new, because its cursors are refused."""
 _REPEATS = 10
 """How often in a row an empty page may lead to where the reader was already."""
 _PASSES = 4
 """How often a list in no order is read from its beginning, if its cursors may count, until two passes agree."""
 _TESTED_PAGES = 4
 """On how many of the first pages of a list in no order the cursors are tested: not every page offers a way."""
+
+
+class UnusableCursor(Exception):
+    """The service does not take a cursor that it has given; `refusal` is what it said."""
+
+    def __init__(self, refusal: Reject) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,10 @@ class CursorSequence:
     def again(self) -> CursorSequence:
         """Return the same sequence, from its beginning."""
         return CursorSequence(self._what, self.since, self.trace)
+
+    def anew(self) -> CursorSequence:
+        """Return the same sequence from its beginning, as if this one had not been read."""
+        return CursorSequence(self._what, self.since, self._before)
 
     def query(self) -> dict[str, str]:
         """Return what to ask for the next page."""
@@ -228,6 +245,7 @@ class ChangeReader:
         self._window = DedupWindow(since, clock)
         self._pages = Prefetcher[CursorSequence | CursorTest, Answer](lambda asking: fetch(asking.query()))
         self._cursors_are_places = False
+        self._restarts = 0
 
     def __iter__(self) -> Iterator[Page]:
         """Yield page after page; the last one has the bookmark that the run has reached."""
@@ -236,7 +254,13 @@ class ChangeReader:
             reading = proof = self._first()
             self._pages.request(reading)
             while True:
-                answers = {one: self._pages.take(one) for one in _open(reading, proof)}
+                try:
+                    answers = {one: self._pages.take(one) for one in _open(reading, proof)}
+                except UnusableCursor as unusable:
+                    self._restart(unusable)
+                    reading, proof = self._by_time() if self._window.instant else self._first(), self._first()
+                    self._pages.request(reading, proof)
+                    continue
                 if not all(self._in_order(one, answer.records) for one, answer in answers.items()):
                     break
                 items = {one: self._items(answer) for one, answer in answers.items()}
@@ -247,6 +271,7 @@ class ChangeReader:
                     fresh, reading = self._read(reading, items[reading], is_proof=reading is proof)
                 self._pages.request(*_open(reading, proof))
                 if fresh is not None:
+                    self._restarts = 0 if fresh else self._restarts
                     yield Page(fresh, self._window.bookmark())
                 if reading.ended and proof.ended:
                     return
@@ -301,6 +326,17 @@ class ChangeReader:
         fresh += self._fresh(reading, behind)
         return fresh, reading if reading.ended else self._by_time()
 
+    def _restart(self, unusable: UnusableCursor) -> None:
+        """Count a restart.
+
+        Raises:
+            Reject: there were too many in a row.
+        """
+        self._restarts += 1
+        if self._restarts > _RESTARTS:
+            raise unusable.refusal
+        log.info("%s: the service does not take its own cursor any more; the list is asked for anew.", self._what)
+
     def _by_time(self) -> CursorSequence:
         return CursorSequence(self._what, self._window.ask())
 
@@ -313,7 +349,7 @@ class ChangeReader:
             return
         if test := CursorTest.of(items, most, reading.cursor, self._clock):
             self._pages.request(test, reading)
-            with contextlib.suppress(Reject):
+            with contextlib.suppress(Reject, UnusableCursor):
                 self._cursors_are_places = test.is_passed(self._pages.take(test), self._key)
 
     def _read_all(self, reading: CursorSequence, answer: Answer) -> Iterator[Page]:
@@ -337,7 +373,13 @@ class ChangeReader:
             yield Page(fresh, self._since if following else self._window.bookmark())
             if not following:
                 return
-            reading, answer = following, self._pages.take(following)
+            try:
+                reading, answer = following, self._pages.take(following)
+            except UnusableCursor as unusable:
+                self._restart(unusable)
+                reading = following.anew()
+                self._pages.request(reading)
+                answer = self._pages.take(reading)
 
     def _once_more(self, read: CursorSequence, passes: int) -> CursorSequence | None:
         """Return a sequence of what may have been missed; None if nothing can have been."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,13 +14,13 @@ import requests
 from ap_connectors.core.bookmarks import Bookmark, Page
 from ap_connectors.core.errors import Reject, Retry, Stop
 from ap_connectors.core.instants import UTC, Clock
-from ap_connectors.core.raw_json import JsonObject, Record, decode
+from ap_connectors.core.raw_json import JsonObject, Record, decode, text
 from ap_connectors.http.bodies import PLAIN
 from ap_connectors.http.bodies import body as whole
 from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.http.session import RetryPolicy
 from ap_connectors.vicai import contract
-from ap_connectors.vicai.changes import Answer, ChangeReader, CursorLoopGuard, Key
+from ap_connectors.vicai.changes import Answer, ChangeReader, CursorLoopGuard, Key, UnusableCursor
 from ap_connectors.vicai.multipart import Form, Part
 from ap_connectors.vicai.transport import REGIONS, Forbidden, NotFound, Redirected, Refused, Transport
 
@@ -29,6 +30,11 @@ T = TypeVar("T")
 
 PAGE = 100
 """Records in a page: the most that the service gives."""
+
+_UNUSABLE = frozenset({400, 422})
+"""By which statuses a cursor is refused: the live service says 422."""
+_RESTARTS = 3
+"""How often a list is read anew because its cursors are refused."""
 
 _LINKS = 3
 """How many links to one document may be refused before it is left out."""
@@ -79,6 +85,7 @@ class VicaiClient:
             request_id=request_id,
             allow_http=allow_http,
         )
+        self._version: str | None = None
 
     def mask(self, text: str) -> str:
         """Return a text of any length without client_secret and tokens."""
@@ -108,6 +115,9 @@ class VicaiClient:
     def pages(self, operation: str, **query: str) -> Iterator[list[Record]]:
         """Yield a list's pages to the end, in the service's order; one page where the service lists without pages.
 
+        Where the service does not take its own cursor any more, the list is read anew, and only what was not yielded
+        before, or has changed, is yielded.
+
         Raises:
             Forbidden, Refused: the service refuses. Stop: cursors repeat. Outage: it failed for too long.
         """
@@ -131,7 +141,7 @@ class VicaiClient:
         """
 
         def fetch(more: Mapping[str, str]) -> Answer:
-            return Answer(*self._page(operation, _LIST, {**query, **more}))
+            return Answer(*self._following(operation, _LIST, {**query, **more}))
 
         return iter(ChangeReader(operation, fetch, since, key=key, instant_field=instant_field, clock=clock))
 
@@ -174,9 +184,23 @@ class VicaiClient:
             Stop: the credentials or the address are wrong.
         """
         try:
-            return self.get("healthCheck")
+            health = self.get("healthCheck")
         except Reject as error:
             raise Stop(f"{error} Check api_url: it ends in /v0, as in {REGIONS['us']}.") from None
+        self._version = text(health, "version") or ""
+        return health
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the service calls itself 1.0 or later: some words are spelled otherwise there.
+
+        Raises:
+            Stop: see `company`.
+        """
+        if self._version is None:
+            self.company()
+        major = (self._version or "").strip().partition(".")[0]
+        return major.isdecimal() and int(major) > 0
 
     # Writing
 
@@ -245,29 +269,55 @@ class VicaiClient:
     def _pages(
         self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
     ) -> Iterator[list[T]]:
-        guard, following = CursorLoopGuard(operation), query
+        guard, following, restarts = CursorLoopGuard(operation), query, 0
+        given = set[bytes]()
         while True:
-            records, cursor = self._page(operation, decoder, following)
-            yield records
+            try:
+                records, cursor = self._following(operation, decoder, following)
+            except UnusableCursor as unusable:
+                restarts += 1
+                if restarts > _RESTARTS:
+                    raise unusable.refusal from None
+                guard, following = CursorLoopGuard(operation), query
+                continue
+            # After a restart comes again what was handed out before.
+            fresh = [one for one in records if _digest(one) not in given] if restarts else records
+            yield fresh
             if not cursor:
                 return
             guard.follow(cursor, empty=not records)
+            given.update(map(_digest, fresh))
             following = {**query, "cursor": cursor}
+
+    def _following(
+        self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
+    ) -> tuple[list[T], str | None]:
+        """Fetch a page.
+
+        Raises:
+            UnusableCursor: the service does not take the query's cursor.
+        """
+        try:
+            return self._page(operation, decoder, query)
+        except Refused as refused:
+            if "cursor" in query and refused.status in _UNUSABLE:
+                raise UnusableCursor(refused) from None
+            raise
 
     def _page(
         self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
     ) -> tuple[list[T], str | None]:
-        is_paged = contract.operation(operation).is_paged
+        takes_limit = contract.operation(operation).takes_limit
 
         def read(response: requests.Response) -> tuple[list[T], str | None]:
             content = whole(response)
-            if is_paged:
-                return decode(content, decoder), response.headers.get("x-next") or None
             # Instead of a list of one, some answer with the object alone.
-            is_alone = content.lstrip().startswith(b"{")
-            return decode(b"[%b]" % content if is_alone else content, decoder), None
+            is_alone = not takes_limit and content.lstrip().startswith(b"{")
+            found = decode(b"[%b]" % content if is_alone else content, decoder)
+            # Whatever the contract says of pages: where there is a cursor, there is more.
+            return found, response.headers.get("x-next") or None
 
-        return self._transport.call(operation, read, {"limit": str(PAGE), **query} if is_paged else query)
+        return self._transport.call(operation, read, {"limit": str(PAGE), **query} if takes_limit else query)
 
 
 def require_company(own: str, known: Collection[str], *, what: str, remedy: str) -> None:
@@ -297,6 +347,11 @@ def document_type(response: requests.Response) -> str:
     if kind in {"text/html", "application/xhtml+xml"}:
         raise Retry("an HTML page came where a document was expected", tries=3)
     return kind or "application/octet-stream"
+
+
+def _digest(record: object) -> bytes:
+    content = record if isinstance(record, msgspec.Raw) else msgspec.json.encode(record)
+    return blake2b(bytes(content), digest_size=16).digest()
 
 
 def _answered(response: requests.Response) -> JsonObject:

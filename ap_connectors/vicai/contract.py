@@ -1,7 +1,9 @@
-"""The contract as data: Vic.ai API 0.20.0, all 71 operations (`openapi.json`), and what follows from it.
+"""The contract as data, in two ages: Vic.ai API 0.20.0 (`openapi.json`), and what 10.40.4 changes in it (`live.json`).
 
-Names, types and limits are the service's; descriptions are ours, and so are the members that begin with ``x-``:
-``x-clock: local`` marks times of the ERP's wall clock, which must never be given a zone.
+`live.json` is a JSON Merge Patch (RFC 7396). The live age has all of 0.20.0's operations and fields and more, so
+clients read and write by it, whichever age they meet; the sandbox plays either. Names, types and limits are the
+service's; descriptions are ours, and so are the members that begin with ``x-``: ``x-clock: local`` marks times of the
+ERP's wall clock, which must never be given a zone.
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 from ap_connectors.core import instants
 
 Schema = dict[str, Any]
+Age = Literal["0.20", "live"]
+FIRST: Age = "0.20"
+LIVE: Age = "live"
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 _TYPED_BY = {"properties": "object", "items": "array", "enum": "string"}
@@ -44,6 +49,8 @@ class Operation:
         body_required: whether a body must be sent.
         answers: schemas of the answers by status ("200", "4XX") and media type.
         tag: the section of the service's own description ("Vendors").
+        age: the age whose contract it was read from.
+        since: the age that it came with.
     """
 
     name: str
@@ -54,53 +61,81 @@ class Operation:
     body_required: bool
     answers: Mapping[str, Mapping[str, Schema]]
     tag: str
+    age: Age
+    since: Age
 
     @property
-    def is_paged(self) -> bool:
-        """Whether it lists page by page."""
-        return any(parameter.name == "cursor" for parameter in self.parameters)
+    def takes_limit(self) -> bool:
+        """Whether every age that has it lists page by page, so that it can be told how long a page may be."""
+        in_first = operations(FIRST).get(self.name, self)
+        return any(parameter.name == "limit" for parameter in in_first.parameters)
 
 
 @functools.cache
-def document() -> dict[str, Any]:
-    """Return the whole contract, as it stands in the file; not to be changed."""
-    text = resources.files(__package__).joinpath("openapi.json").read_text(encoding="utf-8")
+def document(age: Age = LIVE) -> dict[str, Any]:
+    """Return the whole contract of an age; not to be changed."""
+    return _file("openapi.json") if age == FIRST else _merged(_file("openapi.json"), _file("live.json"))
+
+
+def _file(name: str) -> dict[str, Any]:
+    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
     contract: dict[str, Any] = json.loads(text)
     return contract
 
 
+def _merged(target: Any, patch: Any) -> Any:
+    """Return what a JSON Merge Patch (RFC 7396) makes of a document."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merged(merged.get(name), value)
+    return merged
+
+
 @functools.cache
-def operations() -> Mapping[str, Operation]:
+def operations(age: Age = LIVE) -> Mapping[str, Operation]:
     """Return all operations by name. Their schemas still hold references; `inlined` resolves them."""
-    return {operation.name: operation for operation in _operations()}
+    return {operation.name: operation for operation in _operations(age)}
 
 
-def operation(name: str) -> Operation:
+def operation(name: str, age: Age = LIVE) -> Operation:
     """Return one operation.
 
     Raises:
         KeyError: the contract does not have it.
     """
-    return operations()[name]
+    return operations(age)[name]
 
 
-def component(name: str) -> Schema:
+def unused() -> Mapping[str, tuple[str, str]]:
+    """Return the operations of 10.40.4 that nothing here calls, by name: call ("GET /v2/users"), and why not."""
+    return {
+        name: (call, group["why"]) for group in document()["x-unused"] for name, call in group["operations"].items()
+    }
+
+
+def component(name: str, age: Age = LIVE) -> Schema:
     """Return a schema of the contract by its name ("Vendor"), all references resolved."""
-    return inlined({"$ref": f"#/components/schemas/{name}"})
+    return inlined({"$ref": f"#/components/schemas/{name}"}, age)
 
 
-def inlined(schema: Schema) -> Schema:
+def inlined(schema: Schema, age: Age = LIVE) -> Schema:
     """Return a schema with all references resolved. What stands beside a reference wins over what it refers to."""
     if "$ref" in schema:
-        return inlined({**_resolve(schema["$ref"]), **{name: v for name, v in schema.items() if name != "$ref"}})
-    return {name: _inlined_member(value) for name, value in schema.items()}
+        beside = {name: value for name, value in schema.items() if name != "$ref"}
+        return inlined({**_resolve(schema["$ref"], age), **beside}, age)
+    return {name: _inlined_member(value, age) for name, value in schema.items()}
 
 
-def _inlined_member(value: Any) -> Any:
+def _inlined_member(value: Any, age: Age) -> Any:
     if isinstance(value, dict):
-        return inlined(value)
+        return inlined(value, age)
     if isinstance(value, list):
-        return [_inlined_member(item) for item in value]
+        return [_inlined_member(item, age) for item in value]
     return value
 
 
@@ -121,6 +156,8 @@ def _plain(schema: Schema) -> Schema:
         schema = {**chosen, **{name: value for name, value in schema.items() if name not in {"oneOf", "anyOf"}}}
         return _plain(schema)
     kind = schema.get("type") or next((kind for member, kind in _TYPED_BY.items() if member in schema), "object")
+    if isinstance(kind, list):
+        kind = next(name for name in kind if name != "null")
     plain: Schema = {"type": [kind, "null"]}
     if kind == "object":
         plain["properties"] = {name: _plain(field) for name, field in schema.get("properties", {}).items()}
@@ -135,21 +172,24 @@ def _plain(schema: Schema) -> Schema:
     return plain
 
 
-def _operations() -> Iterator[Operation]:
-    for path, item in document()["paths"].items():
+def _operations(age: Age) -> Iterator[Operation]:
+    in_first = {found["operationId"] for item in document(FIRST)["paths"].values() for found in item.values()}
+    for path, item in document(age)["paths"].items():
         for method in _METHODS:
             if (found := item.get(method)) is None:
                 continue
-            body = _resolved(found.get("requestBody", {}))
+            body = _resolved(found.get("requestBody", {}), age)
             yield Operation(
                 name=found["operationId"],
                 method=method.upper(),
                 path=path,
-                parameters=tuple(_parameter(_resolved(one)) for one in found.get("parameters", [])),
+                parameters=tuple(_parameter(_resolved(one, age)) for one in found.get("parameters", [])),
                 body=_schemas(body),
                 body_required=body.get("required", False),
-                answers={status: _schemas(_resolved(answer)) for status, answer in found["responses"].items()},
+                answers={status: _schemas(_resolved(answer, age)) for status, answer in found["responses"].items()},
                 tag=found["tags"][0],
+                age=age,
+                since=FIRST if found["operationId"] in in_first else LIVE,
             )
 
 
@@ -161,12 +201,12 @@ def _schemas(message: Schema) -> dict[str, Schema]:
     return {media: content.get("schema", {}) for media, content in message.get("content", {}).items()}
 
 
-def _resolved(found: Schema) -> Schema:
-    return _resolve(found["$ref"]) if "$ref" in found else found
+def _resolved(found: Schema, age: Age) -> Schema:
+    return _resolve(found["$ref"], age) if "$ref" in found else found
 
 
-def _resolve(reference: str) -> Schema:
-    found: Any = document()
+def _resolve(reference: str, age: Age) -> Schema:
+    found: Any = document(age)
     for part in reference.removeprefix("#/").split("/"):
         found = found[part]
     resolved: Schema = found

@@ -157,7 +157,7 @@ def _sent(
 def _of_vic(control: Control, name: str, stream: Stream) -> Iterator[Fields]:
     if not stream.resource:
         options = control.vicai.overview(sums=False)["options"]
-        company = {"status": "PASS", "version": "0.20.0", "company": options["company"]}
+        company = {"status": "PASS", "version": "10.40.4", "company": options["company"]}
         yield {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in company.items()}
         return
     for line in control.vicai.record_lines(stream.resource):

@@ -15,6 +15,7 @@ from jsonschema.protocols import Validator
 from ap_connectors.sandbox.control_client import VicaiControl
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai import contract
+from ap_connectors.vicai.contract import Age
 
 DECODER = msgspec.json.Decoder(float_hook=Decimal)
 ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -24,8 +25,8 @@ PDF = b"%PDF-1.7 not really\n%%EOF"
 class Vic:
     """A client of the emulated service; `token` goes along with every call."""
 
-    def __init__(self, sandbox: SandboxProcess) -> None:
-        self.sandbox, self.url = sandbox, sandbox.vicai_url
+    def __init__(self, sandbox: SandboxProcess, age: Age = contract.LIVE) -> None:
+        self.sandbox, self.url, self.age = sandbox, sandbox.vicai_url, age
         self.control: VicaiControl = sandbox.control.vicai
         self.token = ""
         self.called: set[str] = set()
@@ -43,11 +44,12 @@ class Vic:
             headers["Content-Type"] = "application/json"
             more["data"] = ENCODER.encode(body)
         more = {"allow_redirects": False, "timeout": 20, **more}
-        return self._session.request(method, self.url + path, headers=headers, **more)
+        root = self.url.removesuffix("/v0") if path.startswith("/v2/") else self.url
+        return self._session.request(method, root + path, headers=headers, **more)
 
     def call(self, name: str, *ids: str, body: Any = None, **more: Any) -> Any:
         """Call an operation that succeeds, and hold its answer against the contract."""
-        operation = contract.operation(name)
+        operation = contract.operation(name, self.age)
         answer = self.ask(operation.method, filled(operation.path, ids), body, **more)
         assert str(answer.status_code) in operation.answers, (name, answer.status_code, answer.text)
         assert answer.status_code < 300, (name, answer.text)
@@ -61,12 +63,12 @@ class Vic:
             assert media in operation.answers[str(answer.status_code)]
             return answer.content
         value = DECODER.decode(answer.content)
-        hold(name, str(answer.status_code), value)
+        hold(name, str(answer.status_code), value, self.age)
         return value
 
     def refused(self, name: str, *ids: str, status: int, body: Any = None, **more: Any) -> str:
         """Call an operation that refuses; gives its message."""
-        operation = contract.operation(name)
+        operation = contract.operation(name, self.age)
         answer = self.ask(operation.method, filled(operation.path, ids), body, **more)
         assert answer.status_code == status, (name, answer.status_code, answer.text)
         error = answer.json()
@@ -120,17 +122,17 @@ def filled(path: str, ids: tuple[str, ...]) -> str:
     return "/".join(next(parts) if part.startswith("{") else part for part in path.split("/"))
 
 
-def hold(name: str, status: str, value: Any) -> None:
-    errors = [f"{error.json_path}: {error.message}" for error in _answer(name, status).iter_errors(value)]
+def hold(name: str, status: str, value: Any, age: Age) -> None:
+    errors = [f"{error.json_path}: {error.message}" for error in _answer(name, status, age).iter_errors(value)]
     assert not errors, (name, errors[:3])
 
 
 @functools.cache
-def _answer(name: str, status: str) -> Validator:
-    schema = contract.operation(name).answers[status]["application/json"]
+def _answer(name: str, status: str, age: Age) -> Validator:
+    schema = contract.operation(name, age).answers[status]["application/json"]
     if name in {"listPaymentTerms", "getTaxCodes"} and "$ref" in schema:
         schema = {"oneOf": [{"type": "array", "items": schema}, schema]}  # the document shows the single object
-    return jsonschema.Draft202012Validator(contract.inlined(schema))
+    return jsonschema.Draft202012Validator(contract.inlined(schema, age))
 
 
 @functools.cache

@@ -168,7 +168,7 @@ def test_reset_forgets_everything(vic: Vic) -> None:
     for resource in fresh:
         vic.control.add(resource)
     vic.control.options(since_is="exclusive")
-    vic.sandbox.control.reset(documents=0, invoices=80, vicai={"last_cursor": "empty"})
+    vic.sandbox.control.reset(documents=0, invoices=80, vicai={"last_cursor": "empty", "age": "0.20"})
     assert {resource: list(vic.control.record_lines(resource)) for resource in LISTED} == fresh
     options = vic.control.options()
     assert (options["since_is"], options["last_cursor"], options["rate_requests"]) == ("inclusive", "empty", 500)

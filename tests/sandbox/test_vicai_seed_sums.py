@@ -144,13 +144,15 @@ def test_payment_batches_pay_what_was_invoiced(seed: int) -> None:
                 paid[item["id"]] += 1
                 paid[invoice["internalId"]] += 1
     assert set(paid.values()) == {1}
-    assert statuses["payments"] == set(contract.component("PaymentStatus")["enum"])
-    assert statuses["credits"] == set(contract.component("CreditStatus")["enum"])
+    assert statuses["payments"] == set(contract.component("PaymentStatus", contract.FIRST)["enum"])
+    assert statuses["credits"] == set(contract.component("CreditStatus", contract.FIRST)["enum"])
 
 
 def test_payment_batches_come_to_every_end() -> None:
     batches = records("payment_batches")
-    assert {batch["status"] for batch in batches} == set(contract.component("PaymentBatchStatus")["enum"])
+    assert {batch["status"] for batch in batches} == set(
+        contract.component("PaymentBatchStatus", contract.FIRST)["enum"]
+    )
     order = ("approvedAt", "processedAt", "completedAt", "voidedAt")
     for batch in batches:
         times = [batch[name] for name in order if batch.get(name) is not None]

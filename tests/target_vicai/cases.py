@@ -192,7 +192,7 @@ def order_line(number: int, quantity: str, price: str, total: str) -> Record:
         "productDescription": f"Kėdė „Ąžuolas“ {number}",
         "unitOfMeasure": "vnt",
         "quantityRequested": quantity,
-        "matchingType": "TWO_WAY",
+        "matchingType": "two_way",
         "unitAmount": price,
         "lineItemTotal": total,
     }

@@ -85,7 +85,7 @@ class Load:
                             "productNumber": "P1",
                             "productDescription": "Kėdė",
                             "unitOfMeasure": "vnt",
-                            "matchingType": "TWO_WAY",
+                            "matchingType": "two_way",
                             "quantityReceived": "0",
                             "quantityAccepted": "0",
                         }

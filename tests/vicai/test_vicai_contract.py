@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from ap_connectors.vicai import contract
 
 FACTS = Path(__file__).resolve().parents[2] / "../shared/reference/vicai/openapi-0.20.0.json"
+LIVE_FACTS = FACTS.with_name("openapi-10.40.4.json")
 
 STREAMS = (
     "Account",
@@ -34,7 +36,7 @@ STREAMS = (
     "HealthCheck",
 )
 
-LOCAL_TIMES = {"externalUpdatedAt", "activeStartingAt", "activeEndingAt"}
+LOCAL_TIMES = {"externalUpdatedAt", "activeStartingAt", "activeEndingAt", "remote_updated_at"}
 
 # Members whose keys are names that the service chose: a property called "description" is no annotation.
 NAMED = {
@@ -127,8 +129,44 @@ def is_sentence(text: object) -> bool:
 
 
 def test_all_operations_are_there() -> None:
-    assert len(contract.operations()) == 71
-    assert len(contract.document()["paths"]) == 41
+    first, live = contract.operations(contract.FIRST), contract.operations()
+    assert len(first) == 71
+    assert len(contract.document(contract.FIRST)["paths"]) == 41
+    # 10.40.4 has 173 operations; it has lost none.
+    assert first.keys() < live.keys()
+    assert len(live.keys() | contract.unused().keys()) == len(live) + len(contract.unused()) == 173
+    assert {name for name, one in live.items() if one.since == contract.FIRST} == first.keys()
+    assert all(why for _, why in contract.unused().values())
+
+
+def test_the_live_age_keeps_every_field_that_a_stream_shows() -> None:
+    for name in STREAMS:
+        first = contract.component(name, contract.FIRST)["properties"]
+        assert first.keys() <= contract.component(name)["properties"].keys(), name
+
+
+@pytest.mark.skipif(not LIVE_FACTS.exists(), reason="the service's names and constraints are not at hand")
+def test_the_live_age_is_the_services() -> None:
+    """All names of 10.40.4 stand somewhere; the fields of what is read and written are its own."""
+    facts = json.loads(LIVE_FACTS.read_text(encoding="utf-8"))
+    theirs = {
+        (method.upper(), re.sub(r"{.*?}", "{}", path.removeprefix("/v0"))): found["operationId"]
+        for path, item in facts["paths"].items()
+        for method, found in item.items()
+        if method in {"get", "put", "post", "delete", "patch"}
+    }
+    ours = {(one.method, re.sub(r"{.*?}", "{}", one.path)): name for name, one in contract.operations().items()}
+    for name, (call, _) in contract.unused().items():
+        method, path = call.split()
+        ours[method, re.sub(r"{.*?}", "{}", path)] = name
+    assert ours == theirs
+    schemas = contract.document()["components"]["schemas"]
+    for name, schema in facts["components"]["schemas"].items():
+        if name in schemas and name not in {"WebhookEvent", "SubscriptionUpsert"}:
+            assert set(schema.get("properties", ())) == set(schemas[name].get("properties", ())), name
+            assert set(schema.get("required", ())) == set(schemas[name].get("required", ())), name
+            if name != "WebhookEventName":
+                assert schema.get("enum") == schemas[name].get("enum"), name
 
 
 def test_every_reference_leads_somewhere() -> None:
@@ -204,7 +242,7 @@ def test_the_structure_is_the_services_but_for_the_corrections() -> None:
             found = found[part]
         assert found.get(place[-1]) != value, f"0.20.0 has it already: {place}"
         found[place[-1]] = value
-    assert bare(contract.document()) == expected
+    assert bare(contract.document(contract.FIRST)) == expected
 
 
 def test_lists_may_come_as_one_object() -> None:

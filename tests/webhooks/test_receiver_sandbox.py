@@ -42,7 +42,7 @@ def test_exports_and_digitized_documents(sandbox: SandboxProcess, tmp_path: Path
 
 
 def test_every_click_in_vic(sandbox: SandboxProcess, tmp_path: Path) -> None:
-    sandbox.control.reset(documents=0, invoices=30)
+    sandbox.control.reset(documents=0, invoices=30, vicai={"age": "0.20"})
     vic = Vic(sandbox)
     vic.login()
     with ReceiverProcess(tmp_path, vicai_token=["plain"]) as receiver:

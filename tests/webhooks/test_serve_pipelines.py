@@ -28,7 +28,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 def vic(_sandbox_process: SandboxProcess) -> SandboxProcess:
-    return renewed(_sandbox_process, documents=5, invoices=30)
+    return renewed(_sandbox_process, documents=5, invoices=30, vicai={"age": "0.20"})
 
 
 def test_clicks_become_finished_pipelines(vic: SandboxProcess, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.webhooks.serve_process import Webhooks, rule
 
 @pytest.fixture
 def vic(_sandbox_process: SandboxProcess) -> SandboxProcess:
-    return renewed(_sandbox_process, documents=0, invoices=20)
+    return renewed(_sandbox_process, documents=0, invoices=20, vicai={"age": "0.20"})
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.webhooks.serve_process import Webhooks, rule
 
 @pytest.fixture
 def vic(_sandbox_process: SandboxProcess) -> SandboxProcess:
-    return renewed(_sandbox_process, documents=20, invoices=20)
+    return renewed(_sandbox_process, documents=20, invoices=20, vicai={"age": "0.20"})
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ap_connectors.sandbox.vicai.resources import ENCODER, RESOURCES, Entry, ResourceSpec
 from ap_connectors.sandbox.vicai.store import Store
 from ap_connectors.sandbox.vicai.tokens import Tokens
-from ap_connectors.vicai.contract import Operation
+from ap_connectors.vicai.contract import Age, Operation
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Call:
     parts: Mapping[str, Part] = field(default_factory=dict)
 
     @property
+    def age(self) -> Age:
+        """The age that the service plays."""
+        return self.operation.age
+
+    @property
     def resource(self) -> ResourceSpec:
         """The resource that the path names."""
         return RESOURCES[self.operation.path.split("/")[1]]
@@ -61,7 +66,8 @@ class Call:
     def system(self) -> str:
         """Whose ids the call uses: "internal" or "external"."""
         # Training invoices are known by the ERP's id only; other calls without `useSystem` mean Vic's.
-        default = "external" if self.resource.key is None else "internal"
+        known = RESOURCES.get(self.operation.path.split("/")[1])
+        default = "external" if known is not None and known.key is None else "internal"
         return str(self.query.get("useSystem", default)).lower()
 
     def entry(self) -> Entry:
@@ -93,9 +99,12 @@ class Refusal(Exception):
         super().__init__(message)
         self.status, self.message, self.headers = status, message, headers
 
-    def answer(self) -> Response:
+    def answer(self, *, v2: bool = False) -> Response:
         """Write the refusal as the service does; messages are 255 characters at most."""
-        body = ENCODER.encode({"code": self.status, "message": self.message[:255]})
+        told: Any = {"code": self.status, "message": self.message[:255]}
+        if v2:
+            told = {"errors": [{"field": None, "message": self.message[:255]}]}
+        body = ENCODER.encode(told)
         return Response(body, self.status, self.headers, "application/json")
 
 

@@ -92,6 +92,17 @@ class Click(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     request_id: str | None = None
 
 
+class EventOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Events of the live age: their kind, about which records, when, and whether they are sent or only recorded."""
+
+    kind: str
+    ids: list[str] | None = None
+    count: int = 1
+    data: dict[str, Any] | None = None
+    at: str | None = None
+    send: bool = True
+
+
 class VicaiCalls:
     """The handlers of the control calls; `handlers` has them by path and verb."""
 
@@ -106,6 +117,11 @@ class VicaiCalls:
             "/vicai/delete": {"POST": self.delete},
             "/vicai/batch": {"POST": self.batch_event},
             "/vicai/click": {"POST": self.click},
+            "/vicai/event": {"POST": self.event},
+            "/vicai/events": {"GET": self.events},
+            "/vicai/attachment": {"POST": self.change_attachment},
+            "/vicai/supporting": {"GET": self.supporting},
+            "/vicai/reported": {"GET": self.reported},
             "/vicai/documents": {"POST": self.change_document},
             "/vicai/revoke": {"POST": self.revoke},
             "/vicai/options": {"GET": self.options, "PATCH": self.change_options},
@@ -180,7 +196,47 @@ class VicaiCalls:
         order = await read_body(request, Delete)
         for entry in [self._entry(_known(order.resource), id_) for id_ in order.ids]:
             self._store.delete(order.resource, entry)
+            if (kind := _DELETED.get(order.resource)) is not None:
+                gone = {"internalId": entry.id, "externalId": entry.external_id}
+                self._store.events.happened(kind, gone)
         return answer({})
+
+    async def event(self, request: Request) -> Response:
+        """Let events happen: of these records, or of the first `count` of the kind's resource."""
+        order = await read_body(request, EventOrder)
+        store = self._store
+        resource = next((name for start, name in _ABOUT.items() if order.kind.startswith(start)), None)
+        if order.data is not None or resource is None:
+            about: list[Record] = [order.data or {}] * order.count
+        else:
+            entries = store[resource].sorted("internal" if RESOURCES[resource].dated else "id")
+            chosen = entries[: order.count] if order.ids is None else [self._entry(resource, id_) for id_ in order.ids]
+            about = [store.record(entry) for entry in chosen]
+            if order.kind.endswith(("_deleted", "_restored")):
+                about = [{"internalId": one["internalId"], "externalId": one.get("externalId")} for one in about]
+        made = [store.events.happened(order.kind, data, at=_instant(order.at), send=order.send) for data in about]
+        return answer({"ids": [event.id for event in made if event is not None]})
+
+    async def events(self, _: Request) -> Response:
+        """Tell the record of events, and which were received."""
+        found = self._store.events.events
+        return answer([event.recorded(data_only=False) | {"delivered": event.delivered} for event in found])
+
+    async def change_attachment(self, request: Request) -> Response:
+        """Say what becomes of an attachment: its `status`, `error_code`, `error_message`, `invoice_ids`."""
+        order = await read_body(request, dict[str, Any])
+        self._store.attachment_states[order.pop("id")] = order
+        return answer({})
+
+    async def supporting(self, _: Request) -> Response:
+        """Tell supporting attachments by invoice, and pairs of dimensions."""
+        held = {invoice: list(records.values()) for invoice, records in self._store.supporting.items()}
+        pairs = [[*pair, active] for pair, active in self._store.dependencies.items()]
+        return answer({"attachments": held, "dependencies": pairs})
+
+    async def reported(self, _: Request) -> Response:
+        """Tell what was done to payments and credits, and which synchronisations were asked for, in this order."""
+        return answer({"confirmations": self._store.confirmations, "synchronized": self._store.synchronized})
 
     async def batch_event(self, request: Request) -> Response:
         """Let something happen to a payment batch."""
@@ -197,6 +253,10 @@ class VicaiCalls:
         self._store.save("paymentBatches", batch, over=entry, instant=instant)
         if order.event == "process" and order.payment_id is None:
             self._sandbox.callbacks.processed(batch)
+        if order.event in ("void", "fail") and order.payment_id is not None:
+            for one, many in (("payment", "payments"), ("credit", "credits")):
+                for told in (part for part in batch.get(many) or () if part.get("id") == order.payment_id):
+                    self._store.events.happened(f"{one}_status_updated", told)
         return answer(batch)
 
     async def click(self, request: Request) -> Response:
@@ -236,6 +296,11 @@ class VicaiCalls:
         if (entry := self._store.find(resource, system, id_)) is None:
             raise HTTPException(404, f"{resource} has no {id_}.")
         return entry
+
+
+_DELETED = {"invoices": "invoice_deleted", "purchaseOrders": "purchase_order_deleted"}
+# What events are about, by the beginnings of their names.
+_ABOUT = {"invoice_": "invoices", "purchase_order_": "purchaseOrders", "vendor_": "vendors"}
 
 
 def _id(resource: str, entry: Entry) -> str:

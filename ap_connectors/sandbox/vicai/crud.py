@@ -12,7 +12,7 @@ from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal
 from ap_connectors.sandbox.vicai.lists import list_records
 from ap_connectors.sandbox.vicai.resources import RESOURCES, Entry, Record
 from ap_connectors.vicai import contract
-from ap_connectors.vicai.contract import Operation, Schema
+from ap_connectors.vicai.contract import Age, Operation, Schema
 
 
 def default(operation: Operation) -> Handler:
@@ -36,7 +36,7 @@ def create(call: Call) -> Response:
     body = call.body or {}
     name = call.resource.name
     ensure_unique(call, body.get("externalId"), None)
-    entry = call.store.save(name, readable(call.resource.component, body))
+    entry = call.store.save(name, readable(call.resource.component, body, call.age))
     return call.done(entry.body, created=True)
 
 
@@ -44,7 +44,7 @@ def write(call: Call) -> Response:
     """Change a record, or create it under the ERP's id; members that are left out keep their values."""
     found = known(call)
     before = {} if found is None else call.store.record(found)
-    return put(call, found, merged(call.resource.component, before, call.body))
+    return put(call, found, merged(call.resource.component, before, call.body, call.age))
 
 
 def known(call: Call) -> Entry | None:
@@ -63,7 +63,7 @@ def put(call: Call, found: Entry | None, record: Record) -> Response:
     if RESOURCES[call.resource.name].key == "internalId" and call.system == "external":
         record.setdefault("externalId", call.id)
     ensure_unique(call, record.get("externalId"), found)
-    missing = sorted(set(_component(call.resource.component).get("required", ())) - record.keys() - _BY_VIC)
+    missing = sorted(set(_component(call.resource.component, call.age).get("required", ())) - record.keys() - _BY_VIC)
     if missing:
         raise Refusal(refused_by(call.operation), f"{missing[0]} can't be blank.")
     entry = call.store.save(call.resource.name, record, over=found)
@@ -88,17 +88,17 @@ def ensure_unique(call: Call, external_id: str | None, found: Entry | None) -> N
         raise Refusal(422, f"externalId {external_id} has already been taken.")
 
 
-def readable(component: str, body: Mapping[str, Any]) -> Record:
+def readable(component: str, body: Mapping[str, Any], age: Age) -> Record:
     """Return what of a body is shown later: members of the component; null only where it may be; money as text."""
-    fields = _component(component)["properties"]
+    fields = _component(component, age)["properties"]
     record = {name: shown(fields[name], value) for name, value in body.items() if name in fields}
     return {name: value for name, value in record.items() if value is not None or nullable(fields[name])}
 
 
-def merged(component: str, before: Record, body: Mapping[str, Any]) -> Record:
+def merged(component: str, before: Record, body: Mapping[str, Any], age: Age) -> Record:
     """Return a record with what a body says; null clears, and what is left out stays."""
     kept = {name: value for name, value in before.items() if name not in body or body[name] is not None}
-    return {**kept, **readable(component, body)}
+    return {**kept, **readable(component, body, age)}
 
 
 def shown(schema: Schema, value: Any) -> Any:
@@ -130,8 +130,8 @@ _BY_VIC = frozenset({"internalId", "internalUpdatedAt", "id"})
 
 
 @functools.cache
-def _component(name: str) -> Schema:
-    return contract.component(name)
+def _component(name: str, age: Age) -> Schema:
+    return contract.component(name, age)
 
 
 _BY_SHAPE: dict[tuple[str, bool], Handler] = {

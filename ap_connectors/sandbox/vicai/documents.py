@@ -34,6 +34,18 @@ def document(call: Call) -> Response:
     return Response(status_code=302, headers={"Location": link.decode()})
 
 
+FILES = "/files/supporting/"
+"""Where supporting attachments are, below the API's root."""
+
+
+def supporting(store: Store, id_: str) -> Response:
+    """Answer the file of a supporting attachment."""
+    file = store.files.get(("supporting", id_))
+    if file is None:
+        raise Refusal(404, "The attachment does not exist.")
+    return Response(file.data, headers={"Content-Type": file.media})
+
+
 def has_document(store: Store, resource: str, entry: Entry) -> bool:
     """Tell whether a document was uploaded, or is drawn."""
     return (resource, entry.id) in store.files or entry.drawn

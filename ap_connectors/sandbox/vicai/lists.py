@@ -50,7 +50,7 @@ def page(store: Store, query: ListQuery) -> Page:
     """Return one page.
 
     Raises:
-        Refusal: 400, the cursor is not one of this list's.
+        Refusal: 400 (live: 422), the cursor is not one of this list's.
     """
     entries, position = _walk(store, query)
     found = list(islice(entries, query.limit + 1))
@@ -61,10 +61,10 @@ def page(store: Store, query: ListQuery) -> Page:
     if options.empty_page_every:
         store.list_answers += 1
         if store.list_answers % options.empty_page_every == 0:
-            return Page([], _token(position))
+            return Page([], token(position))
     if options.cursors == "offset":
-        return Page(taken, _token((position or 0) + query.limit))
-    return Page(taken, _token(list(_key(store, query)(taken[-1]))))
+        return Page(taken, token((position or 0) + query.limit))
+    return Page(taken, token(list(_key(store, query)(taken[-1]))))
 
 
 def _key(store: Store, query: ListQuery) -> Callable[[Entry], tuple[Any, str]]:
@@ -74,7 +74,8 @@ def _key(store: Store, query: ListQuery) -> Callable[[Entry], tuple[Any, str]]:
 def _walk(store: Store, query: ListQuery) -> tuple[Iterator[Entry], Any]:
     """Return the records from the cursor on, and what the cursor holds (None = the beginning)."""
     collection, options, key = store[query.resource], store.options, _key(store, query)
-    position = None if query.cursor is None else _position(query.cursor)
+    refused = 422 if options.age == "live" else 400
+    position = None if query.cursor is None else token_position(query.cursor, refused)
     keep = list(query.keep)
     first = 0
     if options.order == "shuffled":
@@ -95,7 +96,7 @@ def _walk(store: Store, query: ListQuery) -> tuple[Iterator[Entry], Any]:
             else:
                 first = max(first, bisect_right(view, tuple(position), key=key))
         except TypeError:
-            raise _wrong_cursor() from None
+            raise _wrong_cursor(refused) from None
     places = range(last - 1, first - 1, -1) if query.descending else range(first, last)
     walk = (entry for place in places if all(fits(entry := view[place]) for fits in keep))
     if not keep:
@@ -109,27 +110,35 @@ def _since(key: Callable[[Entry], tuple[Any, str]], since: Any, inclusive: bool)
     return lambda entry: bool(key(entry)[0] > since)
 
 
-def _token(position: Any) -> str:
+def token(position: Any) -> str:
+    """Return a cursor that holds a position in a list."""
     return base64.urlsafe_b64encode(ENCODER.encode(position)).decode().rstrip("=")
 
 
-def _position(token: str) -> Any:
+def token_position(cursor: str, status: int) -> Any:
+    """Return the position that a cursor holds.
+
+    Raises:
+        Refusal: with `status`, it is not a cursor.
+    """
     try:
-        position = msgspec.json.decode(base64.urlsafe_b64decode(token.encode("ascii") + b"=="))
+        position = msgspec.json.decode(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=="))
     except ValueError:
-        raise _wrong_cursor() from None
+        raise _wrong_cursor(status) from None
     if position is None or (isinstance(position, int) and position >= 0):
         return position
     if isinstance(position, list) and len(position) == 2:
         return position
-    raise _wrong_cursor()
+    raise _wrong_cursor(status)
 
 
-def _wrong_cursor() -> Refusal:
-    return Refusal(400, "cursor is not one that x-next has given.")
+def _wrong_cursor(status: int) -> Refusal:
+    return Refusal(status, "cursor is not one that x-next has given.")
 
 
 MOST = 100
+# What comes at once where the caller does not say how much (live age).
+_UNASKED = {"tags": 250, "vendorTags": 250}
 _LONE = {"paymentTerms", "taxCodes"}
 
 
@@ -140,10 +149,20 @@ def list_records(call: Call) -> Response:
         return _whole(call)
     query = call.query
     order = call.system if resource.order == "system" else resource.order
+    if call.operation.name == "listVatCodes" and query.get("useSystem"):
+        order = "internal" if call.system == "internal" else "external"
     keep = [fits for name, make in _FILTERS.get(call.operation.name, ()) if (fits := make(store, query.get(name)))]
     since = None if "since" not in query else _time(order, query["since"])
     descending = query.get("sortOrder") == "DESCENDING"
-    wanted = ListQuery(resource.name, order, query.get("limit", MOST), query.get("cursor"), since, descending, keep)
+    wanted = ListQuery(
+        resource.name,
+        order,
+        query.get("limit", _UNASKED.get(resource.name, MOST)),
+        query.get("cursor"),
+        since,
+        descending,
+        keep,
+    )
     found = page(store, wanted)
     answer = json_answer(b"[" + b",".join([entry.body for entry in found.entries]) + b"]")
     if found.following is not None:
@@ -225,6 +244,15 @@ def _completed(is_in: Callable[[int, int], bool]) -> Make:
     return make
 
 
+def _own(name: str) -> Make:
+    """Return the test that a member of the record is what was asked for."""
+
+    def make(store: Store, wanted: Any) -> Keep | None:
+        return None if wanted is None else lambda entry: store.record(entry).get(name) == wanted
+
+    return make
+
+
 _FILTERS: dict[str, tuple[tuple[str, Make], ...]] = {
     "listVendors": (
         ("confirmed", _vendor_switch(True)),
@@ -232,6 +260,8 @@ _FILTERS: dict[str, tuple[tuple[str, Make], ...]] = {
         ("state", _vendor_state),
     ),
     "listInvoices": (("state", _invoice_state),),
+    "listDimensions": (("externalId", _own("externalId")), ("type", _own("type"))),
+    "listVendorTags": (("vendorId", _own("vendorId")),),
     "listVatCodes": (("vatCode", _same),),
     "listPurchaseOrders": (("status", _order_status), ("upto", _up_to)),
     "listPaymentBatches": (

@@ -18,7 +18,7 @@ from jsonschema.protocols import Validator
 from ap_connectors.sandbox.vicai import times
 from ap_connectors.sandbox.vicai.call import Part, Refusal
 from ap_connectors.vicai import contract
-from ap_connectors.vicai.contract import Operation, Schema, operations
+from ap_connectors.vicai.contract import Age, Operation, Schema, operations
 
 
 @dataclass(frozen=True)
@@ -41,22 +41,23 @@ class Template:
 
 
 @functools.cache
-def templates() -> tuple[Template, ...]:
-    """Compile all paths of the contract."""
+def templates(age: Age) -> tuple[Template, ...]:
+    """Compile all paths of the contract, those with fixed words first (`/payments/confirm` is no `/payments/{id}`)."""
     by_path: dict[str, dict[str, Operation]] = {}
-    for operation in operations().values():
+    for operation in operations(age).values():
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    return tuple(_compiled(path, by_verb) for path, by_verb in by_path.items())
+    compiled = [_compiled(path, by_verb) for path, by_verb in by_path.items()]
+    return tuple(sorted(compiled, key=lambda template: len(template.names)))
 
 
-def find_operation(method: str, path: str) -> tuple[Operation, dict[str, str]]:
+def find_operation(age: Age, method: str, path: str) -> tuple[Operation, dict[str, str]]:
     """Find the operation of a call, and its path parameters; `path` is percent-encoded and below the service's root.
 
     Raises:
         Refusal: 404, the service has no such path; 405, not with this verb.
     """
     segments = path.removeprefix("/").split("/")
-    for template in templates():
+    for template in templates(age):
         if (ids := template.ids(segments)) is None:
             continue
         if (operation := template.by_verb.get(method)) is None:
@@ -75,10 +76,11 @@ def _compiled(path: str, by_verb: Mapping[str, Operation]) -> Template:
     )
 
 
-MOST_BYTES = 64 * 1024 * 1024
+MEGABYTES = {"0.20": 64, "live": 100}
+"""How large a file may be, by the age of the service."""
 
 
-def form_parts(content_type: str, body: bytes) -> dict[str, Part]:
+def form_parts(age: Age, content_type: str, body: bytes) -> dict[str, Part]:
     """Take a form apart; of two parts of one name the last counts.
 
     Raises:
@@ -101,8 +103,8 @@ def form_parts(content_type: str, body: bytes) -> dict[str, Part]:
         name = disposition.get_param("name", header="content-disposition")
         if not gap or not isinstance(name, str):
             raise Refusal(400, "A part of the multipart body has no name.")
-        if len(data) > MOST_BYTES:
-            raise Refusal(413, f"{name} is larger than 64 MB.")
+        if len(data) > MEGABYTES[age] * 1024 * 1024:
+            raise Refusal(413, f"{name} is larger than {MEGABYTES[age]} MB.")
         media = headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
         found[name] = Part(data, media, disposition.get_filename())
     return found
@@ -159,25 +161,32 @@ def check_parameters(
         if name in seen:
             raise Refusal(400, f"The query parameter {name} is given twice.")
         seen.add(name)
-        values[name] = _typed(operation.name, "query", name, text)
+        values[name] = _typed(operation, "query", name, text)
     for name, text in ids.items():
-        _typed(operation.name, "path", name, text)
-    for where, name in known:
+        _typed(operation, "path", name, text)
+    for (where, name), one in known.items():
         if where == "header" and name in headers:
-            _typed(operation.name, "header", name, headers[name])
+            _typed(operation, "header", name, headers[name])
+        if where == "query" and one.required and name not in seen:
+            raise Refusal(400, f"The query parameter {name} is missing.")
     return values
 
 
-def _typed(operation: str, where: str, name: str, text: str) -> Any:
-    validator, kind = _parameter(operation, where, name)
+def _typed(operation: Operation, where: str, name: str, text: str) -> Any:
+    validator, kind = _parameter(operation.age, operation.name, where, name)
     value: Any = text
     if kind == "integer" and re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
         value = int(text)
     elif kind == "boolean" and text in ("true", "false"):
         value = text == "true"
     if error := next(validator.iter_errors(value), None):
-        raise Refusal(400, f"The {where} parameter {name} is wrong: {_said(error)}")
+        status = 422 if operation.age == "live" and name == "limit" else 400
+        raise Refusal(status, f"The {where} parameter {name} is wrong: {_said(error)}")
     return value
+
+
+# Members of an earlier age that the live service does not know, and does not mind.
+_IGNORED: dict[str, set[str]] = {"subscribe": {"expiresAt"}}
 
 
 def check_body(operation: Operation, value: Any, media: str = _JSON) -> None:
@@ -187,8 +196,8 @@ def check_body(operation: Operation, value: Any, media: str = _JSON) -> None:
         Refusal: 422 where the operation knows that status, else 400; names the member.
     """
     status = 422 if "422" in operation.answers else 400
-    validator, members = _body(operation.name, media)
-    if isinstance(value, dict) and (unknown := sorted(value.keys() - members)):
+    validator, members = _body(operation.age, operation.name, media)
+    if isinstance(value, dict) and (unknown := sorted(value.keys() - members - _IGNORED.get(operation.name, set()))):
         raise Refusal(status, f"{operation.name} takes no {', '.join(unknown)[:120]}.")
     if error := jsonschema.exceptions.best_match(validator.iter_errors(value)):
         place = ".".join(map(str, error.absolute_path))
@@ -201,10 +210,10 @@ def _said(error: jsonschema.ValidationError) -> str:
 
 
 @functools.cache
-def _parameter(operation: str, where: str, name: str) -> tuple[Validator, str | None]:
+def _parameter(age: Age, operation: str, where: str, name: str) -> tuple[Validator, str | None]:
     """Return what judges a parameter, and the type that its text stands for."""
-    found = next(p for p in contract.operation(operation).parameters if (p.where, p.name) == (where, name))
-    schema = lenient(contract.inlined(found.schema))
+    found = next(p for p in contract.operation(operation, age).parameters if (p.where, p.name) == (where, name))
+    schema = lenient(contract.inlined(found.schema, age))
     choices: list[Schema] = schema.get("anyOf", [])
     if choices and all("enum" in choice for choice in choices):
         # One list of values makes a better message than two.
@@ -213,10 +222,10 @@ def _parameter(operation: str, where: str, name: str) -> tuple[Validator, str | 
 
 
 @functools.cache
-def _body(operation: str, media: str) -> tuple[Validator, frozenset[str]]:
-    schemas = contract.operation(operation).body
+def _body(age: Age, operation: str, media: str) -> tuple[Validator, frozenset[str]]:
+    schemas = contract.operation(operation, age).body
     schema = schemas[media] if media in schemas else next(iter(schemas.values()))["properties"]["invoiceData"]
-    schema = lenient(contract.inlined(schema))
+    schema = lenient(contract.inlined(schema, age))
     choices = [schema, *schema.get("anyOf", ())]
     members = frozenset(name for choice in choices for name in choice.get("properties", ()))
     return jsonschema.Draft202012Validator(schema, format_checker=FORMATS), members

@@ -1,4 +1,4 @@
-"""The HTTP edge of the Vic half, under `/vicai/v0`: limit, route, token, checks, and then the operation."""
+"""The HTTP edge of the Vic half, under `/vicai/v0` and `/vicai/v2`: limit, route, token, checks, and the operation."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ap_connectors.sandbox.vicai.tokens import RateLimit, Tokens
 from ap_connectors.vicai.contract import Operation
 
 PREFIX = "/vicai/v0"
+PREFIX_V2 = "/vicai/v2"
 _JSON, _FORM = "application/json", "multipart/form-data"
 _OPEN = "obtainToken"
 _UNAUTHORIZED = {
@@ -32,7 +33,7 @@ _UNAUTHORIZED = {
 
 
 class Vicai:
-    """Vic.ai API 0.20.0 over one store, with its object storage.
+    """Vic.ai API of either age over one store, with its object storage.
 
     Args:
         store: the state.
@@ -60,7 +61,7 @@ class Vicai:
         try:
             return self._handled(request, body)
         except Refusal as refusal:
-            return refusal.answer()
+            return refusal.answer(v2=request.scope["path"].startswith(PREFIX_V2))
         except Exception as error:  # an error of the sandbox itself
             traceback.print_exc()
             return Refusal(500, f"The sandbox itself has failed: {error!r}").answer()
@@ -71,14 +72,18 @@ class Vicai:
             raise Refusal(429, "Too many requests.", {"Retry-After": str(seconds)})
         # The raw path: an external id may hold slashes of its own.
         path = request.scope["raw_path"].decode("ascii", "replace").partition("?")[0].removeprefix(PREFIX)
+        path = path.removeprefix("/vicai") if path.startswith(PREFIX_V2) else path
         if (request.method, path) != ("POST", "/token"):
             state = self.tokens.state(request.headers.get("authorization"))
             if state != "ok":
                 raise Refusal(401, _UNAUTHORIZED[state], {"WWW-Authenticate": "Bearer"})
-        operation, ids = find_operation(request.method, path)
+        if request.method == "GET" and path.startswith(documents.FILES):
+            return documents.supporting(self.store, path.removeprefix(documents.FILES))
+        operation, ids = find_operation(options.age, request.method, path)
         query = check_parameters(operation, ids, request.query_params.multi_items(), request.headers)
         value, parts = _body(operation, request.headers, body)
         base = b"http://" + request.headers.get("host", "127.0.0.1").encode("latin-1")
+        self.store.base = base.decode("latin-1")
         return _handler(operation)(Call(self.store, self.tokens, operation, ids, query, base, value, parts))
 
 
@@ -104,7 +109,7 @@ def _body(operation: Operation, headers: Mapping[str, str], body: bytes) -> tupl
 
 
 def _form(operation: Operation, content_type: str, body: bytes) -> tuple[Any, dict[str, Part]]:
-    parts = form_parts(content_type, body)
+    parts = form_parts(operation.age, content_type, body)
     schema = operation.body[_FORM]
     status = crud.refused_by(operation)
     if unknown := sorted(parts.keys() - schema["properties"].keys()):

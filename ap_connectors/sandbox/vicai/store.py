@@ -11,9 +11,11 @@ from typing import Any
 
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.options import VicaiOptions
-from ap_connectors.sandbox.vicai import times
+from ap_connectors.sandbox.vicai import live_fields, times
+from ap_connectors.sandbox.vicai.event_log import EventLog
 from ap_connectors.sandbox.vicai.resources import DECODER, ENCODER, RESOURCES, Collection, Entry, Record, ResourceSpec
 from ap_connectors.sandbox.vicai.seed import Seed
+from ap_connectors.vicai.contract import Age
 
 _ORDER_LINES = "purchaseOrderLineItems"
 FILE_STATES = ("ok", "gone", "html", "short")
@@ -62,6 +64,20 @@ class Store:
         self.lines: dict[str, list[Record]] = {}
         self.rejections: dict[str, Record] = {}
         self.subscription: Record | None = None
+        self.subscriptions_v2: list[Record] = []
+        self.events = EventLog(self.wants, lambda: self.options.instant_digits)
+        self.base = "http://127.0.0.1"
+        """Scheme, host and port that the latest caller used."""
+        self.synchronized: list[str] = []
+        """Resources that a synchronisation was asked for, in this order."""
+        self.confirmations: list[tuple[str, str]] = []
+        """What was done to payments and credits: "confirm" or "fail", and the id."""
+        self.dependencies: dict[tuple[str, str], bool] = {}
+        """Pairs of dimensions by internal ids: whether they may be chosen together."""
+        self.supporting: dict[str, dict[str, Record]] = {}
+        """Supporting attachments by invoice and id."""
+        self.attachment_states: dict[str, Record] = {}
+        """What has become of attachments, where that is not usual."""
         self.newest = clock.START * 1000
         self.list_answers = 0
         self._last_numbers = dict.fromkeys([*RESOURCES, _ORDER_LINES], 0)
@@ -77,6 +93,16 @@ class Store:
         self._last_numbers[_ORDER_LINES] = max(
             [int(n) for n in (line["internalId"] for line in lines) if n.isdecimal()] or [0]
         )
+
+    @property
+    def age(self) -> Age:
+        """The age that the service plays."""
+        return self.options.age
+
+    def wants(self, kind: str) -> bool:
+        """Tell whether a subscription names a kind of events. The live service records no others."""
+        held = [one for one in (self.subscription, *self.subscriptions_v2) if one is not None]
+        return self.age == "live" and any(names(one, kind) for one in held)
 
     def __getitem__(self, resource: str) -> Collection:
         return self.collections[resource]
@@ -96,8 +122,12 @@ class Store:
     def line_items(self, entry: Entry) -> list[Record]:
         """Return an invoice's line items as they were before grouping."""
         if entry.id in self.lines:
-            return self.lines[entry.id]
-        return [] if entry.number is None else list(self.maker.invoice(entry.number).lines)
+            lines = self.lines[entry.id]
+        else:
+            lines = [] if entry.number is None else list(self.maker.invoice(entry.number).lines)
+        if self.age != "live":
+            return lines
+        return live_fields.lines(lines, self.seed, entry.id, self.options)
 
     # Changing
 
@@ -175,6 +205,8 @@ class Store:
         if spec.key == "internalId":
             external_id = record.get("externalId")
         local = record.get("externalUpdatedAt")
+        if self.age == "live":
+            live_fields.complete(spec.name, record, self.seed, self.written(instant), self.options)
         entry = Entry(id_, instant, external_id, _wall(local), ENCODER.encode(record))
         entry.filter_value = spec.filter_value(record)
         return entry
@@ -202,6 +234,14 @@ class Store:
         spec = RESOURCES["invoices"]
         for number in range(self.invoices):
             yield self._seeded(spec, self.maker.invoice(number).record, number)
+
+
+MULTIPART = ("invoicePost", "invoiceTransfer")
+
+
+def names(subscription: Mapping[str, Any], kind: str) -> bool:
+    """Tell whether a subscription of the live age names a kind; "all" means the events that replace `MULTIPART`."""
+    return bool({kind, *(() if kind in MULTIPART else ("all",))} & {*(subscription.get("events") or ())})
 
 
 def shuffled(entries: Sequence[Entry]) -> list[Entry]:

@@ -60,6 +60,7 @@ class Delivery:
         request: makes it ready for an attempt; raises `WithheldError`.
         policy: how patient the service is.
         answered: is told a receiver's 2XX.
+        received: is told when it counts as received.
     """
 
     service: str
@@ -69,6 +70,7 @@ class Delivery:
     request: Callable[[], Awaitable[OutgoingRequest]]
     policy: RetryPolicy
     answered: Callable[[Answer], None] | None = None
+    received: Callable[[], None] | None = None
     attempts: int = 0
 
 
@@ -183,5 +185,7 @@ async def _attempt(delivery: Delivery, attempt: Attempt) -> None:
         attempt.status, attempt.outcome = answer.status, policy.outcome(answer.status)
         if attempt.outcome == "delivered" and delivery.answered is not None:
             delivery.answered(answer)
+        if attempt.outcome in ("delivered", "refused") and delivery.received is not None:
+            delivery.received()
     if attempt.outcome == "failed" and delivery.attempts > policy.retries:
         attempt.outcome = "given up"

@@ -2,12 +2,27 @@
 
 from ap_connectors.sandbox.vicai import documents
 from ap_connectors.sandbox.vicai.call import Handler
-from ap_connectors.sandbox.vicai.rules import company, invoices, master_data, purchase_orders
+from ap_connectors.sandbox.vicai.rules import (
+    attached,
+    companies,
+    company,
+    dependencies,
+    events,
+    invoices,
+    master_data,
+    payments,
+    purchase_orders,
+)
 
 HANDLERS: dict[str, Handler] = {
+    **attached.HANDLERS,
+    **companies.HANDLERS,
     **company.HANDLERS,
+    **dependencies.HANDLERS,
     **documents.HANDLERS,
+    **events.HANDLERS,
     **invoices.HANDLERS,
     **master_data.HANDLERS,
+    **payments.HANDLERS,
     **purchase_orders.HANDLERS,
 }

@@ -9,6 +9,8 @@ from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal, value_answe
 from ap_connectors.sandbox.vicai.resources import ENCODER, Record
 from ap_connectors.sandbox.webhooks import sender
 
+_VERSIONS = {"0.20": "0.20.0", "live": "10.40.4"}
+
 
 def obtain_token(call: Call) -> Response:
     """Grant an access token for the right credentials."""
@@ -21,7 +23,7 @@ def obtain_token(call: Call) -> Response:
 
 def health(call: Call) -> Response:
     """Say that all is well, and whose data this is."""
-    return value_answer({"status": "PASS", "version": "0.20.0", "company": call.store.options.company})
+    return value_answer({"status": "PASS", "version": _VERSIONS[call.age], "company": call.store.options.company})
 
 
 def get_subscription(call: Call) -> Response:
@@ -35,10 +37,14 @@ def subscribe(call: Call) -> Response:
     status = crud.refused_by(call.operation)
     if not sender.acceptable(body["callbackUrl"]):
         raise Refusal(status, "callbackUrl must be an https address (the sandbox also takes http on 127.0.0.1).")
-    try:
-        times.read_utc(body["expiresAt"])
-    except (ValueError, OverflowError) as error:
-        raise Refusal(status, f"expiresAt: {error}.") from None
+    if call.age == "live":
+        # Ignored when sent, and not shown.
+        body = {name: value for name, value in body.items() if name != "expiresAt"}
+    else:
+        try:
+            times.read_utc(body["expiresAt"])
+        except (ValueError, OverflowError) as error:
+            raise Refusal(status, f"expiresAt: {error}.") from None
     events = body.get("events")
     if events is not None and "all" in events and len(events) > 1:
         raise Refusal(status, "events: all must stand by itself.")

@@ -10,19 +10,20 @@ from ap_connectors.core.exact import EXACT
 from ap_connectors.sandbox.vicai.crud import readable
 from ap_connectors.sandbox.vicai.parsing import money
 from ap_connectors.sandbox.vicai.resources import Record
+from ap_connectors.vicai.contract import Age
 
 _MONEY = ("amountTax", "lineItemTotal")
 
 
 def shown(
-    given: Iterable[Mapping[str, Any]], accounts: list[Record | None], dimensions: list[list[Record]]
+    age: Age, given: Iterable[Mapping[str, Any]], accounts: list[Record | None], dimensions: list[list[Record]]
 ) -> list[Record]:
     """Return line items as answers show them; for each, the account and the dimensions that it refers to."""
-    return [_shown(place, *line) for place, line in enumerate(zip(given, accounts, dimensions, strict=True))]
+    return [_shown(age, place, *line) for place, line in enumerate(zip(given, accounts, dimensions, strict=True))]
 
 
-def _shown(place: int, line: Mapping[str, Any], account: Record | None, dimensions: list[Record]) -> Record:
-    record = readable("InvoiceLineItem", {**line, "dimensions": dimensions})
+def _shown(age: Age, place: int, line: Mapping[str, Any], account: Record | None, dimensions: list[Record]) -> Record:
+    record = readable("InvoiceLineItem", {**line, "dimensions": dimensions}, age)
     external = line.get("costAccountExternalId") if account is None else account.get("externalId")
     record |= {
         "index": place if line.get("index") is None else line["index"],

@@ -18,6 +18,7 @@ from ap_connectors.sandbox.vicai.store import File, Store
 
 _READY = {"READY_FOR_POST": "POSTED", "READY_FOR_TRANSFER": "TRANSFERRED"}
 _NEW = "NOT_READY"
+_KEPT = {"IN_APPROVALS", "APPROVED", "POSTED", "TRANSFERRED"}
 # Where an invoice shows what a body says in another way.
 _ACCOUNT_METHODS = {"IBAN": "IBAN", "BBAN": "BBAN", "PLUSGIRO": "PLUSGIRO", "BANKGIRO": "BANKGIRO"}
 
@@ -29,13 +30,14 @@ def create(call: Call) -> Response:
     vendor = lookup.vendor(store, body["vendor"]) if body.get("vendor") else None
     given = body.get("lineItems") or []
     lines = invoice_lines.shown(
+        call.age,
         given,
         [lookup.account(store, line.get("costAccount")) for line in given],
         [lookup.dimensions(store, line.get("dimensions")) for line in given],
     )
     record = {
         **_BLANK_INVOICE,
-        **crud.readable("Invoice", {n: v for n, v in body.items() if n not in _SHOWN_OTHERWISE}),
+        **crud.readable("Invoice", {n: v for n, v in body.items() if n not in _SHOWN_OTHERWISE}, call.age),
     }
     record |= {"status": _NEW, "lineItems": invoice_lines.grouped(lines)}
     if vendor is not None:
@@ -83,7 +85,7 @@ def process(call: Call) -> Response:
         raise Refusal(422, "The invoice has been processed already.")
     if not has_document(call.store, "invoices", entry):
         raise Refusal(422, "The invoice has no document to process.")
-    return _changed(call, entry, {"status": "READY_FOR_POST"})
+    return _changed(call, entry, {"status": "READY_FOR_POST"}, "invoice_submitted")
 
 
 def confirm(call: Call) -> Response:
@@ -93,14 +95,14 @@ def confirm(call: Call) -> Response:
     crud.ensure_unique(call, body["externalId"], entry)
     error = {"postingError": body["postingError"]} if "postingError" in body else {}
     told = {name: body[name] for name in ("externalId", "externalUpdatedAt")}
-    return _changed(call, entry, {"status": _READY[entry.filter_value], **told, **error})
+    return _changed(call, entry, {"status": _READY[entry.filter_value], **told, **error}, "invoice_posted")
 
 
 def reject(call: Call) -> Response:
     """Record that the ERP can't post the invoice: it has to be corrected first."""
     entry = _ready(call)
     call.store.rejections[entry.id] = call.body
-    return _changed(call, entry, {"status": _NEW, "postingError": call.body["reason"]})
+    return _changed(call, entry, {"status": _NEW, "postingError": call.body["reason"]}, "invoice_rejected")
 
 
 def acknowledge(call: Call) -> Response:
@@ -120,8 +122,9 @@ def _ready(call: Call) -> Entry:
     return entry
 
 
-def _changed(call: Call, entry: Entry, changes: Record) -> Response:
+def _changed(call: Call, entry: Entry, changes: Record, event: str) -> Response:
     record = {**call.store.record(entry), **changes}
+    call.store.events.happened(event, record)
     return call.done(call.store.save("invoices", record, over=entry).body, created=True)
 
 
@@ -160,12 +163,12 @@ def write_training_invoice(call: Call) -> Response:
         raise Refusal(status, f"vendorExternalId {body['vendorExternalId']} is unknown.")
     given = {**body, "refNumber": body["refNumber"] or ""}
     before = _BLANK_TRAINING_INVOICE if found is None else store.record(found)
-    record = crud.merged("TrainingInvoice", before, {n: v for n, v in given.items() if n != "lineItems"})
+    record = crud.merged("TrainingInvoice", before, {n: v for n, v in given.items() if n != "lineItems"}, call.age)
     if "lineItems" in body:
         lines = body["lineItems"]
         accounts: list[Record | None] = [None] * len(lines)
         dimensions = [[_dimension(store, one) for one in line.get("dimensions") or ()] for line in lines]
-        record["lineItems"] = invoice_lines.shown(lines, accounts, dimensions)
+        record["lineItems"] = invoice_lines.shown(call.age, lines, accounts, dimensions)
     if store.options.extra_fields:
         record["externalId"] = call.id
     entry = store.save("trainingInvoices", record, over=found, external_id=call.id)
@@ -180,7 +183,7 @@ def _dimension(store: Store, reference: Record) -> Record:
         entry = store.find("dimensions", system, reference.get(name) or "")
         if entry is not None:
             return store.record(entry)
-    named: dict[str, Any] = crud.readable("Dimension", reference)
+    named: dict[str, Any] = crud.readable("Dimension", reference, store.age)
     return named
 
 
@@ -226,6 +229,26 @@ def upload_attachment(call: Call) -> Response:
     return value_answer({"id": entry.id}, 201)
 
 
+def tell_payment(call: Call) -> Response:
+    """Keep how the ERP has paid an invoice; what is left out stays."""
+    entry, body = call.entry(), call.body or {}
+    record = {**call.store.record(entry), **crud.readable("Invoice", body, call.age)}
+    saved = call.store.save("invoices", record, over=entry)
+    call.store.events.happened("invoice_updated", record)
+    return json_answer(saved.body, 202)
+
+
+def delete(call: Call) -> Response:
+    """Delete an invoice; in the live age not one that waits for approval, or that the ERP has."""
+    entry = call.entry()
+    if call.age == "live" and entry.filter_value in _KEPT:
+        raise Refusal(422, f"The invoice is {entry.filter_value}; it can't be deleted.")
+    gone = {"internalId": entry.id, "externalId": entry.external_id}
+    answer = crud.delete(call)
+    call.store.events.happened("invoice_deleted", gone)
+    return answer
+
+
 HANDLERS: dict[str, Handler] = {
     "createInvoice": create,
     "uploadDocumentInvoice": attach,
@@ -233,6 +256,8 @@ HANDLERS: dict[str, Handler] = {
     "confirmInvoice": confirm,
     "rejectInvoice": reject,
     "ackInvoice": acknowledge,
+    "deleteInvoice": delete,
+    "updateInvoiceExternal": tell_payment,
     "getInvoicelineItems": line_items,
     "upsertTrainingInvoice": write_training_invoice,
     "uploadAttachment": upload_attachment,

@@ -14,6 +14,8 @@ from ap_connectors.sandbox.vicai.store import Store
 
 # Members of a vendor that a PUT cannot set, and so keeps.
 _VENDOR_KEEPS = ("description",)
+# What the live service keeps, too, unless it is nulled.
+_LIVE_KEEPS = ("paymentTermId", "vendorGroupId", "poMatchingDocumentLevel", "tags")
 _VENDOR_NULLS = (
     "email", "phone", "addressStreet", "addressCity", "addressState", "addressPostalCode", "countryCode",
     "confirmedAt", "paymentTermId", "vendorGroupId", "externalData",
@@ -29,17 +31,26 @@ class _VendorUser(msgspec.Struct):
 def write_vendor(call: Call) -> Response:
     """Write a vendor as it was sent: what is left out becomes null, or goes where null is not allowed."""
     found, store = crud.known(call), call.store
-    body = crud.readable("Vendor", call.body)
+    body = crud.readable("Vendor", call.body, call.age)
     if not body.get("name"):
         raise Refusal(crud.refused_by(call.operation), "name can't be blank.")
     for name, resource in _VENDOR_REFERENCES.items():
         if (id_ := body.get(name)) is not None and id_ not in store[resource].by_id:
             raise Refusal(422, f"{name} {id_} does not exist.")
     before = {} if found is None else store.record(found)
-    kept = {name: before[name] for name in _VENDOR_KEEPS if name in before}
+    keeps = (*_VENDOR_KEEPS, *(_LIVE_KEEPS if call.age == "live" else ()))
+    kept = {name: before[name] for name in keeps if name in before}
     if found is not None and "externalId" in before:
         kept["externalId"] = before["externalId"]
-    return crud.put(call, found, {**dict.fromkeys(_VENDOR_NULLS), **kept, **body})
+    answer = crud.put(call, found, {**dict.fromkeys(_VENDOR_NULLS), **kept, **body})
+    written = store.record(crud.known(call) or store["vendors"].sorted("internal")[-1])
+    if found is None or _told(before) != _told(written):
+        store.events.happened("vendor_updated" if found else "vendor_created", written)
+    return answer
+
+
+def _told(vendor: Record) -> Record:
+    return {name: value for name, value in vendor.items() if name != "internalUpdatedAt"}
 
 
 def delete_vendor(call: Call) -> Response:
@@ -114,13 +125,13 @@ def write_dimension(call: Call) -> Response:
     found = crud.known(call)
     before = {} if found is None else call.store.record(found)
     before.pop("typeExternalId", None)
-    return crud.put(call, found, _displayed(crud.merged("Dimension", before, call.body)))
+    return crud.put(call, found, _displayed(crud.merged("Dimension", before, call.body, call.age)))
 
 
 def create_dimension(call: Call) -> Response:
     """Create a dimension."""
     crud.ensure_unique(call, call.body.get("externalId"), None)
-    entry = call.store.save("dimensions", _displayed(crud.readable("Dimension", call.body)))
+    entry = call.store.save("dimensions", _displayed(crud.readable("Dimension", call.body, call.age)))
     return call.done(entry.body, created=True)
 
 

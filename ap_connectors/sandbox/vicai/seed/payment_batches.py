@@ -28,6 +28,8 @@ EVENTS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "reject": ({"status": "rejected", "rejectedAt": True}, {"status": "rejected", "rejectedAt": True}),
     "void": ({"status": "voided", "voidedAt": True}, {"status": "voided", "voidedAt": True}),
     "acknowledge": ({}, {"status": "acknowledged"}),
+    "fail": ({}, {"status": "failed", "failedAt": True, "failedReason": "Account closed"}),
+    "accept": ({}, {"acceptedAt": True}),
 }
 
 
