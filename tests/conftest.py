@@ -27,6 +27,7 @@ PLUGINS = (
     "tap_webhooks",
     "target_vicai",
     "target_ivesk",
+    "target_warehouse",
     "mapper_ivesk_vicai",
 )
 

@@ -41,6 +41,7 @@ COMMANDS = (
     "tap_webhooks.tap",
     "target_vicai.target",
     "target_ivesk.target",
+    "target_warehouse.target",
     "mapper_ivesk_vicai.mapper",
     "ap_connectors.tieout.cli",
     "ap_connectors.webhooks.cli",

@@ -27,6 +27,7 @@ REQUIRED: dict[str, set[str]] = {
     "tap_webhooks": {"inbox"},
     "target_vicai": {"client_id", "client_secret"},
     "target_ivesk": {"api_key"},
+    "target_warehouse": {"database"},
     "mapper_ivesk_vicai": {"company_code"},
 }
 SECRET = {
@@ -36,6 +37,7 @@ SECRET = {
     "target_ivesk": {"api_key"},
     # It may be a URL with a password.
     "tap_webhooks": {"inbox"},
+    "target_warehouse": {"database"},
 }
 
 

@@ -36,6 +36,13 @@ class Message(msgspec.Struct, kw_only=True, gc=False):
     """What a reject file says beside a record: `code`, `params`, `reason`, `at` (instant in UTC), `line`. Else None."""
 
 
+class RawMessage(Message, kw_only=True, gc=False):
+    """A message whose record is JSON still: the bytes that came, or nothing where it cannot be decoded."""
+
+    record: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
+    time_extracted: str | None = None
+
+
 class Line(msgspec.Struct, gc=False):
     """A line of the input, counted from 1, without the white space around it."""
 
@@ -51,19 +58,22 @@ _REQUIRED = {
     "ACTIVATE_VERSION": ("stream", "version"),
 }
 _decode = msgspec.json.Decoder(Message, float_hook=Decimal).decode
+_decode_raw = msgspec.json.Decoder(RawMessage, float_hook=Decimal).decode
 
 
-def read(lines: Iterable[bytes], source: str = "the input") -> Iterator[Line]:
+def read(lines: Iterable[bytes], source: str = "the input", *, raw_records: bool = False) -> Iterator[Line]:
     """Yield the messages of the lines, in any encoding that `text_files` knows; empty lines are skipped.
 
     Args:
         lines: of the input.
         source: what errors call the input.
+        raw_records: whether messages are `RawMessage`s.
 
     Raises:
         Stop: a line is not JSON, or not a Singer message that our targets understand. It quotes up to 60
             characters of what is not JSON, and of a message only its type.
     """
+    decode: Callable[[bytes], Message] = _decode_raw if raw_records else _decode
     for number, line in enumerate(text_files.utf8_lines(lines, source), 1):
         raw = line.strip()
         if number == 1:
@@ -73,9 +83,11 @@ def read(lines: Iterable[bytes], source: str = "the input") -> Iterator[Line]:
         if not raw.isascii():
             _check_text(f"Line {number} of {source}", raw)
         try:
-            message = _decode(raw)
+            message = decode(raw)
         except (msgspec.DecodeError, InvalidOperation, RecursionError):
             message = _read_slowly(f"Line {number} of {source}", raw)
+            if raw_records:
+                message = _without_record(message)
         if message.type != "RECORD" or message.stream is None or message.record is None:
             _check(f"Line {number} of {source}", message)
         yield Line(number, raw, message)
@@ -130,6 +142,11 @@ def _read_slowly(where: str, raw: bytes) -> Message:
     if message.type == "STATE" and "value" in plain:
         raise Stop(f"{where} is a STATE message with half a character in it (a lone surrogate).")
     return Message(**{name: getattr(message, name) for name in _AnyValue.__struct_fields__ if name != "value"})
+
+
+def _without_record(message: Message) -> RawMessage:
+    names = [name for name in Message.__struct_fields__ if name != "record"]
+    return RawMessage(**{name: getattr(message, name) for name in names})
 
 
 class _AnyValue(Message):

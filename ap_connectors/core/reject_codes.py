@@ -86,5 +86,9 @@ CODES: Mapping[str, str] = {
     # target-ivesk
     "control_character": "The text contains a line break or another control character. field.",
     "comma_in_tag": "A tag contains a comma, which separates tags. field, value.",
+    # target-warehouse
+    "key_does_not_fit": "The value is part of the key, whose column holds another kind. field, value.",
+    "too_many_fields": "The stream has too many fields that its SCHEMA does not declare. most.",
+    "warehouse_refused": "The database refuses the record. said: its message.",
 }
 """What each code means. A test compares them with what the code raises and with what `tap-rejects` can say."""

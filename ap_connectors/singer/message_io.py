@@ -39,6 +39,9 @@ class Interrupted(BaseException):
 class LineReader(GenericSingerReader[str]):
     """Hands `Line`s to the SDK's callbacks."""
 
+    raw_records = False
+    """Whether records stay JSON (`messages.RawMessage`)."""
+
     @property
     def default_input(self) -> IO[str]:
         """Standard input."""
@@ -51,7 +54,7 @@ class LineReader(GenericSingerReader[str]):
     def process_lines(self, file_input: IO[str] | None, callbacks: Mapping[str, Callable[[Any], None]]) -> Counter[str]:
         """Read all lines; return how many there were of each type."""
         counts: Counter[str] = Counter()
-        for line in messages.read(byte_lines(file_input or sys.stdin)):
+        for line in messages.read(byte_lines(file_input or sys.stdin), raw_records=self.raw_records):
             callbacks[cast("Any", line.message.type)](line)
             counts[line.message.type] += 1
         if not counts:

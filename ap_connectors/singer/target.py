@@ -85,6 +85,16 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             Stop: they are wrong, or not those of the company that the settings expect.
         """
 
+    @property
+    def destination(self) -> str:
+        """What is loaded into, as messages call it; whose it is, that is."""
+        return self.company or _UNNAMED
+
+    @property
+    def proof(self) -> str:
+        """What `--test` has found out."""
+        return f"the credentials are those of {self.destination}"
+
     def redact(self, text: str) -> str:
         """Mask the secrets in a text."""
         return text
@@ -276,9 +286,9 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         try:
             self.rejects.check(file_input or sys.stdin)
             with counting(self.report.request_counts):
-                company = self.rejects.company = self.company
+                self.rejects.company = self.company
             self.logger.info(
-                "Loading into %s%s.", company or _UNNAMED, " (a plan only: nothing is written)" * bool(self.plan)
+                "Loading into %s%s.", self.destination, " (a plan only: nothing is written)" * bool(self.plan)
             )
             self.read_lines(self.rejects.guard(byte_lines(file_input or sys.stdin), self.logger))
         except Interrupted as interrupted:
@@ -360,6 +370,6 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         config = config or ConfigInput()
         target = cls(config=config.config, parse_env_config=config.parse_env)
         if test:
-            click.echo(f"{target.name}: the credentials are those of {target.company or _UNNAMED}; a load could begin.")
+            click.echo(f"{target.name}: {target.proof}; a load could begin.")
             return
         target.run(file_input)

@@ -113,6 +113,7 @@ WITHOUT_A_ROW |= dict.fromkeys(
     ("ambiguous_name", "document_given_twice", "not_changeable", "not_deletable", "two_spellings"),
     "of records that the mapper does not make: it refers by ids, sends paths, deletes nothing, and spells one way",
 )
+WITHOUT_A_ROW |= dict.fromkeys(("key_does_not_fit", "too_many_fields", "warehouse_refused"), "of warehouses")
 WITHOUT_A_ROW |= dict.fromkeys(("document_moved_on", "document_not_a_pdf", "link_expired", "no_link"), "of downloads")
 """Codes that are not told of ivesk's documents in words of their own, and why."""
 

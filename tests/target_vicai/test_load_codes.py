@@ -25,6 +25,10 @@ ELSEWHERE = {
     "comma_in_tag",
     "control_character",
     "no_form_fits",
+    # of target-warehouse: tests/target_warehouse
+    "key_does_not_fit",
+    "too_many_fields",
+    "warehouse_refused",
     # of downloads, and of the mapper
     "document_moved_on",
     "document_not_a_pdf",

@@ -1,0 +1,1 @@
+"""Singer target for DuckDB and PostgreSQL: exact values in typed columns."""

@@ -1,0 +1,234 @@
+"""DuckDB: a file with one writer. Rows come as Arrow columns and are merged."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ap_connectors.core.errors import Outage, Stop
+from target_warehouse import kinds, sql, state
+from target_warehouse.declared import COMPANY
+from target_warehouse.kinds import Cell, Kind
+from target_warehouse.plan import Plan
+from target_warehouse.sql import listed, literal, quoted
+from target_warehouse.warehouse import Again, Warehouse
+
+try:
+    import duckdb
+    import pyarrow as pa
+except ImportError:  # the extra is not installed; `open` says so
+    duckdb = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_PATIENCE, _PAUSE = 300.0, 0.2
+"""Seconds to wait for another program that has the file open, and between two tries."""
+_MOST_MEMORY = 4096
+_TYPES: Mapping[str, str] = {
+    "boolean": "BOOLEAN",
+    "integer": "BIGINT",
+    "huge": "HUGEINT",
+    "date": "DATE",
+    "instant": "TIMESTAMP WITH TIME ZONE",
+    "wall": "TIMESTAMP",
+    "text": "VARCHAR",
+    "json": "JSON",
+}
+_KINDS = {type_: Kind(name) for name, type_ in _TYPES.items()}
+_DECIMAL = re.compile(r"DECIMAL\(38,(\d+)\)").fullmatch
+_STAGE = "staged_rows"
+
+
+class DuckDB(Warehouse):
+    """A schema of a DuckDB file.
+
+    Args:
+        path: of the file; it is made if it is missing, and its folder, too.
+        memory_mb: that the database may use.
+        wait: is told once what is being waited for.
+        others: as of `Warehouse`.
+    """
+
+    most = kinds.decimal(29, 9)
+    same_case = True
+    data_errors = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException) if duckdb else ()
+
+    def __init__(self, path: str, memory_mb: int, wait: Callable[[str], None], *others: Any) -> None:
+        super().__init__(*others)
+        self._path, self._memory, self._wait = path, memory_mb, wait
+        self._catalog = ""
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def open(self, patience: float = _PATIENCE) -> None:
+        """Open the file, once it is free."""
+        if duckdb is None:
+            raise Stop("DuckDB is not installed here: pip install 'ap-connectors[duckdb]'.")
+        try:
+            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Stop(f"database: {self._path} cannot be made: {error.strerror}.") from None
+        until, told = time.monotonic() + patience, False
+        while self._connection is None:
+            try:
+                self._connection = duckdb.connect(self._path, config={"memory_limit": f"{self._memory}MB"})
+            except duckdb.Error as error:
+                if "lock on file" not in str(error) or time.monotonic() >= until:
+                    raise self._closed(error) from None
+                if not told:
+                    self._wait(f"{self._path} is in use by {_holder(str(error))}; waiting until it is free.")
+                told = True
+                time.sleep(_PAUSE)
+        self.execute("SET TimeZone = 'UTC'")
+        self.execute("SET preserve_insertion_order = false")
+        self._catalog = self.execute("SELECT current_database()")[0][0]
+        try:
+            self.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._catalog)}.{quoted(self.schema)}")
+            state.create(self)
+        except duckdb.Error as error:
+            raise self._closed(error) from None
+
+    def _closed(self, error: Exception) -> Stop:
+        """Say why the file cannot be opened."""
+        words = str(error)
+        if "lock on file" in words:
+            return Outage(
+                f"database: {self._path} is in use by {_holder(words)}, which did not let go of it. DuckDB lets one "
+                "program write to a file, and only while no other reads it. Nothing was loaded; run again later."
+            )
+        line = words.splitlines()[0].removeprefix("IO Error: ")[:300]
+        return Stop(f"database: {self._path} cannot be opened as a DuckDB file by DuckDB {duckdb.__version__}: {line}")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def _open_connection(self) -> duckdb.DuckDBPyConnection:
+        assert self._connection is not None, "the database is not open"  # noqa: S101
+        return self._connection
+
+    def name(self, table: str) -> str:
+        """Return a table's name; without the file's name before it, a schema of that name would be ambiguous."""
+        return f"{quoted(self._catalog)}.{super().name(table)}"
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """Execute a statement; return its rows."""
+        return self._open_connection.execute(statement).fetchall()
+
+    def affected(self, statement: str) -> int:
+        """Execute a statement that changes rows; return how many."""
+        return int(self.execute(statement)[0][0])
+
+    @contextlib.contextmanager
+    def transaction(self, *, changes_tables: bool = False) -> Iterator[None]:  # noqa: ARG002 - there is no other writer
+        """Do all of a block or nothing of it."""
+        self.execute("BEGIN")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException as error:
+            with contextlib.suppress(duckdb.Error):
+                self.execute("ROLLBACK")
+            if isinstance(error, duckdb.OutOfMemoryException) and self._memory < _MOST_MEMORY:
+                # Tables of hundreds of columns need more than others.
+                self._memory *= 2
+                self.execute(f"SET memory_limit = '{self._memory}MB'")
+                raise Again(f"it needs more memory; it now may use {self._memory} MB") from None
+            raise
+
+    # Types
+
+    def type_of(self, kind: Kind) -> str:
+        """Return the type of a kind of column."""
+        return f"DECIMAL({kind.whole + kind.scale},{kind.scale})" if kind.name == "decimal" else _TYPES[kind.name]
+
+    def kind_of(self, type_: str) -> Kind | None:
+        """Return the kind of a type."""
+        if found := _DECIMAL(type_):
+            return kinds.decimal(38 - int(found[1]), int(found[1]))
+        return _KINDS.get(type_)
+
+    def described(self) -> tuple[Iterable[tuple[str, str, str]], Mapping[str, str | None]]:
+        """Return table, column and type of all columns, and the comments of tables."""
+        where = f"database_name = {literal(self._catalog)} AND schema_name = {literal(self.schema)}"
+        columns = self.execute(
+            f"SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE {where} AND NOT internal "
+            "ORDER BY table_name, column_index"
+        )
+        comments = self.execute(f"SELECT table_name, comment FROM duckdb_tables() WHERE {where}")
+        return [(table, column, type_) for table, column, type_ in columns], dict(comments)
+
+    def used(self, table: str, column: str) -> tuple[bool, int]:
+        """Return whether a column has any value, and the most digits before the point that one has."""
+        name = quoted(column)
+        (found,) = self.execute(
+            f"SELECT count({name}) > 0, max(length(split_part(ltrim(CAST({name} AS VARCHAR), '-'), '.', 1))) "
+            f"FROM {self.name(table)}"
+        )
+        return bool(found[0]), found[1] or 0
+
+    def as_text(self, column: str, kind: Kind) -> str:
+        """Return the expression that makes text of a column."""
+        name = f"CAST({quoted(column)} AS VARCHAR)"
+        if kind.name == "decimal":
+            return f"rtrim(rtrim({name}, '0'), '.')"
+        return f"replace({name}, ' ', 'T')" if kind in (kinds.INSTANT, kinds.WALL) else name
+
+    # Rows
+
+    @contextlib.contextmanager
+    def staged(self, columns: Mapping[str, tuple[Kind, Sequence[Cell]]]) -> Iterator[str]:
+        """Hand rows over as Arrow columns; SQL casts them."""
+        arrays = [pa.array(cells, _arrow(kind)) for kind, cells in columns.values()]
+        table = pa.Table.from_arrays(arrays, names=[f"c{number}" for number in range(len(arrays))])
+        self._open_connection.register(_STAGE, table)
+        casts = [
+            f"c{number}{'' if kind.name in _AS_THEY_ARE else f'::{self.type_of(kind)}'} AS {quoted(name)}"
+            for number, (name, (kind, _)) in enumerate(columns.items())
+        ]
+        if self.company is not None:
+            casts.append(f"{literal(self.company)} AS {quoted(COMPANY)}")
+        try:
+            yield f"(SELECT {', '.join(casts)} FROM {_STAGE})"
+        finally:
+            with contextlib.suppress(duckdb.Error):  # the transaction may have failed
+                self._open_connection.unregister(_STAGE)
+
+    def upsert(self, plan: Plan, stage: str) -> tuple[int, int]:
+        """Merge rows."""
+        name = self.name(plan.table.name)
+        columns = [*plan.batch.columns, *(() if self.company is None else (COMPANY,))]
+        values = ", ".join(f"s.{quoted(column)}" for column in columns)
+        sets = ", ".join(f"{quoted(column)} = {value}" for column, value in self.written(plan).items())
+        update = f"WHEN MATCHED AND ({self.changed(plan)}) THEN UPDATE SET {sets} " if sets else ""
+        before = self._count(name)
+        both = self.affected(
+            f"MERGE INTO {name} AS t USING {stage} AS s ON ({sql.same('t', 's', plan.table.key)}) "
+            f"{update}WHEN NOT MATCHED THEN INSERT ({listed(columns)}) VALUES ({values})"
+        )
+        created = self._count(name) - before
+        return created, both - created
+
+    def _count(self, name: str) -> int:
+        return int(self.execute(f"SELECT count(*) FROM {name}")[0][0])
+
+
+_AS_THEY_ARE = {"boolean", "integer", "text"}
+
+
+def _arrow(kind: Kind) -> Any:
+    return {"boolean": pa.bool_(), "integer": pa.int64()}.get(kind.name, pa.string())
+
+
+def _holder(words: str) -> str:
+    """Return who has the file, as DuckDB says it."""
+    found = re.search(r"held in (.+?) \(PID (\d+)\)", words)
+    return f"{Path(found[1]).name} (process {found[2]})" if found else "another program"

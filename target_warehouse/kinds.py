@@ -1,0 +1,282 @@
+"""Kinds of columns: which values each holds without a change, and what it widens to for one that it cannot hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from ap_connectors.core.exact import NotAnAmountError, canonical
+
+Cell = str | int | bool | None
+"""A value as the database gets it: text but for whole numbers and truth values."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a column holds.
+
+    Args:
+        name: of the kind.
+        whole: for decimals, the most digits before the point.
+        scale: for decimals, the most digits after it.
+    """
+
+    name: str
+    whole: int = 0
+    scale: int = 0
+
+    def __str__(self) -> str:
+        """Return the kind as messages call it."""
+        return _WORDS[self.name]
+
+
+BOOLEAN, INTEGER, HUGE = Kind("boolean"), Kind("integer"), Kind("huge")
+DATE, INSTANT, WALL = Kind("date"), Kind("instant"), Kind("wall")
+TEXT, JSON = Kind("text"), Kind("json")
+MOMENT = Kind("moment")
+"""A date and time of which only the values tell whether they have a zone. Never the kind of a column."""
+
+_WORDS = {
+    "boolean": "truth values",
+    "integer": "whole numbers",
+    "huge": "large whole numbers",
+    "decimal": "decimals",
+    "date": "dates",
+    "instant": "instants",
+    "wall": "times without a zone",
+    "moment": "times",
+    "text": "text",
+    "json": "JSON",
+}
+
+
+def decimal(whole: int, scale: int) -> Kind:
+    """Return the kind of decimals with so many digits before and after the point."""
+    return Kind("decimal", whole, scale)
+
+
+def join(column: Kind, declared: Kind) -> Kind:
+    """Return the kind that a column needs for what a SCHEMA declares; what only values tell is left to them."""
+    if column == declared or (declared == MOMENT and column in (INSTANT, WALL)):
+        return column
+    if {column.name, declared.name} <= _NUMBERS.keys():
+        return max(column, declared, key=lambda kind: _NUMBERS[kind.name])
+    return JSON if column == JSON else TEXT
+
+
+_NUMBERS = {"integer": 0, "huge": 1, "decimal": 2}
+
+# Values of a column, as they were read
+
+Segment = tuple[str, Sequence[Any]]
+"""How values were read (`text`, `int`, `bool`: as Python's; `raw`: as JSON), and the values; None is null or absent."""
+
+_string = msgspec.json.Decoder(str).decode
+_as_json = msgspec.json.Encoder().encode
+NULL = msgspec.Raw(b"null")
+"""A value that is null, as JSON."""
+
+
+def texts(segment: Segment) -> list[str | None]:
+    """Return the values as text: what a string says, the JSON of anything else."""
+    how, values = segment
+    if how == "text":
+        return list(values)
+    if how == "raw":
+        return [None if raw is None or raw == NULL else _text(raw) for raw in values]
+    return [None if value is None else _as_json(value).decode() for value in values]
+
+
+def _text(raw: msgspec.Raw) -> str:
+    text = str(raw, "utf-8")
+    return _string(text) if text[0] == '"' else text
+
+
+def json_texts(segment: Segment) -> list[str | None]:
+    """Return the values as JSON: the bytes that came, but for strings that were read as such."""
+    how, values = segment
+    if how == "raw":
+        return [None if raw is None or raw == NULL else str(raw, "utf-8") for raw in values]
+    return [None if value is None else _as_json(value).decode() for value in values]
+
+
+# What fits
+
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)").fullmatch
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+_CLOCK = r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(:[0-5][0-9])?(\.[0-9]{1,6}0*|\.)?"
+_WALL = re.compile(_CLOCK).fullmatch
+_INSTANT = re.compile(_CLOCK + r" ?(?:([Zz])|([+-])(0[0-9]|1[0-4])(?::?([0-5][0-9]))?)").fullmatch
+_MOST, _LONGEST = 2**127 - 1, 40
+
+
+def fit(kind: Kind, segment: Segment, *, nul: bool = True) -> tuple[Sequence[Cell], set[str]]:
+    """Return the cells of a column, and the texts of those values that do not fit (their cells are wrong).
+
+    Args:
+        kind: of the column.
+        segment: the values.
+        nul: whether the database has NUL characters in text.
+    """
+    how, values = segment
+    if kind == JSON:
+        return json_texts(segment), set()
+    if kind == TEXT:
+        if how == "text" and nul:
+            return values, set()
+        found = texts(segment)
+        return found, set() if nul else {text for text in found if text is not None and "\0" in text}
+    if kind == BOOLEAN:
+        if how == "bool":
+            return values, set()
+        return _each(_TRUTH.get, json_texts(segment))
+    if kind == INTEGER and how == "int":
+        wide = {value for value in values if value is not None and not -(2**63) <= value < 2**63}
+        return values, {str(value) for value in wide}
+    return _each(_reader(kind), texts(segment))
+
+
+def _each(read: Callable[[str], Cell], found: Sequence[str | None]) -> tuple[list[Cell], set[str]]:
+    known: dict[str | None, Cell] = {text: read(text) for text in set(found) if text is not None}
+    return [known.get(text) for text in found], {str(text) for text, cell in known.items() if cell is None}
+
+
+_TRUTH: Mapping[str, bool] = {"true": True, "false": False}
+
+
+def _reader(kind: Kind) -> Callable[[str], Cell]:
+    """Return what makes the cell of a text: None if it does not fit."""
+    if kind.name == "decimal":
+        plain = re.compile(rf"-?(?:0|[1-9][0-9]{{0,{kind.whole - 1}}})(?:\.[0-9]{{1,{kind.scale}}})?").fullmatch
+        return lambda text: text if plain(text) else _decimal(text, kind)
+    return _READERS[kind.name]
+
+
+def _decimal(text: str, kind: Kind) -> str | None:
+    digits = number(text)
+    if digits is None:
+        return None
+    whole, _, part = digits.lstrip("-").partition(".")
+    return digits if len(whole) <= kind.whole and len(part) <= kind.scale else None
+
+
+def number(text: str) -> str | None:
+    """Return a number in canonical form; None if it is none, or has zeros before it as codes have."""
+    digits = text.removeprefix("-")
+    if not digits[:1].isdigit() or not text.isascii() or "_" in text or (digits[:1] == "0" and digits[1:2].isdigit()):
+        return None
+    try:
+        return canonical(text)
+    except NotAnAmountError:
+        return None
+
+
+def _integer(text: str, most: int) -> int | None:
+    digits = text if _INTEGER(text) else number(text)
+    if digits is None or "." in digits or len(digits) > _LONGEST:
+        return None
+    return value if -most - 1 <= (value := int(digits)) <= most else None
+
+
+def _huge(text: str) -> str | None:
+    value = _integer(text, _MOST)
+    return None if value is None else str(value)
+
+
+def _date(text: str) -> str | None:
+    return text if _DAY(text) and _is_day(text) else None
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _wall(text: str) -> str | None:
+    found = _WALL(text)
+    return _moment(found) if found else None
+
+
+def _instant(text: str) -> str | None:
+    found = _INSTANT(text)
+    moment = _moment(found) if found else None
+    if not found or moment is None:
+        return None
+    return moment + ("Z" if found[5] else f"{found[6]}{found[7]}:{found[8] or '00'}")
+
+
+def _moment(found: re.Match[str]) -> str | None:
+    if not _is_day(found[1]) or (found[4] and not found[3]):
+        return None
+    return f"{found[1]}T{found[2]}{found[3] or ':00'}{(found[4] or '').rstrip('0').rstrip('.')}"
+
+
+_READERS: Mapping[str, Callable[[str], Cell]] = {
+    "integer": lambda text: _integer(text, 2**63 - 1),
+    "huge": _huge,
+    "date": _date,
+    "wall": _wall,
+    "instant": _instant,
+}
+
+
+def equal_form(kind: Kind, cell: Cell) -> Cell:
+    """Return a form of a cell that equal values share, as the database compares them."""
+    if not isinstance(cell, str):
+        return cell
+    if kind.name == "decimal":
+        return canonical(cell)
+    if kind == INSTANT:
+        moment = datetime.fromisoformat(cell[:19])
+        fraction = cell[19:].partition(".")[2].rstrip("Z") if "." in cell else ""
+        digits = re.match("[0-9]*", fraction)
+        zone = re.search(r"([+-])(\d\d):(\d\d)$", cell)
+        if zone:
+            shift = timedelta(hours=int(zone[2]), minutes=int(zone[3]))
+            moment = moment - shift if zone[1] == "+" else moment + shift
+        return f"{moment.isoformat()}.{digits[0] if digits else ''}"
+    return cell
+
+
+# What widens
+
+
+def widened(kind: Kind, misfits: Iterable[str], most: Kind, whole: int) -> Kind:
+    """Return the kind for a column that cannot hold some values.
+
+    Args:
+        kind: of the column.
+        misfits: the values, as text.
+        most: the decimals that the database has.
+        whole: digits before the point that the column has by now.
+    """
+    if kind == TEXT:
+        return JSON
+    numbers = [number(text) for text in misfits]
+    if kind.name not in _NUMBERS or None in numbers:
+        return TEXT
+    parts = [digits.lstrip("-").partition(".") for digits in numbers if digits]
+    whole = max(whole, *(len(before) for before, _, _ in parts))
+    needed = max(len(part) for _, _, part in parts)
+    if kind.name != "decimal" and not needed and all(_huge(digits) for digits in numbers if digits):
+        return HUGE
+    room = most.whole + most.scale
+    # Places after the point never get fewer: the column may use them.
+    scale = max(needed, kind.scale if kind.name == "decimal" else most.scale)
+    if kind.name != "decimal" and whole + scale > room:
+        scale = needed
+    return TEXT if whole + scale > room else decimal(room - scale, scale)
+
+
+def of_moments(segments: Iterable[Segment]) -> Kind:
+    """Return the kind for times by their values: with a zone or, if not one has any, without."""
+    found = {text for segment in segments for text in texts(segment) if text is not None}
+    return WALL if found and all(_WALL(text) for text in found) else INSTANT

@@ -1,0 +1,231 @@
+"""What came is gathered, and then written at once: rows of all streams and the STATE that covers them."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ap_connectors.core.errors import Outage, Reject, Stop
+from ap_connectors.singer.run_report import RunReport
+from target_warehouse import state as states
+from target_warehouse.declared import Declared
+from target_warehouse.incoming import Incoming
+from target_warehouse.plan import Plan, Planner, Settings, Table, Widening
+from target_warehouse.warehouse import Again, Refused, Warehouse
+from target_warehouse.writing import Writer
+
+_TRIES = 8
+_MOST_REFUSED = 1000
+_MOST_SHOWN = 60
+SetAside = Callable[[str, str | None, tuple[int, bytes], Reject], None]
+
+
+class _Undo(Exception):
+    """Rolls a try back."""
+
+
+class Loader:
+    """Loads into a warehouse.
+
+    Args:
+        warehouse: that is open.
+        settings: of the tables.
+        pipeline: whose STATE it keeps.
+        report: counts what happens.
+        set_aside: takes a record that cannot be loaded: stream, key, line, reason.
+        sync: makes the rejects durable.
+        logger: is told what columns became.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        settings: Settings,
+        pipeline: str,
+        *,
+        report: RunReport,
+        set_aside: SetAside,
+        sync: Callable[[], None],
+        logger: logging.Logger,
+    ) -> None:
+        self._warehouse, self._pipeline = warehouse, pipeline
+        self._planner, self._writer = Planner(warehouse, settings), Writer(warehouse, settings.deletes)
+        self._report, self._set_aside, self._sync, self._logger = report, set_aside, sync, logger
+        self._incoming: dict[str, Incoming] = {}
+        self._tables: dict[str, Table] | None = None
+        self._state: bytes | None = None
+        self._refused: set[int] = set()
+        self.widened: list[Widening] = []
+        """Columns that changed their kinds in this run."""
+
+    def declare(self, stream: str, schema: dict[str, Any], key: list[str]) -> None:
+        """Take records of a stream by a SCHEMA from now on."""
+        declared = Declared.of(stream, schema, key, self._warehouse.most)
+        if stream in self._incoming:
+            self._incoming[stream].declare(declared)
+        else:
+            self._incoming[stream] = Incoming(declared, self._warehouse.most)
+
+    def of(self, stream: str) -> Incoming | None:
+        """Return where records of a stream go; None before its SCHEMA."""
+        return self._incoming.get(stream)
+
+    def state(self, value: bytes) -> None:
+        """Take a STATE; it is written with the records before it."""
+        self._state = value
+
+    def flush(self, activate: tuple[str, int] | None = None) -> bytes | None:
+        """Write all that came, and return the STATE that is certain now, None without one.
+
+        Args:
+            activate: a stream and its version: what lacks it was not in the full load that ends here.
+
+        Raises:
+            Stop: a table cannot be loaded into. Outage: the database fails.
+        """
+        for number in range(1, _TRIES + 1):
+            try:
+                plans = self._prepared()
+                for plan in plans:
+                    self._refuse(plan)
+                self._sync()
+                counts = self._write(plans, activate)
+                break
+            except Refused as refused:
+                self._find_refused(refused)
+            except Again as trouble:
+                self._tables = None
+                if number == _TRIES:
+                    raise Outage(
+                        f"The warehouse failed {_TRIES} times: {trouble} The next run goes on from the last STATE."
+                    ) from None
+                self._logger.info("The warehouse could not write now (%s); trying again.", trouble)
+                time.sleep(random.uniform(0, 0.1) * 2**number)  # noqa: S311 - so that two runs do not meet again
+        self._count(plans, counts)
+        for incoming in self._incoming.values():
+            self._report.of(incoming.name).add("received", len(incoming))
+            incoming.clear()
+        self._refused.clear()
+        state, self._state = self._state, None
+        return state
+
+    def _refuse(self, plan: Plan) -> None:
+        """Set aside what cannot be loaded, once, however often the rest is tried."""
+        for line, key, reject in plan.rejects:
+            if line[0] not in self._refused:
+                self._set_aside(plan.batch.stream, key, line, reject)
+                self._refused.add(line[0])
+
+    def _find_refused(self, refused: Refused) -> None:
+        """Find the rows that the database does not take, so that the next try leaves them out.
+
+        Raises:
+            Stop: there are too many; it is not the rows.
+        """
+        plan, incoming = refused.plan, self._incoming[refused.plan.batch.stream]
+        found: dict[int, str] = {}
+        halves = [(0, plan.batch.size)]
+        while halves:
+            start, end = halves.pop()
+            said = self._tried(replace(plan, batch=plan.batch.part(start, end)))
+            if said and end - start == 1:
+                found[plan.batch.numbers[start]] = said
+            elif said:
+                middle = (start + end) // 2
+                halves += [(start, middle), (middle, end)]
+            if len(found) > _MOST_REFUSED:
+                raise Stop(
+                    f"{plan.batch.stream}: the database refuses the rows, lately: {said}. Nothing of them was loaded."
+                )
+        if not found:
+            raise Stop(f"{plan.batch.stream}: the database refuses the rows together: {refused}. Nothing was loaded.")
+        for number, said in found.items():
+            incoming.refused[number] = Reject(
+                f"the database refuses the record: {said}", "warehouse_refused", said=said
+            )
+
+    def _tried(self, plan: Plan) -> str | None:
+        """Return why the database does not take rows; None if it would."""
+        try:
+            with self._warehouse.transaction():
+                self._writer.load(plan, self._tables or {})
+                self._undo()
+        except Refused as refused:
+            return str(refused)
+        except _Undo:
+            pass
+        return None
+
+    @staticmethod
+    def _undo() -> None:
+        raise _Undo
+
+    def _prepared(self) -> list[Plan]:
+        """Plan, and change the tables that have to be changed; a change is a transaction of its own."""
+        plans = self._planned()
+        if any(plan.changes_table for plan in plans):
+            with self._warehouse.transaction(changes_tables=True):
+                self._tables = self._warehouse.tables()
+                plans = self._planned()
+                for plan in plans:
+                    if plan.changes_table:
+                        self._warehouse.change(plan)
+                        self._tables[plan.table.name] = plan.table
+            for plan in plans:
+                self._tell(plan.widened)
+        return plans
+
+    def _planned(self) -> list[Plan]:
+        if self._tables is None:
+            self._tables = self._warehouse.tables()
+        plans = []
+        tables = dict(self._tables)
+        for incoming in self._incoming.values():
+            plan = self._planner.plan(incoming, tables)
+            tables[plan.table.name] = plan.table
+            plans.append(plan)
+        return plans
+
+    def _write(self, plans: list[Plan], activate: tuple[str, int] | None) -> dict[str, Counter[str]]:
+        counts: dict[str, Counter[str]] = {}
+        with self._warehouse.transaction():
+            tables = self._tables or {}
+            self._warehouse.check_tables(tables)
+            for plan in plans:
+                counts[plan.batch.stream] = self._writer.load(plan, tables)
+            for plan in plans:
+                if plan.deletions:
+                    counts[plan.batch.stream]["deleted"] += self._writer.delete(plan, tables)
+                if activate and plan.batch.stream == activate[0]:
+                    counts[activate[0]]["deleted"] += self._writer.activate(plan.table, activate[1])
+            if self._state is not None:
+                states.save(self._warehouse, self._pipeline, self._state)
+        return counts
+
+    def _count(self, plans: list[Plan], counts: dict[str, Counter[str]]) -> None:
+        for plan in plans:
+            batch = plan.batch
+            if not (batch.size or batch.deletions or counts[batch.stream]["deleted"]):
+                continue
+            found, report = counts[batch.stream], self._report.of(batch.stream)
+            report.add("created", found["created"])
+            report.add("updated", found["updated"])
+            report.add("deleted", found["deleted"])
+            report.add("unchanged", batch.size - found["created"] - found["updated"] + batch.duplicates)
+
+    def _tell(self, widened: list[Widening]) -> None:
+        for one in widened:
+            self._logger.warning(
+                "%s: the column %s now holds %s; as %s it could not hold %s.",
+                one.table,
+                one.column,
+                one.after,
+                one.before,
+                repr(one.value[:_MOST_SHOWN]) if one.value else "what the SCHEMA declares now",
+            )
+        self.widened += widened

@@ -1,0 +1,70 @@
+"""SQL that both databases take: a row is written, marked, removed. Text in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from target_warehouse.declared import COMPANY, DELETED, VERSION
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names for a list of columns."""
+    return ", ".join(map(quoted, names))
+
+
+def same(one: str, other: str, pairs: Mapping[str, str] | Sequence[str]) -> str:
+    """Return the condition that columns of two tables are equal: `{one's: other's}`, or names that both have."""
+    names = pairs.items() if isinstance(pairs, Mapping) else [(name, name) for name in pairs]
+    return " AND ".join(f"{one}.{quoted(a)} = {other}.{quoted(b)}" for a, b in names)
+
+
+def mark(table: str, stage: str, keys: Mapping[str, str], when: str | None) -> str:
+    """Return the statement that marks rows as deleted, those that are not yet.
+
+    Args:
+        table: to mark rows of.
+        stage: what says which ones.
+        keys: the columns of the table by which they are found, and those of the stage.
+        when: the stage's column that says since when; without one, or a value in it, now.
+    """
+    deleted = quoted(DELETED)
+    since = f"coalesce(s.{quoted(when)}, now())" if when else "now()"
+    return (
+        f"UPDATE {table} AS t SET {deleted} = {since} FROM {stage} AS s "
+        f"WHERE {same('t', 's', keys)} AND t.{deleted} IS NULL"
+    )
+
+
+def remove(table: str, stage: str, keys: Mapping[str, str], condition: str = "") -> str:
+    """Return the statement that removes rows which a stage names, and which a further condition is true for."""
+    return f"DELETE FROM {table} AS t USING {stage} AS s WHERE {same('t', 's', keys)}{condition}"
+
+
+def older(version: Mapping[str, str]) -> str:
+    """Return the further condition that rows are of a former state: `{column of the table: column of the stage}`."""
+    return "".join(f" AND t.{quoted(ours)} < s.{quoted(theirs)}" for ours, theirs in version.items())
+
+
+def of_company(company: str | None, alias: str = "t") -> str:
+    """Return the further condition that rows are of the company."""
+    return "" if company is None else f" AND {alias}.{quoted(COMPANY)} = {literal(company)}"
+
+
+def former_versions(table: str, version: int, company: str | None, *, marks: bool) -> str:
+    """Return the statement that marks or removes what a full load no longer has."""
+    column = quoted(VERSION)
+    condition = f"WHERE (t.{column} IS NULL OR t.{column} < {version}){of_company(company)}"
+    if not marks:
+        return f"DELETE FROM {table} AS t {condition}"
+    deleted = quoted(DELETED)
+    return f"UPDATE {table} AS t SET {deleted} = now() {condition} AND t.{deleted} IS NULL"

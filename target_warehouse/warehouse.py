@@ -1,0 +1,229 @@
+"""The door to a database: its tables as they are, changes to them, and rows that are written."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from ap_connectors.core.errors import Stop
+from target_warehouse import kinds
+from target_warehouse.declared import COMPANY, ROW, STATE, VERSION, Link
+from target_warehouse.kinds import Kind
+from target_warehouse.plan import METADATA, ORDERED, Database, Plan, Table, changes
+from target_warehouse.sql import listed, literal, quoted
+
+MADE_BY = "target-warehouse"
+
+
+class Again(Exception):
+    """The transaction failed for a reason that another try may not meet: a deadlock, a lost connection."""
+
+
+class Refused(Exception):
+    """The database does not take a row of a stream, whose plan this is."""
+
+    def __init__(self, plan: Plan, said: str) -> None:
+        super().__init__(said)
+        self.plan = plan
+
+
+class Warehouse(Database):
+    """A schema of a database that we load into. A subclass speaks to the database.
+
+    Args:
+        schema: its name.
+        company: of the rows, if they say it.
+    """
+
+    def __init__(self, schema: str, company: str | None) -> None:
+        self.schema, self.company = schema, company
+
+    data_errors: tuple[type[Exception], ...] = ()
+    """What it raises for a row that it does not take."""
+
+    # What a database says
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect; make the schema and its table of states if they are missing.
+
+        Raises:
+            Stop: it cannot be opened, is another program's, or is in use for too long.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the database."""
+
+    @abstractmethod
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """Execute a statement; return its rows."""
+
+    @abstractmethod
+    def transaction(self, *, changes_tables: bool = False) -> AbstractContextManager[None]:
+        """Do all of a block or nothing of it.
+
+        Args:
+            changes_tables: whether the block changes tables, and so has to be alone.
+
+        Raises:
+            Again: it failed, and another try may not.
+        """
+
+    @abstractmethod
+    def type_of(self, kind: Kind) -> str:
+        """Return the type of a kind of column."""
+
+    @abstractmethod
+    def kind_of(self, type_: str) -> Kind | None:
+        """Return the kind of a type, None for one that we never make."""
+
+    @abstractmethod
+    def described(self) -> tuple[Iterable[tuple[str, str, str]], Mapping[str, str | None]]:
+        """Return table, column and type of all columns of the schema, and the comments of its tables."""
+
+    @abstractmethod
+    def staged(self, columns: Mapping[str, tuple[Kind, Sequence[kinds.Cell]]]) -> AbstractContextManager[str]:
+        """Bring rows to the database; return what SQL calls them while the block lasts."""
+
+    @abstractmethod
+    def as_text(self, column: str, kind: Kind) -> str:
+        """Return the expression that makes text, or JSON for text, of a column: numbers without zeros at their end."""
+
+    def rekey(self, before: Table, after: Table) -> None:
+        """Make other columns those that tell rows apart. A database without such a rule has nothing to do."""
+
+    # Tables
+
+    def name(self, table: str) -> str:
+        """Return a table's name as SQL has it."""
+        return f"{quoted(self.schema)}.{quoted(table)}"
+
+    def tables(self) -> dict[str, Table]:
+        """Return the tables of the schema as they are, but for that of the states."""
+        columns: dict[str, dict[str, Kind | None]] = {}
+        described, comments = self.described()
+        for table, column, type_ in described:
+            columns.setdefault(table, {})[column] = self.kind_of(type_)
+        columns.pop(STATE, None)
+        return {name: _table(name, found, comments.get(name)) for name, found in columns.items()}
+
+    def check_tables(self, tables: Mapping[str, Table]) -> None:
+        """Check that no other run has changed the tables since they were looked at, where there can be one."""
+
+    def change(self, plan: Plan) -> None:
+        """Make the table of a plan, or change it."""
+        table, before = plan.table, plan.before
+        name = self.name(table.name)
+        if before is None:
+            columns = ", ".join(self._column(one, kind, table.key) for one, kind in table.columns.items())
+            self.execute(f"CREATE TABLE {name} ({columns}{self.constraint(table.key)})")
+        else:
+            for what, (column, *of) in changes(plan):
+                if what == "add":
+                    self.execute(f"ALTER TABLE {name} ADD COLUMN {quoted(column)} {self.type_of(of[0])}")
+                else:
+                    self.execute(self._widened(name, column, *of))
+            if before.key != table.key:
+                self._check_key(before, table)
+                self.rekey(before, table)
+        said: dict[str, Any] = {"made_by": MADE_BY, "stream": table.stream, "key": table.key}
+        said |= {"by_company": table.by_company, "columns": sorted(table.made)}
+        if table.parent:
+            said["parent"] = table.parent.as_json()
+        self.execute(f"COMMENT ON TABLE {name} IS {literal(json.dumps(said, ensure_ascii=False))}")
+
+    def constraint(self, key: Sequence[str]) -> str:  # noqa: ARG002 - a database may have none
+        """Return the constraint that a table with such a key is made with, behind a comma."""
+        return ""
+
+    def _column(self, column: str, kind: Kind | None, key: Collection[str]) -> str:
+        assert kind is not None, column  # noqa: S101 - of a table that we make
+        return f"{quoted(column)} {self.type_of(kind)}{' NOT NULL' if column in key else ''}"
+
+    def _widened(self, name: str, column: str, before: Kind, after: Kind) -> str:
+        type_ = self.type_of(after)
+        using = f" USING {self.as_text(column, before)}" if after in (kinds.TEXT, kinds.JSON) else ""
+        if not using and (before.name not in _NUMBERS or after.name not in _NUMBERS):
+            using = f" USING CAST(NULL AS {type_})"  # it has no value yet
+        return f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} TYPE {type_}{using}"
+
+    def _check_key(self, before: Table, after: Table) -> None:
+        """Check that rows that there are can be told apart by another key."""
+        name, key = self.name(after.name), after.key
+        if ROW in key and ROW not in before.columns:
+            rows = self.execute(f"SELECT count(*) FROM {name}")[0][0]
+        else:
+            missing = " OR ".join(f"{quoted(column)} IS NULL" for column in key)
+            rows = self.execute(
+                f"SELECT (SELECT count(*) FROM {name} WHERE {missing}) + (SELECT count(*) - count(DISTINCT "
+                f"({listed(key)})) FROM {name})"
+            )[0][0]
+        if rows:
+            raise Stop(
+                f"The key of {after.stream} has changed from {', '.join(before.key)} to {', '.join(key)}, and {rows} "
+                f"rows of the table {after.name} cannot be told apart by it. Nothing was loaded. Drop the table and "
+                "read the stream once without its state, or load into another schema."
+            )
+
+    # Rows
+
+    @abstractmethod
+    def upsert(self, plan: Plan, stage: str) -> tuple[int, int]:
+        """Write rows, each key once; return how many were new, and how many changed one that there was."""
+
+    def written(self, plan: Plan, stage: str = "s") -> dict[str, str]:
+        """Return what a row that is there becomes: a value of the stage by the name of the column."""
+        columns = plan.batch.columns
+        found = {name: f"{stage}.{quoted(name)}" for name in columns if name not in plan.table.key}
+        # The row is what the record says: of what it does not have there is nothing.
+        found |= dict.fromkeys(self._absent(plan), "NULL")
+        return found
+
+    def changed(self, plan: Plan, stage: str = "s") -> str:
+        """Return the condition that a row (t) is to become another one than it is."""
+        table, conditions = plan.table, []
+        for name in self.written(plan):
+            kind = table.columns[name]
+            if name in plan.batch.compared or name == VERSION:
+                one, other = (self.comparable(f"{side}.{quoted(name)}", kind) for side in ("t", stage))
+                conditions.append(f"{one} IS DISTINCT FROM {other}")
+        conditions += [f"t.{quoted(name)} IS NOT NULL" for name in self._absent(plan)]
+        condition = " OR ".join(conditions) or "FALSE"
+        # A part of a former state never takes the place of one of a later state.
+        for name in table.parent.version if table.parent else ():
+            if table.columns[name] in ORDERED:
+                condition = f"({condition}) AND ({stage}.{quoted(name)} < t.{quoted(name)}) IS NOT TRUE"
+        return condition
+
+    def _absent(self, plan: Plan) -> list[str]:
+        """Return the columns of ours that the rows of a plan have no value for."""
+        kept = {COMPANY, VERSION, ROW, *METADATA, *plan.batch.columns, *plan.table.key}
+        return [name for name in plan.table.columns if name not in kept and name in plan.table.made]
+
+    def comparable(self, value: str, kind: Kind | None) -> str:  # noqa: ARG002 - a database may have to
+        """Return a form of a value that can be compared."""
+        return value
+
+    @abstractmethod
+    def affected(self, statement: str) -> int:
+        """Execute a statement that changes rows; return how many."""
+
+
+_NUMBERS = {"integer", "huge", "decimal"}
+
+
+def _table(name: str, columns: Mapping[str, Kind | None], comment: str | None) -> Table:
+    """Return a table as it is; what we know of it is in its comment."""
+    try:
+        said = json.loads(comment or "")
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or said.get("made_by") != MADE_BY:
+        return Table(name, columns, None, (), frozenset())
+    made = frozenset(said["columns"])
+    parent = Link.of(said.get("parent"))
+    return Table(name, columns, said["stream"], tuple(said["key"]), made, parent, bool(said.get("by_company")))
