@@ -138,7 +138,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ivesk(sandbox: SandboxProcess, loaded: Path, tmp_path: Path) -> Tables:
     """A warehouse with all that Įvesk has exported, files included."""
-    kept = Tables(loaded / "ivesk.duckdb", "ivesk")
+    kept = Tables(loaded / "of_ivesk.duckdb", "ivesk")
     if not kept.path.exists():
         load_ivesk(sandbox, kept)
     return Tables(Path(shutil.copy(kept.path, tmp_path / "warehouse.duckdb")), "ivesk")
@@ -247,7 +247,7 @@ def vicai(sandbox: SandboxProcess) -> SandboxProcess:
 @pytest.fixture
 def vic(vicai: SandboxProcess, loaded: Path, tmp_path: Path) -> Tables:
     """A warehouse with what Vic.ai has."""
-    kept = Tables(loaded / "vicai.duckdb", "vicai")
+    kept = Tables(loaded / "of_vicai.duckdb", "vicai")
     if not kept.path.exists():
         load_vic(vicai, kept)
     return Tables(Path(shutil.copy(kept.path, tmp_path / "warehouse.duckdb")), "vicai")
