@@ -177,6 +177,7 @@ def compare(
         assert mine is not None  # noqa: S101 - the key comes from the snapshot
         row = _row(rows, mine)
         row.source = row.source.plus(_sums(mine, lines))
+        comparison.booking.add(mine, 0)
         if not checked:
             check_document(comparison, key, mine)
         if other is None:
@@ -190,6 +191,7 @@ def compare(
         row = _row(rows, other)
         for _ in range(times):
             row.destination = row.destination.plus(_sums(other, lines))
+        comparison.booking.add(other, 1, times)
         if times > 1:
             comparison.add("doubled", key, other.label, f"{times} times")
         if key not in ours:

@@ -37,7 +37,7 @@ _AMOUNTS = ("subtotal", "vat", "total")
 _MORE_OF_A_LINE = ("quantity", "price", "vatpercent")
 _PARTIES = ("buyercode", "sellercode", "buyerisfavorite", "sellerisfavorite")
 _DOCUMENT = ("id", "docnum", "doctype", "date", "currency", *_PARTIES, *_AMOUNTS)
-_LINE = ("document_id", "line_number", *_AMOUNTS, *_MORE_OF_A_LINE)
+_LINE = ("document_id", "line_number", "vatclass", *_AMOUNTS, *_MORE_OF_A_LINE)
 _OF_DOCUMENT: Mapping[str, Compared] = {**dict.fromkeys(_AMOUNTS, amount), "date": str, "currency": str}
 """What counts and sums compare of a document's fields. Of lines they say only that one differs; so each field does."""
 
@@ -237,7 +237,7 @@ def _lines_of(document: Record) -> LinesSummary:
 
 
 def _summarize_lines(lines: Iterable[Fields]) -> LinesSummary:
-    return summarize_lines(lines, _line_amounts, _MORE_OF_A_LINE, "line_number")
+    return summarize_lines(lines, _line_amounts, _MORE_OF_A_LINE, "line_number", "vatclass")
 
 
 def _line_amounts(read: AmountReader, line: Fields) -> Amounts:
@@ -250,8 +250,9 @@ def _summarize(fields: Fields, instant: str, lines: LinesSummary | None) -> Docu
     company = next(iter(companies(fields)), "")
     date, currency = fields.get("date") or "", fields.get("currency") or ""
     at = instant_or_none(fields.get(instant))
+    is_credit = "credit" in (fields.get("doctype") or "").lower()
     return DocumentSummary(
-        fields.get("docnum") or "", at, company, date, currency, stated, lines, tuple(read.unreadable)
+        fields.get("docnum") or "", at, company, date, currency, stated, lines, tuple(read.unreadable), is_credit
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from ap_connectors.core.exact import EXACT, counted, money
+from ap_connectors.tieout.booking import Pair, balance
 from ap_connectors.tieout.result import DIFFERENCE_TYPES, Comparison, Differences, DifferenceType, Result, Row
 
 _AMOUNTS = ("subtotal", "vat", "total")
@@ -22,6 +23,7 @@ def lines(result: Result, *, brief: bool = False) -> Iterator[str]:
     for comparison in result.comparisons:
         yield ""
         yield from _comparison(result, comparison, brief)
+    yield from _balance(result)
     more = [*result.notes, *result.not_compared]
     yield from ("", *more) if more else ()
     yield ""
@@ -46,9 +48,47 @@ def _comparison(result: Result, comparison: Comparison, brief: bool) -> Iterator
     if _has_amounts(comparison):
         shown = comparison.currencies() if brief else comparison.rows
         yield from _rows(result, [*shown, *(row for row in comparison.rows if brief and not row.ties)])
+    yield from _vat(result, comparison)
     for kind, found in comparison.differences.items():
         yield from _found(comparison, kind, found)
     yield from (f"  {note}" for note in (*comparison.notes, *comparison.not_compared))
+
+
+def _vat(result: Result, comparison: Comparison) -> Iterator[str]:
+    """Yield VAT by code, credit notes as minus; nothing where no line has a code."""
+    codes = comparison.booking.vat
+    if not any(code for _, code in codes):
+        return
+    table = [["VAT code", "currency", "without VAT", "VAT", ""]]
+    for (currency, code), (bases, vats) in sorted(codes.items()):
+        table += _sides(result, [code or "(none)", currency or "-"], bases, vats)
+    yield from _table(table, 2)
+
+
+def _balance(result: Result) -> Iterator[str]:
+    """Yield what is owed to vendors by currency."""
+    owed = balance(one.booking for one in result.comparisons)
+    if not owed:
+        return
+    yield ""
+    yield "Owed to vendors (posted invoices less credit notes and less what is paid):"
+    table = [["currency", "AP balance", ""]]
+    for currency, pair in owed.items():
+        table += _sides(result, [currency or "-"], pair)
+    yield from _table(table, 1)
+
+
+def _sides(result: Result, place: list[str], *pairs: Pair) -> list[list[str]]:
+    """Return the rows of one place: one if both sides are the same."""
+    ours, theirs = zip(*pairs, strict=True)
+    if ours == theirs:
+        return [[*place, *map(money, theirs), "ties"]]
+    blank = [""] * len(place)
+    return [
+        [*place, *map(money, ours), result.source],
+        [*blank, *map(money, theirs), result.destination],
+        [*blank, *(_gap(mine, other) for mine, other in pairs), "DOES NOT TIE"],
+    ]
 
 
 def _has_amounts(comparison: Comparison) -> bool:
@@ -74,10 +114,15 @@ def _rows(result: Result, rows: Sequence[Row]) -> Iterator[str]:
             table.append(["", "", "", *(_value(theirs, name) for name in (*two, *sums)), result.destination])
             gaps = [_gap(getattr(ours, name), getattr(theirs, name)) for name in (*two, *sums)]
             table.append(["", "", "", *gaps, "DOES NOT TIE"])
+    yield from _table(table, len(heads))
+
+
+def _table(table: list[list[str]], heads: int) -> Iterator[str]:
+    """Yield the lines of a table whose first columns, `heads` of them, are texts."""
     wide = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for cells in table:
         padded = [
-            cell.ljust(wide[number]) if number < len(heads) or number == len(cells) - 1 else cell.rjust(wide[number])
+            cell.ljust(wide[number]) if number < heads or number == len(cells) - 1 else cell.rjust(wide[number])
             for number, cell in enumerate(cells)
         ]
         yield f"  {'  '.join(padded)}".rstrip()

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from ap_connectors.core.exact import add
+from ap_connectors.tieout.booking import Booking, balance
 
 DifferenceType = Literal[
     "missing", "extra", "changed", "older", "doubled", "unreadable", "header", "field", "file", "explained"
@@ -131,6 +132,7 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
     allowed: Collection[str] = ()
     not_compared: list[str] = field(default_factory=list)
+    booking: Booking = field(default_factory=Booking)
     most: int = 20
     """How many differences of each type are named."""
 
@@ -192,6 +194,7 @@ class Comparison:
                 }
                 for kind, found in self.differences.items()
             },
+            "vat_by_code": self.booking.vat_as_json(),
             "notes": self.notes + self.not_compared,
             "not_compared": self.not_compared,
         }
@@ -241,6 +244,10 @@ class Result:
             "source": self.source,
             "destination": self.destination,
             "ties": self.ties,
+            "ap_balance": [
+                {"currency": currency, "source": f"{ours:f}", "destination": f"{theirs:f}", "ties": ours == theirs}
+                for currency, (ours, theirs) in balance(one.booking for one in self.comparisons).items()
+            ],
             "streams": [one.as_json() for one in self.comparisons],
             "notes": self.notes,
             "not_compared": self.not_compared,

@@ -27,6 +27,8 @@ class LinesSummary(msgspec.Struct, array_like=True, gc=False):
     sums: Amounts
     trace: str
     unreadable: tuple[str, ...] = ()
+    vat: tuple[tuple[str, str, str], ...] = ()
+    """By VAT code: the amount without VAT, and the VAT."""
 
 
 class DocumentSummary(msgspec.Struct, array_like=True, gc=False):
@@ -41,6 +43,8 @@ class DocumentSummary(msgspec.Struct, array_like=True, gc=False):
         header: the header's amounts; what it does not state is None.
         lines: its lines, or None where they are not compared.
         unreadable: fields that should hold an amount and hold something else, with what they hold.
+        is_credit: whether it is a credit note; not compared here.
+        owed: what it adds to what is owed to vendors; None if nothing.
     """
 
     label: str
@@ -51,6 +55,8 @@ class DocumentSummary(msgspec.Struct, array_like=True, gc=False):
     header: Amounts = NOTHING
     lines: LinesSummary | None = None
     unreadable: tuple[str, ...] = ()
+    is_credit: bool = False
+    owed: str | None = None
 
     @property
     def period(self) -> str:
@@ -71,6 +77,10 @@ class AmountReader:
     def __init__(self) -> None:
         self.unreadable: list[str] = []
 
+    def first(self, fields: Fields, names: Iterable[str | None]) -> str | None:
+        """Return the amount of the first field that holds something."""
+        return next((amount for name in names if (amount := self(fields, name)) is not None), None)
+
     def __call__(self, fields: Fields, name: str | None) -> str | None:
         """Return a field's amount in canonical form; None if it is empty or not an amount."""
         value = fields.get(name) if name else None
@@ -86,6 +96,7 @@ def summarize_lines(
     amounts: Callable[[AmountReader, Fields], Amounts],
     names: tuple[str, ...],
     place: str | None,
+    code: str | None = None,
 ) -> LinesSummary:
     """Add up a document's lines.
 
@@ -94,18 +105,26 @@ def summarize_lines(
         amounts: returns a line's subtotal, VAT and total.
         names: further amounts that are compared line by line (quantity, price).
         place: field that says which line it is; without one the order counts.
+        code: field with the VAT code.
     """
+    vat: dict[str, list[Amounts]] = {}
     read = AmountReader()
     sums: list[Amounts] = []
     traces = []
     for number, line in enumerate(lines):
         own = amounts(read, line)
         sums.append(own)
+        if code:
+            vat.setdefault(line.get(code) or "", []).append(own)
         where = str(number) if place is None else line.get(place)
         traces.append(repr((where, own, [read(line, name) for name in names])))
-    subtotal, vat, whole = (_whole(column) for column in zip(*sums, strict=True)) if sums else NOTHING
+    subtotal, tax, whole = (_whole(column) for column in zip(*sums, strict=True)) if sums else NOTHING
     trace = blake2b("\n".join(sorted(traces)).encode(errors="surrogatepass"), digest_size=8).hexdigest()
-    return LinesSummary(len(sums), (subtotal, vat, whole), trace, tuple(read.unreadable))
+    by_code = tuple(
+        (name, total(a for a, _, _ in found) or "0", total(a for _, a, _ in found) or "0")
+        for name, found in vat.items()
+    )
+    return LinesSummary(len(sums), (subtotal, tax, whole), trace, tuple(read.unreadable), by_code)
 
 
 def _whole(column: tuple[str | None, ...]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -13,6 +13,13 @@ from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.exact import total
 from ap_connectors.core.instants import LOCAL, UTC, Clock
 from ap_connectors.core.raw_json import NULL, Record, text
+from ap_connectors.tieout.booking import (
+    INVOICE_FIELDS,
+    PAYMENT_FIELDS,
+    owed_for_credit,
+    owed_for_invoice,
+    owed_for_payment,
+)
 from ap_connectors.tieout.fields import Compared, amount
 from ap_connectors.tieout.snapshot import (
     AmountReader,
@@ -71,27 +78,35 @@ class LineSpec:
 
     def summarize(self, lines: Iterable[Fields]) -> LinesSummary:
         """Add up lines."""
-        return summarize_lines(lines, self._amounts, self.more, self.place)
+        return summarize_lines(lines, self._amounts, self.more, self.place, "vat_code" if self.taxed else None)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The fields that are read."""
-        return (self.amount, *self.more, *((self.place,) if self.place else ()))
+        instead = ("amountNet", "amountSum") if self.taxed else ()
+        return (self.amount, *instead, *self.more, *((self.place,) if self.place else ()))
 
     def fields(self, line: Record) -> dict[str, str | None]:
         """Return what is compared of a line."""
-        return {**fields_of(line, self.names), "tax": tax_of(line) if self.taxed else None}
+        if not self.taxed:
+            return fields_of(line, self.names)
+        return {**fields_of(line, self.names), "tax": tax_of(line), "vat_code": vat_code_of(line)}
 
     def _amounts(self, read: AmountReader, line: Fields) -> Amounts:
-        amount, tax = read(line, self.amount), read(line, "tax")
+        amount = read(line, self.amount)
         if not self.taxed:
             return None, None, amount
-        return amount, tax, None if amount is None else total((amount, tax))
+        tax = read(line, "tax")
+        if amount is None:
+            # Vic.ai is to stop sending `amount` (10.40.4): what is there counts.
+            amount, whole = read(line, "amountNet"), read(line, "amountSum")
+            return amount, tax, whole if whole is not None or amount is None else total((amount, tax))
+        return amount, tax, total((amount, tax))
 
 
 def tax_of(line: Record) -> str | None:
-    """Return a line's VAT, from whichever of three places states it."""
-    if stated := text(line, "amountTax"):
+    """Return a line's VAT, from whichever of four places states it."""
+    if stated := text(line, "amountTax") or text(line, "amountVat"):
         return stated
     for name, member in (("vat", "amount"), ("invoiceLineItemInfo", "vatAmount")):
         try:
@@ -101,6 +116,31 @@ def tax_of(line: Record) -> str | None:
         if holder and (stated := text(holder, member)):
             return stated
     return None
+
+
+def vat_code_of(line: Record) -> str | None:
+    """Return a line's VAT code, from whichever of three places states it."""
+    for name, member in (
+        ("invoiceLineItemInfo", "vatCode"),
+        ("vat", "code"),
+        ("vat", "externalId"),
+        ("taxCode", "code"),
+    ):
+        try:
+            holder = _object.decode(line.get(name, NULL))
+        except msgspec.ValidationError:
+            continue
+        if holder and (stated := text(holder, member)):
+            return stated
+    return None
+
+
+_INSTEAD = {"amountWithoutTax": "amountNet", "amountTax": "amountVat", "totalAmount": "amountSum"}
+"""Amounts of headers that Vic.ai is to stop sending (10.40.4), and what there is in their place."""
+
+
+def _instead(name: str | None) -> tuple[str | None, ...]:
+    return (name, _INSTEAD[name]) if name in _INSTEAD else (name,)
 
 
 @dataclass(frozen=True)
@@ -117,6 +157,8 @@ class StreamSpec:
         is_incremental: whether the service lists what changed since an instant.
         keyed: whether the table has a key; without one the loader appends.
         currency, date: fields; "" without one.
+        kind: field that tells credit notes; "" without one.
+        owed: returns what a document adds to what is owed to vendors, by further `owed_fields`.
         amount_fields: fields with subtotal, VAT and total.
         lines: what is compared of lines; None without lines.
     """
@@ -131,6 +173,9 @@ class StreamSpec:
     keyed: bool = True
     currency: str = ""
     date: str = ""
+    kind: str = ""
+    owed: Callable[[DocumentSummary, Fields], str | None] | None = None
+    owed_fields: tuple[str, ...] = ()
     amount_fields: tuple[str | None, str | None, str | None] = (None, None, None)
     lines: LineSpec | None = None
     lines_field: str = field(default="lineItems", init=False)
@@ -138,13 +183,14 @@ class StreamSpec:
     @property
     def names(self) -> tuple[str, ...]:
         """The fields that are read, without the lines."""
-        named = (*self.key, self.label, self.instant, self.currency, self.date, *self.amount_fields)
+        amounts = (name for field in self.amount_fields for name in _instead(field))
+        named = (*self.key, self.label, self.instant, self.currency, self.date, self.kind, *amounts, *self.owed_fields)
         return tuple(dict.fromkeys(name for name in named if name))
 
     @property
     def compared(self) -> dict[str, Compared]:
         """What `summarize` compares of fields, but for the date: a time has more to it."""
-        what: dict[str, Compared] = {name: amount for name in self.amount_fields if name}
+        what: dict[str, Compared] = {name: amount for field in self.amount_fields for name in _instead(field) if name}
         return what | ({self.currency: _code} if self.currency else {})
 
     def key_of(self, fields: Fields) -> str:
@@ -154,14 +200,17 @@ class StreamSpec:
     def summarize(self, company: str, fields: Fields, lines: LinesSummary | None) -> DocumentSummary:
         """Return what is compared of a record."""
         read = AmountReader()
-        subtotal, vat, whole = (read(fields, name) for name in self.amount_fields)
+        subtotal, vat, whole = (read.first(fields, _instead(name)) for name in self.amount_fields)
         at = fields.get(self.instant) if self.instant else None
         version = self.clock.milliseconds(at) if at and self.clock.knows(at) else None
         date, currency = _day(fields.get(self.date)), _code(fields.get(self.currency))
         label = fields.get(self.label) or ""
-        return DocumentSummary(
+        document = DocumentSummary(
             label, version, company, date, currency, (subtotal, vat, whole), lines, tuple(read.unreadable)
         )
+        document.is_credit = "credit" in (fields.get(self.kind) or "").lower()
+        document.owed = self.owed(document, fields) if self.owed else None
+        return document
 
     def read(self, client: VicaiClient, since: int | None) -> Iterator[Record]:
         """Yield Vic's records; the same one again if it changes while they are read."""
@@ -199,7 +248,17 @@ def invoices(states: Iterable[str]) -> StreamSpec:
     chosen = list(dict.fromkeys(states)) or ["POSTED"]
     lists = tuple(("listInvoices", {**INTERNAL, "state": state}) for state in (["ALL"] if "ALL" in chosen else chosen))
     amounts = ("amountWithoutTax", "amountTax", "totalAmount")
-    return StreamSpec("invoices", lists, currency="currency", date="issueDate", amount_fields=amounts, lines=LineSpec())
+    return StreamSpec(
+        "invoices",
+        lists,
+        currency="currency",
+        date="issueDate",
+        kind="transactionType",
+        owed=owed_for_invoice,
+        owed_fields=INVOICE_FIELDS,
+        amount_fields=amounts,
+        lines=LineSpec(),
+    )
 
 
 TRAINING_INVOICES = StreamSpec(
@@ -212,6 +271,7 @@ TRAINING_INVOICES = StreamSpec(
     keyed=False,
     currency="currency",
     date="issueDate",
+    kind="transactionType",
     amount_fields=(None, None, "totalAmount"),
     lines=LineSpec(),
 )
@@ -264,8 +324,10 @@ PAYMENTS_AND_CREDITS = tuple(
         instant=None,
         currency="currencyId",
         date="approvedAt",
+        owed=owed,
+        owed_fields=PAYMENT_FIELDS,
         amount_fields=(None, None, "amount"),
     )
-    for stream in ("payments", "credits")
+    for stream, owed in (("payments", owed_for_payment), ("credits", owed_for_credit))
 )
 """They are members of their batches, which date them."""

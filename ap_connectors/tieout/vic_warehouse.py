@@ -71,6 +71,8 @@ def compare(
         if table:
             result.comparisons += _compare(client, options, _WarehouseStream(spec, table, warehouse), company)
     result.comparisons += vic_payment_batches.compare(client, warehouse, options, company)
+    if not warehouse.find("payments") and any(one.booking.owed for one in result.comparisons):
+        result.notes.append("Payments are not in the warehouse: the AP balance knows only what the ERP says is paid.")
     return options.note(result, warehouse)
 
 

@@ -197,7 +197,7 @@ _ORDER_LINE = {
     "lineNumber": "hugeint",
     "purchase_order_updated_at": "timestamp",
 }
-_PAYMENT = {**dict.fromkeys(("id", "batch_id", "amount", "currencyId"), "varchar"), "approvedAt": "timestamp"}
+PAYMENT = {**dict.fromkeys(("id", "batch_id", "amount", "currencyId"), "varchar"), "approvedAt": "timestamp"}
 
 
 def latest(batch: Record) -> str | None:
@@ -224,7 +224,7 @@ def load_vic(sandbox: SandboxProcess, tables: Tables) -> None:
     tables.fill("purchase_order_line_items", _ORDER_LINE, lines)
     for part in ("payments", "credits"):
         batches = vic.records("paymentBatches")
-        tables.fill(part, _PAYMENT, [one | {"batch_id": batch["id"]} for batch in batches for one in batch[part]])
+        tables.fill(part, PAYMENT, [one | {"batch_id": batch["id"]} for batch in batches for one in batch[part]])
     tables.fill("company", {"company": "varchar"}, [{"company": vic.overview(sums=False)["options"]["company"]}])
 
 

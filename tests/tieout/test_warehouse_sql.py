@@ -15,7 +15,7 @@ from tests.tieout.conftest import Tables
 
 PAGE = Path(__file__).parents[2] / "docs" / "warehouse.md"
 INVOICE = dict.fromkeys(("internalId", "transactionType", "currency", "totalAmount"), "varchar")
-DOCUMENT = dict.fromkeys(("id", "doctype", "currency", "total"), "varchar")
+DOCUMENT = {**dict.fromkeys(("id", "doctype", "currency", "total"), "varchar"), "buyerisfavorite": "boolean"}
 TIMES = ("approvedAt", "fundedAt", "rejectedAt", "voidedAt")
 PAYMENT = {
     **dict.fromkeys(("id", "batch_id", "amount", "currencyId", "status"), "varchar"),
@@ -52,19 +52,36 @@ def test_credit_notes_of_vic_are_subtracted(vicai: SandboxProcess, tmp_path: Pat
 def test_credit_notes_of_ivesk_are_subtracted(sandbox: SandboxProcess, tmp_path: Path) -> None:
     kinds = [("invoice", "10"), ("creditnote", "-3"), ("creditnote", "2"), ("proforma", "50"), (None, "0.5")]
     rows = [
-        {"id": str(number), "doctype": kind, "currency": "XTS", "total": total}
+        {"id": str(number), "doctype": kind, "currency": "XTS", "total": total, "buyerisfavorite": True}
         for number, (kind, total) in enumerate(kinds)
     ]
+    sold = {"id": "sold", "doctype": "invoice", "currency": "XTS", "total": "7777", "buyerisfavorite": False}
     documents = sandbox.control.documents()
     tables = Tables(tmp_path / "warehouse.duckdb", "ivesk")
-    tables.fill("exported_documents", DOCUMENT, documents + rows)
+    tables.fill("exported_documents", DOCUMENT, documents + rows + [sold])
     found = {row[0]: row[1:] for row in tables.sql(query("from ivesk.exported_documents\n", "count(*)"))}
     assert found.pop("XTS") == (4, Decimal("5.5"))
     expected: dict[str, Decimal] = defaultdict(Decimal)
     for one in documents:
-        if one["doctype"] != "proforma":
+        if one["doctype"] != "proforma" and one["buyerisfavorite"]:
             expected[one["currency"]] += Decimal(one["total"])
     assert {currency: total for currency, (_, total) in found.items()} == expected
+
+
+def test_training_invoices_of_one_number_all_stay(tmp_path: Path) -> None:
+    common = {"vendorExternalId": "V", "refNumber": "1", "currency": "EUR", "issueDate": "2025-01-01"}
+    rows = [
+        common | {"transactionType": "INVOICE"},
+        common | {"transactionType": "INVOICE"},  # read twice
+        common | {"transactionType": "CREDITNOTE"},
+        common | {"transactionType": "INVOICE", "issueDate": "2026-01-01"},
+        common | {"transactionType": "INVOICE", "refNumber": None, "lineItems": "[1]"},
+        common | {"transactionType": "INVOICE", "refNumber": None, "lineItems": "[2]"},
+    ]
+    columns = dict.fromkeys((*rows[0], "externalUpdatedAt", "lineItems"), "varchar")
+    tables = Tables(tmp_path / "warehouse.duckdb", "vicai")
+    tables.fill("training_invoices", columns, rows)
+    assert len(tables.sql(query("vicai.training_invoices", "distinct"))) == 5
 
 
 def test_only_what_was_paid_is_paid(vicai: SandboxProcess, tmp_path: Path) -> None:
