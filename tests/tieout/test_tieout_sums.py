@@ -73,9 +73,9 @@ def test_vat_by_code_and_what_is_owed(vicai: SandboxProcess, vic: Tables, tie_vi
 
     told = {(row["currency"], row["code"]): row for row in result.stream("invoices")["vat_by_code"]}
     assert told.keys() == vat.keys()
-    for place, (base, tax) in vat.items():
+    for key, (base, tax) in vat.items():
         for side in ("source", "destination"):
-            assert {name: Decimal(text) for name, text in told[place][side].items()} == {"base": base, "vat": tax}
+            assert {name: Decimal(text) for name, text in told[key][side].items()} == {"base": base, "vat": tax}
     balances = {row["currency"]: row for row in result.report["ap_balance"]}
     assert {currency: Decimal(row["source"]) for currency, row in balances.items()} == owed
     assert all(row["ties"] for row in balances.values())
@@ -100,8 +100,8 @@ def test_lines_and_headers_without_the_old_amounts(vicai: SandboxProcess, vic: T
     lines = [
         {"index": 0, "amountNet": "100.10", "amountTax": "25.03", "amountSum": "125.13", "costAccountExternalId": "1"}
     ]
-    header = {"amountNet": "100.10", "amountVat": "25.03", "amountSum": "125.13", "currency": "XTS"}
-    gone = dict.fromkeys(("totalAmount", "amountWithoutTax", "amountTax"))
+    header: Record = {"amountNet": "100.10", "amountVat": "25.03", "amountSum": "125.13", "currency": "XTS"}
+    gone: Record = dict.fromkeys(("totalAmount", "amountWithoutTax", "amountTax"))
     vicai.control.vicai.touch("invoices", [invoice["internalId"]], lineItems=lines, **header, **gone)
     fill(vicai, vic)
     result = tie_vic("--no-line-items")
