@@ -62,10 +62,9 @@ def run(
     return done
 
 
-@contextlib.contextmanager
-def started(command: list[str], env: Mapping[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    """Start a process in a group of its own; if it does not end well, all of the group is ended."""
-    child = subprocess.Popen(
+def spawn(command: list[str], env: Mapping[str, str]) -> "subprocess.Popen[str]":
+    """Start a process in a group of its own, its output in a pipe."""
+    return subprocess.Popen(
         command,
         cwd=ROOT,
         env=env,
@@ -77,7 +76,12 @@ def started(command: list[str], env: Mapping[str, str]) -> Iterator["subprocess.
         errors="replace",
         start_new_session=True,
     )
-    with child:
+
+
+@contextlib.contextmanager
+def started(command: list[str], env: Mapping[str, str]) -> Iterator["subprocess.Popen[str]"]:
+    """Start a process in a group of its own; if it does not end well, all of the group is ended."""
+    with spawn(command, env) as child:
         try:
             yield child
         finally:

@@ -1,8 +1,9 @@
 """Runs the real commands, each in a process of its own that need not load the libraries first.
 
 Most of a command's second goes into importing the SDK and our own modules, and the tests run commands by the thousand.
-So one process imports them all and forks for every command. That is executed from the first line of its `__main__` on,
-as by `python -m`, with its own arguments, environment, standard files and status.
+So one process imports them all and forks for every command (`tests.forking`). That is executed from the first line of
+its `__main__` on, as by `python -m`, with its own arguments, environment, standard files and status. The same for
+Meltano, in an environment of its own.
 
 Between tries the commands pause for a twentieth of what users wait, unless a test asks for `real_pauses`: how often
 something is tried, and what comes after the last try, does not hang on that.
@@ -12,11 +13,8 @@ from __future__ import annotations
 
 import atexit
 import functools
-import gc
-import importlib
 import json
 import os
-import runpy
 import select
 import signal
 import socket
@@ -26,29 +24,15 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple
-from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
+from demo import commands
+from tests.forking import number
+
 ROOT = Path(__file__).parent.parent
-LIBRARIES = ("singer_sdk", "singer_sdk.tap_base", "singer_sdk.target_base", "singer_sdk.mapper_base", "sqlite3")
-COMMANDS = (
-    "tap_ivesk.tap",
-    "tap_vicai.tap",
-    "tap_saft.tap",
-    "tap_rejects.tap",
-    "tap_webhooks.tap",
-    "target_vicai.target",
-    "target_ivesk.target",
-    "target_warehouse.target",
-    "mapper_ivesk_vicai.mapper",
-    "ap_connectors.tieout.cli",
-    "ap_connectors.webhooks.cli",
-)
 OURS = ("TAP_", "TARGET_", "MAPPER_", "AP_")
 """How variables begin that nothing reads before a command runs."""
-HASTE = 20
 
 
 def run(
@@ -93,13 +77,36 @@ def start(
     real_pauses: bool = False,
 ) -> Process | subprocess.Popen[bytes]:
     """Start `python -m module ...` as `subprocess.Popen` does."""
-    if _environment() != _server().environment or Path.cwd() != ROOT:
+    server = _server("ours")
+    if environment() != server.environment or Path.cwd() != ROOT:
         whole = {**os.environ, **(env or {})}
         return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=whole)
     python, option, *arguments = command
     assert (python, option) == (sys.executable, "-m")
-    order = {"arguments": arguments, "env": env or {}, "real_pauses": real_pauses}
-    return _server().start(order, (stdin.fileno(), stdout.fileno(), stderr.fileno()))
+    files = (stdin.fileno(), stdout.fileno(), stderr.fileno())
+    return server.start(arguments, files, env=env or {}, haste=not real_pauses)
+
+
+def run_meltano(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> bytes:
+    """Run `meltano ...` in a folder; return what it printed, once it ended well."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with start_meltano(command, env, stdout=out, stderr=err, cwd=cwd) as process:
+            status = process.wait()
+        assert status == 0, _content(err).decode()[-3000:]
+        return _content(out)
+
+
+def start_meltano(
+    command: Sequence[str], env: Mapping[str, str], *, stdout: IO[Any], stderr: IO[Any], cwd: Path = ROOT
+) -> Process:
+    """Start `meltano ...` in a session of its own, with this environment and no other."""
+    base = commands.environment({})
+    assert command[0] == commands.path("meltano")
+    assert base.items() <= env.items()
+    server = _server("meltano", tuple(base.items()))
+    with Path(os.devnull).open() as stdin:
+        files = (stdin.fileno(), stdout.fileno(), stderr.fileno())
+        return server.start(command, files, env=env, cwd=cwd, session=True, script=True)
 
 
 class Process:
@@ -107,7 +114,7 @@ class Process:
 
     def __init__(self, told: socket.socket) -> None:
         self._told = told
-        self.pid = _number(told)
+        self.pid = number(told)
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -126,7 +133,7 @@ class Process:
             if not select.select([self._told], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
             with self._told:
-                self.returncode = _number(self._told)
+                self.returncode = number(self._told)
         return self.returncode
 
     def send_signal(self, how: int) -> None:
@@ -161,16 +168,17 @@ def _content(file: IO[bytes]) -> bytes:
 
 
 class _Server:
-    """The process that has the libraries loaded; it ends with this one, when its socket is closed."""
+    """The process that has libraries loaded; it ends with this one, when its socket is closed."""
 
-    def __init__(self) -> None:
-        self.environment = _environment()
+    def __init__(self, kind: str, environment: Mapping[str, str]) -> None:
+        self.environment = environment
         self._lock = threading.Lock()
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.preloaded", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.forking", str(theirs.fileno()), kind],
                 cwd=ROOT,
+                env=environment,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -181,158 +189,32 @@ class _Server:
         self._socket.close()
         self._process.wait()
 
-    def start(self, order: Mapping[str, Any], files: Sequence[int]) -> Process:
-        """Start a command with these standard files."""
+    def start(
+        self,
+        arguments: Sequence[str],
+        files: Sequence[int],
+        *,
+        env: Mapping[str, str],
+        cwd: Path = ROOT,
+        haste: bool = False,
+        session: bool = False,
+        script: bool = False,
+    ) -> Process:
+        """Start a module, or a script, with these standard files; `env` is added to the environment."""
+        order = {"arguments": list(arguments), "env": dict(env), "cwd": str(cwd)}
+        content = json.dumps(order | {"haste": haste, "session": session, "script": script}).encode()
         ours, theirs = socket.socketpair()
-        content = json.dumps(order).encode()
         with theirs, self._lock:
             socket.send_fds(self._socket, [len(content).to_bytes(8, "big")], [*files, theirs.fileno()])
             self._socket.sendall(content)
         return Process(ours)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The environment, but for what changes with each test."""
     return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
 
 
 @functools.cache
-def _server() -> _Server:
-    return _Server()
-
-
-def _received(source: socket.socket, size: int) -> bytes:
-    content = b""
-    while len(content) < size:
-        more = source.recv(size - len(content))
-        assert more, "the other side has ended"
-        content += more
-    return content
-
-
-def _number(source: socket.socket) -> int:
-    return int.from_bytes(_received(source, 8), "big", signed=True)
-
-
-def _tell(sink: socket.socket, number: int) -> None:
-    sink.sendall(number.to_bytes(8, "big", signed=True))
-
-
-# In the process that forks
-
-
-class _Forks:
-    """Forks for every command that is asked for, and tells how each ended."""
-
-    def __init__(self, asks: socket.socket) -> None:
-        self._asks = asks
-        self._reports: dict[int, socket.socket] = {}
-        self._ended, self._ends = socket.socketpair()
-        for one in (self._ended, self._ends):
-            one.setblocking(False)
-
-    def order(self) -> dict[str, Any]:
-        """Return what a command is to do, in the process that is to be the command."""
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self._ends.fileno(), warn_on_full_buffer=False)
-        while True:
-            ready, _, _ = select.select([self._asks, self._ended], [], [])
-            if self._ended in ready:
-                self._ended.recv(4096)
-                self._bury()
-            if self._asks in ready:
-                order = self._fork()
-                if order is not None:
-                    return order
-
-    def _fork(self) -> dict[str, Any] | None:
-        size, files, _, _ = socket.recv_fds(self._asks, 8, 4)
-        if not size:
-            os._exit(0)
-        order: dict[str, Any] = json.loads(_received(self._asks, int.from_bytes(size, "big")))
-        *standard, report = files
-        child = os.fork()
-        if child == 0:
-            self._forget()
-            _use(standard)
-            os.close(report)
-            return order
-        # Else it would go unnoticed that the command has stopped reading.
-        for file in standard:
-            os.close(file)
-        self._reports[child] = socket.socket(fileno=report)
-        _tell(self._reports[child], child)
-        return None
-
-    def _forget(self) -> None:
-        """Have nothing of this process left in the command's."""
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for one in (self._asks, self._ended, self._ends, *self._reports.values()):
-            one.close()
-
-    def _bury(self) -> None:
-        with suppress(ChildProcessError):
-            while True:
-                child, status = os.waitpid(-1, os.WNOHANG)
-                if not child:
-                    return
-                # The test may have ended meanwhile.
-                with self._reports.pop(child) as report, suppress(BrokenPipeError):
-                    _tell(report, os.waitstatus_to_exitcode(status))
-
-
-def _use(standard: Sequence[int]) -> None:
-    """Take these files as standard input, output and error."""
-    for number, file in enumerate(standard):
-        os.dup2(file, number)
-        os.close(file)
-    # What is known of the old files, such as whether they can be sought in, is not true of these.
-    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
-
-
-def _make_haste() -> None:
-    """Shorten the pauses of the policy that clients have unless told otherwise."""
-    from ap_connectors.http.session import RetryPolicy  # noqa: PLC0415 - only the command's process has it
-
-    usual = RetryPolicy()
-    short = RetryPolicy(usual.tries, usual.first_pause / HASTE, usual.longest_pause / HASTE, usual.longest_asked)
-    RetryPolicy.__init__.__defaults__ = astuple(short)
-
-
-def _end(status: int) -> None:
-    """End as Python does, but leave it to the system to take the memory back.
-
-    Python would go through every object of every library, each in a page of memory that is copied for it first: longer
-    than most commands run.
-    """
-    threading._shutdown()  # type: ignore[attr-defined] # waits for the threads, as Python does first
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and not stream.closed:
-            try:
-                stream.flush()
-            except OSError:
-                status = 120
-    os._exit(status)
-
-
-if __name__ == "__main__":
-    for name in (*LIBRARIES, *COMMANDS):
-        importlib.import_module(name)
-    assert threading.active_count() == 1, "a fork would take only one of them along"
-    # Every command asks for its version; what answers that is loaded with the first answer.
-    metadata.version("ap-connectors")
-    # The objects that all commands share stay shared.
-    gc.freeze()
-    order = _Forks(socket.socket(fileno=int(sys.argv[1]))).order()
-    os.environ.update(order["env"])
-    if not order["real_pauses"]:
-        _make_haste()
-    sys.argv = order["arguments"]
-    try:
-        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-    except SystemExit as ending:
-        if not isinstance(ending.code, int):
-            raise
-        _end(ending.code)
+def _server(kind: str, variables: tuple[tuple[str, str], ...] | None = None) -> _Server:
+    return _Server(kind, environment() if variables is None else dict(variables))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from demo import commands
 from demo.meltano import Meltano, install
+from tests import preloaded
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +20,38 @@ def installed() -> None:
     install("tap-ivesk", "tap-vicai", "target-duckdb")
     # It wants older libraries than ours.
     install("target-jsonl", constraints=None)
+
+
+class Forked:
+    """A Meltano that need not load its libraries first, with its output in a pipe as `commands.spawn` has it."""
+
+    def __init__(self, command: list[str], env: Mapping[str, str]) -> None:
+        source, sink = os.pipe()
+        with os.fdopen(sink, "wb") as out:
+            self._process = preloaded.start_meltano(command, env, stdout=out, stderr=out)
+        self.stdout = os.fdopen(source, encoding="utf-8", errors="replace")
+        self.pid, self.poll, self.wait = self._process.pid, self._process.poll, self._process.wait
+
+    def __enter__(self) -> Forked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stdout.close()
+        self.wait()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _forks() -> Iterator[None]:
+    """Runs of Meltano are forks of a process that has its libraries loaded."""
+    spawn = commands.spawn
+
+    def fork(command: list[str], env: Mapping[str, str]) -> Any:
+        runs = command[0] == commands.path("meltano") and "run" in command
+        return Forked(command, env) if runs else spawn(command, env)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "spawn", fork)
+        yield
 
 
 @pytest.fixture

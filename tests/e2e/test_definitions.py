@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from ruamel.yaml import YAML
 
 from demo import commands, meltano
 from demo.project import ROOT
+from tests import preloaded
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def test_another_project_can_add_it_without_the_hub(own: dict[str, Any], tmp_pat
     kind = {"tap": "extractor", "target": "loader", "mapper": "mapper"}[own["name"].partition("-")[0]]
     command = [*meltano.COMMAND, "add", "--no-install", "--plugin-type", kind, own["name"]]
     command += ["--from-ref", str(ROOT / f"plugins/{own['name']}.yml")]
-    subprocess.run(command, cwd=tmp_path, env=commands.environment({}), capture_output=True, check=True)
+    preloaded.run_meltano(command, commands.environment({}), tmp_path)
     [added] = read(project)["plugins"][f"{kind}s"]
     assert added["pip_url"] == own["pip_url"].replace("-e ${MELTANO_PROJECT_ROOT}", "${AP_CONNECTORS}")
     for name in ("settings", "capabilities", "commands", "executable", "namespace"):
@@ -74,13 +74,13 @@ def test_meltano_hands_on_what_the_environment_says(
     (tmp_path / "meltano.yml").write_text((ROOT / "meltano.yml").read_text(encoding="utf-8"), encoding="utf-8")
     given = {f"{own['namespace'].upper()}_{setting.upper()}": value}
     command = [*meltano.COMMAND, "invoke", "--no-install", "--dump=config", own["name"]]
-    dumped = subprocess.run(command, cwd=tmp_path, env=commands.environment(given), capture_output=True, check=True)
-    assert json.loads(dumped.stdout)[setting] == value
+    dumped = preloaded.run_meltano(command, commands.environment(given), tmp_path)
+    assert json.loads(dumped)[setting] == value
 
 
 @pytest.mark.parametrize("own", ["tap-vicai"], indirect=True)
 def test_whatever_may_hold_a_number_arrives_as_text(own: dict[str, Any]) -> None:
-    done = subprocess.run([*command_of(own), "--discover"], capture_output=True, encoding="utf-8", check=True)
+    done = preloaded.run([*command_of(own), "--discover"])
     may_hold_one = {
         stream["tap_stream_id"]: {
             name: {"type": ["string", "null"]}
@@ -94,7 +94,7 @@ def test_whatever_may_hold_a_number_arrives_as_text(own: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("own", ["tap-vicai"], indirect=True)
 def test_every_stream_is_selected_but_the_one_that_cannot_be_had(own: dict[str, Any]) -> None:
-    done = subprocess.run([*command_of(own), "--discover"], capture_output=True, encoding="utf-8", check=True)
+    done = preloaded.run([*command_of(own), "--discover"])
     streams = {stream["tap_stream_id"]: stream["schema"]["properties"] for stream in json.loads(done.stdout)["streams"]}
     chosen = [pattern.split(".") for pattern in own["select"] if not pattern.startswith("!")]
     assert {name for name, _ in chosen} == streams.keys() - {"training_invoice_documents"}

@@ -69,7 +69,12 @@ def test_credit_notes_of_ivesk_are_subtracted(sandbox: SandboxProcess, tmp_path:
 
 
 def test_training_invoices_of_one_number_all_stay(tmp_path: Path) -> None:
-    common: dict[str, str | None] = {"vendorExternalId": "V", "refNumber": "1", "currency": "EUR", "issueDate": "2025-01-01"}
+    common: dict[str, str | None] = {
+        "vendorExternalId": "V",
+        "refNumber": "1",
+        "currency": "EUR",
+        "issueDate": "2025-01-01",
+    }
     rows: list[dict[str, str | None]] = [
         common | {"transactionType": "INVOICE"},
         common | {"transactionType": "INVOICE"},  # read twice
