@@ -1,6 +1,7 @@
 """A click on Export in Įvesk, and seconds later the document is in the warehouse: `ap-webhooks` runs the job."""
 
 import contextlib
+import http.client
 import json
 import signal
 import socket
@@ -16,6 +17,11 @@ from demo.project import ROOT, DemoError, Places
 
 JOB = "ivesk-to-warehouse"
 _PATIENCE = 60.0
+_UNFINISHED = (
+    'ap_webhooks_runs_now{status="waiting"}',
+    'ap_webhooks_runs_now{status="running"}',
+    "ap_webhooks_unplanned_events",
+)
 
 
 class Receiver:
@@ -94,11 +100,18 @@ class Receiver:
         """
         self._sandbox.control.wait_for_webhooks(_PATIENCE)
         until = time.monotonic() + _PATIENCE
-        while not (runs := self._runs()) or {"waiting", "running"} & set(runs):
+        while self._busy() or not (runs := self._runs()) or {"waiting", "running"} & set(runs):
             if time.monotonic() > until:
                 raise DemoError(f"No run ended within {_PATIENCE:g} s of an export; see {self._log}.")
             time.sleep(0.3)
         return len(json.loads(self._command("events", "--all", "--format", "json"))["events"]), runs
+
+    def _busy(self) -> bool:
+        """Whether a run is due or under way, by the metrics: a command for each look would slow the run down."""
+        with contextlib.closing(http.client.HTTPConnection(self.url.partition("//")[2], timeout=_PATIENCE)) as asked:
+            asked.request("GET", "/metrics")
+            lines = asked.getresponse().read().decode().splitlines()
+        return any(line.startswith(_UNFINISHED) and float(line.split()[-1]) for line in lines)
 
     def _runs(self) -> tuple[str, ...]:
         return tuple(run["status"] for run in json.loads(self._command("runs", "--format", "json"))["runs"])
