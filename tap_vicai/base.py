@@ -17,6 +17,7 @@ from ap_connectors.singer.downloads import FileStream, safe_part
 from ap_connectors.singer.stream import Batch, ExactStream
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Forbidden, document_type
+from ap_connectors.vicai.settings import at_once
 
 if TYPE_CHECKING:
     import requests
@@ -175,7 +176,8 @@ class DocumentStream(FileStream):
 
     def __init__(self, tap: Any) -> None:
         super().__init__(tap, of=self.folder.replace("_", " ").removesuffix("s"))
-        self.downloads = tap.config.get("max_concurrency") or 8
+        # Each holds up to 8 MB in memory.
+        self.downloads = at_once(tap.config, most=16)
 
     @property
     def source(self) -> Source:

@@ -13,6 +13,7 @@ from ap_connectors.core.instants import LOCAL
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.http.concurrency import ordered
 from ap_connectors.singer.stream import Batch
+from ap_connectors.vicai.settings import at_once
 from tap_vicai.base import ChildStream, DocumentStream, FullTableStream, IncrementalStream, VicaiStream
 from tap_vicai.payment_batches import PaymentBatchReader
 
@@ -96,8 +97,8 @@ class InvoiceLineItems(ChildStream):
 
     def derive(self, parents: list[Record]) -> Iterator[Record]:
         """Ask for the lines of several invoices at once; yield them in the invoices' order."""
-        workers = self.config.get("max_concurrency") or 8
-        for invoice, lines in zip(parents, ordered(self._lines, parents, workers=workers), strict=True):
+        found = ordered(self._lines, parents, workers=at_once(self.config))
+        for invoice, lines in zip(parents, found, strict=True):
             if isinstance(lines, Reject):
                 self.logger.warning("%s Its lines are left out, the rest goes on.", lines)
                 continue

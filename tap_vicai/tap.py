@@ -12,8 +12,8 @@ from ap_connectors.singer.settings import (
     RATE_LIMIT,
     REQUEST_TIMEOUT,
     USER_AGENT,
+    auto_concurrency,
     documents_dir,
-    max_concurrency,
     start_date,
 )
 from ap_connectors.singer.tap import ExactTap
@@ -42,7 +42,7 @@ class TapVicai(ExactTap):
                 examples=[["ALL"], ["POSTED", "TRANSFERRED"]],
             ),
             documents_dir("the invoices' documents", ["output/documents", "s3://bucket/vicai"]),
-            max_concurrency("for line items and documents"),
+            auto_concurrency("for line items and documents"),
             RATE_LIMIT,
             REQUEST_TIMEOUT,
             USER_AGENT,

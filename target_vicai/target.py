@@ -25,14 +25,14 @@ from ap_connectors.singer.settings import (
     REPORT_PATH,
     REQUEST_TIMEOUT,
     USER_AGENT,
+    auto_concurrency,
     ledger_path,
-    max_concurrency,
 )
 from ap_connectors.singer.sink import Sink
 from ap_connectors.singer.target import ExactTarget
 from ap_connectors.singer.worker_pool import Job, Missing
 from ap_connectors.vicai.client import VicaiClient
-from ap_connectors.vicai.settings import client, connected
+from ap_connectors.vicai.settings import at_once, client, connected
 from target_vicai.context import DryRunWriter, LoadContext, LoadOptions
 from target_vicai.sink import VicSink
 from target_vicai.streams import ALL
@@ -68,7 +68,7 @@ class TargetVicai(ExactTarget):
 
     config_jsonschema = connected(
         th.PropertiesList(
-            max_concurrency("for writes and for documents"),
+            auto_concurrency("for writes and for documents"),
             RATE_LIMIT,
             REQUEST_TIMEOUT,
             th.Property(
@@ -196,6 +196,11 @@ class TargetVicai(ExactTarget):
                 "credentials; if the company was merely renamed, change expected_company."
             )
         return own
+
+    @property
+    def workers(self) -> int:
+        """How many records are loaded at once; how many requests that makes, the client decides."""
+        return at_once(self.config)
 
     def redact(self, text: str) -> str:
         """Mask client_secret and tokens."""

@@ -147,6 +147,8 @@ def tidy(given: Mapping[str, Any], properties: Mapping[str, Mapping[str, Any]]) 
 def _tidy(value: Any, schema: Mapping[str, Any]) -> Any:
     if isinstance(value, str):
         value = value.strip()
+        if {"integer", "string"} <= _types(schema):
+            return _typed(value, schema)
         if "number" in _types(schema):
             # What is not a number stays, and is explained with everything else.
             with contextlib.suppress(_WrongTypeError):
@@ -167,7 +169,11 @@ def _typed(text: str, schema: Mapping[str, Any]) -> Any:
     types = _types(schema)
     for name, read in _READERS.items():
         if name in types:
-            return read(text)
+            try:
+                return read(text)
+            except _WrongTypeError:
+                if "string" not in types:
+                    raise
     if not types & {"array", "object"}:
         return text
     try:
@@ -231,6 +237,8 @@ def explain(errors: Iterable[ValidationError], prefix: str) -> Iterator[str]:
         elif error.validator == "enum":
             *others, last = map(str, expected)
             yield f"{name} must be {', '.join(others)}{' or ' * bool(others)}{last}."
+        elif error.validator == "pattern":
+            yield f"{name} must be {expected.strip('^$')} or a whole number."
         elif error.validator in {"minLength", "minItems"}:
             yield f"{name} must not be empty."
         elif error.validator in {"minimum", "maximum"}:

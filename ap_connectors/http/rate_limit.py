@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from ap_connectors.core.errors import Outage
 from ap_connectors.http import shutdown
+from ap_connectors.http.at_once import AtOnce
 
 _LOOK_AGAIN = 0.5
 
@@ -20,36 +21,59 @@ class RateLimit:
     A request counts from when it is sent until `seconds` after its answer, because only the service knows when in
     between it counted it. So none of the service's windows ever contains more than `requests` of ours, and still a
     whole window's worth can be sent in one burst.
+
+    Args:
+        requests: how many.
+        seconds: in how long.
+        adapts: whether the number of requests under way is kept to what the limit has use for (see `AtOnce`); else
+            only the callers' threads bound it.
     """
 
-    def __init__(self, requests: int, seconds: float) -> None:
+    def __init__(self, requests: int, seconds: float, *, adapts: bool = False) -> None:
         self._requests = requests
         self.seconds = seconds
         self._changed = threading.Condition()
         self._under_way = 0
         self._free_at: deque[float] = deque()
         self._held_until = 0.0
+        self._at_once = AtOnce(requests / seconds) if adapts else None
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
+    def slot(self, kind: str = "") -> Iterator[None]:
         """Wait until a request may be sent; send it inside.
+
+        Args:
+            kind: what answers are compared with that take about as long.
 
         Raises:
             Outage: the process is shutting down.
         """
         self._take()
+        sent = time.monotonic()
         try:
             yield
         finally:
             with self._changed:
+                now = time.monotonic()
                 self._under_way -= 1
-                self._free_at.append(time.monotonic() + self.seconds)
-                self._changed.notify()
+                self._free_at.append(now + self.seconds)
+                if self._at_once:
+                    self._at_once.answered(kind, now - sent)
+                    self._changed.notify(max(1, self._at_once.allowed - self._under_way))
+                else:
+                    self._changed.notify()
+
+    def failed(self) -> None:
+        """Send less at once: the service is too busy, or failed."""
+        if self._at_once:
+            with self._changed:
+                self._at_once.failed()
 
     def hold(self, seconds: float) -> None:
         """Send nothing for so long: the service answered 429 (other processes may use the same client id)."""
         with self._changed:
             self._held_until = max(self._held_until, time.monotonic() + seconds)
+        self.failed()
 
     def _take(self) -> None:
         with self._changed:
@@ -66,6 +90,8 @@ class RateLimit:
             self._free_at.popleft()
         if now < self._held_until:
             return self._held_until - now
+        if self._at_once and self._under_way >= self._at_once.allowed:
+            return _LOOK_AGAIN
         if self._under_way + len(self._free_at) < self._requests:
             return 0.0
         return self._free_at[0] - now if self._free_at else _LOOK_AGAIN

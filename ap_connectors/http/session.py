@@ -127,6 +127,7 @@ class HttpClient:
         redirects: bool = False,
         find_done: Callable[[], T | None] | None = None,
         prepare: Callable[[], Mapping[str, Any]] | None = None,
+        kind: str = "",
         **request: Any,
     ) -> T:
         """Send a request until it succeeds, and return `parse(response)`.
@@ -145,6 +146,7 @@ class HttpClient:
                 before every further try, after the pause, and when the last try has failed. What it finds, unless
                 None, is the result.
             prepare: makes arguments anew for every try (open files, which a try reads to their end).
+            kind: what answers are compared with that take about as long (see `RateLimit.slot`).
             **request: passed to requests (params, json, data, headers).
 
         Raises:
@@ -155,7 +157,8 @@ class HttpClient:
         failed, waited, in_doubt = 0, 0.0, False
         while True:
             try:
-                return self._try(method, url, parse, what, prepare, stream=stream, allow_redirects=redirects, **request)
+                own = {"stream": stream, "allow_redirects": redirects, "kind": kind}
+                return self._try(method, url, parse, what, prepare, **own, **request)
             except Retry as failure:
                 # Once in doubt, always in doubt: what timed out may get done while later tries are refused.
                 in_doubt = in_doubt or not isinstance(failure, _NotDone)
@@ -204,13 +207,13 @@ class HttpClient:
         except Outage:
             return None
 
-    def _send(self, method: str, url: str, what: str, **request: Any) -> requests.Response:
+    def _send(self, method: str, url: str, what: str, *, kind: str, **request: Any) -> requests.Response:
         parts = urlsplit(url)
         if self._credentials:
             request["headers"] = {**(request.get("headers") or {}), **self._credentials.headers()}
         try:
             environment = self._environment(f"{parts.scheme}://{parts.netloc}")
-            with self._limit.slot() if self._limit else nullcontext():
+            with self._limit.slot(kind) if self._limit else nullcontext():
                 request_counts.count(requests=1)
                 return self._session.request(method, url, timeout=self._timeout, **environment, **request)
         except _TRANSIENT as error:
@@ -236,6 +239,8 @@ class HttpClient:
             reason = f" {response.reason}" if response.reason else ""
             asked = _retry_after(response)
             if status != 429:
+                if self._limit:
+                    self._limit.failed()
                 raise Retry(f"status {status}{reason}", after=asked)
             request_counts.count(throttled=1)
             if self._limit:

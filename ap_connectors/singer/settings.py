@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from singer_sdk import typing as th
 
 REQUEST_TIMEOUT = th.Property(
@@ -66,6 +68,20 @@ def max_concurrency(what_for: str) -> th.Property[int]:
         default=8,
         title="Requests at once",
         description=f"Requests under way at once, {what_for}.",
+    )
+
+
+def auto_concurrency(what_for: str) -> th.Property[Any]:
+    """Return the setting for requests at once where the client can find it out; `what_for` as in `max_concurrency`."""
+    kinds = {"type": ["string", "integer", "null"], "pattern": "^auto$", "minimum": 1, "maximum": 100}
+    return th.Property(
+        "max_concurrency",
+        th.CustomType(kinds),
+        default="auto",
+        title="Requests at once",
+        description=f"Requests under way at once, {what_for}. auto: as many as the rate limit has use for at the "
+        "service's distance, 64 at most, and fewer when answers slow down. Or a number.",
+        examples=["auto", 20],
     )
 
 

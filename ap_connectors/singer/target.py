@@ -58,7 +58,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         self.plan: Plan | None = Plan() if self.config.get("dry_run") else None
         self.rejects = RejectFile(self.config["rejects_path"], self.redact, dry_run=self.plan is not None)
         self.state_gate = StateGate(self.rejects.sync, (lambda _: None) if self.plan else None)
-        self.pool = KeyedWorkerPool(self.config.get("max_concurrency") or 8, check=self.check_signal)
+        self.pool = KeyedWorkerPool(self.workers, check=self.check_signal)
         self.unread: Counter[str] = Counter()
         """How many records of a stream were rejected without a readable key, so that what they are about is unknown."""
         self._sinks: dict[str, Sink] = {}
@@ -94,6 +94,11 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
     def proof(self) -> str:
         """What `--test` has found out."""
         return f"the credentials are those of {self.destination}"
+
+    @property
+    def workers(self) -> int:
+        """How many records are loaded at once."""
+        return self.config.get("max_concurrency") or 8
 
     def redact(self, text: str) -> str:
         """Mask the secrets in a text."""

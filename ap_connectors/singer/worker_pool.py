@@ -65,14 +65,15 @@ class KeyedWorkerPool:
     """Threads that run jobs, one at a time for each order key.
 
     Args:
-        workers: jobs that run at once.
+        workers: jobs that run at once, at most; threads are started as jobs come.
         check: called again and again while a method waits; may raise what ends the waiting (a signal).
         most_bytes: memory that waiting jobs may hold together; `submit` waits while they hold more.
     """
 
     def __init__(self, workers: int, check: Callable[[], None], most_bytes: int = 64 * 1024 * 1024) -> None:
         self._check = check
-        self._most_jobs, self._most_bytes = 4 * workers + 16, most_bytes
+        # What waits long is compared with a copy that is old by then.
+        self._most_jobs, self._most_bytes = min(4 * workers, workers + 32) + 16, most_bytes
         self._lock = threading.Lock()
         # One wakes the workers, the other the thread that submits.
         self._work_came, self._room = threading.Condition(self._lock), threading.Condition(self._lock)
@@ -84,10 +85,7 @@ class KeyedWorkerPool:
         self._jobs = self._bytes = self._running = 0
         self._failure: BaseException | None = None
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(workers)
-        ]
-        self._started = False
+        self._workers, self._threads, self._idle = workers, 0, 0
 
     def is_busy(self, order_key: Hashable) -> bool:
         """Whether jobs of a key are still to be done."""
@@ -103,10 +101,6 @@ class KeyedWorkerPool:
         Raises:
             ApError: what ended the pool (an outage); the job is abandoned.
         """
-        if not self._started:
-            self._started = True
-            for thread in self._threads:
-                thread.start()
         with self._lock:
             while self._failure is None and self._is_full(job):
                 self._room.wait(_POLL_SECONDS)
@@ -174,6 +168,9 @@ class KeyedWorkerPool:
 
     def _make_ready(self, key: Hashable) -> None:
         self._ready.append(key)
+        if len(self._ready) > self._idle and self._threads < self._workers:
+            self._threads += 1
+            threading.Thread(target=self._work, name=f"worker-{self._threads}", daemon=True).start()
         self._work_came.notify()
 
     def _is_full(self, job: Job) -> bool:
@@ -202,7 +199,9 @@ class KeyedWorkerPool:
         while True:
             with self._lock:
                 while not self._ready and not self._over:
+                    self._idle += 1
                     self._work_came.wait()
+                    self._idle -= 1
                 if self._over:
                     return
                 key = self._ready.popleft()

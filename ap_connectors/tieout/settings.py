@@ -24,9 +24,10 @@ _COLUMNS = {
     },
 }
 _NUMBER = {"type": "number", "minimum": 1}
+_AT_ONCE = {"type": ["string", "integer"], "pattern": "^auto$", "minimum": 1}
 _RATE = {"type": "object", "properties": {"requests": _NUMBER, "seconds": _NUMBER}}
 _COMMON = {"start_date": _TEXT, "user_agent": _TEXT, "request_timeout": _NUMBER}
-_OF_VICAI = {**VICAI, **_COMMON, "max_concurrency": _NUMBER, "rate_limit": _RATE}
+_OF_VICAI = {**VICAI, **_COMMON, "max_concurrency": _AT_ONCE, "rate_limit": _RATE}
 _USED: Mapping[str, Mapping[str, Any]] = {
     "tap-ivesk": {
         **IVESK,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ap_connectors.core.errors import Stop
+from ap_connectors.http.at_once import MOST
 from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.transport import REGIONS
@@ -53,6 +54,12 @@ def connected(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {**schema, "properties": {**CONNECTION, **schema["properties"]}, "required": required}
 
 
+def at_once(settings: Mapping[str, Any], most: int = MOST) -> int:
+    """Return how many requests there may be at once; where that is `auto`, `most`, for the client sees to it."""
+    number = settings.get("max_concurrency")
+    return number if isinstance(number, int) else most
+
+
 def client(settings: Mapping[str, Any], *, timeout: float, user_agent: str) -> VicaiClient:
     """Return the client that the settings describe (`rate_limit`, `max_concurrency` and `request_id` among them).
 
@@ -63,14 +70,15 @@ def client(settings: Mapping[str, Any], *, timeout: float, user_agent: str) -> V
     if not api_url:
         raise Stop("region is missing: set it to us or no, where the company is, or set api_url.")
     rate = {"requests": 500, "seconds": 10} | (settings.get("rate_limit") or {})
+    adapts = not isinstance(settings.get("max_concurrency"), int)
     return VicaiClient(
         settings["client_id"],
         settings["client_secret"],
         api_url,
         timeout=timeout,
         user_agent=user_agent,
-        connections=settings.get("max_concurrency") or 8,
-        limit=RateLimit(rate["requests"], rate["seconds"]),
+        connections=at_once(settings),
+        limit=RateLimit(rate["requests"], rate["seconds"], adapts=adapts),
         request_id=settings.get("request_id"),
         allow_http=bool(settings.get("allow_http")),
     )

@@ -225,6 +225,7 @@ class Transport:
             stream=True,
             find_done=find_done,
             prepare=prepare,
+            kind=f"{called.method} {called.path}",
             params={name: value for name, value in arguments.items() if f"{{{name}}}" not in called.path},
             headers=headers,
             data=json,
