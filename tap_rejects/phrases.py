@@ -43,6 +43,10 @@ CLAUSES: Mapping[str, Phrase] = {
         "Mokesčio tarifas nurodytas procentais: {field} – {value} (25 % rašoma 0,25)",
         "A tax rate is in per cent: {field}, {value} (25 % is written 0.25)",
     ),
+    "too_large": Phrase(
+        "Per didelis skaičius: {field}, o Vic.ai priima iki {most}",
+        "A number is too large: {field}, and Vic.ai takes {most} or less",
+    ),
     "too_many_digits": Phrase("Per ilgas skaičius: {field}", "A number is too long: {field}"),
     "not_text": Phrase("Netinkamas tekstas: {field}", "Not a text: {field}"),
     "half_a_character": Phrase(

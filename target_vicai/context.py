@@ -126,6 +126,8 @@ class LoadContext:
     def __post_init__(self) -> None:
         self.duplicates = Duplicates(self._invoices_since)
         """What looks whether Vic has an invoice under another id."""
+        self.vat_codes_coming: dict[str, str] = {}
+        """The ERP's ids of the VAT codes that this run loads, by code: lines name them by either."""
 
     # Vic's records
 

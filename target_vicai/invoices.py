@@ -194,6 +194,8 @@ class Invoices(VicSink):
         named = dict.fromkeys(vat["code"] for vat in vats if vat.get("code") and not _IDS & vat.keys())
         unknown = [code for code in named if self.context.find_by_second_key(_VAT_CODES, code) is None]
         if unknown:
+            coming = self.context.vat_codes_coming
+            self.context.await_parents((_VAT_CODES, coming.get(code, code)) for code in unknown)
             raise self.context.missing([(_VAT_CODES, code) for code in unknown])
 
     def _with_document(self, key: str, document: Document | None, effect: Effect) -> Outcome:

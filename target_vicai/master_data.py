@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.sink import UNCHANGED, Outcome
+from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Refused
 from target_vicai.compared_sink import ComparedSink, Comparison
 from target_vicai.context import Reference, ResourceSpec
@@ -168,6 +169,8 @@ class VatCodes(Upsert):
         old one would stay behind.
         """
         item = super().parse(record, replayed)
+        if code := item.body.get("code"):
+            self.context.vat_codes_coming[code] = item.key
         former = item.extras.get("formerExternalId")
         if former and former != item.key and self.context.find(self.name, item.key) is None:
             found = self.context.find(self.name, former)
@@ -312,6 +315,13 @@ class PaymentTerms(Named):
     name, operation, component = "payment_terms", "createPaymentTerm", "PaymentTerm"
     update_operation, delete_operation = "updatePaymentTerm", "deletePaymentTerm"
     resource = ResourceSpec("payment term", "listPaymentTerms", key=("name",))
+
+    def contract_schema(self) -> contract.Schema:
+        """Return the contract's schema, in which a discount has no end: none gives more than the whole amount."""
+        schema = contract.inlined(super().contract_schema())
+        discount = schema["properties"]["discountPercentage"]
+        limited = {**discount, "oneOf": [{**one, "maximum": 100} for one in discount["oneOf"]]}
+        return {**schema, "properties": {**schema["properties"], "discountPercentage": limited}}
 
 
 class TaxCodes(Named):

@@ -19,6 +19,7 @@ CODES: Mapping[str, str] = {
     "not_a_whole_number": "The field is not a whole number. field, value.",
     "too_many_digits": "The number is not finite, or has too many digits. field, most.",
     "too_small": "The number is below the minimum. field, least, value.",
+    "too_large": "The number is above the maximum. field, most, value.",
     "not_true_or_false": "The field is neither true nor false. field, value.",
     "not_a_date": "The field is not a date. field, value.",
     "not_a_time": "The field is not a time. field, value.",

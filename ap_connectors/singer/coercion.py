@@ -98,7 +98,7 @@ def reader(kind: str, schema: Mapping[str, Any]) -> Reader:
 
     Args:
         kind: a key of `NATURAL`.
-        schema: where `maxLength` and `minimum` are looked up.
+        schema: where `maxLength`, `minimum` and `maximum` are looked up.
     """
     return _READERS[kind](schema)
 
@@ -140,7 +140,7 @@ def _not_a_number(value: Any) -> CoercionError:
 
 
 def _decimal_text(schema: Mapping[str, Any]) -> Reader:
-    check = _at_least(schema)
+    check = _within(schema)
 
     def read(value: Any) -> str:
         if type(value) is str:
@@ -158,7 +158,7 @@ def _decimal_text(schema: Mapping[str, Any]) -> Reader:
 
 
 def _number(schema: Mapping[str, Any]) -> Reader:
-    check = _at_least(schema)
+    check = _within(schema)
 
     def read(value: Any) -> int | Decimal:
         number = _as_number(value)
@@ -181,7 +181,7 @@ def _as_number(value: Any) -> int | Decimal:
 
 
 def _integer(schema: Mapping[str, Any]) -> Reader:
-    check = _at_least(schema)
+    check = _within(schema)
 
     def read(value: Any) -> int:
         number = _as_number(value)
@@ -196,14 +196,18 @@ def _integer(schema: Mapping[str, Any]) -> Reader:
     return read
 
 
-def _at_least(schema: Mapping[str, Any]) -> Callable[[int | Decimal], None] | None:
-    if (least := schema.get("minimum")) is None:
+def _within(schema: Mapping[str, Any]) -> Callable[[int | Decimal], None] | None:
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if least is None and most is None:
         return None
 
     def check(number: int | Decimal) -> None:
-        if number < least:
+        if least is not None and number < least:
             words = f"is less than {least}: {quoted(number)}"
             raise CoercionError(words, "too_small", least=str(least), value=quoted(number))
+        if most is not None and number > most:
+            words = f"is more than {most}: {quoted(number)}"
+            raise CoercionError(words, "too_large", most=str(most), value=quoted(number))
 
     return check
 

@@ -52,6 +52,7 @@ INNER = {"type": "object", "properties": {"b": {"type": "string"}}, "required": 
             {"most": 1000},
         ),
         ({"type": "integer", "minimum": 1}, 0, "is less than 1: 0", "too_small", {"least": "1", "value": "0"}),
+        ({"type": "number", "maximum": 9}, 10, "is more than 9: 10", "too_large", {"most": "9", "value": "10"}),
         ({"type": "boolean"}, "ja", "is neither true nor false: 'ja'", "not_true_or_false", {"value": "'ja'"}),
         (DAY, "31.01.2026", "is not a date such as 2026-01-31: '31.01.2026'", "not_a_date", {"value": "'31.01.2026'"}),
         (DAY, 2026, "is not a date such as 2026-01-31: 2026", "not_a_date", {"value": "2026"}),

@@ -116,7 +116,13 @@ def test_fields_and_keys(target: Target) -> None:
             {"field": "daysToPay", "value": "30.5"},
         ),
         Bad(
-            "too_small", "payment_terms", term | {"daysToPay": -1}, {"field": "daysToPay", "least": "1", "value": "-1"}
+            "too_small", "payment_terms", term | {"daysToPay": -1}, {"field": "daysToPay", "least": "0", "value": "-1"}
+        ),
+        Bad(
+            "too_large",
+            "payment_terms",
+            term | {"discountPercentage": "100.01"},
+            {"field": "discountPercentage", "most": "100", "value": "100.01"},
         ),
         Bad(
             "not_true_or_false",
@@ -304,11 +310,15 @@ def test_an_invoice_that_is_another_one_there(target: Target, scene: Scene) -> N
         "externalId": "PIRK-1",
         "transactionType": "INVOICE",
         "refNumber": "SF-1",
+        "issueDate": "2026-03-01",
+        "currency": "EUR",
         "totalAmount": Decimal("1.10"),
         "vendor": {"externalId": scene.vendor["externalId"]},
         "lineItems": [],
     }
     target(load("invoices", invoice))
+    same = {"docnum": "SF-1", "date": "2026-03-01", "total": "1.10", "currency": "EUR", "other": "PIRK-1"}
+    check(target, Bad("duplicate", "invoices", invoice | {"externalId": "PIRK-2"}, same))
     differs = {"field": "totalAmount", "theirs": "1.10", "ours": "2.20"}
     check(target, Bad("differs_at_vicai", "invoices", invoice | {"totalAmount": Decimal("2.20")}, differs))
 
