@@ -119,12 +119,13 @@ def read_lines(header: Header, lines: list[JsonObject], tolerance: Tolerance) ->
             wrong.append(Reject(f"Line {number} has no subtotal.", "no_subtotal", where=where))
         elif not (header.separate_vat and line.total == line.subtotal):
             made = None if line.vat is None else EXACT.add(line.subtotal, line.vat)
-            wrong += _sum_differs(number, line, made, tolerance.of_a_line(currency), currency)
+            # Of a price with VAT each part is rounded by itself.
+            wrong += _sum_differs(number, line, made, tolerance.of_lines(currency, lines=1, rates=1), currency)
     if wrong:
         return None, [Reject.several(wrong, joint="; ")]
-    alone = bool(header.amounts.vat) and not any(line.says_vat or line.vat for line in found)
+    alone = _header_alone_tells_vat(header, found)
     if alone:
-        # The header alone tells VAT; where a line's total is its net amount, no VAT of 0 follows from that.
+        # A VAT of 0 beside a rate, or because a line's total is its net amount, is no VAT of that line.
         found = [Amounts(line.subtotal, None, line.subtotal, line.percent) for line in found]
     together = _together(header, found, by_rates=alone)
     rates = {line.percent for line in found if line.vat != 0} or {None}
@@ -132,6 +133,13 @@ def read_lines(header: Header, lines: list[JsonObject], tolerance: Tolerance) ->
     if wrong:
         return None, [Reject.several(wrong, joint="; ")]
     return Agreed(found, _rest(header, together, says_vat=not alone)), []
+
+
+def _header_alone_tells_vat(header: Header, lines: Sequence[Amounts]) -> bool:
+    """Whether no line tells VAT: none, or 0 beside a rate."""
+    if not header.amounts.vat or any(line.vat for line in lines):
+        return False
+    return not any(line.says_vat and line.percent is None for line in lines)
 
 
 def _together(header: Header, lines: Sequence[Amounts], *, by_rates: bool) -> Amounts:

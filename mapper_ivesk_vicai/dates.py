@@ -64,7 +64,7 @@ def _exported(document: JsonObject) -> str:
     return stated[:-1] if stated.endswith("Z") else instants.LOCAL.text(moment)
 
 
-def payment_days(document: JsonObject) -> int | None:
-    """Return the term in days; None if it is not a whole number of them. The due date says it as well."""
+def payment_days(document: JsonObject, *, least: int) -> int | None:
+    """Return the term in days; None if it is not a whole number of at least so many. The due date says it as well."""
     days = number_or_words(document, "paymentterm")
-    return int(days) if days is not None and days == days.to_integral_value() else None
+    return int(days) if days is not None and days == days.to_integral_value() and days >= least else None

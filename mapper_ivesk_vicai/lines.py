@@ -35,7 +35,7 @@ class Line:
     """A line; account, VAT code and dimensions as Vic.ai knows them.
 
     Args:
-        further: the fields that have no place of their own at Vic.ai.
+        further: the fields that have no place of their own at Vic.ai; None for a line that is not the document's.
     """
 
     net: Decimal
@@ -47,6 +47,11 @@ class Line:
     vat_code: str | None = None
     dimensions: tuple[Dimension, ...] = ()
     further: JsonObject | None = None
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether it makes up for rounding, and is none of the document's."""
+        return self.further is None
 
     @property
     def is_vat_only(self) -> bool:

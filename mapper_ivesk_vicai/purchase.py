@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from ap_connectors.core import bank_accounts
 from ap_connectors.core.companies import same_company
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.exact import EXACT
@@ -111,9 +112,9 @@ class Purchase:
         turned: Vic.ai gets its amounts with the opposite sign.
         changed_at: when ivesk last changed it, as Vic.ai wants an ERP's own time: UTC, without a zone; a Reject if the
             document does not say. Invoices need it only where their vendor is sent.
-        payment_days: None where the term is not a whole number of days.
+        payment_days: None where Vic.ai does not take the term.
         rate: of the document's currency, so many units of it for one euro; None if it is not a number.
-        kid: reference that a payment must quote (Norway).
+        kid: reference that a payment must quote (Norway); None if its control digit does not fit.
         rounding: what the lines lack of the header's total, which rounding explains.
         further: the fields that have no place of their own at Vic.ai.
         fields: what `fields` gives a place, by its label.
@@ -186,14 +187,15 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
     total, rest = header.amounts.total, agreed.rest
     assert total is not None  # noqa: S101 - `read_header` has rejected it
     try:
+        is_training = options.invoices_as == "training_invoices"
         is_credit = _is_credit(doctype, fate, total)
         issued, due = code(document, "date"), code(document, "duedate")
         if not is_credit:
             check_due(issued, due)
-        days = payment_days(document)
-        is_training = options.invoices_as == "training_invoices"
-        # A term that is not sent is not lost: words, or none at all for training.
-        term = {"paymentterm"} if days is None or (is_training and not days) else set()
+        days = payment_days(document, least=1 if is_training else 0)
+        # What is not sent is not lost: a term in words, a KID that is misread.
+        kid, told = _kid(document), {"paymentterm"} if days is None else set()
+        told |= {"kid"} if kid is None else set()
         rounding = options.tables.rounding(rest) if options.rounds else None
         return Purchase(
             header=header,
@@ -212,9 +214,9 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
             changed_at=exported(document, needed=is_training),
             lines=[*document_lines.made(agreed, lines, codes), *([rounding] if rounding else [])],
             rate=number_or_words(document, "currencyrate"),
-            kid=code(document, "kid"),
+            kid=kid,
             rounding=rest.total or Decimal(0),
-            further=further(document, _placed() - term),
+            further=further(document, _placed() - told),
             fields={label: as_words(document.get(name)) for name, (label,) in options.fields.items() if label},
             named=options.fields,
             file=file,
@@ -305,6 +307,15 @@ def _other_key(document: JsonObject) -> str:
 
 
 # Its parts
+
+
+def _kid(document: JsonObject) -> str | None:
+    """Return the KID; None if there is none, or if no bank would take it."""
+    stated = code(document, "kid")
+    try:
+        return None if stated is None else bank_accounts.kid(stated)
+    except ValueError:
+        return None
 
 
 def _is_credit(doctype: str | None, fate: Fate | None, total: Decimal) -> bool:

@@ -76,7 +76,7 @@ def training_invoice(purchase: Purchase) -> JsonObject:
 
     What the document leaves open is null where Vic.ai knows null, so that it is cleared when the document comes again.
     """
-    payment = _account(purchase.seller) | _term("paymentTerm", purchase, least=1)
+    payment = _account(purchase.seller) | _term("paymentTerm", purchase)
     return {
         **_header(purchase),
         "externalUpdatedAt": purchase.changed_at,
@@ -98,7 +98,7 @@ def invoice(purchase: Purchase) -> JsonObject:
         "source": "ivesk",
         "vendorExternalId": purchase.seller.key,
         **({"paymentInfo": {"kind": "IBAN", "accountNumber": iban}} if iban else {}),
-        **_term("paymentTerm", purchase, least=0),
+        **_term("paymentTerm", purchase),
         **({"paymentRef": purchase.kid} if purchase.kid else {}),
         **_fields(given(**purchase.fields)),
         "lineItems": [_invoice_line(purchase, *each) for each in enumerate(purchase.lines)],
@@ -134,9 +134,9 @@ def _header(purchase: Purchase) -> dict[str, str | None]:
     }
 
 
-def _term(name: str, purchase: Purchase, *, least: int) -> JsonObject:
+def _term(name: str, purchase: Purchase) -> JsonObject:
     days = purchase.payment_days
-    return {} if days is None or days < least else {name: {"count": days, "unit": "DAYS"}}
+    return {} if days is None else {name: {"count": days, "unit": "DAYS"}}
 
 
 def _training_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
@@ -151,6 +151,8 @@ def _invoice_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
     vat = None if line.vat is None else plain(purchase.signed(line.vat))
     info = given(code=line.vat_code, amount=vat, rate=_rate(line))
     amount = {"amount": plain(purchase.signed(line.net))}
+    if line.description and _is_too_long(line):
+        amount["description"] = f"{line.description[: _LONGEST_NAME - 1]}…"
     return _line(purchase, place, line) | amount | ({"vat": info} if info else {})
 
 
@@ -181,7 +183,7 @@ def _quantity(purchase: Purchase, line: Line) -> str | None:
 def _external_data(purchase: Purchase) -> JsonObject:
     """Return what Vic.ai's training invoices keep as it is: by ivesk's names, numbers as text, with ivesk's signs."""
     data = dict(purchase.further)
-    if purchase.rate is not None and (currency := purchase.header.currency.upper()) != _EURO:
+    if purchase.rate and purchase.rate > 0 and (currency := purchase.header.currency.upper()) != _EURO:
         rate = plain(purchase.rate)
         data[_RATE] = {"rate": rate, "means": f"1 {_EURO} = {rate} {currency}"}
     if purchase.rounding:
@@ -207,6 +209,12 @@ def left_out(purchase: Purchase) -> Iterator[str]:
     """Yield the fields of a document that invoices to process have no place for; training invoices keep them all."""
     yield from (name for name in purchase.further if name not in purchase.named and name not in _SAID)
     yield from {f"lines.{name}": None for line in purchase.lines for name in line.further or ()}
+    if any(map(_is_too_long, purchase.lines)):
+        yield "the end of long lines.name"
+
+
+def _is_too_long(line: Line) -> bool:
+    return len(line.description or "") > _LONGEST_NAME
 
 
 def _rate(line: Line) -> str | None:

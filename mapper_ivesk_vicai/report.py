@@ -66,15 +66,15 @@ class Untaught:
 
     def add(self, purchase: Purchase) -> None:
         """Add a document."""
-        if lines := sum(line.account is None for line in purchase.lines):
+        if lines := sum(line.account is None and not line.is_rounding for line in purchase.lines):
             self.lines += lines
             self.documents += 1
             self.example = self.example or one_line(purchase.docnum or purchase.id)
 
 
 @dataclasses.dataclass
-class _Unmapped:
-    """A code without a row: in how many documents, and the number of one of them."""
+class _Seen:
+    """Something that is worth a word: in how many documents, and the number of one of them."""
 
     documents: int
     example: str
@@ -98,10 +98,11 @@ class Report(RunReport):
         """Documents of kinds that are left out."""
         self._learns = learns
         self._untaught = Untaught()
+        self._wrong_kids = _Seen(0, "")
         self._left_out: Counter[str] = Counter()
         self._rounded: dict[str, Rounded] = {}
         self._sums: dict[str, dict[str, Sums]] = {}
-        self._unmapped: dict[CodeTable, dict[str, _Unmapped]] = {table: {} for table in TABLES}
+        self._unmapped: dict[CodeTable, dict[str, _Seen]] = {table: {} for table in TABLES}
 
     def add(self, found: Purchase | LeftOut | SetAside) -> None:
         """Count a document: in the sums of its currency if it is a purchase, and by its codes without a row."""
@@ -117,7 +118,7 @@ class Report(RunReport):
         self.mapped += fate == "mapped"
         self.set_aside += fate == "set_aside"
         for table, code, document in found.unmapped:
-            missing = self._unmapped[table].setdefault(code, _Unmapped(0, document))
+            missing = self._unmapped[table].setdefault(code, _Seen(0, document))
             missing.documents += 1
         if found.header is not None:
             self.purchases += 1
@@ -127,6 +128,9 @@ class Report(RunReport):
             sums[fate].add(amounts)
 
     def _add_mapped(self, purchase: Purchase) -> None:
+        if "kid" in purchase.further:
+            self._wrong_kids.documents += 1
+            self._wrong_kids.example = self._wrong_kids.example or one_line(purchase.docnum or purchase.id)
         if purchase.rounding:
             self._rounded.setdefault(purchase.header.currency, Rounded()).add(purchase.rounding)
         if self._learns:
@@ -158,6 +162,7 @@ class Report(RunReport):
             },
             "rounded": {currency: rounded.as_json() for currency, rounded in sorted(self._rounded.items())},
             "lines_without_account": dataclasses.asdict(self._untaught),
+            "wrong_kids": dataclasses.asdict(self._wrong_kids),
             "fields_left_out": dict(sorted(self._left_out.items())),
             "unmapped": {
                 table.setting: {code: dataclasses.asdict(missing) for code, missing in sorted(codes.items())}
@@ -184,8 +189,13 @@ class Report(RunReport):
                 f"{currency} in all (tolerance)."
             )
 
-    def untaught(self) -> Iterator[str]:
-        """Yield a sentence if lines teach Vic.ai nothing."""
+    def warnings_of_mapped(self) -> Iterator[str]:
+        """Yield what is wrong with documents that were mapped all the same."""
+        if (wrong := self._wrong_kids).documents:
+            yield (
+                f"{wrong.documents} documents have a KID whose control digit does not fit, for example {wrong.example}"
+                ": it was not sent as their payment reference. Correct it in ivesk, and export them again."
+            )
         if (untaught := self._untaught).lines:
             yield (
                 f"{untaught.lines} lines of {untaught.documents} documents have no account, for example "

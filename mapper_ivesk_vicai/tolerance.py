@@ -61,10 +61,6 @@ class Tolerance:
             raise Stop(f"tolerance: {unknown[0]} is unknown; known are {' and '.join(_MEMBERS)}.")
         return cls(**{name: _amount(f"tolerance.{name}", value) for name, value in given.items()})
 
-    def of_a_line(self, currency: str) -> Decimal:
-        """Return how far a line's own amounts may miss each other."""
-        return _first(self.whole, self.per_line, _half(currency))
-
     def of_a_header(self) -> Decimal:
         """Return how far the header's own amounts may miss each other, but for the rounding of cash."""
         return _first(self.whole, _NONE)

@@ -13,7 +13,7 @@ from tests.mapper_ivesk_vicai.conftest import Mapper, document, line, messages
 LONG = Decimal("1234567890123456.789")
 PRICE = Decimal("5.00")
 MORE: dict[str, Any] = {
-    "kid": "000123456003",
+    "kid": "004200176",
     "allocation": "Marketing",
     "originaldocnum": "SF-0",
     "report2isaf": True,
@@ -31,7 +31,7 @@ def test_training_invoices_keep_everything(mapper: Mapper) -> None:
     said = document(currency="USD", currencyrate=Decimal("1.0837"), lines=[line(**MORE_OF_A_LINE), line()], **MORE)
     said |= {"subtotal": 20, "vat": Decimal("4.20"), "total": Decimal("24.20")}
     done = mapper(messages(said))
-    assert done.only["invoiceInfo"] == {"kid": "000123456003"}
+    assert done.only["invoiceInfo"] == {"kid": "004200176"}
     assert done.only["externalData"] == {
         "doctype": "invoice",
         "subtotal": "20",
@@ -87,7 +87,7 @@ def test_what_invoices_to_process_have_no_place_for_is_named_once(mapper: Mapper
     said = [document(id=f"d-{n}", lines=[line(**MORE_OF_A_LINE)], **MORE) for n in range(3)]
     done = mapper(messages(*said), invoices_as="invoices", fields={"allocation": "allocation", "userdata": None})
     for found in done.records("invoices"):
-        assert found["paymentRef"] == "000123456003"
+        assert found["paymentRef"] == "004200176"
         assert found["fields"] == [{"label": "allocation", "value": "Marketing"}]
         assert "externalData" not in found
     named = [one for one in done.err.splitlines() if "have no place for" in one]
@@ -118,24 +118,50 @@ def test_a_configured_field_has_its_label(mapper: Mapper, tmp_path: Path) -> Non
 def test_the_direction_of_a_rate_is_said_where_there_is_one(mapper: Mapper) -> None:
     cases: list[dict[str, Any]] = [
         {"currencyrate": None},
+        {"currencyrate": 0, "currency": "NOK"},
         {"currencyrate": 1},
         {"currencyrate": "ECB", "currency": "NOK"},
     ]
     done = mapper(messages(*(document(id=f"d-{n}", **one) for n, one in enumerate(cases))))
     rates = [one["externalData"].get("currencyrate") for one in done.records("training_invoices")]
-    assert rates == [None, "1", "ECB"]
+    assert rates == [None, "0", "1", "ECB"]
+
+
+def test_a_kid_that_no_bank_takes_is_kept_and_not_paid_by(mapper: Mapper) -> None:
+    said = messages(document(kid="000123456003"), document(id="d-2", kid=" 0042 00176 "), document(id="d-3", kid="x"))
+    done = mapper(said)
+    found = done.records("training_invoices")
+    assert [one.get("invoiceInfo") for one in found] == [None, {"kid": "004200176"}, None]
+    assert [one["externalData"].get("kid") for one in found] == ["000123456003", None, "x"]
+    assert done.report["wrong_kids"] == {"documents": 2, "example": "SF-1"}
+    assert done.warnings == [
+        "2 documents have a KID whose control digit does not fit, for example SF-1: it was not sent as their payment "
+        "reference. Correct it in ivesk, and export them again."
+    ]
+    sent = mapper(said, invoices_as="invoices")
+    assert [one.get("paymentRef") for one in sent.records("invoices")] == [None, "004200176", None]
+    assert sent.report["fields_left_out"]["kid"] == 2
+
+
+def test_a_long_name_of_a_line_does_not_keep_an_invoice_back(mapper: Mapper) -> None:
+    said = messages(document(lines=[line(name="ž" * 256)]), document(id="d-2", lines=[line(name="ž" * 255)]))
+    done = mapper(said, invoices_as="invoices")
+    names = [one["lineItems"][0]["description"] for one in done.records("invoices")]
+    assert names == [f"{'ž' * 254}…", "ž" * 255]
+    assert done.report["fields_left_out"]["the end of long lines.name"] == 1
+    assert mapper(said).records("training_invoices")[0]["lineItems"][0]["description"] == "ž" * 256
 
 
 def test_a_term_that_is_not_sent_is_kept(mapper: Mapper) -> None:
     """Vic.ai's training invoices take terms of a day and more; invoices to process take one of none, too."""
-    terms: list[Any] = ["30 d.", 0, 30, Decimal("7.5")]
+    terms: list[Any] = ["30 d.", 0, 30, Decimal("7.5"), -5]
     said = messages(*(document(id=f"d-{n}", paymentterm=term) for n, term in enumerate(terms)))
     found = mapper(said).records("training_invoices")
-    assert [one["externalData"].get("paymentterm") for one in found] == ["30 d.", "0", None, "7.5"]
-    assert [one["paymentInfo"].get("paymentTerm", {}).get("count") for one in found] == [None, None, 30, None]
+    assert [one["externalData"].get("paymentterm") for one in found] == ["30 d.", "0", None, "7.5", "-5"]
+    assert [one["paymentInfo"].get("paymentTerm", {}).get("count") for one in found] == [None, None, 30, None, None]
     done = mapper(said, invoices_as="invoices")
-    assert [one.get("paymentTerm", {}).get("count") for one in done.records("invoices")] == [None, 0, 30, None]
-    assert done.report["fields_left_out"]["paymentterm"] == 2
+    assert [one.get("paymentTerm", {}).get("count") for one in done.records("invoices")] == [None, 0, 30, None, None]
+    assert done.report["fields_left_out"]["paymentterm"] == 3
 
 
 # Lines

@@ -91,10 +91,13 @@ def test_a_rounding_line_makes_the_lines_the_header(
 
 def test_a_credit_note_is_rounded_the_other_way(mapper: Mapper) -> None:
     said = purchase(stated("-10.00", "-2.12", "-12.10"), stated("-10.00", "-2.12", "-12.12", quantity=-1))
-    found = mapper(messages(said), rounding="line").only
+    done = mapper(messages(said), rounding="line")
+    found = done.only
     assert (found["transactionType"], found["totalAmount"]) == ("CREDITNOTE", "12.10")
     assert sent(found) == [(10, Decimal("2.12")), (Decimal("-0.02"), None)]
+    # Its account is the table's business, and nothing that is to be corrected in ivesk.
     assert "costAccountExternalId" not in found["lineItems"][1]
+    assert done.warnings == []
 
 
 BEYOND: list[tuple[Record, str]] = [
@@ -108,6 +111,9 @@ BEYOND: list[tuple[Record, str]] = [
     (purchase(stated("10.00", "2.12", "12.10"), stated("10.00", "2.12", "12.12"), currency="PLN"), "does_not_add_up"),
     # VAT in the header alone, and not what the lines' rates make.
     (purchase(stated("100", "12", "112"), stated("100.00", None, None)), "header_and_lines_differ"),
+    (purchase(stated("100", "12", "112"), stated("100", "0", "100")), "header_and_lines_differ"),
+    # A VAT of 0, and no rate that says otherwise.
+    (purchase(stated("100", "21", "121"), stated("100", "0", "100", vatpercent=None)), "several"),
     # One line says its VAT, the other does not.
     (purchase(stated("100", "21", "121"), stated("50", "10.5", "60.5"), stated("50", None, None)), "several"),
     # VAT is not paid, but that is not said; or it is said, and the total is neither with VAT nor without.
@@ -144,14 +150,29 @@ def test_documents_that_are_both(mapper: Mapper) -> None:
         purchase(stated("12.10", None, "12.10") | {"subtotal": None}, stated("10.00", "2.12", "12.12")),
         # A kilogram at 3.333: the line's parts have more digits than its total.
         purchase(stated("3.33", "0.70", "4.03"), stated("3.333", "0.69993", "4.03")),
+        # Of a price with VAT, 4.035 three times, each part is rounded by itself.
+        purchase(stated("10.00", "2.10", "12.10"), stated("10.00", "2.10", "12.11")),
+        # A VAT of 0 beside a rate of 21 % is none that the line tells.
+        purchase(stated("100", "21", "121"), stated("60", "0", "60"), stated("40", "0", "40")),
         # Yen have no cents.
         purchase(stated("3333", "700", "4033"), stated("3333", "699", "4032"), currency="JPY"),
     ]
     done = mapper(messages(*({**one, "id": f"d-{n}", "docnum": str(n)} for n, one in enumerate(said))))
     found = done.records("training_invoices")
-    assert [one["totalAmount"] for one in found] == ["36.65", "175.50", "121", "100", "12.10", "4.03", "4033"]
+    assert [one["totalAmount"] for one in found] == [
+        "36.65",
+        "175.50",
+        "121",
+        "100",
+        "12.10",
+        "4.03",
+        "12.10",
+        "121",
+        "4033",
+    ]
     assert sent(found[1]) == [(100, None), (50, None)]
     assert sent(found[3]) == [(100, None)]
+    assert sent(found[7]) == [(60, None), (40, None)]
 
 
 def test_the_tolerance_is_a_setting(mapper: Mapper) -> None:
