@@ -173,6 +173,31 @@ SENTENCES: Mapping[str, Phrase] = {
         "It is not clear whether this is a document of company {company}: the buyer is {buyer}, the seller {seller}. "
         "Check the buyer's registration code in ivesk" + _AGAIN.en,
     ),
+    # Whose invoice it is, and where to pay.
+    "ambiguous_vendor": Phrase(
+        "Neaišku, kuris Vic.ai pardavėjas išrašė dokumentą: dokumente – {document}, o Vic.ai – {vendors}. "
+        "Patikrinkite pardavėjo kodus Įvesk; jei jie teisingi, kreipkitės į tą, kas prižiūri sąsają su Vic.ai.",
+        "It is not clear which vendor of Vic.ai issued the document: it has {document}, and Vic.ai {vendors}. Check "
+        "the seller's codes in ivesk; if they are right, tell whoever looks after the connection with Vic.ai.",
+    ),
+    "vendor_differs": Phrase(
+        "Dokumento pardavėjas nesutampa su Vic.ai pardavėju: dokumente – {document}, o Vic.ai – {vendors}. "
+        "Patikrinkite pardavėjo šalį ir kodus Įvesk; jei jie teisingi, kreipkitės į tą, kas prižiūri sąsają su Vic.ai.",
+        "The document's seller is not as Vic.ai has it: the document has {document}, and Vic.ai {vendors}. Check the "
+        "seller's country and codes in ivesk; if they are right, tell whoever looks after the connection with Vic.ai.",
+    ),
+    "vendor_without_external_id": Phrase(
+        "Pardavėjas {vendor} Vic.ai dar nepatvirtintas. Dokumento taisyti nereikia: tegul pardavėją patvirtina tas, "
+        "kas prižiūri sąsają su Vic.ai.",
+        "The vendor {vendor} is not confirmed at Vic.ai yet. Nothing is wrong with the document: whoever looks after "
+        "the connection with Vic.ai has to confirm the vendor.",
+    ),
+    "bank_account": Phrase(
+        "Pardavėjo banko sąskaita {value} negali būti teisinga: netinka jos ilgis arba kontroliniai skaitmenys. "
+        "Visa kita įkelta be jos. Pataisykite Įvesk" + _AGAIN.lt,
+        "The seller's bank account {value} cannot be right: its length or its check digits are wrong. All else was "
+        "loaded without it. Correct it in ivesk" + _AGAIN.en,
+    ),
     # Vic.ai's answers.
     "differs_at_vicai": Phrase(
         "Vic.ai jau turi šią sąskaitą kitokią: {differences}. Vic.ai sąskaitos "

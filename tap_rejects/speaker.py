@@ -21,7 +21,7 @@ from tap_rejects.phrases import (
     SENTENCES,
     Phrase,
 )
-from tap_rejects.terms import FIELDS, KINDS, LINE, UNNAMED, WHERE
+from tap_rejects.terms import FIELDS, KINDS, LINE, NUMBERS, UNNAMED, WHERE
 
 _MOST = 1000
 """Characters of a sentence or a parameter that are used; a longer one is cut."""
@@ -142,6 +142,10 @@ class Speaker:
             return "; ".join(self._filled(DIFFERENCE, each) for each in value)
         if name in {"buyer", "seller"}:
             return self._party(value)
+        if name == "vendors":
+            return "; ".join(map(self._vendor, value))
+        if isinstance(value, Mapping):
+            return self._vendor(value)
         if name == "field":
             return self._field(str(value))
         return self._where(str(value)) if name == "where" else str(value)
@@ -163,6 +167,12 @@ class Speaker:
     def _party(self, party: Mapping[str, Any]) -> str:
         nameless, codeless = UNNAMED[self._language]
         return f"{party.get('name', nameless)} ({party.get('code', codeless)})"
+
+    def _vendor(self, vendor: Mapping[str, Any]) -> str:
+        named = [str(vendor[name]) for name in ("externalId", "name") if vendor.get(name)]
+        words = NUMBERS[self._language]
+        told = ", ".join(f"{word} {vendor[name]}".strip() for name, word in words.items() if vendor.get(name))
+        return " ".join(named or [UNNAMED[self._language][0]]) + (f" ({told})" if told else "")
 
     def _together(self, pairs: Sequence[tuple[str, str]]) -> str:
         kinds = KINDS[self._language]

@@ -143,6 +143,12 @@ UNNAMED: Mapping[str, tuple[str, str]] = {
 }
 """What stands for the name, and for the code, of a party that has none."""
 
+NUMBERS: Mapping[str, Mapping[str, str]] = {
+    "lt": {"country": "", "code": "įmonės kodas", "vat": "PVM mokėtojo kodas"},
+    "en": {"country": "", "code": "registration code", "vat": "VAT number"},
+}
+"""What precedes each fact by which a vendor is told from others."""
+
 WHERE: Mapping[str, Mapping[str, str]] = {
     "lt": {"header": "Dokumento antraštė", "line": "{number} eilutė"},
     "en": {"header": "Header", "line": "Line {number}"},

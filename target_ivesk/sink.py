@@ -85,7 +85,7 @@ class IveskSink(ABC):
     def _schema(self) -> ObjectSchema:
         return ObjectSchema.of({"type": "object", "properties": self.fields})
 
-    def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:  # noqa: ARG002
+    def parse(self, record: Mapping[str, Any], rejected: Mapping[str, Any] | None) -> Item:  # noqa: ARG002
         """Return a record in our names and types.
 
         Raises:

@@ -29,6 +29,8 @@ class Comparison:
         changes: what writing the body would change.
         outcome: what becomes of the record if nothing is to be written.
         parents: what the body's references were resolved with, and when that was read.
+        aside: why parts of the record are set aside by themselves.
+        note: what to say of it when it is written.
     """
 
     body: JsonObject
@@ -37,6 +39,8 @@ class Comparison:
     changes: tuple[Change, ...] = ()
     outcome: Outcome | None = None
     parents: Mapping[Reference, float] = field(default_factory=dict)
+    aside: tuple[Reject, ...] = field(default=(), kw_only=True)
+    note: str | None = field(default=None, kw_only=True)
 
 
 class ComparedSink(VicSink):

@@ -22,6 +22,7 @@ from ap_connectors.singer.ledger import Ledger
 from ap_connectors.singer.worker_pool import Missing, Parent
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part, VicaiClient
+from target_vicai.document_vendors import DocumentVendors
 from target_vicai.duplicates import Duplicates
 from target_vicai.record_cache import Keys, Reading, RecordCache
 
@@ -44,6 +45,7 @@ class LoadOptions:
         mirror: delete what a full load no longer has (`deletes: mirror`).
         dry_run: write nothing.
         finds_duplicates: set invoices aside that Vic has under another id (`duplicates: set_aside`).
+        hold_bank_changes: keep changes of vendors' bank details until someone approves them (`bank_changes: hold`).
     """
 
     compare: bool = True
@@ -52,6 +54,7 @@ class LoadOptions:
     mirror: bool = False
     dry_run: bool = False
     finds_duplicates: bool = True
+    hold_bank_changes: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class ResourceSpec:
         key: the field that holds the natural key, or several fields that make it together.
         second_key: the field that holds another natural key.
         queries: further query parameters of the list; it is read once with each.
+        aliases: yields what else a record may be found by.
     """
 
     noun: str
@@ -73,6 +77,7 @@ class ResourceSpec:
     key: tuple[str, ...] = ("externalId",)
     second_key: str | None = None
     queries: tuple[Mapping[str, str], ...] = ({},)
+    aliases: Callable[[JsonObject], Iterable[str]] | None = None
 
     def keys_of(self, record: JsonObject) -> Keys:
         """Return what a record is found by."""
@@ -102,6 +107,7 @@ class LoadContext:
         has_come: returns whether a parent was written in this run.
         warn: shows a message to the user.
         check: called between the pages of long lists; may raise what ends the run (a signal).
+        wait: waits until the records that were read so far are loaded, but for those that wait for a parent.
         ledger: remembers what Vic cannot tell.
         sources: where documents may come from.
         erp_zone: the zone of the ERP's clock, if known.
@@ -115,6 +121,7 @@ class LoadContext:
     has_come: Callable[[Parent], bool]
     warn: Callable[[str], None]
     check: Callable[[], None]
+    wait: Callable[[], None]
     ledger: Ledger
     sources: DocumentSources
     erp_zone: ZoneInfo | None = None
@@ -139,7 +146,7 @@ class LoadContext:
     def read_again(self, resource: str) -> RecordCache:
         """Return what Vic has at this moment: only this shows whether a call was done whose answer was lost."""
         spec = self.resources[resource]
-        return RecordCache(lambda: self._pages(spec), spec.keys_of)
+        return RecordCache(lambda: self._pages(spec), spec.keys_of, spec.aliases)
 
     def reads_singly(self, resource: str) -> bool:
         """Return whether the next record of a resource is read by itself."""
@@ -231,6 +238,19 @@ class LoadContext:
             for page in self.client.raw_pages(spec.list_operation, **system, **query):
                 self.check()
                 yield page
+
+    @functools.cached_property
+    def document_vendors(self) -> DocumentVendors:
+        """What finds the vendors that documents name."""
+        return DocumentVendors(lambda: self.cache("vendors"), self._settle_vendors)
+
+    def _settle_vendors(self) -> None:
+        """Wait for the vendors that are being written, so that the list has them; in a dry run only we know them."""
+        self.wait()
+        cache = self.cache("vendors")
+        for (resource, _), reading in list(self._known.items()):
+            if resource == "vendors":
+                cache.put(reading)
 
     # Parents: what a record refers to
 

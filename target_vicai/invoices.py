@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -17,11 +18,13 @@ from ap_connectors.singer.diff import Change
 from ap_connectors.singer.sink import UNCHANGED, Effect, Outcome
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Refused
-from target_vicai import documents
+from target_vicai import document_vendors, documents
 from target_vicai.context import Reference
+from target_vicai.document_vendors import Known
 from target_vicai.documents import Document
 from target_vicai.invoice_diff import changed_fields, differences, hashes
-from target_vicai.sink import EXTERNAL, TEXT, Item, VicSink, as_param
+from target_vicai.invoice_sink import InvoiceSink
+from target_vicai.sink import EXTERNAL, TEXT, Item, as_param
 
 POSTED = frozenset({"POSTED", "TRANSFERRED"})
 """Statuses of invoices that are in the books."""
@@ -38,7 +41,7 @@ _exact: Callable[[bytes], JsonObject] = msgspec.json.Decoder(JsonObject, float_h
 _ALREADY = re.compile(r"\balready\b|\bbeen processed\b", re.IGNORECASE)
 
 
-class Invoices(VicSink):
+class Invoices(InvoiceSink):
     """Invoices (Invoices): created, given their document, and started.
 
     Each invoice is looked up first, whatever `compare` is: so the next run completes what a killed one began, and does
@@ -47,7 +50,12 @@ class Invoices(VicSink):
     """
 
     name, operation, component = "invoices", "createInvoice", "Invoice"
-    extras: ClassVar[dict[str, Any]] = {"vendorExternalId": TEXT, "vendorInternalId": TEXT, **documents.FIELDS}
+    extras: ClassVar[dict[str, Any]] = {
+        "vendorExternalId": TEXT,
+        "vendorInternalId": TEXT,
+        **documents.FIELDS,
+        **document_vendors.FIELDS,
+    }
     _warned = False
     _line_extras: ClassVar = {
         "costAccountExternalId": TEXT,
@@ -64,6 +72,7 @@ class Invoices(VicSink):
     def load(self, item: Item) -> Outcome:
         """Take the steps that are not done yet: create, attach the document, start."""
         documents.is_given(item.extras)
+        self.require_vendor(item)
         body = self._body(item)
         present = self._now(item.key) or self._renamed(item.key)
         if present is not None:
@@ -78,6 +87,11 @@ class Invoices(VicSink):
                 if changes := self._changes(item.key, body, present):
                     raise _differs(item.key, changes) from None
             return self._with_document(item.key, document, "created")
+
+    def named(self, item: Item, known: Known) -> Item:
+        """Return a record that names a vendor: by Vic's id if the ERP does not know it yet."""
+        reference = {"internalId": known.id} if known.key is None else {"externalId": known.key}
+        return replace(item, body={**item.body, "vendor": reference})
 
     def delete(self, item: Item) -> Outcome:
         """Delete an invoice by the ERP's id."""

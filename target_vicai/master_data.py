@@ -44,14 +44,26 @@ class Upsert(ComparedSink):
         found = self._found(item)
         if fresh and found is not None and self.is_old(found.at):
             found = self.context.fetch(self.name, item.key)
-        if found is None:
-            return Comparison(body, parents=parents)
-        if self.context.options.merge:
+        if found is not None and self.compares(item) and (older := self.older(body, found.record)):
+            return Comparison(body, found.record, found.at, outcome=older, parents=parents)
+        if found is not None and self.context.options.merge:
             body = _beside_others(body, found.record)
+        body, aside = self.adjusted(item, body, found and found.record)
+        if found is None:
+            return Comparison(body, parents=parents, aside=aside)
         changes, outcome = self.changes(body, found.record), None
-        if self.compares(item):
-            outcome = self.older(body, found.record) or (None if changes else UNCHANGED)
-        return Comparison(body, found.record, found.at, changes, outcome, parents)
+        if self.compares(item) and not changes:
+            outcome = replace(UNCHANGED, aside=aside)
+        return Comparison(body, found.record, found.at, changes, outcome, parents, aside=aside)
+
+    def adjusted(
+        self,
+        item: Item,  # noqa: ARG002
+        body: JsonObject,
+        present: JsonObject | None,  # noqa: ARG002
+    ) -> tuple[JsonObject, tuple[Reject, ...]]:
+        """Return the body to write, and why parts of the record are set aside by themselves."""
+        return body, ()
 
     def write(self, item: Item, compared: Comparison) -> Outcome:
         """Create a record, or write what differs."""
@@ -162,13 +174,13 @@ class VatCodes(Upsert):
     resource = ResourceSpec("VAT code", "listVatCodes", "getVatCode", second_key="code")
     extras: ClassVar[dict[str, Any]] = {"formerExternalId": TEXT}
 
-    def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:
+    def parse(self, record: Mapping[str, Any], rejected: Mapping[str, Any] | None) -> Item:
         """Return a record; under its former key (tap-saft), if Vic.ai has that and not the new one.
 
         Tax codes had no type in their key in 0.1.0: under a new key each would be a second one, and what refers to the
         old one would stay behind.
         """
-        item = super().parse(record, replayed)
+        item = super().parse(record, rejected)
         if code := item.body.get("code"):
             self.context.vat_codes_coming[code] = item.key
         former = item.extras.get("formerExternalId")
@@ -184,20 +196,6 @@ class VatCodes(Upsert):
                     provides=(self.name, former),
                 )
         return item
-
-
-class Vendors(Upsert):
-    """Vendors (Vendors). Their PUT clears every field that is left out."""
-
-    name, operation, component = "vendors", "upsertVendor", "Vendor"
-    delete_operation = "deleteVendor"
-    resource = ResourceSpec("vendor", "listVendors", "getVendor")
-    omitted_is_cleared = True
-    extras: ClassVar[dict[str, Any]] = {"paymentTermName": TEXT, "vendorGroupName": TEXT}
-    references: ClassVar[Mapping[str, tuple[str, str]]] = {
-        "paymentTermName": ("paymentTermId", "payment_terms"),
-        "vendorGroupName": ("vendorGroupId", "vendor_groups"),
-    }
 
 
 class Named(ComparedSink):

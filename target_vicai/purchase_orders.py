@@ -114,9 +114,9 @@ class PurchaseOrders(ComparedSink):
             raise missing_key("externalId", "poNumber")
         return str(key)
 
-    def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:
+    def parse(self, record: Mapping[str, Any], rejected: Mapping[str, Any] | None) -> Item:
         """Return a record; its lines have numbers of their own, and add up to its amount."""
-        item = super().parse(record, replayed)
+        item = super().parse(record, rejected)
         if item.deleted:
             return item
         status = item.extras.get("status")

@@ -47,12 +47,19 @@ class RecordCache:
     Args:
         read: reads all of Vic's records, page by page; called once, when a record is first asked for.
         keys_of: returns what a record is found by.
+        aliases_of: yields what else a record may be found by, several records by one alias.
     """
 
-    def __init__(self, read: Callable[[], Iterable[list[msgspec.Raw]]], keys_of: Callable[[JsonObject], Keys]) -> None:
-        self._read, self._keys_of = read, keys_of
+    def __init__(
+        self,
+        read: Callable[[], Iterable[list[msgspec.Raw]]],
+        keys_of: Callable[[JsonObject], Keys],
+        aliases_of: Callable[[JsonObject], Iterable[str]] | None = None,
+    ) -> None:
+        self._read, self._keys_of, self._aliases_of = read, keys_of, aliases_of
         self._lock = threading.RLock()
         self._table: sqlite3.Connection | None = None
+        self._has_aliases = False
 
     @property
     def is_read(self) -> bool:
@@ -67,6 +74,22 @@ class RecordCache:
     def by_second_key(self, key: str) -> list[Reading]:
         """Return the records with a second natural key."""
         rows = self._query("SELECT body, at FROM records WHERE second_key = ? ORDER BY id", key)
+        return [Reading(_decode(body), at) for body, at in rows]
+
+    def by_alias(self, alias: str) -> list[Reading]:
+        """Return the records with an alias; the aliases of all records are made when one is first asked for."""
+        with self._lock:
+            if not self._has_aliases:
+                table = self._open()
+                table.execute("CREATE TABLE aliases (alias TEXT, id TEXT)")
+                for (body,) in table.execute("SELECT body FROM records"):
+                    self._add_aliases(_decode(body))
+                table.execute("CREATE INDEX by_alias ON aliases (alias)")
+                table.execute("CREATE INDEX aliases_of ON aliases (id)")
+                self._has_aliases = True
+        rows = self._query(
+            "SELECT body, at FROM records WHERE id IN (SELECT id FROM aliases WHERE alias = ?) ORDER BY id", alias
+        )
         return [Reading(_decode(body), at) for body, at in rows]
 
     def by_id(self, id_: str) -> JsonObject | None:
@@ -88,10 +111,18 @@ class RecordCache:
         """Store what Vic answered to a read or a write."""
         with self._lock:
             self._insert(self._open(), [(*self._keys_of(reading.record), _encode(reading.record), reading.at)])
+            if self._has_aliases:
+                self._query("DELETE FROM aliases WHERE id = ?", self._keys_of(reading.record).id)
+                self._add_aliases(reading.record)
 
     def remove(self, id_: str) -> None:
         """Remove a record that Vic no longer has."""
         self._query("DELETE FROM records WHERE id = ?", id_)
+
+    def _add_aliases(self, record: JsonObject) -> None:
+        id_ = self._keys_of(record).id
+        rows = [(alias, id_) for alias in (self._aliases_of(record) if self._aliases_of else ())]
+        self._open().executemany("INSERT INTO aliases VALUES (?, ?)", rows)
 
     # For full loads: which records are to be deleted because the load does not have them
 

@@ -52,7 +52,7 @@ class Item:
         body: what goes into the body of a call.
         extras: what else it says: references by natural keys, documents, ids.
         deleted: it says that the object is to be deleted.
-        replayed: when an earlier run set it aside, if one did (an instant, UTC).
+        rejected: what an earlier run said when it set the record aside, if one did.
         provides: what records of other streams may wait for, and have once this one is loaded.
     """
 
@@ -61,8 +61,13 @@ class Item:
     body: JsonObject
     extras: JsonObject = field(default_factory=dict)
     deleted: bool = False
-    replayed: str | None = None
+    rejected: Mapping[str, Any] | None = None
     provides: Parent | None = None
+
+    @property
+    def replayed(self) -> str | None:
+        """When an earlier run set it aside, if one did (an instant, UTC)."""
+        return None if self.rejected is None else str(self.rejected.get("at") or "")
 
 
 class VicSink(ABC):
@@ -92,6 +97,8 @@ class VicSink(ABC):
     def __init__(self, context: LoadContext) -> None:
         self.context = context
         self.unknown_fields = UnknownFields(self.name, "Vic.ai", self._warn, _EXPECTED)
+        self.lists_all = True
+        """Whether a full load may name all that there is; what documents name never is."""
         self._told_of_zones: set[str] = set()
 
     def _warn(self, message: str) -> None:
@@ -123,7 +130,7 @@ class VicSink(ABC):
         given = {canonical(name): id_text(str(value)) for name, value in record.items() if isinstance(value, str | int)}
         return next((given[name] for name in _KEY_FIELDS if given.get(name)), None)
 
-    def parse(self, record: Mapping[str, Any], replayed: str | None) -> Item:
+    def parse(self, record: Mapping[str, Any], rejected: Mapping[str, Any] | None) -> Item:
         """Return a record in the contract's names and types.
 
         Raises:
@@ -136,7 +143,7 @@ class VicSink(ABC):
         extras = {name: body.pop(name) for name in self.extras if name in body}
         key = self.key(body, extras)
         order_key = self.order_key(key, body, extras)
-        return Item(key, order_key, body, extras, is_deletion(unknown), replayed, provides=(self.name, key))
+        return Item(key, order_key, body, extras, is_deletion(unknown), rejected, provides=(self.name, key))
 
     @functools.cached_property
     def _keys(self) -> frozenset[str]:
@@ -188,6 +195,10 @@ class VicSink(ABC):
         """Remember that a full load has a record, if what it lacks is to be deleted."""
         if self.context.options.mirror and self.mirrored:
             self.context.cache(self.name).mark_seen(key, version)
+
+    def owns(self, record: JsonObject) -> bool:  # noqa: ARG002
+        """Return whether a full load that lacks one of Vic's records may delete it."""
+        return True
 
     def deletion(self, key: str) -> Item:
         """Return an item that deletes a record."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from target_vicai.documents import Attachments
 from target_vicai.invoices import Invoices
-from target_vicai.master_data import Accounts, Dimensions, PaymentTerms, Tags, TaxCodes, VatCodes, VendorGroups, Vendors
+from target_vicai.master_data import Accounts, Dimensions, PaymentTerms, Tags, TaxCodes, VatCodes, VendorGroups
 from target_vicai.postings import InvoiceConfirmations, InvoiceRejections
 from target_vicai.purchase_orders import PurchaseOrders
 from target_vicai.sink import VicSink
 from target_vicai.training import TrainingInvoices
 from target_vicai.vendor_details import VendorErrors, VendorTags
+from target_vicai.vendors import Vendors
 
 ALL: tuple[type[VicSink], ...] = (
     Accounts,

@@ -34,6 +34,7 @@ from ap_connectors.singer.worker_pool import Job, Missing
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.settings import at_once, client, connected
 from target_vicai.context import DryRunWriter, LoadContext, LoadOptions
+from target_vicai.document_vendors import KEPT
 from target_vicai.sink import VicSink
 from target_vicai.streams import ALL
 
@@ -91,6 +92,14 @@ class TargetVicai(ExactTarget):
                 default="merge",
                 title="Update mode",
                 description="merge: fields that a record lacks keep Vic's value. replace: they are cleared.",
+            ),
+            th.Property(
+                "bank_changes",
+                th.StringType(allowed_values=["apply", "hold"]),
+                default="apply",
+                title="Changes of bank details",
+                description="What becomes of a change of a vendor's bank details that the ERP sends. apply: it is "
+                "written. hold: it is set aside until someone approves it. Documents never change them.",
             ),
             th.Property(
                 "expected_company",
@@ -167,6 +176,8 @@ class TargetVicai(ExactTarget):
 
     # What the base asks for
 
+    kept_fields = KEPT
+
     @property
     def streams(self) -> Iterable[str]:
         """The names of the sixteen streams."""
@@ -202,6 +213,9 @@ class TargetVicai(ExactTarget):
         """How many records are loaded at once; how many requests that makes, the client decides."""
         return at_once(self.config)
 
+    def _about_run(self) -> dict[str, Any]:
+        return super()._about_run() | {"bank_changes": self.report.bank_changes}
+
     def redact(self, text: str) -> str:
         """Mask client_secret and tokens."""
         return self.client.mask(text)
@@ -210,8 +224,12 @@ class TargetVicai(ExactTarget):
         """Remember a full load that is complete; what it no longer has is deleted at the end."""
         if self.config["deletes"] != "mirror":
             return
-        if not self._sinks_by_name[canonical(sink.name)].mirrored:
+        ours = self._sinks_by_name[canonical(sink.name)]
+        if not ours.mirrored:
             self.logger.info("%s: not mirrored, because its records have no id that tells whose they are.", sink.name)
+            return
+        if not ours.lists_all:
+            self.logger.warning("%s: not mirrored, because some of the records were read from documents.", sink.name)
             return
         # No STATE may say that the load is done before what it no longer has is deleted.
         number = self.state_gate.begin()
@@ -246,8 +264,10 @@ class TargetVicai(ExactTarget):
         """Yield what is to be deleted, children before parents. Records without an id of the ERP's do not count."""
         for sink in reversed(ALL):
             if load := self._full_loads.get(sink.name):
-                cache = self.context.cache(sink.name)
-                yield _Deletes(sink.name, tuple(cache.unseen_keys(load.version)), cache.count_keyed())
+                cache, owns = self.context.cache(sink.name), self._sinks_by_name[canonical(sink.name)].owns
+                unseen = cache.unseen_keys(load.version)
+                keys = tuple(key for key in unseen if all(owns(each.record) for each in cache.by_key(key)))
+                yield _Deletes(sink.name, keys, cache.count_keyed())
 
     def _refusals(self, deletes: Iterable[_Deletes]) -> Iterator[str]:
         """Yield the reasons why nothing may be deleted."""
@@ -294,6 +314,7 @@ class TargetVicai(ExactTarget):
             mirror=settings["deletes"] == "mirror",
             dry_run=bool(settings.get("dry_run")),
             finds_duplicates=settings["duplicates"] == "set_aside",
+            hold_bank_changes=settings["bank_changes"] == "hold",
         )
         return LoadContext(
             client=self.client,
@@ -304,6 +325,7 @@ class TargetVicai(ExactTarget):
             has_come=self.pool.has_come,
             warn=lambda message: self.logger.warning("%s", message),
             check=self.check_signal,
+            wait=self.pool.wait,
             # The client id belongs to one company, and stays when the company is renamed.
             ledger=Ledger(settings["ledger_path"], settings["client_id"], self.company),
             erp_zone=self._erp_zone,

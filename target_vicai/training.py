@@ -13,9 +13,10 @@ from ap_connectors.singer.schema import ObjectSchema
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part
-from target_vicai import documents
+from target_vicai import document_vendors, documents
 from target_vicai.documents import Document
-from target_vicai.sink import TEXT, Item, VicSink
+from target_vicai.invoice_sink import InvoiceSink
+from target_vicai.sink import TEXT, Item
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -24,7 +25,7 @@ _OF_A_DOCUMENT = "ivesk_document_id"
 """The field in which the mapper names the document that a record was made of."""
 
 
-class TrainingInvoices(VicSink):
+class TrainingInvoices(InvoiceSink):
     """Invoices for training (Invoices for training), written under the ERP's own id.
 
     The document is sent with the first load of an invoice, and not again: Vic.ai does not say which document it has.
@@ -34,7 +35,7 @@ class TrainingInvoices(VicSink):
     """
 
     name, operation, component = "training_invoices", "upsertTrainingInvoice", "TrainingInvoice"
-    extras: ClassVar[dict[str, Any]] = {**documents.FIELDS, _OF_A_DOCUMENT: TEXT}
+    extras: ClassVar[dict[str, Any]] = {**documents.FIELDS, _OF_A_DOCUMENT: TEXT, **document_vendors.FIELDS}
 
     def contract_schema(self) -> contract.Schema:
         """Return the contract's schema of the part of the form that holds the data."""
@@ -44,6 +45,7 @@ class TrainingInvoices(VicSink):
 
     def load(self, item: Item) -> Outcome:
         """Write a training invoice if it differs from what Vic has; the first time with its document."""
+        self.require_vendor(item)
         options = self.context.options
         compares = options.compare or item.replayed is not None
         of_a_document = bool(item.extras.get(_OF_A_DOCUMENT))

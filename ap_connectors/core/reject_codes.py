@@ -72,6 +72,11 @@ CODES: Mapping[str, str] = {
     "document_type_differs": "The document is not of the stated type. document, stated, found.",
     "document_type_unclear": "Neither name nor record tell which type of a family it is. document, found, suffixes.",
     "ambiguous_name": "Vic.ai has several records of that name. kind, name, count.",
+    "ambiguous_vendor": "A document may name any of several vendors at Vic.ai. document, vendors: who each is.",
+    "vendor_differs": "The vendor that a document names has another country or number there. document, vendors.",
+    "vendor_without_external_id": "Vic.ai has the vendor, but without an id by which to name it. vendor.",
+    "bank_account": "The account number cannot be right; the rest of the record was loaded. field, value.",
+    "bank_change": "A change of bank details that waits for approval. vendor, changes: field, from, to.",
     "differs_at_vicai": "Vic.ai has it with another value, and offers no way to change that. field, theirs, "
     "ours; differences: these of each, if there are several.",
     "changed_at_vicai": "It changed at Vic.ai after the record was set aside. changed, set_aside: times, UTC.",

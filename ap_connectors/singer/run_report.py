@@ -81,6 +81,14 @@ class RunReport:
         self._lock = threading.Lock()
         self._rejects: list[dict[str, Any]] = []
         self._codes: Counter[str] = Counter()
+        self.bank_changes: list[dict[str, Any]] = []
+        """Bank details that changed, or would change in a plan: ``{"stream", "key", "field", "from", "to"}``."""
+
+    def bank_change(self, stream: str, key: str, change: Change) -> None:
+        """Add a bank detail that changed, or would change in a plan."""
+        row = {"stream": stream, "key": key, "field": change.path, "from": change.old, "to": change.new}
+        with self._lock:
+            self.bank_changes.append(row)
 
     def reject(self, stream: str, key: str, line: int, reject: Reject, redact: Callable[[str], str]) -> None:
         """Add a record that was set aside.
@@ -178,6 +186,7 @@ class Plan:
         self._lock = threading.Lock()
         self._changes: list[PlannedChange] = []
         self._unchanged: Counter[str] = Counter()
+        self._bank_changes: list[PlannedChange] = []
 
     def add(self, stream: str, key: str, outcome: Outcome) -> None:
         """Add the outcome of a record."""
@@ -186,6 +195,8 @@ class Plan:
                 self._unchanged[stream] += 1
             else:
                 self._changes.append(PlannedChange(stream, key, outcome.effect, outcome.changes))
+            if outcome.bank_changes:
+                self._bank_changes.append(PlannedChange(stream, key, outcome.effect, outcome.bank_changes))
 
     def reject(self, stream: str, key: str, reason: str) -> None:
         """Add a record that would be set aside."""
@@ -223,6 +234,10 @@ class Plan:
                     yield from _rows(planned)
                 if (more := len(changes[effect]) - _MOST_ROWS) > 0:
                     yield f"  {_SIGNS[effect]} ... and {more} more; report_path has them all"
+        if self._bank_changes:
+            yield "\nBank details that would change:"
+            for planned in self._bank_changes:
+                yield from _rows(planned)
 
 
 def _rows(planned: PlannedChange) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from ap_connectors.core.errors import Reject
 from ap_connectors.singer.diff import Change
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.worker_pool import Parent
@@ -22,11 +23,15 @@ class Outcome:
         effect: what happened at the service.
         changes: each field that changed, old and new; empty for what is new or gone.
         note: why nothing happened, where that might surprise.
+        aside: why parts of the record were set aside by themselves.
+        bank_changes: bank details that changed; they are told one by one.
     """
 
     effect: Effect
     changes: tuple[Change, ...] = ()
     note: str | None = None
+    aside: tuple[Reject, ...] = ()
+    bank_changes: tuple[Change, ...] = ()
 
 
 UNCHANGED = Outcome("unchanged")
@@ -58,12 +63,12 @@ class Sink(Protocol):
     def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the natural key of a record that cannot be parsed, if it shows one."""
 
-    def parse(self, record: Mapping[str, Any], replayed: str | None) -> Any:
+    def parse(self, record: Mapping[str, Any], rejected: Mapping[str, Any] | None) -> Any:
         """Return the record as a `ParsedRecord`.
 
         Args:
             record: as it came, numbers exact.
-            replayed: when an earlier run set it aside, if one did (an instant, UTC).
+            rejected: what an earlier run said when it set the record aside, if one did.
 
         Raises:
             Reject: it cannot be loaded as it is.

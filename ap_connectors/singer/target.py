@@ -26,6 +26,7 @@ from ap_connectors.singer.message_io import Interrupted, InterruptibleReader, by
 from ap_connectors.singer.plugin import ClearPlugin
 from ap_connectors.singer.rejects import RejectFile
 from ap_connectors.singer.run_report import Plan, RunReport
+from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.sink import Outcome, ParsedRecord, Sink
 from ap_connectors.singer.state_gate import StateGate
 from ap_connectors.singer.worker_pool import Job, KeyedWorkerPool, Missing
@@ -66,6 +67,9 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         self._notes: Counter[tuple[int, str, str]] = Counter()
 
     # What a subclass says
+
+    kept_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields, in canonical spelling, that stream maps neither drop nor rename."""
 
     @abstractmethod
     def sink_for(self, stream: str) -> Sink | None:
@@ -166,7 +170,14 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             with stream_maps.explained(stream, f", line {line.number}"):
                 mapped = stream_maps.as_json(each.transform(copy.deepcopy(record)))
             if mapped is not None:
-                self._load(each.stream_alias, mapped, line)
+                self._load(each.stream_alias, self._with_kept(mapped, record), line)
+
+    def _with_kept(self, mapped: Mapping[str, Any], record: Mapping[str, Any]) -> Mapping[str, Any]:
+        kept = {name: value for name, value in record.items() if canonical(name) in self.kept_fields}
+        if not kept:
+            return mapped
+        spelled = set(map(canonical, kept))
+        return {name: value for name, value in mapped.items() if canonical(name) not in spelled} | kept
 
     def on_state(self, line: Line) -> None:
         """Hold the STATE back until every record before it is safe."""
@@ -194,9 +205,8 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             return
         counts = self.report.of(sink.name)
         counts.add("received")
-        rejected = line.message.rejected
         try:
-            item = sink.parse(record, str(rejected.get("at") or "") if rejected is not None else None)
+            item = sink.parse(record, line.message.rejected)
         except Reject as error:
             self._set_aside_unparsed(sink, record, line, error)
             return
@@ -205,7 +215,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         with counting(counts.request_counts):
             compared = None if self.pool.is_busy(item.order_key) else sink.compare(item)
         if isinstance(compared, Outcome):
-            self._count(sink, item, compared)
+            self._count(sink, item, compared, line)
         else:
             self._submit(sink, item, compared, line)
 
@@ -243,11 +253,18 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         except Reject as error:
             self.set_aside(sink, item.key, line, error)
             return False
-        self._count(sink, item, outcome)
+        self._count(sink, item, outcome, line)
         return outcome.effect != "deleted"
 
-    def _count(self, sink: Sink, item: ParsedRecord, outcome: Outcome) -> None:
+    def _count(self, sink: Sink, item: ParsedRecord, outcome: Outcome, line: Line) -> None:
         self.report.of(sink.name).add(outcome.effect)
+        for reject in outcome.aside:
+            self.set_aside(sink, item.key, line, reject)
+        for change in outcome.bank_changes:
+            self.report.bank_change(sink.name, item.key, change)
+            head = "Bank details would change" if self.plan is not None else "Bank details changed"
+            told = f"{change.path} {_bank_detail(change.old)} -> {_bank_detail(change.new)}"
+            self.logger.warning("%s: %s %s: %s.", head, sink.name, item.key, told)
         if outcome.note:
             level = logging.WARNING if outcome.effect == "older" else logging.INFO
             note = level, sink.name, outcome.note
@@ -378,3 +395,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             click.echo(f"{target.name}: {target.proof}; a load could begin.")
             return
         target.run(file_input)
+
+
+def _bank_detail(value: Any) -> str:
+    return "none" if value is None else str(value)

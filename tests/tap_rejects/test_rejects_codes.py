@@ -89,6 +89,16 @@ def test_a_document_with_many_wrong_lines_makes_a_message_of_bounded_length() ->
     assert len(message) < 2100
 
 
+def test_both_sides_of_a_vendor_are_told() -> None:
+    ours = {"name": "Lusitana Lda", "country": "PT", "code": "912345678", "vat": "PT912345678"}
+    theirs = [{"externalId": "50010", "name": "Nordlys AS", "country": "NO"}, {"externalId": "", "code": "5"}]
+    mark = {"code": "vendor_differs", "params": {"document": ours, "vendors": theirs}, "reason": "x"}
+    message = Speaker("en").message("training_invoices", {}, Reason.of(mark))
+    assert "Lusitana Lda (PT, registration code 912345678, VAT number PT912345678)" in message
+    assert "Vic.ai 50010 Nordlys AS (NO); " in message
+    assert "without a name (registration code 5)" in message
+
+
 def test_both_languages_speak_of_the_same() -> None:
     phrases = [*CLAUSES.values(), *SENTENCES.values(), *OF_A_LINE.values(), *(phrase for _, phrase in SAID)]
     for phrase in (*phrases, REST, OF_A_VENDOR):
@@ -114,6 +124,7 @@ WITHOUT_A_ROW |= dict.fromkeys(
     "of records that the mapper does not make: it refers by ids, sends paths, deletes nothing, and spells one way",
 )
 WITHOUT_A_ROW |= dict.fromkeys(("key_does_not_fit", "too_many_fields", "warehouse_refused"), "of warehouses")
+WITHOUT_A_ROW["bank_change"] = "of the ERP's vendors; documents never change bank details"
 WITHOUT_A_ROW |= dict.fromkeys(("document_moved_on", "document_not_a_pdf", "link_expired", "no_link"), "of downloads")
 """Codes that are not told of ivesk's documents in words of their own, and why."""
 

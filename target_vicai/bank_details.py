@@ -1,0 +1,201 @@
+"""Bank details of vendors: checked, compared however they are spelled, and each change told by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from ap_connectors.core import bank_accounts
+from ap_connectors.core.errors import Reject
+from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.singer.diff import Change
+
+FIELD = "defaultPaymentInfo"
+_OTHER = frozenset({"paymentTerm"})
+"""Members of the payment info that say when to pay, not where."""
+_IBAN = "internationalBankAccount.iban"
+_METHODS = {_IBAN: "IBAN", "bban": "BBAN", "bankAccountNum": "BANKACCOUNT"}
+_NORWEGIAN_DIGITS = 11
+
+
+def flat(info: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return bank details by their paths inside the payment info, without what is empty."""
+    return dict(_leaves("", {name: value for name, value in (info or {}).items() if name not in _OTHER}))
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _leaves(f"{path}.{name}" if path else name, member)
+    elif value not in (None, ""):
+        yield path, value
+
+
+def changes(present: JsonObject, body: JsonObject) -> tuple[Change, ...]:
+    """Return which bank details change when a body is written over Vic's vendor."""
+    old, new = flat(present.get(FIELD)), flat(body.get(FIELD))
+    paths = dict.fromkeys((*old, *new))
+    return tuple(
+        Change(f"{FIELD}.{path}", old.get(path), new.get(path))
+        for path in paths
+        if not _same(old.get(path), new.get(path))
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return bank_accounts.plain(one) == bank_accounts.plain(other)
+    return bool(one == other)
+
+
+def as_spelled_at_vic(body: JsonObject, present: JsonObject) -> JsonObject:
+    """Return a body whose bank details are spelled as Vic's where they are the same, so that they do not differ."""
+    info, theirs = body.get(FIELD), present.get(FIELD)
+    return {**body, FIELD: _respelled(info, theirs)} if info and theirs else body
+
+
+def _respelled(ours: JsonObject, theirs: JsonObject) -> JsonObject:
+    respelled: JsonObject = {}
+    for name, value in ours.items():
+        old = theirs.get(name)
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and name not in _OTHER:
+            respelled[name] = _respelled(dict(value), dict(old))
+        else:
+            is_same = isinstance(value, str) and isinstance(old, str) and _same(value, old)
+            respelled[name] = old if is_same else value
+    return respelled
+
+
+def kept(body: JsonObject, present: JsonObject, members: Mapping[str, Any]) -> JsonObject:
+    """Return a body that leaves Vic's bank details as they are.
+
+    Args:
+        body: what is to be written.
+        present: Vic's vendor.
+        members: what a payment info that is written may have.
+    """
+    theirs = present.get(FIELD) or {}
+    info = {name: value for name, value in theirs.items() if name in members and name not in _OTHER}
+    info = {name: value for name, value in info.items() if value is not None}
+    info |= {name: value for name, value in (body.get(FIELD) or {}).items() if name in _OTHER}
+    others = {name: value for name, value in body.items() if name != FIELD}
+    return others | ({FIELD: info} if info else {})
+
+
+def checked(body: JsonObject, present: JsonObject | None) -> tuple[JsonObject, tuple[Reject, ...]]:
+    """Return a body with its account numbers in plain form, without those that cannot be right; and why not.
+
+    What Vic.ai has already is not checked again. Of a known vendor all bank details stay as they are if one of the new
+    ones cannot be right: the others may mean to go with it.
+
+    Args:
+        body: of a vendor.
+        present: Vic's copy; None if the vendor is new.
+    """
+    info = body.get(FIELD)
+    if not info:
+        return body, ()
+    country = body.get("countryCode") or (present or {}).get("countryCode")
+    old, wrong, right = flat((present or {}).get(FIELD)), [], {}
+    for path, number in flat(info).items():
+        read = _reader(path, country, number)
+        if read is None or _same(number, old.get(path)):
+            continue
+        try:
+            right[path] = read(number)
+        except ValueError as error:
+            wrong.append((path, number, str(error)))
+    return _with(body, right, {path for path, _, _ in wrong}), tuple(_reject(*each) for each in wrong)
+
+
+def _reader(path: str, country: str | None, number: Any) -> Callable[[str], str] | None:
+    """Return what reads a number of this kind; None if its kind has no control digits that are known here."""
+    if not isinstance(number, str):
+        return None
+    if path == _IBAN:
+        return bank_accounts.iban
+    is_norwegian = country == "NO" and len(bank_accounts.plain(number)) == _NORWEGIAN_DIGITS
+    if country == "NO" and (path == "bban" or (path == "bankAccountNum" and is_norwegian)):
+        return bank_accounts.norwegian
+    return None
+
+
+def _with(body: JsonObject, right: Mapping[str, str], wrong: set[str]) -> JsonObject:
+    info = {name: dict(value) if isinstance(value, Mapping) else value for name, value in body[FIELD].items()}
+    for path, number in right.items():
+        outer, _, inner = path.partition(".")
+        if inner:
+            info[outer][inner] = number
+        else:
+            info[outer] = number
+    for path in wrong:
+        info.pop(path.partition(".")[0], None)
+        if info.get("defaultMethod") == _METHODS[path]:
+            del info["defaultMethod"]
+    others = {name: value for name, value in body.items() if name != FIELD}
+    return others | ({FIELD: info} if info else {})
+
+
+def _reject(path: str, number: str, words: str) -> Reject:
+    message = (
+        f"The account {number} ({FIELD}.{path}) {words}. The vendor is loaded without it, and keeps the bank details "
+        "that it has. Correct the number, and send the record again."
+    )
+    return Reject(message, "bank_account", field=f"{FIELD}.{path}", value=number)
+
+
+def held(key: str, found: tuple[Change, ...]) -> Reject:
+    """Return the reject of bank details that are held until someone approves them."""
+    told = "; ".join(f"{one.path} {shown(one.old)} -> {shown(one.new)}" for one in found)
+    message = (
+        f"Bank details of vendor {key} would change: {told}. They are held (bank_changes); everything else of the "
+        'record was loaded. To approve them, write "approved": "your name" into "rejected" of this line, and load it.'
+    )
+    listed = [{"field": one.path, "from": _text(one.old), "to": _text(one.new)} for one in found]
+    return Reject(message, "bank_change", vendor=key, changes=listed)
+
+
+def shown(value: Any) -> str:
+    """Return how messages show a bank detail."""
+    return "none" if value is None else str(value)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def value_of(path: str, there: Mapping[str, Any]) -> Any:
+    """Return one bank detail of those that `flat` returns."""
+    return there.get(path.removeprefix(f"{FIELD}."))
+
+
+def is_there(value: Any, path: str, there: Mapping[str, Any]) -> bool:
+    """Return whether a bank detail is among those that `flat` returns, however it is spelled."""
+    return _same(value, value_of(path, there))
+
+
+def with_changes(present: JsonObject, wanted: Iterable[Change], members: Mapping[str, Any]) -> JsonObject:
+    """Return the payment info, whole, that makes these changes to Vic's bank details, and no other change."""
+    terms = {name: value for name, value in (present.get(FIELD) or {}).items() if name in _OTHER}
+    info: JsonObject = kept({FIELD: terms}, present, members).get(FIELD, {})
+    info = {name: dict(value) if isinstance(value, Mapping) else value for name, value in info.items()}
+    for change in wanted:
+        outer, _, inner = change.path.removeprefix(f"{FIELD}.").partition(".")
+        if inner:
+            info.setdefault(outer, {})[inner] = change.new
+        elif change.new is None:
+            # Left out is cleared in a PUT, and null is not allowed everywhere.
+            info.pop(outer, None)
+        else:
+            info[outer] = change.new
+    return {FIELD: info}
+
+
+def awaited(mark: Mapping[str, Any]) -> list[Change]:
+    """Return the changes that a line of a reject file was held for, as `held` wrote them."""
+    listed = (mark.get("params") or {}).get("changes") or []
+    return [
+        Change(str(one.get("field")), one.get("from") or None, one.get("to") or None)
+        for one in listed
+        if isinstance(one, Mapping)
+    ]

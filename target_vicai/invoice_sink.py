@@ -1,0 +1,62 @@
+"""The base of sinks whose records name a vendor that may have been read from a document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ap_connectors.core.errors import Reject
+from target_vicai.document_vendors import MARK, Known, vendor_of
+from target_vicai.sink import Item, VicSink
+
+
+class InvoiceSink(VicSink):
+    """A sink whose records may have the mark `documentVendor`: then the vendor is the one that is found for it.
+
+    The record's own `vendorExternalId` counts where there is no mark, and for a vendor that is new. A subclass calls
+    `require_vendor` before it writes.
+    """
+
+    def parse(self, record: Mapping[str, Any], rejected: Mapping[str, Any] | None) -> Item:
+        """Return a record with the vendor that its document means.
+
+        Raises:
+            Reject: also if it is not clear which vendor that is.
+        """
+        item = super().parse(record, rejected)
+        mark = item.extras.get(MARK)
+        if mark is None or item.deleted:
+            return item
+        key = item.body.get("vendorExternalId") or item.extras.get("vendorExternalId") or ""
+        known = self.context.document_vendors.known(vendor_of(mark, key))
+        if known is None:
+            return item
+        return self.named(replace(item, extras={**item.extras, MARK: None}), known)
+
+    def named(self, item: Item, known: Known) -> Item:
+        """Return a record that names a vendor by the ERP's id.
+
+        Raises:
+            Reject: the vendor has none.
+        """
+        if known.key is None:
+            raise Reject(
+                f"Vic.ai has the vendor {known.name or known.id} without an external id, by which alone a record of "
+                f"{self.name} can name it. Confirm the vendor in the ERP, then load this line.",
+                "vendor_without_external_id",
+                vendor=known.name or known.id or "",
+            )
+        return replace(item, body={**item.body, "vendorExternalId": known.key})
+
+    def require_vendor(self, item: Item) -> None:
+        """Check that the vendor is there, if a document named it; not every service refuses one that is unknown.
+
+        Raises:
+            Missing: it is not there yet.
+        """
+        if item.extras.get(MARK) is None:
+            return
+        key = item.body.get("vendorExternalId") or item.extras.get("vendorExternalId") or ""
+        self.context.await_parents([("vendors", key)])
+        self.require_parents([("vendors", key)])
