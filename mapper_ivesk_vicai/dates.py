@@ -34,21 +34,12 @@ def _date(stated: str | None) -> datetime.date | None:
         return None  # what is wrong with it is told where it is written
 
 
-def exported(document: JsonObject, *, needed: bool) -> str | Reject:
+def exported(document: JsonObject) -> str:
     """Return when ivesk last changed the document: UTC, and without a zone, as Vic.ai wants an ERP's own time.
 
     Raises:
-        Reject: it does not say, and that is `needed`; else this is returned.
+        Reject: it does not say.
     """
-    try:
-        return _exported(document)
-    except Reject as reason:
-        if needed:
-            raise
-        return reason
-
-
-def _exported(document: JsonObject) -> str:
     stated = code(document, "exportedat") or code(document, "digitizedat")
     if stated is None:
         raise Reject("exportedat is missing (and digitizedat).", "missing_field", fields=["exportedat"])

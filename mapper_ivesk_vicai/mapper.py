@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from singer_sdk import typing as th
 
+from ap_connectors.core.companies import two_letters
 from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.messages import Line
 from ap_connectors.core.raw_json import JsonObject
@@ -19,11 +21,14 @@ from mapper_ivesk_vicai.fields import one_line, shown
 from mapper_ivesk_vicai.files import Files
 from mapper_ivesk_vicai.kinds import load_kinds
 from mapper_ivesk_vicai.lines import LineTables
-from mapper_ivesk_vicai.purchase import MappingOptions, Purchase, Seller, SetAside, read
-from mapper_ivesk_vicai.records import INVOICES, KEYS, Vendors, country, file, schema_of, vendor
+from mapper_ivesk_vicai.purchase import MappingOptions, Purchase, SetAside, read
+from mapper_ivesk_vicai.records import INVOICES, KEYS, file, schema_of
 from mapper_ivesk_vicai.report import Report
+from mapper_ivesk_vicai.sellers import Seller, SellerOptions
 from mapper_ivesk_vicai.tables import FIELDS, TABLES, load
 from mapper_ivesk_vicai.tolerance import Tolerance
+from mapper_ivesk_vicai.vendor_table import load_vendor_table
+from mapper_ivesk_vicai.vendors import Vendors
 
 _DOCUMENTS = {canonical(name) for name in ("exported_documents", "digitized_documents")}
 _FILES = canonical("document_files")
@@ -136,6 +141,32 @@ class MapperIveskVicai(ExactMapper):
             [{"allocation": "allocation", "originaldocnum": "corrects"}],
         ),
         th.Property(
+            "vendors",
+            th.StringType(allowed_values=["create", "update", "never"]),
+            default="create",
+            title="Vendors",
+            description="What becomes of sellers. create: those that Vic.ai does not have are made, the others left "
+            "alone. update: name and address of the others follow the documents, bank details never. never: no vendor "
+            "is sent; an invoice whose seller Vic.ai does not have is set aside by target-vicai.",
+        ),
+        th.Property(
+            "vendor_table",
+            th.CustomType({"type": ["string", "array", "null"], "items": {"type": "object"}}),
+            title="Vendor table",
+            description="The ERP's vendor (its external id) for each seller that cannot be found by its numbers: a "
+            "list of objects, or a CSV file with the columns country, code or vat, and external_id; seller_id is "
+            "ivesk's own id.",
+            examples=[[{"country": "LT", "code": "304111222", "external_id": "50010"}], "tables/vendors.csv"],
+        ),
+        th.Property(
+            "person_codes",
+            th.StringType(allowed_values=["hide", "key"]),
+            default="hide",
+            title="Codes of persons",
+            description="hide: the code of a person is not part of a vendor's key, and so of no address; messages do "
+            "not show it. key: persons are treated as companies.",
+        ),
+        th.Property(
             "without_lines",
             th.StringType(allowed_values=["reject", "header"]),
             default="reject",
@@ -181,9 +212,12 @@ class MapperIveskVicai(ExactMapper):
             fields=load(FIELDS, settings.get("fields")),
             header_as_line=settings["without_lines"] == "header",
             negative_credits=settings["credit_amounts"] == "negative",
+            sellers=SellerOptions(
+                self._company, load_vendor_table(settings.get("vendor_table")), settings["person_codes"] == "hide"
+            ),
         )
         self._files = Files(settings.get("documents_dir"), settings.get("documents_from"))
-        self._vendors = Vendors()
+        self._vendors, self._vendors_as = Vendors(), settings["vendors"]
         self._duplicates = None if settings["duplicates"] == "allow" else Duplicates()
         self._report = Report(learns=self._options.invoices_as == "training_invoices")
         self._announced: set[str] = set()
@@ -245,36 +279,36 @@ class MapperIveskVicai(ExactMapper):
         if isinstance(found, Purchase):
             found = self._sent(found)
         self._report.add(found)
-        if isinstance(found, SetAside):
-            self.set_aside(line, f"document {shown(document)} ({one_line(document.get('id'))})", found.reject)
+        aside = (found.reject,) if isinstance(found, SetAside) else ()
+        for reject in found.aside if isinstance(found, Purchase) else aside:
+            self.set_aside(line, f"document {shown(document)} ({one_line(document.get('id'))})", reject)
 
     def _sent(self, purchase: Purchase) -> Purchase | SetAside:
         """Write the records of a purchase; return why not if they cannot be written."""
+        vendor, is_news = self._vendors.of(purchase.seller, purchase.issued)
+        purchase = replace(purchase, seller=replace(purchase.seller, key=vendor.key))
         if self._duplicates and (reject := self._duplicates.refusal(purchase)):
             return SetAside(reject, purchase.header, purchase.unmapped)
         ours = {"ivesk_document_id": purchase.id, "ivesk_company_code": purchase.buyer}
         stream = self._options.invoices_as
-        records: list[tuple[str, JsonObject]] = [(stream, INVOICES[stream](purchase) | ours | file(purchase))]
-        news = self._vendors.news(purchase.seller)
-        if news is not None:
-            if isinstance(purchase.changed_at, Reject):
-                return SetAside(purchase.changed_at, purchase.header, purchase.unmapped)
-            records.insert(0, ("vendors", vendor(purchase, purchase.changed_at, news) | ours))
+        records: list[tuple[str, JsonObject]] = [(stream, INVOICES[stream](purchase, vendor) | ours | file(purchase))]
+        is_sent = is_news and not vendor.is_erps and self._vendors_as != "never"
+        if is_sent:
+            records.insert(0, ("vendors", vendor.record(update=self._vendors_as == "update") | ours))
         try:
             self.write_records(*records)
         except UnicodeEncodeError:
             return SetAside(Reject(_HALF, "half_a_character"), purchase.header, purchase.unmapped)
         if self._duplicates:
             self._duplicates.remember(purchase)
-        if news is not None:
-            self._vendors.remember(purchase.seller, news)
-            self._report.vendors += 1
-            self._check_country(purchase.seller)
+        self._vendors.remember(vendor, purchase.seller)
+        self._report.vendors += is_sent
+        self._check_country(purchase.seller)
         return purchase
 
     def _check_country(self, seller: Seller) -> None:
         given = seller.country
-        if given and country(seller) is None and given not in self._strange_countries:
+        if given and two_letters(given) is None and given not in self._strange_countries:
             self._strange_countries.add(given)
             self.logger.warning("sellercountry %r is not a two-letter code; it is left out of vendors.", given)
 

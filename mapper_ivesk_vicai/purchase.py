@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from ap_connectors.core import bank_accounts
 from ap_connectors.core.companies import same_company
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.exact import EXACT
@@ -21,6 +20,7 @@ from mapper_ivesk_vicai.fields import as_words, code, further, given, missing, n
 from mapper_ivesk_vicai.files import Files
 from mapper_ivesk_vicai.kinds import Fate, Kinds, fate_of, refusal
 from mapper_ivesk_vicai.lines import Line, LineTables, UnmappedCode
+from mapper_ivesk_vicai.sellers import HIDDEN, Seller, SellerOptions, is_of_a_person, read_kid, read_seller
 from mapper_ivesk_vicai.tables import Rows
 from mapper_ivesk_vicai.tolerance import Tolerance
 
@@ -48,6 +48,7 @@ class MappingOptions:
         fields: labels of the fields that the company has configured at Vic.ai, by ivesk's names.
         header_as_line: make one line of the header where a document has no lines.
         negative_credits: keep the amounts of credit notes negative.
+        sellers: how sellers are read.
     """
 
     company: str
@@ -59,6 +60,7 @@ class MappingOptions:
     fields: Rows
     header_as_line: bool
     negative_credits: bool
+    sellers: SellerOptions
 
 
 @dataclass(frozen=True)
@@ -90,19 +92,6 @@ class SetAside:
 
 
 @dataclass(frozen=True)
-class Seller:
-    """The seller; `key` is its id at Vic.ai, `country` as the document spells it."""
-
-    key: str
-    name: str | None
-    address: str | None
-    country: str | None
-    code: str | None
-    vat: str | None
-    iban: str | None
-
-
-@dataclass(frozen=True)
 class Purchase:
     """A purchase: header and lines agree, and every code is mapped or left out on purpose.
 
@@ -110,8 +99,9 @@ class Purchase:
         buyer: registration code of the company, as ivesk has it.
         total: with VAT, with ivesk's sign.
         turned: Vic.ai gets its amounts with the opposite sign.
-        changed_at: when ivesk last changed it, as Vic.ai wants an ERP's own time: UTC, without a zone; a Reject if the
-            document does not say. Invoices need it only where their vendor is sent.
+        changed_at: when ivesk last changed it, as Vic.ai wants an ERP's own time: UTC, without a zone; None for
+            invoices to process, which do not need it.
+        seller: as the document names it.
         payment_days: None where Vic.ai does not take the term.
         rate: of the document's currency, so many units of it for one euro; None if it is not a number.
         kid: reference that a payment must quote (Norway); None if its control digit does not fit.
@@ -120,6 +110,7 @@ class Purchase:
         fields: what `fields` gives a place, by its label.
         named: the fields that `fields` names.
         file: path or link.
+        aside: why parts of it are set aside by themselves.
     """
 
     id: str
@@ -129,7 +120,7 @@ class Purchase:
     issued: str | None
     booked: str | None
     due: str | None
-    changed_at: str | Reject
+    changed_at: str | None
     payment_days: int | None
     seller: Seller
     header: Header
@@ -146,6 +137,7 @@ class Purchase:
     file: str | None
     file_name: str | None
     unmapped: tuple[UnmappedCode, ...] = ()
+    aside: tuple[Reject, ...] = ()
 
     def signed(self, number: Decimal) -> Decimal:
         """Return a number with the sign that Vic.ai gets it with."""
@@ -160,7 +152,7 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
         path = files.pop(id_ or "")
         doctype = code(document, "doctype")
         fate = fate_of(doctype, options.kinds)
-        if (not_ours := _not_ours(document, options.company, fate)) is not None:
+        if (not_ours := _not_ours(document, options.sellers, fate)) is not None:
             return not_ours
         if fate == "leave_out":
             return LeftOut("kind", doctype or "")
@@ -170,7 +162,8 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
     if (refused := refusal(doctype, fate)) is not None:
         return SetAside(refused, header)
     try:
-        seller_key = code(document, "sellercode") or _other_key(document)
+        seller, wrong_account = read_seller(document, options.sellers)
+        kid, wrong_kid = read_kid(document, seller)
         if id_ is None:
             raise missing("id")
         file = files.check(path, text(document, "url"))
@@ -194,8 +187,7 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
             check_due(issued, due)
         days = payment_days(document, least=1 if is_training else 0)
         # What is not sent is not lost: a term in words, a KID that is misread.
-        kid, told = _kid(document), {"paymentterm"} if days is None else set()
-        told |= {"kid"} if kid is None else set()
+        told = ({"paymentterm"} if days is None else set()) | ({"kid"} if wrong_kid else set())
         rounding = options.tables.rounding(rest) if options.rounds else None
         return Purchase(
             header=header,
@@ -211,7 +203,7 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
             booked=code(document, "operationdate") or issued,
             due=due,
             payment_days=days,
-            changed_at=exported(document, needed=is_training),
+            changed_at=exported(document) if is_training else None,
             lines=[*document_lines.made(agreed, lines, codes), *([rounding] if rounding else [])],
             rate=number_or_words(document, "currencyrate"),
             kid=kid,
@@ -221,15 +213,8 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
             named=options.fields,
             file=file,
             file_name=text(document, "filename") if file else None,
-            seller=Seller(
-                seller_key,
-                name=text(document, "sellername"),
-                address=text(document, "selleraddress"),
-                country=text(document, "sellercountry"),
-                code=code(document, "sellercode"),
-                vat=code(document, "sellervat"),
-                iban=code(document, "selleriban"),
-            ),
+            seller=seller,
+            aside=(*wrong_account, *wrong_kid),
             unmapped=unmapped,
         )
     except Reject as reason:
@@ -246,17 +231,17 @@ def _placed() -> frozenset[str]:
 # Whose it is
 
 
-def _not_ours(document: JsonObject, company: str, fate: Fate | None) -> LeftOut | None:
+def _not_ours(document: JsonObject, options: SellerOptions, fate: Fate | None) -> LeftOut | None:
     """Return whose document it is if the buyer is not the company.
 
     Raises:
         Reject: the document does not tell, and is of a kind that is booked.
     """
     buyer, seller = code(document, "buyercode"), code(document, "sellercode")
-    if same_company(buyer, company):
+    if same_company(buyer or code(document, "buyervat"), options.company):
         return None
     try:
-        return _left_out(document, company, buyer, seller)
+        return _left_out(document, options, buyer, seller)
     except Reject:
         # A till does not print who bought; that need not trouble those who leave its receipts out.
         if fate == "leave_out":
@@ -264,7 +249,7 @@ def _not_ours(document: JsonObject, company: str, fate: Fate | None) -> LeftOut 
         raise
 
 
-def _left_out(document: JsonObject, company: str, buyer: str | None, seller: str | None) -> LeftOut:
+def _left_out(document: JsonObject, options: SellerOptions, buyer: str | None, seller: str | None) -> LeftOut:
     """Return whose document it is if the buyer is not the company.
 
     The codes decide. Only where neither is the company's do `buyerisfavorite` and `sellerisfavorite` count: they mark
@@ -273,7 +258,8 @@ def _left_out(document: JsonObject, company: str, buyer: str | None, seller: str
     Raises:
         Reject: the document does not tell.
     """
-    if same_company(seller, company):
+    company = options.company
+    if same_company(seller or code(document, "sellervat"), company):
         return LeftOut("sale", company)
     parties = {"buyer": buyer, "seller": seller}
     own = [registered for party, registered in parties.items() if document.get(f"{party}isfavorite") is True]
@@ -282,40 +268,24 @@ def _left_out(document: JsonObject, company: str, buyer: str | None, seller: str
     if known and len(known) == len(own):
         return LeftOut("other", known[0])
     names = {party: text(document, f"{party}name") for party in parties}
+    shown = {
+        party: HIDDEN if registered and options.hide_persons and is_of_a_person(document, party) else registered
+        for party, registered in parties.items()
+    }
     described = " and ".join(
         f"the {party} is {names[party] or 'without a name'} ({registered or 'no registration code'})"
-        for party, registered in parties.items()
+        for party, registered in shown.items()
     )
     why = "one of the accountant's own companies has no registration code" if own else "neither is marked as favorite"
     raise Reject(
         f"It is not clear whose document this is, of company {company} or of another: {described}; {why}.",
         "whose_document",
         company=company,
-        **{party: given(name=names[party], code=registered) for party, registered in parties.items()},
+        **{party: given(name=names[party], code=registered) for party, registered in shown.items()},
     )
 
 
-def _other_key(document: JsonObject) -> str:
-    """Return the id at Vic.ai of a seller without a registration code: its VAT number, else ivesk's own id."""
-    found = code(document, "sellervat") or code(document, "sellerid")
-    if found is None:
-        raise Reject(
-            "The seller has neither a registration code nor a VAT number nor an id (sellercode, sellervat).",
-            "seller_without_id",
-        )
-    return found
-
-
 # Its parts
-
-
-def _kid(document: JsonObject) -> str | None:
-    """Return the KID; None if there is none, or if no bank would take it."""
-    stated = code(document, "kid")
-    try:
-        return None if stated is None else bank_accounts.kid(stated)
-    except ValueError:
-        return None
 
 
 def _is_credit(doctype: str | None, fate: Fate | None, total: Decimal) -> bool:

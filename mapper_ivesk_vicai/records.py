@@ -8,79 +8,24 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.vicai import contract
 from mapper_ivesk_vicai.fields import given, plain
 from mapper_ivesk_vicai.lines import Line
-from mapper_ivesk_vicai.purchase import Purchase, Seller
+from mapper_ivesk_vicai.purchase import Purchase
+from mapper_ivesk_vicai.vendors import Vendor, payment_info
 
 _LONGEST_NAME = 255
-
-# Vendors
-
-
-class Vendors:
-    """Remembers what was sent, so that a vendor is sent once, and again when a document says something new of it.
-
-    What a later document leaves out stays as it was: a missing bank account is not news.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[str, JsonObject] = {}
-
-    def news(self, seller: Seller) -> JsonObject | None:
-        """Return all that is known of a seller, under Vic.ai's names, if this changes it; else None."""
-        facts = _facts(seller)
-        known = self._known.get(seller.key)
-        if known is None:
-            return facts
-        tax = {**known.get("taxInfo", {}), **facts.get("taxInfo", {})}
-        together = {**known, **facts, **({"taxInfo": tax} if tax else {})}
-        return None if together == known else together
-
-    def remember(self, seller: Seller, facts: JsonObject) -> None:
-        """Store what was sent."""
-        self._known[seller.key] = facts
-
-
-def vendor(purchase: Purchase, changed_at: str, facts: JsonObject) -> JsonObject:
-    """Return the record of a purchase's vendor."""
-    return {"externalId": purchase.seller.key, "externalUpdatedAt": changed_at} | facts
-
-
-def country(seller: Seller) -> str | None:
-    """Return the seller's country as two letters; None if ivesk gives none, or spells it in another way."""
-    spelled = (seller.country or "").strip()
-    return spelled.upper() if len(spelled) == 2 and spelled.isascii() and spelled.isalpha() else None
-
-
-def _facts(seller: Seller) -> JsonObject:
-    facts = {
-        "name": seller.name,
-        "addressStreet": seller.address,
-        "countryCode": country(seller),
-        "taxInfo": given(orgNumber=seller.code, taxId=seller.vat),
-        "defaultPaymentInfo": _account(seller),
-    }
-    return {name: value for name, value in facts.items() if value}
-
-
-def _account(seller: Seller) -> JsonObject:
-    """Return where the seller wants to be paid, as Vic.ai's PaymentInfo; empty if the document does not say."""
-    if seller.iban is None:
-        return {}
-    return {"internationalBankAccount": {"iban": seller.iban}, "defaultMethod": "IBAN"}
-
 
 # Invoices
 
 
-def training_invoice(purchase: Purchase) -> JsonObject:
+def training_invoice(purchase: Purchase, vendor: Vendor) -> JsonObject:
     """Return a purchase as Vic.ai takes it for training.
 
     What the document leaves open is null where Vic.ai knows null, so that it is cleared when the document comes again.
     """
-    payment = _account(purchase.seller) | _term("paymentTerm", purchase)
+    payment = payment_info(purchase.seller) | _term("paymentTerm", purchase)
     return {
         **_header(purchase),
         "externalUpdatedAt": purchase.changed_at,
-        "vendorExternalId": purchase.seller.key,
+        **_reference(vendor),
         **({"paymentInfo": payment} if payment else {}),
         "lineItems": [_training_line(purchase, *each) for each in enumerate(purchase.lines)],
         **({"invoiceInfo": {"kid": purchase.kid}} if purchase.kid else {}),
@@ -89,15 +34,15 @@ def training_invoice(purchase: Purchase) -> JsonObject:
     }
 
 
-def invoice(purchase: Purchase) -> JsonObject:
+def invoice(purchase: Purchase, vendor: Vendor) -> JsonObject:
     """Return a purchase as an invoice for Vic.ai to process."""
-    iban = purchase.seller.iban
+    account = purchase.seller.account
     return {
         # Unlike a training invoice it cannot be changed later, and knows fewer nulls.
         **given(**_header(purchase)),
         "source": "ivesk",
-        "vendorExternalId": purchase.seller.key,
-        **({"paymentInfo": {"kind": "IBAN", "accountNumber": iban}} if iban else {}),
+        **_reference(vendor),
+        **({"paymentInfo": {"kind": account.kind, "accountNumber": account.number}} if account else {}),
         **_term("paymentTerm", purchase),
         **({"paymentRef": purchase.kid} if purchase.kid else {}),
         **_fields(given(**purchase.fields)),
@@ -105,11 +50,16 @@ def invoice(purchase: Purchase) -> JsonObject:
     }
 
 
-INVOICES: Mapping[str, Callable[[Purchase], JsonObject]] = {
+INVOICES: Mapping[str, Callable[[Purchase, Vendor], JsonObject]] = {
     "training_invoices": training_invoice,
     "invoices": invoice,
 }
 """By stream of Vic.ai's."""
+
+
+def _reference(vendor: Vendor) -> JsonObject:
+    """Return who the vendor is: the ERP's id by the vendor table, or what target-vicai finds it by."""
+    return {"vendorExternalId": vendor.key, **({} if vendor.is_erps else {"documentVendor": vendor.mark})}
 
 
 def file(purchase: Purchase) -> dict[str, str]:
@@ -230,7 +180,16 @@ _OURS: JsonObject = {
     "ivesk_document_id": _TEXT | {"description": "Id of the ivesk document that the record stems from."},
     "ivesk_company_code": _TEXT | {"description": "Registration code of the buyer, as ivesk has it."},
 }
-_REFERENCE = {"vendorExternalId": _TEXT | {"description": "The vendor's id: code, VAT number or ivesk's id."}}
+_TEXTS = dict.fromkeys(("countryCode", "orgNumber", "taxId", "name", "date"), _TEXT)
+_FLAG = {"type": ["boolean", "null"]}
+_MARK: JsonObject = {
+    "documentVendor": {
+        "type": ["object", "null"],
+        "description": "Says that the vendor was read from a document, and who it is.",
+        "properties": {**_TEXTS, "update": _FLAG, "person": _FLAG},
+    }
+}
+_REFERENCE = {"vendorExternalId": _TEXT | {"description": "The vendor's id; of one that is new, its id to be."}} | _MARK
 _DOCUMENT = {
     "document": _TEXT | {"description": "Path or link of the file."},
     "documentName": _TEXT | {"description": "What the file is called."},
@@ -256,7 +215,7 @@ def schema_of(stream: str) -> JsonObject:
 
 
 _SCHEMAS: Mapping[str, tuple[str, list[str], JsonObject]] = {
-    "vendors": ("upsertVendor", _VENDOR, {}),
+    "vendors": ("upsertVendor", _VENDOR, _MARK),
     "training_invoices": (
         "upsertTrainingInvoice",
         [*_HEADER, "externalUpdatedAt", "invoiceInfo", "externalData", "fields"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -81,44 +81,69 @@ def _inline(table: CodeTable, given: Mapping[str, Any]) -> Iterator[tuple[str, s
         members = value if isinstance(value, dict) else {table.columns[0]: value}
         if unknown := sorted(members.keys() - set(table.columns)):
             raise Stop(f"{where}: {unknown[0]} is unknown; known are {', '.join(table.columns)}.")
-        yield where, code.strip(), tuple(_word(where, members.get(column)) for column in table.columns)
+        yield where, code.strip(), tuple(word(where, members.get(column)) for column in table.columns)
 
 
-def _word(where: str, value: Any) -> str | None:
+def word(where: str, value: Any) -> str | None:
+    """Return a value of an inline table as text; None if it is blank.
+
+    Raises:
+        Stop: it is neither text nor a whole number.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | None):
         raise Stop(f"{where} must be text in quotes.")
     return None if value is None else str(value).strip() or None
 
 
 def _file(table: CodeTable, path: str) -> Iterator[tuple[str, str, Row]]:
-    text = text_files.read(path, f"{table.setting}: {path}", hint="Save it as CSV UTF-8.")
+    for where, said in read_csv(table.setting, path, (table.key, table.columns[0])):
+        code = said.get(table.key)
+        if code is None:
+            raise Stop(f"{where}: {table.key} is empty.")
+        yield where, code, tuple(said.get(column) for column in table.columns)
+
+
+def read_csv(
+    setting: str, path: str, needed: Sequence[str], *, one_of: Sequence[str] = ()
+) -> Iterator[tuple[str, dict[str, str | None]]]:
+    """Yield the rows of a CSV file: where each is, and its cells by the names of their columns; None for empty ones.
+
+    Args:
+        setting: that names the file.
+        path: of the file.
+        needed: columns that it must have; every row must have a cell for the last of them.
+        one_of: columns of which it must have one.
+
+    Raises:
+        Stop: it cannot be read.
+    """
+    text = text_files.read(path, f"{setting}: {path}", hint="Save it as CSV UTF-8.")
     if not text.strip():
-        raise Stop(f"{table.setting}: {path} is empty.")
+        raise Stop(f"{setting}: {path} is empty.")
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     try:
         names = [name.strip().lower() for name in next(rows, [])]
         if twice := [name for name in dict.fromkeys(names) if name and names.count(name) > 1]:
-            raise Stop(f"{table.setting}: {path} has the column {twice[0]} twice in its first line; leave one.")
-        if missing := [name for name in (table.key, table.columns[0]) if name not in names]:
+            raise Stop(f"{setting}: {path} has the column {twice[0]} twice in its first line; leave one.")
+        missing = [name for name in needed if name not in names]
+        if one_of and not set(one_of) & set(names):
+            missing.append(one_of[0])
+        if missing:
             raise Stop(
-                f"{table.setting}: {path} has no column {' and no column '.join(missing)} in its first line; "
+                f"{setting}: {path} has no column {' and no column '.join(missing)} in its first line; "
                 f"it has {', '.join(filter(None, names)) or 'none'}."
             )
         for cells in rows:
-            where = f"{table.setting}: {path}, line {rows.line_num}"
+            where = f"{setting}: {path}, line {rows.line_num}"
             if not any(cell.strip() for cell in cells):
                 continue
-            if len(cells) <= names.index(table.columns[0]):
-                raise Stop(f"{where}: there is no cell for {table.columns[0]}; leave an empty one if that is meant.")
+            if len(cells) <= names.index(needed[-1]):
+                raise Stop(f"{where}: there is no cell for {needed[-1]}; leave an empty one if that is meant.")
             if len(cells) > len(names):
                 raise Stop(f"{where}: {len(cells)} cells, but the first line names {len(names)} columns.")
-            said = {name: cell.strip() or None for name, cell in zip(names, cells, strict=False)}
-            code = said.get(table.key)
-            if code is None:
-                raise Stop(f"{where}: {table.key} is empty.")
-            yield where, code, tuple(said.get(column) for column in table.columns)
+            yield where, {name: cell.strip() or None for name, cell in zip(names, cells, strict=False)}
     except csv.Error as error:
-        raise Stop(f"{table.setting}: {path}, line {rows.line_num}: {error}.") from None
+        raise Stop(f"{setting}: {path}, line {rows.line_num}: {error}.") from None
 
 
 def _delimiter(text: str) -> str:

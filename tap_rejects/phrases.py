@@ -86,6 +86,9 @@ CLAUSES: Mapping[str, Phrase] = {
         "Apmokėjimo terminas {due} ankstesnis už dokumento datą {date}",
         "The document is due on {due}, before its own date {date}",
     ),
+    "seller_is_buyer": Phrase(
+        "Pardavėjas ir pirkėjas yra ta pati įmonė: {company}", "Seller and buyer are the same company: {company}"
+    ),
     "sign_of_credit_note": Phrase(
         "Dokumento rūšis – {doctype}, bet jo suma {total} nėra neigiama",
         "The document is a {doctype}, but its total {total} is not negative",
@@ -197,6 +200,12 @@ SENTENCES: Mapping[str, Phrase] = {
         "Visa kita įkelta be jos. Pataisykite Įvesk" + _AGAIN.lt,
         "The seller's bank account {value} cannot be right: its length or its check digits are wrong. All else was "
         "loaded without it. Correct it in ivesk" + _AGAIN.en,
+    ),
+    "kid": Phrase(
+        "Mokėjimo nuoroda (KID) {value} negali būti teisinga: netinka kontrolinis skaitmuo. Visa kita įkelta be jos. "
+        "Pataisykite Įvesk" + _AGAIN.lt,
+        "The payment reference (KID) {value} cannot be right: its control digit is wrong. All else was loaded without "
+        "it. Correct it in ivesk" + _AGAIN.en,
     ),
     # Vic.ai's answers.
     "differs_at_vicai": Phrase(

@@ -42,6 +42,8 @@ CODES: Mapping[str, str] = {
     "no_lines": "The document has no lines.",
     "no_mapping": "Codes without a row in their table. codes: the kind, code and setting of each.",
     "no_subtotal": "An amount without VAT is neither stated nor follows. where.",
+    "seller_is_buyer": "Seller and buyer are the same company. company.",
+    "kid": "The KID cannot be right; the rest of the document goes on. field, value.",
     "seller_without_id": "The seller has neither a registration code nor a VAT number nor an id.",
     "sign_of_credit_note": "A credit note whose total is positive. doctype, total.",
     "whose_document": "Neither party is known to be the company. company, buyer, seller: the name and code of each.",

@@ -22,6 +22,10 @@ Record = dict[str, Any]
 COMPANY = "302320404"
 OTHER = "302320405"
 SELLER = "304111222"
+VENDOR = f"LT-{SELLER}"
+"""The key of the seller, where Vic.ai does not have it yet."""
+MARK = {"countryCode": "LT", "name": "UAB „Žalia šaka“", "orgNumber": SELLER, "taxId": "LT100001234567"}
+"""What an invoice says of the seller."""
 TABLES = {
     "vat_classes": {"PVM1": "1", "PVM5": "0"},
     "accounts": {"6312": "KTO-6312", "6301": "KTO-6301"},

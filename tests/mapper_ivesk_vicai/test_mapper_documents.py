@@ -10,8 +10,10 @@ import pytest
 
 from tests.mapper_ivesk_vicai.conftest import (
     COMPANY,
+    MARK,
     OTHER,
     SELLER,
+    VENDOR,
     Mapper,
     document,
     encoded,
@@ -42,13 +44,14 @@ def test_a_purchase_becomes_a_vendor_and_a_training_invoice(mapper: Mapper) -> N
     payment = {"internationalBankAccount": {"iban": "LT121000011101001000"}, "defaultMethod": "IBAN"}
     assert done.records("vendors") == [
         {
-            "externalId": SELLER,
-            "externalUpdatedAt": "2026-03-06T07:08:09.123",
+            "externalId": VENDOR,
+            "externalUpdatedAt": "1970-01-01T00:00:00",
             "name": "UAB „Žalia šaka“",
             "addressStreet": "Liepų g. 5, LT-01234 Vilnius",
             "countryCode": "LT",
             "taxInfo": {"orgNumber": SELLER, "taxId": "LT100001234567"},
             "defaultPaymentInfo": payment,
+            "documentVendor": MARK | {"date": "2026-03-05"},
             **OURS,
         }
     ]
@@ -64,7 +67,8 @@ def test_a_purchase_becomes_a_vendor_and_a_training_invoice(mapper: Mapper) -> N
             "dueDate": "2026-04-04",
             "totalAmount": "18.10",
             "externalUpdatedAt": "2026-03-06T07:08:09.123",
-            "vendorExternalId": SELLER,
+            "vendorExternalId": VENDOR,
+            "documentVendor": MARK,
             "paymentInfo": payment | {"paymentTerm": {"count": 30, "unit": "DAYS"}},
             "lineItems": [
                 {
@@ -119,7 +123,8 @@ def test_an_invoice_has_the_same_in_other_words(mapper: Mapper) -> None:
         "dueDate": "2026-04-04",
         "totalAmount": "12.10",
         "source": "ivesk",
-        "vendorExternalId": SELLER,
+        "vendorExternalId": VENDOR,
+        "documentVendor": MARK,
         "paymentInfo": {"kind": "IBAN", "accountNumber": "LT121000011101001000"},
         "paymentTerm": {"count": 0, "unit": "DAYS"},
         "lineItems": [
@@ -173,11 +178,12 @@ def test_a_document_that_says_little(mapper: Mapper) -> None:
         "totalAmount": "12.10",
         "externalUpdatedAt": "2026-03-06T07:08:09.123",
         "vendorExternalId": "s-9",
+        "documentVendor": {"name": "UAB „Žalia šaka“"},
         "lineItems": [{"index": 0, "amount": Decimal("12.10")}],
         "externalData": None,
         **OURS,
     }
-    assert set(done.records("vendors")[0]) == {"externalId", "externalUpdatedAt", "name", *OURS}
+    assert set(done.records("vendors")[0]) == {"externalId", "externalUpdatedAt", "name", "documentVendor", *OURS}
 
 
 # Credit notes
@@ -464,38 +470,6 @@ def test_a_company_that_leaves_out_everything_is_warned_of(mapper: Mapper) -> No
 
 
 # Vendors
-
-
-def test_the_key_of_a_vendor(mapper: Mapper) -> None:
-    cases: list[tuple[dict[str, Any], str]] = [
-        ({"sellercode": " 304111222 "}, SELLER),
-        ({"sellercode": None}, "LT100001234567"),
-        ({"sellercode": "", "sellervat": None}, "s-1"),
-    ]
-    done = mapper(messages(*(document(**changes) for changes, _ in cases)))
-    assert [vendor["externalId"] for vendor in done.records("vendors")] == [key for _, key in cases]
-    assert [found["vendorExternalId"] for found in done.records("training_invoices")] == [key for _, key in cases]
-
-
-def test_a_vendor_comes_again_only_with_news(mapper: Mapper) -> None:
-    changes: list[dict[str, Any]] = [
-        {"selleriban": None},
-        {},
-        {"selleriban": None, "sellervat": None, "selleraddress": ""},
-        {"exportedat": "2026-03-07T00:00:00Z"},
-        {"sellername": "UAB „Žalia šaka LT“"},
-        {"sellername": "UAB „Žalia šaka LT“", "sellercountry": "Lietuva"},
-    ]
-    done = mapper(messages(*(document(id=f"d-{n}", **one) for n, one in enumerate(changes))))
-    sent = done.records("vendors")
-    assert [vendor["ivesk_document_id"] for vendor in sent] == ["d-0", "d-1", "d-4"]
-    assert "defaultPaymentInfo" not in sent[0]
-    # What one document leaves out is not forgotten.
-    assert sent[2] == sent[1] | {"name": "UAB „Žalia šaka LT“", "ivesk_document_id": "d-4"}
-    assert done.report["vendors"] == 3
-    # The vendor comes before its invoice.
-    order = [(one["stream"], one["record"]["ivesk_document_id"]) for one in done.lines if one["type"] == "RECORD"]
-    assert order.index(("vendors", "d-4")) == order.index(("training_invoices", "d-4")) - 1
 
 
 def test_a_country_in_words_is_left_out_and_named_once(mapper: Mapper) -> None:

@@ -46,7 +46,17 @@ class Pipeline:
         accounts = [one["externalId"] for one in self.control.vicai.records("accounts") if one.get("externalId")]
         dimensions = [one for one in self.control.vicai.records("dimensions") if one.get("externalId")]
         codes = sorted({line["code"] for one in self.control.documents() for line in one["lines"] if line["code"]})
+        # Sellers that have the name of a vendor of the ERP's, but no number by which to tell whether they are the same.
+        erps = {
+            one["name"]: one["externalId"] for one in self.control.vicai.records("vendors") if one.get("externalId")
+        }
+        sellers = {one["sellername"]: one for one in self.control.documents() if one["sellername"] in erps}
+        self.namesakes = sellers.keys()
         self.settings: Record = {
+            "vendor_table": [
+                {"country": one["sellercountry"], "code": one["sellercode"], "external_id": erps[name]}
+                for name, one in sellers.items()
+            ],
             "company_code": self.company,
             "vat_classes": VAT_CLASSES,
             "accounts": dict(zip(codes, accounts, strict=False)),
@@ -194,24 +204,29 @@ def test_a_thousand_documents_tie_to_the_cent(sandbox: SandboxProcess, tmp_path:
 def test_vendors_at_vic_are_the_sellers(sandbox: SandboxProcess, tmp_path: Path) -> None:
     fresh(sandbox, 300)
     pipeline = Pipeline(sandbox, tmp_path)
-    before = {one["internalId"] for one in sandbox.control.vicai.records("vendors")}
+    before = {one["internalId"]: one for one in sandbox.control.vicai.records("vendors")}
     pipeline.run()
-    sellers = {one["sellercode"] or one["sellervat"] or one["sellerid"]: one for one in pipeline.purchases()}
-    ibans: dict[str, Any] = {}
-    for one in pipeline.purchases():
-        key = one["sellercode"] or one["sellervat"] or one["sellerid"]
-        ibans[key] = one["selleriban"] or ibans.get(key)
-    made = {
-        one["externalId"]: one for one in sandbox.control.vicai.records("vendors") if one["internalId"] not in before
-    }
+    sellers: dict[str, list[Record]] = defaultdict(list)
+    for one in sorted(pipeline.purchases(), key=lambda one: one["date"]):
+        if one["sellername"] not in pipeline.namesakes:
+            sellers[_key(one)].append(one)
+    now = {one["internalId"]: one for one in sandbox.control.vicai.records("vendors")}
+    made = {one["externalId"]: one for id_, one in now.items() if id_ not in before}
+    assert {id_: now[id_] for id_ in before} == before, "what the ERP wrote stays"
     assert made.keys() == sellers.keys()
     for key, vendor in made.items():
-        seller = sellers[key]
-        assert vendor["name"] == seller["sellername"]
-        assert (vendor["addressStreet"], vendor["countryCode"]) == (seller["selleraddress"], seller["sellercountry"])
-        assert (vendor.get("taxInfo") or {}).get("orgNumber") == seller["sellercode"]
+        newest = sellers[key][-1]
+        assert vendor["name"] == newest["sellername"]
+        assert (vendor["addressStreet"], vendor["countryCode"]) == (newest["selleraddress"], newest["sellercountry"])
+        assert (vendor.get("taxInfo") or {}).get("orgNumber") == newest["sellercode"]
         account = (vendor.get("defaultPaymentInfo") or {}).get("internationalBankAccount") or {}
-        assert account.get("iban") == ibans[key]
+        assert account.get("iban") == next((one["selleriban"] for one in sellers[key][::-1] if one["selleriban"]), None)
+
+
+def _key(document: Record) -> str:
+    """The id that a seller gets who is new at Vic."""
+    code, country = document["sellercode"], document["sellercountry"]
+    return f"{country}-{code}" if code else str(document["sellervat"] or document["sellerid"])
 
 
 def test_invoices_to_process_tie_as_well(sandbox: SandboxProcess, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Scene:
             *load(
                 "vendors",
                 vendor(first, countryCode="L1"),
-                vendor(fourth, externalId="300000002"),
+                vendor(fourth, externalId="300000002", name="UAB „Beržas“"),
                 {"externalId": "ERP-1", "externalUpdatedAt": AT, "name": "Ž" * 300},
             ),
             *load(

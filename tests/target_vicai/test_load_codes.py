@@ -41,6 +41,8 @@ ELSEWHERE = {
     "no_lines",
     "no_mapping",
     "no_subtotal",
+    "kid",
+    "seller_is_buyer",
     "seller_without_id",
     "several",
     "sign_of_credit_note",
