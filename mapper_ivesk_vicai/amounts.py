@@ -73,6 +73,7 @@ class Header:
 
 
 _UNREADABLE = Header("unreadable", Amounts(None, None, None))
+_NO_REST = Amounts(_NOTHING, _NOTHING, _NOTHING)
 
 
 def read_header(document: JsonObject) -> tuple[Header, list[Reject]]:
@@ -111,16 +112,9 @@ def read_lines(header: Header, lines: list[JsonObject], tolerance: Tolerance) ->
         found = [Amounts.of(line, number) for number, line in enumerate(lines, 1)]
     except Reject as reason:
         return None, [reason]
-    currency = header.currency
     wrong = [*_header_differs(header, tolerance)]
     for number, line in enumerate(found, 1):
-        if line.subtotal is None:
-            where = f"lines[{number - 1}]"
-            wrong.append(Reject(f"Line {number} has no subtotal.", "no_subtotal", where=where))
-        elif not (header.separate_vat and line.total == line.subtotal):
-            made = None if line.vat is None else EXACT.add(line.subtotal, line.vat)
-            # Of a price with VAT each part is rounded by itself.
-            wrong += _sum_differs(number, line, made, tolerance.of_lines(currency, lines=1, rates=1), currency)
+        wrong += _line_differs(header, number, line, tolerance)
     if wrong:
         return None, [Reject.several(wrong, joint="; ")]
     alone = _header_alone_tells_vat(header, found)
@@ -128,11 +122,18 @@ def read_lines(header: Header, lines: list[JsonObject], tolerance: Tolerance) ->
         # A VAT of 0 beside a rate, or because a line's total is its net amount, is no VAT of that line.
         found = [Amounts(line.subtotal, None, line.subtotal, line.percent) for line in found]
     together = _together(header, found, by_rates=alone)
+    differing = [part for part in PARTS if _differs(getattr(header.amounts, part), getattr(together, part))]
+    if not differing:
+        return Agreed(found, _NO_REST), []
     rates = {line.percent for line in found if line.vat != 0} or {None}
-    wrong = [*_lines_differ(header, together, tolerance, len(found), len(rates))]
-    if wrong:
+    allowed = tolerance.of_lines(header.currency, len(found), len(rates))
+    if wrong := [*_lines_differ(header, together, differing, tolerance, allowed)]:
         return None, [Reject.several(wrong, joint="; ")]
     return Agreed(found, _rest(header, together, says_vat=not alone)), []
+
+
+def _differs(stated: Decimal | None, made: Decimal | None) -> bool:
+    return stated is not None and made is not None and stated != made
 
 
 def _header_alone_tells_vat(header: Header, lines: Sequence[Amounts]) -> bool:
@@ -150,27 +151,34 @@ def _together(header: Header, lines: Sequence[Amounts], *, by_rates: bool) -> Am
         lines: of the document.
         by_rates: the header alone tells VAT: it must be what the lines' rates make, if all lines say theirs.
     """
-    net = add(*(_first(line.subtotal) for line in lines))
+    net = add(*(line.subtotal or _NOTHING for line in lines))
     if by_rates:
-        shares = [EXACT.multiply(_first(line.subtotal), line.percent) for line in lines if line.percent is not None]
+        shares = [EXACT.multiply(line.subtotal or _NOTHING, line.percent) for line in lines if line.percent is not None]
         vat = EXACT.divide(add(*shares), _HUNDRED) if len(shares) == len(lines) else None
-        total = EXACT.add(net, _first(header.amounts.vat))
+        total = EXACT.add(net, header.amounts.vat or _NOTHING)
     else:
-        vat = add(*(_first(line.vat) for line in lines))
-        total = add(*(_first(line.total, line.subtotal) for line in lines))
+        vat = add(*(line.vat or _NOTHING for line in lines))
+        total = add(*(line.total or (line.total is None and line.subtotal) or _NOTHING for line in lines))
     return Amounts(net, vat, net if header.separate_vat else total)
-
-
-def _first(*amounts: Decimal | None) -> Decimal:
-    return next((one for one in amounts if one is not None), _NOTHING)
 
 
 def _header_differs(header: Header, tolerance: Tolerance) -> Iterator[Reject]:
     """Yield a reason if subtotal and VAT do not make the total, cash apart."""
     made, total = header.made, header.amounts.total
-    if made is None or total is None or tolerance.is_cash(header.currency, made, total):
+    if made is None or total is None or made == total or tolerance.is_cash(header.currency, made, total):
         return
     yield from _sum_differs(None, header.amounts, made, tolerance.of_a_header(), header.currency)
+
+
+def _line_differs(header: Header, number: int, line: Amounts, tolerance: Tolerance) -> Iterator[Reject]:
+    """Yield a reason if a line has no net amount, or if net and VAT do not make its total."""
+    net, vat, total = line.subtotal, line.vat, line.total
+    if net is None:
+        yield Reject(f"Line {number} has no subtotal.", "no_subtotal", where=f"lines[{number - 1}]")
+    elif vat is not None and total != (made := EXACT.add(net, vat)) and not (header.separate_vat and total == net):
+        # Of a price with VAT each part is rounded by itself.
+        allowed = tolerance.of_lines(header.currency, lines=1, rates=1)
+        yield from _sum_differs(number, line, made, allowed, header.currency)
 
 
 def _sum_differs(
@@ -178,7 +186,7 @@ def _sum_differs(
 ) -> Iterator[Reject]:
     if made is None or amounts.total is None or EXACT.subtract(made, amounts.total).copy_abs() <= allowed:
         return
-    subtotal, vat, total = (plain(_first(getattr(amounts, part))) for part in PARTS)
+    subtotal, vat, total = (plain(getattr(amounts, part) or _NOTHING) for part in PARTS)
     difference = _difference(made, amounts.total)
     name, where = ("The header", "header") if number is None else (f"Line {number}", f"lines[{number - 1}]")
     yield Reject(
@@ -195,13 +203,14 @@ def _sum_differs(
     )
 
 
-def _lines_differ(header: Header, together: Amounts, tolerance: Tolerance, lines: int, rates: int) -> Iterator[Reject]:
-    """Yield a reason for each part in which the lines together are not what the header states."""
-    allowed = tolerance.of_lines(header.currency, lines, rates)
-    for part in PARTS:
-        stated: Decimal | None = getattr(header.amounts, part)
-        made: Decimal | None = getattr(together, part)
-        if stated is None or made is None or EXACT.subtract(made, stated).copy_abs() <= allowed:
+def _lines_differ(
+    header: Header, together: Amounts, parts: list[str], tolerance: Tolerance, allowed: Decimal
+) -> Iterator[Reject]:
+    """Yield a reason for each of the parts in which the lines together miss what the header states by too much."""
+    for part in parts:
+        stated: Decimal = getattr(header.amounts, part)
+        made: Decimal = getattr(together, part)
+        if EXACT.subtract(made, stated).copy_abs() <= allowed:
             continue
         if part == "total" and _is_cash_rounded(header, made, tolerance, allowed):
             continue
@@ -231,9 +240,9 @@ def _is_cash_rounded(header: Header, made: Decimal, tolerance: Tolerance, allowe
 def _rest(header: Header, together: Amounts, *, says_vat: bool) -> Amounts:
     """Return what the lines lack of the header: of VAT only where they say it, and where it is paid."""
     stated = header.amounts
-    total, vat = EXACT.subtract(_first(stated.total), _first(together.total)), _NOTHING
+    total, vat = EXACT.subtract(stated.total or _NOTHING, together.total or _NOTHING), _NOTHING
     if says_vat and stated.vat is not None and not header.separate_vat:
-        vat = EXACT.subtract(stated.vat, _first(together.vat))
+        vat = EXACT.subtract(stated.vat, together.vat or _NOTHING)
     return Amounts(EXACT.subtract(total, vat), vat, total)
 
 

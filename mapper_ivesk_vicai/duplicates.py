@@ -19,9 +19,9 @@ class Duplicates:
     def __init__(self) -> None:
         self._sent: dict[bytes, str] = {}
 
-    def refusal(self, purchase: Purchase) -> Reject | None:
-        """Return why a purchase is set aside if it was sent under another id."""
-        known = self._sent.get(_key(purchase) or b"")
+    def refusal(self, purchase: Purchase, key: bytes | None) -> Reject | None:
+        """Return why a purchase, of that key, is set aside if it was sent under another id."""
+        known = self._sent.get(key or b"")
         if known is None or known == purchase.id:
             return None
         currency, total = purchase.header.currency, plain(purchase.total)
@@ -37,13 +37,13 @@ class Duplicates:
             other=known,
         )
 
-    def remember(self, purchase: Purchase) -> None:
+    def remember(self, purchase: Purchase, key: bytes | None) -> None:
         """Store what was sent."""
-        if key := _key(purchase):
+        if key:
             self._sent.setdefault(key, purchase.id)
 
 
-def _key(purchase: Purchase) -> bytes | None:
+def key_of(purchase: Purchase) -> bytes | None:
     """Return what two copies of one invoice have in common; None without a number: then nothing tells them apart.
 
     Whoever reads a number from a scan may see a blank or a dash more, or another letter case.

@@ -13,6 +13,7 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.coercion import CoercionError, quoted, reader
 
 _as_json = msgspec.json.Encoder().encode
+_VOID: tuple[Any, ...] = ("", [], {})
 _text, _number = reader("string", {}), reader("number", {})
 
 
@@ -115,19 +116,18 @@ def given(**members: Any) -> JsonObject:
 
 def further(fields: JsonObject, placed: Container[str]) -> JsonObject:
     """Return the fields that say something and are not `placed`; numbers as text, so that no reader rounds them."""
-    return {name: _as_text(value) for name, value in fields.items() if name not in placed and not _is_void(value)}
+    given = {name: value for name, value in fields.items() if value is not None and name not in placed}
+    return {
+        name: value if type(value) is str else _as_text(value) for name, value in given.items() if value not in _VOID
+    }
 
 
 def as_words(value: Any) -> str | None:
     """Return any value as one text; None if it says nothing."""
-    if _is_void(value):
+    if value is None or value in _VOID:
         return None
     worded = _as_text(value)
     return worded if isinstance(worded, str) else _as_json(worded).decode()
-
-
-def _is_void(value: Any) -> bool:
-    return value is None or value in ("", [], {})
 
 
 def _as_text(value: Any) -> Any:

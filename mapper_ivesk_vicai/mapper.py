@@ -16,7 +16,7 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.mapper import ExactMapper
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import DOCUMENTS_FROM, MAX_REJECTS, REPORT_PATH, rejects_path
-from mapper_ivesk_vicai.duplicates import Duplicates
+from mapper_ivesk_vicai.duplicates import Duplicates, key_of
 from mapper_ivesk_vicai.fields import one_line, shown
 from mapper_ivesk_vicai.files import Files
 from mapper_ivesk_vicai.kinds import load_kinds
@@ -287,7 +287,8 @@ class MapperIveskVicai(ExactMapper):
         """Write the records of a purchase; return why not if they cannot be written."""
         vendor, is_news = self._vendors.of(purchase.seller, purchase.issued)
         purchase = replace(purchase, seller=replace(purchase.seller, key=vendor.key))
-        if self._duplicates and (reject := self._duplicates.refusal(purchase)):
+        key = key_of(purchase) if self._duplicates else None
+        if self._duplicates and (reject := self._duplicates.refusal(purchase, key)):
             return SetAside(reject, purchase.header, purchase.unmapped)
         ours = {"ivesk_document_id": purchase.id, "ivesk_company_code": purchase.buyer}
         stream = self._options.invoices_as
@@ -300,7 +301,7 @@ class MapperIveskVicai(ExactMapper):
         except UnicodeEncodeError:
             return SetAside(Reject(_HALF, "half_a_character"), purchase.header, purchase.unmapped)
         if self._duplicates:
-            self._duplicates.remember(purchase)
+            self._duplicates.remember(purchase, key)
         self._vendors.remember(vendor, purchase.seller)
         self._report.vendors += is_sent
         self._check_country(purchase.seller)

@@ -27,7 +27,7 @@ from mapper_ivesk_vicai.tolerance import Tolerance
 InvoicesAs = Literal["training_invoices", "invoices"]
 
 _PLACED = (
-    "id", "date", "operationdate", "duedate", "paymentterm", "docnum", "ordernum", "total", "currency", "kid", "lines",
+    "id", "date", "operationdate", "duedate", "docnum", "ordernum", "total", "currency", "lines",
     "filename", "digitizedat", "exportedat",
     # A link that expires, and is a secret while it lives.
     "url",
@@ -187,7 +187,7 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
             check_due(issued, due)
         days = payment_days(document, least=1 if is_training else 0)
         # What is not sent is not lost: a term in words, a KID that is misread.
-        told = ({"paymentterm"} if days is None else set()) | ({"kid"} if wrong_kid else set())
+        kept = further(document, _placed(days is not None, not wrong_kid))
         rounding = options.tables.rounding(rest) if options.rounds else None
         return Purchase(
             header=header,
@@ -208,7 +208,7 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
             rate=number_or_words(document, "currencyrate"),
             kid=kid,
             rounding=rest.total or Decimal(0),
-            further=further(document, _placed() - told),
+            further=kept,
             fields={label: as_words(document.get(name)) for name, (label,) in options.fields.items() if label},
             named=options.fields,
             file=file,
@@ -222,10 +222,11 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
 
 
 @functools.cache
-def _placed() -> frozenset[str]:
+def _placed(has_term: bool, has_kid: bool) -> frozenset[str]:
     """Return the fields that have a place at Vic.ai: of the parties in the vendor, and in the company itself."""
     fields = contract.schema("document")["properties"]
-    return frozenset({*_PLACED, *(name for name in fields if name.startswith(("seller", "buyer")))})
+    own = {*({"paymentterm"} if has_term else ()), *({"kid"} if has_kid else ())}
+    return frozenset({*_PLACED, *own, *(name for name in fields if name.startswith(("seller", "buyer")))})
 
 
 # Whose it is
