@@ -98,7 +98,6 @@ class Report(RunReport):
         """Documents of kinds that are left out."""
         self._learns = learns
         self._untaught = Untaught()
-        self._wrong_kids = _Seen(0, "")
         self._left_out: Counter[str] = Counter()
         self._rounded: dict[str, Rounded] = {}
         self._sums: dict[str, dict[str, Sums]] = {}
@@ -128,9 +127,6 @@ class Report(RunReport):
             sums[fate].add(amounts)
 
     def _add_mapped(self, purchase: Purchase) -> None:
-        if "kid" in purchase.further:
-            self._wrong_kids.documents += 1
-            self._wrong_kids.example = self._wrong_kids.example or one_line(purchase.docnum or purchase.id)
         if purchase.rounding:
             self._rounded.setdefault(purchase.header.currency, Rounded()).add(purchase.rounding)
         if self._learns:
@@ -162,7 +158,6 @@ class Report(RunReport):
             },
             "rounded": {currency: rounded.as_json() for currency, rounded in sorted(self._rounded.items())},
             "lines_without_account": dataclasses.asdict(self._untaught),
-            "wrong_kids": dataclasses.asdict(self._wrong_kids),
             "fields_left_out": dict(sorted(self._left_out.items())),
             "unmapped": {
                 table.setting: {code: dataclasses.asdict(missing) for code, missing in sorted(codes.items())}
@@ -191,11 +186,6 @@ class Report(RunReport):
 
     def warnings_of_mapped(self) -> Iterator[str]:
         """Yield what is wrong with documents that were mapped all the same."""
-        if (wrong := self._wrong_kids).documents:
-            yield (
-                f"{wrong.documents} documents have a KID whose control digit does not fit, for example {wrong.example}"
-                ": it was not sent as their payment reference. Correct it in ivesk, and export them again."
-            )
         if (untaught := self._untaught).lines:
             yield (
                 f"{untaught.lines} lines of {untaught.documents} documents have no account, for example "
