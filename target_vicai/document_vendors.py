@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ap_connectors.core.companies import Identity, plain_name, same_name
+from ap_connectors.core.companies import DOCUMENT_VENDOR, Identity, plain_name, same_name
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.schema import canonical
 from target_vicai.record_cache import RecordCache
 
-MARK = "documentVendor"
+MARK = DOCUMENT_VENDOR
 _TEXT = {"type": ["string", "null"], "maxLength": 255}
 FIELDS: Mapping[str, Any] = {
     MARK: {

@@ -36,6 +36,9 @@ def same_company(one: str | None, other: str | None) -> bool:
 
 # Who is who
 
+DOCUMENT_VENDOR = "documentVendor"
+"""By this member a record says that its vendor was read from a document, and who it is (docs/vendors.md)."""
+
 _SAME_NUMBER = {"BE", "DK", "FI", "LV", "NO", "PT", "SE"}
 """Countries in which the VAT number is the registration number, with the country before it (in Sweden 01 behind it)."""
 _OTHER_NAMES = {"EL": "GR", "UK": "GB", "XI": "GB"}

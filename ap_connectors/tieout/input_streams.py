@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from ap_connectors.core import messages
+from ap_connectors.core.companies import Identity
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text
+from ap_connectors.tieout.document_vendors import identity_of
 from ap_connectors.tieout.input_fields import GivenRecords, StatedFields
 from ap_connectors.tieout.snapshot import Amounts, DocumentSummary, LinesSummary, Snapshot
 from ap_connectors.tieout.vic_streams import (
@@ -38,6 +40,7 @@ class StreamInput:
         names: what each is found by.
         deleted: keys that it marks as deleted.
         keyless: lines (as messages name them) that have no natural key.
+        marks: who the vendors are of records that name them as a document does (`documentVendor`), by natural key.
     """
 
     spec: InputSpec
@@ -46,6 +49,19 @@ class StreamInput:
     names: dict[str, Names] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     keyless: list[str] = field(default_factory=list)
+    marks: dict[str, Identity] = field(default_factory=dict)
+
+    def put(self, key: str, record: Mapping[str, Any]) -> None:
+        """Take a record; it replaces an earlier one of its key."""
+        given = by_spelling(record)
+        self.names[key] = self.spec.found_by(given)
+        self.snapshot.put(key, self.spec.summarize(given))
+        self.records.put(key, record)
+
+    def drop(self, key: str) -> None:
+        """Leave a record out of the comparison."""
+        self.names.pop(key, None)
+        self.snapshot.drop(key)
 
 
 @dataclass
@@ -102,14 +118,16 @@ def _take(inputs: Input, file: str, lines: Iterable[bytes], *, deletes: bool) ->
         is_deleted = given.get(spelling("_sdc_deleted_at")) is not None
         if is_deleted and not deletes:
             continue
-        stream.names[key] = spec.found_by(given)
         if is_deleted:
+            stream.names[key] = spec.found_by(given)
             stream.deleted.add(key)
             stream.snapshot.drop(key)
-        else:
-            stream.deleted.discard(key)
-            stream.snapshot.put(key, spec.summarize(given))
-            stream.records.put(key, message.record)
+            continue
+        stream.deleted.discard(key)
+        stream.put(key, message.record)
+        stream.marks.pop(key, None)
+        if (identity := identity_of(given)) is not None:
+            stream.marks[key] = identity
 
 
 Given = Mapping[str, Any]
@@ -161,7 +179,9 @@ class InputSpec:
     def stated_fields(self) -> StatedFields:
         """Return what compares the fields that `summarize` and the key do not."""
         spec = self.spec
-        named = (*(name for fields in self.names for name in fields), spec.currency, spec.date, *spec.amount_fields)
+        # What is asked for by its id may have another vendor and another number than those it could be found by.
+        names = self.names[:1] if self.one_by_one else self.names
+        named = (*(name for fields in names for name in fields), spec.currency, spec.date, *spec.amount_fields)
         place = spec.lines.place if spec.lines and spec.lines.place else ""
         return StatedFields(self.component, tuple(name for name in named if name), place)
 

@@ -11,6 +11,7 @@ from ap_connectors.core.raw_json import Record, text
 from ap_connectors.http.concurrency import ordered
 from ap_connectors.tieout.compare import Options, changes, check_document
 from ap_connectors.tieout.compare import compare as compare_snapshots
+from ap_connectors.tieout.document_vendors import settle
 from ap_connectors.tieout.input_fields import FORMER_KEY, decoded
 from ap_connectors.tieout.input_streams import Input, Names, StreamInput, by_spelling, read, text_of
 from ap_connectors.tieout.result import Comparison, Result
@@ -148,6 +149,7 @@ def compare(
     options, rejects = options or Options(), rejects or Input()
     result = Result("input-vic", "input", "Vic.ai")
     company = text(client.company(), "company") or ""
+    result.notes += settle(client, given)
     for stream in given.streams.values():
         result.comparisons.append(_Stream(client, options, stream, rejects, company).compared(complete=complete))
     result.notes += [
