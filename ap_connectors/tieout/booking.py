@@ -69,13 +69,19 @@ class Booking:
     Attributes:
         vat: by currency and VAT code: the amount without VAT, and the VAT.
         owed: by currency.
+        lacking: a column without which the destination's sums would be wrong, so there are none; "" if all is there.
+        owes: whether the stream's documents make up what is owed.
     """
 
     vat: dict[tuple[str, str], tuple[Pair, Pair]] = field(default_factory=dict)
     owed: dict[str, Pair] = field(default_factory=dict)
+    lacking: str = ""
+    owes: bool = False
 
     def add(self, document: DocumentSummary, side: int, times: int = 1) -> None:
         """Add a document of the source (side 0) or of the destination (1), as often as it is there."""
+        if self.lacking:
+            return
         for code, base, vat in document.lines.vat if document.lines else ():
             place = (document.currency, code)
             bases, vats = self.vat.get(place, (_NOTHING, _NOTHING))
@@ -108,10 +114,11 @@ def _with(pair: Pair, side: int, amount: Decimal, times: int) -> Pair:
 
 
 def balance(bookings: Iterable[Booking]) -> dict[str, Pair]:
-    """Return what is owed in all, by currency."""
+    """Return what is owed in all, by currency; nothing if a part of it is unknown."""
     together: dict[str, Pair] = {}
-    for booking in bookings:
+    known = list(bookings)
+    for booking in known if not any(booking.lacking and booking.owes for booking in known) else ():
         for currency, (ours, theirs) in booking.owed.items():
-            known = together.get(currency, _NOTHING)
-            together[currency] = (add(known[0], ours), add(known[1], theirs))
+            so_far = together.get(currency, _NOTHING)
+            together[currency] = (add(so_far[0], ours), add(so_far[1], theirs))
     return dict(sorted(together.items()))

@@ -52,7 +52,7 @@ def _ivesk(given: argparse.Namespace) -> Result:
     client = ivesk_client(
         chosen, timeout=chosen.get("request_timeout", 60), user_agent=chosen.get("user_agent", _AGENT)
     )
-    with Warehouse(given.warehouse, given.schema) as warehouse:
+    with Warehouse(given.warehouse, given.schema, given.company) as warehouse:
         return ivesk_warehouse.compare(
             client,
             warehouse,
@@ -65,7 +65,7 @@ def _ivesk(given: argparse.Namespace) -> Result:
 
 def _vic(given: argparse.Namespace) -> Result:
     chosen = settings.read(given.config, "tap-vicai", REQUIRED)
-    with Warehouse(given.warehouse, given.schema) as warehouse:
+    with Warehouse(given.warehouse, given.schema, given.company) as warehouse:
         states = chosen.get("invoice_states", ["POSTED"])
         return vic_warehouse.compare(_client(chosen), warehouse, _options(given, chosen), invoice_states=states)
 
@@ -116,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
             "--warehouse", required=True, metavar="FILE", help="DuckDB file, or a database URL (postgresql://...)"
         )
         command.add_argument("--schema", default=schema, help="schema of the tables (default: %(default)s)")
+        command.add_argument(
+            "--company", metavar="NAME", help="whose rows are meant, where one schema holds those of many companies"
+        )
         command.add_argument("--since", metavar="INSTANT", help="leave out what is older (default: start_date)")
         command.add_argument(
             "--until",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -114,6 +114,16 @@ class Options:
         if others := warehouse.others:
             result.not_compared.append(f"Tables that are not compared: {', '.join(others)}.")
         return result
+
+    @staticmethod
+    def require_booked(comparison: Comparison, table: Table, names: Iterable[str], *, owes: bool) -> None:
+        """Leave out VAT by code and the AP balance if the warehouse lacks a field that they go by."""
+        comparison.booking.owes = owes
+        if lacking := next((name for name in names if not table.has(name)), None):
+            comparison.booking.lacking = lacking
+            comparison.not_compared.append(
+                f"{table.name} has no column {lacking}, so VAT by code and what is owed are not told."
+            )
 
     def compare_files(self, comparison: Comparison, table: Table | None, owner: str, snapshot: Snapshot) -> None:
         """Report which documents of a snapshot have no file (see `compare_files`)."""

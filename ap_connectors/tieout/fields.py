@@ -163,6 +163,12 @@ class FieldCheck:
 
 def _same(type_: str, ours: str | None, theirs: str | None) -> bool:
     """Whether a column of this type holds what was sent, in its own way of writing it."""
+    if type_.startswith("JSON") and theirs is not None and theirs[0] not in "{[":
+        # A field without a declared type, or a text that no text column holds.
+        value = _json(theirs)
+        theirs = value if isinstance(value, str) else theirs
+        if ours == (theirs or None):
+            return True
     if ours is None or theirs is None:
         return False
     if ours[0] in "{[":

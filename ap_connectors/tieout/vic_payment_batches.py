@@ -37,7 +37,8 @@ def compare(client: VicaiClient, warehouse: Warehouse, options: Options, company
         )
         held = {spec.stream: parts_of(batch, spec.stream, {"batch_id": "id"}) for spec in PAYMENTS_AND_CREDITS}
         event = {"last_event_at": msgspec.Raw(msgspec.json.encode(latest))}
-        own = {name: value for name, value in batch.items() if name not in held} | event
+        # What a batch consists of is in tables of its own, and with the batch only where that is selected.
+        own = {name: value for name, value in batch.items() if name not in held or _has(batch_table, name)} | event
         sides[PAYMENT_BATCHES.stream].take(fields_of(own, PAYMENT_BATCHES.names), document, own)
         for spec in PAYMENTS_AND_CREDITS:
             for part in held[spec.stream]:
@@ -51,6 +52,10 @@ def compare(client: VicaiClient, warehouse: Warehouse, options: Options, company
             yield sides[spec.stream].compared(_parts(spec, table, company, loaded, newer))
 
 
+def _has(table: Table | None, name: str) -> bool:
+    return table is not None and table.has(name) and not table.is_rounded_json(name)
+
+
 class _Side:
     """What Vic.ai holds of batches, payments or credits."""
 
@@ -58,6 +63,8 @@ class _Side:
         self.snapshot = Snapshot()
         self._window, self._spec = window, spec
         self._comparison = options.comparison(spec.stream, window)
+        if table:
+            options.require_booked(self._comparison, table, spec.booked_by, owes=spec.owed is not None)
         self._check = FieldCheck(
             self._comparison, table if options.fields else None, spec.key, spec.instant, compared=spec.compared
         )

@@ -188,6 +188,11 @@ class StreamSpec:
         return tuple(dict.fromkeys(name for name in named if name))
 
     @property
+    def booked_by(self) -> tuple[str, ...]:
+        """The fields without which VAT and what is owed cannot be told."""
+        return (*([self.kind] if self.kind else ()), *(name for name in self.owed_fields if name == "fundedAt"))
+
+    @property
     def compared(self) -> dict[str, Compared]:
         """What `summarize` compares of fields, but for the date: a time has more to it."""
         what: dict[str, Compared] = {name: amount for field in self.amount_fields for name in _instead(field) if name}

@@ -89,6 +89,7 @@ def _compare(client: VicaiClient, options: Options, loaded: _WarehouseStream, co
     spec, theirs = loaded.spec, loaded.read(company)
     window = options.window(theirs, spec.clock) if spec.instant else Window()
     comparison = options.comparison(spec.stream, window, spec.clock)
+    options.require_booked(comparison, loaded.table, spec.booked_by, owes=spec.owed is not None)
     ours = Snapshot()
     checks = list(loaded.field_checks(comparison)) if options.fields else []
     for record in spec.read(client, window.since):
@@ -163,7 +164,7 @@ class _WarehouseStream:
         self.notes: list[str] = []
         self.files = warehouse.find("invoice_documents") if spec.stream == "invoices" else None
         self.single_lines = warehouse.find("invoice_line_items") if spec.stream == "invoices" else None
-        self._table = table
+        self.table = table
         self._lines = warehouse.find(spec.lines.table[0]) if spec.lines and spec.lines.table else None
         has_field = spec.lines is not None and table.has(spec.lines_field)
         self._exact_field = has_field and not table.is_rounded_json(spec.lines_field)
@@ -187,7 +188,7 @@ class _WarehouseStream:
         left_out = {} if self._exact_field else {spec.lines_field: ""}
         check = FieldCheck(
             comparison,
-            self._table,
+            self.table,
             spec.key,
             spec.instant,
             keyed=spec.keyed,
@@ -205,7 +206,7 @@ class _WarehouseStream:
 
     def read(self, company: str) -> Snapshot:
         """Return the warehouse's snapshot."""
-        spec, table, snapshot = self.spec, self._table, Snapshot()
+        spec, table, snapshot = self.spec, self.table, Snapshot()
         table.require(spec.key)
         table.require_exact([name for name in spec.amount_fields if name])
         for row in table.records((*spec.names, spec.lines_field) if self._with_record else spec.names):

@@ -1,41 +1,26 @@
-"""The warehouse, read only: a DuckDB file, or any database that SQLAlchemy knows. Every value comes as text."""
+"""The warehouse, read only, whichever loader made it. Every value comes as text.
+
+target-duckdb and target-postgres write names in lower case and empty text as null, and DuckDB's loader rounds numbers
+in JSON. target-warehouse writes names as the service does, and keeps JSON byte for byte; it says in a comment of each
+table that it made it, may keep rows of several companies in one, and may mark what was deleted at the service.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from ap_connectors.core.errors import Stop
+from ap_connectors.tieout.databases import Engine, connect
 from ap_connectors.tieout.snapshot import Fields
 
-_ROWS_AT_ONCE = 5000
-_SLICE = 50_000
+_COMPANY, _DELETED, _STATE = "company", "_sdc_deleted_at", "_state"
 _INEXACT = ("DOUBLE", "FLOAT", "REAL")
 _JSON = ("JSON", "STRUCT", "MAP")
 TEXT = ("VARCHAR", "CHAR", "TEXT", "STRING", "CLOB", "NVARCHAR")
-
-
-class Engine(Protocol):
-    """What asks the database."""
-
-    name: str
-    catalog: str
-    """What stands before the schema in names, so that a schema of the same name is not meant; "" without."""
-
-    def columns(self) -> Iterable[tuple[str, str, str, str]]:
-        """Yield schema, table, column and type of everything that there is, in the order of the columns."""
-
-    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows that a query finds."""
-
-    def slices(self, table: str, column: str) -> Iterable[str]:
-        """Yield conditions that cut a table into parts, each small enough to be sorted in little memory."""
-
-    def close(self) -> None:
-        """Close the connection."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +42,58 @@ def quoted(name: str) -> str:
 
 
 class Table:
-    """A table of the warehouse; its columns are found whatever their spelling."""
+    """A table of the warehouse; its columns are found whatever their spelling.
 
-    def __init__(self, engine: Engine, schema: str, name: str, columns: Iterable[Column]) -> None:
+    Args:
+        engine: asks the database.
+        schema: where it is.
+        name: of the table.
+        columns: in their order.
+        comment: what target-warehouse says of a table that it made.
+        company: whose rows count, where they say whose they are.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        schema: str,
+        name: str,
+        columns: Iterable[Column],
+        *,
+        comment: str | None = None,
+        company: str | None = None,
+    ) -> None:
         self.name = name
         self._engine = engine
-        self._where = ".".join(quoted(part) for part in (engine.catalog, schema, name) if part)
-        self._columns = {spelling(column.name): column for column in columns}
+        self._table = ".".join(quoted(part) for part in (engine.catalog, schema, name) if part)
+        said = _said(comment)
+        self._is_exact = said is not None
+        self._by_company = bool(said and said.get("by_company"))
+        own = {_COMPANY} if self._by_company else set()
+        # A field of that name stands beside the column: `company_`.
+        self._columns = {spelling(column.name): column for column in columns if column.name not in own}
+        self._kept: list[str] = []
+        if self._by_company and company is not None:
+            self._kept.append(f"{quoted(_COMPANY)} = {_literal(company)}")
+        if any(column.name == _DELETED for column in self._columns.values()):
+            # What is marked as deleted at the service is not there either.
+            self._kept.append(f"{quoted(_DELETED)} is null")
+
+    def companies(self) -> list[str]:
+        """Return whose rows the table has, if they say it."""
+        if not self._by_company:
+            return []
+        found = self._engine.rows(f"select distinct {quoted(_COMPANY)} from {self._table}")  # noqa: S608 - as below
+        return sorted(str(company) for (company,) in found)
 
     def count(self) -> int:
         """Return how many rows there are."""
-        ((rows,),) = self._engine.rows(f"select count(*) from {self._where}")  # noqa: S608 - as below
+        ((rows,),) = self._engine.rows(f"select count(*) from {self._table}{self._filter()}")  # noqa: S608 - as below
         return int(rows)
+
+    def _filter(self, *more: str) -> str:
+        conditions = [*self._kept, *more]
+        return f" where {' and '.join(conditions)}" if conditions else ""
 
     @property
     def types(self) -> dict[str, str]:
@@ -115,7 +140,8 @@ class Table:
     def is_rounded_json(self, name: str) -> bool:
         """Whether a column holds JSON whose numbers DuckDB's loader has made doubles of."""
         column = self._columns.get(spelling(name))
-        return self._engine.name == "DuckDB" and column is not None and column.type.startswith(_JSON)
+        is_rounded = self._engine.name == "DuckDB" and not self._is_exact
+        return is_rounded and column is not None and column.type.startswith(_JSON)
 
     def records(
         self, names: Collection[str], *, together: str | None = None, among: tuple[str, Collection[str]] | None = None
@@ -131,7 +157,7 @@ class Table:
         if not here:
             return
         columns = ", ".join(f"cast({self._quoted(name)} as varchar)" for name in here)
-        query = f"select {columns} from {self._where}"  # noqa: S608 - names are the warehouse's own
+        query = f"select {columns} from {self._table}"  # noqa: S608 - names are the warehouse's own
         for part in self._parts(together) if among is None else [self._condition(*among)]:
             for row in self._engine.rows(query + part):
                 record: dict[str, str | None] = dict.fromkeys(names)
@@ -140,21 +166,34 @@ class Table:
 
     def _parts(self, together: str | None) -> Iterator[str]:
         if together is None:
-            yield ""
+            yield self._filter()
             return
         column = self._quoted(together)
-        for condition in self._engine.slices(self._where, column):
-            yield f" where {condition} order by {column}"
+        for condition in self._engine.slices(self._table, column):
+            yield f"{self._filter(condition)} order by {column}"
 
     def _condition(self, column: str, values: Collection[str]) -> str:
-        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+        listed = ", ".join(map(_literal, values))
         # Without a cast an index is used.
         is_text = self._columns[spelling(column)].type.startswith(TEXT)
         compared = self._quoted(column) if is_text else f"cast({self._quoted(column)} as varchar)"
-        return f" where {compared} in ({listed or 'null'})"
+        return self._filter(f"{compared} in ({listed or 'null'})")
 
     def _quoted(self, name: str) -> str:
         return quoted(self._columns[spelling(name)].name)
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _said(comment: str | None) -> dict[str, Any] | None:
+    """Return what target-warehouse says of a table in its comment; None of any other comment."""
+    try:
+        said = json.loads(comment or "")
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) and "stream" in said else None
 
 
 class Warehouse:
@@ -163,14 +202,15 @@ class Warehouse:
     Args:
         where: path of a DuckDB file, or a URL (`postgresql://...`).
         schema: where the tables are.
+        company: whose rows are meant, where one schema has those of many.
 
     Raises:
-        Stop: it cannot be opened; the message says why and shows no password.
+        Stop: it cannot be opened (the message says why and shows no password), or it is not clear whose rows are meant.
     """
 
-    def __init__(self, where: str, schema: str) -> None:
+    def __init__(self, where: str, schema: str, company: str | None = None) -> None:
         self.schema = schema
-        self._engine: Engine = _Sql(where) if "://" in where else _DuckDB(where)
+        self._engine: Engine = connect(where)
         self.name = self._engine.name
         self._tables: dict[str, Table] = {}
         self._asked_for: set[str] = set()
@@ -178,11 +218,30 @@ class Warehouse:
         found: dict[tuple[str, str], list[Column]] = {}
         for its_schema, table, column, type_ in self._engine.columns():
             found.setdefault((its_schema, table), []).append(Column(column, type_.upper()))
-        for (its_schema, table), columns in found.items():
+        comments = {(its_schema, table): comment for its_schema, table, comment in self._engine.tables()}
+        self._views: set[str] = set()
+        for place, columns in found.items():
+            its_schema, table = place
             if its_schema.lower() == schema.lower():
-                self._tables[table.lower()] = Table(self._engine, its_schema, table, columns)
+                self._tables[table.lower()] = Table(
+                    self._engine, its_schema, table, columns, comment=comments.get(place), company=company
+                )
+                if place not in comments:
+                    self._views.add(table.lower())
             else:
                 self._elsewhere.setdefault(table.lower(), set()).add(its_schema)
+        self._require_company(company)
+
+    def _require_company(self, company: str | None) -> None:
+        """Check that it is clear whose rows are meant."""
+        known = sorted({one for table in self._tables.values() for one in table.companies()})
+        if not known or company in known or (company is None and len(known) == 1):
+            return
+        self._engine.close()
+        names = f"{', '.join(known[:10])}{', ...' if len(known) > 10 else ''}"
+        if company is None:
+            raise Stop(f"--company is missing: the schema {self.schema} holds several companies. Name one of: {names}.")
+        raise Stop(f"--company {company}: the schema {self.schema} holds nothing of it, but of: {names}.")
 
     def __enter__(self) -> Warehouse:
         return self
@@ -197,8 +256,9 @@ class Warehouse:
 
     @property
     def others(self) -> list[str]:
-        """Names of the schema's tables that were not asked for."""
-        return sorted(self._tables.keys() - self._asked_for)
+        """Names of the schema's tables that were not asked for; without views and target-warehouse's own."""
+        others = self._tables.keys() - self._asked_for - self._views
+        return sorted(name for name in others if not (name == _STATE and self._tables[name].has("pipeline")))
 
     def table(self, name: str, job: str) -> Table:
         """Return a table.
@@ -211,112 +271,3 @@ class Warehouse:
         others = ", ".join(sorted(self._elsewhere.get(name, ())))
         hint = f" There is one in the schema {others}: set --schema." if others else f" Has {job} run?"
         raise Stop(f"The warehouse has no table {name} in the schema {self.schema}.{hint}")
-
-
-class _DuckDB:
-    name = "DuckDB"
-    catalog = ""
-
-    def __init__(self, path: str) -> None:
-        if not Path(path).is_file():
-            raise Stop(f"--warehouse {path}: there is no such file. Name the DuckDB file that the loader writes.")
-        import duckdb  # noqa: PLC0415 - other databases do without it
-
-        self._path, self._error = path, duckdb.Error
-        try:
-            self._connection = duckdb.connect(path, read_only=True)
-        except duckdb.Error as error:
-            raise self._trouble(error) from None
-        ((self.catalog,),) = self.rows("select current_database()")
-
-    def columns(self) -> Iterator[tuple[str, str, str, str]]:
-        yield from self.rows(
-            "select schema_name, table_name, column_name, data_type from duckdb_columns() "
-            "where database_name = current_database() and not internal order by schema_name, table_name, column_index"
-        )
-
-    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
-        cursor = self._connection.cursor()
-        try:
-            cursor.execute(query)
-            while piece := cursor.fetchmany(_ROWS_AT_ONCE):
-                yield from piece
-        except self._error as error:
-            raise self._trouble(error) from None
-        finally:
-            cursor.close()
-
-    def slices(self, table: str, column: str) -> Iterator[str]:
-        # DuckDB hands out a result when all of it is in memory.
-        ((rows,),) = self.rows(f"select count(*) from {table}")  # noqa: S608 - as above
-        parts = 1 + rows // _SLICE
-        yield from (f"coalesce(hash({column}) % {parts}, 0) = {part}" for part in range(parts))
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def _trouble(self, error: Exception) -> Stop:
-        problem = str(error).splitlines()[0]
-        if "lock" in problem:
-            return Stop(
-                f"--warehouse {self._path}: another process has the file open for writing, perhaps a load that is "
-                "under way. Run again when it has ended."
-            )
-        if "not a valid DuckDB" in problem:
-            return Stop(f"--warehouse {self._path}: is not a DuckDB file.")
-        return Stop(f"--warehouse {self._path}: DuckDB cannot read it: {problem[:200]}")
-
-
-class _Sql:
-    """Any other database; its driver has to be installed beside us."""
-
-    catalog = ""
-
-    def __init__(self, url: str) -> None:
-        try:
-            import sqlalchemy  # noqa: PLC0415 - only who asks for it needs it
-        except ImportError:
-            raise Stop("--warehouse: a database URL needs SQLAlchemy, which is not installed.") from None
-        self._sql = sqlalchemy
-        try:
-            made = sqlalchemy.engine.make_url(url)
-            self._shown = made.render_as_string(hide_password=True)
-            self._engine = sqlalchemy.create_engine(made)
-            self._connection = self._engine.connect()
-        except sqlalchemy.exc.ArgumentError:
-            raise Stop("--warehouse: is not a URL that SQLAlchemy understands (postgresql://user@host/name).") from None
-        except ImportError as error:
-            raise Stop(f"--warehouse: the driver for this database is not installed ({error.name}).") from None
-        except sqlalchemy.exc.SQLAlchemyError as error:
-            raise self._trouble(error) from None
-        self.name = self._engine.dialect.name
-
-    def columns(self) -> Iterator[tuple[str, str, str, str]]:
-        try:
-            inspector = self._sql.inspect(self._engine)
-            for schema in inspector.get_schema_names():
-                for table in inspector.get_table_names(schema) if schema != "information_schema" else ():
-                    for column in inspector.get_columns(table, schema):
-                        yield schema, table, column["name"], str(column["type"])
-        except self._sql.exc.SQLAlchemyError as error:
-            raise self._trouble(error) from None
-
-    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
-        try:
-            streamed = self._connection.execution_options(yield_per=_ROWS_AT_ONCE)
-            yield from (tuple(row) for row in streamed.execute(self._sql.text(query.replace(":", r"\:"))))
-        except self._sql.exc.SQLAlchemyError as error:
-            raise self._trouble(error) from None
-
-    def slices(self, table: str, column: str) -> Iterator[str]:  # noqa: ARG002 - one will do, as rows are streamed
-        yield "1 = 1"
-
-    def close(self) -> None:
-        self._connection.close()
-        self._engine.dispose()
-
-    def _trouble(self, error: Exception) -> Stop:
-        return Stop(
-            f"--warehouse {self._shown}: {type(error).__name__}. Check address, user and password, and whether the "
-            "database is up."
-        )

@@ -22,7 +22,7 @@ from ap_connectors.tieout import cli
 
 Record = dict[str, Any]
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Result:
@@ -63,6 +63,7 @@ def run_tieout(
     """Run the command: what `main` runs, or, for what only a `process` shows, all of it in a process of its own."""
     config, report = folder / "tieout-config.json", folder / "tieout-report.json"
     config.write_text(json.dumps(settings), encoding="utf-8")
+    config.chmod(0o600)
     report.unlink(missing_ok=True)
     command = [*arguments, "--report", str(report)]
     if env is None:
@@ -98,7 +99,7 @@ class Tables:
         """Make a table of some fields of records, whose names are those of the columns but for capitals."""
         rows = [{name.lower(): value(record.get(name), kind) for name, kind in columns.items()} for record in records]
         part = self.path.with_suffix(".json")
-        part.write_bytes(b"\n".join(map(_encode, rows)))
+        part.write_bytes(b"\n".join(map(encode, rows)))
         texts = ", ".join(f"'{name.lower()}': 'varchar'" for name in columns)
         casts = ", ".join(f'"{name.lower()}"::{kind} as "{name.lower()}"' for name, kind in columns.items())
         source = f"read_json('{part}', format = 'newline_delimited', columns = {{{texts}}})"
@@ -108,7 +109,7 @@ class Tables:
 def value(given: Any, kind: str) -> str | None:
     """A value as the loader leaves it: empty text is null, instants lose their zone, JSON is text."""
     if isinstance(given, dict | list):
-        return _encode(given).decode()
+        return encode(given).decode()
     if kind == "timestamp" and given:
         return str(given).replace("T", " ").removesuffix("Z")
     return None if given is None else str(given) or None
