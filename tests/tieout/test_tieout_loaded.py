@@ -1,0 +1,138 @@
+"""tap → target-warehouse → ap-tieout, all of them real, into DuckDB and into PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ap_connectors.sandbox.process import SandboxProcess
+from tests import preloaded
+from tests.conftest import catalogs, discovered, runner
+from tests.postgresql import empty_database, needs_postgresql
+from tests.tieout.conftest import run_tieout, vic_settings
+
+FILES = {"invoice_documents", "training_invoice_documents", "document_files"}
+
+
+class Loaded:
+    """A warehouse that target-warehouse has made."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self.folder = url, folder
+
+    def load(self, lines: list[str], schema: str, **settings: Any) -> None:
+        config = self.folder / "warehouse.json"
+        config.write_text(json.dumps({"database": self.url, "schema": schema, **settings}), encoding="utf-8")
+        config.chmod(0o600)
+        command = [sys.executable, "-m", "target_warehouse", "--config", str(config)]
+        done = preloaded.run(command, input="".join(f"{line}\n" for line in lines).encode())
+        assert done.returncode == 0, done.stderr.decode()[-3000:]
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[Any]:
+        if "://" in self.url:
+            import psycopg  # noqa: PLC0415 - where it is installed
+
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                yield connection
+        else:
+            with duckdb.connect(self.url) as connection:
+                yield connection
+
+    def sql(self, *statements: str) -> list[tuple[Any, ...]]:
+        with self.connected() as connection:
+            for statement in statements:
+                found = connection.execute(statement)
+            return list(found.fetchall()) if found.description and statement.startswith("select") else []
+
+
+@pytest.fixture(params=["duckdb", pytest.param("postgresql", marks=needs_postgresql)])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Loaded:
+    url = empty_database("tieout") if request.param == "postgresql" else str(tmp_path / "a b.duckdb")
+    return Loaded(url, tmp_path)
+
+
+def everything(module: str) -> tuple[str, ...]:
+    streams = json.loads(discovered(module))["streams"]
+    return tuple(name for one in streams if (name := one["tap_stream_id"]) not in FILES)
+
+
+def test_vic_as_it_is_loaded(vicai: SandboxProcess, warehouse: Loaded, tmp_path: Path) -> None:
+    vicai.control.vicai.options(extra_fields=True)
+    tap = runner("tap_vicai", tmp_path, vic_settings(vicai))
+    streams = everything("tap_vicai")
+    run = tap(catalog=catalogs("tap_vicai")(*streams))
+    warehouse.load(run.lines, "vic", company="acme")
+
+    def tie(*arguments: str) -> Any:
+        command = ("vic-warehouse", "--warehouse", warehouse.url, "--schema", "vic", *arguments)
+        return run_tieout(tmp_path, vic_settings(vicai), *command)
+
+    before = tie("--company", "acme")
+    assert before.status == 0, before.out
+    compared = {one["stream"] for one in before.report["streams"]}
+    loaded = {stream for stream in streams if run.records[stream]}
+    assert loaded - compared <= {"company", "purchase_order_line_items"}
+    assert not [one for one in before.report["not_compared"] if "Tables" in one]
+
+    ((key,),) = warehouse.sql(
+        'select "internalId" from vic.invoices where cast("lineItems" as varchar) like \'%"description":"%\' '
+        "order by 1 limit 1"
+    )
+    warehouse.sql(
+        f"update vic.invoices set \"status\" = 'X', \"dueDate\" = '1999-01-01' where \"internalId\" = '{key}'",
+        'update vic.invoices set "lineItems" = cast(replace(cast("lineItems" as varchar), \'"description":"\', '
+        f'\'"description":"X\') as json) where "internalId" = \'{key}\'',
+        "update vic.vat_codes set rate = rate + 0.000000001 where code = (select min(code) from vic.vat_codes)",
+        "update vic.payments set \"voidedAt\" = '2026-01-01T00:00:00Z' where id = (select min(id) from vic.payments)",
+        "delete from vic.tags where id = (select min(id) from vic.tags)",
+        "update vic.accounts set _sdc_deleted_at = now() where number = (select min(number) from vic.accounts)",
+    )
+    after = tie()
+    assert after.status == 1
+    (words,) = after.words("invoices", "field")
+    assert after.found("invoices")["field"] == (1, [key])
+    assert "status POSTED became X" in words
+    assert "became 1999-01-01" in words
+    assert "lineItems[0].description " in words
+    (rate,) = after.words("vat_codes", "field")
+    assert rate.startswith("rate ")
+    assert "voidedAt " in after.words("payments", "field")[0]
+    assert "became 2026-01-01 00:00:00+00" in after.words("payments", "field")[0]
+    assert after.found("tags")["missing"][0] == 1
+    assert after.found("accounts")["missing"][0] == 1
+
+
+def test_ivesk_as_it_is_loaded(sandbox: SandboxProcess, warehouse: Loaded, tmp_path: Path) -> None:
+    settings = {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url}
+    tap = runner("tap_ivesk", tmp_path, settings)
+    run = tap(catalog=catalogs("tap_ivesk")(*(name for name in everything("tap_ivesk") if name != "columns")))
+    warehouse.load(run.lines, "documents")
+    command = ("ivesk-warehouse", "--warehouse", warehouse.url, "--schema", "documents")
+    before = run_tieout(tmp_path, settings, *command)
+    assert before.status == 0, before.out
+    least = "(select min(id) from documents.exported_documents)"
+    warehouse.sql(
+        f"update documents.exported_documents set total = total + 0.000000001 where id = {least}",
+        f"update documents.exported_document_lines set vatclass = 'X' where document_id = {least} and line_number = 1",
+    )
+    after = run_tieout(tmp_path, settings, *command)
+    assert after.status == 1
+    assert after.found("exported_documents")["changed"][0] == 1
+    assert any("vatclass " in words for words in after.words("exported_documents", "field"))
+
+
+@needs_postgresql
+def test_postgresql_that_is_not_there(vicai: SandboxProcess, tmp_path: Path) -> None:
+    url = "postgresql://user:a-secret-word@127.0.0.1:9/nothing"
+    result = run_tieout(tmp_path, vic_settings(vicai), "vic-warehouse", "--warehouse", url)
+    assert result.status == 2
+    assert "PostgreSQL" in result.err
+    assert "a-secret-word" not in result.err + result.out
