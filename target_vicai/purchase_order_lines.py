@@ -172,7 +172,12 @@ def path_of(line: Mapping[str, Any]) -> str:
 
 
 def compare_lines(
-    ours: Iterable[JsonObject], theirs: Sequence[JsonObject], *, merge: bool, write_all: bool = False
+    ours: Iterable[JsonObject],
+    theirs: Sequence[JsonObject],
+    *,
+    merge: bool,
+    write_all: bool = False,
+    live: bool = False,
 ) -> LineChanges:
     """Return what has to happen to Vic's lines so that they are a record's.
 
@@ -183,6 +188,7 @@ def compare_lines(
         theirs: the order's lines as Vic shows them.
         merge: members that a line of ours lacks keep Vic's value; else those that can be null become so.
         write_all: also write lines that are equal.
+        live: whether the service lets such lines grow (`VicaiClient.is_live`); 0.20.0 takes no change of them.
     """
     held: dict[Any, JsonObject] = {}
     for line in theirs:
@@ -199,7 +205,7 @@ def compare_lines(
         known.add(id(old))
         wanted = line if merge else {**_blank(), **line}
         found = diff(line_schema(), wanted, _aligned(wanted, old), readable=line_read_schema())
-        if _is_matched(old) and (forbidden := [one for one in found if not _may_change(one, old)]):
+        if _is_matched(old) and (forbidden := [one for one in found if not (live and _may_change(one))]):
             refused.append(_matched(old, forbidden))
             result.append(old)
             continue
@@ -273,16 +279,10 @@ def _is_matched(line: JsonObject) -> bool:
     return bool(line.get("invoiceItemsMatched"))
 
 
-def _may_change(change: Change, line: JsonObject) -> bool:
-    """Return whether today's service takes a change of a matched line: what was received and billed may grow.
-
-    Version 0.20.0 takes none; it writes the kinds of matching in capitals.
-    """
-    is_live = str(line.get("matchingType") or "X").islower()
-    if not is_live or change.path in _FIXED:
-        return False
+def _may_change(change: Change) -> bool:
+    """Return whether today's service takes a change of a matched line: what was received and billed may grow."""
     if change.path not in _GROWING:
-        return True
+        return change.path not in _FIXED
     try:
         return Decimal(change.new) >= Decimal(change.old or 0)
     except (InvalidOperation, TypeError):

@@ -211,7 +211,8 @@ class PurchaseOrders(ComparedSink):
         lines, theirs = LineChanges(), order.get("lineItems") or []
         head = {name: value for name, value in item.body.items() if name != "lineItems"}
         if "lineItems" in item.body:
-            lines = compare_lines(item.body["lineItems"], theirs, merge=merge, write_all=write_all)
+            live = self.context.client.is_live
+            lines = compare_lines(item.body["lineItems"], theirs, merge=merge, write_all=write_all, live=live)
             if lines.refused:
                 head["amount"] = f"{total(lines.result):f}"
         elif "amount" in head:

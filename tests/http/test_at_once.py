@@ -115,10 +115,8 @@ def test_a_load_from_afar(target: Target, setting: str | int, most: int) -> None
         return Said({**body, "externalId": asked.path.rpartition("/")[2], "internalId": asked.path}, 201)
 
     at = {"externalUpdatedAt": "2026-01-01T00:00:00"}
-    codes = [
-        at | {"externalId": f"V{n}", "code": f"V{n}", "description": "PVM", "rate": 1}
-        for n in range(3 * most // 2 + 10)
-    ]
+    numbers = range(3 * most // 2 + 10)
+    codes = [at | {"externalId": f"V{n}", "code": f"V{n}", "description": "PVM", "rate": 1} for n in numbers]
     with serving(granting(answer)) as service:
         more = {"rate_limit": {"requests": 500, "seconds": 10}, "max_concurrency": setting}
         run = target(load("vat_codes", *codes), api_url=service.url, **more)
