@@ -111,7 +111,7 @@ class Sandbox:
         self.topics = Topics(self.dispatcher, self.signer, account, lambda: self.ivesk.store.options)
         self.ivesk = Ivesk(Store.seeded(setup.seed, setup.documents, setup.options), setup.api_key, self.topics)
         self.document_events = DocumentEvents(self.ivesk, self.topics)
-        store = VicaiStore(setup.seed, setup.invoices, setup.vicai)
+        store = VicaiStore.seeded(setup.seed, setup.invoices, setup.vicai)
         self.vicai = Vicai(store, setup.client_id, setup.client_secret)
         self.callbacks = Callbacks(store, self.dispatcher)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -15,10 +16,13 @@ from starlette.types import Receive, Scope, Send
 
 from ap_connectors.sandbox import clock, pdf
 from ap_connectors.sandbox.answers import HTML, LinkSigner, link_problem, xml_error
+from ap_connectors.sandbox.ivesk.parties import Parties
+from ap_connectors.sandbox.ivesk.seed import Document, DocumentMaker, PlannedDocument
 from ap_connectors.sandbox.ivesk.store import Store, UnknownDocumentError
 
 MOST_BYTES = 250_000_000
 _LINK = b'"url":"'
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 class Record(NamedTuple):
@@ -41,7 +45,6 @@ class Renderer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._encoder = msgspec.json.Encoder(decimal_format="number")
         self._cache: OrderedDict[int, Record] = OrderedDict()
         self._bytes = 0
 
@@ -114,23 +117,36 @@ class Renderer:
         return record
 
     def _make(self, number: int) -> Record:
-        document = self._store.document(number)
-        variant = self._store.variants.get(number)
-        stamped = "exportedat" not in document and not (variant and "exportedat" in variant.remove)
-        own_link = variant is not None and ("url" in variant.overrides or "url" in variant.remove)
-        if own_link or "url" not in document:
-            return Record(self._encoder.encode(document)[:-1], b"", b"", b"", stamped)
-        # The link is null here; rendered last of the first half, it leaves the place for the real one.
-        names = list(document)
-        place = names.index("url") + 1
-        head = self._encoder.encode({name: document[name] for name in names[:place]}).removesuffix(b"null}") + b'"'
-        tail = b'",' + self._encoder.encode({name: document[name] for name in names[place:]})[1:-1]
-        # A file name such as ".." must not vanish when a client tidies the path up.
-        name = str(document.get("filename") or "document.pdf")
-        parts = ("storage", "documents", self._store.id_of(number), name)
-        path = "".join(f"/{quote(part, safe='') if part.strip('.') else part.replace('.', '%2E')}" for part in parts)
-        decoded = "/".join(("", *parts)).encode()
-        return Record(head, path.encode(), decoded, tail.removesuffix(b","), stamped)
+        store, variant = self._store, self._store.variants.get(number)
+        if variant is None:
+            options = store.options
+            return _seeded(store.seed, options.extra_fields, options.big_amounts, store.planned(number))
+        document = store.document(number)
+        stamped = "exportedat" not in document and "exportedat" not in variant.remove
+        if "url" in variant.overrides or "url" in variant.remove or "url" not in document:
+            return Record(_ENCODER.encode(document)[:-1], b"", b"", b"", stamped)
+        return _linked(document, store.id_of(number), stamped=stamped)
+
+
+@functools.lru_cache(maxsize=4_000)
+def _seeded(seed: int, extra_fields: bool, big_amounts: bool, planned: PlannedDocument) -> Record:
+    """Render a document that is as it was made; a sandbox that starts afresh finds those of before."""
+    made = DocumentMaker(seed, Parties.of(seed), extra_fields, big_amounts).document(planned)
+    return _linked(made, planned.id, stamped=True)
+
+
+def _linked(document: Document, id_: str, *, stamped: bool) -> Record:
+    # The link is null here; rendered last of the first half, it leaves the place for the real one.
+    names = list(document)
+    place = names.index("url") + 1
+    head = _ENCODER.encode({name: document[name] for name in names[:place]}).removesuffix(b"null}") + b'"'
+    tail = b'",' + _ENCODER.encode({name: document[name] for name in names[place:]})[1:-1]
+    # A file name such as ".." must not vanish when a client tidies the path up.
+    name = str(document.get("filename") or "document.pdf")
+    parts = ("storage", "documents", id_, name)
+    path = "".join(f"/{quote(part, safe='') if part.strip('.') else part.replace('.', '%2E')}" for part in parts)
+    decoded = "/".join(("", *parts)).encode()
+    return Record(head, path.encode(), decoded, tail.removesuffix(b","), stamped)
 
 
 def _size(record: Record) -> int:

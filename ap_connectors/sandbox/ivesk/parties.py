@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from ap_connectors.sandbox.fake_data import SeededRandom, iban, lithuanian_check_digit, uuid_like, without_diacritics
@@ -157,6 +158,7 @@ class Parties:
     partners: tuple[Party, ...]
 
     @classmethod
+    @functools.lru_cache(maxsize=16)
     def of(cls, seed: int) -> Parties:
         """Return the parties of a seed: always the same names, with codes of its own."""
         companies = [f"LT|{line}" for line in _COMPANIES.strip().splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -129,18 +130,15 @@ class Store:
 
     # Documents
 
+    def planned(self, number: int) -> PlannedDocument:
+        """Return what is decided about a document."""
+        doctype, instant = self.doctypes[self.doctype_of[number]], self.digitized_at[number]
+        return PlannedDocument(number, self._seeded_id(number), self.company_of[number], doctype, instant)
+
     def document(self, number: int) -> Document:
         """Make a document: all fields but `url` and `exportedat`, unless it was ordered with these."""
         maker = DocumentMaker(self.seed, self.parties, self.options.extra_fields, self.options.big_amounts)
-        document = maker.document(
-            PlannedDocument(
-                number,
-                self._seeded_id(number),
-                self.company_of[number],
-                self.doctypes[self.doctype_of[number]],
-                self.digitized_at[number],
-            )
-        )
+        document = maker.document(self.planned(number))
         variant = self.variants.get(number)
         return variant.apply(document) if variant else document
 
@@ -298,12 +296,15 @@ class Store:
     def _seed_columns(self) -> None:
         for place, company in enumerate(self.parties.companies):
             for column, count in (("allocation", 230 if place == 0 else 20), ("department", 12)):
-                rng = SeededRandom(self.seed, column, place)
-                items = list(_column_items(rng, column, count))
-                self.change_column(company.code or "", column, items)
+                self.change_column(company.code or "", column, _column_items(self.seed, place, column, count))
 
 
-def _column_items(rng: SeededRandom, column: str, count: int) -> Iterator[ColumnItem]:
+@functools.lru_cache(maxsize=64)
+def _column_items(seed: int, place: int, column: str, count: int) -> tuple[ColumnItem, ...]:
+    return tuple(_made_column_items(SeededRandom(seed, column, place), column, count))
+
+
+def _made_column_items(rng: SeededRandom, column: str, count: int) -> Iterator[ColumnItem]:
     words = ("Administracija", "Gamyba", "Pardavimai", "Sandėlis", "Žemės ūkis", "Ąžuolyno projektas", "Būstinė")
     modified = clock.START
     for number in range(1, count + 1):

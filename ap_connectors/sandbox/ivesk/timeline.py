@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
@@ -32,6 +33,7 @@ class Planned(NamedTuple):
     lag: int
 
 
+@functools.lru_cache(maxsize=4_000)
 def plan_document(seed: int, number: int) -> Planned:
     """Decide company, type and fate of a document: one cheap hash, so that a million take a few seconds."""
     bits = int.from_bytes(blake2b(b"%d/%d" % (seed, number), digest_size=8).digest(), "big")

@@ -109,6 +109,12 @@ class Entry:
         self.number: int | None = None
         self.drawn = False
 
+    def copy(self) -> Entry:
+        """Return one that may be changed without changing this."""
+        made = Entry(self.id, self.instant, self.external_id, self.wall, self.body)
+        made.filter_value, made.number, made.drawn = self.filter_value, self.number, self.drawn
+        return made
+
     @property
     def place(self) -> str:
         """The id as text that sorts like the id: numbers as numbers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ from ap_connectors.sandbox.vicai.seed import Seed
 from ap_connectors.vicai.contract import Age
 
 _ORDER_LINES = "purchaseOrderLineItems"
+_MOST_COPIED = 2_000
+"""Invoices of a store whose beginning is kept; each takes about a kilobyte."""
 FILE_STATES = ("ok", "gone", "html", "short")
 # Which method of Seed makes the records of a resource; invoices are made one by one.
 SEEDED = {
@@ -46,7 +49,7 @@ class File:
 
 
 class Store:
-    """Everything that Vic knows about one company.
+    """Everything that Vic knows about one company; empty at first, see `seeded`.
 
     Args:
         seed: which data.
@@ -81,6 +84,21 @@ class Store:
         self.newest = clock.START * 1000
         self.list_answers = 0
         self._last_numbers = dict.fromkeys([*RESOURCES, _ORDER_LINES], 0)
+
+    @classmethod
+    def seeded(cls, seed: int, invoices: int, options: VicaiOptions) -> Store:
+        """Return a store with the records that it begins with; those of a small one are made once and copied."""
+        if invoices > _MOST_COPIED:
+            store = cls(seed, invoices, options)
+            store._seed()
+            return store
+        made, store = _made(seed, invoices, options), cls(seed, invoices, options)
+        for name, collection in made.collections.items():
+            store.collections[name].load(entry.copy() for entry in collection.by_id.values())
+        store.maker, store.newest, store._last_numbers = made.maker, made.newest, {**made._last_numbers}
+        return store
+
+    def _seed(self) -> None:
         for name, seeded in SEEDED.items():
             self.collections[name].load([self._seeded(RESOURCES[name], record) for record in seeded(self.maker)])
         # Nothing of what is made here is garbage; looking for it would take a tenth of the time.
@@ -234,6 +252,13 @@ class Store:
         spec = RESOURCES["invoices"]
         for number in range(self.invoices):
             yield self._seeded(spec, self.maker.invoice(number).record, number)
+
+
+@functools.lru_cache(maxsize=16)
+def _made(seed: int, invoices: int, options: VicaiOptions) -> Store:
+    store = Store(seed, invoices, options)
+    store._seed()
+    return store
 
 
 MULTIPART = ("invoicePost", "invoiceTransfer")
