@@ -7,11 +7,16 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+import requests
 
 from ap_connectors.core.errors import Reject, Retry, Stop
 from ap_connectors.core.raw_json import NULL, Record, decode
-from ap_connectors.singer.downloads import safe_part
+from ap_connectors.http.bodies import file_pieces
+from ap_connectors.singer.downloads import StoredFile, safe_part
 from ap_connectors.singer.stream import Batch, ExactStream
+from ap_connectors.vicai.client import document_type
+from ap_connectors.webhooks import documents
+from ap_connectors.webhooks.kinds import BEFORE
 
 if TYPE_CHECKING:
     from ap_connectors.webhooks.inbox import Event
@@ -29,7 +34,7 @@ _SCHEMA = {
     "properties": {
         "id": {"type": ["integer"], "description": "Number of arrival; it grows, and is never used again."},
         "service": _text("Who sent it: vicai or ivesk."),
-        "kind": _text("What happened: syncRequest, invoicePost, on_exported, ..."),
+        "kind": _text("What happened, by the service's own name: invoice_post, syncRequest, on_exported, ..."),
         "company": _text("Registration code (ivesk) or Vic's id of the company; null if the event has neither."),
         "request_id": _text("To be sent as X-Request-Id with the calls that answer it."),
         "received_at": _text("When it was first received; UTC.", format="date-time"),
@@ -51,6 +56,7 @@ _SCHEMA = {
 
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(Record)
+_plain = msgspec.json.Decoder(float_hook=str)
 
 
 class WebhookEvents(ExactStream):
@@ -82,7 +88,8 @@ class WebhookEvents(ExactStream):
             wanted = (
                 event
                 for event in events
-                if (not services or event.service in services) and (not kinds or event.kind in kinds)
+                if (not services or event.service in services)
+                and (not kinds or event.kind in kinds or BEFORE.get(event.kind) in kinds)
             )
             yield Batch([self._record(event) for event in wanted], {"replication_key_value": reached})
 
@@ -129,22 +136,55 @@ class WebhookEvents(ExactStream):
 
     def _document(self, event: Event) -> dict[str, Any]:
         """Store an event's document; return the fields that describe it."""
-        if event.document is None or not self.config.get("documents_dir"):
+        if not self.config.get("documents_dir"):
             return {}
-        kind = event.document_type or "application/octet-stream"
-        stem, dot, suffix = (event.document_name or "").rpartition(".")
-        ending = f".{safe_part(suffix, longest=8)}" if dot and suffix else mimetypes.guess_extension(kind) or ".bin"
-        name = f"{event.received_at[:7]}/{event.id}-{safe_part(stem or event.kind, longest=60)}{ending}"
         try:
-            stored = self.source.files.write(name, [event.document], kind)
+            if event.document is not None:
+                kind = event.document_type or "application/octet-stream"
+                name = self._file_name(event, event.document_name or "", kind)
+                return _facts(self.source.files.write(name, [event.document], kind))
+            link = documents.link(content) if (content := _content(event.body)) else None
+            return {} if link is None else self._linked(event, *link)
         except Reject as error:
             self.logger.warning("Event %d: %s", event.id, error)
             return {"document_error": str(error)}
-        return {
-            "document_path": stored.path,
-            "document_bytes": stored.bytes,
-            "document_sha256": stored.sha256,
-        }
+
+    def _linked(self, event: Event, url: str, invoice: str) -> dict[str, Any]:
+        """Fetch the document that an event links to."""
+        vicai = self.source.vicai
+        if vicai is None:
+            problem = "the event only links to its document: set vicai_client_id and vicai_client_secret"
+            raise Reject(problem, "document_unreadable", document=f"event {event.id}", problem=problem)
+
+        def store(response: requests.Response) -> StoredFile:
+            kind = document_type(response)
+            name = self._file_name(event, f"{invoice}.pdf" if kind == "application/pdf" else invoice, kind)
+            return self.source.files.write(name, file_pieces(response, f"document of event {event.id}"), kind)
+
+        return _facts(documents.fetch(vicai, url, invoice, store))
+
+    @staticmethod
+    def _file_name(event: Event, own: str, kind: str) -> str:
+        stem, dot, suffix = own.rpartition(".")
+        ending = f".{safe_part(suffix, longest=8)}" if dot and suffix else mimetypes.guess_extension(kind) or ".bin"
+        return f"{event.received_at[:7]}/{event.id}-{safe_part(stem or own or event.kind, longest=60)}{ending}"
+
+
+def _facts(stored: StoredFile) -> dict[str, Any]:
+    return {
+        "document_path": stored.path,
+        "document_bytes": stored.bytes,
+        "document_sha256": stored.sha256,
+        "document_type": stored.content_type,
+    }
+
+
+def _content(body: bytes) -> dict[str, Any]:
+    try:
+        found = decode(body, _plain)
+    except Retry:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _body(body: bytes) -> tuple[msgspec.Raw, str | None]:

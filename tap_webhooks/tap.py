@@ -10,6 +10,8 @@ from singer_sdk import typing as th
 from ap_connectors.core.errors import Stop
 from ap_connectors.singer.settings import documents_dir
 from ap_connectors.singer.tap import ExactTap
+from ap_connectors.vicai.client import VicaiClient
+from ap_connectors.vicai.settings import CONNECTION, REQUIRED, client
 from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.inbox_url import address, file_of
 from tap_webhooks.streams import WebhookEvents
@@ -41,11 +43,36 @@ class TapWebhooks(ExactTap):
             "kinds",
             th.ArrayType(th.StringType),
             title="Kinds",
-            description="Only events of these kinds, such as invoicePost; empty = all.",
-            examples=[["invoicePost", "invoiceTransfer"]],
+            description="Only events of these kinds, such as invoice_post; empty = all. invoicePost, invoiceTransfer "
+            "mean the events that have taken their place, too.",
+            examples=[["invoice_post", "invoice_transfer"]],
         ),
         documents_dir("the documents of invoices", ["invoices", "s3://bucket/invoices"]),
+        *(
+            th.Property(
+                f"vicai_{name}" if name != "allow_http" else name,
+                th.CustomType({"type": schema["type"]}),
+                title=schema["title"] if name == "allow_http" else f"Vic.ai: {schema['title']}",
+                description=f"{schema['description']} Needed for documents that events only link to."
+                if name in REQUIRED
+                else schema["description"],
+                secret=schema.get("secret", False),
+            )
+            for name, schema in CONNECTION.items()
+        ),
     ).to_dict()
+
+    @cached_property
+    def vicai(self) -> VicaiClient | None:
+        """The client for documents that events only link to; None without credentials.
+
+        Raises:
+            Stop: the credentials cannot be right.
+        """
+        given = {name.removeprefix("vicai_"): value for name, value in self.config.items()}
+        if not all(given.get(name) for name in REQUIRED):
+            return None
+        return client(given, timeout=60, user_agent=self.user_agent)
 
     @cached_property
     def inbox(self) -> Inbox:

@@ -36,7 +36,7 @@ SECRET = {
     "target_vicai": {"client_secret"},
     "target_ivesk": {"api_key"},
     # It may be a URL with a password.
-    "tap_webhooks": {"inbox"},
+    "tap_webhooks": {"inbox", "vicai_client_secret"},
     "target_warehouse": {"database"},
 }
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 import requests
@@ -231,6 +231,20 @@ class Transport:
             data=json,
         )
 
+    def is_own(self, url: str) -> bool:
+        """Return whether an address is one of the API's own, to which the token may be sent."""
+        return url.isascii() and "\\" not in url and _origin(url) == _origin(self._url) is not None
+
+    def fetch(self, url: str, read: Callable[[requests.Response], T], what: str) -> T:
+        """Fetch what is at an address of the API's own, with the token; `read` gets the streamed answer.
+
+        Raises:
+            Refused: it is not its own. Else as `call`.
+        """
+        if not self.is_own(url):
+            raise Refused("the address is not one of Vic.ai's API, so the token is not sent there", what, 0)
+        return self._api.fetch("GET", url, read, what=what, stream=True, headers=PLAIN)
+
     def follow(self, redirected: Redirected, read: Callable[[requests.Response], T], what: str) -> T:
         """Fetch what is at another address, without the token.
 
@@ -307,6 +321,18 @@ def _quoted(said: str, request_id: str) -> str:
     parts = [said, f"request id {request_id}" if request_id else ""]
     told = "; ".join(part for part in parts if part)
     return f" ({told})" if told else ""
+
+
+def _origin(url: str) -> tuple[str, str, int | None] | None:
+    """Return scheme, host and port of an address; None of one that is not clear about them."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
+    if parts.username is not None or parts.password is not None or not parts.hostname:
+        return None
+    return parts.scheme, parts.hostname, port
 
 
 def _path(template: str, arguments: Mapping[str, str]) -> str:

@@ -107,6 +107,14 @@ def _unsubscribe(given: argparse.Namespace, chosen: Settings) -> int:
     return DONE
 
 
+def _synchronize(given: argparse.Namespace, chosen: Settings) -> int:
+    from ap_connectors.webhooks import subscriptions  # noqa: PLC0415
+
+    for line in subscriptions.synchronize_vicai(chosen, given.resources):
+        _say(line)
+    return DONE
+
+
 def _events(given: argparse.Namespace, chosen: Settings) -> int:
     found, lines = status.events(chosen, everything=given.all, days=given.days)
     _show(given, found, lines)
@@ -171,13 +179,18 @@ def _parser() -> argparse.ArgumentParser:
     command = add("subscribe", _subscribe, "subscribe to a service's events, or renew the subscription")
     _service(command)
     command.add_argument("--events", type=_list, metavar="A,B", help="which events (default: all, or those of before)")
-    command.add_argument("--days", type=_days, default=90.0, help="vicai: until it expires (default: 90)")
+    command.add_argument(
+        "--days", type=_days, default=90.0, help="vicai: until it expires, where it does (default: 90)"
+    )
     command.add_argument("--keep-token", action="store_true", help="vicai: renew without a new token")
     command.add_argument("--forget-old", action="store_true", help="vicai: refuse older tokens from now on")
     command.add_argument("--name", default="ap-webhooks", help="ivesk: of the subscription (default: %(default)s)")
     command.add_argument("--new-secret", action="store_true", help="ivesk: with another secret, beside the known ones")
     _service(add("status", _status, "show the subscription; status 1 if there is none or it is not valid", shows=True))
     _service(add("unsubscribe", _unsubscribe, "end a subscription"))
+    command = add("synchronize", _synchronize, "ask Vic.ai to start a synchronisation with the ERP")
+    command.add_argument("service", choices=["vicai"])
+    command.add_argument("resources", nargs="+", metavar="RESOURCE", help="accounts, dimensions, vendors, ...")
     command = add("reconcile", _reconcile, "compare the services with the inbox and the runs; status 1: gaps", FAILED)
     command.add_argument("services", nargs="*", metavar="SERVICE", help="ivesk, vicai (default: both)")
     command.add_argument("--days", type=_days, default=7.0, help="how far to look back (default: 7)")

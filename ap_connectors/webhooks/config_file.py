@@ -199,6 +199,12 @@ def duration(text: str) -> Seconds:
     return Seconds(float(match[1]) * _UNITS[match[2]])
 
 
+def is_close(name: str, known: Collection[str]) -> bool:
+    """Return whether a name is probably a known one, misspelt."""
+    folded = [one.lower().replace("_", "") for one in known]
+    return bool(difflib.get_close_matches(name.lower().replace("_", ""), folded, n=1, cutoff=0.85))
+
+
 def did_you_mean(name: str, known: Collection[str]) -> str:
     """Return what to say about an unknown name."""
     by_fold: Mapping[str, str] = {one.lower(): one for one in known}

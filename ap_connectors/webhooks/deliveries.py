@@ -6,20 +6,25 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 import msgspec
 
 from ap_connectors.core import instants
+from ap_connectors.core.errors import Retry
+from ap_connectors.core.raw_json import NULL, Record, decode
+from ap_connectors.core.raw_json import text as member
 from ap_connectors.webhooks.errors import Refused
 from ap_connectors.webhooks.inbox import Delivery
+from ap_connectors.webhooks.kinds import BATCH, known_kind
 from ap_connectors.webhooks.request_bodies import Invoice
 from ap_connectors.webhooks.sns import Message
 
 # The text itself is stored as it came; this only looks into it, so numbers need not fit any type.
 _DECODER = msgspec.json.Decoder(float_hook=str)
+_encode = msgspec.json.Encoder().encode
 
 # Vic.ai
 
@@ -50,9 +55,6 @@ ROUTES = (
     Route("syncRequest", 200, b"{}"),
 )
 
-_KINDS = ("payment_batch_processed", "vendorNew", "invoicePost", "invoiceTransfer", "syncRequest")
-_KIND_BY_FOLDED = {kind.replace("_", "").lower(): kind for kind in _KINDS}
-
 
 def check_bearer(headers: Sequence[bytes], tokens: Sequence[str]) -> None:
     """Compare the token of the `Authorization` headers in constant time.
@@ -80,18 +82,65 @@ def from_json(route: Route, body: bytes, request_id: str | None) -> Delivery:
         Refused: 400, the body is not a JSON object.
     """
     content = _object(body, "The body")
-    subject = content
-    kind = route.name
     if route.name == "events":
-        event, data = content.get("event"), content.get("data")
-        kind = _bounded(_known_kind(event)) if isinstance(event, str) and event else "unknown"
-        subject = data if isinstance(data, dict) else {}
-    request_id = request_id or _text(content.get("requestId"))
+        return _from_envelope(content, body, request_id)
+    return _from_callback(route.name, content, body, request_id or _text(content.get("requestId")))
+
+
+def from_record(recorded: Record) -> Delivery:
+    """Return the delivery that an event of Vic.ai's own record was, or should have been.
+
+    Args:
+        recorded: as the service lists it: `id`, `type`, `occurred_at` and `body`, which is the whole envelope, or its
+            `data` only.
+
+    Raises:
+        Refused: it is not such an event.
+    """
+    kind, id_ = member(recorded, "type"), member(recorded, "id")
+    if not kind or not id_:
+        raise Refused(400, "malformed", "The recorded event has no type or no id.")
+    body = bytes(recorded.get("body", NULL))
+    content = _object(body, "The body of the recorded event")
+    if kind in {route.name for route in ROUTES}:
+        found = _from_callback(kind, content, body, _text(content.get("requestId")))
+        return replace(found, dedup_key=_key(kind, id_, content, body))
+    if not isinstance(content.get("event"), str) or not isinstance(content.get("data"), dict):
+        # Those of a batch are delivered without an id.
+        own = {} if kind == BATCH else {"id": id_, "occurred_at": member(recorded, "occurred_at")}
+        body = _encode({**own, "event": kind})[:-1] + b',"data":' + body + b"}"
+        content = {**own, "event": kind, "data": content}
+    return replace(_from_envelope(content, body, id_), request_id=None)
+
+
+def _from_envelope(content: dict[str, Any], body: bytes, request_id: str | None) -> Delivery:
+    event, data = content.get("event"), content.get("data")
+    kind = _bounded(known_kind(event)) if isinstance(event, str) and event else "unknown"
+    subject = data if isinstance(data, dict) else {}
+    if (id_ := _text(content.get("id"))) is not None:
+        key = _short(f"id:{id_}")
+    elif (processed_at := _text(subject.get("processedAt"))) and (batch := _text(subject.get("id"))):
+        # Those of a batch may come without an id; what they say tells them apart.
+        key = _short(f"{kind}:{batch}:{processed_at}")
+    else:
+        request_id = request_id or _text(content.get("requestId"))
+        key = _key(kind, request_id, subject, body)
     return Delivery(
         service="vicai",
         kind=kind,
-        dedup_key=_dedup_key(kind, request_id, subject, body),
+        dedup_key=key,
         company=_company(subject.get("companyId")),
+        request_id=request_id and _bounded(request_id),
+        body=body,
+    )
+
+
+def _from_callback(kind: str, content: dict[str, Any], body: bytes, request_id: str | None) -> Delivery:
+    return Delivery(
+        service="vicai",
+        kind=kind,
+        dedup_key=_key(kind, request_id, content, body),
+        company=_company(content.get("companyId")),
         request_id=request_id and _bounded(request_id),
         body=body,
     )
@@ -104,13 +153,8 @@ def from_form(route: Route, invoice: Invoice, request_id: str | None) -> Deliver
         Refused: 400, the invoice is not a JSON object.
     """
     content = _object(invoice.data, "invoiceData")
-    return Delivery(
-        service="vicai",
-        kind=route.name,
-        dedup_key=_dedup_key(route.name, request_id, content, invoice.data),
-        company=_company(content.get("companyId")),
-        request_id=request_id and _bounded(request_id),
-        body=invoice.data,
+    return replace(
+        _from_callback(route.name, content, invoice.data, request_id),
         document=invoice.document,
         document_name=invoice.document_name and invoice.document_name[-_LONGEST_FIELD:],
         document_type=invoice.document_type and invoice.document_type[:_LONGEST_FIELD],
@@ -119,26 +163,33 @@ def from_form(route: Route, invoice: Invoice, request_id: str | None) -> Deliver
 
 def _object(body: bytes, what: str) -> dict[str, Any]:
     try:
-        content = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        content = decode(body, _DECODER)
+    except (Retry, RecursionError):
         raise Refused(400, "malformed", f"{what} is not JSON.") from None
     if not isinstance(content, dict):
         raise Refused(400, "malformed", f"{what} is not a JSON object.")
     return content
 
 
-def _known_kind(event: str) -> str:
-    """Return the usual spelling of an event, because the live service writes names in either letter case."""
-    return _KIND_BY_FOLDED.get(event.replace("_", "").lower(), event.replace("\0", ""))
-
-
-def _dedup_key(kind: str, request_id: str | None, subject: Mapping[str, Any], body: bytes) -> str:
+def _key(kind: str, request_id: str | None, subject: Mapping[str, Any], body: bytes) -> str:
     """Return a key that repetitions share, and different deliveries never do: losing one is worse than acting twice."""
     digest = hashlib.sha256(body).hexdigest()
     if request_id is None:
         return _short(f"{kind}:sha256:{digest}")
-    about = _text(subject.get("internalId")) or _text(subject.get("id")) or _text(subject.get("requestId"))
-    return _short(f"{kind}:{request_id}:{about or digest}")
+    return _short(f"{kind}:{request_id}:{about(subject) or digest}")
+
+
+def about(subject: Mapping[str, Any]) -> str | None:
+    """Return the id of the invoice, vendor, order, batch or request that an event is about; None if it names none."""
+    return next((id_ for name in ("internalId", "id", "requestId") if (id_ := _text(subject.get(name)))), None)
+
+
+def content(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a stored body, numbers with a point as texts; an empty one if it is something else."""
+    try:
+        return _object(body, "The body")
+    except Refused:
+        return {}
 
 
 def _short(key: str) -> str:

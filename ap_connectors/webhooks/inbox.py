@@ -141,6 +141,16 @@ class Inbox:
                 for row in connection.execute(_STORE, _row(delivery, received_at))
             ]
 
+    def add_document(self, id_: int, document: bytes, name: str | None, kind: str) -> None:
+        """Store the document of an event that came without it.
+
+        Raises:
+            Outage: the inbox cannot be written.
+        """
+        lacking = EVENTS.update().where(EVENTS.c.id == id_, EVENTS.c.document.is_(None))
+        with self.database.writing() as connection:
+            connection.execute(lacking.values(document=document, document_name=name, document_type=kind))
+
     def allow_topic(self, topic: str, *, confirmed: bool = False) -> None:
         """Accept notifications of a topic; `confirmed` records that SNS confirmed the subscription.
 
@@ -221,17 +231,36 @@ class Inbox:
 
     def bodies(self, service: str, kind: str) -> Iterator[bytes]:
         """Yield the bodies of all events of a kind."""
-        of_kind = sa.select(EVENTS.c.id, EVENTS.c.body).where(EVENTS.c.service == service, EVENTS.c.kind == kind)
+        wanted = sa.select(EVENTS.c.id, EVENTS.c.body).where(EVENTS.c.service == service, EVENTS.c.kind == kind)
+        for page in self._pages(wanted):
+            for row in page:
+                yield row.body
+
+    def _pages(self, wanted: sa.Select[Any]) -> Iterator[Sequence[sa.Row[Any]]]:
+        """Yield pages of rows, whose first column is the id, by id."""
         last = 0
         while True:
-            page = of_kind.where(EVENTS.c.id > last).order_by(EVENTS.c.id).limit(_PAGE_BODIES)
+            page = wanted.where(EVENTS.c.id > last).order_by(EVENTS.c.id).limit(_PAGE_BODIES)
             with self.database.reading() as connection:
                 rows = connection.execute(page).all()
             if not rows:
                 return
             last = rows[-1].id
-            for row in rows:
-                yield row.body
+            yield rows
+
+    def contents(self, service: str, since: str) -> Iterator[tuple[str, str | None, str, bytes]]:
+        """Yield kind, request id, key and body of a service's events received since an instant, by their number."""
+        columns = (EVENTS.c.id, EVENTS.c.kind, EVENTS.c.request_id, EVENTS.c.dedup_key, EVENTS.c.body)
+        wanted = sa.select(*columns).where(EVENTS.c.service == service, EVENTS.c.received_at >= since)
+        for page in self._pages(wanted):
+            for _, *found in page:
+                yield tuple(found)
+
+    def without_document(self, ids: Sequence[int]) -> list[tuple[int, bytes]]:
+        """Return number and body of those of some events that have no document."""
+        lacking = sa.select(EVENTS.c.id, EVENTS.c.body).where(EVENTS.c.id.in_(ids), EVENTS.c.document.is_(None))
+        with self.database.reading() as connection:
+            return [(row.id, row.body) for row in connection.execute(lacking.order_by(EVENTS.c.id))]
 
     def allowed_topics(self) -> list[AllowedTopic]:
         """Return the topics whose notifications are accepted, the oldest first."""

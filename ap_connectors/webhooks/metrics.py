@@ -93,7 +93,10 @@ class Gauges(Collector):
             "When the newest token of Vic.ai's subscription expires.",
         )
         try:
-            ends = [instants.milliseconds(one.expires_at) / 1000 for one in self._tokens.read().vicai]
+            tokens = self._tokens.read().vicai
+            ends = [instants.milliseconds(one.expires_at) / 1000 for one in tokens if one.expires_at is not None]
+            if len(ends) < len(tokens):
+                ends = []  # one that does not expire is in use
         except Stop as error:
             _LOG.warning("metrics: %s", error)
             ends = []

@@ -8,24 +8,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from ap_connectors.core import instants
 from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.ivesk.contract import companies
-from ap_connectors.vicai.client import Forbidden
+from ap_connectors.vicai.client import Forbidden, VicaiClient
+from ap_connectors.webhooks import deliveries, kinds, record
 from ap_connectors.webhooks.database import now_ms
-from ap_connectors.webhooks.inbox import Inbox
+from ap_connectors.webhooks.inbox import Delivery, Inbox
 from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, WAITING, Runs, opened
 from ap_connectors.webhooks.settings import Settings
 from ap_connectors.webhooks.status import UNPLANNED, RuleStatus, rule_statuses
 from ap_connectors.webhooks.subscriptions import ivesk_client, vicai_client
 
-EXPORTED, BATCH = "ivesk.on_exported", "vicai.payment_batch_processed"
-READY = {"vicai.invoicePost": "READY_FOR_POST", "vicai.invoiceTransfer": "READY_FOR_TRANSFER"}
+EXPORTED, BATCH = "ivesk.on_exported", f"vicai.{kinds.BATCH}"
+READY = {kinds.POST: "READY_FOR_POST", kinds.TRANSFER: "READY_FOR_TRANSFER"}
 """The state of an invoice between a click in Vic.ai and our answer, by the event of the click."""
+STATES = READY | {kinds.BEFORE[kind]: state for kind, state in READY.items()}
+"""The same, also by the callback of the click."""
 
 NO_EVENT, NOT_PROCESSED = "no event", "not acted on"
 """What can be missing; the values are part of the JSON report."""
@@ -33,8 +34,6 @@ NO_EVENT, NOT_PROCESSED = "no event", "not acted on"
 _TITLES = {NO_EVENT: "without an event", NOT_PROCESSED: "stored, but not covered by a finished run"}
 _SKEW = 60_000
 """Milliseconds that the service's clock may be ahead of ours."""
-
-_DECODER = msgspec.json.Decoder(float_hook=str)
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,8 @@ class Report:
     gaps: list[Gap] = field(default_factory=list)
     compared: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    recorded: dict[str, Delivery] = field(default_factory=dict)
+    """What can be stored of the gaps, by their keys: the events of Vic.ai's own record."""
 
     def as_json(self) -> dict[str, Any]:
         """Return everything."""
@@ -96,7 +97,11 @@ def lines(report: Report, named: int) -> list[str]:
             if len(gaps) > named:
                 found.append(f"  ... and {len(gaps) - named} more (--named, --format json)")
     found += ["", *report.notes] if report.notes else []
-    return [*found, "", "There are gaps: close them with --mend." if report.gaps else "Nothing is missing."]
+    if report.gaps:
+        last = "There are gaps: close them with --mend."
+    else:
+        last = "Nothing is missing." if any(report.compared.values()) else "There was nothing to compare."
+    return [*found, "", last]
 
 
 def compare(settings: Settings, services: Sequence[str], *, days: float) -> Report:
@@ -133,6 +138,7 @@ class _Comparison:
         now = now_ms()
         self._since = now - int(days * 86_400_000)
         self._until = now - int(settings.grace * 1000)
+        self._coming: dict[str, set[str]] = {}
         _, before = inbox.purged()
         self._purged = instants.milliseconds(before) if before else 0
         if self._purged > self._since:
@@ -145,6 +151,7 @@ class _Comparison:
         """Compare exported documents with events of their company."""
         if not self._is_expected(EXPORTED):
             return
+        self._report.compared["exported documents"] += 0
         latest: dict[str | None, int] = {}
         for event in self._inbox.since(instants.text(self._since - _SKEW)):
             if event.name == EXPORTED:
@@ -164,17 +171,21 @@ class _Comparison:
                     self._no_event(EXPORTED, key, at, words, company=codes[0] if codes else None)
 
     def vicai(self) -> None:
-        """Compare waiting invoices and processed payment batches with events of their ids."""
+        """Compare Vic.ai's own record of events, waiting invoices and processed payment batches with the inbox."""
         client = vicai_client(self._settings)
-        for event, state in READY.items():
-            if not self._is_expected(event):
+        is_live = self._recorded(client)
+        for new, state in READY.items():
+            kinds_of_it = (new, kinds.BEFORE[new])
+            event = f"vicai.{new if is_live else kinds.BEFORE[new]}"
+            if not self._is_expected(event, *(f"vicai.{kind}" for kind in kinds_of_it)):
                 continue
-            seen = self._ids(event)
+            seen = set().union(*(self._ids(kind) for kind in kinds_of_it))
             try:
                 pages = list(client.pages("listInvoices", state=state, useSystem="INTERNAL"))
             except Forbidden as error:
                 self._report.notes.append(f"Invoices that are {state} were not compared: {error}")
                 continue
+            self._report.compared[f"invoices {state}"] += 0
             for invoice in (one for page in pages for one in page):
                 at = text(invoice, "internalUpdatedAt") or ""
                 if not self._purged <= (_moment(at) or 0) <= self._until:
@@ -188,8 +199,34 @@ class _Comparison:
         if self._is_expected(BATCH):
             self._batches(client.pages("listPaymentBatches", status="all"))
 
+    def _recorded(self, client: VicaiClient) -> bool:
+        """Compare the service's own record of events; return whether it has one."""
+        try:
+            events = record.read(client, self._since, now_ms())
+        except Forbidden as error:
+            self._report.notes.append(f"Vic.ai's own record of events was not compared: {error}")
+            return True
+        if events is None:
+            self._report.notes.append("Vic.ai keeps no record of events here (its API 0.20.0 has none).")
+            return False
+        old = [event for event in events if event.at <= self._until]
+        self._report.compared["recorded events"] += len(old)
+        if young := len(events) - len(old):
+            self._report.notes.append(f"{young} recorded events are younger than grace, and were not compared.")
+        for event in record.missing(old, self._inbox, self._since):
+            delivery = event.delivery
+            about = f" of {event.about}" if event.about else ""
+            known = ", and Vic.ai knows that it was not delivered" if event.undelivered else ""
+            words = f"event {event.id} (vicai.{delivery.kind}{about}), occurred at {event.occurred_at}: missing{known}"
+            self._no_event(f"vicai.{delivery.kind}", event.id, event.occurred_at, words, company=delivery.company)
+            self._report.recorded[event.id] = delivery
+            if event.about:
+                self._coming.setdefault(delivery.kind, set()).add(event.about)
+        return True
+
     def _batches(self, pages: Iterable[list[Record]]) -> None:
-        seen = self._ids(BATCH)
+        seen = self._ids(kinds.BATCH)
+        self._report.compared["processed payment batches"] += 0
         try:
             for batch in (one for page in pages for one in page):
                 at = text(batch, "processedAt") or ""
@@ -207,19 +244,26 @@ class _Comparison:
     def _no_event(self, event: str, key: str, at: str, words: str, *, company: str | None = None) -> None:
         self._report.gaps.append(Gap(NO_EVENT, event, key, at, company, words))
 
-    def _is_expected(self, event: str) -> bool:
-        """Return whether a rule wants an event, or one was received before; otherwise add a note."""
-        service, _, kind = event.partition(".")
-        wanted = any(rule.wants(service, kind, None) for rule in self._settings.rules)
-        if wanted or self._inbox.contains(service, kind):
-            return True
+    def _is_expected(self, event: str, *others: str) -> bool:
+        """Return whether a rule wants one of these events, or one was received before; otherwise add a note."""
+        for name in (event, *others):
+            service, _, kind = name.partition(".")
+            wanted = any(rule.wants(service, kind, None) for rule in self._settings.rules)
+            if wanted or self._inbox.contains(service, kind):
+                return True
         self._report.notes.append(f"{event} was not compared: no rule wants it, and no such event was ever received.")
         return False
 
-    def _ids(self, event: str) -> set[str]:
-        """Return the ids of the invoices or batches that the events of a name are about."""
-        service, _, kind = event.partition(".")
-        return {id_ for body in self._inbox.bodies(service, kind) if (id_ := _id(body)) is not None}
+    def _ids(self, kind: str) -> set[str]:
+        """Return the ids of what the events of Vic.ai's of a kind are about: those received, and those missing."""
+        found = set(self._coming.get(kind, ()))
+        for body in self._inbox.bodies("vicai", kind):
+            content = deliveries.content(body)
+            data = content.get("data")
+            about = deliveries.about(data if isinstance(data, dict) and "event" in content else content)
+            if about is not None:
+                found.add(about)
+        return found
 
     # The inbox against the runs
 
@@ -228,6 +272,7 @@ class _Comparison:
         since = instants.text(self._since)
         by_event = self._runs.by_event(since)
         unwanted: Counter[str] = Counter()
+        self._report.compared["events"] += 0
         for event in self._inbox.since(since):
             found = rule_statuses(self._settings.rules, event, by_event)
             if not found:
@@ -273,15 +318,3 @@ def _moment(at: str) -> int | None:
         return instants.milliseconds(at)
     except ValueError:
         return None
-
-
-def _id(body: bytes) -> str | None:
-    try:
-        content = _DECODER.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    if not isinstance(content, dict):
-        return None
-    subject = content["data"] if isinstance(content.get("data"), dict) and "event" in content else content
-    found = subject.get("internalId", subject.get("id"))
-    return str(found) if isinstance(found, str | int) else None

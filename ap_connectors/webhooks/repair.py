@@ -1,23 +1,25 @@
-"""Closes gaps that `reconcile` found: makes the rules' runs due, and stores invoices that Vic.ai never sent."""
+"""Closes gaps that `reconcile` found: makes runs due, and stores events and invoices that never arrived."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import Record, text
-from ap_connectors.http.bodies import body
+from ap_connectors.http import bodies
 from ap_connectors.vicai.client import NotFound, VicaiClient, document_type
 from ap_connectors.webhooks.database import NotStorable
 from ap_connectors.webhooks.inbox import Delivery, Inbox
-from ap_connectors.webhooks.reconcile import NOT_PROCESSED, READY, Gap, Report
+from ap_connectors.webhooks.reconcile import NOT_PROCESSED, READY, STATES, Gap, Report
 from ap_connectors.webhooks.runs import Runs, opened
 from ap_connectors.webhooks.settings import Settings
 from ap_connectors.webhooks.subscriptions import vicai_client
 
 _encode = msgspec.json.Encoder().encode
+_AT_ONCE = 100
 
 
 def repair(settings: Settings, report: Report) -> list[str]:
@@ -27,18 +29,44 @@ def repair(settings: Settings, report: Report) -> list[str]:
         Stop: Vic.ai's credentials are wrong. Outage: Vic.ai or the inbox failed.
     """
     not_processed = [gap for gap in report.gaps if gap.kind == NOT_PROCESSED]
-    no_event = [gap for gap in report.gaps if gap.kind != NOT_PROCESSED]
+    no_event = [gap for gap in report.gaps if gap.kind != NOT_PROCESSED and gap.key not in report.recorded]
     with opened(settings.inbox) as (inbox, runs):
         done = [_retry(runs, gap) for gap in not_processed]
-        waiting = [gap for gap in no_event if gap.event in READY]
+        done += _store_recorded(inbox, report.recorded)
+        waiting = [gap for gap in no_event if _kind(gap) in STATES]
         if waiting:
             client = vicai_client(settings)
             done += [_store_invoice(client, inbox, gap) for gap in waiting]
         for gap in no_event:
-            if gap.event not in READY:
+            if _kind(gap) not in STATES:
                 done += _run_rules(settings, runs, gap)
     # One run closes the gaps of many documents.
     return list(dict.fromkeys(done))
+
+
+def _kind(gap: Gap) -> str:
+    return gap.event.partition(".")[2]
+
+
+def _store_recorded(inbox: Inbox, recorded: Mapping[str, Delivery]) -> list[str]:
+    """Store events of Vic.ai's record under their own ids; the runner then applies the rules to them."""
+    stored: Counter[str] = Counter()
+    lines = []
+    pairs = list(recorded.items())
+    for start in range(0, len(pairs), _AT_ONCE):
+        batch = pairs[start : start + _AT_ONCE]
+        try:
+            inbox.store([delivery for _, delivery in batch])
+            stored.update(delivery.kind for _, delivery in batch)
+        except NotStorable:
+            # One that the database does not accept must not keep out the others.
+            for id_, delivery in batch:
+                try:
+                    inbox.store([delivery])
+                    stored[delivery.kind] += 1
+                except NotStorable as error:
+                    lines.append(f"Event {id_} cannot be stored: {error}")
+    return [f"{count} events vicai.{kind} of Vic.ai's record are stored now." for kind, count in stored.items()] + lines
 
 
 def _retry(runs: Runs, gap: Gap) -> str:
@@ -61,17 +89,20 @@ def _store_invoice(client: VicaiClient, inbox: Inbox, gap: Gap) -> str:
     """Store an invoice as if its event had been received; the runner then applies the rules to it."""
     try:
         found = _invoice(client, gap.key)
-        if found is None or text(found, "status") != READY[gap.event]:
+        kind = _kind(gap)
+        if found is None or text(found, "status") != STATES[kind]:
             return f"Invoice {gap.key} is not waiting any more."
         document, media_type = _document(client, gap.key)
-        kind = gap.event.partition(".")[2]
+        body = _encode(found)
+        if kind in READY:
+            body = _encode({"event": kind, "data": found})
         delivery = Delivery(
             service="vicai",
             kind=kind,
             dedup_key=f"{kind}:reconcile:{gap.key}:{text(found, 'internalUpdatedAt')}",
             company=text(found, "companyId"),
             request_id=None,
-            body=_encode(found),
+            body=body,
             document=document,
             document_name=f"{gap.key}.pdf" if media_type == "application/pdf" else None,
             document_type=media_type,
@@ -91,7 +122,10 @@ def _invoice(client: VicaiClient, key: str) -> Record | None:
 def _document(client: VicaiClient, key: str) -> tuple[bytes | None, str | None]:
     try:
         return client.document(
-            "getInvoiceDocument", lambda answer: (body(answer), document_type(answer)), id=key, useSystem="INTERNAL"
+            "getInvoiceDocument",
+            lambda answer: (bodies.body(answer), document_type(answer)),
+            id=key,
+            useSystem="INTERNAL",
         )
     except NotFound:
         return None, None

@@ -16,6 +16,7 @@ from pathlib import Path
 from ap_connectors.core import instants, validate
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.webhooks.database import RunnerLock, now_ms
+from ap_connectors.webhooks.fetching import Fetching
 from ap_connectors.webhooks.inbox import EventSummary, Inbox
 from ap_connectors.webhooks.processes import Child, is_running, send_signal
 from ap_connectors.webhooks.rules import Rule, shown
@@ -36,11 +37,15 @@ _NOT_HANDED_ON = ("PGPASSWORD", "TARGET_VICAI_REQUEST_ID")
 
 @dataclass
 class _ActiveRun:
-    """A run with a process; `child` is None if a previous receiver started it, `rule` if it is not configured now."""
+    """A run with a process; `child` is None if a previous receiver started it, `rule` if it is not configured now.
+
+    Its process begins when `documents`, if there are, have been fetched.
+    """
 
     run: Run
     rule: Rule | None
     child: Child | None
+    documents: Fetching | None = None
     kill_at: float | None = None
 
     @property
@@ -62,6 +67,7 @@ class Runner:
 
     def __init__(self, inbox: Inbox, settings: Settings, report: Callable[[str, str], None]) -> None:
         self.runs = Runs(inbox.database)
+        self._inbox = inbox
         self._rules = {rule.name: rule for rule in settings.rules}
         self._settings = settings
         self._report = report
@@ -184,7 +190,14 @@ class Runner:
         started = self.runs.start(run)
         if started is None:
             return
-        log = self._settings.runs_dir / f"{run.id:08d}-{started.attempts}-{os.getpid()}.log"
+        if not rule.documents:
+            self._launch(started, rule)
+            return
+        ids = [event.id for event in self.runs.events_of(started)]
+        self._active[run.id] = _ActiveRun(started, rule, None, Fetching(self._settings, self._inbox, ids))
+
+    def _launch(self, started: Run, rule: Rule) -> None:
+        log = self._settings.runs_dir / f"{started.id:08d}-{started.attempts}-{os.getpid()}.log"
         try:
             child = Child(rule.command, rule.cwd, environment(rule, started, self.runs.events_of(started)), log)
         except OSError as error:
@@ -196,9 +209,9 @@ class Runner:
             child.cancel()
             self.runs.requeue(started, "its process could not be recorded", pause=_ERROR_SECONDS)
             raise
-        self._active[run.id] = _ActiveRun(started, rule, child)
+        self._active[started.id] = _ActiveRun(started, rule, child)
         child.start()
-        _LOG.info("Run %d of %s starts, try %d; its output is in %s", run.id, self._shown(run), started.attempts, log)
+        _LOG.info("Run %d of %s starts, try %d; its output is in %s", started.id, rule.shown, started.attempts, log)
         self._delete_old_logs()
 
     def _delete_old_logs(self) -> None:
@@ -213,7 +226,9 @@ class Runner:
     def _check_active(self) -> None:
         for one in list(self._active.values()):
             status = one.child.exit_status() if one.child else None
-            if one.child is None and not is_running(one.run.pid or 0, one.run.born or ""):
+            if one.documents is not None and one.rule is not None:
+                self._check_documents(one, one.documents, one.rule)
+            elif one.child is None and not is_running(one.run.pid or 0, one.run.born or ""):
                 self._requeue(one.run, "has ended with unknown status; it will be retried")
                 del self._active[one.run.id]
             elif status is not None:
@@ -221,6 +236,16 @@ class Runner:
                 del self._active[one.run.id]
             else:
                 self._check_timeout(one)
+
+    def _check_documents(self, one: _ActiveRun, documents: Fetching, rule: Rule) -> None:
+        """Begin a run whose documents have been fetched."""
+        if documents.is_alive():
+            return
+        del self._active[one.run.id]
+        if documents.error is None:
+            self._launch(one.run, rule)
+        else:
+            self._fail(one, None, f"has no documents: {documents.error}")
 
     def _check_timeout(self, one: _ActiveRun) -> None:
         """End a run that takes too long: SIGTERM first, then SIGKILL."""

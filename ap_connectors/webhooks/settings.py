@@ -13,7 +13,7 @@ import msgspec
 from ap_connectors.core import validate
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.settings import warn_if_open
-from ap_connectors.webhooks import rules
+from ap_connectors.webhooks import kinds, rules
 from ap_connectors.webhooks.config_file import (
     UNSET,
     PositiveSeconds,
@@ -160,6 +160,10 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
                 )
         if not validate.is_this_machine(self.host):
             yield f"host: {self.host} lets other machines connect, without TLS. Only the proxy should reach this port."
+        for rule in self.rules:
+            for event in rule.on:
+                if event not in (*kinds.events(), "ivesk.*", "vicai.*"):
+                    yield f"rules: {rule.shown}: {event} is not an event that is known here; it is taken as Vic.ai's."
         if self.ivesk_test_hosts:
             places = ", ".join(self.ivesk_test_hosts)
             yield f"ivesk_test_hosts: whatever {places} signs is taken for a message of SNS. It is for tests only."

@@ -57,11 +57,11 @@ def rule_statuses(
 
 def subscription(found: Subscription) -> list[str]:
     """Describe Vic.ai's subscription in lines."""
-    left = f"in {found.days:.0f} days" if found.days >= 0 else f"{-found.days:.0f} days ago"
-    return [
-        f"vicai: {', '.join(found.events) or 'all'} to {found.callback_url}",
-        f"       until {found.expires_at} ({left})",
-    ]
+    until = "without an end"
+    if found.days is not None:
+        left = f"in {found.days:.0f} days" if found.days >= 0 else f"{-found.days:.0f} days ago"
+        until = f"until {found.expires_at} ({left})"
+    return [f"vicai: {', '.join(found.events) or 'all'} to {found.callback_url}", f"       {until}"]
 
 
 def vicai_status(found: Subscription | None, wanted: str | None) -> Shown:
@@ -70,9 +70,9 @@ def vicai_status(found: Subscription | None, wanted: str | None) -> Shown:
         lines = ["vicai: there is no subscription: run `ap-webhooks subscribe vicai`."]
         return {"service": "vicai", "subscribed": False}, lines, False
     problems, warnings = [], []
-    if found.days < 0:
+    if found.days is not None and found.days < 0:
         problems.append("It has expired: subscribe again.")
-    elif found.days < WARN_DAYS:
+    elif found.days is not None and found.days < WARN_DAYS:
         warnings.append(f"It expires in {found.days:.0f} days: subscribe again before then.")
     if found.token_known is False:
         problems.append("Its token is not one that the receiver accepts: subscribe again.")

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import hmac
+import os
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from ap_connectors.core import instants, validate
 from ap_connectors.core.errors import ApError, Outage, Stop
 from ap_connectors.ivesk import settings as ivesk
 from ap_connectors.ivesk.client import IveskClient
-from ap_connectors.vicai import contract
 from ap_connectors.vicai import settings as vicai
 from ap_connectors.vicai.client import Forbidden, NotFound, Refused, VicaiClient
+from ap_connectors.webhooks import kinds
+from ap_connectors.webhooks.config_file import did_you_mean, is_close
 from ap_connectors.webhooks.database import now, now_ms
 from ap_connectors.webhooks.inbox import AllowedTopic
+from ap_connectors.webhooks.kinds import SYNC
 from ap_connectors.webhooks.runs import opened
-from ap_connectors.webhooks.settings import URL_EXAMPLE, Settings
+from ap_connectors.webhooks.settings import PREFIX, URL_EXAMPLE, Settings
 from ap_connectors.webhooks.tokens import Secret, Token, Tokens
 
 IVESK_EVENTS = ("on_exported", "on_digitized")
 
+_SYNCHRONIZED = {
+    "accounts": "synchronizeAccounts",
+    "dimensions": "synchronizeDimensions",
+    "paymentTerms": "synchronizePaymentTerms",
+    "purchaseOrders": "synchronizePurchaseOrders",
+    "vatCodes": "synchronizeVatCodes",
+    "vendors": "synchronizeVendors",
+}
+
 _AGENT = "ap-connectors ap-webhooks"
 _TIMEOUT = 60.0
+_OVERLAP_MS = 86_400_000
 _RELOAD_SECONDS = 1.0
 """By then a running receiver has noticed a new token: it looks at the file twice a second."""
 
@@ -37,15 +52,15 @@ class Subscription:
     Args:
         callback_url: where it calls.
         events: for which events.
-        expires_at: until when, in UTC.
-        days: that are left; negative when it has expired.
+        expires_at: until when, in UTC; None where the service knows no end.
+        days: that are left; negative when it has expired; None likewise.
         token_known: whether the receiver accepts its token; None where Vic.ai does not show it.
     """
 
     callback_url: str
     events: tuple[str, ...]
-    expires_at: str
-    days: float
+    expires_at: str | None
+    days: float | None
     token_known: bool | None
 
 
@@ -88,17 +103,18 @@ def subscribe_vicai(
         Stop: Vic.ai refused it. Outage: it failed for too long and may have either token; all are accepted.
     """
     url = _callback_url(settings, "vicai")
-    _check_events(events, contract.component("WebhookEventName")["enum"])
+    _check_vicai_events(events)
     client = vicai_client(settings)
+    # Today's service ignores it, and that of API 0.20.0 demands it.
     expires_at = instants.text(now_ms() + int(days * 86_400_000))
     with settings.tokens.locked():
         before = settings.tokens.read()
         live = before.live()
         token = _next_token(settings, live, expires_at, keep=keep_token)
         is_configured = token.token in settings.vicai_token
+        others = tuple(one for one in live.vicai if one.token != token.token)
         if not is_configured:
-            others = (one for one in live.vicai if one.token != token.token)
-            settings.tokens.write(Tokens((token, *others), live.ivesk))
+            settings.tokens.write(Tokens((token, *map(_replaced, others)), live.ivesk))
             time.sleep(_RELOAD_SECONDS)
         order: dict[str, Any] = {"callbackUrl": url, "accessToken": token.token, "expiresAt": expires_at}
         if events:
@@ -110,11 +126,16 @@ def subscribe_vicai(
         except ApError as error:
             settings.tokens.write(before)
             raise Stop(str(error)) from None
-        if forget_old:
-            settings.tokens.write(Tokens(() if is_configured else (token,), live.ivesk))
-    found = status_vicai(settings)
-    if found is None:
-        raise Stop("vicai: the subscription was accepted, but Vic.ai does not have it now. Has it been ended since?")
+        found = status_vicai(settings)
+        if found is None:
+            raise Stop(
+                "vicai: the subscription was accepted, but Vic.ai does not have it now. Has it been ended since?"
+            )
+        if not is_configured and found.expires_at is None:
+            token = msgspec.structs.replace(token, expires_at=None)
+        kept = [one for one in others if one.subscription or not forget_old]
+        own = () if is_configured else (token,)
+        settings.tokens.write(Tokens((*own, *map(_replaced, kept)), live.ivesk))
     return found
 
 
@@ -131,19 +152,29 @@ def status_vicai(settings: Settings) -> Subscription | None:
     if not found or not found.get("callbackUrl"):
         return None
     token = found.get("accessToken")
-    expires_at = str(found.get("expiresAt") or "")
-    try:
-        seconds = (instants.milliseconds(expires_at) - now_ms()) / 1000
-    except ValueError:
-        raise Stop(f"vicai: the subscription's expiresAt is not an instant: {expires_at!r}.") from None
+    expires_at = str(found["expiresAt"]) if found.get("expiresAt") else None
     accepted = settings.with_live_tokens().vicai_token
     return Subscription(
         callback_url=str(found["callbackUrl"]),
         events=tuple(str(one) for one in found.get("events") or ()),
         expires_at=expires_at,
-        days=seconds / 86_400,
+        days=None if expires_at is None else _days_until(expires_at),
         token_known=_is_among(token, accepted) if isinstance(token, str) and token.strip("*") else None,
     )
+
+
+def _days_until(expires_at: str) -> float:
+    try:
+        return (instants.milliseconds(expires_at) - now_ms()) / 86_400_000
+    except ValueError:
+        raise Stop(f"vicai: the subscription's expiresAt is not an instant: {expires_at!r}.") from None
+
+
+def _replaced(token: Token) -> Token:
+    """Return a token that another one replaces: it is accepted for as long as deliveries with it may be under way."""
+    if token.subscription or token.expires_at is not None:
+        return token
+    return msgspec.structs.replace(token, expires_at=instants.text(now_ms() + _OVERLAP_MS))
 
 
 def unsubscribe_vicai(settings: Settings) -> bool:
@@ -162,6 +193,40 @@ def unsubscribe_vicai(settings: Settings) -> bool:
     with settings.tokens.locked():
         settings.tokens.write(Tokens((), settings.tokens.read().ivesk))
     return existed
+
+
+def synchronize_vicai(settings: Settings, resources: Sequence[str]) -> list[str]:
+    """Ask Vic.ai to start synchronisations; return lines that say so.
+
+    Args:
+        settings: the credentials.
+        resources: `accounts`, `purchase_orders` and so on, in any spelling.
+
+    Raises:
+        Stop: this runs inside a run that a synchronisation started; a resource is unknown; Vic.ai refuses, or has no
+            such call. Outage: it failed for too long.
+    """
+    if f"vicai.{SYNC}" in os.environ.get(f"{PREFIX}KINDS", "").split(","):
+        raise Stop("synchronize: this run was started by a synchronisation, and another one would start it again.")
+    by_folded = {_folded(name): name for name in _SYNCHRONIZED}
+    for resource in resources:
+        if _folded(resource) not in by_folded:
+            raise Stop(f"synchronize: there is no resource {resource!r}.{did_you_mean(resource, _SYNCHRONIZED)}")
+    client = vicai_client(settings)
+    lines = []
+    for name in dict.fromkeys(by_folded[_folded(resource)] for resource in resources):
+        try:
+            client.send(_SYNCHRONIZED[name])
+        except NotFound:
+            raise Stop(f"vicai: this service cannot be asked for a synchronisation of {name} (404).") from None
+        except (Forbidden, Refused) as error:
+            raise Stop(str(error)) from None
+        lines.append(f"vicai: asked for a synchronisation of {name}; a syncRequest follows.")
+    return lines
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
 
 
 def _next_token(settings: Settings, live: Tokens, expires_at: str, *, keep: bool) -> Token:
@@ -231,6 +296,14 @@ def _callback_url(settings: Settings, path: str) -> str:
         raise Stop("public_url is missing: set it to the https address at which the services reach the receiver.")
     validate.private_address("public_url", settings.public_url, URL_EXAMPLE, allow_http=bool(settings.allow_http))
     return f"{settings.public_url}/{path}"
+
+
+def _check_vicai_events(events: Sequence[str]) -> None:
+    """Refuse misspelt names; Vic.ai may have more events than are known here."""
+    known = ("all", *kinds.of_vicai())
+    for event in events:
+        if event not in known and is_close(event, known):
+            raise Stop(f"--events: there is no event {event!r}.{did_you_mean(event, known)}")
 
 
 def _check_events(events: Sequence[str], known: Sequence[str]) -> None:

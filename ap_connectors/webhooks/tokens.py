@@ -17,11 +17,19 @@ from ap_connectors.core.files import replace
 
 
 class Token(msgspec.Struct, frozen=True):
-    """A bearer token of Vic.ai's subscription, accepted until it expires; instants are UTC."""
+    """A bearer token of a subscription of Vic.ai's; instants are UTC.
+
+    Args:
+        token: itself.
+        made_at: when it was made.
+        expires_at: until when it is accepted; None: for as long as the subscription lasts.
+        subscription: id of the subscription beside the company's own (v2) that it belongs to; empty = the own one.
+    """
 
     token: str
     made_at: str
-    expires_at: str
+    expires_at: str | None
+    subscription: str = ""
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -38,9 +46,20 @@ class Tokens(msgspec.Struct, frozen=True):
     ivesk: tuple[Secret, ...] = ()
 
     def live(self) -> Tokens:
-        """Return those that have not expired."""
+        """Return those that are accepted: without an end, not expired, or the newest of the company's own subscription.
+
+        A service that knows no expiry any more still shows a token that was made when it did.
+        """
         now = time.time() * 1000
-        return Tokens(tuple(one for one in self.vicai if instants.milliseconds(one.expires_at) > now), self.ivesk)
+        newest = next((one for one in self.vicai if not one.subscription), None)
+        return Tokens(
+            tuple(
+                one
+                for one in self.vicai
+                if one is newest or one.expires_at is None or instants.milliseconds(one.expires_at) > now
+            ),
+            self.ivesk,
+        )
 
 
 class TokenFile:
@@ -62,7 +81,8 @@ class TokenFile:
         try:
             found = msgspec.json.decode(self.path.read_bytes(), type=Tokens)
             for one in found.vicai:
-                instants.milliseconds(one.expires_at)
+                if one.expires_at is not None:
+                    instants.milliseconds(one.expires_at)
         except FileNotFoundError:
             return Tokens()
         except OSError as error:

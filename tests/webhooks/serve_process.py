@@ -59,6 +59,12 @@ class Webhooks:
         self.url = line.split()[-1]
         return self
 
+    def serve_public(self) -> Webhooks:
+        """Serve, and let the services subscribe this address."""
+        self.serve()
+        self.write(public_url=self.url)
+        return self
+
     def run(self, *arguments: str, expect: int = 0) -> str:
         """A command of `ap-webhooks`; its output."""
         command = [sys.executable, "-m", "ap_connectors.webhooks", *arguments, "--config", str(self.config)]

@@ -4,39 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.conftest import renewed
 from tests.webhooks.serve_process import Webhooks, rule
-
-
-@pytest.fixture
-def vic(_sandbox_process: SandboxProcess) -> SandboxProcess:
-    return renewed(_sandbox_process, documents=0, invoices=20, vicai={"age": "0.20"})
-
-
-@pytest.fixture
-def hooks(vic: SandboxProcess, tmp_path: Path) -> Iterator[Webhooks]:
-    on = ["ivesk.on_exported", "vicai.payment_batch_processed", "vicai.invoicePost"]
-    settings = {
-        "vicai_token": None,
-        "vicai_client_id": vic.client_id,
-        "vicai_client_secret": vic.client_secret,
-        "vicai_api_url": vic.vicai_url,
-        "ivesk_api_key": vic.api_key,
-        "ivesk_api_url": vic.ivesk_url,
-        "ivesk_test_hosts": [vic.url.removeprefix("http://")],
-        "grace": "0s",
-        "rules": [rule("test -e good", on=on, retries=0)],
-    }
-    with Webhooks(tmp_path, **settings) as webhooks:
-        yield webhooks
 
 
 def reconciled(hooks: Webhooks, *more: str, expect: int) -> dict[str, Any]:
@@ -51,8 +23,9 @@ def gaps(found: dict[str, Any]) -> set[tuple[str, str, str]]:
 
 def test_each_gap_is_named_and_mended(hooks: Webhooks, vic: SandboxProcess) -> None:
     control = vic.control
-    hooks.serve()
-    hooks.write(public_url=hooks.url)
+    on = ["ivesk.on_exported", "vicai.payment_batch_processed", "vicai.invoicePost"]
+    hooks.write(rules=[rule("test -e good", on=on, retries=0)])
+    hooks.serve_public()
     hooks.run("subscribe", "vicai")
     hooks.run("subscribe", "ivesk")
     control.wait_until_confirmed()
@@ -98,7 +71,7 @@ def covered(hooks: Webhooks) -> set[int]:
 
 
 def test_a_service_that_cannot_be_asked_is_no_gap(hooks: Webhooks) -> None:
-    hooks.write(ivesk_api_key="another")
+    hooks.write(ivesk_api_key="another", rules=[rule("true", on=["ivesk.*"])])
     assert "not accepted" in hooks.run("reconcile", "ivesk", expect=2)
     hooks.write(ivesk_api_key=None)
     assert "ivesk_api_key is missing" in hooks.run("reconcile", "ivesk", expect=2)

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +14,7 @@ import pytest
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.webhooks import status
 from ap_connectors.webhooks.subscriptions import Subscription
-from tests.conftest import renewed
 from tests.webhooks.serve_process import Webhooks, rule
-
-
-@pytest.fixture
-def vic(_sandbox_process: SandboxProcess) -> SandboxProcess:
-    return renewed(_sandbox_process, documents=20, invoices=20, vicai={"age": "0.20"})
-
-
-@pytest.fixture
-def hooks(vic: SandboxProcess, tmp_path: Path) -> Iterator[Webhooks]:
-    settings = {
-        "vicai_token": None,
-        "vicai_client_id": vic.client_id,
-        "vicai_client_secret": vic.client_secret,
-        "vicai_api_url": vic.vicai_url,
-        "ivesk_api_key": vic.api_key,
-        "ivesk_api_url": vic.ivesk_url,
-        "ivesk_test_hosts": [vic.url.removeprefix("http://")],
-        "rules": [rule("echo $AP_WEBHOOKS_KINDS >> done.txt", on=["vicai.*", "ivesk.on_exported"])],
-    }
-    with Webhooks(tmp_path, **settings) as webhooks:
-        webhooks.serve()
-        webhooks.write(public_url=webhooks.url)
-        yield webhooks
 
 
 def tokens(hooks: Webhooks) -> list[str]:
@@ -49,6 +24,8 @@ def tokens(hooks: Webhooks) -> list[str]:
 
 
 def test_vicai_is_subscribed_renewed_and_ended(hooks: Webhooks, vic: SandboxProcess) -> None:
+    hooks.write(rules=[rule("true")])
+    hooks.serve_public()
     control = vic.control
     assert "there is no subscription" in hooks.run("status", "vicai", expect=1)
     said = hooks.run("subscribe", "vicai", "--days", "90")
@@ -79,6 +56,8 @@ def test_vicai_is_subscribed_renewed_and_ended(hooks: Webhooks, vic: SandboxProc
 
 
 def test_ivesk_is_subscribed_and_an_export_is_acted_on(hooks: Webhooks, vic: SandboxProcess) -> None:
+    hooks.write(rules=[rule("echo $AP_WEBHOOKS_KINDS >> done.txt", on=["vicai.*", "ivesk.on_exported"])])
+    hooks.serve_public()
     control = vic.control
     assert "no subscription was confirmed" in hooks.run("status", "ivesk", expect=1)
     hooks.run("subscribe", "ivesk")
@@ -97,6 +76,7 @@ def test_ivesk_is_subscribed_and_an_export_is_acted_on(hooks: Webhooks, vic: San
         ({"days": 13.6}, "It expires in 14 days: subscribe again", True),
         ({"days": -2.0}, "It has expired", False),
         ({"token_known": False}, "not one that the receiver accepts", False),
+        ({"expires_at": None, "days": None}, "without an end", True),
         ({"callback_url": "https://elsewhere.example.com/vicai"}, "another address than public_url", False),
     ],
 )

@@ -1,0 +1,33 @@
+"""Documents of invoices that an event tells of by their address only (`documentUrl`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import requests
+
+from ap_connectors.vicai.client import VicaiClient
+
+T = TypeVar("T")
+
+
+def link(content: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the address of an event's document and the invoice's id, from its body; None if it tells of none."""
+    data = content.get("data")
+    subject = data if isinstance(data, dict) else content
+    url, invoice = subject.get("documentUrl"), subject.get("internalId")
+    return (url, str(invoice)) if isinstance(url, str) and url and invoice is not None else None
+
+
+def fetch(client: VicaiClient, url: str, invoice: str, read: Callable[[requests.Response], T]) -> T:
+    """Fetch a document; `read` gets the streamed answer.
+
+    The token goes to Vic.ai's own address only: a document with another address is asked for by the invoice's id.
+
+    Raises:
+        NotFound, Forbidden, Refused: the service refuses. Outage: it failed for too long.
+    """
+    if client.is_own(url):
+        return client.linked_document(url, read)
+    return client.document("getInvoiceDocument", read, id=invoice, useSystem="INTERNAL")
