@@ -328,7 +328,7 @@ class MapperIveskVicai(ExactMapper):
             )
         for sentence in self._report.without_place():
             self.logger.info("%s", sentence)
-        for sentence in self._report.warnings_of_mapped():
+        for sentence in self._report.untaught():
             self.logger.warning("%s", sentence)
         # Codes that are passed on purpose are not worth a warning.
         level = logging.INFO if self._options.tables.unmapped == "pass" else logging.WARNING

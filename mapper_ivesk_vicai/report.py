@@ -73,8 +73,8 @@ class Untaught:
 
 
 @dataclasses.dataclass
-class _Seen:
-    """Something that is worth a word: in how many documents, and the number of one of them."""
+class _Unmapped:
+    """A code without a row: in how many documents, and the number of one of them."""
 
     documents: int
     example: str
@@ -101,7 +101,7 @@ class Report(RunReport):
         self._left_out: Counter[str] = Counter()
         self._rounded: dict[str, Rounded] = {}
         self._sums: dict[str, dict[str, Sums]] = {}
-        self._unmapped: dict[CodeTable, dict[str, _Seen]] = {table: {} for table in TABLES}
+        self._unmapped: dict[CodeTable, dict[str, _Unmapped]] = {table: {} for table in TABLES}
 
     def add(self, found: Purchase | LeftOut | SetAside) -> None:
         """Count a document: in the sums of its currency if it is a purchase, and by its codes without a row."""
@@ -117,7 +117,7 @@ class Report(RunReport):
         self.mapped += fate == "mapped"
         self.set_aside += fate == "set_aside"
         for table, code, document in found.unmapped:
-            missing = self._unmapped[table].setdefault(code, _Seen(0, document))
+            missing = self._unmapped[table].setdefault(code, _Unmapped(0, document))
             missing.documents += 1
         if found.header is not None:
             self.purchases += 1
@@ -184,8 +184,8 @@ class Report(RunReport):
                 f"{currency} in all (tolerance)."
             )
 
-    def warnings_of_mapped(self) -> Iterator[str]:
-        """Yield what is wrong with documents that were mapped all the same."""
+    def untaught(self) -> Iterator[str]:
+        """Yield a sentence if lines teach Vic.ai nothing."""
         if (untaught := self._untaught).lines:
             yield (
                 f"{untaught.lines} lines of {untaught.documents} documents have no account, for example "

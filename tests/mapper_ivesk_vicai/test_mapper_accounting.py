@@ -83,7 +83,8 @@ def booking(invoice: Record) -> Rows:
 def written(name: str, tables_of: str, more: Record, mapper: Mapper) -> dict[str, Rows]:
     """What the mapper makes of an example, as the page shows it."""
     invoice = mapper(messages(document(name)), **{**tables(tables_of), **more}).only
-    apart = ("lineItems", "ivesk_document_id", "ivesk_company_code")
+    # Who the seller is tells target-vicai which vendor to name; Vic.ai does not get it.
+    apart = ("lineItems", "documentVendor", "ivesk_document_id", "ivesk_company_code")
     return {
         f"invoice: {name}": [*flat({field: value for field, value in invoice.items() if field not in apart})],
         f"items: {name}": [item(line) for line in invoice["lineItems"]],
