@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import itertools
 import threading
@@ -23,7 +24,7 @@ from ap_connectors.singer.worker_pool import Missing, Parent
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part, VicaiClient
 from target_vicai.document_vendors import DocumentVendors
-from target_vicai.duplicates import Duplicates
+from target_vicai.duplicates import Duplicates, Facts
 from target_vicai.record_cache import Keys, Reading, RecordCache
 
 _SINGLE_READS = 16
@@ -133,6 +134,8 @@ class LoadContext:
     def __post_init__(self) -> None:
         self.duplicates = Duplicates(self._invoices_since)
         """What looks whether Vic has an invoice under another id."""
+        self.training_duplicates = Duplicates(self._training_invoices_since, Facts.of_training)
+        """The same for training invoices."""
         self.vat_codes_coming: dict[str, str] = {}
         """The ERP's ids of the VAT codes that this run loads, by code: lines name them by either."""
 
@@ -180,8 +183,15 @@ class LoadContext:
         known = (reading for (name, _), reading in list(self._known.items()) if name == resource)
         return next((reading for reading in known if spec.keys_of(reading.record).second_key == key), None)
 
-    def _invoices_since(self, instant: str) -> Iterator[list[msgspec.Raw]]:
-        for page in self.client.raw_pages("listInvoices", useSystem="INTERNAL", state="ALL", since=instant):
+    def _invoices_since(self, day: datetime.date) -> Iterator[list[msgspec.Raw]]:
+        since = f"{day.isoformat()}T00:00:00.000Z"
+        for page in self.client.raw_pages("listInvoices", useSystem="INTERNAL", state="ALL", since=since):
+            self.check()
+            yield page
+
+    def _training_invoices_since(self, day: datetime.date) -> Iterator[list[msgspec.Raw]]:
+        # Their times are the ERP's own, without a zone.
+        for page in self.client.raw_pages("listTrainingInvoices", since=f"{day.isoformat()}T00:00:00.000"):
             self.check()
             yield page
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ap_connectors.core.errors import ApError, Reject
-from ap_connectors.core.exact import NotAnAmountError, canonical
+from ap_connectors.core.exact import NotAnAmountError, add, canonical
 from ap_connectors.core.raw_json import JsonObject
 from target_vicai.record_cache import Keys, RecordCache
 
 _FIRST_MARGIN = datetime.timedelta(days=92)
 """Some invoices are dated ahead: the rent of next quarter."""
 
-ReadSince = Callable[[str], Iterable[list[msgspec.Raw]]]
+ReadSince = Callable[[datetime.date], Iterable[list[msgspec.Raw]]]
 
 
 class Facts(NamedTuple):
@@ -33,9 +35,20 @@ class Facts(NamedTuple):
     @classmethod
     def of(cls, invoice: JsonObject) -> Facts | None:
         """Return the facts of an invoice, as it is written or shown; None if one of them is missing."""
+        return cls._of(invoice, str(invoice.get("totalAmount") or invoice.get("amountSum") or ""))
+
+    @classmethod
+    def of_training(cls, invoice: JsonObject) -> Facts | None:
+        """Return the facts of a training invoice: Vic shows no total, so its lines' sum takes the place of that."""
+        amounts = [line.get("amount") for line in invoice.get("lineItems") or []]
+        known = [Decimal(str(amount)) for amount in amounts if amount is not None]
+        return cls._of(invoice, format(add(*known), "f") if known else "")
+
+    @classmethod
+    def _of(cls, invoice: JsonObject, amount: str) -> Facts | None:
         number = "".join(letter for letter in str(invoice.get("refNumber") or "").casefold() if letter.isalnum())
         try:
-            total = canonical(str(invoice.get("totalAmount") or invoice.get("amountSum") or ""))
+            total = canonical(amount)
         except NotAnAmountError:
             return None
         issued = str(invoice.get("issueDate") or "")[:10]
@@ -56,16 +69,18 @@ class Duplicates:
     An invoice does not come to Vic.ai long before it is issued, so what was last changed before that is another one.
 
     Args:
-        read_since: yields Vic's invoices that were changed since an instant, by pages.
+        read_since: yields Vic's invoices that were changed since a day, by pages.
+        facts_of: returns the facts of one, as it is written or shown.
     """
 
-    def __init__(self, read_since: ReadSince) -> None:
-        self._read_since = read_since
+    def __init__(self, read_since: ReadSince, facts_of: Callable[[JsonObject], Facts | None] = Facts.of) -> None:
+        self._read_since, self._facts_of = read_since, facts_of
         self._lock = threading.RLock()
         self._cache: RecordCache | None = None
         self._since = datetime.date.max
         self._margin = _FIRST_MARGIN
         self._claims: dict[tuple[str, str], str] = {}
+        self._unnamed = itertools.count()
 
     @contextlib.contextmanager
     def claim(self, key: str, body: JsonObject) -> Iterator[None]:
@@ -86,12 +101,12 @@ class Duplicates:
             raise
 
     def _check(self, key: str, body: JsonObject) -> None:
-        facts, vendor = Facts.of(body), body.get("vendor") or {}
+        facts, vendor = self._facts_of(body), _vendor(body)
         if facts is None or not vendor:
             return
         for known in self._present(facts):
             if _is_of(vendor, known) and known.get("externalId") != key:
-                raise _reject(body, facts, known.get("externalId") or f"{known.get('internalId')} (Vic.ai's id)")
+                raise _reject(body, facts, _named(known))
         with self._lock:
             claimed = self._claims.setdefault((facts.key, repr(sorted(vendor.items(), key=str))), key)
         if claimed != key:
@@ -111,20 +126,34 @@ class Duplicates:
                 since = _before(issued, self._margin)
                 # Old invoices may come one by one, each older than the one before.
                 self._margin, self._since = 2 * self._margin, since
-                instant = f"{since.isoformat()}T00:00:00.000Z"
-                self._cache = RecordCache(lambda: self._read_since(instant), _keys)
+                self._cache = RecordCache(lambda: self._read_since(since), self._keys)
             found = self._cache.by_key(facts.key)
         yield from (reading.record for reading in found)
 
+    def _keys(self, invoice: JsonObject) -> Keys:
+        facts = self._facts_of(invoice)
+        # Training invoices are shown without ids.
+        id_ = invoice.get("internalId") or invoice.get("id") or f"unnamed-{next(self._unnamed)}"
+        return Keys(str(id_), None if facts is None else facts.key)
 
-def _keys(invoice: JsonObject) -> Keys:
-    facts = Facts.of(invoice)
-    return Keys(str(invoice.get("internalId") or invoice.get("id")), None if facts is None else facts.key)
+
+def _named(invoice: JsonObject) -> str:
+    if invoice.get("externalId"):
+        return str(invoice["externalId"])
+    if invoice.get("internalId"):
+        return f"{invoice['internalId']} (Vic.ai's id)"
+    return f"a training invoice of {invoice.get('externalUpdatedAt')}"
 
 
 def _before(day: datetime.date, margin: datetime.timedelta) -> datetime.date:
     earliest = datetime.date(1970, 1, 1)
     return max(earliest, day - margin) if day > earliest else earliest
+
+
+def _vendor(body: JsonObject) -> JsonObject:
+    """Return how a body names its vendor."""
+    id_ = body.get("vendorExternalId")
+    return body.get("vendor") or ({"externalId": id_} if id_ else {})
 
 
 def _is_of(vendor: JsonObject, invoice: JsonObject) -> bool:
@@ -140,7 +169,7 @@ def _is_of(vendor: JsonObject, invoice: JsonObject) -> bool:
 
 
 def _reject(body: JsonObject, facts: Facts, other: str) -> Reject:
-    number, total = str(body.get("refNumber")), str(body.get("totalAmount"))
+    number, total = str(body.get("refNumber")), str(body.get("totalAmount") or facts.total)
     return Reject(
         f"Vic.ai has it already, as {other}: the same vendor, number, date and total ({number}, {facts.issued}, "
         f"{total} {facts.currency}). Delete one of them; if both are to be paid, set duplicates: allow.",

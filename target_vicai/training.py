@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import msgspec
@@ -110,7 +111,10 @@ class TrainingInvoices(InvoiceSink):
                     "URL, or the document itself in documentBase64.",
                     "document_missing",
                 )
-            self._put(item.key, body, document)
+            # What an ERP has booked twice it has booked twice; a document that was scanned twice is one.
+            finds = self.context.options.finds_duplicates and is_new and item.extras.get(_OF_A_DOCUMENT)
+            with self.context.training_duplicates.claim(item.key, body) if finds else nullcontext():
+                self._put(item.key, body, document)
         return Outcome("created")
 
     def _put(self, key: str, body: JsonObject, document: Document | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from target_vicai.duplicates import Duplicates, Facts
-from tests.target_vicai.cases import AT, Scene, invoice
+from tests.target_vicai.cases import AT, Scene, invoice, training_invoice, without
 from tests.target_vicai.conftest import PREFIX, Record, Target, fresh, load, state
 
 VENDOR: Record = {"vendor": {"externalId": "T-1"}}
@@ -120,11 +121,32 @@ def test_a_plan_names_them_as_well(scene: Scene, target: Target) -> None:
     assert "! K-1" in run.err
 
 
-def test_old_invoices_do_not_read_the_list_again_and_again() -> None:
-    asked: list[str] = []
+def test_a_document_that_teaches_twice_is_set_aside(scene: Scene, target: Target) -> None:
+    """Of documents only: what an ERP has booked twice is its own business."""
+    given = without(training_invoice(scene), "totalAmount") | {"ivesk_document_id": "d-1"}
+    lines = [{"index": 0, "amount": Decimal("12345678901234567.890")}]
 
-    def read_since(instant: str) -> list[Any]:
-        asked.append(instant)
+    def copy(key: str, **changes: Any) -> Record:
+        return given | {"externalId": key, "externalUpdatedAt": "2026-05-06T10:00:00.000"} | changes
+
+    target(load("training_invoices", copy("T-1")))
+    same, other = copy("T-2", lineItems=lines), copy("T-3", refNumber="TR-2")
+    erps = without(copy("T-4"), "ivesk_document_id")
+    run = target([*load("training_invoices", same, other), *load("training_invoices", erps)], expect=1)
+    assert [one["record"]["externalId"] for one in run.rejects] == ["T-2"]
+    assert run.rejects[0]["rejected"]["code"] == "duplicate"
+    assert "as a training invoice of 2026-05-06T10:00:00.000: the same vendor" in run.reasons[0]
+    assert run.counts("training_invoices")["created"] == 2
+    again = target(load("training_invoices", copy("T-1"), other))
+    assert (again.counts("training_invoices")["unchanged"], again.writes) == (2, [])
+    assert target(load("training_invoices", same), duplicates="allow").counts("training_invoices")["created"] == 1
+
+
+def test_old_invoices_do_not_read_the_list_again_and_again() -> None:
+    asked: list[datetime.date] = []
+
+    def read_since(since: datetime.date) -> list[Any]:
+        asked.append(since)
         return []
 
     finder = Duplicates(read_since)
@@ -134,7 +156,7 @@ def test_old_invoices_do_not_read_the_list_again_and_again() -> None:
         body = {"refNumber": f"R-{number}", "issueDate": issued, "totalAmount": "1", "vendor": {"externalId": "1"}}
         with finder.claim(str(number), body):
             pass
-    assert asked[0] == "2026-03-30T00:00:00.000Z"
+    assert asked[0] == datetime.date(2026, 3, 30)
     assert len(asked) < 8
 
 
@@ -148,6 +170,10 @@ def test_what_tells_two_invoices_apart() -> None:
         assert Facts.of({**one, missing: None}) is None
     assert Facts.of({**one, "totalAmount": "twelve"}) is None
     assert Facts.of({**one, "refNumber": "-"}) is None
+    taught = {**one, "lineItems": [{"amount": Decimal("10.00")}, {"amount": "2.10"}]}
+    shown = {**one, "totalAmount": None, "lineItems": [{"amount": Decimal("12.1")}]}
+    assert Facts.of_training(taught) == Facts.of_training(shown) == Facts.of(one)
+    assert Facts.of_training(one) is None
 
 
 # VAT codes
