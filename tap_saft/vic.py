@@ -5,10 +5,10 @@ What Vic.ai has no field for travels in `externalData`, of VAT codes in `remoteD
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from ap_connectors.core.bank_accounts import plain
 from ap_connectors.singer.schema import canonical
 from tap_saft.values import Fields
 
@@ -37,7 +37,6 @@ FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
 """By stream: the component of Vic.ai's contract, and which of its fields SAF-T can fill."""
 
 RESERVED = {stream: frozenset(map(canonical, ("company_id", *names))) for stream, (_, names) in FIELDS.items()}
-_SEPARATORS = re.compile(r"[.\s]")
 _METHODS = {"bban": "BBAN", "bankAccountNum": "BANKACCOUNT", "internationalBankAccount": "IBAN"}
 
 
@@ -154,7 +153,7 @@ def _payment(accounts: list[Fields], terms: Fields, country: str) -> Fields:
         if bank_number and not {"bban", "bankAccountNum"} & ways.keys():
             # In Norway the whole number, eleven digits, is what banks elsewhere call a BBAN.
             # People write it with points or blanks: 1503.20.80119.
-            digits = _SEPARATORS.sub("", bank_number)
+            digits = plain(bank_number)
             if country == "NO" and len(digits) == 11 and digits.isascii() and digits.isdecimal():
                 ways["bban"] = digits
             else:

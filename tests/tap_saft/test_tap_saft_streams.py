@@ -223,7 +223,7 @@ def test_vendors_say_what_the_file_says(tap: RunTap, catalog: MakeCatalog) -> No
             "currency": "NOK",
             "taxInfo": {"orgNumber": "998877665", "taxId": "998877665MVA"},
             "defaultPaymentInfo": {
-                "bban": "12347778911",
+                "bban": "12347778913",
                 "defaultMethod": "BBAN",
                 "paymentTerm": {"count": 30, "unit": "DAYS"},
             },

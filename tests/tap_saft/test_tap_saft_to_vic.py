@@ -36,9 +36,10 @@ def check_store(store: Store, records: dict[str, list[dict[str, Any]]]) -> None:
         shown = {record["externalId"]: record for record in change.added(RESOURCES[stream])}
         assert shown.keys() == given.keys()
         for key, record in given.items():
-            assert covers(shown[key], record), (record, shown[key])
+            assert {n: (v, shown[key].get(n)) for n, v in record.items() if not covers(shown[key].get(n), v)} == {}
             extra = {n for n, v in shown[key].items() if v not in (None, [], {}, "")} - record.keys() - BY_VIC
-            assert extra <= {"state", "confirmedAt", "taxInfo", "defaultPaymentInfo"}, extra
+            by_vic = {"state", "confirmedAt", "taxInfo", "defaultPaymentInfo", "companyId", "poMatchingDocumentLevel"}
+            assert extra <= by_vic, extra
 
 
 def test_what_is_loaded_is_what_the_file_says(tap: RunTap, target: Target, store: Store, catalog: MakeCatalog) -> None:
@@ -99,7 +100,15 @@ def test_raw_tax_codes_make_none_at_vic(tap: RunTap, target: Target, store: Stor
 def test_the_tax_administrations_example_loads(tap: RunTap, target: Target, store: Store, catalog: MakeCatalog) -> None:
     chosen = catalog(*TO_VIC)
     run = tap(path=str(SAMPLES), catalog=chosen)
-    target(run.lines)
+    # Its account numbers are invented: vendors come without those that fail.
+    rejects = target(run.lines, expect=1).rejects
+    assert {one["rejected"]["code"] for one in rejects} == {"bank_account"}
+    failing = {one["record"]["externalId"] for one in rejects}
+    for vendor in run.records["vendors"]:
+        if vendor["externalId"] in failing:
+            vendor["defaultPaymentInfo"].pop("bban")
+            vendor["defaultPaymentInfo"].pop("defaultMethod", None)
+            vendor["defaultPaymentInfo"] = vendor["defaultPaymentInfo"] or None
     assert {stream: len(run.records[stream]) for stream in TO_VIC} == {
         "accounts": 22,
         "dimensions": 8,
@@ -107,7 +116,7 @@ def test_the_tax_administrations_example_loads(tap: RunTap, target: Target, stor
         "vat_codes": 8,  # one of nine entries is an older one of the same code
     }
     check_store(store, run.records)
-    assert target(tap(path=str(SAMPLES), catalog=chosen).lines).writes == []
+    assert target(tap(path=str(SAMPLES), catalog=chosen).lines, expect=1).writes == []
     store.untouched()
 
 

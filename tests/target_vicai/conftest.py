@@ -197,6 +197,7 @@ def command(vicai: SandboxProcess, folder: Path, changed: Record) -> list[str]:
     chosen = settings(vicai, folder.parent) | files | changed
     config = folder / "config.json"
     config.write_text(json.dumps({name: value for name, value in chosen.items() if value is not None}))
+    config.chmod(0o600)
     return [sys.executable, "-m", "target_vicai", "--config", str(config)]
 
 

@@ -180,7 +180,7 @@ def overwritten(books: Load) -> list[tuple[str, str, dict[str, Any], list[str]]]
                 f"vendorExternalId {was} became {vendor['externalId']}",
                 "status open became closed",
                 "deliverOn 2026-03-01 became 2026-03-02",
-                "lineItems[1].matchingType TWO_WAY became THREE_WAY",
+                "lineItems[1].matchingType TWO_WAY became three_way",
                 "lineItems[1].productNumber P2 became P9",
             ],
         ),
