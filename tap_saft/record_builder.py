@@ -134,7 +134,7 @@ class RecordBuilder:
     def _supplier(self, element: Element) -> None:
         plain = self._party("suppliers", "supplier_id", element)
         if "vendors" in self._wanted and self._first("vendors", plain["supplier_id"]):
-            self._ready("vendors", vic.vendor(plain, self._known().country), {}, plain["supplier_id"])
+            self._ready("vendors", vic.vendor(plain, self._known().country, self._warn), {}, plain["supplier_id"])
 
     def _party(self, stream: str, id_name: str, element: Element) -> Fields:
         plain = members(element, _WRAPPED)

@@ -5,10 +5,10 @@ What Vic.ai has no field for travels in `externalData`, of VAT codes in `remoteD
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ap_connectors.core.bank_accounts import plain
+from ap_connectors.core.bank_accounts import norwegian, plain
 from ap_connectors.singer.schema import canonical
 from tap_saft.values import Fields
 
@@ -84,12 +84,13 @@ def vat_code(saft: Mapping[str, Any]) -> Fields:
     )
 
 
-def vendor(saft: Mapping[str, Any], country: str) -> Fields:
+def vendor(saft: Mapping[str, Any], country: str, warn: Callable[[str], None]) -> Fields:
     """Return a supplier as a vendor for Vic.ai.
 
     Args:
         saft: the supplier.
         country: of the audit file; it decides what a bank account number is.
+        warn: reports in a sentence which account is left out.
     """
     address = _address(_objects(saft, "address"))
     contacts, party = _objects(saft, "contact"), _object(saft.get("party_info"))
@@ -114,7 +115,8 @@ def vendor(saft: Mapping[str, Any], country: str) -> Fields:
         defaultPaymentInfo=_payment(
             _in_currency(_objects(saft, "bank_account"), _text(party.get("currency_code"))),
             _object(party.get("payment_terms")),
-            country if _text(address.get("country")) in {"", country} else "",
+            _norwegian_if(country, _text(address.get("country"))),
+            lambda words: warn(f"supplier {saft.get('supplier_id')}: {words}"),
         ),
         externalData=_own(
             saft,
@@ -125,6 +127,11 @@ def vendor(saft: Mapping[str, Any], country: str) -> Fields:
             tax_registrations=registrations,
         ),
     )
+
+
+def _norwegian_if(country: str, own: str) -> bool | None:
+    """Return whether a supplier is Norwegian, by the file's country and its own; None if its own is not known."""
+    return False if country != "NO" or own not in {"", "NO"} else True if own else None
 
 
 def _account_ids(saft: Mapping[str, Any]) -> list[str]:
@@ -144,7 +151,7 @@ def _address(addresses: list[Fields]) -> Fields:
     return next(iter([*usual, *addresses]), {})
 
 
-def _payment(accounts: list[Fields], terms: Fields, country: str) -> Fields:
+def _payment(accounts: list[Fields], terms: Fields, is_norwegian: bool | None, warn: Callable[[str], None]) -> Fields:
     ways: Fields = {}
     for one in accounts:
         iban, bank_number = _text(one.get("iban_number")), _text(one.get("bank_account_number"))
@@ -154,8 +161,12 @@ def _payment(accounts: list[Fields], terms: Fields, country: str) -> Fields:
             # In Norway the whole number, eleven digits, is what banks elsewhere call a BBAN.
             # People write it with points or blanks: 1503.20.80119.
             digits = plain(bank_number)
-            if country == "NO" and len(digits) == 11 and digits.isascii() and digits.isdecimal():
-                ways["bban"] = digits
+            if is_norwegian is not False and len(digits) == 11 and digits.isascii() and digits.isdecimal():
+                # target-vicai checks it by the vendor's country; without one it would be taken for any number.
+                if problem := _problem(digits) if is_norwegian is None else "":
+                    warn(f"a bank account {problem}. It is left out; externalData has it.")
+                else:
+                    ways["bban"] = digits
             else:
                 ways |= _given(bankAccountNum=bank_number, bankCode=one.get("sort_code"))
     methods = [method for name, method in _METHODS.items() if name in ways]
@@ -165,6 +176,15 @@ def _payment(accounts: list[Fields], terms: Fields, country: str) -> Fields:
     if days.isdecimal() and days.isascii() and len(days) < 6 and int(days) > 0 and not _text(terms.get("months")):
         ways["paymentTerm"] = {"count": int(days), "unit": "DAYS"}
     return ways
+
+
+def _problem(number: str) -> str:
+    """Return what is wrong with a Norwegian account number; empty if nothing is."""
+    try:
+        norwegian(number)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _within(saft: Mapping[str, Any], kind_name: str, id_name: str) -> str:

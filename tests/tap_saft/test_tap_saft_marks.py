@@ -55,6 +55,17 @@ def test_suppliers_say_whether_they_are_used_and_all_their_accounts(tap: RunTap,
     assert polish["defaultPaymentInfo"] == {"bankAccountNum": "15032080119", "defaultMethod": "BANKACCOUNT"}
 
 
+def test_an_account_that_fails_its_control_digit(tap: RunTap, catalog: MakeCatalog, write: Write) -> None:
+    """Of a supplier without a country: target-vicai checks those of Norwegian ones."""
+    unknown = ("<Address><City>Gdańsk</City><Country>PL</Country></Address>", "")
+    for number, info in (("1503 20 80119", {"bban": "15032080119", "defaultMethod": "BBAN"}), ("15032080118", None)):
+        write("x.xml", BOOKKEEPING, unknown, ("<BankAccountNumber>15032080119<", f"<BankAccountNumber>{number}<"))
+        run = tap(catalog=catalog("vendors"))
+        assert run.records["vendors"][1].get("defaultPaymentInfo") == info
+        assert run.records["vendors"][1]["externalData"]["saft"]["bank_accounts"] == [{"bank_account_number": number}]
+        assert ("supplier 50011: a bank account is not a valid Norwegian account number" in run.err) == (info is None)
+
+
 def test_projects_say_whether_they_have_ended_and_what_they_are_part_of(tap: RunTap, catalog: MakeCatalog) -> None:
     assert marks(tap(path=str(BOOKKEEPING), catalog=catalog("dimensions")).records["dimensions"]) == {
         "P:100": {"status": "Closed", "start_date": "2020-01-01", "end_date": "2023-12-31"},
