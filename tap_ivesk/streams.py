@@ -126,6 +126,7 @@ class DocumentLines(IveskStream):
     schema_name = "line"
     key_fields = ("document_id", "line_number")
     parent_stream_type: type[Documents]
+    parent_keys: ClassVar = {"document_id": "id"}
     own_fields: ClassVar = {
         "document_id": {"type": ["string"], "description": "Id of the document."},
         "line_number": {"type": ["integer"], "description": "Place in the document, from 1."},
@@ -162,12 +163,14 @@ class ExportedDocumentLines(DocumentLines):
     """Lines of exported documents."""
 
     name, parent_stream_type = "exported_document_lines", ExportedDocuments
+    parent_version: ClassVar = {"exportedat": "exportedat"}
 
 
 class DigitizedDocumentLines(DocumentLines):
     """Lines of digitised documents."""
 
     name, parent_stream_type = "digitized_document_lines", DigitizedDocuments
+    parent_version: ClassVar = {"digitizedat": "digitizedat"}
     selected_by_default = False
 
 
@@ -181,6 +184,7 @@ class DocumentFiles(FileStream):
     key_fields = ("document_id",)
     # Keeps the SDK from syncing it on its own; `attach_files` decides whose child it is.
     parent_stream_type = ExportedDocuments
+    parent_keys: ClassVar = {"document_id": "id"}
 
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap, of="document")

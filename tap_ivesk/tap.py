@@ -10,6 +10,7 @@ from singer_sdk import typing as th
 from ap_connectors.ivesk import doctypes
 from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.ivesk.settings import client, connected
+from ap_connectors.singer import decimals
 from ap_connectors.singer.settings import REQUEST_TIMEOUT, USER_AGENT, documents_dir, start_date
 from ap_connectors.singer.tap import ExactTap
 from tap_ivesk import streams
@@ -41,6 +42,7 @@ class TapIvesk(ExactTap):
                 description="Registration codes of the companies whose documents are wanted; empty means all.",
                 examples=[["302320404"]],
             ),
+            decimals.setting("number"),
             documents_dir("the documents' files", ["output/documents", "s3://bucket/ivesk"]),
             th.Property(
                 "columns",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
+from ap_connectors.singer import decimals
 from ap_connectors.singer.tap import ExactTap
 from tap_saft import streams
 
@@ -39,6 +40,7 @@ class TapSaft(ExactTap):
             description="What to do with a file whose NumberOfEntries, TotalDebit or TotalCredit is not what it, or "
             "the export that it is a part of, holds.",
         ),
+        decimals.setting("number"),
     ).to_dict()
 
     def discover_streams(self) -> list[Stream]:

@@ -138,14 +138,13 @@ class ChildStream(VicaiStream):
 
     parent_field: ClassVar[str]
     """Field of the parent's record that contains the list."""
-    from_parent: ClassVar[dict[str, str]]
-    """Fields that each record gets from its parent, by the name that they have here."""
 
     def derive(self, parents: list[Record]) -> Iterator[Record]:
-        """Yield the records in the parents' order, each with its parent's id."""
+        """Yield the records in the parents' order, each with its parent's id and time."""
+        from_parent = {**self.parent_keys, **self.parent_version}
         for parent in parents:
             # Ours last: a key is never overwritten by a field of the same name.
-            own = {ours: parent.get(theirs, NULL) for ours, theirs in self.from_parent.items()}
+            own = {ours: parent.get(theirs, NULL) for ours, theirs in from_parent.items()}
             for record in self._children(parent):
                 yield record | own
 

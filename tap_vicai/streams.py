@@ -89,6 +89,8 @@ class InvoiceLineItems(ChildStream):
     name, operation, component = "invoice_line_items", "getInvoicelineItems", "InvoiceLineItem"
     key_fields = ("invoice_id", "index")
     parent_stream_type = Invoices
+    parent_keys: ClassVar = {"invoice_id": "internalId"}
+    parent_version: ClassVar = {"invoice_updated_at": "internalUpdatedAt"}
     selected_by_default = False
     own_fields: ClassVar = {
         "invoice_id": _text_field("Vic's id of the invoice."),
@@ -136,6 +138,7 @@ class InvoiceDocuments(DocumentStream):
     name, operation, folder, id_fields = "invoice_documents", "getInvoiceDocument", "invoices", ("internalId",)
     key_fields = ("invoice_id",)
     parent_stream_type = Invoices
+    parent_keys: ClassVar = {"invoice_id": "internalId"}
     query = INTERNAL
     # An invoice gets one document, once.
     is_final = True
@@ -205,7 +208,8 @@ class PurchaseOrderLineItems(ChildStream):
     name, component, key_fields = "purchase_order_line_items", "PurchaseOrderLineItem", ("internalId",)
     parent_stream_type = PurchaseOrders
     parent_field = "lineItems"
-    from_parent: ClassVar = {"purchase_order_id": "internalId", "purchase_order_updated_at": "internalUpdatedAt"}
+    parent_keys: ClassVar = {"purchase_order_id": "internalId"}
+    parent_version: ClassVar = {"purchase_order_updated_at": "internalUpdatedAt"}
     own_fields: ClassVar = {
         "purchase_order_id": _text_field("Vic's id of the order."),
         "purchase_order_updated_at": _parent_time("order"),
@@ -232,14 +236,22 @@ class PaymentBatches(VicaiStream):
         yield Batch([], reader.bookmark(whole=True))
 
 
+_OF_A_BATCH: dict[str, Any] = {
+    "batch_id": _text_field("Id of the batch."),
+    "batch_last_event_at": _text_field("last_event_at of the batch: tells what it still has from what is gone.")
+    | {"format": "date-time"},
+}
+
+
 class Payments(ChildStream):
     """Payments of changed batches, from the same answer (Payment batches)."""
 
     name, component, key_fields = "payments", "Payment", ("id", "batch_id")
     parent_stream_type = PaymentBatches
     parent_field = "payments"
-    from_parent: ClassVar = {"batch_id": "id"}
-    own_fields: ClassVar = {"batch_id": _text_field("Id of the batch.")}
+    parent_keys: ClassVar = {"batch_id": "id"}
+    parent_version: ClassVar = {"batch_last_event_at": "last_event_at"}
+    own_fields: ClassVar = _OF_A_BATCH
 
 
 class Credits(ChildStream):
@@ -248,8 +260,9 @@ class Credits(ChildStream):
     name, component, key_fields = "credits", "Credit", ("id", "batch_id")
     parent_stream_type = PaymentBatches
     parent_field = "credits"
-    from_parent: ClassVar = {"batch_id": "id"}
-    own_fields: ClassVar = {"batch_id": _text_field("Id of the batch.")}
+    parent_keys: ClassVar = {"batch_id": "id"}
+    parent_version: ClassVar = {"batch_last_event_at": "last_event_at"}
+    own_fields: ClassVar = _OF_A_BATCH
 
 
 class Company(VicaiStream):

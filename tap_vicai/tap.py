@@ -8,6 +8,7 @@ from singer_sdk import Stream
 from singer_sdk import typing as th
 
 from ap_connectors.core.raw_json import Record, text
+from ap_connectors.singer import decimals
 from ap_connectors.singer.settings import (
     RATE_LIMIT,
     REQUEST_TIMEOUT,
@@ -41,6 +42,7 @@ class TapVicai(ExactTap):
                 description='States of the invoices to read; ["ALL"] for every state.',
                 examples=[["ALL"], ["POSTED", "TRANSFERRED"]],
             ),
+            decimals.setting("singer"),
             documents_dir("the invoices' documents", ["output/documents", "s3://bucket/vicai"]),
             auto_concurrency("for line items and documents"),
             RATE_LIMIT,

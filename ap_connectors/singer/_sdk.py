@@ -144,6 +144,8 @@ class SdkReader(SdkPlugin, BaseSingerReader):
 class SdkStream(Stream):
     """A stream that syncs and writes in its own way."""
 
+    _schema_told = False
+
     @property
     def tap(self) -> Any:
         """The tap that the stream belongs to."""
@@ -169,6 +171,13 @@ class SdkStream(Stream):
     def write_schema(self) -> None:
         """Write the SCHEMA message."""
         self._write_schema_message()
+
+    def _write_schema_message(self) -> None:
+        if not self._schema_told:
+            # The catalog, from which the SDK takes the schema, drops the members that it does not know.
+            self._schema_told = True
+            self.change_schema(get_selected_schema(self.name, self.effective_schema, self.mask))
+        super()._write_schema_message()
 
     def mapped(self, record: dict[str, Any]) -> list[RecordMessage]:
         """Return the RECORD messages that stream maps make of a record."""

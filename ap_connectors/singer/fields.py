@@ -16,6 +16,7 @@ import msgspec
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import NULL, Record
 from ap_connectors.core.redact import printable
+from ap_connectors.singer.decimals import as_number
 
 _TYPES = {b'"': "string", b"t": "boolean", b"f": "boolean", b"{": "object", b"[": "array", b"n": "null"}
 _MOST_NEW = 300
@@ -32,6 +33,7 @@ class FieldTypes:
         declared: the properties that the catalog declares (the same unless a user changed them).
         selected: tells whether a field is selected, also for unknown fields.
         stream: its name, for messages.
+        decimals: how decimals are written, if a setting says it.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class FieldTypes:
         declared: Mapping[str, Any],
         selected: Callable[[str], bool],
         stream: str = "",
+        *,
+        decimals: str | None = None,
     ) -> None:
         self._stream = stream
         self._contract = contract
@@ -48,7 +52,17 @@ class FieldTypes:
         self._left_out = {name for name in declared if not selected(name)}
         self._texts = {name for name, field in declared.items() if _is_text(field)} - self._left_out
         self._turned = {name for name in self._texts if name in contract and not _is_text(contract[name])}
-        self._numbers_as_text = any(_types(contract[name]) & {"number", "object", "array"} for name in self._turned)
+        by_user = (
+            self._turned
+            if decimals in {None, "number"}
+            else {name for name in self._turned if _types(contract[name]) - {"null"} != {"number"}}
+        )
+        self._numbers_as_text = any(_types(contract[name]) & {"number", "object", "array"} for name in by_user)
+        self._numbers = {
+            name
+            for name, field in declared.items()
+            if "number" in _types(field) and name in contract and _is_text(contract[name])
+        }
         self._check = self._text_check()
         self.added: dict[str, dict[str, Any]] = {}
         """Properties to add to the schema: what unknown fields turned out to be."""
@@ -68,6 +82,9 @@ class FieldTypes:
         for name in self._left_out:
             record.pop(name, None)
         self._turn_to_text(record, self._turned)
+        for name in self._numbers:
+            if name in record:
+                record[name] = msgspec.Raw(as_number(bytes(record[name])))
         encoded = _as_json(record)
         try:
             # One pass in C over all text fields; they are rarely something else.

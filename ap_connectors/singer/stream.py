@@ -27,7 +27,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from ap_connectors.core.errors import ApError
 from ap_connectors.core.exact import counted
 from ap_connectors.core.raw_json import Record
-from ap_connectors.singer import stream_maps
+from ap_connectors.singer import decimals, stream_maps
 from ap_connectors.singer._sdk import SdkStream
 from ap_connectors.singer.fields import FieldTypes, names_of
 from ap_connectors.singer.message_io import RecordWriter
@@ -63,11 +63,23 @@ class ExactStream(SdkStream):
 
     key_fields: ClassVar[tuple[str, ...]]
     instant_field: ClassVar[str | None] = None
+    parent_keys: ClassVar[Mapping[str, str]] = {}
+    """For parts of a parent's record: our fields that name it, and its own (`x-parent` of the SCHEMA)."""
+    parent_version: ClassVar[Mapping[str, str]] = {}
+    """The same for the time that tells a former state of the parent from the present one, if there is one."""
     # Values pass as they came, so there is nothing to conform.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
     def __init__(self, tap: Any, contract: dict[str, Any]) -> None:
-        super().__init__(tap, schema=contract)
+        schema = decimals.declared(contract, tap.config.get("decimals"))
+        if self.parent_keys:
+            schema["x-parent"] = {
+                "stream": getattr(self.parent_stream_type, "name", None),
+                "keys": dict(self.parent_keys),
+                "version": dict(self.parent_version),
+            }
+        super().__init__(tap, schema=schema)
+        self._contract = contract
         self.primary_keys = self.key_fields
         self.replication_key = self.instant_field
         self.written = 0
@@ -105,11 +117,17 @@ class ExactStream(SdkStream):
     @functools.cached_property
     def _fields(self) -> FieldTypes:
         return FieldTypes(
-            self.schema["properties"],
+            self._contract["properties"],
             self.effective_schema.get("properties", {}),
             lambda name: self.mask["properties", name],
             self.name,
+            decimals=self.config.get("decimals"),
         )
+
+    @functools.cached_property
+    def effective_schema(self) -> dict[str, Any]:
+        """The schema that the catalog chooses, with all members of ours."""
+        return decimals.complete(super().effective_schema, self.schema)
 
     @functools.cached_property
     def _direct_writer(self) -> RecordWriter | None:

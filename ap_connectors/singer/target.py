@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 import click
 from singer_sdk import Sink as SdkSink
 from singer_sdk import Target
+from singer_sdk.exceptions import RecordsWithoutSchemaException
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
 
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 _UNNAMED = "a company whose name the service does not tell"
 _PATIENCE = 8.0
 """Seconds after a signal before pauses between tries are cut short."""
+
+
+class Unannounced(Stop, RecordsWithoutSchemaException):
+    """A record came before the SCHEMA of its stream."""
 
 
 class ExactTarget(ClearPlugin, InterruptibleReader, Target):
@@ -190,7 +195,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             self.activate_version(self._sinks[stream], line.message.version, stream)
 
     def _unannounced(self, stream: str, line: Line) -> None:
-        raise Stop(
+        raise Unannounced(
             f"Line {line.number}: a RECORD of the stream {stream} came before its SCHEMA. "
             "Nothing from this line on was loaded; the tap has to send a SCHEMA first."
         )

@@ -143,18 +143,30 @@ def singer_schema(name: str) -> Schema:
     """Return the JSON Schema of a stream that shows a component: plain, nullable throughout, open to new fields.
 
     Limits and enumerations are left out, because the live service has more values than the contract; so is the format
-    of wall-clock times, so that no destination adds a zone to them.
+    of wall-clock times, so that no destination adds a zone to them: `x-clock` tells them. `x-decimal` marks text that
+    holds decimals.
     """
-    return {**_plain(component(name)), "type": "object"}
+    schema = _plain(component(name))
+    for field, own in component(name).get("properties", {}).items():
+        chosen = _chosen(own)
+        if chosen.get("format") == "decimal":
+            schema["properties"][field]["x-decimal"] = True
+        if chosen.get("x-clock") == "local":
+            schema["properties"][field]["x-clock"] = "local"
+    return {**schema, "type": "object"}
+
+
+def _chosen(schema: Schema) -> Schema:
+    """Return a schema without its choices: the contract chooses between one and null, where things are read."""
+    choices = schema.get("oneOf") or schema.get("anyOf") or ()
+    chosen = next((choice for choice in choices if choice.get("type") != "null"), None)
+    if chosen is None:
+        return schema
+    return _chosen({**chosen, **{name: value for name, value in schema.items() if name not in {"oneOf", "anyOf"}}})
 
 
 def _plain(schema: Schema) -> Schema:
-    choices = schema.get("oneOf") or schema.get("anyOf")
-    if choices:
-        # The contract chooses between a schema and null, and nothing else where things are read.
-        chosen = next(choice for choice in choices if choice.get("type") != "null")
-        schema = {**chosen, **{name: value for name, value in schema.items() if name not in {"oneOf", "anyOf"}}}
-        return _plain(schema)
+    schema = _chosen(schema)
     kind = schema.get("type") or next((kind for member, kind in _TYPED_BY.items() if member in schema), "object")
     if isinstance(kind, list):
         kind = next(name for name in kind if name != "null")

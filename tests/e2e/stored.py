@@ -98,9 +98,17 @@ VIC: Mapping[str, Stream] = {
     ),
     "payment_batches": Stream(("id",), "paymentBatches", left_out=("payments", "credits")),
     "payments": Stream(
-        ("id", "batch_id"), parent="payment_batches", held_in="payments", from_parent={"batch_id": "id"}
+        ("id", "batch_id"),
+        parent="payment_batches",
+        held_in="payments",
+        from_parent={"batch_id": "id", "batch_last_event_at": "last_event_at"},
     ),
-    "credits": Stream(("id", "batch_id"), parent="payment_batches", held_in="credits", from_parent={"batch_id": "id"}),
+    "credits": Stream(
+        ("id", "batch_id"),
+        parent="payment_batches",
+        held_in="credits",
+        from_parent={"batch_id": "id", "batch_last_event_at": "last_event_at"},
+    ),
 }
 FILES = "invoice_documents"
 """The stream of Vic.ai's files, a record for each invoice; its source is the disk."""

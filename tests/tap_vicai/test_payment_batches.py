@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.vicai import contract
 from tap_vicai.payment_batches import PaymentBatchReader
 from tests.conftest import MakeCatalog, Run, RunTap
 
@@ -35,12 +36,17 @@ def sent(run: Run) -> list[Batch]:
     ]
 
 
+def of_batch(batch: dict[str, Any]) -> dict[str, Any]:
+    """What a part gets from its batch."""
+    return {"batch_id": batch["id"], "batch_last_event_at": contract.latest_event(batch)}
+
+
 def check_only(vicai: SandboxProcess, run: Run, batch_id: str) -> None:
     """The run sent this batch, its payments and its credits as they are now, and nothing else."""
     (now,) = [batch for batch in batches(vicai) if batch["id"] == batch_id]
     assert sent(run) == [now]
     for kind in ("payments", "credits"):
-        assert run.records[kind] == [part | {"batch_id": batch_id} for part in now[kind]]
+        assert run.records[kind] == [part | of_batch(now) for part in now[kind]]
 
 
 EVENTS = [
@@ -159,7 +165,7 @@ def test_a_broken_bookmark_is_explained(vicai: SandboxProcess, tap: RunTap, stre
 
 def test_parts_alone_can_be_read(vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog) -> None:
     run = tap(catalog=catalog("payments"))
-    expected = [part | {"batch_id": batch["id"]} for batch in batches(vicai) for part in batch["payments"]]
+    expected = [part | of_batch(batch) for batch in batches(vicai) for part in batch["payments"]]
     assert run.records["payments"] == expected
     assert "payment_batches" not in run.records
 

@@ -44,11 +44,12 @@ def wrong(stream: type[Stream]) -> Iterator[str]:
     if issubclass(stream, ChildStream) and hasattr(stream, "parent_field"):
         parent: Any = stream.parent_stream_type
         of_parent = fields(parent)
-        for name in (stream.parent_field, *stream.from_parent.values()):
+        from_parent = {**stream.parent_keys, **stream.parent_version}
+        for name in (stream.parent_field, *from_parent.values()):
             if name not in of_parent:
-                yield f"parent_field, from_parent: {parent.name} has no {name}"
-        for name in stream.from_parent.keys() - stream.own_fields.keys():
-            yield f"from_parent: own_fields lacks {name}"
+                yield f"parent_field, parent_keys: {parent.name} has no {name}"
+        for name in from_parent.keys() - stream.own_fields.keys():
+            yield f"parent_keys: own_fields lacks {name}"
 
 
 @pytest.mark.parametrize("stream", ALL, ids=lambda stream: stream.name)
