@@ -110,11 +110,13 @@ def kind_of(types: set[str], formats: set[str], prop: Any, most: Kind) -> Kind:
         return kinds.INTEGER if types == {"integer"} else most
     if formats & _DECIMALS and types <= {"string", "integer", "number"}:
         return most
-    if types == {"string"} and len(formats) == 1:
-        if "date" in formats:
+    if types == {"string"}:
+        if isinstance(prop, Mapping) and prop.get("x-clock") == "local":
+            return kinds.WALL
+        if formats == {"date"}:
             return kinds.DATE
-        if "date-time" in formats:
-            return kinds.WALL if isinstance(prop, Mapping) and prop.get("x-clock") == "local" else kinds.MOMENT
+        if formats == {"date-time"}:
+            return kinds.MOMENT
     return _KINDS[next(iter(types))] if len(types) == 1 and types <= _KINDS.keys() else kinds.TEXT
 
 

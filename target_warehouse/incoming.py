@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,9 +79,15 @@ class Incoming:
     def _prepare(self) -> None:
         fields = {f"field_{number}": name for number, name in enumerate(self._hows)}
         members = [(field, _TYPES[self._hows[name]], None) for field, name in fields.items()]
+        self._chunk: Chunk | None = None
+        if any(_is_odd(name) for name in self._hows):
+            # msgspec does not take such a name.
+            self._hows = dict.fromkeys(self._hows, "raw")
+            made = msgspec.defstruct("Row", [(field, Any, None) for field, *_ in members], gc=False)
+            self._decode: Callable[[msgspec.Raw], Any] = functools.partial(_decoded, made, list(self._hows))
+            return
         made = msgspec.defstruct("Row", members, rename=fields, forbid_unknown_fields=True, gc=False)
         self._decode = msgspec.json.Decoder(made).decode
-        self._chunk: Chunk | None = None
 
     def add(
         self, record: msgspec.Raw, number: int, line: bytes, extracted: str | None = None, version: int | None = None
@@ -162,6 +170,17 @@ def _kind_of_first(segment: Segment, most: Kind) -> Kind | None:
     first = next((bytes(raw)[:1] for raw in segment[1] if raw is not None and raw != kinds.NULL), b"")
     known = {b'"': kinds.TEXT, b"t": kinds.BOOLEAN, b"f": kinds.BOOLEAN, b"{": kinds.JSON, b"[": kinds.JSON}
     return known.get(first, most) if first else None
+
+
+_is_odd = re.compile('["\\\\\x00-\x1f]').search
+
+
+def _decoded(made: type, names: list[str], record: msgspec.Raw) -> Any:
+    """Return a record whose fields have odd names as an object; raise ValidationError if it has others."""
+    values = _members(record)
+    if not values.keys() <= set(names):
+        raise msgspec.ValidationError("unknown field")
+    return made(*(values.get(name) for name in names))
 
 
 def _how(kind: Kind, as_text: bool) -> str:

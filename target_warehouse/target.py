@@ -197,6 +197,11 @@ class TargetWarehouse(ExactTarget):
         message = line.message
         stream = message.stream or ""
         self.rejects.schema(stream, line.raw)
+        if not isinstance((message.schema or {}).get("properties"), dict):
+            raise Stop(
+                f"Line {line.number}: the SCHEMA of {stream} has no properties, so its columns have no types. Run "
+                "the tap with a catalog (--discover) that has them."
+            )
         if not self._maps:
             self.loader.declare(stream, message.schema or {}, message.key_properties or [])
             return

@@ -117,16 +117,17 @@ class Result:
 Target = Callable[..., Result]
 
 
-def command(folder: Path, database: Database, **settings: Any) -> list[str]:
+def command(folder: Path, into: Database, **settings: Any) -> list[str]:
     """The command line of a run with its settings."""
     chosen = {
-        "database": database.url,
+        "database": into.url,
         "schema": SCHEMA,
         "report_path": str(folder / "report.json"),
         "rejects_path": str(folder / "rejects.jsonl"),
         **settings,
     }
     config = folder / "config.json"
+    config.touch(0o600)
     config.write_text(json.dumps(chosen), encoding="utf-8")
     return [sys.executable, "-m", "target_warehouse", "--config", str(config)]
 

@@ -1,0 +1,167 @@
+"""Every stream of tap-ivesk and tap-vicai in both databases: digit for digit, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ap_connectors.sandbox.process import SandboxProcess
+from tests import preloaded
+from tests.conftest import catalogs, discovered, tap_command
+from tests.target_vicai.conftest import settings
+from tests.target_warehouse.conftest import Database, Target
+
+_message = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text = msgspec.json.Decoder(str)
+
+
+def sent(lines: bytes) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]], dict[str, list[dict[str, Any]]]]:
+    """Schemas, keys and records (each value the bytes that were sent) by stream."""
+    schemas: dict[str, dict[str, Any]] = {}
+    keys: dict[str, list[str]] = {}
+    records: dict[str, list[dict[str, Any]]] = {}
+    for line in lines.splitlines():
+        message = _message.decode(line)
+        kind = _text.decode(message["type"])
+        if kind == "SCHEMA":
+            stream = _text.decode(message["stream"])
+            schemas[stream] = json.loads(bytes(message["schema"]))
+            keys[stream] = json.loads(bytes(message["key_properties"]))
+        elif kind == "RECORD":
+            records.setdefault(_text.decode(message["stream"]), []).append(_message.decode(message["record"]))
+    return schemas, keys, records
+
+
+def meant(raw: msgspec.Raw, type_: str) -> Any:
+    """What a column of a type should hold of a value."""
+    said = bytes(raw).decode()
+    if said == "null":
+        return None
+    text = _text.decode(raw) if said[0] == '"' else said
+    if type_ == "json":
+        return said
+    if type_.startswith(("decimal", "numeric")):
+        return Decimal(text)
+    if type_.startswith("timestamp"):
+        moment = datetime.fromisoformat(
+            re.sub(r"\.(\d+)", lambda found: "." + found[1].ljust(6, "0"), text).replace("Z", "+00:00")
+        )
+        return moment.astimezone(timezone.utc) if "with time zone" in type_ else moment
+    if type_ == "date":
+        return date.fromisoformat(text)
+    if type_ in {"bigint", "boolean"}:
+        return json.loads(said)
+    return text
+
+
+def present(rows: list[dict[str, Any]], key: list[str], parent: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The rows that there should be: the last of each key, of each parent those of its last state."""
+    if parent and parent["version"]:
+        ((version, _),) = parent["version"].items()
+        by = list(parent["keys"])
+        newest: dict[Any, bytes] = {}
+        for row in rows:
+            whose = tuple(bytes(row[name]) for name in by)
+            newest[whose] = max(newest.get(whose, b""), bytes(row[version]))
+        rows = [row for row in rows if bytes(row[version]) == newest[tuple(bytes(row[name]) for name in by)]]
+    if not key:
+        return rows
+    return list({tuple(bytes(row[name]) for name in key): row for row in rows}.values())
+
+
+def held(database: Database, table: str, types: dict[str, str]) -> Iterator[dict[str, Any]]:
+    shown = ", ".join(f'cast("{name}" as varchar)' if type_ == "json" else f'"{name}"' for name, type_ in types.items())
+    for row in database.rows(f'SELECT {shown} FROM "{table}"'):
+        yield {
+            name: value.astimezone(timezone.utc) if isinstance(value, datetime) and value.tzinfo else value
+            for name, value in zip(types, row, strict=True)
+        }
+
+
+def check(database: Database, lines: bytes) -> set[str]:
+    """Compare the tables with what was sent; return the streams that had records."""
+    schemas, keys, records = sent(lines)
+    for stream, came in records.items():
+        rows = present(came, keys[stream], schemas[stream].get("x-parent"))
+        types = database.types(stream)
+        fields = [name for name in types if not name.startswith("_sdc_")]
+        unkeyed = [name for name in types if name == "_sdc_row_id"]
+        assert set(fields) >= {name for row in rows for name in row if bytes(row[name]) != b"null"}, stream
+        assert bool(unkeyed) == (not keys[stream])
+        wanted = [{name: meant(row.get(name, msgspec.Raw(b"null")), types[name]) for name in fields} for row in rows]
+        found = list(held(database, stream, {name: types[name] for name in fields}))
+        order = repr if not keys[stream] else lambda row, key=keys[stream]: [str(row[name]) for name in key]
+        assert sorted(found, key=order) == sorted(wanted, key=order), stream
+        for name, prop in schemas[stream]["properties"].items():
+            assert name in types, (stream, name)
+            if prop.get("format") in {"x-singer.decimal", "date", "date-time"} or "number" in prop["type"]:
+                assert types[name] not in {"text", "varchar"}, (stream, name, "an amount or a time is no text")
+            if "object" in prop["type"] or "array" in prop["type"]:
+                assert types[name] == "json", (stream, name)
+    return set(records)
+
+
+def pipe(tap: list[str], target: Target, **settings: Any) -> bytes:
+    done = preloaded.run(tap)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    run = target(done.stdout, **settings)
+    assert run.log() == []
+    assert run.report["widened"] == []
+    return done.stdout
+
+
+def everything(module: str, *without: str) -> dict[str, Any]:
+    names = [stream["tap_stream_id"] for stream in json.loads(discovered(module))["streams"]]
+    return catalogs(module)(*(name for name in names if name not in without))
+
+
+def test_streams_of_vicai(sandbox: SandboxProcess, target: Target, database: Database, tmp_path: Path) -> None:
+    sandbox.control.reset(
+        documents=0, invoices=60, vicai={"rate_requests": 0, "extra_fields": True, "big_amounts": True}
+    )
+    config = settings(sandbox, tmp_path) | {"documents_from": None, "ledger_path": None, "invoice_states": ["ALL"]}
+    config["documents_dir"] = str(tmp_path / "files")
+    tap = tap_command(tmp_path, config, catalog=everything("tap_vicai"), module="tap_vicai")
+    streams = check(database, pipe(tap, target))
+    assert len(streams) >= 18, streams
+    assert database.rows("SELECT tenant FROM _state")[0][0]
+    (total,) = database.rows('SELECT sum("totalAmount") FROM invoices')[0]
+    assert total == sum(Decimal(one["totalAmount"]) for one in sandbox.control.vicai.records("invoices"))
+    # Nothing new: nothing is written.
+    again = preloaded.run(tap)
+    run = target(again.stdout)
+    assert {run.report["total"][name] for name in ("created", "updated", "deleted", "rejected")} == {0}
+
+
+def test_streams_of_ivesk(sandbox: SandboxProcess, target: Target, database: Database, tmp_path: Path) -> None:
+    sandbox.control.reset(documents=80)
+    sandbox.control.add(2, overrides={"total": Decimal("1234567890123456789.123456789"), "docnum": "ŽĄ-„1“\\\t"})
+    sandbox.control.columns("302320404", "skyrius", [{"code": "S1", "description": "Ūkis"}])
+    config = {
+        "api_key": sandbox.api_key,
+        "api_url": sandbox.ivesk_url,
+        "columns": [{"company_code": "302320404", "column": "skyrius"}],
+        "documents_dir": str(tmp_path / "files"),
+    }
+    tap = tap_command(tmp_path, config, catalog=everything("tap_ivesk"))
+    assert check(database, pipe(tap, target)) == {
+        "exported_documents",
+        "exported_document_lines",
+        "digitized_documents",
+        "digitized_document_lines",
+        "document_files",
+        "columns",
+    }
+
+
+def test_test_opens_the_database(target: Target, database: Database) -> None:
+    run = target([], "--test")
+    assert run.out.endswith("is there; a load could begin.\n")
+    assert "the schema stored of" in run.out
