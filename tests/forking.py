@@ -25,7 +25,11 @@ LIBRARIES = {
         *("tap_ivesk.tap", "tap_vicai.tap", "tap_saft.tap", "tap_rejects.tap", "tap_webhooks.tap"),
         *("target_vicai.target", "target_ivesk.target", "target_warehouse.target"),
         "mapper_ivesk_vicai.mapper",
-        *("ap_connectors.tieout.cli", "ap_connectors.webhooks.cli"),
+        "ap_connectors.tieout.cli",
+    ),
+    "webhooks": (
+        *("ap_connectors.webhooks.cli", "ap_connectors.webhooks.serve", "ap_connectors.webhooks.subscriptions"),
+        *("uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.on", "uvicorn.loops.asyncio"),
     ),
     "meltano": (
         *("meltano.cli", "meltano.core.meltano_file", "meltano.core.state_store.filesystem"),

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -31,6 +31,7 @@ from demo import commands
 from tests.forking import number
 
 ROOT = Path(__file__).parent.parent
+WEBHOOKS = "ap_connectors.webhooks"
 OURS = ("TAP_", "TARGET_", "MAPPER_", "AP_")
 """How variables begin that nothing reads before a command runs."""
 
@@ -77,7 +78,7 @@ def start(
     real_pauses: bool = False,
 ) -> Process | subprocess.Popen[bytes]:
     """Start `python -m module ...` as `subprocess.Popen` does."""
-    server = _server("ours")
+    server = _server("webhooks" if command[2] == WEBHOOKS else "ours")
     if environment() != server.environment or Path.cwd() != ROOT:
         whole = {**os.environ, **(env or {})}
         return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=whole)
@@ -107,6 +108,31 @@ def start_meltano(
     with Path(os.devnull).open() as stdin:
         files = (stdin.fileno(), stdout.fileno(), stderr.fileno())
         return server.start(command, files, env=env, cwd=cwd, session=True, script=True)
+
+
+class Piped:
+    """A command whose standard output is read while it runs; a context manager as `subprocess.Popen` is."""
+
+    def __init__(self, begin: Callable[[IO[bytes]], Process | subprocess.Popen[bytes]]) -> None:
+        source, sink = os.pipe()
+        with os.fdopen(sink, "wb") as out:
+            self._process = begin(out)
+        self.stdout = os.fdopen(source, "rb")
+        self.pid, self.poll, self.wait = self._process.pid, self._process.poll, self._process.wait
+        self.kill, self.send_signal = self._process.kill, self._process.send_signal
+
+    def __enter__(self) -> Piped:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stdout.close()
+        self.wait()
+
+
+def piped(command: Sequence[str], *, stderr: IO[Any]) -> Piped:
+    """Start `python -m module ...` with nothing to read, its output in a pipe."""
+    with Path(os.devnull).open() as stdin:
+        return Piped(lambda out: start(command, stdin=stdin, stdout=out, stderr=stderr, real_pauses=True))
 
 
 class Process:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +22,12 @@ def installed() -> None:
     install("target-jsonl", constraints=None)
 
 
-class Forked:
-    """A Meltano that need not load its libraries first, with its output in a pipe as `commands.spawn` has it."""
+class Forked(preloaded.Piped):
+    """A Meltano that need not load its libraries first; its output is text, as `commands.spawn` has it."""
 
     def __init__(self, command: list[str], env: Mapping[str, str]) -> None:
-        source, sink = os.pipe()
-        with os.fdopen(sink, "wb") as out:
-            self._process = preloaded.start_meltano(command, env, stdout=out, stderr=out)
-        self.stdout = os.fdopen(source, encoding="utf-8", errors="replace")
-        self.pid, self.poll, self.wait = self._process.pid, self._process.poll, self._process.wait
-
-    def __enter__(self) -> Forked:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stdout.close()
-        self.wait()
+        super().__init__(lambda out: preloaded.start_meltano(command, env, stdout=out, stderr=out))
+        self.stdout = TextIOWrapper(self.stdout, encoding="utf-8", errors="replace")  # type: ignore[assignment]
 
 
 @pytest.fixture(autouse=True, scope="session")

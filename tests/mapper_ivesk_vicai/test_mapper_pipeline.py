@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests import preloaded
 from tests.conftest import tap_command
 from tests.mapper_ivesk_vicai import conftest as mapping
 from tests.target_vicai import conftest as loading
@@ -86,7 +87,7 @@ class Pipeline:
         self.control.clear_calls()
         said = b""
         for place, command in enumerate(self.commands(folder)):
-            done = subprocess.run(command, input=said, capture_output=True, timeout=120)
+            done = preloaded.run(command, input=said)
             assert done.returncode == (expect if place == 1 else 0), done.stderr.decode()[-3000:]
             said = done.stdout
         self.state = json.loads(said.splitlines()[-1])
@@ -253,7 +254,7 @@ def test_killed_in_the_middle_and_run_again_nothing_is_lost_or_doubled(sandbox: 
     pipeline = Pipeline(sandbox, tmp_path)
     pipeline.settings["documents_dir"] = pipeline.files
     tap, *_ = pipeline.commands(tmp_path / "tap")
-    said = subprocess.run(tap, capture_output=True, check=True).stdout.splitlines(keepends=True)
+    said = preloaded.run(tap).stdout.splitlines(keepends=True)
     head = [line for line in said if line.startswith(b'{"type":"SCHEMA","stream":"exported_documents"')]
     documents = [line for line in said if line.startswith(b'{"type":"RECORD","stream":"exported_documents"')]
     assert len(documents) == len(sandbox.control.documents())

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -33,7 +32,7 @@ class Webhooks:
         self.write()
         self.http = requests.Session()
         self.http.trust_env = False
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: preloaded.Piped | None = None
         self.url = ""
         self._log = (folder / "log.txt").open("ab")
         # SQLite's file is read by SQLite itself, not by what wrote it.
@@ -48,12 +47,8 @@ class Webhooks:
         self.config.write_text(json.dumps(given), encoding="utf-8")
 
     def serve(self) -> Webhooks:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "ap_connectors.webhooks", "serve", "--config", str(self.config)],
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-        )
-        assert self.process.stdout
+        command = [sys.executable, "-m", preloaded.WEBHOOKS, "serve", "--config", str(self.config)]
+        self.process = preloaded.piped(command, stderr=self._log)
         line = self.process.stdout.readline().decode()
         assert line.startswith("ap-webhooks receives at http"), self.log
         self.url = line.split()[-1]
@@ -67,7 +62,7 @@ class Webhooks:
 
     def run(self, *arguments: str, expect: int = 0) -> str:
         """A command of `ap-webhooks`; its output."""
-        command = [sys.executable, "-m", "ap_connectors.webhooks", *arguments, "--config", str(self.config)]
+        command = [sys.executable, "-m", preloaded.WEBHOOKS, *arguments, "--config", str(self.config)]
         done = preloaded.run(command)
         assert done.returncode == expect, (done.returncode, done.stdout.decode(), done.stderr.decode())
         return done.stdout.decode() + done.stderr.decode()
@@ -118,7 +113,6 @@ class Webhooks:
 
     def _reap(self) -> int:
         assert self.process
-        assert self.process.stdout
         status = self.process.wait(60)
         self.process.stdout.close()
         self.process = None
