@@ -62,6 +62,9 @@ class Options(_Options, frozen=True, forbid_unknown_fields=True, kw_only=True):
     webhook_retry_seconds: Annotated[
         float, Meta(ge=0, le=3600, description="Wait before a webhook's first retry; doubled for each later one.")
     ] = 0.2
+    certificate_seconds: Annotated[
+        float, Meta(ge=0, le=600, description="Wait before the certificate that signs webhooks is handed out.")
+    ] = 0.0
     webhook_patience: Annotated[
         float, Meta(gt=0, le=10, description="The receiver's 15 s to answer a webhook, times this.")
     ] = 1.0

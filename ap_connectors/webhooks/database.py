@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL
 
 from ap_connectors.core import instants
 from ap_connectors.core.errors import ApError, Outage, Stop
+from ap_connectors.core.files import check_link
 from ap_connectors.core.redact import Redactor
 from ap_connectors.core.settings import warn_if_open
 from ap_connectors.webhooks.inbox_url import address, file_of, passwords, shown
@@ -146,6 +147,10 @@ class Database:
         if self.file is not None and not self.file.absolute().parent.is_dir():
             raise Stop(f"inbox: the folder of {self.file} does not exist. Create it, or set another file.")
         if self.file is not None:
+            try:
+                check_link(self.file)
+            except OSError as error:
+                raise Stop(f"inbox: {self.file}: {error.strerror}.") from None
             warn_if_open(self.file, "what the services sent")
         try:
             self._open()

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import requests
 
-from ap_connectors.vicai.client import VicaiClient
+from ap_connectors.http.bodies import file_pieces
+from ap_connectors.vicai.client import VicaiClient, document_type
 
 T = TypeVar("T")
 
@@ -18,6 +19,15 @@ def link(content: Mapping[str, Any]) -> tuple[str, str] | None:
     subject = data if isinstance(data, dict) else content
     url, invoice = subject.get("documentUrl"), subject.get("internalId")
     return (url, str(invoice)) if isinstance(url, str) and url and invoice is not None else None
+
+
+def whole(response: requests.Response) -> tuple[bytes, str]:
+    """Return a document and its media type.
+
+    Raises:
+        Reject: it is too large, or compressed on its way. Retry: it comes too slowly.
+    """
+    return b"".join(file_pieces(response, "the document")), document_type(response)
 
 
 def fetch(client: VicaiClient, url: str, invoice: str, read: Callable[[requests.Response], T]) -> T:

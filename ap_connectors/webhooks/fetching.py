@@ -6,11 +6,8 @@ import logging
 import threading
 from collections.abc import Sequence
 
-import requests
-
 from ap_connectors.core.errors import ApError
-from ap_connectors.http import bodies
-from ap_connectors.vicai.client import NotFound, document_type
+from ap_connectors.vicai.client import NotFound
 from ap_connectors.webhooks import deliveries, documents
 from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.settings import Settings
@@ -48,7 +45,7 @@ class Fetching(threading.Thread):
             for id_, url, invoice in links:
                 assert client is not None  # noqa: S101 - there are links
                 try:
-                    content, kind = documents.fetch(client, url, invoice, _whole)
+                    content, kind = documents.fetch(client, url, invoice, documents.whole)
                 except NotFound as error:
                     _LOG.warning("event %d: its invoice has no document: %s", id_, error)
                     continue
@@ -58,7 +55,3 @@ class Fetching(threading.Thread):
             if not isinstance(error, ApError):
                 _LOG.exception("The documents of a run could not be fetched.")
             self.error = error
-
-
-def _whole(response: requests.Response) -> tuple[bytes, str]:
-    return bodies.body(response), document_type(response)

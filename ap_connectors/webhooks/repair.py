@@ -9,8 +9,8 @@ import msgspec
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import Record, text
-from ap_connectors.http import bodies
-from ap_connectors.vicai.client import NotFound, VicaiClient, document_type
+from ap_connectors.vicai.client import NotFound, VicaiClient
+from ap_connectors.webhooks import documents
 from ap_connectors.webhooks.database import NotStorable
 from ap_connectors.webhooks.inbox import Delivery, Inbox
 from ap_connectors.webhooks.reconcile import NOT_PROCESSED, READY, STATES, Gap, Report
@@ -121,11 +121,6 @@ def _invoice(client: VicaiClient, key: str) -> Record | None:
 
 def _document(client: VicaiClient, key: str) -> tuple[bytes | None, str | None]:
     try:
-        return client.document(
-            "getInvoiceDocument",
-            lambda answer: (bodies.body(answer), document_type(answer)),
-            id=key,
-            useSystem="INTERNAL",
-        )
+        return client.document("getInvoiceDocument", documents.whole, id=key, useSystem="INTERNAL")
     except NotFound:
         return None, None

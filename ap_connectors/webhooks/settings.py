@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 
 from ap_connectors.core import validate
 from ap_connectors.core.errors import Stop
-from ap_connectors.core.settings import warn_if_open
+from ap_connectors.core.settings import closest, unknown_variables, warn_if_open
 from ap_connectors.webhooks import kinds, rules
 from ap_connectors.webhooks.config_file import (
     UNSET,
@@ -28,6 +29,8 @@ from ap_connectors.webhooks.config_file import (
 from ap_connectors.webhooks.inbox_url import address, file_of, passwords
 from ap_connectors.webhooks.rules import Rule
 from ap_connectors.webhooks.tokens import TokenFile
+
+_LOG = logging.getLogger("ap_connectors.webhooks.settings")
 
 PREFIX = "AP_WEBHOOKS_"
 URL_EXAMPLE = "https://hooks.example.com"
@@ -62,7 +65,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             the account of the first one.
         max_age: how old an SNS message may be. SNS retries for up to 100 minutes, with the time of the first try.
         max_skew: how far ahead of our clock it may be.
-        max_body_mb: largest size of an invoice with its document; Vic.ai's own limit for documents is 64 MB.
+        max_body_mb: largest size of an invoice with its document; Vic.ai's own limit for documents is 100 MB.
         max_event_mb: largest size of any other delivery.
         max_waiting_mb: what all deliveries in progress may hold in memory.
         body_seconds: how long a delivery may take to arrive.
@@ -101,7 +104,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ivesk_topics: Texts = Texts()
     max_age: PositiveSeconds = PositiveSeconds(7200)
     max_skew: Seconds = Seconds(300)
-    max_body_mb: Megabytes = 70
+    max_body_mb: Megabytes = 110
     max_event_mb: Megabytes = 8
     max_waiting_mb: Megabytes = 512
     body_seconds: PositiveSeconds = PositiveSeconds(30)
@@ -229,6 +232,7 @@ def read(path: str) -> Settings:
         raise Stop(f"--config: there is no file {file}; docs/webhooks.md shows an example.")
     folder = file.absolute().parent
     section = open_file(file)
+    _check_environment()
     settings = section.read(Settings, PREFIX, rules=_rules(section, folder))
     settings.token_file = folder / (settings.token_file or f".{file.stem}-tokens.json")
     settings.runs_dir = folder / settings.runs_dir
@@ -243,6 +247,21 @@ def read(path: str) -> Settings:
         if not getattr(settings, name):
             setattr(settings, name, os.environ.get(f"TAP_{name.upper()}", "").strip())
     return settings
+
+
+_OF_RUNS = {"run_id", "attempt", "event_ids", "event_count", "kinds", "companies", "request_id"}
+"""What the commands of rules get under the same prefix."""
+
+
+def _check_environment() -> None:
+    """Refuse variables that are nearly a setting, and warn of others that set nothing."""
+    known = [name for name in Settings.__struct_fields__ if name != "rules"]
+    for name, variable in unknown_variables(known, PREFIX).items():
+        if name in _OF_RUNS or variable.startswith(f"{PREFIX}TEST_"):
+            continue
+        if meant := closest(name, known):
+            raise Stop(f"{variable} sets nothing; did you mean {PREFIX}{meant.upper()}?")
+        _LOG.warning("%s is unknown and has no effect.", variable)
 
 
 def _rules(section: Section, folder: Path) -> tuple[Rule, ...]:

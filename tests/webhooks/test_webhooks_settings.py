@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.webhooks import rules, settings
+from ap_connectors.webhooks.inbox import Inbox
 
 GOOD = """\
 inbox: events.db
@@ -112,3 +114,26 @@ def test_the_environment_is_named_and_its_secrets_are_not_shown(
     monkeypatch.setenv("AP_WEBHOOKS_PORT", "many")
     with pytest.raises(Stop, match=r"^AP_WEBHOOKS_PORT: port: must be a whole number from 0 to 65535"):
         read(tmp_path, "port: 1")
+
+
+def test_a_misspelt_variable_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AP_WEBHOOKS_EVENT_IDS", "1,2")  # of a run, in which the command is called
+    monkeypatch.setenv("AP_WEBHOOKS_COLOUR", "red")
+    read(tmp_path, "port: 1")
+    assert caplog.messages == ["AP_WEBHOOKS_COLOUR is unknown and has no effect."]
+    monkeypatch.setenv("AP_WEBHOOKS_VICAI_TOKENS", "geheim")
+    with pytest.raises(Stop, match=r"AP_WEBHOOKS_VICAI_TOKENS sets nothing; did you mean AP_WEBHOOKS_VICAI_TOKEN\?"):
+        read(tmp_path, "port: 1")
+
+
+def test_an_inbox_behind_a_link_of_another_user_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real.db").touch(0o600)
+    link = tmp_path / "inbox.db"
+    link.symlink_to(tmp_path / "real.db")
+    Inbox(str(link)).close()
+    if os.geteuid() == 0:
+        os.chown(link, 12345, 12345, follow_symlinks=False)
+        with pytest.raises(Stop, match="a link that another user made"):
+            Inbox(str(link))

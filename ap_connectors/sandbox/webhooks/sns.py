@@ -104,6 +104,7 @@ class Topics:
     async def _answer(self, request: Request) -> Response:
         name, query = request.url.path.removeprefix(PREFIX), request.query_params
         if name == self._signer.file_name and signer.available():
+            await asyncio.sleep(self._options().certificate_seconds)
             pem = await asyncio.to_thread(self._signer.certificate)
             return Response(pem, media_type="binary/octet-stream")
         if name:
