@@ -210,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--failed", action="store_true", help="all runs that failed for good")
     command = add("purge", _purge, "delete old events that are processed")
     command.add_argument(
-        "--older-than", type=duration, metavar="180d", help="how old; 35d at least (default: keep_events)"
+        "--older-than", type=_duration, metavar="180d", help="how old; 35d at least (default: keep_events)"
     )
     return parser
 
@@ -224,7 +224,17 @@ def _list(value: str) -> list[str]:
 
 
 def _days(value: str) -> float:
-    days = float(value)
+    try:
+        days = float(value)
+    except ValueError:
+        days = 0
     if not 0 < days <= 36_500:
-        raise ValueError
+        raise argparse.ArgumentTypeError("must be a number of days, at most 36,500")
     return days
+
+
+def _duration(value: str) -> float:
+    try:
+        return duration(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None

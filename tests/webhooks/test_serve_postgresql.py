@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
+import pytest
+
+from ap_connectors.sandbox.process import SandboxProcess
 from tests.webhooks.postgresql import empty_database, needs_server
 from tests.webhooks.serve_process import Webhooks, rule
 
@@ -34,3 +38,22 @@ def test_runs_with_postgresql(tmp_path: Path) -> None:
         assert len(second.lines()) == 4
         assert {row["event_id"] for row in second.rows("run_events")} == {row["id"] for row in second.rows("events")}
         assert "Nothing is missing" in second.run("reconcile")
+
+
+@needs_server
+@pytest.mark.parametrize("vic", ["live"], indirect=True)
+def test_what_was_missed_is_fetched_into_postgresql(hooks: Webhooks, vic: SandboxProcess, tmp_path: Path) -> None:
+    with Webhooks(tmp_path, **hooks.settings | {"inbox": empty_database(), "rules": [rule("true")]}) as one:
+        one.serve_public()
+        one.run("subscribe", "vicai")
+        received = vic.control.vicai.event("vendor_created", count=3)
+        vic.control.wait_for_webhooks()
+        lost = vic.control.vicai.event("vendor_updated", count=5, send=False)
+        one.run("reconcile", "vicai", "--mend", expect=1)
+        found = [json.loads(row["body"]).get("id") for row in one.rows("events")]
+        assert sorted(id_ for id_ in found if id_) == sorted([*received, *lost])
+        one.wait_for(
+            lambda: {row["event_id"] for row in one.rows("run_events")} == {r["id"] for r in one.rows("events")}
+        )
+        one.wait_for(lambda: set(one.statuses()) == {"done"})
+        assert "Nothing is missing" in one.run("reconcile", "vicai")
