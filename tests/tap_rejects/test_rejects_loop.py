@@ -165,7 +165,9 @@ def test_every_common_refusal_has_words(scene: Scene, target: Target, tap: RunTa
     base = invoice(scene.documents[0], vendorExternalId=seller, document=pdf, currency="EUR", issueDate="2026-03-01")
     whole = {**base, "totalAmount": "10.00", "lineItems": [amount]}
     trained = [{**base, "externalId": f"T-{place}", **one} for place, one in enumerate(for_training)]
-    created = [{**whole, "externalId": f"I-{place}", **one} for place, one in enumerate(others)]
+    created = [
+        {**whole, "externalId": f"I-{place}", "refNumber": f"R-{place}", **one} for place, one in enumerate(others)
+    ]
     loaded = target([*load("training_invoices", *trained), *load("invoices", *created)], expect=1)
     assert len(loaded.rejects) == len(trained) + len(created), loaded.reasons
     said = tap(path=str(loaded.reject_path), language="en").records["sync_errors"]

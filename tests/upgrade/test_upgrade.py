@@ -178,13 +178,16 @@ def test_a_reject_file_of_target_vicai_is_replayed(services: SandboxProcess, wri
 
 def test_a_reject_file_of_the_mapper_is_replayed(written: Path, tmp_path: Path) -> None:
     given = (written / "rejects-mapper.jsonl").read_bytes()
-    marks = [json.loads(line)["rejected"] for line in given.splitlines() if b'"rejected"' in line]
+    lines = [json.loads(line) for line in given.splitlines() if b'"rejected"' in line]
+    marks = [line["rejected"] for line in lines]
+    # Of kinds that are not booked there is nothing more to say.
+    booked = [line for line in lines if line["record"]["doctype"] not in {"proforma", "cashreceipt"}]
     settings = {"company_code": marks[0]["company_code"], "max_rejects": 99, "accounts": {"6001": "6001"}}
     settings["rejects_path"] = str(tmp_path / "rejects.jsonl")
     done = preloaded.run(tap_command(tmp_path, settings, module="mapper_ivesk_vicai"), input=given)
     assert done.returncode == 0, done.stderr.decode()
     again = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert len([one for one in again if one["type"] == "RECORD"]) == len(marks)
+    assert len([one for one in again if one["type"] == "RECORD"]) == len(booked) > 0
 
 
 # Refusals, told to ivesk
