@@ -70,7 +70,12 @@ def _tie(places: Places, services: SandboxProcess, name: str) -> Tie:
 
 def _inputs(places: Places, ivesk: Mapping[str, str]) -> list[str]:
     """Write what the jobs had to load into Vic.ai, as Singer messages; return the files."""
-    tables = {"vat_classes": "vat.csv", "accounts": "accounts.csv", "objects": "objects.csv"}
+    tables = {
+        "vat_classes": "vat.csv",
+        "accounts": "accounts.csv",
+        "objects": "objects.csv",
+        "vendor_table": "vendors.csv",
+    }
     mapping = {
         "company_code": COMPANY,
         "rejects_path": str(places.file("tie-not-mapped.jsonl")),

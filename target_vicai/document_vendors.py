@@ -17,7 +17,7 @@ from ap_connectors.singer.schema import canonical
 from target_vicai.record_cache import RecordCache
 
 MARK = DOCUMENT_VENDOR
-_TEXT = {"type": ["string", "null"], "maxLength": 255}
+_TEXT = {"type": ["string", "null"]}
 FIELDS: Mapping[str, Any] = {
     MARK: {
         "type": ["object", "null"],
