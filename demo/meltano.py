@@ -25,7 +25,7 @@ PLUGINS = (
     "mapper-ivesk-vicai",
     "target-vicai",
     "target-ivesk",
-    "target-duckdb",
+    "target-warehouse",
 )
 """What the demo's jobs need."""
 FOLDERS = {"tap": "extractors", "mapper": "mappers", "target": "loaders"}

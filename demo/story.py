@@ -238,7 +238,7 @@ class Story:
             "TAP_REJECTS_LANGUAGE": "en",
         }
         paths = {
-            "TARGET_DUCKDB_PATH": self.places.warehouse,
+            "TARGET_WAREHOUSE_DATABASE": self.places.warehouse,
             "TAP_IVESK_DOCUMENTS_DIR": self.places.documents / "ivesk",
             "TAP_VICAI_DOCUMENTS_DIR": self.places.documents / "vicai",
             "TAP_IVESK_FOR_VIC_DOCUMENTS_DIR": file("documents-for-vic"),

@@ -4,8 +4,7 @@ A setting, a stream and a capability are typed once, in the plugin's code. Made 
 
 - tables in the pages, between `<!-- settings: tap-vicai -->` (`streams: tap-vicai`, `options: vicai`, `codes: rejects`)
   and `<!-- end -->`;
-- `description`, `capabilities`, `settings` and, where it is one text, `schema` of our plugins in `meltano.yml`; the
-  rest of that file is written by hand;
+- `description`, `capabilities` and `settings` of our plugins in `meltano.yml`, whose rest is written by hand;
 - `plugins/NAME.yml` for other projects: the plugin's entry in `meltano.yml` in the form that `meltano add` takes.
 
 `tests/test_docs.py` fails while one of them is stale.
@@ -41,7 +40,7 @@ _TABLE = re.compile(r"(<!-- (settings|streams|options|codes): ([\w -]+?) -->\n).
 # Meltano reads `01.02.2026` as the 2nd of January where a setting is a date, and fails with a traceback where a
 # decimal comes from the environment. Text reaches the plugin as it was typed.
 _KINDS = {"number": "string"}
-_NOT_ADDED = ("package_name", "log_parser", "select", "load_schema", "mappings")
+_NOT_ADDED = ("package_name", "log_parser", "select", "load_schema", "mappings", "config")
 """Members of a definition file that `meltano add` of Meltano 4.4 leaves out."""
 _OPTIONS: Mapping[str, tuple[str, type[msgspec.Struct]]] = {
     "ivesk": ("--", Options),
@@ -231,31 +230,8 @@ def project(meltano: str) -> str:
             entry = _replaced(entry, member, "")
         lines = textwrap.indent(yaml.safe_dump(words, sort_keys=False, allow_unicode=True, width=110), "    ")
         head, executable, rest = entry.partition(f"    executable: {name}\n")
-        if "\n    schema: >-\n" in rest:
-            rest = _replaced(rest, "schema", _folded("    schema", json.dumps(as_text(name))))
         meltano = meltano.replace(known, head + executable + lines + rest)
     return meltano
-
-
-def as_text(command: str) -> dict[str, dict[str, Any]]:
-    """Return the schemas that make text of everything that may hold a number: loaders that make doubles lose digits."""
-    streams = load(command)(config={}, validate_config=False).discover_streams()
-    found = {
-        stream.name: {
-            name: {"type": ["string", "null"]}
-            for name, field in stream.schema["properties"].items()
-            if {"number", "object", "array"} & set(field["type"])
-        }
-        for stream in sorted(streams, key=lambda stream: str(stream.name))
-    }
-    return {stream: fields for stream, fields in found.items() if fields}
-
-
-def _folded(member: str, content: str) -> str:
-    """Return a member, indented as given, with a long text."""
-    lines = textwrap.wrap(content, 112, break_long_words=False, break_on_hyphens=False)
-    indent = " " * (len(member) - len(member.lstrip()) + 2)
-    return f"{member}: >-\n" + "".join(f"{indent}{line}\n" for line in lines)
 
 
 def for_others(meltano: str) -> dict[str, str]:
@@ -269,12 +245,6 @@ def for_others(meltano: str) -> dict[str, str]:
 
 
 def _for_others(kind: str, plugin: Mapping[str, Any], entry: str) -> str:
-    if schema := plugin.get("schema"):
-        # Meltano leaves `schema` out, but takes it from the environment.
-        content = schema if isinstance(schema, str) else json.dumps(schema)
-        made = "    # Take it out where amounts shall be numbers.\n    env:\n"
-        made += _folded(f"      {plugin['namespace'].upper()}__SCHEMA", content)
-        entry = _replaced(entry, "schema", made)
     head = _HEAD.format(type=kind, name=plugin["name"])
     if plugin["name"] in ours():
         head += _SOURCE

@@ -17,7 +17,7 @@ from tests import preloaded
 
 @pytest.fixture(scope="session")
 def installed() -> None:
-    install("tap-ivesk", "tap-vicai", "target-duckdb")
+    install("tap-ivesk", "tap-vicai", "target-warehouse")
     # It wants older libraries than ours.
     install("target-jsonl", constraints=None)
 
@@ -58,7 +58,7 @@ def meltano(installed: None, sandbox: SandboxProcess, tmp_path: Path) -> Callabl
                 "TAP_VICAI_API_URL": sandbox.vicai_url,
                 "TAP_VICAI_CLIENT_ID": sandbox.client_id,
                 "TAP_VICAI_CLIENT_SECRET": sandbox.client_secret,
-                "TARGET_DUCKDB_PATH": str(tmp_path / "warehouse.duckdb"),
+                "TARGET_WAREHOUSE_DATABASE": str(tmp_path / "warehouse.duckdb"),
                 "TARGET_JSONL_DESTINATION_PATH": str(tmp_path / "jsonl"),
                 **settings,
             },

@@ -247,7 +247,7 @@ def test_a_missing_or_changed_pdf_gives_status_1(
 
 def test_a_failed_run_gives_status_1_and_the_end_of_the_log(meltano: Callable[..., Meltano], tmp_path: Path) -> None:
     with pytest.raises(DemoError, match="ended with status 1") as caught:
-        meltano(TAP_IVESK_API_KEY="wrong").run("tap-ivesk", "target-duckdb")
+        meltano(TAP_IVESK_API_KEY="wrong").run("tap-ivesk", "target-warehouse")
     assert "api_key" in str(caught.value)
     assert "api_key" in (tmp_path / "meltano.log").read_text()
 

@@ -31,7 +31,7 @@ def add_exact_document(control: Control) -> str:
     return control.add(1, overrides=amounts, line_overrides=line)[0]
 
 
-def test_duckdb_gets_every_digit_every_field_and_nothing_twice(
+def test_the_warehouse_gets_every_digit_every_field_and_nothing_twice(
     meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
     control, file = sandbox.control, tmp_path / "warehouse.duckdb"
@@ -39,15 +39,14 @@ def test_duckdb_gets_every_digit_every_field_and_nothing_twice(
     exact = add_exact_document(control)
     project = meltano()
 
-    first = project.run("tap-ivesk", "target-duckdb")
+    first = project.run("tap-ivesk", "target-warehouse")
     sent = stored.ivesk(control)
     assert first.records["exported_documents"] == len(sent.records["exported_documents"])
     assert list(stored.differences(sent, file)) == []
     document = f"from ivesk.exported_documents where id = '{exact}'"
     assert rows(file, f"select subtotal, vat, total, currency {document}") == [
-        ("12345678901234567.89", "0.10", "12345678901234567.99", "IDR")
+        (LONG, Decimal("0.10"), Decimal("12345678901234567.99"), "IDR")
     ]
-    assert rows(file, f"select total::decimal(38, 9) {document}") == [(Decimal("12345678901234567.99"),)]
 
     # Fields that nobody has declared are columns, with their values.
     there = {
@@ -59,24 +58,21 @@ def test_duckdb_gets_every_digit_every_field_and_nothing_twice(
     for line in control.document_lines():
         one = json.loads(line, parse_float=str)
         stage, weight, delivery, prepaid, center = there[one["id"]]
-        assert (stage, weight, prepaid, center) == tuple(
-            one[name] for name in ("approvalstage", "exactweight", "prepaid", "costcenter")
-        )
+        assert (stage, prepaid, center) == tuple(one[name] for name in ("approvalstage", "prepaid", "costcenter"))
+        assert weight == Decimal(one["exactweight"])
         assert json.loads(delivery) == one["delivery"]
 
-    second = project.run("tap-ivesk", "target-duckdb")
+    second = project.run("tap-ivesk", "target-warehouse")
     assert set(second.records.values()) == {0}
 
     added = control.add(7)
     again = control.export(count=2)
-    third = project.run("tap-ivesk", "target-duckdb")
+    third = project.run("tap-ivesk", "target-warehouse")
     assert third.records["exported_documents"] == len(added) + len(again)
     assert list(stored.differences(stored.ivesk(control), file)) == []
 
 
-def test_lines_of_an_older_export_do_not_count(
-    meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path
-) -> None:
+def test_lines_of_an_older_export_go(meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path) -> None:
     control, file = sandbox.control, tmp_path / "warehouse.duckdb"
     control.reset(documents=0)
     long = control.add(1)
@@ -84,23 +80,19 @@ def test_lines_of_an_older_export_do_not_count(
     control.reset(documents=0)
     control.add(1, overrides={"id": long[0], "lines": lines})
     project = meltano()
-    project.run("tap-ivesk", "target-duckdb")
+    project.run("tap-ivesk", "target-warehouse")
     control.add(1, overrides={"id": long[0], "lines": lines[:1]})
-    project.run("tap-ivesk", "target-duckdb")
+    project.run("tap-ivesk", "target-warehouse")
 
     assert len(lines) > 1
-    assert rows(file, "select count(*) from ivesk.exported_document_lines") == [(len(lines),)]
-    table = "exported_document_lines"
-    current = stored.IVESK[table].current
-    assert rows(file, f"select count(*) from ivesk.{table} {current}") == [(1,)]
-    assert len(stored.tables(file, stored.ivesk(control))[table][1]) == 1
+    assert rows(file, "select count(*) from ivesk.exported_document_lines") == [(1,)]
 
 
 def test_jsonl_gets_the_same(meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path) -> None:
     control = sandbox.control
     control.reset(documents=30, extra_fields=True)
     exact = add_exact_document(control)
-    run = meltano().run("tap-ivesk", "target-jsonl")
+    run = meltano(TAP_IVESK_DECIMALS="text").run("tap-ivesk", "target-jsonl")
 
     written = [json.loads(line) for line in (tmp_path / "jsonl/exported_documents.jsonl").read_text().splitlines()]
     assert run.records["exported_documents"] == len(written) == control.ivesk(sums=False)["exported"]["count"]

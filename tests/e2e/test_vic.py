@@ -59,7 +59,9 @@ def test_everything_then_nothing_then_the_news(
     assert expected["invoices"] == story.TOUCHED + story.ADDED + 1
     assert (expected["payment_batches"], expected["purchase_orders"], expected["vendors"]) == (1, 1, 1)
     assert list(stored.differences(at_last, file)) == []
-    assert rows(file, "select count(*) from vicai.payments where voidedAt = timestamp '2026-09-14 07:30:00'") == [(1,)]
+    assert rows(file, "select count(*) from vicai.payments where voidedAt = timestamptz '2026-09-14 07:30:00Z'") == [
+        (1,)
+    ]
 
 
 def test_digits_texts_and_wall_clocks_stay_what_they_are(
@@ -79,7 +81,7 @@ def test_digits_texts_and_wall_clocks_stay_what_they_are(
     meltano().run(JOB)
 
     assert list(stored.differences(stored.vic(control), file)) == []
-    assert rows(file, "select distinct totalAmount, description from vicai.invoices") == [(str(LONG), NASTY)]
+    assert rows(file, "select distinct totalAmount, description from vicai.invoices") == [(LONG, NASTY)]
     assert rows(file, "select externalUpdatedAt from vicai.invoices order by internalId") == [
         ("2026-03-29T02:30:00",),
         ("2026-01-05 08:00",),
@@ -90,9 +92,9 @@ def test_digits_texts_and_wall_clocks_stay_what_they_are(
         [grouped] = json.loads(kept, parse_float=Decimal)
         assert (grouped["amount"], grouped["invoiceLineItemInfo"]["vatAmount"]) == (LONG, LONG)
         assert grouped["description"] == NASTY
-    assert rows(file, "select sum(totalAmount::decimal(38, 9)) from vicai.invoices") == [(3 * LONG,)]
-    rate = "where remoteData like '%12345678901234567.89%'"
-    assert rows(file, f"select rate from vicai.vat_codes {rate}") == [("25.00",)]
+    assert rows(file, "select sum(totalAmount) from vicai.invoices") == [(3 * LONG,)]
+    rate = "where remoteData::varchar like '%12345678901234567.89%'"
+    assert rows(file, f"select rate from vicai.vat_codes {rate}") == [(Decimal("25.00"),)]
 
 
 def test_small_tables_of_nothing_but_text_are_whole(
@@ -114,7 +116,7 @@ def test_small_tables_of_nothing_but_text_are_whole(
     assert [len(there.records[name]) for name in streams if name != "training_invoices"] == [1] * 5
 
 
-def test_lines_that_an_order_no_longer_has_do_not_count(
+def test_lines_that_an_order_no_longer_has_go(
     meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
     control, file = sandbox.control, tmp_path / "warehouse.duckdb"
@@ -127,7 +129,7 @@ def test_lines_that_an_order_no_longer_has_do_not_count(
 
     own = f"purchase_order_id = '{order['internalId']}'"
     all_there = rows(file, f"select count(*) from vicai.purchase_order_line_items where {own}")
-    assert all_there == [(len(order["lineItems"]),)]
+    assert all_there == [(1,)]
     assert list(stored.differences(stored.vic(control), file)) == []
 
 
@@ -142,8 +144,8 @@ def test_each_version_of_a_training_invoice_is_a_row(
     later = "2030-02-05T08:00:00"
     control.vicai.touch("trainingInvoices", [number], externalUpdatedAt=later, description="changed")
     project.run(JOB)
-    versions = "select externalUpdatedAt from vicai.training_invoices where refNumber = 'T-1' order by all"
-    assert rows(file, versions) == [("2030-01-05T08:00:00",), ("2030-02-05T08:00:00",)]
+    versions = "select externalUpdatedAt::varchar from vicai.training_invoices where refNumber = 'T-1' order by all"
+    assert rows(file, versions) == [("2030-01-05 08:00:00",), ("2030-02-05 08:00:00",)]
     latest = (
         "select description from vicai.training_invoices where refNumber = 'T-1' "
         "qualify row_number() over (partition by vendorExternalId, refNumber order by externalUpdatedAt desc) = 1"
