@@ -163,8 +163,8 @@ class RecordCache:
             for page in self._read():
                 now = time.monotonic()
                 self._insert(table, ((*self._keys_of(_decode(body)), bytes(body), now) for body in page))
-            table.execute("CREATE INDEX by_key ON records (key)")
-            table.execute("CREATE INDEX by_second_key ON records (second_key) WHERE second_key IS NOT NULL")
+            table.execute("CREATE INDEX by_key ON records (key, id)")
+            table.execute("CREATE INDEX by_second_key ON records (second_key, id) WHERE second_key IS NOT NULL")
             self._table = table
         return self._table
 

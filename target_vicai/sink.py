@@ -99,7 +99,6 @@ class VicSink(ABC):
         self.unknown_fields = UnknownFields(self.name, "Vic.ai", self._warn, _EXPECTED)
         self.lists_all = True
         """Whether a full load may name all that there is; what documents name never is."""
-        self._told_of_zones: set[str] = set()
 
     def _warn(self, message: str) -> None:
         self.context.warn(message)
@@ -153,18 +152,19 @@ class VicSink(ABC):
 
     def _tell_of_zones(self, body: JsonObject) -> None:
         """Warn of a zone where the contract says that there is none, once for each field."""
-        for name in self._without_zone - self._told_of_zones:
+        for name in tuple(self._without_zone):
             if body.get(name) and instants.has_zone(body[name]):
-                self._told_of_zones.add(name)
+                self._without_zone.remove(name)
                 self._warn(
                     f"{self.name}: {name} {body[name]} has a zone; by the contract it is the time of the ERP's own "
                     "clock, without a zone. It is sent as it is, and compared as an instant."
                 )
 
     @functools.cached_property
-    def _without_zone(self) -> frozenset[str]:
+    def _without_zone(self) -> list[str]:
+        """Fields of the ERP's clock in which no zone was seen yet."""
         fields = contract.inlined(self.contract_schema())["properties"]
-        return frozenset(name for name, schema in fields.items() if schema.get("x-clock") == "local")
+        return [name for name, schema in fields.items() if schema.get("x-clock") == "local"]
 
     def key(self, body: JsonObject, extras: JsonObject) -> str:
         """Return a record's natural key; it can be part of an address.

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from ap_connectors.core.errors import Stop
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FIRST_DAY = _EPOCH.toordinal()
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*(Z|z|[+-]\d\d:?(?:\d\d)?)?"
 )
@@ -74,8 +75,10 @@ def milliseconds(instant: str) -> int:
     moment = datetime(  # a wrong month or hour raises ValueError
         int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=timezone.utc
     )
-    whole = (moment - _EPOCH) // timedelta(milliseconds=1)
-    return whole + int((fraction or "0").ljust(3, "0")[:3]) - _offset_minutes(zone) * 60_000
+    # Whole numbers: a difference of datetimes takes twice as long.
+    days = moment.toordinal() - _FIRST_DAY
+    seconds = ((days * 24 + moment.hour) * 60 + moment.minute - _offset_minutes(zone)) * 60 + moment.second
+    return seconds * 1000 + int((fraction or "0").ljust(3, "0")[:3])
 
 
 _ZONE = re.compile(r"(:\d\d(?:[.,]\d+)?)\s*(?:Z|z|[+-]\d\d:?(?:\d\d)?)$")
@@ -115,6 +118,9 @@ def setting(name: str, value: str) -> int:
 
 def has_zone(instant: str) -> bool:
     """Return whether an instant says its zone."""
+    clock = instant[10:]
+    if not any(mark in clock for mark in "Zz+-"):
+        return False
     match = _INSTANT.fullmatch(instant.strip())
     return match is not None and match[8] is not None
 

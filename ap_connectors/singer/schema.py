@@ -125,6 +125,9 @@ class ListSchema(Schema):
         return None
 
 
+_Entry = tuple[str, int, Reader]
+
+
 class ObjectSchema(Schema):
     """An object with declared members.
 
@@ -148,7 +151,8 @@ class ObjectSchema(Schema):
         self._names: dict[str, str] = {}
         for name in members:
             self._names.setdefault(canonical(name), name)
-        self._spellings = {name: self._entry(name) for name in members}
+        # Also names that are nobody's: None.
+        self._spellings: dict[str, _Entry | None] = {name: self._entry(name) for name in members}
 
     @classmethod
     def of(cls, json_schema: Mapping[str, Any]) -> ObjectSchema:
@@ -215,11 +219,11 @@ class ObjectSchema(Schema):
     def _members_of(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         known: dict[str, Any] = {}
         unknown: dict[str, Any] = {}
-        find = self._spellings.get
+        spellings = self._spellings
         contract_name = ""
         try:
             for name, value in record.items():
-                found = find(name) or self._spelled(name)
+                found = spellings[name] if name in spellings else self._spelled(name)
                 if found is None:
                     unknown[name] = value
                     continue
@@ -234,16 +238,14 @@ class ObjectSchema(Schema):
             raise error.within(contract_name) from None
         return known, unknown
 
-    def _entry(self, name: str) -> tuple[str, int, Reader]:
+    def _entry(self, name: str) -> _Entry:
         """Return a member's name, the length up to which ASCII text needs no further check, and its reader."""
         schema = self.members[name]
         return name, schema.most_plain if isinstance(schema, ScalarSchema) else -1, schema.fit
 
-    def _spelled(self, name: str) -> tuple[str, int, Reader] | None:
+    def _spelled(self, name: str) -> _Entry | None:
         contract_name = self._names.get(canonical(name))
-        if contract_name is None:
-            return None
-        found = self._entry(contract_name)
+        found = None if contract_name is None else self._entry(contract_name)
         if len(self._spellings) < _MOST_SPELLINGS:
             self._spellings[name] = found
         return found

@@ -105,10 +105,8 @@ _DELETED = canonical("_sdc_deleted_at")
 
 def is_deletion(unknown: Mapping[str, Any]) -> bool:
     """Return whether the fields that a schema does not know say that the record's object was deleted."""
-    return any(
-        value is not None and name.lower().startswith(_OF_THE_TARGET) and canonical(name) == _DELETED
-        for name, value in unknown.items()
-    )
+    marks = [name for name, value in unknown.items() if value is not None and name[:1] == "_"]
+    return any(name.lower().startswith(_OF_THE_TARGET) and canonical(name) == _DELETED for name in marks)
 
 
 class UnknownFields:
