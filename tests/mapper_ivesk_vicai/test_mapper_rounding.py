@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import random
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
 
 from ap_connectors.core.errors import Stop
+from mapper_ivesk_vicai.amounts import read_header, read_lines
+from mapper_ivesk_vicai.lines import LineTables
+from mapper_ivesk_vicai.tables import ACCOUNTS, OBJECTS, VAT_CLASSES
 from mapper_ivesk_vicai.tolerance import Tolerance
 from tests.mapper_ivesk_vicai.conftest import Mapper, document, line, messages
 
@@ -202,3 +206,68 @@ def test_a_tolerance_that_is_none_is_explained(given: Any, words: str) -> None:
     with pytest.raises(Stop) as stopped:
         Tolerance.of(given)
     assert str(stopped.value) == words
+
+
+# Many documents, by the rules of the law
+
+
+COINS = {"EUR": Decimal("0.05"), "NOK": Decimal(1)}
+
+
+def rounded(amount: Decimal, to: Decimal = Decimal("0.01")) -> Decimal:
+    return (amount / to).quantize(Decimal(1), ROUND_HALF_UP) * to
+
+
+def lawful(dice: random.Random) -> tuple[Record, list[Record]]:
+    """A header and lines as a seller may write them: VAT of each rate counted of its sum; sometimes paid in cash."""
+    sign, currency = dice.choice((1, 1, -1)), dice.choice(("EUR", "NOK", "PLN"))
+    lines: list[Record] = []
+    nets: dict[Decimal, Decimal] = {}
+    for _ in range(dice.randint(1, 12)):
+        percent = Decimal(dice.choice((0, 5, 9, 12, 15, 21, 25)))
+        net = rounded(Decimal(dice.randint(1, 5000)) * dice.randint(1, 99999) * sign / 1_000_000)
+        nets[percent] = nets.get(percent, Decimal(0)) + net
+        vat = rounded(net * percent / 100)
+        lines.append({"subtotal": net, "vat": vat, "vatpercent": percent, "total": net + vat})
+    subtotal = sum(nets.values(), Decimal(0))
+    vat = sum((rounded(net * percent / 100) for percent, net in nets.items()), Decimal(0))
+    total, how = subtotal + vat, dice.choice(("lines", "cash", "header alone", "header alone, lines 0"))
+    if how == "cash" and currency in COINS:
+        total = rounded(total, COINS[currency])
+    for one in lines if how.startswith("header") else ():
+        one.update({"vat": 0, "total": one["subtotal"]} if how.endswith("0") else {"vat": None, "total": None})
+    return {"currency": currency, "subtotal": subtotal, "vat": vat, "total": total}, lines
+
+
+def test_every_lawful_document_passes_and_a_line_makes_up_for_rounding() -> None:
+    dice = random.Random(7)
+    tables = LineTables({ACCOUNTS: {}, VAT_CLASSES: {}, OBJECTS: {}}, "pass")
+    differing = 0
+    for _ in range(2000):
+        said, lines = lawful(dice)
+        header, _ = read_header(said)
+        agreed, wrong = read_lines(header, lines, Tolerance())
+        assert agreed is not None, (said, lines, wrong)
+        more = tables.rounding(agreed.rest)
+        differing += more is not None
+        net = sum((one.subtotal or 0 for one in agreed.lines), Decimal(0)) + (more.net if more else 0)
+        vat = sum((one.vat or 0 for one in agreed.lines), Decimal(0)) + ((more.vat or 0) if more else 0)
+        tells = any(one.vat is not None for one in agreed.lines)
+        assert net + (vat if tells else said["vat"]) == said["total"], (said, lines)
+    assert 200 < differing < 1000
+
+
+def test_a_misread_digit_passes_only_within_the_tolerance() -> None:
+    dice = random.Random(8)
+    for _ in range(2000):
+        said, lines = lawful(dice)
+        if said["currency"] == "NOK" or lines[0]["vat"] is None or said["total"] != said["subtotal"] + said["vat"]:
+            continue
+        fields, part = dice.choice((said, dice.choice(lines))), dice.choice(("subtotal", "vat", "total"))
+        before, digits = fields[part], list(str(fields[part]))
+        place = dice.choice([n for n, digit in enumerate(digits) if digit.isdigit()])
+        digits[place] = dice.choice([digit for digit in "0123456789" if digit != digits[place]])
+        fields[part] = Decimal("".join(digits))
+        agreed, _ = read_lines(read_header(said)[0], lines, Tolerance())
+        allowed = Decimal("0.02") if fields is said else Decimal("0.005") * (len(lines) + 7)
+        assert agreed is None or abs(fields[part] - before) <= allowed, (said, lines, part)
