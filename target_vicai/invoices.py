@@ -32,7 +32,7 @@ POSTED = frozenset({"POSTED", "TRANSFERRED"})
 _NEW = "NOT_READY"
 _SENT = "invoice: "
 """Begins the keys of the ledger's lines."""
-_VAT_CODES, _IDS = "vat_codes", {"internalId", "externalId"}
+_VAT_CODES = "vat_codes"
 _NO_DOCUMENT = "it waits for its document at Vic.ai: send the record with one"
 _NO_CHANGE = "Vic.ai offers no way to change an invoice"
 _MOST_TOLD = 10
@@ -204,13 +204,16 @@ class Invoices(InvoiceSink):
         Raises:
             Missing: it has not.
         """
-        vats = (line.get("vat") or {} for line in body.get("lineItems") or [])
-        named = dict.fromkeys(vat["code"] for vat in vats if vat.get("code") and not _IDS & vat.keys())
-        unknown = [code for code in named if self.context.find_by_second_key(_VAT_CODES, code) is None]
-        if unknown:
-            coming = self.context.vat_codes_coming
-            self.context.await_parents((_VAT_CODES, coming.get(code, code)) for code in unknown)
-            raise self.context.missing([(_VAT_CODES, code) for code in unknown])
+        context = self.context
+        vats = [vat for line in body.get("lineItems") or [] if (vat := line.get("vat")) and not vat.get("internalId")]
+        ids = {vat["externalId"]: None for vat in vats if vat.get("externalId")}
+        codes = {vat["code"]: None for vat in vats if vat.get("code") and not vat.get("externalId")}
+        unknown = [code for code in codes if context.find_by_second_key(_VAT_CODES, code) is None]
+        coming = (context.vat_codes_coming.get(code, code) for code in unknown)
+        context.await_parents((_VAT_CODES, id_) for id_ in (*ids, *coming))
+        absent = [*context.absent((_VAT_CODES, id_) for id_ in ids), *((_VAT_CODES, code) for code in unknown)]
+        if absent:
+            raise context.missing(absent)
 
     def _with_document(self, key: str, document: Document | None, effect: Effect) -> Outcome:
         if document is None:
@@ -282,7 +285,6 @@ def _references(body: JsonObject) -> Iterator[Reference]:
         ("vendors", body.get("vendor")),
         ("accounts", body.get("creditAccount")),
         *(("accounts", line.get("costAccount")) for line in lines),
-        *((_VAT_CODES, line.get("vat")) for line in lines),
         *(("dimensions", one) for line in lines for one in line.get("dimensions") or []),
     ]
     for resource, reference in references:

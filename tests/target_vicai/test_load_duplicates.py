@@ -179,19 +179,21 @@ def test_what_tells_two_invoices_apart() -> None:
 # VAT codes
 
 
-def coded(scene: Scene, **vat: str) -> Record:
+def coded(scene: Scene, **vat: str | None) -> Record:
     line = {"amount": "10.00", "vat": {"amount": "2.50", **vat}}
     return invoice(scene) | VENDOR | {"lineItems": [line]}
 
 
 def test_vat_codes_are_looked_up_as_accounts_are(scene: Scene, target: Target) -> None:
     target(vendors("T-1"))
-    run = target(load("invoices", coded(scene, code="PVM99")), expect=1)
-    assert run.rejects[0]["rejected"]["params"]["references"] == [{"kind": "vat_code", "key": "PVM99"}]
-    assert run.writes == []
+    for unknown in ({"code": "PVM99"}, {"externalId": "PVM99"}, {"code": "PVM99", "externalId": None}):
+        run = target(load("invoices", coded(scene, **unknown)), expect=1)
+        assert run.rejects[0]["rejected"]["params"]["references"] == [{"kind": "vat_code", "key": "PVM99"}]
+        assert run.writes == []
     known = scene.vicai.control.vicai.records("vatCodes")[0]
-    run = target(load("invoices", coded(scene, code=known["code"])))
-    assert run.counts("invoices")["created"] == 1
+    for number, given in enumerate(({"code": known["code"]}, {"externalId": known["externalId"], "code": "any"})):
+        fields = coded(scene, **given) | {"externalId": f"K-{number}", "refNumber": f"R-{number}"}
+        assert target(load("invoices", fields)).counts("invoices")["created"] == 1
 
 
 def test_a_vat_code_may_come_in_the_same_run(scene: Scene, target: Target) -> None:
