@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ap_connectors.core import instants
 from ap_connectors.core.companies import DOCUMENT_VENDOR, Identity, plain_name, same_name
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
@@ -34,6 +35,9 @@ FIELDS: Mapping[str, Any] = {
 }
 """The mark, as a field of records."""
 
+NO_ERP_TIME = "1970-01-01T00:00:00"
+"""`externalUpdatedAt` of vendors that documents made: earlier than all that the ERP's clock says. An instant of the
+document's would compete with that clock, and the ERP's own vendor of the same day would lose."""
 STEMS_FROM_A_DOCUMENT = "ivesk_document_id"
 """By this field a record of `vendors` is known that an earlier version of the mapper made."""
 KEPT = frozenset(map(canonical, (MARK, STEMS_FROM_A_DOCUMENT)))
@@ -85,6 +89,14 @@ def vendor_of(mark: JsonObject, key: str, record: JsonObject | None = None) -> D
     )
 
 
+def is_of_documents(record: JsonObject) -> bool:
+    """Return whether documents made a vendor of Vic's, and the ERP has not spoken of it yet."""
+    try:
+        return instants.milliseconds(record.get("externalUpdatedAt") or "") == 0
+    except ValueError:
+        return False
+
+
 def aliases(record: JsonObject) -> Iterator[str]:
     """Yield what a vendor of Vic's may be found by besides its ids."""
     return _aliases(_identity(record), record.get("name"))
@@ -110,12 +122,14 @@ class Known:
         identity: its country and numbers.
         name: its name.
         id: Vic's id; None if it is on its way.
+        is_provisional: only documents know it; the ERP's own vendor goes before it.
     """
 
     key: str | None
     identity: Identity
     name: str | None
     id: str | None = None
+    is_provisional: bool = True
 
 
 class DocumentVendors:
@@ -130,6 +144,7 @@ class DocumentVendors:
         self._cache, self._settle = cache, settle
         self._coming: dict[str, Known] = {}
         self._keys: dict[str, set[str]] = {}
+        self._answers: dict[str, str | Reject] = {}
         self.made: dict[str, str] = {}
         """Vendors that documents made in this run, with the date of the invoice that they were made of."""
         self.others_wait = False
@@ -143,7 +158,13 @@ class DocumentVendors:
         Raises:
             Reject: as `known`.
         """
-        found = self.known(vendor)
+        try:
+            found = self.known(vendor)
+        except Reject as reject:
+            self._answers[vendor.key] = reject
+            raise
+        if not isinstance(self._answers.get(vendor.key), Reject):
+            self._answers[vendor.key] = (found and found.key) or vendor.key
         if found is not None and found.id is not None:
             return found
         first = found or Known(vendor.key, vendor.identity, vendor.name)
@@ -154,6 +175,22 @@ class DocumentVendors:
         for alias in (f"key {first.key}", *_aliases(vendor.identity, vendor.name)):
             self._keys.setdefault(alias, set()).add(str(first.key))
         return coming
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether vendors of documents came in this run."""
+        return bool(self._answers)
+
+    def key_instead_of(self, key: str) -> str:
+        """Return the key of the vendor that was found for a document's, of which an invoice tells only the key.
+
+        Raises:
+            Reject: a vendor of that key was set aside in this run; the invoice may be of that one.
+        """
+        answer = self._answers.get(key, key)
+        if isinstance(answer, Reject):
+            raise answer
+        return answer
 
     def known(self, vendor: DocumentVendor) -> Known | None:
         """Return who a vendor is; None if neither Vic.ai nor this run has it.
@@ -185,6 +222,9 @@ class DocumentVendors:
                 has_key.append(one)
             elif relation == "perhaps" or (relation == "unknown" and has_name):
                 perhaps.append(one)
+        # The ERP's own vendor goes before those that documents made while the ERP did not have it yet.
+        own = [one for one in same if not one.is_provisional]
+        same = own if len(own) == 1 else same
         if len(same) == 1 and not differ:
             return same[0]
         if same or len(differ) > 1:
@@ -201,7 +241,8 @@ class DocumentVendors:
         for alias in _aliases(vendor.identity, vendor.name):
             found |= {each.record["internalId"]: each.record for each in cache.by_alias(alias)}
         for id_, record in found.items():
-            yield Known(record.get("externalId"), _identity(record), record.get("name"), id_)
+            provisional = is_of_documents(record)
+            yield Known(record.get("externalId"), _identity(record), record.get("name"), id_, provisional)
         there = {record.get("externalId") for record in found.values()}
         yield from (each for each in more if each.key not in there)
 

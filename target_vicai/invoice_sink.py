@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ap_connectors.core.companies import Identity
 from ap_connectors.core.errors import Reject
-from target_vicai.document_vendors import MARK, Known, vendor_of
+from ap_connectors.singer.schema import canonical
+from target_vicai.document_vendors import MARK, STEMS_FROM_A_DOCUMENT, Known, vendor_of
 from target_vicai.sink import Item, VicSink
+
+_STEMS = canonical(STEMS_FROM_A_DOCUMENT)
 
 
 class InvoiceSink(VicSink):
@@ -26,13 +30,24 @@ class InvoiceSink(VicSink):
         """
         item = super().parse(record, rejected)
         mark = item.extras.get(MARK)
-        if mark is None or item.deleted:
+        if item.deleted:
             return item
         key = item.body.get("vendorExternalId") or item.extras.get("vendorExternalId") or ""
+        if mark is None:
+            return self._as_of_old(item, record, key)
         known = self.context.document_vendors.known(vendor_of(mark, key))
         if known is None:
             return item
         return self.named(replace(item, extras={**item.extras, MARK: None}), known)
+
+    def _as_of_old(self, item: Item, record: Mapping[str, Any], key: str) -> Item:
+        """Return a record without a mark: of version 0.1.0's mapper only the vendor's own record tells who it is."""
+        if not key or not self.context.document_vendors.has_answers:
+            return item
+        if not any(canonical(name) == _STEMS and value for name, value in record.items()):
+            return item
+        found = self.context.document_vendors.key_instead_of(key)
+        return item if found == key else self.named(item, Known(found, Identity(), None))
 
     def named(self, item: Item, known: Known) -> Item:
         """Return a record that names a vendor by the ERP's id.

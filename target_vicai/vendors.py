@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ap_connectors.core import instants
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.diff import Change, diff, merge_missing
@@ -15,14 +14,20 @@ from ap_connectors.singer.sink import UNCHANGED, Outcome
 from target_vicai import bank_details
 from target_vicai.compared_sink import Comparison
 from target_vicai.context import ResourceSpec
-from target_vicai.document_vendors import FIELDS, KEPT, MARK, DocumentVendor, aliases, vendor_of
+from target_vicai.document_vendors import (
+    FIELDS,
+    KEPT,
+    MARK,
+    NO_ERP_TIME,
+    DocumentVendor,
+    aliases,
+    is_of_documents,
+    vendor_of,
+)
 from target_vicai.master_data import Upsert
 from target_vicai.record_cache import Reading
 from target_vicai.sink import EXTERNAL, TEXT, Item
 
-NO_ERP_TIME = "1970-01-01T00:00:00"
-"""`externalUpdatedAt` of vendors that documents made: earlier than all that the ERP's clock says. An instant of the
-document's would compete with that clock, and the ERP's own vendor of the same day would lose."""
 _NAME_AND_ADDRESS = ("name", "addressStreet", "addressCity", "addressState", "addressPostalCode")
 
 _LEFT_ALONE = "the document names another bank account than Vic.ai has for the vendor; that is left as it is"
@@ -110,7 +115,7 @@ class Vendors(Upsert):
 
     def owns(self, record: JsonObject) -> bool:
         """Return whether a full load of the ERP's may delete a vendor: not one that only documents know."""
-        return not _is_of_documents(record)
+        return not is_of_documents(record)
 
     # The ERP's
 
@@ -122,8 +127,9 @@ class Vendors(Upsert):
         if present is None:
             return body, aside
         body = self._kept(body, present) if aside else bank_details.as_spelled_at_vic(body, present)
-        found = bank_details.changes(present, self.whole(body, present))
-        if found and self.context.options.hold_bank_changes:
+        if self.context.options.hold_bank_changes and (
+            found := bank_details.changes(present, self.whole(body, present))
+        ):
             body, aside = self._kept(body, present), (*aside, bank_details.held(item.key, found))
         return body, aside
 
@@ -204,7 +210,7 @@ class Vendors(Upsert):
         told = {name: value for name, value in item.body.items() if value is not None}
         time = {"externalUpdatedAt": present.get("externalUpdatedAt") or NO_ERP_TIME}
         made = self.context.document_vendors.made.get(vendor.key)
-        if made is not None and vendor.date >= made and _is_of_documents(present):
+        if made is not None and vendor.date >= made and is_of_documents(present):
             body, aside = bank_details.checked({**told, **time}, present)
             body = self._kept(body, present) if aside else bank_details.as_spelled_at_vic(body, present)
             return {name: value for name, value in body.items() if name != "externalId"}, tuple(aside)
@@ -228,11 +234,3 @@ class Vendors(Upsert):
 def _is_awaited(item: Item) -> bool:
     """Return whether a line of a reject file holds a change of bank details."""
     return item.rejected is not None and item.rejected.get("code") == "bank_change" and not item.deleted
-
-
-def _is_of_documents(record: JsonObject) -> bool:
-    """Return whether documents made a vendor, and the ERP has not spoken of it yet."""
-    try:
-        return instants.milliseconds(record.get("externalUpdatedAt") or "") == 0
-    except ValueError:
-        return False

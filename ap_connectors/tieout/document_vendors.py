@@ -41,7 +41,7 @@ class _VicVendors:
     """Vic's vendors, by number and by the ERP's id."""
 
     def __init__(self, client: VicaiClient) -> None:
-        self._by_number: dict[str, list[tuple[Identity, str | None]]] = {}
+        self._by_number: dict[str, list[tuple[Identity, str | None, bool]]] = {}
         self.keys: set[str] = set()
         for page in client.pages("listVendors", useSystem="INTERNAL"):
             for vendor in page:
@@ -52,20 +52,22 @@ class _VicVendors:
         numbers = tax if isinstance(tax, Mapping) else {}
         facts = (vendor.get("countryCode"), numbers.get("orgNumber"), numbers.get("taxId"))
         identity, key = Identity.of(*map(_text, facts)), _text(vendor.get("externalId"))
+        is_erps = not str(vendor.get("externalUpdatedAt") or "").startswith("1970-01-01T00:00:00")
         if key:
             self.keys.add(key)
         for number in identity.numbers:
-            self._by_number.setdefault(number, []).append((identity, key))
+            self._by_number.setdefault(number, []).append((identity, key, is_erps))
 
     def key_of(self, identity: Identity, own: str) -> str | None:
         """Return the ERP's id of the vendor that is meant, which may be the record's own; None if there is none."""
         found = [
-            (other, key)
+            (key or own, is_erps)
             for number in identity.numbers
-            for other, key in self._by_number.get(number, ())
+            for other, key, is_erps in self._by_number.get(number, ())
             if other.relation(identity) == "same"
         ]
-        keys = list(dict.fromkeys(key or own for _, key in found))
+        erps = list(dict.fromkeys(key for key, is_erps in found if is_erps))
+        keys = erps if len(erps) == 1 else list(dict.fromkeys(key for key, _ in found))
         return keys[0] if len(keys) == 1 else own if own in self.keys else None
 
 

@@ -110,6 +110,38 @@ def test_the_vendor_of_the_erp_is_found_and_left_alone(store: Store, target: Tar
     assert "names another bank account" in run.err
 
 
+def test_the_erps_own_vendor_goes_before_the_one_that_documents_made(store: Store, target: Target, pdf: Path) -> None:
+    """A new seller's document comes first; days later the ERP has the vendor, under a key of its own."""
+    target([*load("vendors", document_vendor()), *load("training_invoices", training(pdf))])
+    target(load("vendors", erp_vendor()))
+    store.look()
+    second = training(pdf, externalId="d-2", refNumber="SF-2")
+    run = target([*load("vendors", document_vendor()), *load("training_invoices", training(pdf), second)])
+    assert (run.counts("vendors")["unchanged"], run.counts("training_invoices")["updated"]) == (1, 1)
+    store.look()
+    assert {one["vendorExternalId"] for one in store.all("trainingInvoices")} == {"50010"}
+
+
+def test_records_of_the_earlier_mapper_find_the_vendor_as_well(store: Store, target: Target, pdf: Path) -> None:
+    """Its invoices have no mark: the vendor's own record tells, if it was clear."""
+    target(load("vendors", erp_vendor(), erp_vendor(externalId="7", name="Nord AS", countryCode="NO", taxInfo={})))
+    store.look()
+    no_mark: Record = {"documentVendor": None, "ivesk_document_id": "d-1"}
+    old = document_vendor("304111222", externalUpdatedAt="2026-03-06T10:00:00.000", **no_mark)
+    other = document_vendor("7", name="Sud AS", countryCode="PT", taxInfo={"orgNumber": "7"}, **no_mark)
+    invoices = [
+        training(pdf, vendorExternalId="304111222", **no_mark),
+        training(pdf, externalId="d-2", refNumber="SF-2", vendorExternalId="7", **no_mark),
+    ]
+    run = target([*load("vendors", old, other), *load("training_invoices", *invoices)], expect=1)
+    assert [(one["record"]["externalId"], one["rejected"]["code"]) for one in run.rejects] == [
+        ("7", "vendor_differs"),
+        ("d-2", "vendor_differs"),
+    ]
+    [made] = store.change().only(trainingInvoices=(1, 0, 0)).added("trainingInvoices")
+    assert made["vendorExternalId"] == "50010"
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -263,7 +295,14 @@ def test_spellings_of_numbers_find_the_vendor(store: Store, target: Target) -> N
             "vendors",
             erp_vendor(taxInfo={"orgNumber": "LT 304-111-222", "taxId": "100001234567"}),
             erp_vendor(externalId="7", name="Nordlys AS", countryCode=None, taxInfo={"taxId": "NO 912 345 678 MVA"}),
-            erp_vendor(externalId="8", name="Göta AB", countryCode="SE", taxInfo={"orgNumber": "551234-5678"}),
+            erp_vendor(
+                externalId="8",
+                name="Göta AB",
+                countryCode="SE",
+                taxInfo={"orgNumber": "551234-5678"},
+                state="UNCONFIRMED",
+                errors=[{"message": "Leverandøren er sperret"}],
+            ),
         )
     )
     store.look()
