@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import ClassVar
 
 import msgspec
 
@@ -161,8 +162,14 @@ class StreamSpec:
         owed: returns what a document adds to what is owed to vendors, by further `owed_fields`.
         amount_fields: fields with subtotal, VAT and total.
         lines: what is compared of lines; None without lines.
+
+    Attributes:
+        left_out: fields that are not compared: links, and what the tap says of files.
+        is_costly: whether reading it takes a request for each of many records.
     """
 
+    left_out: ClassVar[tuple[str, ...]] = ()
+    is_costly: ClassVar[bool] = False
     stream: str
     lists: tuple[tuple[str, Mapping[str, str]], ...]
     key: tuple[str, ...] = ("internalId",)

@@ -18,6 +18,7 @@ from ap_connectors.tieout.compare import compare as compare_snapshots
 from ap_connectors.tieout.fields import FieldCheck
 from ap_connectors.tieout.result import Comparison, Result, Row
 from ap_connectors.tieout.snapshot import DocumentSummary, Fields, Snapshot, instant_or_none
+from ap_connectors.tieout.vic_live import live_streams
 from ap_connectors.tieout.vic_streams import (
     INTERNAL,
     MASTER_DATA,
@@ -30,7 +31,7 @@ from ap_connectors.tieout.vic_streams import (
     parts_of,
 )
 from ap_connectors.tieout.warehouse import Table, Warehouse
-from ap_connectors.vicai.client import VicaiClient, require_company
+from ap_connectors.vicai.client import Forbidden, NotFound, VicaiClient, require_company
 
 JOB = "the job vic-to-warehouse"
 
@@ -71,6 +72,9 @@ def compare(
         if table:
             result.comparisons += _compare(client, options, _WarehouseStream(spec, table, warehouse), company)
     result.comparisons += vic_payment_batches.compare(client, warehouse, options, company)
+    for spec in live_streams(invoice_states):
+        if table := warehouse.find(spec.stream):
+            result.comparisons += _compare_live(client, options, _WarehouseStream(spec, table, warehouse), company)
     if not warehouse.find("payments") and any(one.booking.owed for one in result.comparisons):
         result.notes.append("Payments are not in the warehouse: the AP balance knows only what the ERP says is paid.")
     return options.note(result, warehouse)
@@ -111,6 +115,24 @@ def _compare(client: VicaiClient, options: Options, loaded: _WarehouseStream, co
     yield comparison
     if loaded.single_lines and options.line_items:
         yield _compare_lines(client, options, loaded.single_lines, _unchanged(ours, theirs))
+
+
+def _compare_live(
+    client: VicaiClient, options: Options, loaded: _WarehouseStream, company: str
+) -> Iterator[Comparison]:
+    """Compare a stream that not every service has, nor every company a right to."""
+    name, problem = loaded.spec.stream, ""
+    if loaded.spec.is_costly and not options.line_items:
+        problem = "--no-line-items"
+    else:
+        try:
+            yield from _compare(client, options, loaded, company)
+        except (NotFound, Forbidden) as error:
+            problem = str(error)
+    if problem:
+        comparison = options.comparison(name)
+        comparison.not_compared.append(f"{name} is not compared ({problem}).")
+        yield comparison
 
 
 def _unchanged(ours: Snapshot, theirs: Snapshot) -> Iterator[tuple[str, int | None]]:
@@ -185,7 +207,7 @@ class _WarehouseStream:
     def field_checks(self, comparison: Comparison) -> Iterator[tuple[FieldCheck, Callable[[Record], list[Record]]]]:
         """Yield what checks every field, of records and of lines in a table of their own; and what it is given."""
         spec = self.spec
-        left_out = {} if self._exact_field else {spec.lines_field: ""}
+        left_out = dict.fromkeys(spec.left_out, "") | ({} if self._exact_field else {spec.lines_field: ""})
         check = FieldCheck(
             comparison,
             self.table,
