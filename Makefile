@@ -1,4 +1,4 @@
-# `make demo` and `make test` need Python 3.10 to 3.13, make and the package registry, nothing else.
+# `make demo` and `make test` need Python 3.10 or newer, make and the package registry, nothing else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -14,11 +14,13 @@ from ap_connectors.sandbox.process import SandboxProcess
 from tests.tieout.conftest import Tables
 
 PAGE = Path(__file__).parents[2] / "docs" / "warehouse.md"
-INVOICE = dict.fromkeys(("internalId", "transactionType", "currency", "totalAmount"), "varchar")
-DOCUMENT = {**dict.fromkeys(("id", "doctype", "currency", "total"), "varchar"), "buyerisfavorite": "boolean"}
+AMOUNT = "decimal(38, 9)"
+INVOICE = {**dict.fromkeys(("internalId", "transactionType", "currency"), "varchar"), "totalAmount": AMOUNT}
+DOCUMENT = {**dict.fromkeys(("id", "doctype", "currency"), "varchar"), "total": AMOUNT, "buyerisfavorite": "boolean"}
 TIMES = ("approvedAt", "fundedAt", "rejectedAt", "voidedAt")
 PAYMENT = {
-    **dict.fromkeys(("id", "batch_id", "amount", "currencyId", "status"), "varchar"),
+    **dict.fromkeys(("id", "batch_id", "currencyId", "status"), "varchar"),
+    "amount": AMOUNT,
     **dict.fromkeys(TIMES, "timestamp"),
 }
 
@@ -66,27 +68,6 @@ def test_credit_notes_of_ivesk_are_subtracted(sandbox: SandboxProcess, tmp_path:
         if one["doctype"] != "proforma" and one["buyerisfavorite"]:
             expected[one["currency"]] += Decimal(one["total"])
     assert {currency: total for currency, (_, total) in found.items()} == expected
-
-
-def test_training_invoices_of_one_number_all_stay(tmp_path: Path) -> None:
-    common: dict[str, str | None] = {
-        "vendorExternalId": "V",
-        "refNumber": "1",
-        "currency": "EUR",
-        "issueDate": "2025-01-01",
-    }
-    rows: list[dict[str, str | None]] = [
-        common | {"transactionType": "INVOICE"},
-        common | {"transactionType": "INVOICE"},  # read twice
-        common | {"transactionType": "CREDITNOTE"},
-        common | {"transactionType": "INVOICE", "issueDate": "2026-01-01"},
-        common | {"transactionType": "INVOICE", "refNumber": None, "lineItems": "[1]"},
-        common | {"transactionType": "INVOICE", "refNumber": None, "lineItems": "[2]"},
-    ]
-    columns = dict.fromkeys((*rows[0], "externalUpdatedAt", "lineItems"), "varchar")
-    tables = Tables(tmp_path / "warehouse.duckdb", "vicai")
-    tables.fill("training_invoices", columns, rows)
-    assert len(tables.sql(query("vicai.training_invoices", "distinct"))) == 5
 
 
 def test_only_what_was_paid_is_paid(vicai: SandboxProcess, tmp_path: Path) -> None:
