@@ -84,6 +84,11 @@ class InvoiceConfirmations(Posting):
 
     name, operation = "invoice_confirmations", "confirmInvoice"
 
+    def body(self, item: Item) -> JsonObject:
+        """Return the body; without the ERP's id, which 10.40.4 lets be null, nothing would tie the two."""
+        body = super().body(item)
+        return {name: value for name, value in body.items() if name != "externalId" or value is not None}
+
     def is_known(self, key: str, body: JsonObject, present: JsonObject, *, told: bool = False) -> bool:  # noqa: ARG002
         """Return whether Vic knows that the invoice is posted, under the same id of the ERP's."""
         if status_of(present) not in POSTED:

@@ -99,4 +99,5 @@ def command(ivesk: SandboxProcess, folder: Path, changed: Record) -> list[str]:
     config = folder / "config.json"
     chosen = {name: value for name, value in (settings | changed).items() if value is not None}
     config.write_text(json.dumps(chosen), encoding="utf-8")
+    config.chmod(0o600)
     return [sys.executable, "-m", "target_ivesk", "--config", str(config)]

@@ -261,7 +261,8 @@ def test_values_stay_exact(store: Store, target: Target) -> None:
         "rate": Decimal("12.3456789012345678"),
         "activeStartingAt": "2026-01-01 00:00:00",
     }
-    term = {"name": "Skaičiai", "daysToPay": "30", "discountDays": Decimal("3.0"), "discountPercentage": big}
+    share = Decimal("12.34567890123456789")
+    term = {"name": "Skaičiai", "daysToPay": "30", "discountDays": Decimal("3.0"), "discountPercentage": share}
     messages = [*load("accounts", account), *load("vat_codes", vat), *load("payment_terms", term), state(1)]
     target(messages)
     change = store.change().only(accounts=(1, 0, 0), vatCodes=(1, 0, 0), paymentTerms=(1, 0, 0))
@@ -276,7 +277,7 @@ def test_values_stay_exact(store: Store, target: Target) -> None:
     assert shown["rate"] == vat["rate"]
     (shown,) = change.added("paymentTerms")
     assert (shown["daysToPay"], shown["discountDays"]) == (30, 3)
-    assert Decimal(shown["discountPercentage"]) == big
+    assert Decimal(shown["discountPercentage"]) == share
     # All of it reads as the same thing.
     assert target(messages).writes == []
     assert target([escaped(line(message).decode()) for message in messages]).writes == []
