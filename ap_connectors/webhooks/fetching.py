@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
 
 from ap_connectors.core.errors import ApError
 from ap_connectors.vicai.client import NotFound
@@ -22,15 +21,15 @@ class Fetching(threading.Thread):
     Args:
         settings: the credentials.
         inbox: where the documents are stored.
-        ids: the events.
+        run_id: the run.
     """
 
     error: Exception | None = None
     """Why not all are there, once the thread has ended."""
 
-    def __init__(self, settings: Settings, inbox: Inbox, ids: Sequence[int]) -> None:
+    def __init__(self, settings: Settings, inbox: Inbox, run_id: int) -> None:
         super().__init__(name="documents", daemon=True)
-        self._settings, self._inbox, self._ids = settings, inbox, ids
+        self._settings, self._inbox, self._run_id = settings, inbox, run_id
         self.start()
 
     def run(self) -> None:
@@ -38,7 +37,7 @@ class Fetching(threading.Thread):
         try:
             links = [
                 (id_, *link)
-                for id_, body in self._inbox.without_document(self._ids)
+                for id_, body in self._inbox.without_document(self._run_id)
                 if (link := documents.link(deliveries.content(body))) is not None
             ]
             client = vicai_client(self._settings) if links else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ap_connectors.webhooks.database import ALLOWED_TOPICS, EVENTS, PURGED, STORE_LOCK, Database, now
+from ap_connectors.webhooks.database import ALLOWED_TOPICS, EVENTS, PURGED, RUN_EVENTS, STORE_LOCK, Database, now
 
 _PAGE_BYTES = 64_000_000
 _PAGE_BODIES = 200
@@ -256,11 +256,13 @@ class Inbox:
             for _, *found in page:
                 yield tuple(found)
 
-    def without_document(self, ids: Sequence[int]) -> list[tuple[int, bytes]]:
-        """Return number and body of those of some events that have no document."""
-        lacking = sa.select(EVENTS.c.id, EVENTS.c.body).where(EVENTS.c.id.in_(ids), EVENTS.c.document.is_(None))
-        with self.database.reading() as connection:
-            return [(row.id, row.body) for row in connection.execute(lacking.order_by(EVENTS.c.id))]
+    def without_document(self, run_id: int) -> Iterator[tuple[int, bytes]]:
+        """Yield number and body of those events of a run that have no document."""
+        covered = sa.select(RUN_EVENTS.c.event_id).where(RUN_EVENTS.c.run_id == run_id)
+        lacking = sa.select(EVENTS.c.id, EVENTS.c.body).where(EVENTS.c.id.in_(covered), EVENTS.c.document.is_(None))
+        for page in self._pages(lacking):
+            for row in page:
+                yield row.id, row.body
 
     def allowed_topics(self) -> list[AllowedTopic]:
         """Return the topics whose notifications are accepted, the oldest first."""

@@ -193,8 +193,7 @@ class Runner:
         if not rule.documents:
             self._launch(started, rule)
             return
-        ids = [event.id for event in self.runs.events_of(started)]
-        self._active[run.id] = _ActiveRun(started, rule, None, Fetching(self._settings, self._inbox, ids))
+        self._active[run.id] = _ActiveRun(started, rule, None, Fetching(self._settings, self._inbox, run.id))
 
     def _launch(self, started: Run, rule: Rule) -> None:
         log = self._settings.runs_dir / f"{started.id:08d}-{started.attempts}-{os.getpid()}.log"
