@@ -131,14 +131,14 @@ SENTENCES: Mapping[str, Phrase] = {
     "kind_unknown": Phrase(
         "Nenustatyta, ar tokios rūšies dokumentai keliami į Vic.ai: {doctype}. Jei rūšis neteisinga, pataisykite ją "
         "Įvesk ir eksportuokite dokumentą iš naujo; jei teisinga, kreipkitės į tą, kas prižiūri sąsają su Vic.ai.",
-        "Nobody has said whether such documents go to Vic.ai: {doctype}. If the kind is wrong, correct it in ivesk and "
-        "export the document again; if it is right, tell whoever looks after the connection with Vic.ai.",
+        "It is not settled whether such documents go to Vic.ai: {doctype}. If the kind is wrong, correct it in ivesk "
+        "and export the document again; if it is right, tell whoever looks after the connection with Vic.ai.",
     ),
     "kind_set_aside": Phrase(
-        "Tokios rūšies dokumentai į Vic.ai nekeliami, kol jų kas nors neperžiūrėjo: {doctype}. Jei rūšis neteisinga, "
-        "pataisykite ją Įvesk" + _AGAIN.lt,
-        "Documents of this kind do not go to Vic.ai before somebody has looked at them: {doctype}. If the kind is "
-        "wrong, correct it in ivesk" + _AGAIN.en,
+        "Tokios rūšies dokumentai į Vic.ai keliami tik juos peržiūrėjus: {doctype}. Jei rūšis neteisinga, pataisykite "
+        "ją Įvesk" + _AGAIN.lt,
+        "Documents of this kind go to Vic.ai only after a look at them: {doctype}. If the kind is wrong, correct it in "
+        "ivesk" + _AGAIN.en,
     ),
     "duplicate": Phrase(
         "Toks dokumentas jau yra: to paties pardavėjo, Nr. {docnum}, {date}, {total} {currency} (kitas dokumentas – "
