@@ -50,7 +50,7 @@ bench: $(VENV)/.dev $(BENCH)/.installed  ## Measure speed and memory beside the 
 	@$(BIN)/python -m benchmarks
 
 clean:  ## Remove everything that was installed or made
-	@rm -rf $(VENV) $(BENCH) .meltano output .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(BENCH) $(BENCH)-loaders .meltano output .mypy_cache .pytest_cache .ruff_cache
 
 # The stamps keep the second run quick: nothing is installed again until these files change.
 $(VENV)/.base: Makefile

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ap_connectors.sandbox.process import SandboxError
-from benchmarks import against, loading, reading
+from benchmarks import against, loading, reading, warehouse
 from benchmarks.processes import FailedError
 from benchmarks.results import Order, Progress, Results, machine
 
@@ -18,6 +18,7 @@ SERVICES: Mapping[str, Callable[[Order, Progress], Results]] = {
     "vicai": partial(reading.measured, reading.VICAI),
     "ivesk": partial(reading.measured, reading.IVESK),
     "loading": loading.measured,
+    "warehouse": warehouse.measured,
 }
 PARTS = ("speed", "fidelity", "children", "memory", "discovery", "rejects", "unchanged", "writes")
 

@@ -50,14 +50,14 @@ class Source:
 
     def __init__(self, sandbox: SandboxProcess, settings: Mapping[str, Any], folder: Path) -> None:
         self.sandbox = sandbox
-        self._settings = settings
+        self.settings = settings
         self._folder = folder
         self._config = str(self._file("config", settings))
 
     def command(self, one: Contestant, folder: Path | None = None) -> list[str]:
         """Return the whole command line; `folder` is where it may write more than its standard output."""
         places: dict[str, Any] = {"folder": folder}
-        places["config"] = self._file(f"{one.name}.config", {**self._settings, **one.settings})
+        places["config"] = self._file(f"{one.name}.config", {**self.settings, **one.settings})
         if one.streams:
             places["catalog"] = self._file(f"{one.name}.catalog", _select(self._catalog(one.command[0]), one.streams))
         return [part.format_map(places) for part in one.command]

@@ -56,6 +56,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "seconds": ("seconds", ".2f"),
     "cpu_seconds": ("CPU s", ".2f"),
     "empty_seconds": ("start s", ".2f"),
+    "running_seconds": ("without start", ".2f"),
     "per_second": ("a second", ",.0f"),
     "per_second_running": ("running", ",.0f"),
     "times_plain": ("x plain", ".2f"),
