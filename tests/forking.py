@@ -19,6 +19,8 @@ from dataclasses import astuple
 from importlib import metadata
 from typing import Any
 
+from tests import privileges
+
 LIBRARIES = {
     "ours": (
         *("singer_sdk", "singer_sdk.tap_base", "singer_sdk.target_base", "singer_sdk.mapper_base", "sqlite3"),
@@ -159,6 +161,8 @@ def _run(order: dict[str, Any]) -> None:
     """Be the command."""
     if order["session"]:
         os.setsid()
+    if order["unprivileged"]:
+        privileges.drop()
     os.chdir(order["cwd"])
     os.environ.update(order["env"])
     if order["haste"]:

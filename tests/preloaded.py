@@ -43,8 +43,11 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout: float = 120,
     real_pauses: bool = False,
+    unprivileged: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command as `subprocess.run` does with `capture_output`; `env` is added to the environment.
+
+    `unprivileged`: root, too, may read and write only what the files' modes allow.
 
     Raises:
         subprocess.TimeoutExpired: it took too long, and was killed.
@@ -56,7 +59,8 @@ def run(
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         source, sink = os.pipe()
         with os.fdopen(source, "rb") as stdin:
-            process = start(command, stdin=stdin, stdout=out, stderr=err, env=env, real_pauses=real_pauses)
+            how = {"real_pauses": real_pauses, "unprivileged": unprivileged}
+            process = start(command, stdin=stdin, stdout=out, stderr=err, env=env, **how)
         feeder = threading.Thread(target=_feed, args=(sink, input))
         feeder.start()
         with process:
@@ -76,16 +80,18 @@ def start(
     stderr: IO[Any],
     env: Mapping[str, str] | None = None,
     real_pauses: bool = False,
+    unprivileged: bool = False,
 ) -> Process | subprocess.Popen[bytes]:
     """Start `python -m module ...` as `subprocess.Popen` does."""
     server = _server("webhooks" if command[2] == WEBHOOKS else "ours")
     if environment() != server.environment or Path.cwd() != ROOT:
+        assert not unprivileged
         whole = {**os.environ, **(env or {})}
         return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=whole)
     python, option, *arguments = command
     assert (python, option) == (sys.executable, "-m")
     files = (stdin.fileno(), stdout.fileno(), stderr.fileno())
-    return server.start(arguments, files, env=env or {}, haste=not real_pauses)
+    return server.start(arguments, files, env=env or {}, haste=not real_pauses, unprivileged=unprivileged)
 
 
 def run_meltano(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> bytes:
@@ -223,12 +229,14 @@ class _Server:
         env: Mapping[str, str],
         cwd: Path = ROOT,
         haste: bool = False,
+        unprivileged: bool = False,
         session: bool = False,
         script: bool = False,
     ) -> Process:
         """Start a module, or a script, with these standard files; `env` is added to the environment."""
-        order = {"arguments": list(arguments), "env": dict(env), "cwd": str(cwd)}
-        content = json.dumps(order | {"haste": haste, "session": session, "script": script}).encode()
+        order = {"arguments": list(arguments), "env": dict(env), "cwd": str(cwd), "haste": haste}
+        order |= {"unprivileged": unprivileged, "session": session, "script": script}
+        content = json.dumps(order).encode()
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
             socket.send_fds(self._socket, [len(content).to_bytes(8, "big")], [*files, theirs.fileno()])

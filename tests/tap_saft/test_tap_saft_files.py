@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -15,7 +14,8 @@ import fsspec
 import pytest
 
 from tap_saft.sources import find
-from tests.conftest import MakeCatalog, RunTap
+from tests import preloaded, privileges
+from tests.conftest import MakeCatalog, Run, RunTap, tap_command
 from tests.tap_saft.conftest import ELSEWHERE, EVERYTHING, NORWAY_110, NORWAY_130, TO_VIC, Write
 
 
@@ -172,8 +172,10 @@ def test_a_kill_in_the_middle_loses_and_doubles_nothing(tap: RunTap, write: Writ
     assert [record["line_number"] for record in rest.records["journal_lines"]] == list(range(1, 40_001))
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_file_that_may_not_be_read(tap: RunTap, write: Write) -> None:
+@pytest.mark.skipif(not privileges.can_be_dropped(), reason="nothing is forbidden to root")
+def test_a_file_that_may_not_be_read(exports: Path, write: Write, tmp_path: Path) -> None:
     write("a.xml").chmod(0)
-    run = tap(expect=1)
+    command = tap_command(tmp_path, {"path": str(exports)}, module="tap_saft")
+    run = Run.of(preloaded.run(command, unprivileged=True))
+    assert run.status == 1
     assert "a.xml cannot be read: permission denied" in run.complaints[-1]
