@@ -209,7 +209,7 @@ class _Comparison:
         if events is None:
             self._report.notes.append("Vic.ai keeps no record of events here (its API 0.20.0 has none).")
             return False
-        old = [event for event in events if event.at <= self._until]
+        old = [event for event in events if event.at <= self._until + _SKEW]
         self._report.compared["recorded events"] += len(old)
         if young := len(events) - len(old):
             self._report.notes.append(f"{young} recorded events are younger than grace, and were not compared.")
