@@ -217,10 +217,11 @@ def synchronize_vicai(settings: Settings, resources: Sequence[str]) -> list[str]
     for name in dict.fromkeys(by_folded[_folded(resource)] for resource in resources):
         try:
             client.send(_SYNCHRONIZED[name])
-        except NotFound:
-            raise Stop(f"vicai: this service cannot be asked for a synchronisation of {name} (404).") from None
-        except (Forbidden, Refused) as error:
-            raise Stop(str(error)) from None
+        except (Forbidden, NotFound, Refused) as error:
+            # API 0.20.0 takes it for the id of a vendor.
+            absent = error.status in {404, 405}
+            why = f"vicai: this service cannot be asked for a synchronisation of {name}; today's Vic.ai can."
+            raise Stop(why if absent else str(error)) from None
         lines.append(f"vicai: asked for a synchronisation of {name}; a syncRequest follows.")
     return lines
 

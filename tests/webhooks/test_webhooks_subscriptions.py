@@ -45,6 +45,7 @@ def test_vicai_is_subscribed_renewed_and_ended(hooks: Webhooks, vic: SandboxProc
     assert old == first
     assert {hooks.post("syncRequest", {"requestId": token}, token) for token in (first, second)} == {200}
     assert hooks.post("syncRequest", {"requestId": "x"}, "another") == 401
+    assert "cannot be asked for a synchronisation of vendors" in hooks.run("synchronize", "vicai", "vendors", expect=1)
     said += (shown := hooks.run("status", "vicai"))
     assert "It expires in 5 days" in shown
     assert "syncRequest to" in shown
