@@ -62,6 +62,16 @@ def _reference(vendor: Vendor) -> JsonObject:
     return {"vendorExternalId": vendor.key, **({} if vendor.is_erps else {"documentVendor": vendor.mark})}
 
 
+def moved(document_id: str, company: str) -> JsonObject:
+    """Return the record that says that a document is another company's; it may have been this one's before."""
+    return {
+        "externalId": document_id,
+        "ivesk_document_id": document_id,
+        "ivesk_company_code": company,
+        "ivesk_moved_to": company,
+    }
+
+
 def file(purchase: Purchase) -> dict[str, str]:
     """Return what a record says of the document's file; a name that is longer than Vic.ai takes is left out."""
     if purchase.file is None:
@@ -179,6 +189,7 @@ _TEXT = {"type": ["string", "null"]}
 _OURS: JsonObject = {
     "ivesk_document_id": _TEXT | {"description": "Id of the ivesk document that the record stems from."},
     "ivesk_company_code": _TEXT | {"description": "Registration code of the buyer, as ivesk has it."},
+    "ivesk_moved_to": _TEXT | {"description": "Code of another company, whose document it is now; then nothing else."},
 }
 _TEXTS = dict.fromkeys(("countryCode", "orgNumber", "taxId", "name", "date"), _TEXT)
 _FLAG = {"type": ["boolean", "null"]}

@@ -215,6 +215,12 @@ SENTENCES: Mapping[str, Phrase] = {
         "Vic.ai lets nobody change an invoice: delete it there and export the document again, or leave it as Vic.ai "
         "has it.",
     ),
+    "moved_to_another_company": Phrase(
+        "Dokumentas dabar yra įmonės {company}, bet anksčiau buvo įkeltas į kitos įmonės Vic.ai ir ten liko. "
+        "Patikrinkite pirkėją Įvesk; jei jis teisingas, sąskaitą reikia ištrinti toje Vic.ai.",
+        "The document belongs to company {company} now, but was loaded into the Vic.ai of another company before, and "
+        "is still there. Check the buyer in ivesk; if it is right, the invoice has to be deleted in that Vic.ai.",
+    ),
     "no_right": Phrase(
         "Vic.ai neleidžia šiai įmonei įkelti tokių duomenų. Dokumento taisyti nereikia: kreipkitės į tą, kas prižiūri "
         "sąsają su Vic.ai.",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from ap_connectors.core.companies import Identity
 from ap_connectors.core.errors import Reject
 from ap_connectors.singer.schema import canonical
+from ap_connectors.singer.sink import UNCHANGED, Outcome
 from target_vicai.document_vendors import MARK, STEMS_FROM_A_DOCUMENT, Known, vendor_of
-from target_vicai.sink import Item, VicSink
+from target_vicai.sink import TEXT, Item, VicSink
 
 _STEMS = canonical(STEMS_FROM_A_DOCUMENT)
+_MOVED = "ivesk_moved_to"
+OF_IVESK: Mapping[str, Any] = {"ivesk_document_id": TEXT, _MOVED: TEXT}
+"""What the mapper says of the document: its id; or only that it is another company's, by that one's code."""
 
 
 class InvoiceSink(VicSink):
@@ -20,7 +25,34 @@ class InvoiceSink(VicSink):
 
     The record's own `vendorExternalId` counts where there is no mark, and for a vendor that is new. A subclass calls
     `require_vendor` before it writes.
+
+    Attributes:
+        sent: how the ledger's keys of what was sent begin.
     """
+
+    sent: ClassVar[str]
+
+    def apply(self, item: Item, compared: Any = None) -> Outcome:
+        """Load a record; of one that says that its document is another company's, tell that it was loaded here.
+
+        Raises:
+            Reject: it was, and is still there.
+        """
+        company = item.extras.get(_MOVED)
+        if not company or item.deleted:
+            return super().apply(item, compared)
+        if self.context.ledger.find(self.sent + item.key) is None or not self.is_there(item.key):
+            return UNCHANGED
+        raise Reject(
+            f"The document {item.key} belongs to the company {company} now, but was loaded here before, and is still "
+            "there. If that is right, delete it at Vic.ai; the other company's own run loads it there.",
+            "moved_to_another_company",
+            company=company,
+        )
+
+    @abstractmethod
+    def is_there(self, key: str) -> bool:
+        """Return whether Vic has what was sent under a key."""
 
     def parse(self, record: Mapping[str, Any], rejected: Mapping[str, Any] | None) -> Item:
         """Return a record with the vendor that its document means.

@@ -23,15 +23,13 @@ from target_vicai.context import Reference
 from target_vicai.document_vendors import Known
 from target_vicai.documents import Document
 from target_vicai.invoice_diff import changed_fields, differences, hashes
-from target_vicai.invoice_sink import InvoiceSink
+from target_vicai.invoice_sink import OF_IVESK, InvoiceSink
 from target_vicai.sink import EXTERNAL, TEXT, Item, as_param
 
 POSTED = frozenset({"POSTED", "TRANSFERRED"})
 """Statuses of invoices that are in the books."""
 
 _NEW = "NOT_READY"
-_SENT = "invoice: "
-"""Begins the keys of the ledger's lines."""
 _VAT_CODES = "vat_codes"
 _NO_DOCUMENT = "it waits for its document at Vic.ai: send the record with one"
 _NO_CHANGE = "Vic.ai offers no way to change an invoice"
@@ -55,7 +53,9 @@ class Invoices(InvoiceSink):
         "vendorInternalId": TEXT,
         **documents.FIELDS,
         **document_vendors.FIELDS,
+        **OF_IVESK,
     }
+    sent = "invoice: "
     _warned = False
     _line_extras: ClassVar = {
         "costAccountExternalId": TEXT,
@@ -136,10 +136,14 @@ class Invoices(InvoiceSink):
 
     def _renamed(self, key: str) -> JsonObject | None:
         """Return an invoice that was sent, and has another id of the ERP's by now: a confirmation may give it one."""
-        sent = self.context.ledger.find(_SENT + key)
+        sent = self.context.ledger.find(self.sent + key)
         if sent is None or sent.id is None:
             return None
         return self.context.client.found("getInvoice", id=sent.id, useSystem="INTERNAL")
+
+    def is_there(self, key: str) -> bool:
+        """Return whether Vic has an invoice, also under another id of the ERP's."""
+        return (self._now(key) or self._renamed(key)) is not None
 
     def _lines(self, invoice: JsonObject) -> list[JsonObject]:
         lines = self.context.client.raw_pages("getInvoicelineItems", id=invoice["internalId"], useSystem="INTERNAL")
@@ -147,7 +151,7 @@ class Invoices(InvoiceSink):
 
     def _changes(self, key: str, body: JsonObject, present: JsonObject) -> list[Change]:
         """Return what a record says otherwise than Vic's invoice, as far as it is a correction."""
-        sent = self.context.ledger.find(_SENT + key)
+        sent = self.context.ledger.find(self.sent + key)
         changed = changed_fields(sent.fields, body) if sent is not None and sent.fields else None
         if changed == []:
             return []
@@ -159,7 +163,7 @@ class Invoices(InvoiceSink):
     def _remember(self, key: str, body: JsonObject, invoice: JsonObject) -> None:
         """Write down what Vic has got of us: by the next time it may have changed much of that."""
         if not self.context.options.dry_run:
-            self.context.ledger.end(_SENT + key, "sent", invoice.get("internalId"), fields=hashes(body))
+            self.context.ledger.end(self.sent + key, "sent", invoice.get("internalId"), fields=hashes(body))
 
     # The steps
 

@@ -16,14 +16,12 @@ from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part
 from target_vicai import document_vendors, documents
 from target_vicai.documents import Document
-from target_vicai.invoice_sink import InvoiceSink
-from target_vicai.sink import TEXT, Item
+from target_vicai.invoice_sink import OF_IVESK, InvoiceSink
+from target_vicai.sink import Item
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _LINES = "lineItems"
-_OF_A_DOCUMENT = "ivesk_document_id"
-"""The field in which the mapper names the document that a record was made of."""
 
 
 class TrainingInvoices(InvoiceSink):
@@ -36,7 +34,8 @@ class TrainingInvoices(InvoiceSink):
     """
 
     name, operation, component = "training_invoices", "upsertTrainingInvoice", "TrainingInvoice"
-    extras: ClassVar[dict[str, Any]] = {**documents.FIELDS, _OF_A_DOCUMENT: TEXT, **document_vendors.FIELDS}
+    extras: ClassVar[dict[str, Any]] = {**documents.FIELDS, **document_vendors.FIELDS, **OF_IVESK}
+    sent = "training invoice: "
 
     def contract_schema(self) -> contract.Schema:
         """Return the contract's schema of the part of the form that holds the data."""
@@ -49,7 +48,7 @@ class TrainingInvoices(InvoiceSink):
         self.require_vendor(item)
         options = self.context.options
         compares = options.compare or item.replayed is not None
-        of_a_document = bool(item.extras.get(_OF_A_DOCUMENT))
+        of_a_document = bool(item.extras.get("ivesk_document_id"))
         reads, is_whole = compares or options.merge or of_a_document, not options.merge or of_a_document
         present = self._now(item.key) if reads else None
         body = self._body(item.body, present or {}, is_whole=is_whole)
@@ -112,10 +111,16 @@ class TrainingInvoices(InvoiceSink):
                     "document_missing",
                 )
             # What an ERP has booked twice it has booked twice; a document that was scanned twice is one.
-            finds = self.context.options.finds_duplicates and is_new and item.extras.get(_OF_A_DOCUMENT)
+            finds = self.context.options.finds_duplicates and is_new and item.extras.get("ivesk_document_id")
             with self.context.training_duplicates.claim(item.key, body) if finds else nullcontext():
                 self._put(item.key, body, document)
+        if item.extras.get("ivesk_document_id") and not self.context.options.dry_run:
+            self.context.ledger.end(self.sent + item.key, "sent")
         return Outcome("created")
+
+    def is_there(self, key: str) -> bool:
+        """Return whether Vic has a training invoice."""
+        return self._now(key) is not None
 
     def _put(self, key: str, body: JsonObject, document: Document | None) -> None:
         """Write. Done twice it has the same effect, so a call whose answer was lost is simply repeated."""

@@ -299,6 +299,33 @@ def test_an_account_does_not_stay_under_another_vendor(scene: Scene, target: Tar
     assert after["description"] == given["description"]
 
 
+# A document that moves to another company
+
+
+@pytest.mark.parametrize("stream", ["invoices", "training_invoices"])
+def test_a_document_that_moved_to_another_company_is_told(scene: Scene, target: Target, stream: str) -> None:
+    """The mapper says of each that is another company's; of those that were loaded here, it is told."""
+    given = invoice(scene) if stream == "invoices" else training_invoice(scene)
+    given |= {"ivesk_document_id": given["externalId"], "ivesk_company_code": "302320404"}
+    moved = [
+        {"externalId": id_, "ivesk_document_id": id_, "ivesk_company_code": "391016469", "ivesk_moved_to": "391016469"}
+        for id_ in (given["externalId"], "d-never-ours")
+    ]
+    assert target(load(stream, *moved)).counts(stream)["unchanged"] == 2
+    target(load(stream, given))
+    scene.store.look()
+    run = target(load(stream, *moved), expect=1)
+    ((_, reject),) = [(one["record"], one["rejected"]) for one in run.rejects]
+    assert (reject["code"], reject["params"]) == ("moved_to_another_company", {"company": "391016469"})
+    assert given["externalId"] in reject["reason"]
+    assert run.writes == []
+    # Told until it is gone.
+    target(run.reject_lines, expect=1)
+    gone = given | {"_sdc_deleted_at": LATER, "externalUpdatedAt": LATER}
+    target(load(stream, gone), deletes="records")
+    assert target(run.reject_lines).counts(stream)["unchanged"] == 1
+
+
 # The bookkeeper's cases
 
 
