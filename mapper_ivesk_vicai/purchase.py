@@ -263,16 +263,16 @@ def _left_out(document: JsonObject, options: SellerOptions, buyer: str | None, s
     if same_company(seller or code(document, "sellervat"), company):
         return LeftOut("sale", company)
     parties = {"buyer": buyer, "seller": seller}
-    own = [registered for party, registered in parties.items() if document.get(f"{party}isfavorite") is True]
+    shown = {
+        party: HIDDEN if registered and options.hide_persons and is_of_a_person(document, party) else registered
+        for party, registered in parties.items()
+    }
+    own = [registered for party, registered in shown.items() if document.get(f"{party}isfavorite") is True]
     known = [registered for registered in own if registered]
     # The one without a code may be the company.
     if known and len(known) == len(own):
         return LeftOut("other", known[0])
     names = {party: text(document, f"{party}name") for party in parties}
-    shown = {
-        party: HIDDEN if registered and options.hide_persons and is_of_a_person(document, party) else registered
-        for party, registered in parties.items()
-    }
     described = " and ".join(
         f"the {party} is {names[party] or 'without a name'} ({registered or 'no registration code'})"
         for party, registered in shown.items()

@@ -279,14 +279,13 @@ def test_codes_of_persons_are_kept_out_of_keys_and_messages(mapper: Mapper) -> N
     shown = mapper(documents(cases[0][0]), person_codes="key").records("vendors")
     assert [(one["externalId"], one["documentVendor"].get("person")) for one in shown] == [("LT-38501010000", None)]
     # Nor does a message of whose document it is.
-    unclear = person | {
-        "sellerisperson": True,
-        "buyercode": "39001010000",
-        "buyerisperson": True,
-        "buyerisfavorite": False,
-    }
-    done = mapper(documents(unclear), expect=1)
+    buyer: Record = {"buyercode": "39001010000", "buyerisperson": True, "buyerisfavorite": False}
+    done = mapper(documents(person | {"sellerisperson": True} | buyer), expect=1)
     [reject] = done.rejects
     assert reject["rejected"]["code"] == "whose_document"
     assert "01010000" not in reject["rejected"]["reason"] + str(reject["rejected"]["params"]) + done.err
     assert reject["rejected"]["params"]["buyer"]["code"] == "hidden"
+    # Nor does the count of other companies' documents.
+    done = mapper(documents(buyer | {"buyerisfavorite": True}))
+    assert done.report["documents"]["other_companies"] == {"hidden": 1}
+    assert "39001010000" not in done.err
