@@ -35,8 +35,9 @@ def compare(client: VicaiClient, warehouse: Warehouse, options: Options, company
         document = PAYMENT_BATCHES.summarize(
             company, {**fields_of(batch, ("id", "name")), "last_event_at": latest}, None
         )
-        held = {spec.stream: parts_of(batch, spec.stream, {"batch_id": "id"}) for spec in PAYMENTS_AND_CREDITS}
         event = {"last_event_at": msgspec.Raw(msgspec.json.encode(latest))}
+        own_of_parts = {"batch_id": "id", "batch_last_event_at": "last_event_at"}
+        held = {spec.stream: parts_of(batch | event, spec.stream, own_of_parts) for spec in PAYMENTS_AND_CREDITS}
         # What a batch consists of is in tables of its own, and with the batch only where that is selected.
         own = {name: value for name, value in batch.items() if name not in held or _has(batch_table, name)} | event
         sides[PAYMENT_BATCHES.stream].take(fields_of(own, PAYMENT_BATCHES.names), document, own)
