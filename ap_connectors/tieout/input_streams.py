@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +22,7 @@ from ap_connectors.tieout.vic_streams import (
     PURCHASE_ORDERS,
     TRAINING_INVOICES,
     LineSpec,
+    PartsOfBatches,
     StreamSpec,
     fields_of,
     invoices,
@@ -279,11 +280,32 @@ _BY_NAME = tuple(
 )
 _BY_ID = tuple(InputSpec(spec, _COMPONENTS[spec.stream]) for spec in MASTER_DATA if spec.instant is not None)
 
+_REPORTED = tuple(
+    InputSpec(
+        PartsOfBatches(f"{part}_{said}", (), key=("id",), label="id", instant=None, part=f"{part}s"),
+        part.capitalize(),
+        (("id",),),
+    )
+    for part in ("payment", "credit")
+    for said in ("confirmations", "failures")
+)
+_PAID_BY_ERP = replace(
+    invoices(["ALL"]),
+    stream="invoice_payments",
+    currency="",
+    date="",
+    amount_fields=(None, None, None),
+    lines=None,
+    owed=None,
+)
+
 INPUT_SPECS: Mapping[str, InputSpec] = {
     spelling(spec.stream): spec
     for spec in (
         *_BY_ID,
         *_BY_NAME,
+        *_REPORTED,
+        InputSpec(_PAID_BY_ERP, "Invoice", (("internalId",), ("externalId",))),
         InputSpec(PURCHASE_ORDERS, "PurchaseOrder", (("externalId",), ("poNumber",))),
         InputSpec(
             TRAINING_INVOICES,

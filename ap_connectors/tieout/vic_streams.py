@@ -343,3 +343,19 @@ PAYMENTS_AND_CREDITS = tuple(
     for stream, owed in (("payments", owed_for_payment), ("credits", owed_for_credit))
 )
 """They are members of their batches, which date them."""
+
+
+@dataclass(frozen=True)
+class PartsOfBatches(StreamSpec):
+    """Payments or credits by themselves.
+
+    Args:
+        part: the batch's field that holds them.
+    """
+
+    part: str = ""
+
+    def read(self, client: VicaiClient, since: int | None) -> Iterator[Record]:  # noqa: ARG002 - batches date them
+        """Yield the parts of all batches."""
+        for batch in PAYMENT_BATCHES.read(client, None):
+            yield from parts_of(batch, self.part, {"batch_id": "id"})

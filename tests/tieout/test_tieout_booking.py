@@ -303,3 +303,44 @@ def test_a_reject_explains_fields_too(books: Load, tie_input: TieOut, tmp_path: 
     result = tie_input(str(books.input), "--rejects", str(path))
     assert result.status == 0, result.out
     assert result.found("accounts") == {"explained": (1, ["K-1"])}
+
+
+def test_what_was_reported_of_payments(vicai: SandboxProcess, tie_input: TieOut, tmp_path: Path) -> None:
+    """How the ERP paid: payments and credits that it confirmed or that failed, and invoices that it paid itself."""
+    vicai.control.reset(documents=0, invoices=60, vicai={"rate_requests": 0})
+    vic = vicai.control.vicai
+    batch = next(one for one in vic.records("paymentBatches") if one["payments"] and one["credits"])
+    payment, credit = batch["payments"][0], batch["credits"][0]
+    invoice = vic.records("invoices")[0]
+    paid: Record = {"externalPaymentStatus": "paid", "externalPaymentDate": "2026-03-01"}
+    whole: Record = paid | {"externalPaymentTotalPaid": "10.50"}
+    confirmed = {"confirmedAt": "2026-03-01T10:00:00Z", "remoteId": "ERP-1"}
+    failed = {"remoteErroredAt": "2026-03-01T10:00:00Z", "remoteError": "no cover", "remoteId": "ERP-2"}
+    given = {
+        "payment_confirmations": {"id": payment["id"], **confirmed},
+        "credit_failures": {"id": credit["id"], **failed},
+        "invoice_payments": {"internal_id": invoice["internalId"], **paid, "external_payment_total_paid": "10.5"},
+    }
+    path = tmp_path / "reported.jsonl"
+    lines = [json.dumps({"type": "RECORD", "stream": name, "record": record}) for name, record in given.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def hold(**changed: str) -> None:
+        parts: Record = {"payments": [payment | confirmed | changed], "credits": [credit | failed | changed]}
+        vic.touch("paymentBatches", [batch["id"]], **parts)
+
+    before = tie_input(str(path))
+    for stream in given:
+        assert "nothing" in before.words(stream, "field")[0]
+    hold()
+    vic.touch("invoices", [invoice["internalId"]], **whole)
+    tied = tie_input(str(path))
+    assert tied.status == 0, tied.out
+    hold(remoteId="X")
+    vic.touch("invoices", [invoice["internalId"]], externalPaymentStatus="voided", externalPaymentTotalPaid="10.51")
+    after = tie_input(str(path))
+    assert after.words("payment_confirmations", "field") == ["remoteId ERP-1 became X"]
+    assert after.words("credit_failures", "field") == ["remoteId ERP-2 became X"]
+    assert after.words("invoice_payments", "field") == [
+        "externalPaymentStatus paid became voided, externalPaymentTotalPaid 10.5 became 10.51"
+    ]
