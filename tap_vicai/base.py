@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 import msgspec
 
 from ap_connectors.core.bookmarks import Bookmark, key_of
+from ap_connectors.core.errors import Reject
 from ap_connectors.core.instants import UTC, Clock
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.http.bodies import file_pieces
+from ap_connectors.http.concurrency import ordered
 from ap_connectors.singer.downloads import FileStream, safe_part
 from ap_connectors.singer.stream import Batch, ExactStream
 from ap_connectors.vicai import contract
-from ap_connectors.vicai.client import Forbidden, document_type
+from ap_connectors.vicai.client import Forbidden, NotFound, document_type
 from ap_connectors.vicai.settings import at_once
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from ap_connectors.vicai.client import VicaiClient
 
 _children = msgspec.json.Decoder(list[Record | None] | None)
+
+ABSENT = (
+    "This Vic.ai does not have it: its API is older (the health check shows the version), or it is not switched on."
+)
 
 BEGINNING: dict[str, Any] = {"replication_key_value": None, "seen": {}}
 """A bookmark that only says that nothing is certain yet."""
@@ -56,6 +62,9 @@ class VicaiStream(ExactStream):
     own_fields: ClassVar[dict[str, Any]] = {}
     """Schemas of the fields that the tap adds to the service's, by name."""
 
+    lacks_right = False
+    """Whether the company has no right to the stream, so that it is left out."""
+
     def __init__(self, tap: Tap) -> None:
         schema = contract.singer_schema(self.component)
         properties = self.own_fields | schema["properties"]
@@ -69,12 +78,27 @@ class VicaiStream(ExactStream):
         return cast("Source", self.tap)
 
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
-        """Yield the records; warn and yield nothing if the company has no right to them."""
+        """Yield the records; where the company has no right to them, or the service lacks them, say so."""
         try:
             yield from self.batches(context)
         except Forbidden as error:
-            self.left_out = f"{error}{self.remedy(context)}"
-            self.logger.warning("%s is left out, the rest goes on. %s", self.name, self.left_out)
+            self.lacks_right = True
+            self.leave_out(f"{error}{self.remedy(context)}")
+        except NotFound:
+            if contract.operation(self.operation).since == contract.FIRST:
+                raise
+            self.leave_out(ABSENT)
+
+    def leave_out(self, why: str) -> None:
+        """Leave the stream out, and what is derived from it; say so once."""
+        streams = [self, *(child for child in self.child_streams if isinstance(child, ExactStream))]
+        for stream in streams:
+            stream.left_out = why
+            if isinstance(stream, VicaiStream):
+                stream.lacks_right = self.lacks_right
+        told = [stream.name for stream in streams if stream.selected]
+        names, are = ", ".join(told) or self.name, "are" if len(told) > 1 else "is"
+        self.logger.warning("%s %s left out, the rest goes on. %s", names, are, why)
 
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield the records in batches."""
@@ -159,6 +183,45 @@ class ChildStream(VicaiStream):
                 text(parent, "internalId") or text(parent, "id"),
             )
             return []
+
+
+class RequestedStream(ChildStream):
+    """A stream of lists that cost one request for each record of the parent, several at once."""
+
+    things: ClassVar[str]
+    """What the lists are of, for messages."""
+
+    def derive(self, parents: list[Record]) -> Iterator[Record]:
+        """Ask for the lists of several records at once; yield what is in them in the parents' order."""
+        if self.left_out == ABSENT:
+            return
+        if contract.operation(self.operation).since != contract.FIRST and not self.source.client.is_live:
+            self.leave_out(ABSENT)
+            return
+        every = ordered(self._found, parents, workers=at_once(self.config))
+        for parent, found in zip(parents, every, strict=True):
+            if isinstance(found, Reject):
+                self.logger.warning("%s Its %s are left out, the rest goes on.", found, self.things)
+                continue
+            yield from self.made_of(parent, found)
+
+    def made_of(self, parent: Record, found: list[Record]) -> Iterator[Record]:
+        """Yield the records that a parent's list makes."""
+        raise NotImplementedError
+
+    def _found(self, parent: Record) -> list[Record] | Reject:
+        try:
+            return self.ask(parent)
+        except Reject as reason:
+            return reason
+
+    def ask(self, parent: Record) -> list[Record]:
+        """Return the list of a parent. Thread-safe.
+
+        Raises:
+            Reject: the service refuses.
+        """
+        return self.source.client.whole_list(self.operation, id=text(parent, "internalId") or "", useSystem="INTERNAL")
 
 
 class DocumentStream(FileStream):

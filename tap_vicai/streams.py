@@ -1,24 +1,41 @@
-"""The streams of `tap-vicai`, in the order of the service's own description (Vic.ai API 0.20.0)."""
+"""The streams of `tap-vicai`, in the order of the service's own description (Vic.ai API 0.20.0 and 10.40.4)."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from ap_connectors.core.bookmarks import key_of
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.instants import LOCAL
 from ap_connectors.core.raw_json import NULL, Record, text
+from ap_connectors.http.bodies import file_pieces
 from ap_connectors.http.concurrency import ordered
+from ap_connectors.singer.downloads import FILE_FACTS, safe_part
 from ap_connectors.singer.stream import Batch
+from ap_connectors.vicai.client import NotFound, document_type
 from ap_connectors.vicai.settings import at_once
-from tap_vicai.base import ChildStream, DocumentStream, FullTableStream, IncrementalStream, VicaiStream
+from tap_vicai.base import (
+    ChildStream,
+    DocumentStream,
+    FullTableStream,
+    IncrementalStream,
+    RequestedStream,
+    VicaiStream,
+)
+from tap_vicai.companies import Companies, CompanyInvoices
+from tap_vicai.event_log import InvoiceDeletions, PurchaseOrderDeletions, WebhookEventLog
 from tap_vicai.payment_batches import PaymentBatchReader
 
 if TYPE_CHECKING:
+    import requests
     from singer_sdk import Stream
+
+    from ap_connectors.singer.downloads import StoredFile
 
 INTERNAL = {"useSystem": "INTERNAL"}
 """Use Vic's own ids and times: the ERP's are neither unique nor in order, and may be missing."""
@@ -43,6 +60,43 @@ class Dimensions(IncrementalStream):
     """Departments, projects and other dimensions that invoice lines are coded by (Dimensions)."""
 
     name, operation, component, query = "dimensions", "listDimensions", "Dimension", INTERNAL
+
+
+class DimensionDependencies(VicaiStream):
+    """Which dimensions may be chosen together: all of them each time, one request for each (Dimensions)."""
+
+    name, operation, component = "dimension_dependencies", "listDimensionDependencies", "DimensionDependency"
+    key_fields = ("dimension_id", "dependent_id")
+    selected_by_default = False
+    own_fields: ClassVar = {
+        "dimension_id": _text_field("Vic's id of the dimension that the other depends on."),
+        "dependent_id": _text_field("Vic's id of the dependent dimension; without one, its type and the ERP's id."),
+    }
+
+    def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:  # noqa: ARG002 - there are no partitions
+        """Yield the dependencies of a page of dimensions after the other."""
+        for page in self.source.client.pages("listDimensions", **INTERNAL):
+            found = ordered(self._of, page, workers=at_once(self.config))
+            yield Batch([one for dependencies in found for one in dependencies])
+
+    def _of(self, dimension: Record) -> list[Record]:
+        client, number = self.source.client, key_of(dimension, "internalId")
+        try:
+            found = client.whole_list(self.operation, id=number, **INTERNAL)
+        except NotFound:
+            if client.is_live:
+                # The dimension was deleted meanwhile.
+                return []
+            raise
+        own = {"dimension_id": dimension["internalId"]}
+        return [one | own | {"dependent_id": _dependent(one)} for one in found]
+
+
+def _dependent(dependency: Record) -> msgspec.Raw:
+    if dependency.get("internalId", NULL) != NULL:
+        return dependency["internalId"]
+    named = f"{text(dependency, 'type')} {text(dependency, 'externalId')}"
+    return msgspec.Raw(msgspec.json.encode(named))
 
 
 class Vendors(IncrementalStream):
@@ -83,7 +137,7 @@ class Invoices(IncrementalStream):
         )
 
 
-class InvoiceLineItems(ChildStream):
+class InvoiceLineItems(RequestedStream):
     """Lines of changed invoices, ungrouped: one request for each invoice, several at once (Invoices)."""
 
     name, operation, component = "invoice_line_items", "getInvoicelineItems", "InvoiceLineItem"
@@ -92,31 +146,71 @@ class InvoiceLineItems(ChildStream):
     parent_keys: ClassVar = {"invoice_id": "internalId"}
     parent_version: ClassVar = {"invoice_updated_at": "internalUpdatedAt"}
     selected_by_default = False
+    things = "lines"
     own_fields: ClassVar = {
         "invoice_id": _text_field("Vic's id of the invoice."),
         "invoice_updated_at": _parent_time("invoice"),
     }
 
-    def derive(self, parents: list[Record]) -> Iterator[Record]:
-        """Ask for the lines of several invoices at once; yield them in the invoices' order."""
-        found = ordered(self._lines, parents, workers=at_once(self.config))
-        for invoice, lines in zip(parents, found, strict=True):
-            if isinstance(lines, Reject):
-                self.logger.warning("%s Its lines are left out, the rest goes on.", lines)
-                continue
-            own = {"invoice_id": invoice["internalId"], "invoice_updated_at": invoice.get("internalUpdatedAt", NULL)}
-            for number, line in enumerate(lines):
-                # The contract does not promise an index; the place in the list serves as one.
-                place = {} if line.get("index", NULL) != NULL else {"index": msgspec.Raw(b"%d" % number)}
-                yield line | own | place
+    def made_of(self, parent: Record, found: list[Record]) -> Iterator[Record]:
+        """Yield an invoice's lines."""
+        own = {"invoice_id": parent["internalId"], "invoice_updated_at": parent.get("internalUpdatedAt", NULL)}
+        for number, line in enumerate(found):
+            # The contract does not promise an index; the place in the list serves as one.
+            place = {} if line.get("index", NULL) != NULL else {"index": msgspec.Raw(b"%d" % number)}
+            yield line | own | place
 
-    def _lines(self, invoice: Record) -> list[Record] | Reject:
+
+class SupportingAttachments(RequestedStream):
+    """Files that support changed invoices, one request for each invoice: facts, and files (Supporting attachments)."""
+
+    name, operation, component = (
+        "supporting_attachments",
+        "listInvoiceSupportingAttachments",
+        "InvoiceSupportingAttachment",
+    )
+    key_fields = ("id",)
+    parent_stream_type = Invoices
+    selected_by_default = False
+    things = "supporting attachments"
+    own_fields: ClassVar = {
+        "invoice_id": _text_field("Vic's id of the invoice."),
+        "invoice_updated_at": _parent_time("invoice"),
+        **FILE_FACTS["properties"],
+    }
+
+    def ask(self, parent: Record) -> list[Record]:
+        """Return the attachments of an invoice, each with the facts of its file where files are wanted."""
+        return [one | self._file(parent, one) for one in super().ask(parent)]
+
+    def _file(self, invoice: Record, attachment: Record) -> Record:
+        if not self.config.get("documents_dir"):
+            return {}
         try:
-            return self.source.client.whole_list(
-                self.operation, id=text(invoice, "internalId") or "", useSystem="INTERNAL"
-            )
+            facts = dataclasses.asdict(self._stored(invoice, attachment))
         except Reject as reason:
-            return reason
+            self.logger.warning("%s", reason)
+            facts = {"error": str(reason)}
+        return {name: msgspec.Raw(msgspec.json.encode(facts.get(name))) for name in FILE_FACTS["properties"]}
+
+    def _stored(self, invoice: Record, attachment: Record) -> StoredFile:
+        number, given = text(attachment, "id") or "", text(attachment, "filename") or "unnamed"
+        folder = f"supporting_attachments/{safe_part(text(invoice, 'internalId') or '')}"
+        name = f"{folder}/{safe_part(number)}~{safe_part(given)}"
+
+        def keep(response: requests.Response) -> StoredFile:
+            return self.source.files.write(name, file_pieces(response, name), document_type(response))
+
+        # An attachment never changes.
+        known = self.source.files.find(name)
+        link = text(attachment, "downloadUrl") or ""
+        return known or self.source.client.linked(link, keep, f"attachment {number}")
+
+    def made_of(self, parent: Record, found: list[Record]) -> Iterator[Record]:
+        """Yield an invoice's attachments."""
+        own = {"invoice_id": parent["internalId"], "invoice_updated_at": parent.get("internalUpdatedAt", NULL)}
+        for attachment in found:
+            yield attachment | own
 
 
 class TrainingInvoices(IncrementalStream):
@@ -277,8 +371,10 @@ class Company(VicaiStream):
 
 ALL: tuple[type[Stream], ...] = (
     Company,
+    Companies,
     Accounts,
     Dimensions,
+    DimensionDependencies,
     Vendors,
     VendorGroups,
     Tags,
@@ -291,9 +387,14 @@ ALL: tuple[type[Stream], ...] = (
     Invoices,
     InvoiceLineItems,
     InvoiceDocuments,
+    SupportingAttachments,
+    CompanyInvoices,
     TrainingInvoices,
     TrainingInvoiceDocuments,
     PaymentBatches,
     Payments,
     Credits,
+    WebhookEventLog,
+    InvoiceDeletions,
+    PurchaseOrderDeletions,
 )

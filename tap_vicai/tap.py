@@ -7,6 +7,8 @@ import functools
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
+from ap_connectors.core.errors import Stop
+from ap_connectors.core.exact import counted
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.singer import decimals
 from ap_connectors.singer.settings import (
@@ -43,6 +45,22 @@ class TapVicai(ExactTap):
                 examples=[["ALL"], ["POSTED", "TRANSFERRED"]],
             ),
             decimals.setting("singer"),
+            th.Property(
+                "company_ids",
+                th.ArrayType(th.StringType(min_length=1)),
+                title="Companies",
+                description="Ids of the companies whose invoices the stream company_invoices reads, as the stream "
+                'companies shows them (id or legacy_id); ["ALL"] for all that the credentials see; none without it.',
+                examples=[["ALL"], ["0b8f3a52-8a1d-4c4e-9d0e-3f0f3b2f6c11"]],
+            ),
+            th.Property(
+                "missing_rights",
+                th.StringType(allowed_values=["warn", "fail"]),
+                default="warn",
+                title="Missing rights",
+                description="warn: a stream that the company has no right to is left out, with a warning. "
+                "fail: the run reads the others, and ends with status 1.",
+            ),
             documents_dir("the invoices' documents", ["output/documents", "s3://bucket/vicai"]),
             auto_concurrency("for line items and documents"),
             RATE_LIMIT,
@@ -52,13 +70,27 @@ class TapVicai(ExactTap):
     )
 
     def discover_streams(self) -> list[Stream]:
-        """Return the twenty streams."""
+        """Return all streams."""
         return [stream(self) for stream in streams.ALL]
 
     def before_sync(self) -> None:
         """Check that files can be stored, and that the state belongs to the company of the credentials."""
         super().before_sync()
         self._require_own_state()
+
+    def after_sync(self) -> None:
+        """Tell of the streams that the company has no right to.
+
+        Raises:
+            Stop: there are such streams, and `missing_rights` is `fail`.
+        """
+        lacking = [one.name for one in self.streams.values() if one.selected and getattr(one, "lacks_right", False)]
+        if not lacking:
+            return
+        told = f"Rights are missing for {counted(len(lacking), 'stream')}: {', '.join(lacking)}"
+        if self.config["missing_rights"] == "fail":
+            raise Stop(f"{told}. Everything else was read. Deselect them, or ask Vic.ai for the rights.")
+        self.logger.warning("%s. The run counts as done (missing_rights: warn).", told)
 
     def _require_own_state(self) -> None:
         """Stop before anything is read if the state belongs to another company.

@@ -58,6 +58,9 @@ class ExactTap(ClearPlugin, SdkTap):
         if wants_files and self.config.get("documents_dir"):
             _ = self.files
 
+    def after_sync(self) -> None:
+        """Say what there is to say once every stream was read; what it raises ends the run."""
+
     @classmethod
     def invoke(  # type: ignore[override]
         cls,
@@ -82,6 +85,7 @@ class ExactTap(ClearPlugin, SdkTap):
         tap.check_input(since)
         try:
             tap.sync_all()
+            tap.after_sync()
         finally:
             for stream in tap.streams.values():
                 if stream.selected and isinstance(stream, ExactStream):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
-from hashlib import blake2b
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,22 +18,15 @@ from ap_connectors.http.bodies import PLAIN
 from ap_connectors.http.bodies import body as whole
 from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.http.session import RetryPolicy
-from ap_connectors.vicai import contract
-from ap_connectors.vicai.changes import Answer, ChangeReader, CursorLoopGuard, Key, UnusableCursor
+from ap_connectors.vicai.changes import ChangeReader
+from ap_connectors.vicai.cursors import Answer, Key
+from ap_connectors.vicai.lists import LIST, PAGE, RAW_LIST, Lists
 from ap_connectors.vicai.multipart import Form, Part
 from ap_connectors.vicai.transport import REGIONS, Forbidden, NotFound, Redirected, Refused, Transport
 
 __all__ = ["PAGE", "REGIONS", "Forbidden", "NotFound", "Part", "Refused", "VicaiClient", "document_type"]
 
 T = TypeVar("T")
-
-PAGE = 100
-"""Records in a page: the most that the service gives."""
-
-_UNUSABLE = frozenset({400, 422})
-"""By which statuses a cursor is refused: the live service says 422."""
-_RESTARTS = 3
-"""How often a list is read anew because its cursors are refused."""
 
 _LINKS = 3
 """How many links to one document may be refused before it is left out."""
@@ -85,6 +77,7 @@ class VicaiClient:
             request_id=request_id,
             allow_http=allow_http,
         )
+        self._lists = Lists(self._transport)
         self._version: str | None = None
 
     def mask(self, text: str) -> str:
@@ -121,11 +114,11 @@ class VicaiClient:
         Raises:
             Forbidden, Refused: the service refuses. Stop: cursors repeat. Outage: it failed for too long.
         """
-        return self._pages(operation, _LIST, query)
+        return self._lists.pages(operation, LIST, query)
 
     def raw_pages(self, operation: str, **query: str) -> Iterator[list[msgspec.Raw]]:
         """As `pages`, each record as raw bytes. A record that is kept keeps its whole page in memory: copy it."""
-        return self._pages(operation, _RAW_LIST, query)
+        return self._lists.pages(operation, RAW_LIST, query)
 
     def whole_list(self, operation: str, **query: str) -> list[Record]:
         """Return the records of all pages."""
@@ -141,9 +134,26 @@ class VicaiClient:
         """
 
         def fetch(more: Mapping[str, str]) -> Answer:
-            return Answer(*self._following(operation, _LIST, {**query, **more}))
+            return Answer(*self._lists.following(operation, LIST, {**query, **more}))
 
         return iter(ChangeReader(operation, fetch, since, key=key, instant_field=instant_field, clock=clock))
+
+    def pages_v2(self, operation: str, **query: str) -> Iterator[list[Record]]:
+        """Yield the pages of a list of v2 to the end.
+
+        Raises: as `pages`.
+        """
+        return self._lists.pages_v2(operation, query)
+
+    def changes_v2(
+        self, operation: str, since: Bookmark, *, key: Key, instant_field: str, **query: str
+    ) -> Iterator[Page]:
+        """As `changes`, of a list of v2, which has other names for the same."""
+
+        def fetch(more: Mapping[str, str]) -> Answer:
+            return Answer(*self._lists.following_v2(operation, query, more))
+
+        return iter(ChangeReader(operation, fetch, since, key=key, instant_field=instant_field))
 
     def document(self, operation: str, read: Callable[[requests.Response], T], **arguments: str) -> T:
         """Fetch a document; `read` gets the streamed answer. A link to another address is followed without the token.
@@ -181,6 +191,17 @@ class VicaiClient:
                     # A link lives for minutes; the next answer has a fresh one.
                     last = refused
         raise last
+
+    def linked(self, link: str, read: Callable[[requests.Response], T], what: str) -> T:
+        """Fetch a document by the link that a record has; `what` names it in messages. See `Transport.linked`.
+
+        Raises:
+            NotFound: it does not exist. Forbidden, Refused: it is refused. Outage: it failed for too long.
+        """
+        try:
+            return self._transport.linked(link, read, what)
+        except Redirected as redirected:
+            return self._transport.follow(redirected, read, what)
 
     def exists(self, operation: str, **arguments: str) -> bool:
         """Return whether the service has a document, or a link to one, without reading it.
@@ -283,61 +304,6 @@ class VicaiClient:
 
             return self._transport.call(operation, _answered, arguments, form=form, find_done=find_done)
 
-    # Pages
-
-    def _pages(
-        self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
-    ) -> Iterator[list[T]]:
-        guard, following, restarts = CursorLoopGuard(operation), query, 0
-        given = set[bytes]()
-        while True:
-            try:
-                records, cursor = self._following(operation, decoder, following)
-            except UnusableCursor as unusable:
-                restarts += 1
-                if restarts > _RESTARTS:
-                    raise unusable.refusal from None
-                guard, following = CursorLoopGuard(operation), query
-                continue
-            # After a restart comes again what was handed out before.
-            fresh = [one for one in records if _digest(one) not in given] if restarts else records
-            yield fresh
-            if not cursor:
-                return
-            guard.follow(cursor, empty=not records)
-            given.update(map(_digest, fresh))
-            following = {**query, "cursor": cursor}
-
-    def _following(
-        self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
-    ) -> tuple[list[T], str | None]:
-        """Fetch a page.
-
-        Raises:
-            UnusableCursor: the service does not take the query's cursor.
-        """
-        try:
-            return self._page(operation, decoder, query)
-        except Refused as refused:
-            if "cursor" in query and refused.status in _UNUSABLE:
-                raise UnusableCursor(refused) from None
-            raise
-
-    def _page(
-        self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
-    ) -> tuple[list[T], str | None]:
-        takes_limit = contract.operation(operation).takes_limit
-
-        def read(response: requests.Response) -> tuple[list[T], str | None]:
-            content = whole(response)
-            # Instead of a list of one, some answer with the object alone.
-            is_alone = not takes_limit and content.lstrip().startswith(b"{")
-            found = decode(b"[%b]" % content if is_alone else content, decoder)
-            # Whatever the contract says of pages: where there is a cursor, there is more.
-            return found, response.headers.get("x-next") or None
-
-        return self._transport.call(operation, read, {"limit": str(PAGE), **query} if takes_limit else query)
-
 
 def require_company(own: str, known: Collection[str], *, what: str, remedy: str) -> None:
     """Stop if something belongs to another company than the credentials; it may not say whose it is.
@@ -368,11 +334,6 @@ def document_type(response: requests.Response) -> str:
     return kind or "application/octet-stream"
 
 
-def _digest(record: object) -> bytes:
-    content = record if isinstance(record, msgspec.Raw) else msgspec.json.encode(record)
-    return blake2b(bytes(content), digest_size=16).digest()
-
-
 def _answered(response: requests.Response) -> JsonObject:
     content = whole(response)
     found = decode(content, _EXACT) if content.strip() else {}
@@ -383,5 +344,3 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 _EXACT_OBJECT = msgspec.json.Decoder(JsonObject, float_hook=Decimal)
 _OBJECT = msgspec.json.Decoder(Record)
-_LIST = msgspec.json.Decoder(list[Record])
-_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])

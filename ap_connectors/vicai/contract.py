@@ -168,8 +168,6 @@ def _chosen(schema: Schema) -> Schema:
 def _plain(schema: Schema) -> Schema:
     schema = _chosen(schema)
     kind = schema.get("type") or next((kind for member, kind in _TYPED_BY.items() if member in schema), "object")
-    if isinstance(kind, list):
-        kind = next(name for name in kind if name != "null")
     plain: Schema = {"type": [kind, "null"]}
     if kind == "object":
         plain["properties"] = {name: _plain(field) for name, field in schema.get("properties", {}).items()}

@@ -219,7 +219,7 @@ class Transport:
 
         return self._api.fetch(
             called.method,
-            self._url + _path(called.path, arguments),
+            self._root(called.path) + _path(called.path, arguments),
             read,
             what=self.what(operation, arguments),
             stream=True,
@@ -252,6 +252,21 @@ class Transport:
             NotFound, Refused: the storage refuses. Outage: it failed for too long.
         """
         return self._storage.fetch("GET", redirected.link, read, what=what, stream=True, redirects=True, headers=PLAIN)
+
+    def _root(self, path: str) -> str:
+        # v2 lies beside v0.
+        return self._url.removesuffix("/v0") if path.startswith("/v2/") else self._url
+
+    def linked(self, link: str, read: Callable[[requests.Response], T], what: str) -> T:
+        """Fetch what a record links to: with the token from the service itself, and from nowhere else with it.
+
+        Raises:
+            NotFound, Refused: it is refused. Redirected: it is elsewhere. Outage: it failed for too long.
+        """
+        ours, theirs = urlsplit(self._url), urlsplit(link)
+        if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
+            return self.follow(Redirected(what, 302, link), read, what)
+        return self._api.fetch("GET", link, read, what=what, stream=True, headers=PLAIN)
 
     @staticmethod
     def what(operation: str, arguments: Mapping[str, str]) -> str:

@@ -88,7 +88,7 @@ def test_a_stream_without_right_is_left_out(vicai: SandboxProcess, tap: RunTap) 
     run = tap()
     assert run.records["payment_batches"] == run.records["payments"] == []
     assert len(run.records["vendors"]) == 40
-    assert "payment_batches is left out, the rest goes on." in run.err
+    assert "payment_batches, payments, credits are left out, the rest goes on." in run.err
     assert "payment_batches" not in {name for name, state in run.state["bookmarks"].items() if "sent" in state}
 
 
@@ -150,7 +150,7 @@ def test_a_state_from_before_the_guard_is_taken(vicai: SandboxProcess, tap: RunT
 
 
 def test_discovery_needs_no_settings_and_no_network(vicai: SandboxProcess) -> None:
-    assert len(json.loads(discovered("tap_vicai"))["streams"]) == 20
+    assert len(json.loads(discovered("tap_vicai"))["streams"]) == 27
     assert vicai.control.calls() == []
 
 

@@ -11,6 +11,7 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tap_vicai.tap import TapVicai
+from tests.sandbox.emulated_vic import INTERNAL, Vic, file
 
 # The address is filled in by `_sandbox_settings`: there is no sandbox yet when the class is made.
 _settings: dict[str, Any] = {
@@ -18,17 +19,33 @@ _settings: dict[str, Any] = {
     "client_secret": "sandbox-secret",
     "api_url": "http://127.0.0.1",
     "invoice_states": ["ALL"],
+    "company_ids": ["ALL"],
 }
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _sandbox_settings(_sandbox_process: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     _sandbox_process.control.reset(documents=0, invoices=60)
+    give_live_records(_sandbox_process)
     _settings.update(api_url=_sandbox_process.vicai_url, documents_dir=str(tmp_path_factory.mktemp("files")))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+def give_live_records(sandbox: SandboxProcess) -> None:
+    """Let there be a record of each stream that only today's service has."""
+    vic = Vic(sandbox)
+    vic.login()
+    vic.call("subscribe", body={"callbackUrl": "https://example.org/hooks", "accessToken": "t"})
+    for kind in ("invoice_deleted", "purchase_order_deleted"):
+        vic.control.event(kind)
+    first, second = (one["internalId"] for one in vic.control.records("dimensions")[:2])
+    pair = {"dimension": {"internalId": first}, "dependent": {"internalId": second}, "active": True}
+    vic.call("bulkUpsertDimensionDependencies", body={"dependencies": [pair]})
+    invoice = next(one["internalId"] for one in vic.control.records("invoices") if one["status"] == "NOT_READY")
+    vic.call("uploadInvoiceSupportingAttachment", invoice, **file("file"), **INTERNAL)
 
 
 def _everything() -> dict[str, Any]:

@@ -20,8 +20,9 @@ from ap_connectors.core.instants import LOCAL, UTC, Clock
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.http.session import RetryPolicy
 from ap_connectors.sandbox.process import SandboxProcess
-from ap_connectors.vicai.changes import Answer, ChangeReader
+from ap_connectors.vicai.changes import ChangeReader
 from ap_connectors.vicai.client import VicaiClient
+from ap_connectors.vicai.cursors import Answer
 
 Version = tuple[str, str]
 """(internalId, time): one state of a record."""

@@ -17,7 +17,8 @@ from ap_connectors.core import instants
 from ap_connectors.core.bookmarks import Bookmark, key_of
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import Record, text
-from ap_connectors.vicai.changes import Answer, ChangeReader
+from ap_connectors.vicai.changes import ChangeReader
+from ap_connectors.vicai.cursors import Answer
 
 Row = tuple[int, str]
 """Milliseconds since 1970, and the id: one state of a record."""

@@ -16,6 +16,7 @@ from tap_vicai.base import ChildStream
 from target_vicai.streams import ALL
 from tests.conftest import catalogs, runner
 from tests.tap_vicai.conftest import settings
+from tests.tap_vicai.test_live_streams import LIVE
 from tests.tap_vicai.test_vicai_streams import STREAMS
 
 ROOT = Path(__file__).parents[2]
@@ -67,11 +68,12 @@ def test_what_is_listed_as_read_is_really_called(sandbox: SandboxProcess, tmp_pa
     sandbox.control.reset(documents=0, invoices=40, vicai={"extra_fields": True})
     sandbox.control.clear_calls()
     runner("tap_vicai", tmp_path, settings(sandbox))(
-        catalog=catalogs("tap_vicai")(*STREAMS, "company", "invoice_documents", "training_invoice_documents"),
+        catalog=catalogs("tap_vicai")(*STREAMS, *LIVE, "company", "invoice_documents", "training_invoice_documents"),
         documents_dir=str(tmp_path / "files"),
+        company_ids=["ALL"],
     )
     patterns = {
-        (one.method, re.compile("/vicai/v0" + re.sub(r"\{\w+\}", "[^/]+", one.path))): name
+        (one.method, re.compile(root(one.path) + re.sub(r"\{\w+\}", "[^/]+", one.path))): name
         for name, one in contract.operations().items()
     }
     called = {
@@ -81,6 +83,10 @@ def test_what_is_listed_as_read_is_really_called(sandbox: SandboxProcess, tmp_pa
         if call["method"] == method and path.fullmatch(call["path"])
     }
     assert called == {name for name, (_, _, used) in rows().items() if "stream `" in used} | EVERYBODY
+
+
+def root(path: str) -> str:
+    return "/vicai" if path.startswith("/v2/") else "/vicai/v0"
 
 
 def test_target_uses_what_is_listed_as_loaded_and_nothing_else() -> None:

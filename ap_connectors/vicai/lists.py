@@ -1,0 +1,147 @@
+"""Lists, page by page, whatever the contract says of pages: where an answer has a cursor, there is more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+import msgspec
+import requests
+
+from ap_connectors.core.raw_json import Record, decode
+from ap_connectors.http.bodies import body as whole
+from ap_connectors.vicai import contract
+from ap_connectors.vicai.cursors import CursorLoopGuard, UnusableCursor
+from ap_connectors.vicai.transport import Refused, Transport
+
+T = TypeVar("T")
+
+PAGE = 100
+"""Records in a page: the most that the service gives."""
+_UNUSABLE = frozenset({400, 422})
+"""By which statuses a cursor is refused: the live service says 422."""
+_RESTARTS = 3
+"""How often a list is read anew because its cursors are refused."""
+_V2_NAMES = {"since": "updated_after", "cursor": "page[cursor]", "limit": "page[size]"}
+
+
+class Lists:
+    """Reads lists. For the errors see `vicai.client.VicaiClient.pages`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def pages(
+        self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
+    ) -> Iterator[list[T]]:
+        """Yield the pages of a list."""
+        guard, following, restarts = CursorLoopGuard(operation), query, 0
+        given = set[bytes]()
+        while True:
+            try:
+                records, cursor = self.following(operation, decoder, following)
+            except UnusableCursor as unusable:
+                restarts += 1
+                if restarts > _RESTARTS:
+                    raise unusable.refusal from None
+                guard, following = CursorLoopGuard(operation), query
+                continue
+            # After a restart comes again what was handed out before.
+            fresh = [one for one in records if _digest(one) not in given] if restarts else records
+            yield fresh
+            if not cursor:
+                return
+            guard.follow(cursor, empty=not records)
+            given.update(map(_digest, fresh))
+            following = {**query, "cursor": cursor}
+
+    def following(
+        self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
+    ) -> tuple[list[T], str | None]:
+        """Fetch a page.
+
+        Raises:
+            UnusableCursor: the service does not take the query's cursor.
+        """
+        try:
+            return self._page(operation, decoder, query)
+        except Refused as refused:
+            if "cursor" in query and refused.status in _UNUSABLE:
+                raise UnusableCursor(refused) from None
+            raise
+
+    def _page(
+        self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
+    ) -> tuple[list[T], str | None]:
+        takes_limit = contract.operation(operation).takes_limit
+
+        def read(response: requests.Response) -> tuple[list[T], str | None]:
+            content = whole(response)
+            # Instead of a list of one, some answer with the object alone.
+            is_alone = not takes_limit and content.lstrip().startswith(b"{")
+            found = decode(b"[%b]" % content if is_alone else content, decoder)
+            # Whatever the contract says of pages: where there is a cursor, there is more.
+            return found, response.headers.get("x-next") or None
+
+        return self._transport.call(operation, read, {"limit": str(PAGE), **query} if takes_limit else query)
+
+    # v2: lists lie in `data`, with facts about the page beside
+
+    def pages_v2(self, operation: str, query: Mapping[str, str]) -> Iterator[list[Record]]:
+        """Yield the pages of a list of v2."""
+        guard, following = CursorLoopGuard(operation), query
+        while True:
+            records, cursor = self._page_v2(operation, following)
+            yield records
+            if not cursor:
+                return
+            guard.follow("".join(cursor.values()), empty=not records)
+            following = {**query, **cursor}
+
+    def following_v2(
+        self, operation: str, query: Mapping[str, str], more: Mapping[str, str]
+    ) -> tuple[list[Record], str | None]:
+        """Fetch a page of v2; `more` has the names that v0 has.
+
+        Raises:
+            UnusableCursor: the service does not take the cursor.
+        """
+        try:
+            records, cursor = self._page_v2(
+                operation, {**query, **{_V2_NAMES[name]: value for name, value in more.items()}}
+            )
+        except Refused as refused:
+            if "cursor" in more and refused.status in _UNUSABLE:
+                raise UnusableCursor(refused) from None
+            raise
+        return records, next(iter(cursor.values()), None)
+
+    def _page_v2(self, operation: str, query: Mapping[str, str]) -> tuple[list[Record], dict[str, str]]:
+        """Return the records of a page of v2, and how the next one is asked for: as the page's own facts name it."""
+
+        def read(response: requests.Response) -> tuple[list[Record], dict[str, str]]:
+            answer = decode(whole(response), _V2)
+            nested = (answer.meta.get("page") or {}) if isinstance(answer.meta.get("page"), dict) else None
+            cursor = (answer.meta if nested is None else nested).get("cursor")
+            name = "cursor" if nested is None else "page[cursor]"
+            return answer.data, {name: str(cursor)} if cursor else {}
+
+        return self._transport.call(operation, read, query)
+
+
+class _PageV2(msgspec.Struct):
+    """A page of v2: the records, and facts about the page."""
+
+    data: list[Record]
+    meta: dict[str, Any] = {}
+
+
+def _digest(record: object) -> bytes:
+    content = record if isinstance(record, msgspec.Raw) else msgspec.json.encode(record)
+    return blake2b(bytes(content), digest_size=16).digest()
+
+
+LIST = msgspec.json.Decoder(list[Record])
+RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_V2 = msgspec.json.Decoder(_PageV2)
