@@ -25,6 +25,7 @@ from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part, VicaiClient
 from target_vicai.document_vendors import DocumentVendors
 from target_vicai.duplicates import Duplicates, Facts
+from target_vicai.payment_book import PaymentBook
 from target_vicai.record_cache import Keys, Reading, RecordCache
 
 _SINGLE_READS = 16
@@ -136,6 +137,8 @@ class LoadContext:
         """What looks whether Vic has an invoice under another id."""
         self.training_duplicates = Duplicates(self._training_invoices_since, Facts.of_training)
         """The same for training invoices."""
+        self.payment_books = {part: PaymentBook(self.client, part) for part in ("payments", "credits")}
+        """What Vic knows of payments and of credits."""
         self.vat_codes_coming: dict[str, str] = {}
         """The ERP's ids of the VAT codes that this run loads, by code: lines name them by either."""
 

@@ -30,12 +30,12 @@ FIELDS: Mapping[str, Any] = {
 }
 """What a record says of its document: a path or fsspec URL, or its bytes; its name; its media type or its suffix."""
 
-MOST_BYTES = 64 * 1024 * 1024
-"""The largest document that Vic.ai takes: 64 MB (Invoices, Create an invoice)."""
+MOST_BYTES = {False: 64 * 1024 * 1024, True: 100 * 1024 * 1024}
+"""The largest document that Vic.ai takes: 64 MB in 0.20.0 (Invoices, Create an invoice), 100 MB today (True)."""
 
 
 class Document(InputFile):
-    """A document that Vic.ai can take: not empty, at most 64 MB, of a type that it processes. Made by `opened`.
+    """A document that Vic.ai can take: not empty, not too large, of a type that it processes. Made by `opened`.
 
     Args:
         found: what the record brings.
@@ -65,13 +65,15 @@ def is_given(extras: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def opened(extras: Mapping[str, Any], sources: DocumentSources) -> Iterator[Document | None]:
+def opened(extras: Mapping[str, Any], sources: DocumentSources, *, live: bool = False) -> Iterator[Document | None]:
     """Give a record's document, fetched and checked; None if the record brings none (see `input_files.opened`).
+
+    `live` says whether the service takes the larger files of today (`VicaiClient.is_live`).
 
     Raises:
         Reject: there are two, it may not be or cannot be read, or Vic.ai would refuse it.
     """
-    limit = Limit(MOST_BYTES, "64 MB", "Vic.ai")
+    limit = Limit(MOST_BYTES[live], "100 MB" if live else "64 MB", "Vic.ai")
     given = extras.get("document"), extras.get("documentBase64"), extras.get("documentName")
     with input_files.opened(*given, sources=sources, limit=limit) as found:
         yield None if found is None else Document(found, extras.get("documentType"))
@@ -218,7 +220,7 @@ class Attachments(VicSink):
 
     def load(self, item: Item) -> Outcome:
         """Send an attachment that was not sent yet."""
-        with opened(item.extras, self.context.sources) as document:
+        with opened(item.extras, self.context.sources, live=self.context.client.is_live) as document:
             assert document is not None  # noqa: S101 - `key` has checked
             sha256 = document.sha256()
             once = SendOnce(self.context.ledger, "Vic.ai")

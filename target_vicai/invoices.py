@@ -77,7 +77,7 @@ class Invoices(InvoiceSink):
         present = self._now(item.key) or self._renamed(item.key)
         if present is not None:
             return self._continue(item, body, present)
-        with documents.opened(item.extras, self.context.sources) as document:
+        with documents.opened(item.extras, self.context.sources, live=self.context.client.is_live) as document:
             try:
                 self._create(item.key, self.complete(body))
             except Refused:
@@ -182,7 +182,7 @@ class Invoices(InvoiceSink):
             return UNCHANGED
         if self._document(item.key) is not None:
             return self._process(item.key, Outcome("updated"), UNCHANGED)
-        with documents.opened(item.extras, self.context.sources) as document:
+        with documents.opened(item.extras, self.context.sources, live=self.context.client.is_live) as document:
             return self._with_document(item.key, document, "updated")
 
     def _leave(self, key: str, change: Change) -> Outcome:

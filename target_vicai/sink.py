@@ -242,6 +242,15 @@ class VicSink(ABC):
         """Return whether only what differs is written; a replayed record never overwrites what is newer."""
         return self.context.options.compare or item.replayed is not None
 
+    def not_offered(self) -> Reject:
+        """Return the reject of a record that an older service has no place for."""
+        return Reject(
+            f"This Vic.ai takes no {self.name}: its API is older (the health check shows the version). Leave the "
+            "stream out.",
+            "not_offered",
+            stream=self.name,
+        )
+
     # Help for subclasses: bodies
 
     def complete(self, body: JsonObject) -> JsonObject:

@@ -1,10 +1,13 @@
-"""The sixteen streams that can be loaded."""
+"""The streams that can be loaded."""
 
 from __future__ import annotations
 
+from target_vicai.dependencies import DimensionDependencies
 from target_vicai.documents import Attachments
+from target_vicai.invoice_details import InvoicePayments, SupportingAttachments
 from target_vicai.invoices import Invoices
 from target_vicai.master_data import Accounts, Dimensions, PaymentTerms, Tags, TaxCodes, VatCodes, VendorGroups
+from target_vicai.payments import CreditConfirmations, CreditFailures, PaymentConfirmations, PaymentFailures
 from target_vicai.postings import InvoiceConfirmations, InvoiceRejections
 from target_vicai.purchase_orders import PurchaseOrders
 from target_vicai.sink import VicSink
@@ -15,6 +18,7 @@ from target_vicai.vendors import Vendors
 ALL: tuple[type[VicSink], ...] = (
     Accounts,
     Dimensions,
+    DimensionDependencies,
     VatCodes,
     VendorGroups,
     Tags,
@@ -27,6 +31,12 @@ ALL: tuple[type[VicSink], ...] = (
     Invoices,
     InvoiceConfirmations,
     InvoiceRejections,
+    PaymentConfirmations,
+    PaymentFailures,
+    CreditConfirmations,
+    CreditFailures,
+    InvoicePayments,
+    SupportingAttachments,
     VendorErrors,
     Attachments,
 )

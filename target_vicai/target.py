@@ -180,7 +180,7 @@ class TargetVicai(ExactTarget):
 
     @property
     def streams(self) -> Iterable[str]:
-        """The names of the sixteen streams."""
+        """The names of all streams."""
         return [sink.name for sink in ALL]
 
     def sink_for(self, stream: str) -> Sink | None:

@@ -103,7 +103,7 @@ class TrainingInvoices(InvoiceSink):
 
     def _create(self, item: Item, body: JsonObject, *, is_new: bool) -> Outcome:
         """Write one that Vic does not have; `is_new` says whether we looked."""
-        with documents.opened(item.extras, self.context.sources) as document:
+        with documents.opened(item.extras, self.context.sources, live=self.context.client.is_live) as document:
             if document is None and is_new:
                 raise Reject(
                     "document is missing: Vic.ai takes a new training invoice only with its document. Give a path or "

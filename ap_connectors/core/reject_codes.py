@@ -30,6 +30,8 @@ CODES: Mapping[str, str] = {
     "missing_field": "Required fields are missing. fields: their paths.",
     "two_spellings": "One field comes in several spellings. field, spellings.",
     "no_form_fits": "The field does not fit any of the allowed forms. field.",
+    # What the service is
+    "not_offered": "The service does not offer this: its API is older, or it is not switched on. stream.",
     # References
     "unknown_reference": "It refers to what the service does not have. references: the kind and the key of each.",
     # Documents of ivesk, in the mapper: where is header, or lines[1]; amounts are text.

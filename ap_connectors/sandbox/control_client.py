@@ -169,7 +169,8 @@ class VicaiControl:
 
     `resource` is the name in the service's paths: accounts, dimensions, vendors, vendorGroups, tags, vendorTags,
     paymentTerms, taxCodes, vatCodes, invoices, trainingInvoices, purchaseOrders, paymentBatches, attachments,
-    subscription. Ids are the ones that records show as internalId or id; training invoices have the ERP's.
+    subscription, supportingAttachments (with `invoiceId`),
+    dimensionDependencies. Ids are the ones that records show as internalId or id; training invoices have the ERP's.
     """
 
     def __init__(self, control: Control) -> None:
@@ -245,11 +246,6 @@ class VicaiControl:
     def attachment(self, id: str, **state: Any) -> None:
         """Say what has become of an attachment: `status`, `error_code`, `error_message`, `invoice_ids`."""
         self._control.call("POST", "/vicai/attachment", {"id": id, **state})
-
-    def supporting(self) -> dict[str, Any]:
-        """Return supporting attachments by invoice (`attachments`), and pairs of dimensions (`dependencies`)."""
-        found: dict[str, Any] = self._control.call("GET", "/vicai/supporting")
-        return found
 
     def reported(self) -> dict[str, Any]:
         """Return what was done to payments and credits, (verb, id), and which synchronisations were asked for."""

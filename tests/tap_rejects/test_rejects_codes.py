@@ -124,6 +124,7 @@ WITHOUT_A_ROW |= dict.fromkeys(
     "of records that the mapper does not make: it refers by ids, sends paths, deletes nothing, and spells one way",
 )
 WITHOUT_A_ROW |= dict.fromkeys(("key_does_not_fit", "too_many_fields", "warehouse_refused"), "of warehouses")
+WITHOUT_A_ROW["not_offered"] = "of streams that the mapper does not make"
 WITHOUT_A_ROW["bank_change"] = "of the ERP's vendors; documents never change bank details"
 WITHOUT_A_ROW |= dict.fromkeys(("document_moved_on", "document_not_a_pdf", "link_expired", "no_link"), "of downloads")
 """Codes that are not told of ivesk's documents in words of their own, and why."""

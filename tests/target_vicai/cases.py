@@ -14,8 +14,12 @@ from tests.target_vicai.store import Record, Store
 
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n% \xc4\x85\xc5\xbe\xc5\xab\n%%EOF\n"
 LONG = "Ą" * 300
+PAYMENT, CREDIT = "5b1f1c0e-6f0e-4a55-9d2c-1d0a4c8e7f21", "7d2e0c1a-0b5e-4a44-8c1d-2e0b4d8f6a33"
+"""Vic's ids of a payment and a credit that the ERP has not answered yet."""
+NOWHERE = "00000000-0000-4000-a000-000000000000"
 WAITING: Record = {"status": "READY_FOR_POST", "externalId": None, "externalUpdatedAt": None}
 """What an invoice shows that the ERP has not answered yet."""
+BOOKED = "2026-03-03T09:00:00Z"
 AT, LATER = "2026-03-01T10:00:00.123", "2026-03-02T11:30:00.5"
 """The ERP's wall clock: no zone, and digits as they are."""
 
@@ -29,6 +33,10 @@ class Scene:
         self.pdf.write_bytes(PDF)
         self.waiting = vicai.control.vicai.records("invoices")[-1]["internalId"]
         vicai.control.vicai.touch("invoices", [self.waiting], **WAITING)
+        batch = vicai.control.vicai.records("paymentBatches")[0]["id"]
+        paid = {"amount": "10.00", "currencyId": "EUR", "status": "acknowledged"}
+        payments, credits = [paid | {"id": PAYMENT}], [paid | {"id": CREDIT}]
+        vicai.control.vicai.touch("paymentBatches", [batch], payments=payments, credits=credits)
         self.store = Store(vicai)
 
     @cached_property
@@ -288,6 +296,35 @@ def attachment(scene: Scene) -> Record:
     return {"document": str(scene.pdf)}
 
 
+def report_case(stream: str) -> Case:
+    """The case of a report of payments or credits: Vic knows them by its own ids, in their batches."""
+    part, id_ = ("payments", PAYMENT) if stream.startswith("payment") else ("credits", CREDIT)
+    field, verb = ("confirmedAt", "confirm") if stream.endswith("confirmations") else ("remoteErroredAt", "fail")
+    told = {field: BOOKED} | ({"remoteId": "MOK-1"} if verb == "confirm" else {"remoteError": "Sąskaita uždaryta"})
+    return Case(
+        stream,
+        "paymentBatches",
+        lambda _: {"id": id_, **told},
+        lambda _: {"id": NOWHERE, **told},
+        NOWHERE,
+        (rf"POST /{part}/[\w-]+/{verb}",),
+        lambda _: {field: "2026-03-05T00:00:00Z"},
+        shown=lambda _, given: {part: [given]},
+        adds=False,
+    )
+
+
+def dependency(scene: Scene) -> Record:
+    first, second = (one for one in scene.store.all("dimensions")[:2])
+    return {"dimensionInternalId": first["internalId"], "dependentExternalId": second["externalId"], "active": True}
+
+
+def dependency_shown(scene: Scene, given: Record) -> Record:
+    second = scene.store.all("dimensions")[1]
+    pair = {"dimensionId": given["dimensionInternalId"], "dependentId": second["internalId"]}
+    return pair | {"active": given["active"]}
+
+
 CASES = (
     Case(
         "accounts",
@@ -429,6 +466,40 @@ CASES = (
             "status": "NOT_READY",
             "postingError": given["reason"],
         },
+        adds=False,
+    ),
+    *map(
+        report_case,
+        ("payment_confirmations", "payment_failures", "credit_confirmations", "credit_failures"),
+    ),
+    Case(
+        "supporting_attachments",
+        "supportingAttachments",
+        lambda scene: {"internalId": scene.waiting, "document": str(scene.pdf)},
+        lambda scene: {"internalId": "999999999", "document": str(scene.pdf)},
+        r"999999999",
+        (r"POST /invoices/\d+/supporting-attachments",),
+        shown=lambda scene, _: {"invoiceId": scene.waiting, "filesize": len(PDF), "contentType": "application/pdf"},
+        by_vic=frozenset({"filename"}),
+    ),
+    Case(
+        "dimension_dependencies",
+        "dimensionDependencies",
+        dependency,
+        lambda scene: dependency(scene) | {"dependentExternalId": "PRJ-NĖRA"},
+        r"PRJ-NĖRA",
+        (r"POST /dimensionDependencies",),
+        lambda _: {"active": False},
+        dependency_shown,
+    ),
+    Case(
+        "invoice_payments",
+        "invoices",
+        lambda scene: {"internalId": scene.waiting, "externalPaymentStatus": "paid", "externalPaymentAmount": "10.50"},
+        lambda _: {"internalId": "999999999", "externalPaymentStatus": "paid"},
+        r"999999999",
+        (r"PUT /invoices/\d+/external",),
+        lambda _: {"externalPaymentStatus": "voided", "externalPaymentDate": "2026-03-05"},
         adds=False,
     ),
     Case(

@@ -29,9 +29,15 @@ RESOURCES = (
     "purchaseOrders",
     "paymentBatches",
     "attachments",
+    "supportingAttachments",
+    "dimensionDependencies",
     "subscription",
 )
-BY_VIC = frozenset({"internalId", "internalUpdatedAt", "id", "displayName"})
+OF_TODAY = frozenset(
+    ("companyId", "companyExternalId", "insertedAt", "billStatus", "amountNet", "amountSum", "poMatchingDocumentLevel",
+     "matchingType", "type", "purchaseOrderNumbers")
+)  # fmt: skip
+BY_VIC = frozenset({"internalId", "internalUpdatedAt", "id", "displayName"}) | OF_TODAY
 """Members that Vic gives, whatever was sent."""
 
 

@@ -20,7 +20,7 @@ from ap_connectors.singer.schema import Declared, canonical
 from ap_connectors.vicai import contract
 from target_vicai.sink import VicSink
 from target_vicai.streams import ALL
-from tests.target_vicai.cases import Scene
+from tests.target_vicai.cases import CREDIT, PAYMENT, Scene
 from tests.target_vicai.conftest import PREFIX, Record, Result, Target, fresh
 from tests.target_vicai.store import Documents, Snapshot
 from tests.vicai.test_vicai_coverage import rows as coverage
@@ -31,6 +31,8 @@ EVERY = pytest.mark.parametrize("stream", STREAMS)
 PLACEHOLDERS: dict[str, Callable[[Scene], str]] = {
     "INVOICE_ID": lambda scene: str(scene.waiting),
     "VENDOR_ID": lambda scene: str(scene.vendor["internalId"]),
+    "PAYMENT_ID": lambda _: PAYMENT,
+    "CREDIT_ID": lambda _: CREDIT,
 }
 """Vic's own ids, which no example can know."""
 AT_START = {"obtainToken", "healthCheck"}
@@ -309,6 +311,25 @@ def attachment(given: Record, scene: Scene) -> bool:
     return [one["sha256"] for one in scene.vicai.control.vicai.records("attachments")].count(sha256) == 1
 
 
+def reported(given: Record, scene: Scene) -> bool:
+    batches = scene.vicai.control.vicai.records("paymentBatches")
+    parts = {one["id"]: one for batch in batches for one in (*batch["payments"], *batch["credits"])}
+    return plain(parts[given["id"]]).items() >= given.items()
+
+
+def supporting(given: Record, scene: Scene) -> bool:
+    held = scene.vicai.control.vicai.records("supportingAttachments")
+    size = len(base64.b64decode(given["documentbase64"]))
+    return [(one["invoiceId"], one["filesize"]) for one in held] == [(given["internalid"], size)]
+
+
+def dependency(given: Record, scene: Scene) -> bool:
+    ids = {one.get("externalId"): one["internalId"] for one in scene.vicai.control.vicai.records("dimensions")}
+    pair = ids.get(given["dimensionexternalid"]), ids.get(given["dependentexternalid"]), given["active"]
+    held = scene.vicai.control.vicai.records("dimensionDependencies")
+    return pair in {(one["dimensionId"], one["dependentId"], one["active"]) for one in held}
+
+
 FOUND: dict[str, Found] = {
     "accounts": listed("accounts", "externalId"),
     "dimensions": listed("dimensions", "externalId"),
@@ -324,6 +345,13 @@ FOUND: dict[str, Found] = {
     "invoices": listed("invoices", "externalId", status="READY_FOR_POST"),
     "invoice_confirmations": listed("invoices", "internalId", "externalId", status="POSTED"),
     "invoice_rejections": invoice_rejection,
+    "payment_confirmations": reported,
+    "payment_failures": reported,
+    "credit_confirmations": reported,
+    "credit_failures": reported,
+    "invoice_payments": listed("invoices", "internalId", "externalPaymentStatus", "externalPaymentAmount"),
+    "supporting_attachments": supporting,
+    "dimension_dependencies": dependency,
     "vendor_errors": vendor_errors,
     "attachments": attachment,
 }

@@ -145,16 +145,21 @@ def test_base64_in_lines_and_base64_that_is_none() -> None:
         assert_says(refused(documentBase64=wrong), r"documentBase64 is not base64")
 
 
-def test_64_megabytes_are_the_most(tmp_path: Path) -> None:
-    path = tmp_path / "large.pdf"
+@pytest.mark.parametrize("live", [False, True])
+def test_64_megabytes_are_the_most_and_100_today(tmp_path: Path, live: bool) -> None:
+    path, most = tmp_path / "large.pdf", documents.MOST_BYTES[live]
     path.write_bytes(PDF)
-    os.truncate(path, documents.MOST_BYTES)
-    with documents.opened({"document": str(path)}, ANYWHERE) as document:
+    os.truncate(path, most)
+    with documents.opened({"document": str(path)}, ANYWHERE, live=live) as document:
         assert document is not None
-        assert document.size == documents.MOST_BYTES
-    os.truncate(path, documents.MOST_BYTES + 1)
+        assert document.size == most
+    os.truncate(path, most + 1)
+    with pytest.raises(Reject, match=r"100 MB" if live else r"64 MB"):
+        documents.opened({"document": str(path)}, ANYWHERE, live=live).__enter__()
+    if live:
+        return
     assert_says(refused(document=str(path)), r"large\.pdf is larger than 64 MB")
-    text = base64.b64encode(PDF + bytes(documents.MOST_BYTES)).decode()
+    text = base64.b64encode(PDF + bytes(most)).decode()
     assert_says(refused(documentBase64=text), r"documentBase64 is larger than 64 MB")
 
 
@@ -203,7 +208,7 @@ def test_what_is_fetched_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_fetched_file_may_not_be_too_large_either(monkeypatch: pytest.MonkeyPatch) -> None:
     fsspec.filesystem("memory").pipe("/in/large.pdf", PDF + bytes(3000))
-    monkeypatch.setattr(documents, "MOST_BYTES", 2000)
+    monkeypatch.setattr(documents, "MOST_BYTES", {False: 2000})
     assert_says(refused(document="memory://in/large.pdf"), r"memory://in/large\.pdf is larger than 64 MB")
 
 

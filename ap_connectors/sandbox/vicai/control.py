@@ -120,7 +120,6 @@ class VicaiCalls:
             "/vicai/event": {"POST": self.event},
             "/vicai/events": {"GET": self.events},
             "/vicai/attachment": {"POST": self.change_attachment},
-            "/vicai/supporting": {"GET": self.supporting},
             "/vicai/reported": {"GET": self.reported},
             "/vicai/documents": {"POST": self.change_document},
             "/vicai/revoke": {"POST": self.revoke},
@@ -151,6 +150,15 @@ class VicaiCalls:
         name = request.path_params["resource"]
         if name == "subscription":
             found = [ENCODER.encode(record) for record in (self._store.subscription,) if record is not None]
+        elif name == "supportingAttachments":
+            held = self._store.supporting.items()
+            found = [ENCODER.encode({**one, "invoiceId": id_}) for id_, all_ in held for one in all_.values()]
+        elif name == "dimensionDependencies":
+            pairs = self._store.dependencies.items()
+            found = [
+                ENCODER.encode({"id": " ".join(pair), "dimensionId": pair[0], "dependentId": pair[1], "active": active})
+                for pair, active in pairs
+            ]
         else:
             spec = RESOURCES[_known(name)]
             order = "internal" if spec.dated else spec.order
@@ -227,12 +235,6 @@ class VicaiCalls:
         order = await read_body(request, dict[str, Any])
         self._store.attachment_states[order.pop("id")] = order
         return answer({})
-
-    async def supporting(self, _: Request) -> Response:
-        """Tell supporting attachments by invoice, and pairs of dimensions."""
-        held = {invoice: list(records.values()) for invoice, records in self._store.supporting.items()}
-        pairs = [[*pair, active] for pair, active in self._store.dependencies.items()]
-        return answer({"attachments": held, "dependencies": pairs})
 
     async def reported(self, _: Request) -> Response:
         """Tell what was done to payments and credits, and which synchronisations were asked for, in this order."""

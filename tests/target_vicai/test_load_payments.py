@@ -1,0 +1,180 @@
+"""Payments and credits reported back from the ERP: many in one call, each once, whatever happens on the way."""
+
+from __future__ import annotations
+
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import seeds
+from tests.target_vicai.conftest import PREFIX, Record, Target, fresh, load, state
+from tests.target_vicai.test_load_kill import interrupted
+
+STREAM = "payment_confirmations"
+NOWHERE = "00000000-0000-4000-a000-000000000000"
+BOOKED, LATER = "2026-03-03T09:00:00Z", "2026-03-04T09:00:00Z"
+
+
+@pytest.fixture
+def paid(vicai: SandboxProcess) -> list[str]:
+    """260 payments in three batches that the ERP has not answered yet."""
+    return given_payments(vicai)
+
+
+def given_payments(vicai: SandboxProcess) -> list[str]:
+    fresh(vicai, invoices=30)
+    control = vicai.control.vicai
+    ids = [f"{n:08d}-0000-4000-a000-000000000000" for n in range(1, 261)]
+    for number, batch in enumerate(control.records("paymentBatches")[:3]):
+        parts = [
+            {"id": id_, "amount": "10.00", "status": "acknowledged", "externalId": None}
+            for id_ in ids[number * 90 : number * 90 + 90]
+        ]
+        control.touch("paymentBatches", [batch["id"]], payments=parts)
+    return ids
+
+
+def confirmations(ids: list[str], **more: Any) -> list[Record]:
+    return [{"id": id_, "confirmedAt": BOOKED, "remoteId": f"MOK-{id_[:8]}", **more} for id_ in ids]
+
+
+def shown(vicai: SandboxProcess) -> dict[str, Record]:
+    batches = vicai.control.vicai.records("paymentBatches")
+    return {one["id"]: one for batch in batches for one in batch["payments"]}
+
+
+def confirmed(vicai: SandboxProcess, ids: list[str]) -> None:
+    held = shown(vicai)
+    assert all((held[id_]["confirmedAt"], held[id_]["remoteId"]) == (BOOKED, f"MOK-{id_[:8]}") for id_ in ids)
+
+
+def reported(vicai: SandboxProcess) -> list[str]:
+    return [id_ for _, id_ in vicai.control.vicai.reported()["confirmations"]]
+
+
+def test_many_go_in_few_calls_and_equal_ones_not_again(vicai: SandboxProcess, paid: list[str], target: Target) -> None:
+    run = target(load(STREAM, *confirmations(paid)))
+    confirmed(vicai, paid)
+    assert sorted(reported(vicai)) == sorted(paid)
+    assert run.counts(STREAM)["updated"] == 260
+    assert len(run.writes) < 26
+    again = target(load(STREAM, *confirmations(paid)))
+    assert (again.writes, again.counts(STREAM)["unchanged"]) == ([], 260)
+    # The same instant, written otherwise, and a remoteId that the record does not tell.
+    again = target(load(STREAM, {"id": paid[0], "confirmedAt": "2026-03-03T11:00:00.000+02:00"}))
+    assert again.writes == []
+
+
+def test_what_is_wrong_is_set_aside_alone(vicai: SandboxProcess, paid: list[str], target: Target) -> None:
+    batch = vicai.control.vicai.records("paymentBatches")[0]
+    parts = [one | ({"status": "voided"} if one["id"] == paid[5] else {}) for one in batch["payments"]]
+    vicai.control.vicai.touch("paymentBatches", [batch["id"]], payments=parts)
+    given = confirmations([*paid[:40], NOWHERE])
+    given += [{"id": paid[41], "confirmedAt": "yesterday"}, {"confirmedAt": BOOKED}]
+    run = target(load(STREAM, *given), expect=1)
+    confirmed(vicai, [id_ for id_ in paid[:40] if id_ != paid[5]])
+    assert shown(vicai)[paid[5]]["confirmedAt"] is None
+    codes = {message["record"].get("id"): message["rejected"]["code"] for message in run.rejects}
+    assert codes == {
+        paid[5]: "service_refused",
+        NOWHERE: "unknown_reference",
+        paid[41]: "not_a_time",
+        None: "missing_key",
+    }
+    assert run.counts(STREAM)["updated"] == 39
+
+
+def test_a_failure_takes_back_a_confirmation_and_an_older_one_does_not_come_back(
+    vicai: SandboxProcess, paid: list[str], target: Target
+) -> None:
+    failure = {"id": paid[0], "remoteErroredAt": LATER, "remoteError": "Bankas grąžino: sąskaita uždaryta"}
+    both = [*load(STREAM, *confirmations(paid[:2])), *load("payment_failures", failure)]
+    target(both)
+    held = shown(vicai)
+    assert (held[paid[0]]["confirmedAt"], held[paid[0]]["remoteError"]) == (None, failure["remoteError"])
+    assert held[paid[1]]["confirmedAt"] == BOOKED
+    # The whole tables come every hour.
+    again = target(both)
+    assert again.writes == []
+    assert (again.counts(STREAM)["older"], again.counts("payment_failures")["unchanged"]) == (1, 1)
+    assert "Vic.ai knows of something later" in again.err
+    # It was booked after all.
+    target(load(STREAM, {"id": paid[0], "confirmedAt": "2026-03-05T00:00:00Z"}))
+    assert shown(vicai)[paid[0]]["confirmedAt"] == "2026-03-05T00:00:00Z"
+    assert target(load("payment_failures", failure)).counts("payment_failures")["older"] == 1
+
+
+def test_a_reason_is_at_most_255_characters_long(paid: list[str], target: Target) -> None:
+    failure = {"id": paid[0], "remoteErroredAt": LATER, "remoteError": "Ą" * 256}
+    run = target(load("payment_failures", failure), expect=1)
+    assert run.rejects[0]["rejected"]["code"] == "too_long"
+
+
+def test_an_older_service_takes_none(vicai: SandboxProcess, target: Target) -> None:
+    fresh(vicai, invoices=30, age="0.20")
+    run = target(load(STREAM, *confirmations([NOWHERE])), expect=1)
+    assert run.rejects[0]["rejected"]["code"] == "not_offered"
+    assert run.writes == []
+
+
+def test_a_plan_writes_nothing(vicai: SandboxProcess, paid: list[str], target: Target) -> None:
+    run = target(load(STREAM, *confirmations(paid[:30])), dry_run=True)
+    assert run.writes == []
+    assert reported(vicai) == []
+    assert run.counts(STREAM)["updated"] == 30
+
+
+# Lost answers, faults, kills
+
+
+@pytest.mark.parametrize("kind", ["lost", "reset", "truncate"])
+def test_confirmed_once_when_answers_are_lost(
+    vicai: SandboxProcess, paid: list[str], target: Target, kind: str
+) -> None:
+    for verb in ("confirm", paid[0]):
+        vicai.control.fault(kind, method="POST", path=f"{PREFIX}/payments/{verb}", times=2)
+    target(load(STREAM, *confirmations(paid)))
+    confirmed(vicai, paid)
+    twice = len(reported(vicai)) - len(set(reported(vicai)))
+    assert twice == 0 or kind == "reset"
+
+
+@seeds(range(20))
+def test_faults_of_all_kinds(vicai: SandboxProcess, target: Target, seed: int) -> None:
+    paid = given_payments(vicai)
+    rng = random.Random(seed)
+    for number, kind in enumerate(("lost", "reset", "truncate", "html", "status")):
+        more = {"status": 503} if kind == "status" else {}
+        vicai.control.fault(kind, path=f"{PREFIX}/payment", rate=0.08, seed=seed * 10 + number, times=40, **more)
+    chosen = rng.sample(paid, 150)
+    for _ in range(6):
+        run = target(load(STREAM, *confirmations(chosen)), expect=None)
+        if run.status == 0:
+            break
+    vicai.control.clear_faults()
+    target(load(STREAM, *confirmations(chosen)))
+    confirmed(vicai, chosen)
+    assert set(reported(vicai)) == set(chosen)
+    assert target(load(STREAM, *confirmations(chosen))).writes == []
+
+
+@seeds(range(50))
+def test_killed_and_started_again(vicai: SandboxProcess, tmp_path: Path, seed: int) -> None:
+    """A STATE that came out covers what Vic has; the next run brings the rest, and nothing twice."""
+    paid = given_payments(vicai)
+    dice = random.Random(seed)
+    vicai.control.vicai.options(latency_ms=5)
+    messages = load(STREAM, *confirmations(paid))
+    for place in range(len(paid), 0, -20):
+        messages.insert(place + 1, state(place))
+    after, how = dice.randrange(0, 9), dice.choice([signal.SIGKILL, signal.SIGTERM])
+    states, _ = interrupted(vicai, tmp_path / "killed", messages, after=after, how=how, wait=dice.uniform(0, 0.02))
+    confirmed(vicai, paid[: max([0, *states])])
+    states, status = interrupted(vicai, tmp_path / "again", messages)
+    assert (states[-1], status) == (len(paid), 0)
+    confirmed(vicai, paid)
+    assert sorted(reported(vicai)) == sorted(paid)
