@@ -95,7 +95,7 @@ def test_a_secret_is_masked_before_the_text_is_cut() -> None:
 
 
 def test_many_threads_may_add_while_others_write() -> None:
-    """Nobody who has added a secret ever sees it again."""
+    """A secret that was added is never shown again."""
     redact = Redactor()
 
     def learn(n: int) -> list[str]:

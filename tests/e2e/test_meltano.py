@@ -48,7 +48,7 @@ def test_the_warehouse_gets_every_digit_every_field_and_nothing_twice(
         (LONG, Decimal("0.10"), Decimal("12345678901234567.99"), "IDR")
     ]
 
-    # Fields that nobody has declared are columns, with their values.
+    # Undeclared fields are columns, with their values.
     there = {
         key: fields
         for key, *fields in rows(

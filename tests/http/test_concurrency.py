@@ -99,7 +99,7 @@ class TestPrefetcher:
             with pytest.raises(ValueError, match="two"):
                 pages.take(2)
 
-    def test_leaving_waits_for_nobody(self) -> None:
+    def test_leaving_does_not_wait(self) -> None:
         hold = threading.Event()
         with Prefetcher[int, bool](lambda _: hold.wait(60)) as pages:
             pages.request(1, 2, 3)

@@ -170,7 +170,7 @@ class TestHold:
 
 
 class TestEnd:
-    """The process ends: nobody waits on."""
+    """The process ends: no thread waits on."""
 
     @pytest.fixture
     def full(self) -> RateLimit:

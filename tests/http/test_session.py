@@ -374,7 +374,7 @@ class TestLook:
             do(client, find_done, url)
         assert not find_done.asked
 
-    def test_is_not_asked_where_nobody_takes_the_connection(self, sandbox: SandboxProcess) -> None:
+    def test_is_not_asked_where_the_connection_is_not_accepted(self, sandbox: SandboxProcess) -> None:
         with socket.socket() as server, socket.socket() as first, socket.socket() as second:
             server.bind(("127.0.0.1", 0))
             server.listen(0)
@@ -431,10 +431,10 @@ class TestLook:
     @pytest.mark.parametrize("tries_allowed", [1, 3])
     def test_may_raise(self, sandbox: SandboxProcess, url: str, tries_allowed: int) -> None:
         sandbox.control.fault("lost")
-        with pytest.raises(Reject, match="nobody can know"):
+        with pytest.raises(Reject, match="it cannot be known"):
             do(
                 make_client(sandbox, RetryPolicy(tries_allowed, 0.01)),
-                Probe(Reject("nobody can know", "unclassified")),
+                Probe(Reject("it cannot be known", "unclassified")),
                 url,
             )
         assert tries(sandbox) == 1

@@ -1,4 +1,4 @@
-"""Places for uploads: how they are named, what the storage says of them, and that nobody else hears of them."""
+"""Places for uploads: how they are named, what the storage says of them, and that they stay secret."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_doubt_is_told_at_once_and_files_are_closed(sandbox: SandboxProcess) -> 
     assert all(file.closed for file in files)
 
 
-def test_nobody_hears_of_a_place_while_it_is_in_use(sandbox: SandboxProcess, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_place_is_secret_while_it_is_in_use(sandbox: SandboxProcess, caplog: pytest.LogCaptureFixture) -> None:
     ivesk = client(sandbox)
     location = ivesk.location("a.pdf", {})
     path, _, query = location.url.partition("?")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.sandbox.emulated_vic import AT, INTERNAL, Vic, any_vendor, file, latest
 
-NOBODY = "00000000-0000-4000-a000-000000000000"
+UNKNOWN_ID = "00000000-0000-4000-a000-000000000000"
 
 
 # Upserts
@@ -58,7 +58,7 @@ def test_putting_a_vendor_nulls_what_is_left_out(vic: Vic) -> None:
     assert {name for name, value in bare.items() if value is not None} <= kept
     assert {"email", "addressStreet", "countryCode", "paymentTermId"} <= bare.keys()
     assert not {"taxInfo", "defaultPaymentInfo", "currency", "state", "errors"} & bare.keys()
-    vic.refused("upsertVendor", "V", status=422, body={"name": "Ny", "paymentTermId": NOBODY, **AT})
+    vic.refused("upsertVendor", "V", status=422, body={"name": "Ny", "paymentTermId": UNKNOWN_ID, **AT})
     assert vic.ask("PUT", "/vendors/V", {"name": "Ny", **AT}).status_code == 201
 
 

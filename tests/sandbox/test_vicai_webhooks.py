@@ -139,7 +139,7 @@ def test_a_processed_batch_is_told_of_with_what_is_approved(vic: Vic, receiver: 
 
 
 def test_only_what_is_subscribed_is_sent(vic: Vic, receiver: Receiver) -> None:
-    assert vic.control.click("syncRequest")["sent"] is False  # nobody is subscribed
+    assert vic.control.click("syncRequest")["sent"] is False  # there is no subscription
     subscribe(vic, receiver, events=["vendorNew"])
     assert vic.control.click("syncRequest")["sent"] is False
     assert vic.control.click("vendorNew")["sent"] is True

@@ -325,7 +325,7 @@ def test_a_column_that_changes_while_it_is_read(sandbox: SandboxProcess) -> None
 
 
 def test_a_column_value_without_an_instant_always_comes(sandbox: SandboxProcess, tap: RunTap) -> None:
-    """Nobody can tell whether it changed."""
+    """Whether it changed cannot be told."""
     control = sandbox.control
     control.columns("302320404", "skyrius", [{"code": "A", "modifiedat": "2026-02-01T00:00:00.000Z"}])
     control.columns("302320404", "skyrius", [{"code": "N"}])

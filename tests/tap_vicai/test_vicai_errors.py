@@ -58,7 +58,7 @@ def test_a_wrong_path_is_explained(vicai: SandboxProcess, tap: RunTap) -> None:
     assert "Check api_url: it ends in /v0" in check_clear(run)
 
 
-def test_nobody_listening_is_explained(tap: RunTap, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_listen_is_explained(tap: RunTap, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tap(expect=1, api_url="http://127.0.0.1:9/v0", env={"AP_TEST": "1"})
     assert "POST /token failed 6 times, last: 127.0.0.1:9 refuses connections" in check_clear(run)
 

@@ -77,7 +77,7 @@ def target(ivesk: SandboxProcess, tmp_path: Path) -> Target:
 
 
 def assert_secret(ivesk: SandboxProcess, run: Result) -> None:
-    """Check what goes for every run: the storage never saw the key; nobody can read a key or a place to write to."""
+    """Check what goes for every run: the storage never saw the key; no output shows a key or a place to write to."""
     assert all(call["key"] == "none" for call in run.calls if call["path"].startswith("/storage"))
     secrets = [upload["token"] for upload in ivesk.control.uploads()]
     secrets += [call["query"].rpartition("=")[2] for call in run.calls if "Signature" in call["query"]]

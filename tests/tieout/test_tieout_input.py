@@ -18,7 +18,7 @@ from tests.tieout.conftest import Record, TieOut, vic_settings
 BIG = Decimal("1234567890123456789.12")
 PDF = base64.b64encode(b"%PDF-1.4\n% \xc4\x85\n%%EOF\n").decode()
 AT = "2026-03-01T10:00:00.123"
-NOBODY = "no-such-vendor"
+UNKNOWN_VENDOR = "no-such-vendor"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -51,7 +51,7 @@ class Load:
                 self._training("T-0", vendors[0], [line(0, "100.00", "25.00"), line(1, "0.10", "0.03")], "125.13"),
                 self._training("T-1", vendors[1], [line(0, str(BIG))], None),
                 self._training("T-2", vendors[1], [line(0, "7.77")], None, currency="EUR"),
-                self._training("T-3", NOBODY, [line(0, "55.50")], None, currency="EUR"),
+                self._training("T-3", UNKNOWN_VENDOR, [line(0, "55.50")], None, currency="EUR"),
             ],
             "invoices": [
                 {
@@ -147,7 +147,7 @@ def test_all_ties_but_for_what_was_rejected(load: Load, tie_input: TieOut) -> No
     result = tie_input(str(load.input), "--rejects", str(load.rejects), process=True)
     assert (result.status, result.err) == (0, ""), result.out
     assert result.found("training_invoices") == {"explained": (1, ["T-3"])}
-    assert NOBODY in result.words("training_invoices", "explained")[0]
+    assert UNKNOWN_VENDOR in result.words("training_invoices", "explained")[0]
     assert "1 record rejected, 55.50 EUR" in result.out
     assert "It ties, but for 1 record rejected" in result.out
     for side in ("source", "destination"):

@@ -102,17 +102,17 @@ class TestOnce:
         vic.control.fault("lost", path=f"{VIC}/tags", method="POST", times=1000)
         assert [self.create(client)] == self.created(vic)
 
-    def test_when_the_limit_is_exceeded_nobody_looks(self, vic: SandboxProcess, client: VicaiClient) -> None:
+    def test_when_the_limit_is_exceeded_there_is_no_look(self, vic: SandboxProcess, client: VicaiClient) -> None:
         vic.control.fault("status", status=429, retry_after=0, path=f"{VIC}/tags", method="POST", times=2)
         assert [self.create(client)] == self.created(vic)
         assert not calls(vic, "GET")
 
-    def test_when_nobody_can_know_it_is_not_repeated(self, vic: SandboxProcess, client: VicaiClient) -> None:
+    def test_when_it_cannot_be_known_it_is_not_repeated(self, vic: SandboxProcess, client: VicaiClient) -> None:
         def find_done() -> JsonObject | None:
-            raise Reject("nobody can know whether the file arrived", "unclassified")
+            raise Reject("it cannot be known whether the file arrived", "unclassified")
 
         vic.control.fault("lost", path=f"{VIC}/attachments", method="POST")
-        with pytest.raises(Reject, match="nobody can know"):
+        with pytest.raises(Reject, match="it cannot be known"):
             client.upload(
                 "uploadAttachment", lambda: [Part("file", PDF, "a.pdf", "application/pdf")], find_done=find_done
             )

@@ -208,7 +208,7 @@ class SlowCertificates:
 BEGINNINGS = (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: ")
 
 
-def test_certificates_that_do_not_come_hold_up_nobody_else(sns: SnsDouble, tmp_path: Path) -> None:
+def test_certificates_that_do_not_come_hold_up_no_other_delivery(sns: SnsDouble, tmp_path: Path) -> None:
     with ExitStack() as stack:
         slow = [stack.enter_context(closing(SlowCertificates(begin))) for begin in BEGINNINGS]
         hosts = [sns.place, *(one.place for one in slow)]

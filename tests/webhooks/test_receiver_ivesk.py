@@ -62,7 +62,7 @@ def test_a_click_on_export(receiver: ReceiverProcess, sns: SnsDouble, new: New, 
     assert (row["service"], row["kind"], row["company"]) == ("ivesk", "on_exported", "302320404")
     assert row["body"].decode() == message["Message"]
     assert row["dedup_key"] == message["MessageId"]
-    # Nobody signed the envelope's other fields.
+    # The envelope's other fields are not signed.
     assert b"UnsubscribeURL" not in row["body"]
 
 

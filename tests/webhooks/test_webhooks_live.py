@@ -156,7 +156,7 @@ def test_rules_know_the_new_names_and_keep_the_old_ones(hooks: Webhooks, vic: Sa
     hooks.run("subscribe", "vicai", "--events", "invoice_post,invoice_deleted,invoicePost")
     vic.control.vicai.event("invoice_post")
     vic.control.vicai.event("invoice_deleted")
-    vic.control.vicai.event("invoice_updated")  # nobody subscribed it
+    vic.control.vicai.event("invoice_updated")  # not subscribed
     hooks.wait_for(lambda: len(hooks.lines()) == 3)
     told = {"new vicai.invoice_post", "old vicai.invoice_post", "deleted vicai.invoice_deleted"}
     assert set(hooks.lines()) == told

@@ -58,12 +58,12 @@ def test_only_what_is_old_and_done_goes(inbox: Inbox) -> None:
             runs.done(started)
         else:
             runs.failed(started, 1, "x", None)
-    nobodys, recent = fill(inbox, 5, "syncRequest"), fill(inbox, 4, "syncRequest")
+    unwanted, recent = fill(inbox, 5, "syncRequest"), fill(inbox, 4, "syncRequest")
     aged(inbox, 200, f"id < {recent[0]}")
     found = purge(settings, inbox, 180 * DAY)
     assert (found.deleted, found.kept) == (255, 6)
     assert [event.id for event in inbox.since("")] == [*failed, *waiting, *recent]
-    assert inbox.purged() == (nobodys[-1], found.before)
+    assert inbox.purged() == (unwanted[-1], found.before)
     # Once more does nothing; numbers go on.
     assert purge(settings, inbox, 180 * DAY).deleted == 0
     assert fill(inbox, 1)[0] > recent[-1]
