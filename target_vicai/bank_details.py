@@ -16,6 +16,8 @@ _OTHER = frozenset({"paymentTerm"})
 _IBAN = "internationalBankAccount.iban"
 _METHODS = {_IBAN: "IBAN", "bban": "BBAN", "bankAccountNum": "BANKACCOUNT"}
 _NORWEGIAN_DIGITS = 11
+_OF_AN_INVOICE = "accountNumber"
+"""The account in the payment info of an invoice to process."""
 
 
 def flat(info: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -29,6 +31,13 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _leaves(f"{path}.{name}" if path else name, member)
     elif value not in (None, ""):
         yield path, value
+
+
+def accounts(info: Mapping[str, Any] | None) -> frozenset[str]:
+    """Return the account numbers of a payment info, plain; a Norwegian IBAN as the number inside the country."""
+    given = flat(info).items()
+    numbers = (bank_accounts.plain(str(number)) for path, number in given if path in _METHODS or path == _OF_AN_INVOICE)
+    return frozenset(number[4:] if number.startswith("NO") else number for number in numbers)
 
 
 def changes(present: JsonObject, body: JsonObject) -> tuple[Change, ...]:

@@ -255,7 +255,7 @@ class LoadContext:
     @functools.cached_property
     def document_vendors(self) -> DocumentVendors:
         """What finds the vendors that documents name."""
-        return DocumentVendors(lambda: self.cache("vendors"), self._settle_vendors)
+        return DocumentVendors(lambda: self.cache("vendors"), self._settle_vendors, self.warn)
 
     def _settle_vendors(self) -> None:
         """Wait for the vendors that are being written, so that the list has them; in a dry run only we know them."""

@@ -15,6 +15,7 @@ from ap_connectors.core.companies import DOCUMENT_VENDOR, Identity, plain_name, 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.schema import canonical
+from target_vicai.bank_details import FIELD, accounts
 from target_vicai.record_cache import RecordCache
 
 MARK = DOCUMENT_VENDOR
@@ -138,10 +139,14 @@ class DocumentVendors:
     Args:
         cache: returns Vic's vendors.
         settle: waits until what was read before is written; the ERP may have named the same vendor just before.
+        warn: shows a message to the user.
     """
 
-    def __init__(self, cache: Callable[[], RecordCache], settle: Callable[[], None]) -> None:
-        self._cache, self._settle = cache, settle
+    def __init__(
+        self, cache: Callable[[], RecordCache], settle: Callable[[], None], warn: Callable[[str], None]
+    ) -> None:
+        self._cache, self._settle, self._warn = cache, settle, warn
+        self._told_of: set[tuple[str, ...]] = set()
         self._coming: dict[str, Known] = {}
         self._keys: dict[str, set[str]] = {}
         self._answers: dict[str, str | Reject] = {}
@@ -191,6 +196,26 @@ class DocumentVendors:
         if isinstance(answer, Reject):
             raise answer
         return answer
+
+    def tell_of_account(self, known: Known, info: Mapping[str, Any] | None) -> None:
+        """Warn, once, of an account of a document that is not its vendor's: the invoice may be forged.
+
+        Args:
+            known: the vendor.
+            info: what the document says of where to pay.
+        """
+        ours = accounts(info)
+        told = (known.id or "", *sorted(ours))
+        if not ours or known.id is None or told in self._told_of:
+            return
+        self._told_of.add(told)
+        theirs = accounts((self._cache().by_id(known.id) or {}).get(FIELD))
+        if not ours & theirs:
+            self._warn(
+                f"vendors {known.key or known.id}: a document names another bank account, {', '.join(sorted(ours))}. "
+                f"Vic.ai has {', '.join(sorted(theirs)) or 'none'} for the vendor, and keeps it. Ask the vendor before "
+                "the invoice is paid."
+            )
 
     def known(self, vendor: DocumentVendor) -> Known | None:
         """Return who a vendor is; None if neither Vic.ai nor this run has it.

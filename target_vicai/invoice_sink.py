@@ -70,6 +70,7 @@ class InvoiceSink(VicSink):
         known = self.context.document_vendors.known(vendor_of(mark, key))
         if known is None:
             return item
+        self.context.document_vendors.tell_of_account(known, item.body.get("paymentInfo"))
         return self.named(replace(item, extras={**item.extras, MARK: None}), known)
 
     def _as_of_old(self, item: Item, record: Mapping[str, Any], key: str) -> Item:

@@ -30,7 +30,6 @@ from target_vicai.sink import EXTERNAL, TEXT, Item
 
 _NAME_AND_ADDRESS = ("name", "addressStreet", "addressCity", "addressState", "addressPostalCode")
 
-_LEFT_ALONE = "the document names another bank account than Vic.ai has for the vendor; that is left as it is"
 _WITHOUT_ID = "Vic.ai has the vendor without an external id; it is left as it is"
 _NEVER_DELETED = "a document does not delete a vendor; it is left as it is"
 
@@ -194,9 +193,8 @@ class Vendors(Upsert):
         if known.key is None:
             outcome = Outcome("unchanged", note=_WITHOUT_ID)
         elif not changes:
-            theirs, ours = (bank_details.flat(one.get(bank_details.FIELD)) for one in (present, item.body))
-            others = any(not bank_details.is_there(value, path, theirs) for path, value in ours.items())
-            outcome = Outcome("unchanged", note=_LEFT_ALONE if others else None, aside=aside)
+            outcome = replace(UNCHANGED, aside=aside)
+            vendors.tell_of_account(known, item.body.get(bank_details.FIELD))
         return Comparison(body, present, changes=changes, outcome=outcome, aside=aside)
 
     def _allowed(

@@ -107,7 +107,13 @@ def test_the_vendor_of_the_erp_is_found_and_left_alone(store: Store, target: Tar
     assert (run.counts("vendors")["unchanged"], run.counts("training_invoices")["created"]) == (1, 1)
     [made] = store.change().only(trainingInvoices=(1, 0, 0)).added("trainingInvoices")
     assert made["vendorExternalId"] == "50010"
-    assert "names another bank account" in run.err
+    told = f"a document names another bank account, {OTHER_IBAN}. Vic.ai has {ERP_IBAN} for the vendor, and keeps it."
+    assert told in run.err
+    account = {"kind": "IBAN", "accountNumber": THIRD_IBAN}
+    run = target(load("invoices", invoice(pdf, paymentInfo=account)))
+    assert f"a document names another bank account, {THIRD_IBAN[4:]}. Vic.ai has {ERP_IBAN}" in run.err
+    same = target(load("vendors", document_vendor(iban="lt60 1010 0123 4567 8901"), document_vendor(iban=None)))
+    assert "another bank account" not in same.err
 
 
 def test_the_erps_own_vendor_goes_before_the_one_that_documents_made(store: Store, target: Target, pdf: Path) -> None:
