@@ -22,7 +22,7 @@ _BATCH = 2000
 """Records that are held until the warehouse is asked for their rows."""
 _CHUNK = 1 << 20
 _PUT_ASIDE = re.compile(r"(.+?)\d{12}").fullmatch
-"""How target-duckdb names a column whose type has changed (see docs/warehouse.md): name_date_time."""
+"""How target-duckdb names a column whose type has changed: name_date_time."""
 _exact_json = msgspec.json.Decoder(float_hook=Decimal)
 _as_json = msgspec.json.Encoder(decimal_format="number").encode
 _ABSENT: Any = object()

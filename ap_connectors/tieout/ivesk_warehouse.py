@@ -271,9 +271,7 @@ def _add_lines(table: Table, instant: str, snapshot: Snapshot, comparison: Compa
         document.lines = _summarize_lines(current)
         snapshot.put(key, document)
     if left_over:
-        comparison.not_compared.append(
-            f"{counted(left_over, 'line')} of older exports left over in {table.name}; see docs/warehouse.md."
-        )
+        comparison.not_compared.append(f"{counted(left_over, 'line')} of older exports left over in {table.name}.")
     if orphans:
         comparison.not_compared.append(
             f"{counted(orphans, 'line')} in {table.name} of documents that are not compared."

@@ -174,7 +174,7 @@ def _compare_lines(
 def _left_over(rows: int, table: Table) -> str:
     return (
         f"{counted(rows, 'row')} of {table.name} came with an earlier state of their document, or with one that is not "
-        "compared (see docs/warehouse.md): not compared."
+        "compared: not compared."
     )
 
 
@@ -194,7 +194,7 @@ class _WarehouseStream:
         if has_field and not self._exact_field:
             self.notes.append(
                 f"{table.name}.{spec.lines_field} is kept as JSON, whose numbers the loader rounds: lines are not "
-                "compared. Declare it as text (see docs/warehouse.md) and load anew."
+                "compared. Load anew with target-warehouse, which keeps them (docs/upgrade.md)."
             )
         elif spec.lines and not self.has_lines:
             self.notes.append(f"Lines of {table.name} are not in the warehouse: they are not compared.")

@@ -134,7 +134,8 @@ class Table:
             if column and column.type.startswith(_INEXACT):
                 raise Stop(
                     f"The warehouse keeps {self.name}.{column.name} as {column.type}: digits are lost already, so no "
-                    "sum of it can be exact. Declare the amounts as text (see docs/warehouse.md) and load anew."
+                    "sum of it can be exact. Load anew with target-warehouse, or with what decimals of the tap (see "
+                    "docs/warehouse.md) makes of amounts."
                 )
 
     def is_rounded_json(self, name: str) -> bool:
