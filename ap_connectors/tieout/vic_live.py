@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import msgspec
 
+from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.instants import UTC
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.http.concurrency import ordered
@@ -112,11 +113,53 @@ class SupportingAttachments(StreamSpec):
             yield from attachments
 
 
-def live_streams(states: Iterable[str]) -> tuple[StreamSpec, ...]:
+@dataclass(frozen=True)
+class Companies(StreamSpec):
+    """Companies that the credentials may see."""
+
+    def read(self, client: VicaiClient, since: int | None) -> Iterator[Record]:  # noqa: ARG002 - the list is whole
+        """Yield all companies."""
+        for page in client.pages_v2("listCompaniesV2"):
+            yield from page
+
+
+@dataclass(frozen=True)
+class CompanyInvoices(StreamSpec):
+    """Invoices of several companies, as v2 shows them.
+
+    Args:
+        states: of the invoices.
+        companies: whose they are.
+    """
+
+    states: tuple[str, ...] = ()
+    companies: tuple[str, ...] = ()
+
+    def read(self, client: VicaiClient, since: int | None) -> Iterator[Record]:
+        """Yield the invoices of the companies."""
+        wanted = ["all"] if "ALL" in self.states else [state.lower() for state in self.states]
+        for company in self.companies:
+            own = {"company_id": msgspec.Raw(msgspec.json.encode(company))}
+            for status in wanted:
+                pages = client.changes_v2(
+                    "listInvoicesV2",
+                    Bookmark(not_before=since or 0),
+                    key=lambda record: text(record, "id") or "",
+                    instant_field="updated_at",
+                    system="internal",
+                    company_id=company,
+                    status=status,
+                )
+                for page in pages:
+                    yield from (record | own for record in page.records)
+
+
+def live_streams(states: Iterable[str], companies: Iterable[str]) -> tuple[StreamSpec, ...]:
     """Return what is compared of them.
 
     Args:
         states: of invoices, the tap's setting.
+        companies: ids of those whose invoices the warehouse has.
     """
     chosen = tuple(dict.fromkeys(states)) or ("POSTED",)
     return (
@@ -128,6 +171,16 @@ def live_streams(states: Iterable[str]) -> tuple[StreamSpec, ...]:
         ),
         DimensionDependencies(
             "dimension_dependencies", (), key=("dimension_id", "dependent_id"), label="type", instant=None
+        ),
+        Companies("companies", (), key=("id",), label="name", instant=None),
+        CompanyInvoices(
+            "company_invoices",
+            (),
+            key=("company_id", "id"),
+            label="ref_number",
+            instant="updated_at",
+            states=chosen,
+            companies=tuple(companies),
         ),
     )
 

@@ -72,12 +72,18 @@ def compare(
         if table:
             result.comparisons += _compare(client, options, _WarehouseStream(spec, table, warehouse), company)
     result.comparisons += vic_payment_batches.compare(client, warehouse, options, company)
-    for spec in live_streams(invoice_states):
+    for spec in live_streams(invoice_states, _companies(warehouse)):
         if table := warehouse.find(spec.stream):
             result.comparisons += _compare_live(client, options, _WarehouseStream(spec, table, warehouse), company)
     if not warehouse.find("payments") and any(one.booking.owed for one in result.comparisons):
         result.notes.append("Payments are not in the warehouse: the AP balance knows only what the ERP says is paid.")
     return options.note(result, warehouse)
+
+
+def _companies(warehouse: Warehouse) -> list[str]:
+    """Return the ids of the companies whose invoices the warehouse has (v2)."""
+    table = warehouse.find("company_invoices")
+    return sorted({row["company_id"] or "" for row in table.records(("company_id",))}) if table else []
 
 
 def _require_company(table: Table, company: str) -> None:
