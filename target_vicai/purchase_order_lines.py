@@ -78,7 +78,7 @@ def parse_lines(lines: Iterable[Mapping[str, Any]], *, live: bool) -> list[JsonO
         live: whether the service spells the kinds of matching in small letters (`VicaiClient.is_live`).
 
     Raises:
-        Reject: two lines have one number.
+        Reject: two lines have one number, or receipts do not add up to what the line says was received.
     """
     parsed, numbers = [], set()
     for line in lines:
@@ -89,8 +89,32 @@ def parse_lines(lines: Iterable[Mapping[str, Any]], *, live: bool) -> list[JsonO
             )
             raise Reject(message, "line_given_twice", line=number)
         numbers.add(number)
+        _check_receipts(line)
         parsed.append(_spelled(_parse_line(line), live=live))
     return parsed
+
+
+def _check_receipts(line: Mapping[str, Any]) -> None:
+    """Check that goods receipts add up to the quantities of their line: Vic refuses the whole order otherwise.
+
+    Raises:
+        Reject: they do not.
+    """
+    for name, part in (("quantityReceived", "receivedQuantity"), ("quantityAccepted", "acceptedQuantity")):
+        parts = [one[part] for one in line.get("receiptLines") or () if one.get(part) is not None]
+        stated, together = line.get(name), exact.add(*map(Decimal, parts)) if parts else None
+        if together is None or stated is None or Decimal(stated) == together:
+            continue
+        difference = exact.add(Decimal(stated), together.copy_negate())
+        field = f"{path_of(line)}.{name}"
+        raise Reject(
+            f"{field} is {stated}, but its receiptLines add up to {together:f}. Nothing was sent: correct one of them.",
+            "header_and_lines_differ",
+            field=field,
+            stated=str(stated),
+            together=f"{together:f}",
+            difference=f"{difference:f}",
+        )
 
 
 def vendor_reference(item: Item) -> JsonObject:
@@ -203,7 +227,8 @@ def compare_lines(
             result.append(line)
             continue
         known.add(id(old))
-        wanted = line if merge else {**_blank(), **line}
+        # What Vic does not show is not cleared: an older service may not know the field at all.
+        wanted = line if merge else {**{name: value for name, value in _blank().items() if name in old}, **line}
         found = diff(line_schema(), wanted, _aligned(wanted, old), readable=line_read_schema())
         if _is_matched(old) and (forbidden := [one for one in found if not (live and _may_change(one))]):
             refused.append(_matched(old, forbidden))

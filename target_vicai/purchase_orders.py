@@ -218,7 +218,9 @@ class PurchaseOrders(ComparedSink):
         elif "amount" in head:
             order_amount(head, theirs)
         if not merge:
-            head = {**{name: None for name in self.head_schema.members if self._may_be_null(name)}, **head}
+            # What Vic does not show is not cleared: an older service may not know the field at all.
+            blank = {name: None for name in self.head_schema.members if name in order and self._may_be_null(name)}
+            head = {**blank, **head}
         # Vic shows the whole vendor, where we only say which.
         compared = {name: value for name, value in head.items() if name != "vendor"}
         changes = diff(self.head_schema, compared, order, readable=self.read_schema)

@@ -285,8 +285,15 @@ class VicSink(ABC):
         return tuple(
             one
             for one in found
-            if self.omitted_is_cleared or one.path in body or one.path not in members or members[one.path].nullable
+            if not (one.new is None and one.path in self._defaults and one.old == self._defaults[one.path])
+            and (self.omitted_is_cleared or one.path in body or one.path not in members or members[one.path].nullable)
         )
+
+    @functools.cached_property
+    def _defaults(self) -> Mapping[str, Any]:
+        """What Vic shows of fields that were cleared, where that is not null."""
+        fields = contract.component(self.component)["properties"] if self.component else {}
+        return {name: field["default"] for name, field in fields.items() if field.get("default") is not None}
 
     def older(self, ours: JsonObject, theirs: JsonObject) -> Outcome | None:
         """Return the outcome of a record if Vic has a later state of the same thing (both times by the ERP's clock)."""

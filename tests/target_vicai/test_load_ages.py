@@ -1,0 +1,131 @@
+"""Both ages of the service: what is written differs where it has to, and nothing is lost or doubled in either."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ap_connectors.sandbox.process import SandboxProcess
+from tests.target_vicai.conftest import Record, Target, fresh, load
+from tests.target_vicai.store import Store
+
+AGES = pytest.mark.parametrize("age", ["0.20", "live"])
+AT, LATER = "2026-03-01T10:00:00", "2026-03-02T10:00:00"
+
+
+def order(**more: Any) -> Record:
+    line = {
+        "lineNumber": 1,
+        "productNumber": "P-1",
+        "quantityRequested": "2",
+        "unitAmount": "5.00",
+        "lineItemTotal": "10.00",
+        "matchingType": "TWO_WAY",
+    }
+    return {"externalId": "UZS-1", "poNumber": "UZS-1", "issuedOn": "2026-03-01", "lineItems": [line]} | more
+
+
+@AGES
+def test_the_same_300_tags_and_400_vendor_tags_again_write_nothing(
+    vicai: SandboxProcess, target: Target, age: str
+) -> None:
+    fresh(vicai, age=age)
+    control = vicai.control.vicai
+    tags = control.add("tags", 300)
+    for number, tag in enumerate(tags):
+        control.touch("tags", [tag], value=f"Žyma {number}")
+    vendors = [one["internalId"] for one in control.records("vendors")][:2]
+    for number, tag in enumerate(tags[:200]):
+        for vendor in vendors:
+            control.add("vendorTags", vendorId=vendor, tagId=tag)
+        assert number < 200
+    store = Store(vicai)
+    values = [{"value": one["value"]} for one in control.records("tags")]
+    pairs = [{"vendorId": one["vendorId"], "tagId": one["tagId"]} for one in control.records("vendorTags")]
+    run = target([*load("tags", *values), *load("vendor_tags", *pairs)])
+    assert run.writes == []
+    assert run.counts("tags")["unchanged"] >= 300
+    assert run.counts("vendor_tags")["unchanged"] >= 400
+    store.untouched()
+
+
+@AGES
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+def test_what_a_vendor_record_leaves_out(vicai: SandboxProcess, target: Target, age: str, mode: str) -> None:
+    fresh(vicai, age=age)
+    control = vicai.control.vicai
+    found = (one for one in control.records("vendors") if one.get("paymentTermId") and one.get("externalId"))
+    vendor = next(one for one in found if one.get("email"))
+    given = {"externalId": vendor["externalId"], "externalUpdatedAt": "2026-11-01T10:00:00", "name": "Ąžuolas"}
+    target(load("vendors", given), update_mode=mode)
+    now = next(one for one in control.records("vendors") if one["internalId"] == vendor["internalId"])
+    assert now["name"] == "Ąžuolas"
+    kept = mode == "merge"
+    assert now["email"] == (vendor["email"] if kept else None)
+    assert now["paymentTermId"] == (vendor["paymentTermId"] if kept else None)
+    assert target(load("vendors", given), update_mode=mode).writes == []
+
+
+@AGES
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+def test_an_order_is_written_in_the_services_spelling(
+    vicai: SandboxProcess, target: Target, age: str, mode: str
+) -> None:
+    fresh(vicai, age=age)
+    vendor = next(one["externalId"] for one in vicai.control.vicai.records("vendors") if one.get("externalId"))
+    given = order(vendorExternalId=vendor, description="Pirma")
+    target(load("purchase_orders", given))
+    spelling = {"0.20": "TWO_WAY", "live": "two_way"}[age]
+
+    def held() -> Record:
+        (found,) = [one for one in vicai.control.vicai.records("purchaseOrders") if one.get("externalId") == "UZS-1"]
+        return found
+
+    assert held()["lineItems"][0]["matchingType"] == spelling
+    changed = order(vendorExternalId=vendor)
+    changed["lineItems"][0] |= {"unitAmount": "6.00", "lineItemTotal": "12.00", "matchingType": "two_way"}
+    target(load("purchase_orders", changed), update_mode=mode)
+    assert held()["lineItems"][0]["unitAmount"] == "6.00"
+    assert held().get("description") == ("Pirma" if mode == "merge" else None)
+    assert target(load("purchase_orders", changed), update_mode=mode).writes == []
+
+
+def receipt(number: int, quantity: str) -> Record:
+    return {
+        "receiptLineRemoteId": f"G-{number}", "receiptLineNumber": number, "poLineNumber": 1, "itemId": "P-1",
+        "uomCode": "vnt", "receivedQuantity": quantity, "receivedDate": "2026-03-01", "createdBy": "Ona",
+        "warehouse": "Vilnius", "createdOn": "2026-03-01", "status": "open",
+    }  # fmt: skip
+
+
+def test_goods_receipts_travel_with_their_lines_and_must_add_up(vicai: SandboxProcess, target: Target) -> None:
+    fresh(vicai)
+    vendor = next(one["externalId"] for one in vicai.control.vicai.records("vendors") if one.get("externalId"))
+    given = order(vendorExternalId=vendor)
+    given["lineItems"][0] |= {"quantityReceived": "1.5", "receiptLines": [receipt(1, "1"), receipt(2, "1")]}
+    run = target(load("purchase_orders", given), expect=1)
+    assert run.writes == []
+    assert run.rejects[0]["rejected"]["code"] == "header_and_lines_differ"
+    given["lineItems"][0]["quantityReceived"] = "2.0"
+    target(load("purchase_orders", given))
+    (held,) = [one for one in vicai.control.vicai.records("purchaseOrders") if one.get("externalId") == "UZS-1"]
+    got = [one["receiptLineRemoteId"] for one in held["lineItems"][0]["receiptLines"]]
+    assert got == ["G-1", "G-2"]
+    assert target(load("purchase_orders", given)).writes == []
+
+
+def test_streams_of_today_are_set_aside_by_an_older_service(vicai: SandboxProcess, target: Target) -> None:
+    fresh(vicai, invoices=3, age="0.20")
+    invoice = vicai.control.vicai.records("invoices")[0]["internalId"]
+    first, second = (one["internalId"] for one in vicai.control.vicai.records("dimensions")[:2])
+    run = target(
+        [
+            *load("invoice_payments", {"internalId": invoice, "externalPaymentStatus": "paid"}),
+            *load("supporting_attachments", {"internalId": invoice, "documentBase64": "JVBERi0xLjQK"}),
+            *load("dimension_dependencies", {"dimensionInternalId": first, "dependentInternalId": second}),
+        ],
+        expect=1,
+    )
+    assert run.writes == []
+    assert [message["rejected"]["code"] for message in run.rejects] == ["not_offered"] * 3
