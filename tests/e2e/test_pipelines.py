@@ -20,7 +20,7 @@ OURS = ROOT / "demo" / "saft"
 EXTERNAL_IDS = {
     "accounts": ("Account", "AccountID"),
     "vendors": ("Supplier", "SupplierID"),
-    "vatCodes": ("TaxCodeDetails", "TaxCode"),
+    "vatCodes": ("TaxTableEntry", "TaxCodeDetails/{*}TaxCode"),
     "dimensions": ("AnalysisTypeTableEntry", "AnalysisID"),
 }
 
@@ -50,8 +50,8 @@ def in_file(path: Path) -> dict[str, set[str]]:
     for kind, (element, name) in EXTERNAL_IDS.items():
         ids = set()
         for one in root.iterfind(f".//{{*}}MasterFiles//{{*}}{element}"):
-            id_ = one.findtext(f"{{*}}{name}") or ""
-            ids.add(f"{one.findtext('{*}AnalysisType')}:{id_}" if kind == "dimensions" else id_)
+            type_ = one.findtext("{*}TaxType") or one.findtext("{*}AnalysisType")
+            ids |= {f"{type_}:{id_.text}" if type_ else id_.text or "" for id_ in one.iterfind(f"{{*}}{name}")}
         found[kind] = ids
     return found
 
