@@ -57,7 +57,7 @@ def _serve(_: argparse.Namespace, chosen: Settings) -> int:
 
 
 def _subscribe(given: argparse.Namespace, chosen: Settings) -> int:
-    from ap_connectors.webhooks import subscriptions  # noqa: PLC0415
+    from ap_connectors.webhooks import company_subscriptions, subscriptions  # noqa: PLC0415
 
     if given.service == "ivesk":
         events = given.events or list(subscriptions.IVESK_EVENTS)
@@ -66,6 +66,9 @@ def _subscribe(given: argparse.Namespace, chosen: Settings) -> int:
             f"ivesk: asked to send {' and '.join(events)} to {chosen.public_url}/ivesk. Įvesk now asks the receiver to "
             "confirm; see `ap-webhooks status ivesk`."
         )
+        return DONE
+    if given.companies:
+        _say("\n".join(company_subscriptions.subscribe(chosen, given.companies, given.events or ())))
         return DONE
     found = subscriptions.subscribe_vicai(
         chosen,
@@ -79,7 +82,7 @@ def _subscribe(given: argparse.Namespace, chosen: Settings) -> int:
 
 
 def _status(given: argparse.Namespace, chosen: Settings) -> int:
-    from ap_connectors.webhooks import subscriptions  # noqa: PLC0415
+    from ap_connectors.webhooks import company_subscriptions, subscriptions  # noqa: PLC0415
 
     if given.service == "ivesk":
         topics = subscriptions.allowed_topics(chosen)
@@ -88,12 +91,18 @@ def _status(given: argparse.Namespace, chosen: Settings) -> int:
         subscription = subscriptions.status_vicai(chosen)
         wanted = f"{chosen.public_url}/vicai" if chosen.public_url else None
         found, lines, good = status.vicai_status(subscription, wanted)
+        beside = company_subscriptions.status(chosen)
+        if beside:
+            own, all_there = status.companies(beside)
+            lines = [*(lines if subscription else []), *own]
+            good = all_there and (good or subscription is None)
+            found = {**found, "subscribed": subscription is not None or all_there, "companies": beside}
     _show(given, found, lines)
     return DONE if good else PROBLEM
 
 
 def _unsubscribe(given: argparse.Namespace, chosen: Settings) -> int:
-    from ap_connectors.webhooks import subscriptions  # noqa: PLC0415
+    from ap_connectors.webhooks import company_subscriptions, subscriptions  # noqa: PLC0415
 
     if given.service == "ivesk":
         _say(
@@ -101,6 +110,9 @@ def _unsubscribe(given: argparse.Namespace, chosen: Settings) -> int:
             "ask Įvesk's support, naming the address. Then remove the secret from token_file or ivesk_secret, so that "
             "the receiver refuses what still comes."
         )
+        return DONE
+    if given.companies:
+        _say("\n".join(company_subscriptions.unsubscribe(chosen, given.companies)))
         return DONE
     there = subscriptions.unsubscribe_vicai(chosen)
     _say("vicai: the subscription is ended." if there else "vicai: there was no subscription.")
@@ -184,10 +196,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--keep-token", action="store_true", help="vicai: renew without a new token")
     command.add_argument("--forget-old", action="store_true", help="vicai: refuse older tokens from now on")
+    _companies(command)
     command.add_argument("--name", default="ap-webhooks", help="ivesk: of the subscription (default: %(default)s)")
     command.add_argument("--new-secret", action="store_true", help="ivesk: with another secret, beside the known ones")
     _service(add("status", _status, "show the subscription; status 1 if there is none or it is not valid", shows=True))
-    _service(add("unsubscribe", _unsubscribe, "end a subscription"))
+    command = add("unsubscribe", _unsubscribe, "end a subscription")
+    _service(command)
+    _companies(command)
     command = add("synchronize", _synchronize, "ask Vic.ai to start a synchronisation with the ERP")
     command.add_argument("service", choices=["vicai"])
     command.add_argument("resources", nargs="+", metavar="RESOURCE", help="accounts, dimensions, vendors, ...")
@@ -217,6 +232,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _service(command: argparse.ArgumentParser) -> None:
     command.add_argument("service", choices=["vicai", "ivesk"])
+
+
+def _companies(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--companies",
+        type=_list,
+        metavar="A,B",
+        help="vicai: of these companies (v2), beside other subscriptions; or all",
+    )
 
 
 def _list(value: str) -> list[str]:

@@ -14,7 +14,7 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.ivesk.contract import companies
 from ap_connectors.vicai.client import Forbidden, VicaiClient
-from ap_connectors.webhooks import deliveries, kinds, record
+from ap_connectors.webhooks import company_subscriptions, deliveries, kinds, record
 from ap_connectors.webhooks.database import now_ms
 from ap_connectors.webhooks.inbox import Delivery, Inbox
 from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, WAITING, Runs, opened
@@ -213,7 +213,10 @@ class _Comparison:
         self._report.compared["recorded events"] += len(old)
         if young := len(events) - len(old):
             self._report.notes.append(f"{young} recorded events are younger than grace, and were not compared.")
-        for event in record.missing(old, self._inbox, self._since):
+        ours = self._ours(old)
+        if foreign := len(old) - len(ours):
+            self._report.notes.append(f"{foreign} recorded events are of kinds that nobody here subscribed or wants.")
+        for event in record.missing(ours, self._inbox, self._since):
             delivery = event.delivery
             about = f" of {event.about}" if event.about else ""
             known = ", and Vic.ai knows that it was not delivered" if event.undelivered else ""
@@ -223,6 +226,20 @@ class _Comparison:
             if event.about:
                 self._coming.setdefault(delivery.kind, set()).add(event.about)
         return True
+
+    def _ours(self, events: Sequence[record.Recorded]) -> list[record.Recorded]:
+        """Leave out the kinds that only other receivers' subscriptions name."""
+        subscribed = company_subscriptions.kinds_of(self._settings)
+        found = {event.delivery.kind for event in events}
+        if subscribed is not None:
+            found = {
+                kind
+                for kind in found
+                if kind in subscribed
+                or any(rule.wants("vicai", kind, None) for rule in self._settings.rules)
+                or self._inbox.contains("vicai", kind)
+            }
+        return [event for event in events if event.delivery.kind in found]
 
     def _batches(self, pages: Iterable[list[Record]]) -> None:
         seen = self._ids(kinds.BATCH)

@@ -83,6 +83,15 @@ def vicai_status(found: Subscription | None, wanted: str | None) -> Shown:
     return shown | {"problems": problems, "warnings": warnings}, lines, not problems
 
 
+def companies(found: Sequence[Mapping[str, Any]]) -> tuple[list[str], bool]:
+    """Return the companies' subscriptions (v2) as lines, and whether all are there."""
+    lines = []
+    for one in found:
+        events = "there is no subscription any more" if one["events"] is None else ", ".join(one["events"])
+        lines.append(f"vicai: {one['company']}: {events}")
+    return lines, all(one["events"] is not None for one in found)
+
+
 def ivesk_status(topics: Sequence[AllowedTopic], configured: Sequence[str]) -> Shown:
     """Return the topics of Įvesk's subscriptions as JSON, as lines, and whether all is good; Įvesk cannot be asked."""
     shown = {

@@ -41,7 +41,7 @@ _SYNCHRONIZED = {
 _AGENT = "ap-connectors ap-webhooks"
 _TIMEOUT = 60.0
 _OVERLAP_MS = 86_400_000
-_RELOAD_SECONDS = 1.0
+RELOAD_SECONDS = 1.0
 """By then a running receiver has noticed a new token: it looks at the file twice a second."""
 
 
@@ -102,8 +102,8 @@ def subscribe_vicai(
     Raises:
         Stop: Vic.ai refused it. Outage: it failed for too long and may have either token; all are accepted.
     """
-    url = _callback_url(settings, "vicai")
-    _check_vicai_events(events)
+    url = callback_url(settings, "vicai")
+    check_vicai_events(events)
     client = vicai_client(settings)
     # Today's service ignores it, and that of API 0.20.0 demands it.
     expires_at = instants.text(now_ms() + int(days * 86_400_000))
@@ -114,8 +114,8 @@ def subscribe_vicai(
         is_configured = token.token in settings.vicai_token
         others = tuple(one for one in live.vicai if one.token != token.token)
         if not is_configured:
-            settings.tokens.write(Tokens((token, *map(_replaced, others)), live.ivesk))
-            time.sleep(_RELOAD_SECONDS)
+            settings.tokens.write(Tokens((token, *map(replaced, others)), live.ivesk))
+            time.sleep(RELOAD_SECONDS)
         order: dict[str, Any] = {"callbackUrl": url, "accessToken": token.token, "expiresAt": expires_at}
         if events:
             order["events"] = list(events)
@@ -135,7 +135,7 @@ def subscribe_vicai(
             token = msgspec.structs.replace(token, expires_at=None)
         kept = [one for one in others if one.subscription or not forget_old]
         own = () if is_configured else (token,)
-        settings.tokens.write(Tokens((*own, *map(_replaced, kept)), live.ivesk))
+        settings.tokens.write(Tokens((*own, *map(replaced, kept)), live.ivesk))
     return found
 
 
@@ -170,7 +170,7 @@ def _days_until(expires_at: str) -> float:
         raise Stop(f"vicai: the subscription's expiresAt is not an instant: {expires_at!r}.") from None
 
 
-def _replaced(token: Token) -> Token:
+def replaced(token: Token) -> Token:
     """Return a token that another one replaces: it is accepted for as long as deliveries with it may be under way."""
     if token.subscription or token.expires_at is not None:
         return token
@@ -191,7 +191,8 @@ def unsubscribe_vicai(settings: Settings) -> bool:
     except (Forbidden, Refused) as error:
         raise Stop(str(error)) from None
     with settings.tokens.locked():
-        settings.tokens.write(Tokens((), settings.tokens.read().ivesk))
+        left = settings.tokens.read()
+        settings.tokens.write(Tokens(tuple(one for one in left.vicai if one.subscription), left.ivesk))
     return existed
 
 
@@ -233,8 +234,9 @@ def _folded(name: str) -> str:
 def _next_token(settings: Settings, live: Tokens, expires_at: str, *, keep: bool) -> Token:
     if settings.vicai_token:
         return Token(settings.vicai_token[0], now(), expires_at)
-    if keep and live.vicai:
-        return Token(live.vicai[0].token, live.vicai[0].made_at, expires_at)
+    newest = next((one for one in live.vicai if not one.subscription), None)
+    if keep and newest is not None:
+        return Token(newest.token, newest.made_at, expires_at)
     return Token(secrets.token_urlsafe(48), now(), expires_at)
 
 
@@ -258,7 +260,7 @@ def subscribe_ivesk(settings: Settings, *, name: str, events: Sequence[str], new
     Raises:
         Stop: Įvesk refused it. Outage: it failed for too long; try again.
     """
-    url = _callback_url(settings, "ivesk")
+    url = callback_url(settings, "ivesk")
     client = ivesk_client(settings)
     _check_events(events, IVESK_EVENTS)
     secret = _next_secret(settings, new=new_secret)
@@ -285,21 +287,26 @@ def _next_secret(settings: Settings, *, new: bool) -> str:
             return known.ivesk[0].secret
         secret = Secret(secrets.token_urlsafe(32), now())
         settings.tokens.write(Tokens(known.vicai, (secret, *known.ivesk)))
-    time.sleep(_RELOAD_SECONDS)
+    time.sleep(RELOAD_SECONDS)
     return secret.secret
 
 
 # Both
 
 
-def _callback_url(settings: Settings, path: str) -> str:
+def callback_url(settings: Settings, path: str) -> str:
+    """Return the address that a service is to call.
+
+    Raises:
+        Stop: public_url is missing, or not one that secrets may be sent to.
+    """
     if not settings.public_url:
         raise Stop("public_url is missing: set it to the https address at which the services reach the receiver.")
     validate.private_address("public_url", settings.public_url, URL_EXAMPLE, allow_http=bool(settings.allow_http))
     return f"{settings.public_url}/{path}"
 
 
-def _check_vicai_events(events: Sequence[str]) -> None:
+def check_vicai_events(events: Sequence[str]) -> None:
     """Refuse misspelt names; Vic.ai may have more events than are known here."""
     known = ("all", *kinds.of_vicai())
     for event in events:

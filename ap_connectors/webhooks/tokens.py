@@ -23,7 +23,7 @@ class Token(msgspec.Struct, frozen=True):
         token: itself.
         made_at: when it was made.
         expires_at: until when it is accepted; None: for as long as the subscription lasts.
-        subscription: id of the subscription beside the company's own (v2) that it belongs to; empty = the own one.
+        subscription: id of the company whose subscription (v2) it belongs to; empty = that of the account.
     """
 
     token: str
@@ -46,7 +46,7 @@ class Tokens(msgspec.Struct, frozen=True):
     ivesk: tuple[Secret, ...] = ()
 
     def live(self) -> Tokens:
-        """Return those that are accepted: without an end, not expired, or the newest of the company's own subscription.
+        """Return those that are accepted: without an end, not expired, or the newest of the account's subscription.
 
         A service that knows no expiry any more still shows a token that was made when it did.
         """

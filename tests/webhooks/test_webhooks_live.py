@@ -317,3 +317,48 @@ def test_vic_is_asked_for_a_synchronisation(hooks: Webhooks, vic: SandboxProcess
     assert sum("started by a synchronisation" in line for line in hooks.lines()) == 4
     assert len(vic.control.vicai.reported()["synchronized"]) == 4
     assert "no resource 'vendor'. Did you mean 'vendors'?" in hooks.run("synchronize", "vicai", "vendor", expect=1)
+
+
+def test_subscriptions_of_companies_beside_others(hooks: Webhooks, vic: SandboxProcess) -> None:
+    vic.control.vicai.options(companies=3)
+    hooks.serve_public()
+    hooks.run("subscribe", "vicai", "--events", "ping")
+    said = hooks.run("subscribe", "vicai", "--companies", "all", "--events", "vendor_created")
+    assert said.count("vendor_created to") == 3
+    hooks.run("subscribe", "vicai", "--companies", "all")  # renewed, and not made twice
+    found = json.loads(hooks.run("status", "vicai", "--format", "json"))
+    assert [one["events"] for one in found["companies"]] == [["vendor_created"]] * 3
+    assert (found["subscribed"], found["events"]) == (True, ["ping"])
+    # Each comes thrice, under its own token, and is stored once.
+    [id_] = vic.control.vicai.event("vendor_created")
+    vic.control.wait_for_webhooks()
+    [row] = hooks.rows("events")
+    assert (json.loads(row["body"])["id"], row["deliveries"]) == (id_, 3)
+    # Another token of the account's own subscription leaves those alone.
+    hooks.run("subscribe", "vicai", "--forget-old")
+    vic.control.vicai.event("vendor_created")
+    vic.control.wait_for_webhooks()
+    assert [row["deliveries"] for row in hooks.rows("events")] == [3, 3]
+    assert "there is no company 'Nobody'" in hooks.run("unsubscribe", "vicai", "--companies", "Nobody", expect=1)
+    name = found["companies"][1]["company_id"]
+    assert "is ended" in hooks.run("unsubscribe", "vicai", "--companies", name)
+    hooks.run("unsubscribe", "vicai")
+    left = json.loads(hooks.run("status", "vicai", "--format", "json"))
+    assert (len(left["companies"]), left["subscribed"]) == (2, True)
+    hooks.run("unsubscribe", "vicai", "--companies", "all")
+    assert json.loads(hooks.run("status", "vicai", "--format", "json", expect=1))["subscribed"] is False
+    assert tokens(hooks) == []
+
+
+def test_what_only_others_subscribed_is_not_missing_here(hooks: Webhooks, vic: SandboxProcess) -> None:
+    hooks.serve_public()
+    hooks.run("subscribe", "vicai", "--companies", "all", "--events", "vendor_created")
+    here = hooks.settings["public_url"]
+    hooks.write(public_url="https://another.example.com")
+    hooks.run("subscribe", "vicai", "--events", "invoice_updated,invoice_deleted")
+    hooks.write(public_url=here, rules=[rule("true", on=["vicai.invoice_deleted"])])
+    for kind in ("vendor_created", "invoice_updated", "invoice_deleted"):
+        vic.control.vicai.event(kind, send=False)
+    found = reconciled(hooks, expect=1)
+    assert [gap["event"] for gap in found["gaps"]] == ["vicai.vendor_created", "vicai.invoice_deleted"]
+    assert "1 recorded events are of kinds that nobody here subscribed or wants." in found["notes"]
