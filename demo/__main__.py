@@ -18,7 +18,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MOST = 8
 """Differences that are shown."""
 _QUESTION = (
-    "select sellername, count(*) as documents, sum(total::decimal(38, 2)) as euros from ivesk.exported_documents "
+    "select sellername, count(*) as documents, sum(total) as euros from ivesk.exported_documents "
     "where currency = 'EUR' group by all order by euros desc limit 5"
 )
 
@@ -79,8 +79,8 @@ def report(places: Places, services: SandboxProcess, checks: Sequence[Check], te
 
 def _command(places: Places) -> str:
     python = Path(sys.executable)
-    where = "" if places.folder == OUTPUT else f" --file {shown(places.warehouse)}"
-    return f"{os.path.relpath(python) if python.is_relative_to(Path.cwd()) else python} -m demo.sql{where}"
+    sql = python.with_name("ap-sql")
+    return f"{os.path.relpath(sql) if sql.is_relative_to(Path.cwd()) else sql} --database {shown(places.warehouse)}"
 
 
 def _stop(_number: int, _frame: object) -> None:

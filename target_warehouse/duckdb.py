@@ -84,6 +84,8 @@ class DuckDB(Warehouse):
                     self._wait(f"{self._path} is in use by {_holder(str(error))}; waiting until it is free.")
                 told = True
                 time.sleep(_PAUSE)
+        # What Arrow has done with goes back to the machine; its own allocator keeps it.
+        pa.set_memory_pool(pa.system_memory_pool())
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET preserve_insertion_order = false")
         self._catalog = self.execute("SELECT current_database()")[0][0]

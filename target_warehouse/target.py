@@ -24,7 +24,7 @@ from target_warehouse.plan import Settings
 from target_warehouse.postgres import PostgreSQL
 from target_warehouse.warehouse import Warehouse
 
-_MEMORY = 320
+_MEMORY = 256
 _as_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -109,7 +109,7 @@ class TargetWarehouse(ExactTarget):
         self._writing = False
         self._line: Line | None = None
         self._origins: dict[str, str] = {}
-        self._most = (self.config.get("memory_mb") or _MEMORY) * 1024 * 1024 // 12
+        self._most = (self.config.get("memory_mb") or _MEMORY) * 1024 * 1024 // 32
 
     # What a target says
 
@@ -167,7 +167,7 @@ class TargetWarehouse(ExactTarget):
         if self._is_postgresql:
             warehouse = PostgreSQL(self._database, self._pipeline, wait, *others)
         else:
-            memory = (self.config.get("memory_mb") or _MEMORY) * 2 // 3
+            memory = (self.config.get("memory_mb") or _MEMORY) // 2
             warehouse = DuckDB(self._database, memory, wait, *others)
         warehouse.open()
         return warehouse

@@ -260,7 +260,7 @@ def test_somebody_elses_folder_is_left_alone(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_the_question_that_it_suggests_has_an_answer(played: Played) -> None:
-    command = next(line for line in played.out.splitlines() if "-m demo.sql" in line)
+    command = next(line for line in played.out.splitlines() if "ap-sql --database" in line)
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     assert "UAB" in done.stdout

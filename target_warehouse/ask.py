@@ -1,0 +1,93 @@
+"""`ap-sql`: ask a warehouse something, in SQL; the answer as a table or as CSV, whole. Nothing is written."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from ap_connectors.core import cli
+from ap_connectors.core.errors import ApError, Stop
+
+_MOST = 1000
+
+
+def main() -> None:
+    """Run the command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the answer to one question; return the exit status."""
+    cli.prepare_output()
+    parser = argparse.ArgumentParser(prog="ap-sql", description="Ask a warehouse something, in SQL. It is only read.")
+    parser.add_argument("query", help="one SELECT")
+    parser.add_argument(
+        "--database",
+        default=os.environ.get("TARGET_WAREHOUSE_DATABASE"),
+        help="DuckDB file, or URL of a PostgreSQL database; default: TARGET_WAREHOUSE_DATABASE",
+    )
+    parser.add_argument("--csv", action="store_true", help="the answer as CSV, all rows")
+    given = parser.parse_args(arguments)
+    try:
+        if not given.database:
+            raise Stop("Name the database: --database FILE, or TARGET_WAREHOUSE_DATABASE.")
+        names, rows = _answer(given.database, given.query)
+    except ApError as error:
+        print(f"ap-sql: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    _write(names, rows, as_csv=given.csv)
+    return 0
+
+
+def _answer(database: str, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    connection: Any
+    if database.startswith(("postgresql://", "postgres://")):
+        import psycopg  # noqa: PLC0415 - DuckDB does without it
+
+        from target_warehouse.postgres import PostgreSQL  # noqa: PLC0415
+
+        try:
+            with psycopg.connect(database) as connection:
+                connection.read_only = True
+                cursor = connection.execute(query.encode())
+                return [column.name for column in cursor.description or ()], cursor.fetchall()
+        except psycopg.Error as error:
+            raise Stop(PostgreSQL.masked(str(error).strip(), database)) from None
+    import duckdb  # noqa: PLC0415 - PostgreSQL does without it
+
+    try:
+        with duckdb.connect(database, read_only=True) as connection:
+            found = connection.execute(query)
+            return [column[0] for column in found.description or ()], found.fetchall()
+    except duckdb.Error as error:
+        raise Stop(str(error).strip()) from None
+
+
+def _write(names: Sequence[str], rows: Sequence[tuple[Any, ...]], *, as_csv: bool) -> None:
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(["" if value is None else value for value in row] for row in rows)
+        return
+    shown = [["" if value is None else _plain(value) for value in row] for row in rows[:_MOST]]
+    wide = [max(map(len, column)) for column in zip(names, *shown, strict=True)]
+    right = [all(_is_number(row[place]) for row in rows[:_MOST]) for place in range(len(names))]
+    for line in (list(names), ["-" * size for size in wide], *shown):
+        places = zip(line, wide, right, strict=True)
+        cells = [cell.rjust(size) if number else cell.ljust(size) for cell, size, number in places]
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    if len(rows) > _MOST:
+        sys.stdout.write(f"... and {len(rows) - _MOST} more rows: --csv has them all\n")
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, int | float | Decimal)
+
+
+def _plain(value: Any) -> str:
+    return str(value).replace("\n", "\\n").replace("\t", "\\t")
