@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,7 @@ def saft_to_vic(meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_pa
             TARGET_VICAI_CLIENT_SECRET=sandbox.client_secret,
             TARGET_VICAI_REJECTS_PATH=str(tmp_path / "rejects.jsonl"),
             TARGET_VICAI_LEDGER_PATH=str(tmp_path / "ledger.jsonl"),
+            TARGET_VICAI_MAX_REJECTS="4",
         )
 
     return make
@@ -57,12 +59,16 @@ def in_file(path: Path) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize(
-    "folder",
-    [OURS, pytest.param(SAMPLE, marks=pytest.mark.skipif(not SAMPLE.exists(), reason="the sample is not there"))],
+    ("folder", "wrong_accounts"),
+    [
+        (OURS, 0),
+        # Its account numbers are made up.
+        pytest.param(SAMPLE, 4, marks=pytest.mark.skipif(not SAMPLE.exists(), reason="the sample is not there")),
+    ],
     ids=["ours", "the tax administration's"],
 )
 def test_a_saft_file_is_at_vic_and_a_second_run_writes_nothing(
-    saft_to_vic: Callable[[Path], Meltano], sandbox: SandboxProcess, folder: Path
+    saft_to_vic: Callable[[Path], Meltano], sandbox: SandboxProcess, folder: Path, wrong_accounts: int, tmp_path: Path
 ) -> None:
     (path,) = folder.glob("*.xml")
     store, project = Store(sandbox), saft_to_vic(path)
@@ -72,6 +78,9 @@ def test_a_saft_file_is_at_vic_and_a_second_run_writes_nothing(
     change = store.change()
     for kind, ids in expected.items():
         assert {one["externalId"] for one in change.added(kind)} == ids, kind
+    rejects = tmp_path / "rejects.jsonl"
+    codes = re.findall(r'"code": ?"(\w+)"', rejects.read_text()) if rejects.exists() else []
+    assert codes == ["bank_account"] * wrong_accounts
     store.look()
     sandbox.control.clear_calls()
     project.run("--full-refresh", "erp-to-vic")
