@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests import preloaded
 from tests.tieout.conftest import Record, TieOut, vic_settings
 
 BIG = Decimal("1234567890123456789.12")
@@ -129,8 +129,7 @@ class Load:
         settings = vic_settings(self.vicai) | {"rejects_path": str(self.rejects), "max_rejects": 9}
         config.write_text(json.dumps(settings | {"ledger_path": str(self.folder / "ledger.jsonl")}))
         command = [sys.executable, "-m", "target_vicai", "--config", str(config)]
-        with self.input.open("rb") as given:
-            done = subprocess.run(command, stdin=given, capture_output=True, timeout=120)
+        done = preloaded.run(command, input=self.input.read_bytes())
         assert done.returncode == 0, done.stderr.decode()
 
 
