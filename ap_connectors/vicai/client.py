@@ -161,36 +161,21 @@ class VicaiClient:
         Raises:
             NotFound: it does not exist. Forbidden, Refused: the service refuses. Outage: it failed for too long.
         """
-        return self._document(
-            lambda: self._transport.call(operation, read, arguments, headers=PLAIN),
-            read,
-            self._transport.what(operation, arguments),
-        )
-
-    def linked_document(self, url: str, read: Callable[[requests.Response], T]) -> T:
-        """Fetch the document at an address that the service told of; the token goes to the API's own addresses only.
-
-        Raises:
-            Refused: the address is not the API's own, or the service refuses. Else as `document`.
-        """
-        what = "GET documentUrl"
-        return self._document(lambda: self._transport.fetch(url, read, what), read, what)
-
-    def is_own(self, url: str) -> bool:
-        """Return whether an address is one of the API's own, to which the token may be sent."""
-        return self._transport.is_own(url)
-
-    def _document(self, fetch: Callable[[], T], read: Callable[[requests.Response], T], what: str) -> T:
         for _ in range(_LINKS):
             try:
-                return fetch()
+                return self._transport.call(operation, read, arguments, headers=PLAIN)
             except Redirected as redirected:
                 try:
-                    return self._transport.follow(redirected, read, f"document behind {what}")
+                    what = f"document behind {self._transport.what(operation, arguments)}"
+                    return self._transport.follow(redirected, read, what)
                 except Refused as refused:
                     # A link lives for minutes; the next answer has a fresh one.
                     last = refused
         raise last
+
+    def is_own(self, url: str) -> bool:
+        """Return whether an address is one of the API's own, to which the token may be sent."""
+        return self._transport.is_own(url)
 
     def linked(self, link: str, read: Callable[[requests.Response], T], what: str) -> T:
         """Fetch a document by the link that a record has; `what` names it in messages. See `Transport.linked`.

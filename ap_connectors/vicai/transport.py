@@ -235,16 +235,6 @@ class Transport:
         """Return whether an address is one of the API's own, to which the token may be sent."""
         return url.isascii() and "\\" not in url and _origin(url) == _origin(self._url) is not None
 
-    def fetch(self, url: str, read: Callable[[requests.Response], T], what: str) -> T:
-        """Fetch what is at an address of the API's own, with the token; `read` gets the streamed answer.
-
-        Raises:
-            Refused: it is not its own. Else as `call`.
-        """
-        if not self.is_own(url):
-            raise Refused("the address is not one of Vic.ai's API, so the token is not sent there", what, 0)
-        return self._api.fetch("GET", url, read, what=what, stream=True, headers=PLAIN)
-
     def follow(self, redirected: Redirected, read: Callable[[requests.Response], T], what: str) -> T:
         """Fetch what is at another address, without the token.
 

@@ -39,5 +39,5 @@ def fetch(client: VicaiClient, url: str, invoice: str, read: Callable[[requests.
         NotFound, Forbidden, Refused: the service refuses. Outage: it failed for too long.
     """
     if client.is_own(url):
-        return client.linked_document(url, read)
+        return client.linked(url, read, f"document of invoice {invoice}")
     return client.document("getInvoiceDocument", read, id=invoice, useSystem="INTERNAL")
