@@ -57,6 +57,8 @@ EVENTS = [
     ("approved", "fund"),
     ("approved", "void"),
     ("approved", "acknowledge"),
+    ("approved", "accept"),
+    ("approved", "fail"),
 ]
 OF_A_PAYMENT = [pair for pair in EVENTS if pair[1] not in {"process", "complete"}]
 
@@ -101,6 +103,20 @@ def test_a_time_that_is_long_past_arrives_all_the_same(
     vicai.control.vicai.batch_event(batch["id"], "void", batch["payments"][0]["id"], at="2025-11-03T09:00:00.000Z")
     second = tap(state=first.state, catalog=streams)
     check_only(vicai, second, batch["id"])
+
+
+@pytest.mark.parametrize("field", ["confirmedAt", "failedAt", "acceptedAt", "remoteErroredAt"])
+def test_what_the_erp_or_the_bank_reports_is_an_event(
+    vicai: SandboxProcess, tap: RunTap, streams: dict[str, Any], field: str
+) -> None:
+    first = tap(catalog=streams)
+    batch = one(vicai, "approved")
+    at = "2031-01-01T00:00:00.000Z"
+    payments = [batch["payments"][0] | {field: at, "paidBy": "NEW"}, *batch["payments"][1:]]
+    vicai.control.vicai.touch("paymentBatches", [batch["id"]], payments=payments)
+    run = tap(state=first.state, catalog=streams)
+    check_only(vicai, run, batch["id"])
+    assert run.records["payment_batches"][0]["last_event_at"] == at
 
 
 def test_a_change_without_any_time_arrives(vicai: SandboxProcess, tap: RunTap, streams: dict[str, Any]) -> None:
