@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -138,7 +139,7 @@ class PostgreSQL:
     def __init__(self, url: str) -> None:
         import psycopg  # noqa: PLC0415 - only who asks for it needs it
 
-        self._error = psycopg.Error
+        self._error, self._numbers = psycopg.Error, itertools.count(1)
         try:
             # One moment for all queries, though a load may be under way.
             self._connection = psycopg.connect(url, options="-c timezone=UTC -c default_transaction_read_only=on")
@@ -166,7 +167,8 @@ class PostgreSQL:
     def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query, as they come from the server."""
         try:
-            with self._connection.cursor(name="rows") as cursor:
+            # Two queries may be read side by side.
+            with self._connection.cursor(name=f"rows_{next(self._numbers)}") as cursor:
                 cursor.itersize = _ROWS_AT_ONCE
                 cursor.execute(query.encode())
                 yield from cursor
