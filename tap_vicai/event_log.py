@@ -87,6 +87,8 @@ class _Deletions(ChildStream):
     parent_stream_type = WebhookEventLog
     kinds: ClassVar[tuple[str, ...]]
     """Kinds of events that it is made of."""
+    of: ClassVar[str]
+    """The stream whose records are gone (`x-deletes` of the SCHEMA)."""
 
     own_fields: ClassVar = {
         "event_id": {"type": ["string"], "description": "Id of the event."},
@@ -99,6 +101,12 @@ class _Deletions(ChildStream):
     def __init__(self, tap: Tap) -> None:
         # Of the event itself nothing is shown.
         shown = {"type": "object", "properties": dict(self.own_fields), "additionalProperties": True}
+        shown["x-deletes"] = {
+            "stream": self.of,
+            "keys": {"internalId": "internalId"},
+            "at": "occurred_at",
+            "lifted_by": {"event": [kind for kind in self.kinds if kind.endswith("_restored")]},
+        }
         ExactStream.__init__(self, tap, shown)
 
     def derive(self, parents: list[Record]) -> Iterator[Record]:
@@ -119,13 +127,13 @@ class _Deletions(ChildStream):
 class InvoiceDeletions(_Deletions):
     """Invoices that were deleted, or restored, by the record of events (Webhook events)."""
 
-    name, kinds = "invoice_deletions", ("invoice_deleted", "invoice_restored")
+    name, of, kinds = "invoice_deletions", "invoices", ("invoice_deleted", "invoice_restored")
 
 
 class PurchaseOrderDeletions(_Deletions):
     """Purchase orders that were deleted, by the record of events (Webhook events)."""
 
-    name, kinds = "purchase_order_deletions", ("purchase_order_deleted",)
+    name, of, kinds = "purchase_order_deletions", "purchase_orders", ("purchase_order_deleted",)
 
 
 def _about(body: msgspec.Raw) -> Record:

@@ -28,12 +28,14 @@ class Link:
         keys: our field by theirs... as ``{ours: theirs}``.
         version: the same for the times that tell a former state from the present one; empty if there are none.
         at: for deletions, our field that says when.
+        lifted_by: for deletions, our field and its values that say that the object is there again: `{field: [value]}`.
     """
 
     stream: str
     keys: Mapping[str, str]
     version: Mapping[str, str] = field(default_factory=dict)
     at: str | None = None
+    lifted_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, member: Any) -> Link | None:
@@ -44,7 +46,12 @@ class Link:
         maps = (keys, version)
         if not keys or not all(isinstance(one, Mapping) and _are_texts([*one, *one.values()]) for one in maps):
             return None
-        return cls(member["stream"], dict(keys), dict(version), at if isinstance(at, str) else None)
+        lifted = member.get("lifted_by") or {}
+        if not isinstance(lifted, Mapping) or not all(
+            isinstance(one, list) and _are_texts(one) for one in lifted.values()
+        ):
+            return None
+        return cls(member["stream"], dict(keys), dict(version), at if isinstance(at, str) else None, dict(lifted))
 
     def as_json(self) -> dict[str, Any]:
         """Return what `of` reads."""

@@ -426,7 +426,8 @@ def _renamed(parent: Link | None, columns: Mapping[str, str]) -> Link | None:
         return None
     keys = {columns[ours]: theirs for ours, theirs in parent.keys.items()}
     version = {columns[ours]: theirs for ours, theirs in parent.version.items() if ours in columns}
-    return Link(parent.stream, keys, version, columns.get(parent.at or ""))
+    lifted = {columns[ours]: values for ours, values in parent.lifted_by.items() if ours in columns}
+    return Link(parent.stream, keys, version, columns.get(parent.at or ""), lifted)
 
 
 def changes(plan: Plan) -> Iterator[tuple[str, Any]]:

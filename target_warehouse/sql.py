@@ -45,6 +45,43 @@ def mark(table: str, stage: str, keys: Mapping[str, str], when: str | None) -> s
     )
 
 
+def unmark(table: str, stage: str, keys: Mapping[str, str]) -> str:
+    """Return the statement that takes the mark from rows that a stage names."""
+    deleted = quoted(DELETED)
+    return (
+        f"UPDATE {table} AS t SET {deleted} = NULL FROM {stage} AS s "
+        f"WHERE {same('t', 's', keys)} AND t.{deleted} IS NOT NULL"
+    )
+
+
+def latest(
+    events: str, stage: str, keys: Sequence[str], at: str | None, lifted_by: Mapping[str, Sequence[str]]
+) -> tuple[str, str]:
+    """Return what names the objects that are gone, and those that are there again, by the last event of each.
+
+    Args:
+        events: the table of all events: one that comes again must not undo a later one.
+        stage: names the objects that events came about.
+        keys: columns that name an object.
+        at: the column that says when; without it every event counts.
+        lifted_by: values of columns that say that a deletion was lifted.
+    """
+    lifted = " OR ".join(
+        f"x.{quoted(name)} IN ({', '.join(map(literal, values))})" for name, values in lifted_by.items() if values
+    )
+    if at is None or not lifted:
+        return stage, ""
+    whole = (
+        f"(SELECT e.*, row_number() OVER (PARTITION BY {listed(keys)} ORDER BY {quoted(at)} DESC) AS place "
+        f"FROM {events} AS e WHERE EXISTS (SELECT 1 FROM {stage} AS n WHERE {same('n', 'e', keys)})) AS x"
+    )
+    gone, back = (
+        f"(SELECT {listed([*keys, at])} FROM {whole} WHERE x.place = 1 AND ({lifted}) IS {which} TRUE)"
+        for which in ("NOT", "")
+    )
+    return gone, back
+
+
 def remove(table: str, stage: str, keys: Mapping[str, str], condition: str = "") -> str:
     """Return the statement that removes rows which a stage names, and which a further condition is true for."""
     return f"DELETE FROM {table} AS t USING {stage} AS s WHERE {same('t', 's', keys)}{condition}"

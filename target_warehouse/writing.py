@@ -117,7 +117,15 @@ class Writer:
             return 0  # made when deletes was another; its next records add the column
         keys = _both(self._company_key) | {theirs: ours for ours, theirs in link.keys.items()}
         with self._warehouse.staged(plan.batch.columns) as stage:
-            return self._delete(target, stage, keys, link.at, tables)
+            gone, back = sql.latest(
+                self._warehouse.name(plan.table.name), stage, list(keys.values()), link.at, link.lifted_by
+            )
+            if back and self._marks(target):
+                self._warehouse.affected(sql.unmark(self._warehouse.name(target.name), back, keys))
+                for part in _parts(target, tables):
+                    if (of_part := self._through(part, keys)) and DELETED in part.columns:
+                        self._warehouse.affected(sql.unmark(self._warehouse.name(part.name), back, of_part))
+            return self._delete(target, gone, keys, link.at, tables)
 
     def activate(self, table: Table, version: int) -> int:
         """Delete what a full load did not have; return how many rows."""

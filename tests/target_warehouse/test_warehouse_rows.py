@@ -200,9 +200,16 @@ def test_lines_of_a_former_state_go(target: Target, database: Database, deletes:
 def test_a_stream_of_deletions(target: Target, database: Database, deletes: str) -> None:
     gone = schema(
         "invoice_deletions",
-        {"event_id": "string", "internalId": "string", "occurred_at": MOMENT},
+        {"event_id": "string", "internalId": "string", "event": "string", "occurred_at": MOMENT},
         ["event_id"],
-        **{"x-deletes": {"stream": "invoices", "keys": {"internalId": "id"}, "at": "occurred_at"}},
+        **{
+            "x-deletes": {
+                "stream": "invoices",
+                "keys": {"internalId": "id"},
+                "at": "occurred_at",
+                "lifted_by": {"event": ["restored"]},
+            }
+        },
     )
     events = [
         record("invoice_deletions", event_id="e1", internalId="A", occurred_at=TUESDAY),
@@ -220,6 +227,12 @@ def test_a_stream_of_deletions(target: Target, database: Database, deletes: str)
         assert run.counts("invoice_deletions") == {"received": 2, "created": 2, "deleted": 3}
         assert database.texts("invoices", "id", "_sdc_deleted_at") == [("A", "2026-01-06 10:00:00+00"), ("B", None)]
         assert database.rows("SELECT invoice, n FROM lines WHERE _sdc_deleted_at IS NULL") == [("B", 0)]
+        # It is restored; and an event that comes again does not undo that.
+        back = record("invoice_deletions", event_id="e3", internalId="A", event="restored", occurred_at=WEDNESDAY)
+        for messages in ([back], [events[0]]):
+            target([gone, *messages])
+            assert database.texts("invoices", "id", "_sdc_deleted_at") == [("A", None), ("B", None)]
+            assert database.rows("SELECT count(*) FROM lines WHERE _sdc_deleted_at IS NULL") == [(3,)]
 
 
 # Companies

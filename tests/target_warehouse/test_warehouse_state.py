@@ -193,6 +193,42 @@ def test_companies_load_side_by_side(database: Database, tmp_path: Path) -> None
 # Killed
 
 
+@seeds(range(20), sample=1)
+def test_faults_of_the_service_lose_nothing(
+    sandbox: SandboxProcess, database: Database, tmp_path: Path, seed: int
+) -> None:
+    """Storms of 429 and 503, resets, broken-off answers: after as many runs as it takes the warehouse is whole."""
+    dice = random.Random(1000 + seed)
+    sandbox.control.reset(documents=0, invoices=80, vicai={"rate_requests": 0})
+    kinds: list[dict[str, Any]] = [
+        {"kind": "status", "status": 503},
+        {"kind": "status", "status": 429},
+        {"kind": "reset"},
+        {"kind": "truncate"},
+        {"kind": "html"},
+        {"kind": "lost"},
+    ]
+    for number, fault in enumerate(dice.sample(kinds, 4)):
+        sandbox.control.fault(**fault, path="/vicai/v0", rate=0.03, seed=seed * 10 + number)
+    account = settings(sandbox, tmp_path) | {"documents_from": None, "ledger_path": None, "invoice_states": ["ALL"]}
+    catalog = catalogs("tap_vicai")("invoices", "invoice_line_items", "purchase_orders", "purchase_order_line_items")
+    place, known = tmp_path / "target", None
+    place.mkdir()
+    for _ in range(6):
+        tap = tap_command(tmp_path, account, catalog=catalog, state=known, module="tap_vicai")
+        read = preloaded.run(tap, timeout=300)
+        # What a broken-off tap wrote is loaded, too; its last line may be half a line.
+        written = preloaded.run(command(place, database, memory_mb=64), input=read.stdout)
+        assert written.returncode == 0, written.stderr.decode()[-2000:]
+        known = json.loads(written.stdout.splitlines()[-1]) if written.stdout else known
+        if read.returncode == 0:
+            break
+    assert read.returncode == 0, read.stderr.decode()[-2000:]
+    sandbox.control.clear_faults()
+    whole = preloaded.run(tap_command(tmp_path, account, catalog=catalog, module="tap_vicai"))
+    assert {"invoices", "invoice_line_items"} <= check(database, whole.stdout)
+
+
 @seeds(range(50))
 def test_killed_at_any_point_the_next_run_is_whole(
     sandbox: SandboxProcess, database: Database, tmp_path: Path, seed: int
