@@ -15,7 +15,8 @@ from ap_connectors.singer.run_report import RunReport
 from target_warehouse import state as states
 from target_warehouse.declared import Declared
 from target_warehouse.incoming import Incoming
-from target_warehouse.plan import Plan, Planner, Settings, Table, Widening
+from target_warehouse.plan import Planner
+from target_warehouse.tables import Plan, Settings, Table, Widening
 from target_warehouse.warehouse import Again, Refused, Warehouse
 from target_warehouse.writing import Writer
 

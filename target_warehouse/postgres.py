@@ -13,8 +13,8 @@ from ap_connectors.core.errors import Outage, Stop
 from target_warehouse import kinds, state
 from target_warehouse.declared import COMPANY, STATE
 from target_warehouse.kinds import Cell, Kind
-from target_warehouse.plan import Plan, Table
 from target_warehouse.sql import listed, literal, quoted
+from target_warehouse.tables import Plan, Table
 from target_warehouse.warehouse import Again, Warehouse
 
 try:

@@ -20,8 +20,8 @@ from ap_connectors.singer.sink import Sink
 from ap_connectors.singer.target import ExactTarget
 from target_warehouse.duckdb import DuckDB
 from target_warehouse.loader import Loader
-from target_warehouse.plan import Settings
 from target_warehouse.postgres import PostgreSQL
+from target_warehouse.tables import Settings
 from target_warehouse.warehouse import Warehouse
 
 _MEMORY = 256

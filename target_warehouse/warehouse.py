@@ -12,8 +12,9 @@ from ap_connectors.core.errors import Stop
 from target_warehouse import kinds
 from target_warehouse.declared import COMPANY, ROW, STATE, VERSION, Link
 from target_warehouse.kinds import Kind
-from target_warehouse.plan import METADATA, ORDERED, Database, Plan, Table, changes
+from target_warehouse.plan import changes
 from target_warehouse.sql import listed, literal, quoted
+from target_warehouse.tables import METADATA, ORDERED, Database, Plan, Table
 
 MADE_BY = "target-warehouse"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from target_warehouse import sql
 from target_warehouse.declared import COMPANY, DELETED, ROW, VERSION, Link
-from target_warehouse.plan import ORDERED, Plan, Table
 from target_warehouse.sql import listed, quoted
+from target_warehouse.tables import ORDERED, Plan, Table
 from target_warehouse.warehouse import Refused, Warehouse
 
 
