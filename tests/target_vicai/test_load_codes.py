@@ -212,7 +212,7 @@ def test_documents(target: Target, scene: Scene, tmp_path: Path) -> None:
     large = tmp_path / "g.pdf"
     with large.open("wb") as sparse:
         sparse.write(PDF)
-        sparse.truncate(64 * 1024 * 1024 + 1)
+        sparse.truncate(100 * 1024 * 1024 + 1)
     in_base64 = base64.b64encode(PDF).decode()
     training = {
         "externalId": "TR-1",
@@ -235,7 +235,7 @@ def test_documents(target: Target, scene: Scene, tmp_path: Path) -> None:
             "document_too_large",
             "attachments",
             {"document": str(large)},
-            {"document": str(large), "most": "64 MB", "service": "Vic.ai"},
+            {"document": str(large), "most": "100 MB", "service": "Vic.ai"},
         ),
         Bad("document_type", "attachments", {"document": page}, {"document": "b.pdf"}),
         Bad("document_type", "attachments", {"document": pdf, "documentType": "exe"}, {"stated": "exe"}),
@@ -311,6 +311,14 @@ def test_what_vic_has(target: Target, scene: Scene) -> None:
             {"field": "externalId", "theirs": "DZ-54", "ours": "DZ-55"},
         ),
     )
+
+
+def test_a_service_that_is_too_old(vicai: SandboxProcess, target: Target) -> None:
+    fresh(vicai, age="0.20")
+    report = {"id": "5b1f1c0e-6f0e-4a55-9d2c-1d0a4c8e7f21", "confirmedAt": "2026-03-01T00:00:00Z"}
+    (said,) = target(load("payment_confirmations", report), expect=1).rejects
+    assert said["rejected"]["code"] == "not_offered"
+    assert said["rejected"]["params"] == {"stream": "payment_confirmations"}
 
 
 def test_an_invoice_that_is_another_one_there(target: Target, scene: Scene) -> None:
