@@ -29,6 +29,8 @@ ELSEWHERE = {
     "key_does_not_fit",
     "too_many_fields",
     "warehouse_refused",
+    # test_load_corrections.py
+    "moved_to_another_company",
     # of downloads, and of the mapper
     "document_moved_on",
     "document_not_a_pdf",

@@ -39,7 +39,7 @@ def check_clear(run: Result) -> str:
     assert 1 <= len(run.complaints) <= 2, run.err
     assert "Traceback" not in run.err
     # The longest names all streams.
-    assert all(len(text) < 700 for text in run.complaints)
+    assert all(len(text) < 900 for text in run.complaints)
     return " ".join(run.complaints)
 
 
