@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -70,7 +71,7 @@ class Vendors:
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, list[Vendor]] = {}
+        self._known: dict[str, dict[str, Vendor]] = defaultdict(dict)
 
     def of(self, seller: Seller, issued: str | None) -> tuple[Vendor, bool]:
         """Return all that is known of a seller, and whether that is news.
@@ -89,22 +90,22 @@ class Vendors:
         """Store what was sent."""
         names = (*vendor.identity.numbers, *([f"id {seller.id}"] if seller.id else []), f"key {vendor.key}")
         for name in names:
-            others = [each for each in self._known.get(name, ()) if each.key != vendor.key]
-            self._known[name] = [*others, vendor]
+            self._known[name].pop(vendor.key, None)
+            self._known[name][vendor.key] = vendor
 
     def _find(self, seller: Seller) -> Vendor | None:
         if seller.is_erps:
-            return next(iter(self._known.get(f"key {seller.key}", ())), None)
+            return self._known.get(f"key {seller.key}", {}).get(seller.key)
         numbers = seller.identity.numbers
         for number in numbers:
-            for each in self._known.get(number, ()):
+            for each in self._known.get(number, {}).values():
                 if not each.is_erps and self._last(each).identity.relation(seller.identity) == "same":
                     return self._last(each)
         if numbers or not seller.id:
             return None
         alike = [
             self._last(each)
-            for each in self._known.get(f"id {seller.id}", ())
+            for each in self._known.get(f"id {seller.id}", {}).values()
             if same_name(each.facts.get("name"), seller.name)
             and each.identity.relation(seller.identity) == "unknown"
             and not each.is_erps
@@ -113,7 +114,7 @@ class Vendors:
 
     def _last(self, vendor: Vendor) -> Vendor:
         """Return what was remembered last of a vendor: an older state may be listed under a number."""
-        return next((each for each in self._known[f"key {vendor.key}"] if each.key == vendor.key), vendor)
+        return self._known[f"key {vendor.key}"].get(vendor.key, vendor)
 
 
 def _first(seller: Seller, date: str) -> Vendor:
