@@ -5,13 +5,15 @@ A document's first bytes tell its type; where those leave it open, its name or t
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import logging
 import re
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ap_connectors.core.errors import Reject
+from ap_connectors.core.errors import ApError, Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer import input_files
 from ap_connectors.singer.document_sources import DocumentSources, show
@@ -21,6 +23,8 @@ from ap_connectors.singer.sink import Outcome
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part
 from target_vicai.sink import TEXT, Item, VicSink
+
+log = logging.getLogger("target-vicai")
 
 FIELDS: Mapping[str, Any] = {
     "document": {"type": "string"},
@@ -230,5 +234,31 @@ class Attachments(VicSink):
 
     def _send(self, document: Document, doubt: DeliveryUnknown) -> str | None:
         answer = self.context.writer.upload(self.operation, lambda: [document.part("file")], find_done=doubt.refuse)
-        id_ = answer.get("id")
-        return None if id_ is None else str(id_)
+        if (id_ := answer.get("id")) is None:
+            return None
+        self._sent[str(id_)] = document.name
+        return str(id_)
+
+    @functools.cached_property
+    def _sent(self) -> dict[str, str]:
+        """Names of what was sent in this run, by Vic's ids."""
+        return {}
+
+    def after_loading(self) -> None:
+        """Ask today's service what has become of the attachments so far, and tell which it could not read."""
+        if not self._sent or not self.context.client.is_live:
+            return
+        for id_, name in self._sent.items():
+            try:
+                found = self.context.client.found("getAttachmentStatus", id=id_) or {}
+            except ApError as error:
+                self._warn(f"attachments: Vic.ai does not say what has become of {name}: {error}")
+                return
+            status, invoices = found.get("status"), found.get("invoice_ids") or []
+            if status in {"failed", "ignored"}:
+                why = found.get("error_message") or found.get("error_code") or "it does not say why"
+                self._warn(
+                    f"attachments: {name} was sent, and Vic.ai {status} it ({why}). Look at it in Vic.ai (id {id_})."
+                )
+            elif invoices:
+                log.info("attachments: %s became invoice %s at Vic.ai.", name, ", ".join(map(str, invoices)))

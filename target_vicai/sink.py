@@ -251,6 +251,9 @@ class VicSink(ABC):
             stream=self.name,
         )
 
+    def after_loading(self) -> None:  # noqa: B027 - most have nothing to do
+        """Do what can only be done when all records are in."""
+
     # Help for subclasses: bodies
 
     def complete(self, body: JsonObject) -> JsonObject:

@@ -243,6 +243,8 @@ class TargetVicai(ExactTarget):
         Raises:
             Stop: it is too much. Nothing was deleted.
         """
+        for sink in self._sinks_by_name.values():
+            sink.after_loading()
         deletes = list(self._deletes())
         refusals = list(self._refusals(deletes))
         if not refusals:

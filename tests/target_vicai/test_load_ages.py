@@ -129,3 +129,14 @@ def test_streams_of_today_are_set_aside_by_an_older_service(vicai: SandboxProces
     )
     assert run.writes == []
     assert [message["rejected"]["code"] for message in run.rejects] == ["not_offered"] * 3
+
+
+def test_what_has_become_of_attachments_is_told(vicai: SandboxProcess, target: Target) -> None:
+    fresh(vicai)
+    # Vic numbers attachments from 1.
+    vicai.control.vicai.attachment("2", status="failed", error_message="Dokumentas tuščias", invoice_ids=[])
+    documents = [{"documentName": f"{n}.pdf", "documentBase64": f"JVBERi0xLjQK{text}"} for n, text in ((1, "QQ=="),)]
+    run = target(load("attachments", *documents))
+    assert "1.pdf became invoice 91 at Vic.ai" in run.err
+    run = target(load("attachments", {"documentName": "2.pdf", "documentBase64": "JVBERi0xLjQKQg=="}))
+    assert "2.pdf was sent, and Vic.ai failed it (Dokumentas tuščias)" in run.err
