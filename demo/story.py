@@ -37,7 +37,16 @@ NAMES = {
     "invoice_documents": "PDFs",
 }
 """What streams of a warehouse's jobs are called; the others are counted together."""
-WHOLE_LISTS = ("company", "payment_terms", "tags", "tax_codes", "vat_codes", "vendor_groups", "vendor_tags")
+WHOLE_LISTS = (
+    "company",
+    "companies",
+    "payment_terms",
+    "tags",
+    "tax_codes",
+    "vat_codes",
+    "vendor_groups",
+    "vendor_tags",
+)
 """Vic.ai's streams that every run reads in full, because the service does not tell what changed."""
 
 HELD = ("70101", "NO8330001234567")
