@@ -44,6 +44,7 @@ def test_a_missing_extra(
     files = {"C": '{"api_key": "k", "client_id": "i", "client_secret": "s", "region": "no"}', "W": "no database"}
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
+        (folder / name).chmod(0o600)
     done = run(room, hidden, *(str(folder / one) if one in files else one for one in arguments))
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     (line,) = done.stderr.splitlines()

@@ -92,7 +92,7 @@ def test_the_demo_ties(played: Played) -> None:
     words = " ".join(played.out.split())
     assert "NOT" not in words
     assert played.out.splitlines()[-1].startswith("It ties: ")
-    assert len(played.out.splitlines()) <= 45
+    assert len(played.out.splitlines()) <= 48
     assert "a SAF-T file: 12 accounts, 6 dimensions, 6 vendors, 5 vat codes" in words
     # What was bought is at Vic.ai or set aside, and each that was set aside is told to its accountant.
     bought, there, aside = map(
@@ -143,14 +143,14 @@ def test_its_log_is_not_on_the_screen(played: Played) -> None:
     ("statement", "words"),
     [
         (
-            "update ivesk.exported_documents set total = (total::decimal(38, 2) + 0.01)::varchar "
+            "update ivesk.exported_documents set total = (total::decimal(38, 2) + 0.01) "
             "where id = (select min(id) from ivesk.exported_documents)",
             "total",
         ),
         (
-            "update ivesk.exported_documents set vat = '0' where vat = '0.00' and "
-            "id = (select min(id) from ivesk.exported_documents where vat = '0.00')",
-            "vat 0.00 became 0",
+            "update ivesk.exported_documents set vat = null where vat = 0 and "
+            "id = (select min(id) from ivesk.exported_documents where vat = 0)",
+            "vat 0.00 became nothing",
         ),
         (
             "delete from ivesk.exported_document_lines where document_id = "
@@ -167,12 +167,12 @@ def test_its_log_is_not_on_the_screen(played: Played) -> None:
             "no row in document_files",
         ),
         (
-            "update vicai.invoices set totalAmount = (totalAmount::decimal(38, 2) + 0.01)::varchar "
+            "update vicai.invoices set totalAmount = (totalAmount::decimal(38, 2) + 0.01) "
             "where internalId = (select min(internalId) from vicai.invoices)",
             "invoices, changed",
         ),
         (
-            "update vicai.invoices set externalUpdatedAt = externalUpdatedAt || 'Z' "
+            "update vicai.invoices set externalUpdatedAt = externalUpdatedAt + interval 2 hours "
             "where internalId = (select min(internalId) from vicai.invoices)",
             "externalUpdatedAt",
         ),
@@ -187,7 +187,7 @@ def test_its_log_is_not_on_the_screen(played: Played) -> None:
             "voidedAt 2026-09-14T07:30:00.000Z became nothing",
         ),
         ("update vicai.purchase_orders set status = 'open'", "status closed became open"),
-        ("update vicai.vat_codes set rate = '25.0' where rate = '25.00'", "rate 25.00 became 25.0"),
+        ("update vicai.vat_codes set rate = 25.000000001 where rate = 25", "rate 25.00 became 25.000000001"),
         ("delete from vicai.tags where id = (select min(id) from vicai.tags)", "tags, missing: "),
         ("insert into vicai.training_invoices from vicai.training_invoices limit 1", "training_invoices, doubled"),
         (

@@ -29,6 +29,7 @@ def files(sandbox: SandboxProcess, tmp_path: Path) -> RunFiles:
         command = [sys.executable, "-m", "tap_ivesk"]
         for option, content in {"config": json.dumps(settings).encode(), **contents}.items():
             (tmp_path / option).write_bytes(content)
+            (tmp_path / option).chmod(0o600)
             command += [f"--{option}", str(tmp_path / option)]
         return Run.of(preloaded.run(command))
 

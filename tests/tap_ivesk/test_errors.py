@@ -79,7 +79,7 @@ def test_nothing_listens(tap: RunTap) -> None:
 
 
 def test_an_unknown_host(tap: RunTap) -> None:
-    run = tap(api_url="http://no-such-host.invalid/api", expect=1)
+    run = tap(api_url="https://no-such-host.invalid/api", expect=1)
     assert len(run.complaints) == 1
     assert "no-such-host.invalid is unknown" in run.complaints[0]
 

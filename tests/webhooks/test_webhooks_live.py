@@ -44,6 +44,7 @@ def test_an_hour_of_a_thousand_events(hooks: Webhooks, vic: SandboxProcess) -> N
     assert "without an end" in said
     received = control.event("invoice_updated", count=3)
     vic.control.wait_for_webhooks()
+    hooks.wait_for(lambda: settled(hooks) and len(hooks.rows("events")) == 3)
     # An invoice that was clicked on before anything was subscribed is in no record.
     before = [one for one in control.records("invoices") if one["status"] in ("READY_FOR_POST", "READY_FOR_TRANSFER")]
     assert len(reconciled(hooks, "--mend", expect=1)["gaps"]) == len(before)
