@@ -96,7 +96,7 @@ class PostgreSQL(Warehouse):
 
     def _closed(self, error: Exception) -> Stop:
         host = urlsplit(self._url).hostname or "the local server"
-        words = self.masked((str(error).strip() or type(error).__name__).splitlines()[-1], self._url)
+        words = self.masked(" ".join(str(error).split()) or type(error).__name__, self._url)
         return Stop(f"database: PostgreSQL at {host}: {words[:300]}")
 
     @staticmethod

@@ -160,7 +160,7 @@ class TargetWarehouse(ExactTarget):
 
     @functools.cached_property
     def warehouse(self) -> Warehouse:
-        """The door to the database, open."""
+        """The database, with a connection open."""
         others = self.schema, self.config.get("company")
         wait = functools.partial(self.logger.warning, "%s")
         warehouse: Warehouse
