@@ -81,6 +81,8 @@ class KeyedWorkerPool:
         self._ready: deque[Hashable] = deque()
         self._parked: dict[Parent, set[Hashable]] = {}
         self._came: set[Parent] = set()
+        # What jobs of others ended while a job ran, by its key: it may have looked before.
+        self._ended: dict[Hashable, set[Parent]] = {}
         # Jobs that wait for a parent do not count: what they wait for has yet to be submitted.
         self._jobs = self._bytes = self._running = 0
         self._failure: BaseException | None = None
@@ -208,6 +210,7 @@ class KeyedWorkerPool:
                 queue = self._queues[key]
                 job = queue.jobs[0]
                 self._running += 1
+                self._ended[key] = set()
             provided, missing, failure = False, None, None
             try:
                 provided = job.run()
@@ -217,10 +220,11 @@ class KeyedWorkerPool:
                 failure = error
             with self._lock:
                 self._running -= 1
+                ended = self._ended.pop(key)
                 if failure is not None:
                     self._fail(failure)
                 elif missing is not None:
-                    self._park(key, queue, job, missing)
+                    self._park(key, queue, job, missing, ended)
                 else:
                     self._done(key, queue, job, provided)
                 self._room.notify()
@@ -235,9 +239,9 @@ class KeyedWorkerPool:
             self._failure = failure
         self._work_came.notify_all()
 
-    def _park(self, key: Hashable, queue: _KeyQueue, job: Job, missing: Missing) -> None:
-        if not job.tried_again and self._came & missing.parents:
-            # It came after the job had looked for it.
+    def _park(self, key: Hashable, queue: _KeyQueue, job: Job, missing: Missing, ended: set[Parent]) -> None:
+        if ended & missing.parents or (not job.tried_again and self._came & missing.parents):
+            # It came, or its last job ended, after this one had looked: nothing would wake it.
             job.tried_again = True
             self._make_ready(key)
             return
@@ -269,6 +273,8 @@ class KeyedWorkerPool:
             del self._queues[key]
         if job.provides is None:
             return
+        for ended in self._ended.values():
+            ended.add(job.provides)
         # Even if it did not come: what waited only because it was under way runs again.
         for child in self._parked.pop(job.provides, set()):
             waiting = self._queues.get(child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
 import time
@@ -63,10 +64,14 @@ def log() -> Log:
 
 @pytest.fixture
 def pool() -> Iterator[KeyedWorkerPool]:
+    # Threads of earlier tests may still be about.
+    others = set(threading.enumerate())
     pool = KeyedWorkerPool(8, lambda: None)
     yield pool
     pool.close(5)
-    assert threading.active_count() < 20
+    for thread in set(threading.enumerate()) - others:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -144,6 +149,33 @@ def test_what_waits_for_a_job_that_waits_in_vain_gets_another_chance(pool: Keyed
     pool.finish()
     assert log.given_up == ["parent: nothing is missing"]
     assert log.done == ["child"]
+
+
+def test_a_parent_whose_last_job_ends_while_its_child_looks(pool: KeyedWorkerPool, log: Log) -> None:
+    """A parent is written twice; each job of it ends after the child has seen it under way, before the child waits."""
+    gates = [threading.Event(), threading.Event()]
+    over: list[Callable[[], bool]] = [lambda: pool.has_come("parent"), lambda: not pool.is_busy("parent")]
+    looked = 0
+
+    def run() -> bool:
+        nonlocal looked
+        looked += 1
+        if looked <= 2:
+            gates[looked - 1].set()
+            deadline = time.monotonic() + 10
+            while not over[looked - 1]():
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            raise Missing("the parent is under way", ["parent"])
+        log.done.append("child")
+        return True
+
+    for number, gate in enumerate(gates):
+        pool.submit(log.job(f"parent {number}", "parent", provides="parent", work=functools.partial(gate.wait, 10)))
+    pool.submit(Job("child", run, lambda missing: log.given_up.append(str(missing)), lambda: None))
+    pool.finish()
+    assert log.given_up == []
+    assert log.done == ["parent 0", "parent 1", "child"]
 
 
 def test_a_circle_of_parents_ends(pool: KeyedWorkerPool, log: Log) -> None:
