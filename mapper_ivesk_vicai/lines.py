@@ -50,7 +50,7 @@ class Line:
 
     @property
     def is_rounding(self) -> bool:
-        """Whether it makes up for rounding, and is none of the document's."""
+        """Whether it makes up for rounding, and is not one of the document's."""
         return self.further is None
 
     @property

@@ -165,7 +165,7 @@ def payment_info(seller: Seller) -> JsonObject:
 
 
 def _date(issued: str | None) -> str:
-    """Return a date as ISO 8601 has it; empty if it is none: what is wrong with it is told of the invoice."""
+    """Return a date as ISO 8601 has it; empty if it is not a date: what is wrong with it is told of the invoice."""
     try:
         return datetime.date.fromisoformat((issued or "")[:10]).isoformat()
     except ValueError:

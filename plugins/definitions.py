@@ -141,7 +141,7 @@ def _struct_table(struct: type[msgspec.Struct]) -> Iterator[str]:
 
 
 def _shown(default: Any) -> Any:
-    """Return a default as the settings file would have it; None where there is none."""
+    """Return a default as the settings file would have it; None without a default."""
     if isinstance(default, Seconds):
         unit, size = next(((u, n) for u, n in (("h", 3600), ("m", 60)) if default % n == 0), ("s", 1))
         return f"{default / size:g}{unit}" if default >= 0 else None

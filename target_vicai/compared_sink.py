@@ -24,7 +24,7 @@ class Comparison:
 
     Args:
         body: what is to be written, references resolved.
-        present: Vic's copy; None if there is none.
+        present: Vic's copy; None if Vic has no such record.
         read_at: when that was read (monotonic seconds).
         changes: what writing the body would change.
         outcome: what becomes of the record if nothing is to be written.

@@ -66,7 +66,7 @@ class ResourceSpec:
     Args:
         noun: what messages call one of its records.
         list_operation: the operation that lists them.
-        get_operation: the operation that reads one by the ERP's id; None if there is none.
+        get_operation: the operation that reads one by the ERP's id; None if the contract has no such operation.
         key: the field that holds the natural key, or several fields that make it together.
         second_key: the field that holds another natural key.
         queries: further query parameters of the list; it is read once with each.

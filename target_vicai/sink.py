@@ -151,7 +151,7 @@ class VicSink(ABC):
         return frozenset({self.key_field, *(resource or ()), *_NAMES_OF_OTHERS})
 
     def _tell_of_zones(self, body: JsonObject) -> None:
-        """Warn of a zone where the contract says that there is none, once for each field."""
+        """Warn of a zone where the contract has times without one, once for each field."""
         for name in tuple(self._without_zone):
             if body.get(name) and instants.has_zone(body[name]):
                 self._without_zone.remove(name)

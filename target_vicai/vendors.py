@@ -150,7 +150,7 @@ class Vendors(Upsert):
         """Compare the bank details that an earlier run held with Vic's of now; only they are written.
 
         Raises:
-            Reject: nobody has approved them, or Vic's have changed since.
+            Reject: they are not approved, or Vic's have changed since.
         """
         mark = item.rejected or {}
         wanted = bank_details.awaited(mark)

@@ -39,7 +39,7 @@ class Link:
 
     @classmethod
     def of(cls, member: Any) -> Link | None:
-        """Read the member of a SCHEMA; None if there is none, or not one that can be followed."""
+        """Read the member of a SCHEMA; None if it is missing, or cannot be followed."""
         if not isinstance(member, Mapping) or not isinstance(member.get("stream"), str):
             return None
         keys, version, at = member.get("keys"), member.get("version") or {}, member.get("at")

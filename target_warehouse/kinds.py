@@ -166,7 +166,7 @@ def _decimal(text: str, kind: Kind) -> str | None:
 
 
 def number(text: str) -> str | None:
-    """Return a number in canonical form; None if it is none, or has zeros before it as codes have."""
+    """Return a number in canonical form; None if it is not a number, or has zeros before it as codes have."""
     digits = text.removeprefix("-")
     if not digits[:1].isdigit() or not text.isascii() or "_" in text or (digits[:1] == "0" and digits[1:2].isdigit()):
         return None

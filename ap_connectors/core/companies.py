@@ -115,7 +115,7 @@ def same_name(one: str | None, other: str | None) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def plain_name(name: str | None) -> str:
-    """Return what all spellings of a name have in common; empty if there is none."""
+    """Return what all spellings of a name have in common; empty without a name."""
     return " ".join(sorted(_WORD.findall(unicodedata.normalize("NFKC", name or "").casefold())))
 
 

@@ -151,7 +151,7 @@ class ObjectSchema(Schema):
         self._names: dict[str, str] = {}
         for name in members:
             self._names.setdefault(canonical(name), name)
-        # Also names that are nobody's: None.
+        # Also names that no field has: None.
         self._spellings: dict[str, _Entry | None] = {name: self._entry(name) for name in members}
 
     @classmethod

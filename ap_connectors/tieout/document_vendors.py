@@ -59,7 +59,7 @@ class _VicVendors:
             self._by_number.setdefault(number, []).append((identity, key, is_erps))
 
     def key_of(self, identity: Identity, own: str) -> str | None:
-        """Return the ERP's id of the vendor that is meant, which may be the record's own; None if there is none."""
+        """Return the ERP's id of the vendor that is meant, which may be the record's own; None without one."""
         found = [
             (key or own, is_erps)
             for number in identity.numbers

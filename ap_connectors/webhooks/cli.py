@@ -199,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     _companies(command)
     command.add_argument("--name", default="ap-webhooks", help="ivesk: of the subscription (default: %(default)s)")
     command.add_argument("--new-secret", action="store_true", help="ivesk: with another secret, beside the known ones")
-    _service(add("status", _status, "show the subscription; status 1 if there is none or it is not valid", shows=True))
+    _service(add("status", _status, "show the subscription; status 1 if it is missing or not valid", shows=True))
     command = add("unsubscribe", _unsubscribe, "end a subscription")
     _service(command)
     _companies(command)

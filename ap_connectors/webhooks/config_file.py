@@ -94,7 +94,7 @@ class Section:
         return [Section(node, self._file, label) for node in self._node.value]
 
     def get(self, name: str) -> Section | None:
-        """Return the value of a name, or None if there is none."""
+        """Return the value of a name, or None if it is not set."""
         pairs = self._node.value if isinstance(self._node, yaml.MappingNode) else ()
         found = [value for key, value in pairs if _text(key) == name and value.tag != _NULL]
         return Section(found[0], self._file, name) if found else None

@@ -208,7 +208,7 @@ class Inbox:
             return summaries(connection, EVENTS.c.received_at < instant, EVENTS.c.id > after, limit=limit)
 
     def newest(self) -> int:
-        """Return the number of the newest event, 0 if there is none."""
+        """Return the number of the newest event; 0 in an empty inbox."""
         with self.database.reading() as connection:
             return connection.execute(sa.select(sa.func.max(EVENTS.c.id))).scalar() or 0
 

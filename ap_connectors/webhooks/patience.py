@@ -1,4 +1,4 @@
-"""Calls that may hang, in threads of their own: whoever waits for one waits so long, and nobody else waits."""
+"""Calls that may hang, in threads of their own: whoever waits for one waits so long, and no one else waits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Patience:
 
     Args:
         seconds: the longest time that a caller waits.
-        most: calls under way at once, those included that nobody waits for any more.
+        most: calls under way at once, those included that no caller waits for any more.
     """
 
     def __init__(self, seconds: float, most: int) -> None:

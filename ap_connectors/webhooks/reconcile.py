@@ -215,7 +215,9 @@ class _Comparison:
             self._report.notes.append(f"{young} recorded events are younger than grace, and were not compared.")
         ours = self._ours(old)
         if foreign := len(old) - len(ours):
-            self._report.notes.append(f"{foreign} recorded events are of kinds that nobody here subscribed or wants.")
+            self._report.notes.append(
+                f"{foreign} recorded events are of kinds that are neither subscribed here nor wanted by a rule."
+            )
         for event in record.missing(ours, self._inbox, self._since):
             delivery = event.delivery
             about = f" of {event.about}" if event.about else ""

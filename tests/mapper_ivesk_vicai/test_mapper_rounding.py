@@ -156,7 +156,7 @@ def test_documents_that_are_both(mapper: Mapper) -> None:
         purchase(stated("3.33", "0.70", "4.03"), stated("3.333", "0.69993", "4.03")),
         # Of a price with VAT, 4.035 three times, each part is rounded by itself.
         purchase(stated("10.00", "2.10", "12.10"), stated("10.00", "2.10", "12.11")),
-        # A VAT of 0 beside a rate of 21 % is none that the line tells.
+        # A VAT of 0 beside a rate of 21 % is not one that the line tells.
         purchase(stated("100", "21", "121"), stated("60", "0", "60"), stated("40", "0", "40")),
         # Yen have no cents.
         purchase(stated("3333", "700", "4033"), stated("3333", "699", "4032"), currency="JPY"),

@@ -38,7 +38,7 @@ def _everything() -> dict[str, Any]:
     return catalog
 
 
-# A field that no record of the sample bears is no fault: `exportedat` of digitised documents, for one.
+# A field that no record of the sample has is no fault: `exportedat` of digitised documents, for one.
 pytestmark = pytest.mark.filterwarnings("ignore:Fields in transformed catalog but not in records:UserWarning")
 
 TestTapIvesk = get_tap_test_class(

@@ -103,14 +103,14 @@ def test_unheard_of_fields_arrive_and_are_declared(sandbox: SandboxProcess, tap:
         for record in run.records[stream]:
             unknown = [name for name, value in record.items() if name not in declared and value is not None]
             assert not unknown
-    # Each field is declared before the first record that bears it.
+    # Each field is declared before the first record that has it.
     declared_by_now: dict[str, set[str]] = {}
     for message in run.messages:
         if message["type"] == "SCHEMA":
             declared_by_now[message["stream"]] = set(message["schema"]["properties"])
         elif message["type"] == "RECORD":
-            bears = {name for name, value in message["record"].items() if value is not None}
-            assert bears <= declared_by_now[message["stream"]]
+            present = {name for name, value in message["record"].items() if value is not None}
+            assert present <= declared_by_now[message["stream"]]
 
 
 def test_an_unheard_of_field_that_changes_its_type_becomes_text(sandbox: SandboxProcess, tap: RunTap) -> None:

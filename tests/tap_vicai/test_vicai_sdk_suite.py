@@ -55,7 +55,7 @@ def _everything() -> dict[str, Any]:
     return catalog
 
 
-# A field that no record of the sample bears is no fault: many are optional.
+# A field that no record of the sample has is no fault: many are optional.
 pytestmark = pytest.mark.filterwarnings("ignore:Fields in transformed catalog but not in records:UserWarning")
 
 TestTapVicai = get_tap_test_class(

@@ -149,7 +149,7 @@ def covers(shown: Any, given: Any) -> bool:
 
 
 def made_up(shown: Record, given: Record, by_vic: frozenset[str] = frozenset()) -> Record:
-    """Members that hold something though nobody gave it."""
+    """Members that hold something that was not given."""
     ours = given.keys() | BY_VIC | by_vic
     return {name: value for name, value in shown.items() if name not in ours and value not in (None, [], {}, "")}
 
@@ -166,7 +166,7 @@ class Documents:
         self._session.headers["Authorization"] = f"Bearer {answer['access_token']}"
 
     def sha256(self, resource: str, external_id: str) -> str | None:
-        """The document's SHA-256; None if there is none."""
+        """The document's SHA-256; None without a document."""
         answer = self._session.get(f"{self._url}/{resource}/{external_id}/document", timeout=30)
         self._session.close()
         return hashlib.sha256(answer.content).hexdigest() if answer.status_code == 200 else None

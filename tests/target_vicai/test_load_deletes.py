@@ -27,7 +27,7 @@ def deleted(**key: Any) -> Record:
 
 
 def full(stream: str, records: list[Record], number: int = 7) -> list[Record]:
-    """A full-table load: all rows bear a version, and then it is declared complete."""
+    """A full-table load: all rows have a version, and then it is declared complete."""
     return [*load(stream, *records, number=number), version(stream, number), state(1)]
 
 

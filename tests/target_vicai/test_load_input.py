@@ -43,7 +43,7 @@ def check_clear(run: Result) -> str:
     return " ".join(run.complaints)
 
 
-# Input that is none: what came before it is finished, and its STATE is out
+# Input that is not Singer messages: what came before it is finished, and its STATE is out
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_an_outage_at_the_document_is_made_good_by_the_next_run(scene: Scene, ta
     scene.vicai.control.fault("status", method="POST", path=PREFIX + STEPS["document"], status=503, retry_after=400)
     run = target([*load("invoices", given), state(1)], expect=1)
     assert run.states == []
-    assert not run.rejects, "nobody's fault"
+    assert not run.rejects, "not the record's fault"
     assert target(load("invoices", given)).writes == ALL[1:]
     check_invoice(scene, given)
 
@@ -235,7 +235,7 @@ def test_an_invoice_waits_for_its_document(scene: Scene, target: Target) -> None
     assert again.counts("invoices")["unchanged"] == 1
     assert target(load("invoices", given)).writes == ALL[1:]
     check_invoice(scene, given)
-    # Afterwards nobody needs the file any more: it may be filed away.
+    # Afterwards the file is not needed any more: it may be filed away.
     scene.pdf.unlink()
     assert target(load("invoices", given)).writes == []
 

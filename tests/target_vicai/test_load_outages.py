@@ -1,4 +1,4 @@
-"""Reject or outage: what Vic refuses for what it is goes aside; what is nobody's fault is tried again, and not lost."""
+"""Reject or outage: what Vic refuses for what it is goes aside; an outage is tried again, and loses nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.target_vicai.test_load_input import check_clear, good
 def test_an_outage_acknowledges_only_what_vic_has(
     vicai: SandboxProcess, store: Store, target: Target, fault: dict[str, Any]
 ) -> None:
-    """It is nobody's fault: no reject, status 1, and the next run goes on from the last STATE."""
+    """It is not the record's fault: no reject, status 1, and the next run goes on from the last STATE."""
     records = [good(number) for number in range(1, 13)]
     messages = load("accounts", *records)[:1]
     for number, one in enumerate(records, 1):

@@ -362,4 +362,4 @@ def test_what_only_others_subscribed_is_not_missing_here(hooks: Webhooks, vic: S
         vic.control.vicai.event(kind, send=False)
     found = reconciled(hooks, expect=1)
     assert [gap["event"] for gap in found["gaps"]] == ["vicai.vendor_created", "vicai.invoice_deleted"]
-    assert "1 recorded events are of kinds that nobody here subscribed or wants." in found["notes"]
+    assert "1 recorded events are of kinds that are neither subscribed here nor wanted by a rule." in found["notes"]
