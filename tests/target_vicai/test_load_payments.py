@@ -57,12 +57,14 @@ def reported(vicai: SandboxProcess) -> list[str]:
 
 
 def test_many_go_in_few_calls_and_equal_ones_not_again(vicai: SandboxProcess, paid: list[str], target: Target) -> None:
+    # While an answer is under way, others gather for the next call.
+    vicai.control.vicai.options(latency_ms=200)
     run = target(load(STREAM, *confirmations(paid)))
+    vicai.control.vicai.options(latency_ms=0)
     confirmed(vicai, paid)
     assert sorted(reported(vicai)) == sorted(paid)
     assert run.counts(STREAM)["updated"] == 260
-    # How many join a call depends on how busy the machine is; alone they would be 260.
-    assert len(run.writes) < 130
+    assert len(run.writes) < 26
     again = target(load(STREAM, *confirmations(paid)))
     assert (again.writes, again.counts(STREAM)["unchanged"]) == ([], 260)
     # The same instant, written otherwise, and a remoteId that the record does not tell.
