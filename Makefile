@@ -18,7 +18,7 @@ endif
 # Some systems forbid it everywhere. Tests start hundreds of processes, and each would compile our modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test campaign lint format definitions bench clean help
+.PHONY: demo test campaign lint format definitions site bench clean help
 .DEFAULT_GOAL := help
 
 help:  ## Show the targets
@@ -33,10 +33,13 @@ test: $(VENV)/.dev  ## Run the tests, of the long campaigns a sample
 campaign: $(VENV)/.dev  ## Run the long campaigns: every seed of kills and faults
 	@$(BIN)/python -m pytest -q -m campaign
 
-lint: $(VENV)/.dev  ## Check style and types
+lint: $(VENV)/.dev  ## Check style, types and the documentation's links
+	@mkdir -p output
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/typos
+	@if [ -x $(BIN)/zensical ]; then $(BIN)/zensical build --strict >output/site.log || { cat output/site.log; exit 1; }; \
+		else echo "The site is checked with Python 3.11 and newer."; fi
 	@$(BIN)/mypy
 
 format: $(VENV)/.dev  ## Format the code
@@ -45,6 +48,9 @@ format: $(VENV)/.dev  ## Format the code
 
 definitions: $(VENV)/.dev  ## Write settings and streams into docs/, plugins/ and meltano.yml, from the code
 	@$(BIN)/python -m plugins.definitions
+
+site: $(VENV)/.dev  ## Build the documentation as a site, into output/site
+	@$(BIN)/zensical build --strict --clean
 
 bench: $(VENV)/.dev $(BENCH)/.installed  ## Measure speed and memory beside the alternatives
 	@$(BIN)/python -m benchmarks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -155,6 +156,11 @@ def test_a_page_for_every_command() -> None:
         assert f"({page})" in index, f"{page} is not in docs/README.md"
 
 
+def test_the_site_has_every_page_in_its_contents() -> None:
+    listed = re.findall(r'"([\w/-]+\.md)"', (ROOT / "zensical.toml").read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted(str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md"))
+
+
 def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
 
@@ -206,3 +212,25 @@ def test_versions_agree() -> None:
     assert version
     printed = subprocess.run([sys.executable, "-m", "tap_ivesk", "--version"], capture_output=True, encoding="utf-8")
     assert printed.stdout.startswith(f"tap-ivesk v{version[1]},")
+
+
+def said_in_code() -> str:
+    """All text constants of the product, one after another."""
+    found = []
+    for package in ("ap_connectors", *PLUGINS):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    found.append(node.value)
+                elif isinstance(node, ast.JoinedStr):
+                    parts = (part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+                    found.append("".join(map(str, parts)))
+    return "\n".join(found)
+
+
+def test_messages_that_are_explained_exist() -> None:
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)
+    assert len(messages) > 20
+    said = said_in_code()
+    assert [message for message in messages if message not in said] == []
