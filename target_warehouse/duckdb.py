@@ -130,20 +130,34 @@ class DuckDB(Warehouse):
         return int(self.execute(statement)[0][0])
 
     @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Look at tables and write to them."""
+        try:
+            yield
+        except duckdb.OutOfMemoryException as error:
+            if self._memory >= _MOST_MEMORY:
+                raise self._failed(error) from None
+            # Tables of hundreds of columns need more than others.
+            self._memory *= 2
+            self.execute(f"SET memory_limit = '{self._memory}MB'")
+            raise Again(f"it needs more memory; it now may use {self._memory} MB") from None
+        except duckdb.Error as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: Exception) -> Stop:
+        words = " ".join(str(error).split())[:400].rstrip(".")
+        return Stop(f"database: {self._path}: {words}. The next run goes on from the last STATE.")
+
+    @contextlib.contextmanager
     def transaction(self, *, changes_tables: bool = False) -> Iterator[None]:  # noqa: ARG002 - there is no other writer
         """Do all of a block or nothing of it."""
         self.execute("BEGIN")
         try:
             yield
             self.execute("COMMIT")
-        except BaseException as error:
+        except BaseException:
             with contextlib.suppress(duckdb.Error):
                 self.execute("ROLLBACK")
-            if isinstance(error, duckdb.OutOfMemoryException) and self._memory < _MOST_MEMORY:
-                # Tables of hundreds of columns need more than others.
-                self._memory *= 2
-                self.execute(f"SET memory_limit = '{self._memory}MB'")
-                raise Again(f"it needs more memory; it now may use {self._memory} MB") from None
             raise
 
     # Types

@@ -91,14 +91,16 @@ class Loader:
         """
         for number in range(1, _TRIES + 1):
             try:
-                plans = self._prepared()
-                for plan in plans:
-                    self._refuse(plan)
-                self._sync()
-                counts = self._write(plans, activate)
-                break
-            except Refused as refused:
-                self._find_refused(refused)
+                with self._warehouse.attempt():
+                    plans = self._prepared()
+                    for plan in plans:
+                        self._refuse(plan)
+                    self._sync()
+                    try:
+                        counts = self._write(plans, activate)
+                        break
+                    except Refused as refused:
+                        self._find_refused(refused)
             except Again as trouble:
                 self._tables = None
                 if number == _TRIES:

@@ -40,6 +40,14 @@ _TYPES: Mapping[str, str] = {
 }
 _ANY_NUMBER = kinds.decimal(1000, 1000)
 _KINDS = {type_: Kind(name) for name, type_ in _TYPES.items()} | {"numeric": _ANY_NUMBER}
+_CONNECTION: Mapping[str, Any] = {
+    "application_name": "target-warehouse",
+    "connect_timeout": 30,
+    "keepalives_idle": 60,
+    "keepalives_interval": 15,
+    "keepalives_count": 4,
+}
+"""How to connect, unless the URL says otherwise: a server that has gone without a word is noticed in two minutes."""
 _ROWS = 2000
 """Rows that are written at once."""
 
@@ -69,7 +77,8 @@ class PostgreSQL(Warehouse):
         if psycopg is None:
             raise Stop("The driver of PostgreSQL is not installed here: pip install 'ap-connectors[postgres]'.")
         try:
-            self._connection = psycopg.connect(self._url, autocommit=True, application_name="target-warehouse")
+            known = {**_CONNECTION, **psycopg.conninfo.conninfo_to_dict(self._url)}
+            self._connection = psycopg.connect(**known, autocommit=True)
         except psycopg.Error as error:
             raise self._closed(error) from None
         self.execute("SET TimeZone = 'UTC'")
@@ -97,7 +106,7 @@ class PostgreSQL(Warehouse):
     def _closed(self, error: Exception) -> Stop:
         host = urlsplit(self._url).hostname or "the local server"
         words = self.masked(" ".join(str(error).split()) or type(error).__name__, self._url)
-        return Stop(f"database: PostgreSQL at {host}: {words[:300]}")
+        return Stop(f"database: PostgreSQL at {host}: {words[:400]}")
 
     @staticmethod
     def masked(text: str, url: str) -> str:
@@ -132,21 +141,33 @@ class PostgreSQL(Warehouse):
         """Do all of a block or nothing of it; what changes tables of the schema does so alone."""
         shared = "" if changes_tables else "_shared"
         key = zlib.crc32(f"target-warehouse {self.schema}".encode())
+        with self._open_connection.transaction():
+            self.execute(f"SELECT pg_advisory_xact_lock{shared}({key})")
+            yield
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Look at tables and write to them, on a connection that is new if the former was lost."""
+        if self._connection is None or self._connection.closed:
+            self._reconnect()
         try:
-            with self._open_connection.transaction():
-                self.execute(f"SELECT pg_advisory_xact_lock{shared}({key})")
-                yield
-        except psycopg.OperationalError as error:
-            if self._open_connection.closed:
-                self._reconnect()
-            raise Again(self.masked((str(error).strip() or type(error).__name__).splitlines()[0], self._url)) from None
+            yield
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            words = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise Again(self.masked(words, self._url)) from None
+        except psycopg.Error as error:
+            view = isinstance(error, psycopg.errors.FeatureNotSupported) and "view" in str(error)
+            what = " Drop the view, run again, and make it anew." if view else ""
+            raise Stop(f"{self._closed(error)}.{what} The next run goes on from the last STATE.") from None
 
     def _reconnect(self) -> None:
         self.close()
         try:
             self.open()
+        except Outage:
+            raise
         except Stop as error:
-            raise Outage(f"{error} The next run goes on from the last STATE.") from None
+            raise Again(str(error)) from None
 
     def check_tables(self, tables: Mapping[str, Table]) -> None:
         """Check that no other run has changed the tables since they were looked at.

@@ -60,6 +60,15 @@ class Warehouse(Database):
         """Let go of the database."""
 
     @abstractmethod
+    def attempt(self) -> AbstractContextManager[None]:
+        """Look at tables and write to them, on a connection that is new if the former was lost.
+
+        Raises:
+            Again: it failed, and another try may not.
+            Stop: the database refuses what the block does, and would again.
+        """
+
+    @abstractmethod
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """Execute a statement; return its rows."""
 
@@ -69,9 +78,6 @@ class Warehouse(Database):
 
         Args:
             changes_tables: whether the block changes tables, and so has to be alone.
-
-        Raises:
-            Again: it failed, and another try may not.
         """
 
     @abstractmethod

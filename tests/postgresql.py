@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import pwd
@@ -10,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +19,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-_GIVEN = os.environ.get("AP_TEST_POSTGRESQL") or os.environ.get("AP_WEBHOOKS_TEST_POSTGRESQL", "")
+GIVEN = os.environ.get("AP_TEST_POSTGRESQL", "")
 """URL of a database whose user may create others, such as postgresql://postgres@127.0.0.1/test."""
 _FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
 
@@ -37,43 +39,69 @@ def _user() -> str | None:
 
 
 needs_postgresql = pytest.mark.skipif(
-    not _GIVEN and (_binary("initdb") is None or _user() == ""),
+    not GIVEN and (_binary("initdb") is None or _user() == ""),
     reason="PostgreSQL is not installed here (Debian: apt-get install postgresql)",
 )
 
 
-@functools.cache
-def server() -> str:
-    """URL of a database on the server; it is started when first asked for, and stopped when the tests end."""
-    if _GIVEN:
-        return _GIVEN
-    folder = Path(tempfile.mkdtemp(prefix="ap-postgresql-"))
-    user, binary = _user(), _binary("initdb")
-    assert binary
-    if user:
-        shutil.chown(folder, user)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+class _Server:
+    """A server of ours, in a temporary folder."""
 
-    def run(name: str, *arguments: str) -> None:
-        command = [str(Path(binary).resolve().parent / name), f"--pgdata={folder}/data", *arguments]
-        who: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if user else {}
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self._folder = Path(tempfile.mkdtemp(prefix="ap-postgresql-"))
+        self._user = _user()
+        if self._user:
+            shutil.chown(self._folder, self._user)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self.url = f"postgresql://tester@127.0.0.1:{self._port}/postgres"
+        self._run("initdb", "--auth=trust", "--username=tester", "--encoding=UTF8", "--locale=C", "--no-sync")
+        self.start()
+        atexit.register(self._end)
+
+    def _run(self, name: str, *arguments: str) -> None:
+        command = [str(self._binaries / name), f"--pgdata={self._folder}/data", *arguments]
+        who: dict[str, Any] = {"user": self._user, "group": self._user, "extra_groups": []} if self._user else {}
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", **who
         )
         assert done.returncode == 0, done.stderr.decode()
 
-    run("initdb", "--auth=trust", "--username=tester", "--encoding=UTF8", "--locale=C", "--no-sync")
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
-    run("pg_ctl", "--wait", f"--log={folder}/log", f"--options={options}", "start")
+    def start(self) -> None:
+        options = "-c listen_addresses=127.0.0.1 -c fsync=off "
+        options += f"-c port={self._port} -c unix_socket_directories={self._folder}"
+        self._run("pg_ctl", "--wait", f"--log={self._folder}/log", f"--options={options}", "start")
 
-    def stop() -> None:
-        run("pg_ctl", "--mode=immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
+    def stop(self, mode: str) -> None:
+        self._run("pg_ctl", "--wait", f"--mode={mode}", "stop")
 
-    atexit.register(stop)
-    return f"postgresql://tester@127.0.0.1:{port}/postgres"
+    def _end(self) -> None:
+        self.stop("immediate")
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@functools.cache
+def _ours() -> _Server:
+    binary = _binary("initdb")
+    assert binary
+    return _Server(Path(binary).resolve().parent)
+
+
+def server() -> str:
+    """URL of a database on the server; it is started when first asked for, and stopped when the tests end."""
+    return GIVEN or _ours().url
+
+
+@contextlib.contextmanager
+def stopped() -> Iterator[None]:
+    """Have our server stopped for a while; its databases stay."""
+    _ours().stop("fast")
+    try:
+        yield
+    finally:
+        _ours().start()
 
 
 def empty_database(name: str = "test") -> str:

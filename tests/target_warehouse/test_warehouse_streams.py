@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +15,8 @@ import msgspec
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.conftest import catalogs, discovered, tap_command
+from tests.sandbox.emulated_vic import Vic
+from tests.tap_vicai.test_vicai_streams import RESOURCES
 from tests.target_vicai.conftest import settings
 from tests.target_warehouse.conftest import Database, Target
 
@@ -85,9 +87,19 @@ def held(database: Database, table: str, types: dict[str, str]) -> Iterator[dict
         }
 
 
-def check(database: Database, lines: bytes) -> set[str]:
-    """Compare the tables with what was sent; return the streams that had records."""
+def held_by_vic(sandbox: SandboxProcess) -> dict[str, list[dict[str, Any]]]:
+    """What Vic.ai's store itself holds, by the stream that shows it: each value the bytes that are served."""
+    lines = {stream: sandbox.control.vicai.record_lines(resource) for stream, resource in RESOURCES.items()}
+    return {stream: [_message.decode(line) for line in found] for stream, found in lines.items()}
+
+
+def check(
+    database: Database, lines: bytes, service: Mapping[str, list[dict[str, Any]]] | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Compare the tables with what was sent, and with what the service holds; return the records by stream."""
     schemas, keys, records = sent(lines)
+    for stream in records.keys() & (service or {}).keys():
+        records[stream] = (service or {})[stream]
     for stream, came in records.items():
         rows = present(came, keys[stream], schemas[stream].get("x-parent"))
         types = database.types(stream)
@@ -105,7 +117,7 @@ def check(database: Database, lines: bytes) -> set[str]:
                 assert types[name] not in {"text", "varchar"}, (stream, name, "an amount or a time is no text")
             if "object" in prop["type"] or "array" in prop["type"]:
                 assert types[name] == "json", (stream, name)
-    return set(records)
+    return records
 
 
 def pipe(tap: list[str], target: Target, **settings: Any) -> bytes:
@@ -117,27 +129,52 @@ def pipe(tap: list[str], target: Target, **settings: Any) -> bytes:
     return done.stdout
 
 
-def everything(module: str, *without: str) -> dict[str, Any]:
-    names = [stream["tap_stream_id"] for stream in json.loads(discovered(module))["streams"]]
-    return catalogs(module)(*(name for name in names if name not in without))
+def all_of(module: str) -> set[str]:
+    """The streams that a tap says it has: none of them may be missing here."""
+    return {stream["tap_stream_id"] for stream in json.loads(discovered(module))["streams"]}
+
+
+def fill(sandbox: SandboxProcess) -> None:
+    """Have something in every stream of tap-vicai."""
+    sandbox.control.reset(
+        documents=0, invoices=60, vicai={"rate_requests": 0, "extra_fields": True, "big_amounts": True, "companies": 2}
+    )
+    vic, control = Vic(sandbox), sandbox.control.vicai
+    vic.login()
+    vic.call("subscribe", body={"callbackUrl": "https://example.org/hooks", "accessToken": "t"})
+    pair = [{"internalId": one["internalId"]} for one in control.records("dimensions")[:2]]
+    dependency = {"dimension": pair[0], "dependent": pair[1], "active": True}
+    vic.call("bulkUpsertDimensionDependencies", body={"dependencies": [dependency]})
+    waiting = next(one["internalId"] for one in control.records("invoices") if one["status"] == "NOT_READY")
+    file = {"file": ("1 følgeseddel „ąčę“.pdf", b"%PDF-1.7 x", "application/pdf")}
+    vic.call("uploadInvoiceSupportingAttachment", waiting, files=file, params={"useSystem": "INTERNAL"})
+    control.event("ping", data={"ąčę": None, "amount": Decimal("1.50"), "quoted": 'a\\\t"'})
+    control.delete("invoices", [next(one["internalId"] for one in control.records("invoices"))])
+    control.delete("purchaseOrders", [control.records("purchaseOrders")[0]["internalId"]])
 
 
 def test_streams_of_vicai(sandbox: SandboxProcess, target: Target, database: Database, tmp_path: Path) -> None:
-    sandbox.control.reset(
-        documents=0, invoices=60, vicai={"rate_requests": 0, "extra_fields": True, "big_amounts": True}
-    )
+    fill(sandbox)
     config = settings(sandbox, tmp_path) | {"documents_from": None, "ledger_path": None, "invoice_states": ["ALL"]}
-    config["documents_dir"] = str(tmp_path / "files")
-    tap = tap_command(tmp_path, config, catalog=everything("tap_vicai"), module="tap_vicai")
-    streams = check(database, pipe(tap, target))
-    assert len(streams) >= 18, streams
+    config |= {"documents_dir": str(tmp_path / "files"), "company_ids": ["ALL"]}
+    streams = all_of("tap_vicai")
+    tap = tap_command(tmp_path, config, catalog=catalogs("tap_vicai")(*streams), module="tap_vicai")
+    records = check(database, pipe(tap, target), held_by_vic(sandbox))
+    assert {stream for stream in streams if records.get(stream)} == streams
     assert database.rows("SELECT tenant FROM _state")[0][0]
     (total,) = database.rows('SELECT sum("totalAmount") FROM invoices')[0]
     assert total == sum(Decimal(one["totalAmount"]) for one in sandbox.control.vicai.records("invoices"))
     # Nothing new: nothing is written.
-    again = preloaded.run(tap)
-    run = target(again.stdout)
+    run = target(preloaded.run(tap).stdout)
     assert {run.report["total"][name] for name in ("created", "updated", "deleted", "rejected")} == {0}
+    # What is deleted later is marked, with its lines, and nothing else is.
+    gone = next(one["internalId"] for one in sandbox.control.vicai.records("invoices"))
+    lines = database.rows(f"SELECT count(*) FROM invoice_line_items WHERE invoice_id = '{gone}'")
+    sandbox.control.vicai.delete("invoices", [gone])
+    target(preloaded.run(tap).stdout)
+    marked = "SELECT {} FROM {} WHERE _sdc_deleted_at IS NOT NULL"
+    assert database.rows(marked.format('"internalId"', "invoices")) == [(gone,)]
+    assert database.rows(marked.format("count(*)", "invoice_line_items")) == lines
 
 
 def test_streams_of_ivesk(sandbox: SandboxProcess, target: Target, database: Database, tmp_path: Path) -> None:
@@ -150,15 +187,20 @@ def test_streams_of_ivesk(sandbox: SandboxProcess, target: Target, database: Dat
         "columns": [{"company_code": "302320404", "column": "skyrius"}],
         "documents_dir": str(tmp_path / "files"),
     }
-    tap = tap_command(tmp_path, config, catalog=everything("tap_ivesk"))
-    assert check(database, pipe(tap, target)) == {
-        "exported_documents",
-        "exported_document_lines",
-        "digitized_documents",
-        "digitized_document_lines",
-        "document_files",
-        "columns",
-    }
+    streams = all_of("tap_ivesk")
+    tap = tap_command(tmp_path, config, catalog=catalogs("tap_ivesk")(*streams))
+    written = pipe(tap, target)
+    schemas, _, came = sent(written)
+    service = {}
+    for stream, queue in (("exported_documents", "exported"), ("digitized_documents", "digitized")):
+        fields = schemas[stream]["properties"].keys() - {"url"}
+        signed = {bytes(one["id"]): {"url": one["url"]} for one in came[stream]}  # another one each time
+        documents = map(_message.decode, sandbox.control.document_lines(queue))
+        service[stream] = [
+            {name: one[name] for name in one.keys() & fields} | signed[bytes(one["id"])] for one in documents
+        ]
+    records = check(database, written, service)
+    assert {stream for stream in streams if records.get(stream)} == streams
 
 
 def test_test_opens_the_database(target: Target, database: Database) -> None:

@@ -15,14 +15,14 @@ import sqlalchemy as sa
 
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.webhooks.inbox import Delivery, Inbox, Stored
-from tests.webhooks.postgresql import empty_database, needs_server
+from tests.postgresql import empty_database, needs_postgresql
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_server)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_postgresql)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'inbox.db'}"
-    return empty_database()
+    return empty_database("webhooks")
 
 
 @pytest.fixture

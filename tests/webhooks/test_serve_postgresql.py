@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.webhooks.postgresql import empty_database, needs_server
+from tests.postgresql import empty_database, needs_postgresql
 from tests.webhooks.serve_process import Webhooks, rule
 
 
-@needs_server
+@needs_postgresql
 def test_runs_with_postgresql(tmp_path: Path) -> None:
-    inbox = empty_database()
-    rules = [rule("echo start >> done.txt; sleep 2; test -e good", retries=0)]
+    inbox = empty_database("webhooks")
+    # All twenty are one run on a slow machine, too.
+    rules = [rule("echo start >> done.txt; sleep 2; test -e good", retries=0, debounce="2s")]
     with (
         Webhooks(tmp_path, rules=rules, inbox=inbox).serve() as first,
         Webhooks(tmp_path, rules=rules, inbox=inbox).serve() as second,
@@ -40,10 +41,10 @@ def test_runs_with_postgresql(tmp_path: Path) -> None:
         assert "Nothing is missing" in second.run("reconcile")
 
 
-@needs_server
+@needs_postgresql
 @pytest.mark.parametrize("vic", ["live"], indirect=True)
 def test_what_was_missed_is_fetched_into_postgresql(hooks: Webhooks, vic: SandboxProcess, tmp_path: Path) -> None:
-    with Webhooks(tmp_path, **hooks.settings | {"inbox": empty_database(), "rules": [rule("true")]}) as one:
+    with Webhooks(tmp_path, **hooks.settings | {"inbox": empty_database("webhooks"), "rules": [rule("true")]}) as one:
         one.serve_public()
         one.run("subscribe", "vicai")
         received = vic.control.vicai.event("vendor_created", count=3)

@@ -20,7 +20,7 @@ from ap_connectors.webhooks.rules import Rule
 from ap_connectors.webhooks.runs import Runs
 from ap_connectors.webhooks.settings import Settings
 from tests.conftest import runner
-from tests.webhooks.postgresql import empty_database, needs_server
+from tests.postgresql import empty_database, needs_postgresql
 from tests.webhooks.serve_process import Webhooks, rule
 
 DAY = 86_400.0
@@ -37,9 +37,9 @@ def fill(inbox: Inbox, count: int, kind: str = "vendorNew") -> list[int]:
     return [one.id for one in inbox.store([Delivery("vicai", kind, f"{n}", None, None, b"{}") for n in keys])]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_server)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_postgresql)])
 def inbox(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    opened = Inbox(str(tmp_path / "inbox.db") if request.param == "sqlite" else empty_database())
+    opened = Inbox(str(tmp_path / "inbox.db") if request.param == "sqlite" else empty_database("webhooks"))
     yield opened
     opened.close()
 
