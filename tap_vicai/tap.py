@@ -61,6 +61,14 @@ class TapVicai(ExactTap):
                 description="warn: a stream that the company has no right to is left out, with a warning. "
                 "fail: the run reads the others, and ends with status 1.",
             ),
+            th.Property(
+                "expected_company",
+                th.StringType(min_length=1),
+                title="Expected company",
+                description="Name of the company as the health check says it (the stream company shows it). With the "
+                "credentials of another one nothing is read.",
+                examples=["Fjordlys Regnskap AS"],
+            ),
             documents_dir("the invoices' documents", ["output/documents", "s3://bucket/vicai"]),
             auto_concurrency("for line items and documents"),
             RATE_LIMIT,
@@ -93,12 +101,19 @@ class TapVicai(ExactTap):
         self.logger.warning("%s. The run counts as done (missing_rights: warn).", told)
 
     def _require_own_state(self) -> None:
-        """Stop before anything is read if the state belongs to another company.
+        """Stop before anything is read if the credentials or the state belong to another company.
 
         Meltano can mix up the states of two companies that run at once; one of them would then go on from the other's
         bookmarks, and never read what lies between.
         """
         own = text(self.company, "company")
+        expected = (self.config.get("expected_company") or "").strip()
+        if expected and (own or "").strip() != expected:
+            said = f'are of "{own}"' if own else "are of a company that the health check does not name"
+            raise Stop(
+                f'The credentials {said}; expected_company is "{expected}". Nothing was read. Set the right '
+                "credentials; if the company was merely renamed, change expected_company."
+            )
         if not own:
             self.logger.warning("The health check does not name a company, so the state cannot be checked against it.")
             return

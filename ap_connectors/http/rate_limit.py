@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from ap_connectors.core.errors import Outage
 from ap_connectors.http import shutdown
 from ap_connectors.http.at_once import AtOnce
+from ap_connectors.http.shared_window import SharedWindow
 
 _LOOK_AGAIN = 0.5
 
@@ -27,9 +28,12 @@ class RateLimit:
         seconds: in how long.
         adapts: whether the number of requests under way is kept to what the limit has use for (see `AtOnce`); else
             only the callers' threads bound it.
+        shared: what other processes send to the same account counts, too.
     """
 
-    def __init__(self, requests: int, seconds: float, *, adapts: bool = False) -> None:
+    def __init__(
+        self, requests: int, seconds: float, *, adapts: bool = False, shared: SharedWindow | None = None
+    ) -> None:
         self._requests = requests
         self.seconds = seconds
         self._changed = threading.Condition()
@@ -37,6 +41,7 @@ class RateLimit:
         self._free_at: deque[float] = deque()
         self._held_until = 0.0
         self._at_once = AtOnce(requests / seconds) if adapts else None
+        self._shared = shared
 
     @contextmanager
     def slot(self, kind: str = "") -> Iterator[None]:
@@ -48,7 +53,7 @@ class RateLimit:
         Raises:
             Outage: the process is shutting down.
         """
-        self._take()
+        place = self._take()
         sent = time.monotonic()
         try:
             yield
@@ -57,6 +62,8 @@ class RateLimit:
                 now = time.monotonic()
                 self._under_way -= 1
                 self._free_at.append(now + self.seconds)
+                if self._shared:
+                    self._shared.answered(place, now + self.seconds)
                 if self._at_once:
                     self._at_once.answered(kind, now - sent)
                     self._changed.notify(max(1, self._at_once.allowed - self._under_way))
@@ -73,15 +80,23 @@ class RateLimit:
         """Send nothing for so long: the service answered 429 (other processes may use the same client id)."""
         with self._changed:
             self._held_until = max(self._held_until, time.monotonic() + seconds)
+            if self._shared:
+                self._shared.hold(self._held_until)
         self.failed()
 
-    def _take(self) -> None:
+    def _take(self) -> int:
+        """Wait for a place; return its number among those that processes share."""
         with self._changed:
-            while (wait := self._wait()) > 0:
+            while True:
+                place, wait = 0, self._wait()
+                if wait <= 0 and self._shared:
+                    place, wait = self._shared.take(self._requests)
+                if wait <= 0:
+                    self._under_way += 1
+                    return place
                 if shutdown.is_requested():
                     raise Outage("Given up because the process is shutting down.")
                 self._changed.wait(min(wait, _LOOK_AGAIN))
-            self._under_way += 1
 
     def _wait(self) -> float:
         """Return the seconds until it is worth looking again; 0 if a request may be sent now."""

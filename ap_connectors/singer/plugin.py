@@ -117,6 +117,9 @@ class ClearPlugin(SdkPlugin):
 class ClearCommand(SingerCommand):
     """Runs a plugin; ends with status 1 and a clear message whatever goes wrong."""
 
+    failure: ApError | None = None
+    """The error that ended the run, for who runs the command in a process of its own."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params.append(
@@ -142,6 +145,7 @@ class ClearCommand(SingerCommand):
         try:
             return super().main(*args, **kwargs)
         except ApError as error:
+            self.failure = error
             self._fail(str(error))
         except ConfigValidationError as error:
             for problem in error.errors:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from ap_connectors.core.errors import Stop
+from ap_connectors.http import shared_window
 from ap_connectors.http.at_once import MOST
 from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.vicai.client import VicaiClient
@@ -70,6 +72,7 @@ def client(settings: Mapping[str, Any], *, timeout: float, user_agent: str) -> V
     if not api_url:
         raise Stop("region is missing: set it to us or no, where the company is, or set api_url.")
     rate = {"requests": 500, "seconds": 10} | (settings.get("rate_limit") or {})
+    shared = shared_window.of(settings["client_id"], urlsplit(api_url).netloc)
     adapts = not isinstance(settings.get("max_concurrency"), int)
     return VicaiClient(
         settings["client_id"],
@@ -78,7 +81,7 @@ def client(settings: Mapping[str, Any], *, timeout: float, user_agent: str) -> V
         timeout=timeout,
         user_agent=user_agent,
         connections=at_once(settings),
-        limit=RateLimit(rate["requests"], rate["seconds"], adapts=adapts),
+        limit=RateLimit(rate["requests"], rate["seconds"], adapts=adapts, shared=shared),
         request_id=settings.get("request_id"),
         allow_http=bool(settings.get("allow_http")),
     )

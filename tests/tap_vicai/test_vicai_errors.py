@@ -132,6 +132,19 @@ def test_a_state_of_another_company_is_refused(vicai: SandboxProcess, tap: RunTa
     assert tap(state=state).status == 0
 
 
+def test_the_credentials_of_another_company_are_refused(vicai: SandboxProcess, tap: RunTap) -> None:
+    vicai.control.clear_calls()
+    run = tap(expected_company="Ąžuolas & Co AS", expect=1)
+    said = check_clear(run)
+    assert (
+        'The credentials are of "Fjordlys Regnskap AS"; expected_company is "Ąžuolas & Co AS". Nothing was read' in said
+    )
+    assert not run.records
+    assert {call["path"] for call in vicai.control.calls()} == {"/vicai/v0/token", "/vicai/v0/healthCheck"}
+    vicai.control.vicai.options(company=" Fjordlys Regnskap AS ")
+    assert tap(expected_company="Fjordlys Regnskap AS").records["invoices"]
+
+
 def test_the_company_is_kept_whatever_is_selected(vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog) -> None:
     run = tap(catalog=catalog("tags"))
     assert all(state["bookmarks"]["company"]["tenant"] == "Fjordlys Regnskap AS" for state in run.states)
