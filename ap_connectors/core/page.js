@@ -1,0 +1,60 @@
+
+"use strict";
+/* Tables are whole without this: it lets people sort them and search in them. */
+document.documentElement.classList.add("scripted");
+
+function cellValue(row, column) {
+  const cell = row.cells[column];
+  return cell ? (cell.dataset.value ?? cell.textContent.trim()) : "";
+}
+
+/* Numbers in plain digits, of any length: by their size, and where that is the same to a double, by their digits. */
+function compareValues(a, b, numeric) {
+  if (numeric) {
+    const [x, y] = [parseFloat(a), parseFloat(b)];
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
+    if (x !== y) return x - y;
+  }
+  return a.localeCompare(b, document.documentElement.lang, { numeric: true });
+}
+
+for (const table of document.querySelectorAll("table[data-sortable]")) {
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
+    if (!head.textContent.trim()) return;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const down = head.getAttribute("aria-sort") === "ascending";
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      for (const body of table.tBodies) {
+        const rows = [...body.rows];
+        rows.sort((a, b) => compareValues(cellValue(a, column), cellValue(b, column), head.classList.contains("n")));
+        body.append(...(down ? rows.reverse() : rows));
+      }
+    });
+  });
+}
+
+/* A search shows the rows with all its words; it looks through every table of its listing, and hides empty groups. */
+for (const listing of document.querySelectorAll(".listing-searched")) {
+  const field = listing.querySelector("input[type=search]");
+  const told = listing.querySelector("output");
+  const rows = [...listing.querySelectorAll("tbody tr")];
+  const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent).join(" ").toLocaleLowerCase());
+  const groups = [...listing.querySelectorAll(".group")];
+  field.addEventListener("input", () => {
+    const words = field.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    rows.forEach((row, number) => {
+      row.hidden = !words.every((word) => texts[number].includes(word));
+      shown += !row.hidden;
+    });
+    groups.forEach((group) => { group.hidden = !group.querySelector("tbody tr:not([hidden])"); });
+    const [first, second] = [String(shown), String(rows.length)];
+    told.textContent = words.length ? told.dataset.shown.replace("{}", first).replace("{}", second) : "";
+  });
+}
