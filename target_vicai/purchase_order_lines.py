@@ -1,9 +1,12 @@
-"""What purchase orders consist of: lines, compared with Vic's by their numbers; their sum; and what they refer to."""
+"""What purchase orders consist of: lines, compared with Vic's one by one; their sum; and what they refer to.
+
+A line is known by the ERP's id of it, else by its number.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -20,6 +23,8 @@ from target_vicai.sink import TEXT, Item, as_param
 
 _DIMENSION_IDS = "dimensionsExternalIds"
 _MATCHING = ("TWO_WAY", "THREE_WAY", "FOUR_WAY")
+_KNOWN_BY = {"receiptLines": "receiptLineRemoteId", "scheduleLines": "poScheduleLineRemoteId"}
+"""Lists in a line whose elements have an id of the ERP's: their order says nothing."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,9 @@ def line_schema() -> ObjectSchema:
 
 
 @functools.cache
-def line_read_schema() -> ObjectSchema:
+def line_read_schema(age: contract.Age) -> ObjectSchema:
     """Return what Vic shows of a line."""
-    return ObjectSchema.of(contract.component("PurchaseOrder")["properties"]["lineItems"]["items"])
+    return ObjectSchema.of(contract.component("PurchaseOrder", age)["properties"]["lineItems"]["items"])
 
 
 def with_dimension_ids(schema: contract.Schema) -> contract.Schema:
@@ -78,17 +83,19 @@ def parse_lines(lines: Iterable[Mapping[str, Any]], *, live: bool) -> list[JsonO
         live: whether the service spells the kinds of matching in small letters (`VicaiClient.is_live`).
 
     Raises:
-        Reject: two lines have one number, or receipts do not add up to what the line says was received.
+        Reject: two lines have one number or one id, or receipts do not add up to what the line says was received.
     """
-    parsed, numbers = [], set()
+    parsed, seen = [], set()
     for line in lines:
-        number = line["lineNumber"]
-        if number in numbers:
-            message = (
-                f"lineItems: lineNumber {number} is there twice; Vic.ai knows a line by its number. Give each its own."
-            )
-            raise Reject(message, "line_given_twice", line=number)
-        numbers.add(number)
+        for name, word in (("lineNumber", "number"), ("externalId", "id")):
+            if (value := line.get(name)) is None:
+                continue
+            if (name, value) in seen:
+                message = (
+                    f"lineItems: {name} {value} is there twice; Vic.ai knows a line by its {word}. Give each its own."
+                )
+                raise Reject(message, "line_given_twice", line=line["lineNumber"])
+            seen.add((name, value))
         _check_receipts(line)
         parsed.append(_spelled(_parse_line(line), live=live))
     return parsed
@@ -214,13 +221,12 @@ def compare_lines(
         write_all: also write lines that are equal.
         live: whether the service lets such lines grow (`VicaiClient.is_live`); 0.20.0 takes no change of them.
     """
-    held: dict[Any, JsonObject] = {}
-    for line in theirs:
-        held.setdefault(line.get("lineNumber"), line)
+    ours = list(ours)
+    pairs = _pairs(ours, theirs)
+    shown = line_read_schema(contract.LIVE if live else contract.FIRST)
     known: set[int] = set()
     changed, new, changes, refused, result = [], [], [], [], []
-    for line in ours:
-        old = held.get(line["lineNumber"])
+    for line, old in zip(ours, pairs, strict=True):
         if old is None:
             new.append(line)
             changes.append(Change(path_of(line), None, "created"))
@@ -229,32 +235,61 @@ def compare_lines(
         known.add(id(old))
         # What Vic does not show is not cleared: an older service may not know the field at all.
         wanted = line if merge else {**{name: value for name, value in _blank().items() if name in old}, **line}
-        found = diff(line_schema(), wanted, _aligned(wanted, old), readable=line_read_schema())
-        if _is_matched(old) and (forbidden := [one for one in found if not (live and _may_change(one))]):
+        found = diff(line_schema(), wanted, _aligned(wanted, old), readable=shown)
+        if is_matched(old) and (forbidden := [one for one in found if not (live and _may_change(one))]):
             refused.append(_matched(old, forbidden))
             result.append(old)
             continue
-        if found or (write_all and not _is_matched(old)):
-            changed.append((old, merge_missing(line_schema(), wanted, old)))
+        if found or (write_all and not is_matched(old)):
+            changed.append((old, merge_missing(line_schema(), _with_ids(wanted, old), old)))
         changes += [Change(f"{path_of(line)}.{one.path}", one.old, one.new) for one in found]
         result.append(line)
     # Those without a number too, and a second one of a number: neither can be one of the record's.
-    gone = [line for line in theirs if id(line) not in known and not _is_matched(line)]
+    gone = [line for line in theirs if id(line) not in known and not is_matched(line)]
     changes += [Change(path_of(line), None, "deleted") for line in gone]
     for line in theirs:
-        if id(line) not in known and _is_matched(line):
+        if id(line) not in known and is_matched(line):
             refused.append(_matched(line))
             result.append(line)
     return LineChanges(tuple(changed), tuple(new), tuple(gone), tuple(changes), tuple(refused), tuple(result))
 
 
+def _pairs(ours: Iterable[JsonObject], theirs: Iterable[JsonObject]) -> list[JsonObject | None]:
+    """Return Vic's line for each of ours: the one of the same id of the ERP's, else of the same number."""
+    by_id: dict[str, JsonObject] = {}
+    for line in theirs:
+        if key := line.get("externalId"):
+            by_id.setdefault(key, line)
+    found = [by_id.get(line.get("externalId") or "") for line in ours]
+    taken = {id(line) for line in found if line is not None}
+    by_number: dict[Any, JsonObject] = {}
+    for line in theirs:
+        if id(line) not in taken:
+            by_number.setdefault(line.get("lineNumber"), line)
+    return [by_number.get(line["lineNumber"]) if old is None else old for line, old in zip(ours, found, strict=True)]
+
+
+def _with_ids(line: JsonObject, old: JsonObject) -> JsonObject:
+    """Return a line whose receipts and planned deliveries have the ids that Vic gave them: else it might add them."""
+    whole = dict(line)
+    for name, key in _KNOWN_BY.items():
+        ids = {one.get(key): one["internalId"] for one in old.get(name) or () if one.get("internalId")}
+        if line.get(name) and ids:
+            whole[name] = [
+                {**one, "internalId": ids[one[key]]} if one.get("internalId") is None and one.get(key) in ids else one
+                for one in line[name]
+            ]
+    return whole
+
+
 def _parse_line(line: Mapping[str, Any]) -> JsonObject:
     members, ids = line_schema().members, line.get(_DIMENSION_IDS)
+    shown = line_read_schema(contract.LIVE).members
     parsed = {
         name: value
         for name, value in line.items()
         if name != _DIMENSION_IDS
-        and (name in members or name not in line_read_schema().members)
+        and (name in members or name not in shown)
         and (value is not None or name not in members or members[name].nullable or name == "dimensions")
     }
     if ids is not None and parsed.get("dimensions") is None:
@@ -282,8 +317,12 @@ def _blank() -> JsonObject:
 
 
 def _aligned(ours: JsonObject, theirs: JsonObject) -> JsonObject:
-    """Return Vic's line with its dimensions in our order, and with our capitals in the name of the matching."""
+    """Return Vic's line with its lists in our order, and with our capitals in the name of the matching."""
     aligned = dict(theirs)
+    for name, key in _KNOWN_BY.items():
+        if ours.get(name) and theirs.get(name):
+            places = {one.get(key): place for place, one in reversed(list(enumerate(ours[name])))}
+            aligned[name] = sorted(theirs[name], key=_place_in(places, key))
     kind, known = ours.get("matchingType"), theirs.get("matchingType")
     if isinstance(kind, str) and isinstance(known, str) and kind.casefold() == known.casefold():
         aligned["matchingType"] = kind
@@ -300,7 +339,12 @@ def _aligned(ours: JsonObject, theirs: JsonObject) -> JsonObject:
     return aligned
 
 
-def _is_matched(line: JsonObject) -> bool:
+def _place_in(places: Mapping[Any, int], key: str) -> Callable[[JsonObject], int]:
+    return lambda one: places.get(one.get(key), len(places))
+
+
+def is_matched(line: JsonObject) -> bool:
+    """Return whether an invoice is matched to a line, so that Vic.ai takes few changes of it."""
     return bool(line.get("invoiceItemsMatched"))
 
 
@@ -316,6 +360,25 @@ def _may_change(change: Change) -> bool:
 
 _FIXED = frozenset({"lineNumber", "matchingType", "productNumber", "productDescription", "unitAmount"})
 _GROWING = frozenset({"lineItemTotal", "quantityRequested", "quantityReceived", "quantityAccepted"})
+
+
+def order_matched(field: str, theirs: Any, ours: Any) -> Reject:
+    """Return the reject of a record that changes what has to stay while an invoice is matched to a line."""
+    return Reject(
+        f"{field} is {_words(theirs)} at Vic.ai and {_words(ours)} in the record, but a posted invoice is matched to a "
+        "line of the order, so Vic.ai takes no change of it. Everything else of the order is done: send it as it is "
+        "at Vic.ai, or undo the match there.",
+        "order_matched",
+        field=field,
+        theirs=_words(theirs),
+        ours=_words(ours),
+    )
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(member)}" for name, member in value.items())
+    return "nothing" if value is None else as_param(value)
 
 
 def _matched(line: JsonObject, changes: Sequence[Change] = ()) -> Reject:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections import Counter
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -25,38 +26,67 @@ class OrderWriter:
     Args:
         context: the company.
         order: what Vic has of the order; kept up to date, here and in the cache.
-        to_process: whether it was written and is not processed yet; each write makes it so.
+        to_process: whether it was written by an earlier call or run, and is not processed yet.
     """
 
     def __init__(self, context: LoadContext, order: JsonObject, *, to_process: bool = False) -> None:
         self._context, self.order, self.to_process = context, order, to_process
+        self._by_itself = context.client.is_live
+        self.has_written = to_process
+        """Whether something of the order was written."""
         self._send = context.writer.send
         self._id: str = order["internalId"]
 
     def change_lines(self, lines: LineChanges) -> None:
-        """Change Vic's lines, add those that it lacks, delete the others."""
-        for old, wanted in lines.changed:
-            shown = self._send("updatePurchaseOrderLineItem", wanted, purchaseOrderLineItemId=old["internalId"])
-            line = {**old, **wanted, **shown, "internalId": old["internalId"]}
-            self._wrote(lineItems=[line if one["internalId"] == line["internalId"] else one for one in self._lines])
+        """Change Vic's lines, add those that it lacks, delete the others.
+
+        No two lines of an order may have one number at any time: lines that only moved wait until their place is free.
+        """
+        needed = {line["lineNumber"] for line in (*lines.new, *(wanted for _, wanted in lines.changed))}
+        for old in lines.gone:
+            if old.get("lineNumber") in needed:
+                self._delete_line(old)
+        waiting = list(lines.changed)
+        while waiting:
+            held = Counter(old.get("lineNumber") for old, _ in waiting)
+            for place, (old, wanted) in enumerate(waiting):
+                number = wanted["lineNumber"]
+                if held[number] == (old.get("lineNumber") == number):
+                    del waiting[place]
+                    self._change_line(old, wanted)
+                    break
+            else:
+                # They change places among themselves: one goes out of the way. A later run knows it by its id.
+                old, wanted = waiting[0]
+                numbers = [line.get("lineNumber") for line in self._lines] + [one["lineNumber"] for _, one in waiting]
+                free = 1 + max(number for number in numbers if isinstance(number, int))
+                waiting[0] = self._change_line(old, {**wanted, "lineNumber": free}), wanted
         for line in lines.new:
             body, find_done = {**line, "purchaseOrderId": self._id}, functools.partial(self._added, line["lineNumber"])
             added = self._send("createPurchaseOrderLineItem", body, find_done=find_done)
             # This opens an order that was closed.
             self._wrote(status="open", lineItems=[*self._lines, {**line, **added}])
         for old in lines.gone:
-            find_done = functools.partial(self._removed, old["internalId"])
-            with suppress(NotFound):
-                self._send(
-                    "deletePurchaseOrderLineItem", find_done=find_done, purchaseOrderLineItemId=old["internalId"]
-                )
-            self._wrote(lineItems=[one for one in self._lines if one["internalId"] != old["internalId"]])
+            if old.get("lineNumber") not in needed:
+                self._delete_line(old)
+
+    def _change_line(self, old: JsonObject, wanted: JsonObject) -> JsonObject:
+        shown = self._send("updatePurchaseOrderLineItem", wanted, purchaseOrderLineItemId=old["internalId"])
+        line = {**old, **wanted, **shown, "internalId": old["internalId"]}
+        self._wrote(lineItems=[line if one["internalId"] == line["internalId"] else one for one in self._lines])
+        return line
+
+    def _delete_line(self, old: JsonObject) -> None:
+        find_done = functools.partial(self._removed, old["internalId"])
+        with suppress(NotFound):
+            self._send("deletePurchaseOrderLineItem", find_done=find_done, purchaseOrderLineItemId=old["internalId"])
+        self._wrote(lineItems=[one for one in self._lines if one["internalId"] != old["internalId"]])
 
     def put(self, head: JsonObject) -> None:
         """Write everything but the lines."""
         shown = self._send("updatePurchaseOrder", head, purchaseOrderId=self._id)
         self._answered(shown, **{**head, "vendor": {**self.order.get("vendor", {}), **head["vendor"]}})
-        self.to_process = True
+        self._has_written()
 
     def process(self) -> None:
         """Have Vic match the order with invoices; may be repeated."""
@@ -76,8 +106,13 @@ class OrderWriter:
 
     def _wrote(self, **members: Any) -> None:
         self.order = {**self.order, **members}
-        self.to_process = True
+        self._has_written()
         self._context.learn("purchase_orders", self.order)
+
+    def _has_written(self) -> None:
+        self.has_written = True
+        # Today's service processes an order by itself, 15 seconds after its last change.
+        self.to_process = self.to_process or not self._by_itself
 
     def _answered(self, shown: JsonObject, **otherwise: Any) -> None:
         # In a dry run, and where Vic answers less than the contract says, we go by what we asked for.

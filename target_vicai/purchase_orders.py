@@ -21,8 +21,10 @@ from target_vicai.context import LoadContext, ResourceSpec
 from target_vicai.purchase_order_lines import (
     LineChanges,
     compare_lines,
+    is_matched,
     is_vendor,
     order_amount,
+    order_matched,
     parse_lines,
     references,
     total,
@@ -48,12 +50,14 @@ class _Plan(Comparison):
         head: the whole head, if it is to be written.
         lines: what differs in the lines.
         status: `open` or `closed`, if that differs.
+        refused: what the record wants and Vic would refuse, because invoices are matched to lines.
         to_process: whether the order is to be processed, even if nothing is to be written.
     """
 
     head: JsonObject | None = None
     lines: LineChanges = field(default_factory=LineChanges)
     status: str | None = None
+    refused: tuple[Reject, ...] = ()
     to_process: bool = False
 
     @property
@@ -95,6 +99,11 @@ class PurchaseOrders(ComparedSink):
     @functools.cached_property
     def _pending(self) -> PendingSteps:
         return PendingSteps(self.context.ledger, dry_run=self.context.options.dry_run)
+
+    @property
+    def _processes_itself(self) -> bool:
+        """Whether Vic processes an order by itself: today's service does, 15 seconds after the last change."""
+        return self.context.client.is_live
 
     # What a record says
 
@@ -221,6 +230,8 @@ class PurchaseOrders(ComparedSink):
             # What Vic does not show is not cleared: an older service may not know the field at all.
             blank = {name: None for name in self.head_schema.members if name in order and self._may_be_null(name)}
             head = {**blank, **head}
+        head, fixed = self._without_fixed(head, order)
+        refused = (*lines.refused, *fixed)
         # Vic shows the whole vendor, where we only say which.
         compared = {name: value for name, value in head.items() if name != "vendor"}
         changes = diff(self.head_schema, compared, order, readable=self.read_schema)
@@ -235,9 +246,25 @@ class PurchaseOrders(ComparedSink):
         elif status:
             changes.append(Change("status", status_of(order), status))
         # An order that has not changed since its record was set aside was perhaps written, and not processed.
-        to_process = self._pending.has(item.key, "process") or changed_since_reject(item, order) is False
-        plan = _Plan(item.body, order, found.at, tuple(changes), None, {}, whole, lines, status, to_process)
-        return plan if plan.writes or to_process or lines.refused else replace(plan, outcome=UNCHANGED)
+        was_not_processed = changed_since_reject(item, order) is False and not self._processes_itself
+        to_process = self._pending.has(item.key, "process") or was_not_processed
+        plan = _Plan(item.body, order, found.at, tuple(changes), None, {}, whole, lines, status, refused, to_process)
+        return plan if plan.writes or to_process or refused else replace(plan, outcome=UNCHANGED)
+
+    def _without_fixed(self, head: JsonObject, order: JsonObject) -> tuple[JsonObject, list[Reject]]:
+        """Return a head without what has to stay today while an invoice is matched to a line, and why not."""
+        if not self.context.client.is_live or not any(map(is_matched, order.get("lineItems") or ())):
+            return head, []
+        vendor = order.get("vendor") or {}
+        differing: JsonObject = {
+            name: order.get(name)
+            for name in ("poNumber", "matchingType")
+            if name in head and diff(self.head_schema, {name: head[name]}, order)
+        }
+        if "vendor" in head and not is_vendor(head["vendor"], vendor):
+            differing["vendor"] = {name: vendor.get(name) for name in head["vendor"]}
+        kept = {name: value for name, value in head.items() if name not in differing}
+        return kept, [order_matched(name, theirs, head[name]) for name, theirs in differing.items()]
 
     def _whole_head(self, head: JsonObject, order: JsonObject) -> JsonObject:
         """Return the head as it is sent; what the record lacks is Vic's, and the amount the sum of Vic's lines."""
@@ -264,8 +291,8 @@ class PurchaseOrders(ComparedSink):
         # Before the first of several writes, and not after Vic refuses the third.
         self.require_parents(sorted(new))
         self._carry_out(item.key, plan, OrderWriter(self.context, order, to_process=plan.to_process))
-        if plan.lines.refused:
-            raise Reject.several(plan.lines.refused)
+        if plan.refused:
+            raise Reject.several(plan.refused)
         return Outcome("updated", plan.changes, None if plan.writes else "written before, and processed now")
 
     def delete(self, item: Item) -> Outcome:
@@ -294,7 +321,8 @@ class PurchaseOrders(ComparedSink):
         body = self.complete(item.body)
 
         def send() -> JsonObject:
-            self._pending.add(item.key, "process")
+            if not self._processes_itself:
+                self._pending.add(item.key, "process")
             return self.context.writer.send(self.operation, body, find_done=find_done)
 
         try:
@@ -307,9 +335,9 @@ class PurchaseOrders(ComparedSink):
             order = other
         found = self.context.learn(self.name, order)
         plan = self._plan(item, found) if others else _Plan(item.body, order, status=item.extras.get("status"))
-        self._carry_out(item.key, plan, OrderWriter(self.context, order, to_process=True))
-        if plan.lines.refused:
-            raise Reject.several(plan.lines.refused)
+        self._carry_out(item.key, plan, OrderWriter(self.context, order, to_process=not self._processes_itself))
+        if plan.refused:
+            raise Reject.several(plan.refused)
         return Outcome("created")
 
     def _carry_out(self, key: str, plan: _Plan, writer: OrderWriter) -> None:
@@ -319,7 +347,7 @@ class PurchaseOrders(ComparedSink):
             Reject: Vic refuses a step; the message says what was done before it.
         """
         wanted, was_to_close = plan.status or status_of(writer.order), self._pending.has(key, "close")
-        if plan.head is not None or plan.lines:
+        if (plan.head is not None or plan.lines) and not self._processes_itself:
             self._pending.add(key, "process")
         if plan.lines.new and wanted == "closed":
             self._pending.add(key, "close")
@@ -330,7 +358,7 @@ class PurchaseOrders(ComparedSink):
             if plan.head is not None:
                 writer.put(plan.head)
         except Reject as refusal:
-            if not writer.to_process:
+            if not writer.has_written:
                 self._pending.remove(key, "process")
                 if not was_to_close:
                     self._pending.remove(key, "close")

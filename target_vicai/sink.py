@@ -112,8 +112,10 @@ class VicSink(ABC):
 
     @functools.cached_property
     def read_schema(self) -> ObjectSchema | None:
-        """What Vic shows of a record; None if it shows nothing."""
-        return ObjectSchema.of(contract.component(self.component)) if self.component else None
+        """What Vic shows of a record; None if it shows nothing. An older service shows less, and is told no more."""
+        if self.component is None:
+            return None
+        return ObjectSchema.of(contract.component(self.component, self.context.client.age))
 
     @functools.cached_property
     def _record_schema(self) -> ObjectSchema:

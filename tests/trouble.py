@@ -1,8 +1,9 @@
-"""Trouble at the service that goes on while something runs."""
+"""Trouble at the service that goes on while something runs, and waiting for what has to come first."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -25,3 +26,15 @@ def revoking(vicai: SandboxProcess, pause: Callable[[], float]) -> Iterator[None
     finally:
         done.set()
         thread.join()
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until something is so.
+
+    Raises:
+        AssertionError: it takes longer.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

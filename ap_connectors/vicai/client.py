@@ -18,6 +18,7 @@ from ap_connectors.http.bodies import PLAIN
 from ap_connectors.http.bodies import body as whole
 from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.http.session import RetryPolicy
+from ap_connectors.vicai import contract
 from ap_connectors.vicai.changes import ChangeReader
 from ap_connectors.vicai.cursors import Answer, Key
 from ap_connectors.vicai.lists import LIST, PAGE, RAW_LIST, Lists
@@ -226,6 +227,15 @@ class VicaiClient:
             self.company()
         major = (self._version or "").strip().partition(".")[0]
         return major.isdecimal() and int(major) > 0
+
+    @property
+    def age(self) -> contract.Age:
+        """Which age of the contract the service follows.
+
+        Raises:
+            Stop: see `company`.
+        """
+        return contract.LIVE if self.is_live else contract.FIRST
 
     # Writing
 

@@ -113,7 +113,7 @@ WITHOUT_A_ROW = dict.fromkeys(("several", "unclassified"), "not a reason of its 
 WITHOUT_A_ROW |= dict.fromkeys(
     (
         "changed_at_vicai", "line_given_twice", "line_matched", "not_a_number_at_vicai", "not_one_of", "not_processed",
-        "partly_written",
+        "order_matched", "partly_written",
     ),
     "of purchase orders, which the mapper does not make",
 )  # fmt: skip
