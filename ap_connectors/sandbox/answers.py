@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from hashlib import blake2b
 from xml.sax.saxutils import escape
@@ -48,44 +49,58 @@ EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {HTTPException: re
 _FORM = "%Y%m%dT%H%M%SZ"
 
 
-class LinkSigner:
-    """Signs paths with a secret, as Amazon S3 does; all links of a signer expire `seconds` from now."""
+OWNER = "X-Amz-Credential"
 
-    def __init__(self, secret: bytes, seconds: float) -> None:
+
+@dataclass(frozen=True)
+class LinkKey:
+    """What opens a storage: links that this key signs. They name their owner, if it has a name."""
+
+    secret: bytes
+    owner: str = ""
+
+    def signer(self, seconds: float) -> LinkSigner:
+        """Return what signs links that all expire `seconds` from now."""
+        return LinkSigner(self, seconds)
+
+    def problem(self, decoded: str, query: Mapping[str, str]) -> tuple[str, str] | None:
+        """Return what is wrong with a link, as an S3 (code, message), or None if it opens its path."""
+        date, expires = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
+        words = f"{decoded}?X-Amz-Date={date}&X-Amz-Expires={expires}".encode()
+        if not hmac.compare_digest(self.mac(words).encode(), query.get("X-Amz-Signature", "").encode()):
+            return (
+                "SignatureDoesNotMatch",
+                "The request signature we calculated does not match the signature you provided. Check your key and "
+                "signing method.",
+            )
+        signed = datetime.strptime(date, _FORM).replace(tzinfo=timezone.utc).timestamp()
+        if clock.now() >= signed + float(expires):
+            return "AccessDenied", "Request has expired"
+        return None
+
+    def mac(self, words: bytes) -> str:
+        """Return the signature of some words."""
+        # Not S3's own HMAC-SHA256: a page of queue answers has a hundred links, and this is several times as quick.
+        return blake2b(words, key=self.secret, digest_size=32).hexdigest()
+
+
+class LinkSigner:
+    """Signs paths with a key, as Amazon S3 does; all links of a signer expire `seconds` from now."""
+
+    def __init__(self, key: LinkKey, seconds: float) -> None:
         now = clock.now()
         # X-Amz-Date has whole seconds: the rest is added to the lifetime of links that live shortly.
         lifetime = seconds + (now % 1 if 0 < seconds < 10 else 0)
         date = datetime.fromtimestamp(now // 1, timezone.utc).strftime(_FORM)
-        self._secret = secret
+        self._key = key
         self._terms = b"X-Amz-Date=%b&X-Amz-Expires=%b" % (
             date.encode(),
             f"{lifetime:.3f}".removesuffix(".000").encode(),
         )
 
-        self.prefix = b"?X-Amz-Algorithm=AWS4-HMAC-SHA256&%b&X-Amz-Signature=" % self._terms
+        owner = f"&{OWNER}={key.owner}" if key.owner else ""
+        self.prefix = b"?X-Amz-Algorithm=AWS4-HMAC-SHA256%b&%b&X-Amz-Signature=" % (owner.encode(), self._terms)
 
     def signature(self, decoded: bytes) -> bytes:
         """Return the signature of a path, given without percent-encoding; it follows `prefix` in the link's query."""
-        return _mac(self._secret, b"%b?%b" % (decoded, self._terms)).encode()
-
-
-def link_problem(secret: bytes, decoded: str, query: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return what is wrong with a link, as an S3 (code, message), or None if it opens its path."""
-    date, expires = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
-    words = f"{decoded}?X-Amz-Date={date}&X-Amz-Expires={expires}".encode()
-    mac = _mac(secret, words)
-    if not hmac.compare_digest(mac.encode(), query.get("X-Amz-Signature", "").encode()):
-        return (
-            "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided. Check your key and "
-            "signing method.",
-        )
-    signed = datetime.strptime(date, _FORM).replace(tzinfo=timezone.utc).timestamp()
-    if clock.now() >= signed + float(expires):
-        return "AccessDenied", "Request has expired"
-    return None
-
-
-def _mac(secret: bytes, words: bytes) -> str:
-    # Not S3's own HMAC-SHA256: a page of queue answers has a hundred links, and this is several times as quick.
-    return blake2b(words, key=secret, digest_size=32).hexdigest()
+        return self._key.mac(b"%b?%b" % (decoded, self._terms)).encode()

@@ -17,10 +17,12 @@ import uvicorn
 
 from ap_connectors.core import cli
 from ap_connectors.core.errors import Stop
-from ap_connectors.sandbox.app import Setup, build
+from ap_connectors.sandbox import naming
+from ap_connectors.sandbox.app import build
 from ap_connectors.sandbox.control import MOST_NEW
 from ap_connectors.sandbox.ivesk.service import PREFIX
 from ap_connectors.sandbox.options import AnyOptions, Options, VicaiOptions, described
+from ap_connectors.sandbox.tenant import Setup
 from ap_connectors.sandbox.vicai.service import PREFIX as VICAI
 
 
@@ -62,12 +64,13 @@ def _serve(given: argparse.Namespace) -> int:
         vicai=_chosen(given, VicaiOptions, "vicai_"),
     )
     listener = _listen(given.host, given.port)
-    app = build(setup)
+    app = build(setup, given.companies)
     port = listener.getsockname()[1]
     url = f"http://[{given.host}]:{port}" if ":" in given.host else f"http://{given.host}:{port}"
-    key, secret = _shown(setup.api_key, Setup.api_key), _shown(setup.client_secret, Setup.client_secret)
+    key, secret = naming.shown(setup.api_key, Setup.api_key), naming.shown(setup.client_secret, Setup.client_secret)
     line = (
-        f"ap-sandbox: {url}  ivesk at {PREFIX} (x-api-key: {key}), {setup.documents} documents; "
+        f"ap-sandbox: {url}  {_many(given.companies)}"
+        f"ivesk at {PREFIX} (x-api-key: {key}), {setup.documents} documents; "
         f"vicai at {VICAI} (client_id: {setup.client_id}, client_secret: {secret}), {setup.invoices} invoices; "
         "Ctrl-C stops it"
     )
@@ -88,8 +91,11 @@ def _serve(given: argparse.Namespace) -> int:
     return 0
 
 
-def _shown(secret: str, default: str) -> str:
-    return secret if secret == default else "as given"
+def _many(companies: int) -> str:
+    if companies == 1:
+        return ""
+    last = f"-{companies:03d}"
+    return f"{companies} companies, those from the second on with -002 to {last} behind each credential; "
 
 
 # Arguments
@@ -106,11 +112,13 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(flag, default=default, help=f"{help_} (default: %(default)s)", **more)
 
     add("--host", "address of this machine only", "127.0.0.1", type=_loopback)
-    add("--port", "0 = any free one", 8722, type=_up_to(65535))
-    add("--documents", "how many Įvesk has", Setup.documents, type=_up_to(MOST_NEW))
+    add("--port", "0 = any free one", 8722, type=_whole(0, 65535))
+    companies = "how many companies, each with credentials and data of its own"
+    add("--companies", companies, 1, type=_whole(1, naming.MOST))
+    add("--documents", "how many Įvesk has", Setup.documents, type=_whole(0, MOST_NEW))
     add("--seed", "the same seed gives the same data", Setup.seed, type=int)
     add("--api-key", "what x-api-key must be", Setup.api_key, type=_ascii)
-    add("--invoices", "how many Vic.ai has", Setup.invoices, type=_up_to(MOST_NEW))
+    add("--invoices", "how many Vic.ai has", Setup.invoices, type=_whole(0, MOST_NEW))
     add("--client-id", "whom Vic.ai grants tokens to", Setup.client_id)
     add("--client-secret", "the secret of --client-id", Setup.client_secret)
     for options, prefix in ((Options, ""), (VicaiOptions, "vicai_")):
@@ -140,10 +148,10 @@ def _option(options: type[msgspec.Struct], name: str) -> Callable[[str], Any]:
     return read
 
 
-def _up_to(most: int) -> Callable[[str], int]:
+def _whole(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not 0 <= (number := int(text)) <= most:
-            raise argparse.ArgumentTypeError(f"must be from 0 to {most}")
+        if not least <= (number := int(text)) <= most:
+            raise argparse.ArgumentTypeError(f"must be from {least} to {most}")
         return number
 
     read.__name__ = "whole number"  # as argparse calls it

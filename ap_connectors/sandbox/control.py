@@ -1,15 +1,17 @@
 """The control API under `/_control`: how tests and the demo look inside, and make things happen.
 
+A call is about one company: the one that its parameter `company` or its header `X-Sandbox-Company` names, or the first.
+
 Here is what all control calls share, and those that belong to neither service; the services' own are in `ivesk.control`
 and `vicai.control`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -18,11 +20,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ap_connectors.sandbox.faults import FaultOrder
+from ap_connectors.sandbox.ivesk.parties import companies_of
 from ap_connectors.sandbox.options import AnyOptions
 from ap_connectors.sandbox.webhooks import sender
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.app import Sandbox
+    from ap_connectors.sandbox.tenant import Tenant
+    from ap_connectors.sandbox.tenants import Tenants
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -57,23 +61,49 @@ def change_options(options: AnyOptions, patch: Mapping[str, Any]) -> AnyOptions:
         raise HTTPException(400, str(error)) from None
 
 
-def routes(handlers: Handlers) -> list[Route]:
-    """Return the routes of control calls."""
+class ControlCalls(Protocol):
+    """Control calls of one company; `handlers` has them by path and verb."""
 
-    def route(path: str, by_verb: Mapping[str, Handler]) -> Route:
+    handlers: Handlers
+
+    def __init__(self, tenant: Tenant) -> None: ...
+
+
+def routes(tenants: Tenants, parts: Iterable[type[ControlCalls]]) -> list[Route]:
+    """Return the routes of control calls: those that are about one company, and one that tells of all."""
+
+    def route(part: type[ControlCalls], path: str, verbs: Iterable[str]) -> Route:
         async def handle(request: Request) -> Response:
-            return await by_verb[request.method](request)
+            return await part(tenants.named(request)).handlers[path][request.method](request)
 
-        return Route(path, handle, methods=list(by_verb))
+        return Route(path, handle, methods=list(verbs))
 
-    return [route(path, by_verb) for path, by_verb in handlers.items()]
+    async def companies(_: Request) -> Response:
+        """Tell all companies: id, name, credentials, the codes of their companies at Įvesk, whether data is made."""
+        return answer([_shown(tenant) for tenant in tenants])
+
+    found = [route(part, path, verbs) for part in parts for path, verbs in part(tenants.first).handlers.items()]
+    return [Route("/companies", companies, methods=["GET"]), *found]
+
+
+def _shown(tenant: Tenant) -> dict[str, Any]:
+    options = tenant.services.vicai.store.options if tenant.seeded else tenant.current.vicai
+    return {
+        "id": tenant.id,
+        "name": options.company,
+        "client_id": tenant.setup.client_id,
+        "client_secret": tenant.setup.client_secret,
+        "api_key": tenant.setup.api_key,
+        "codes": [party.code for party in companies_of(tenant.current.seed, tenant.current.number)],
+        "seeded": tenant.seeded,
+    }
 
 
 class SharedCalls:
     """The control calls that belong to neither service: the log of calls, faults, reset, webhooks."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
         self.handlers: Handlers = {
             "/calls": {"GET": self.calls, "DELETE": self.clear_calls},
             "/faults": {"GET": self.faults, "POST": self.add_fault, "DELETE": self.clear_faults},
@@ -84,16 +114,16 @@ class SharedCalls:
 
     async def calls(self, _: Request) -> Response:
         """Tell the latest calls of the services."""
-        return answer([asdict(call) for call in self._sandbox.calls.latest])
+        return answer([asdict(call) for call in self._tenant.calls.latest])
 
     async def clear_calls(self, _: Request) -> Response:
         """Forget all calls."""
-        self._sandbox.calls.clear()
+        self._tenant.calls.clear()
         return answer({})
 
     async def faults(self, _: Request) -> Response:
         """Tell the faults on order."""
-        return answer([fault.shown() for fault in self._sandbox.faults.orders])
+        return answer([fault.shown() for fault in self._tenant.faults.orders])
 
     async def add_fault(self, request: Request) -> Response:
         """Order a fault."""
@@ -102,17 +132,17 @@ class SharedCalls:
             order.path = "/storage" if order.kind == "expired" else "/ivesk/api/pub"
         if order.rate is not None and not 0 <= order.rate <= 1:
             raise HTTPException(400, "rate must be from 0 to 1.")
-        return answer(self._sandbox.faults.add(order).shown())
+        return answer(self._tenant.faults.add(order).shown())
 
     async def clear_faults(self, _: Request) -> Response:
         """Cancel all faults."""
-        self._sandbox.faults.clear()
+        self._tenant.faults.clear()
         return answer({})
 
     async def reset(self, request: Request) -> Response:
         """Start afresh, with some settings replaced."""
         wanted = await read_body(request, dict[str, Any])
-        setup = self._sandbox.setup
+        setup = self._tenant.setup
         counts = {name: wanted.pop(name, getattr(setup, name)) for name in ("documents", "invoices")}
         seed = wanted.pop("seed", setup.seed)
         whole = all(isinstance(number, int) for number in (seed, *counts.values()))
@@ -121,12 +151,12 @@ class SharedCalls:
         if not isinstance(vicai := wanted.pop("vicai", {}), dict):
             raise HTTPException(400, "vicai must be an object of options.")
         options, others = change_options(setup.options, wanted), change_options(setup.vicai, vicai)
-        self._sandbox.reset(replace(setup, seed=seed, options=options, vicai=others, **counts))
+        self._tenant.reset(replace(setup, seed=seed, options=options, vicai=others, **counts))
         return answer({})
 
     async def attempts(self, request: Request) -> Response:
         """Tell the latest attempts and how many deliveries wait; with `wait`, seconds, first wait until none does."""
-        dispatcher = self._sandbox.dispatcher
+        dispatcher = self._tenant.dispatcher
         try:
             seconds = min(_MOST_SECONDS, float(request.query_params.get("wait", "0")))
         except ValueError:
@@ -141,6 +171,6 @@ class SharedCalls:
         return answer(
             [
                 {name: getattr(one, name) for name in names} | {"target": sender.shown(one.target)}
-                for one in self._sandbox.topics.subscriptions
+                for one in self._tenant.services.topics.subscriptions
             ]
         )

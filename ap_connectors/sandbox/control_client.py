@@ -11,6 +11,8 @@ from urllib.parse import quote
 import msgspec
 import requests
 
+from ap_connectors.sandbox.naming import HEADER, company_id
+
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -24,12 +26,14 @@ class Control:
 
     Args:
         url: The sandbox's address, such as `http://127.0.0.1:8722`.
+        company: Which of its companies the calls are about.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, company: str = company_id(1)) -> None:
         self._url = f"{url}/_control"
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.headers[HEADER] = company
         self.vicai = VicaiControl(self)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -150,6 +154,10 @@ class Control:
     def reset(self, **setup: Any) -> None:
         """Start afresh: `documents`, `invoices`, `seed`, any options, `vicai={...}`; all else as at the start."""
         self.call("POST", "/reset", setup)
+
+    def companies(self) -> list[dict[str, Any]]:
+        """Return all companies: id, name, client_id, client_secret, api_key, codes (at Įvesk), seeded."""
+        return list(self.call("GET", "/companies"))
 
     def close(self) -> None:
         """Close the connection."""

@@ -81,7 +81,10 @@ class VicaiOptions(_Options, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Meta(description="Which Vic.ai answers: as it does today (10.40.4), or as its API 0.20.0 describes it."),
     ] = "live"
     companies: Annotated[
-        int, Meta(ge=1, le=500, description="Companies that v2 shows; they share out the invoices (live age).")
+        int,
+        Meta(
+            ge=1, le=500, description="Companies that v2 shows to one client; they share out its invoices (live age)."
+        ),
     ] = 1
     line_amounts: Annotated[
         bool, Meta(description="Lines of invoices still have `amount`, which the live service will drop.")

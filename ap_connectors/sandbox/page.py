@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import islice
@@ -9,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ap_connectors.sandbox import clock
+from ap_connectors.sandbox import clock, naming
 from ap_connectors.sandbox.ivesk.control import companies
 from ap_connectors.sandbox.ivesk.store import QUEUES, Store
 from ap_connectors.sandbox.vicai.control import sums
 from ap_connectors.sandbox.webhooks import sender
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.app import Sandbox
+    from ap_connectors.sandbox.tenant import Services, Setup, Tenant
+    from ap_connectors.sandbox.tenants import Tenants
 
 # Sums need every document made once; with more of them the page would take too long.
 MOST_SUMMED = 5_000
@@ -38,14 +40,16 @@ code, pre { font: 13px/1.45 ui-monospace, monospace; }
 """
 
 
-def render(sandbox: Sandbox, url: str) -> str:
-    """Return the page as HTML; `url` is the sandbox's own address."""
-    store = sandbox.ivesk.store
+def render(tenants: Tenants, tenant: Tenant, url: str) -> str:
+    """Return the page of a company as HTML; `url` is the sandbox's own address."""
+    services = tenant.services
+    store = services.ivesk.store
     parts = [
         "<h1>ap-sandbox</h1>",
         '<p class="dim">An offline emulator for tests and demos. Everything here is invented and is lost when it '
         "stops.</p>",
-        *_howto(url),
+        *_companies(tenants, tenant),
+        *_howto(tenant.setup, url),
         "<h2>Documents by queue</h2>",
         _table(("queue", "#documents", "first", "last"), [_span(store, name) for name in reversed(QUEUES)]),
         "<h2>Documents by company</h2>",
@@ -65,15 +69,15 @@ def render(sandbox: Sandbox, url: str) -> str:
         "<h2>Webhook subscriptions</h2>",
         _table(
             ("name", "eventType", "target", "state"),
-            [(s.name, s.event, sender.shown(s.target), s.state) for s in _last(sandbox.topics.subscriptions)],
+            [(s.name, s.event, sender.shown(s.target), s.state) for s in _last(services.topics.subscriptions)],
         ),
-        *_vicai(sandbox),
-        f"<h2>Latest webhooks ({sandbox.dispatcher.count} attempts in all, {sandbox.dispatcher.waiting} waiting)</h2>",
+        *_vicai(services),
+        f"<h2>Latest webhooks ({tenant.dispatcher.count} attempts in all, {tenant.dispatcher.waiting} waiting)</h2>",
         _table(
             ("at", "event", "url", "#attempt", "outcome", "#status", "why"),
             [
                 (a.at, a.event, a.url, a.attempt, a.outcome, a.status, a.why)
-                for a in islice(reversed(sandbox.dispatcher.latest), MOST_CALLS)
+                for a in islice(reversed(tenant.dispatcher.latest), MOST_CALLS)
             ],
         ),
         "<h2>Options of ivesk</h2>",
@@ -83,15 +87,15 @@ def render(sandbox: Sandbox, url: str) -> str:
             ("kind", "path", "#left", "#skips", "#hits"),
             [
                 (f.order.kind, f.order.path, "∞" if f.left is None else f.left, f.skip, f.hits)
-                for f in sandbox.faults.orders
+                for f in tenant.faults.orders
             ],
         ),
-        f"<h2>Latest calls ({sandbox.calls.count} in all)</h2>",
+        f"<h2>Latest calls ({tenant.calls.count} in all)</h2>",
         _table(
             ("#n", "at", "method", "path", "query", "key", "#status", "fault"),
             [
                 (c.n, c.at, c.method, c.path, c.query.partition("X-Amz-")[0], c.key, c.status, c.fault)
-                for c in islice(reversed(sandbox.calls.latest), MOST_CALLS)
+                for c in islice(reversed(tenant.calls.latest), MOST_CALLS)
             ],
         ),
     ]
@@ -103,22 +107,31 @@ def render(sandbox: Sandbox, url: str) -> str:
     )
 
 
-def _howto(url: str) -> Iterable[str]:
-    config = f'{{"api_url": "{url}/ivesk/api", "api_key": "sandbox-key", "start_date": "2026-01-01T00:00:00Z"}}'
+def _companies(tenants: Tenants, shown: Tenant) -> Iterable[str]:
+    if len(tenants) == 1:
+        return
+    links = [
+        f"<b>{tenant.id}</b>" if tenant is shown else f'<a href="?company={tenant.id}">{tenant.id}</a>'
+        for tenant in (*tenants, tenants.unknown)
+    ]
+    yield f"<h2>Company</h2><p>{' '.join(links)}</p>"
+
+
+def _howto(setup: Setup, url: str) -> Iterable[str]:
+    given = (setup.api_key, type(setup).api_key), (setup.client_secret, type(setup).client_secret)
+    key, secret = (escape(json.dumps(naming.shown(*one))) for one in given)
     yield "<h2>Point tap-ivesk at it</h2>"
-    yield f"<pre>echo '{escape(config)}' &gt; config.json\ntap-ivesk --config config.json</pre>"
-    yield '<p class="dim">The key is what <code>--api-key</code> says; <code>sandbox-key</code> unless told.</p>'
-    queue = f"{url}/ivesk/api/pub/exported?from=2026-01-05T00:00:00.000Z"
-    yield f"<pre>curl -H 'x-api-key: sandbox-key' '{escape(queue)}'</pre>"
-
-    config = f'{{"api_url": "{url}/vicai/v0", "client_id": "sandbox-client", "client_secret": "sandbox-secret"}}'
+    config = f'"api_url": "{escape(url)}/ivesk/api", "api_key": {key}, "start_date": "2026-01-01T00:00:00Z"'
+    yield f"<pre>echo '{{{config}}}' &gt; config.json\ntap-ivesk --config config.json</pre>"
+    queue = escape(f"{url}/ivesk/api/pub/exported?from=2026-01-05T00:00:00.000Z")
+    yield f"<pre>curl -H x-api-key:{key} '{queue}'</pre>"
     yield "<h2>Point tap-vicai at it</h2>"
-    yield f"<pre>echo '{escape(config)}' &gt; vicai.json\ntap-vicai --config vicai.json</pre>"
-    yield '<p class="dim">The credentials are what <code>--client-id</code> and <code>--client-secret</code> say.</p>'
+    config = f'"api_url": "{escape(url)}/vicai/v0", "client_id": "{escape(setup.client_id)}", "client_secret": {secret}'
+    yield f"<pre>echo '{{{config}}}' &gt; vicai.json\ntap-vicai --config vicai.json</pre>"
 
 
-def _vicai(sandbox: Sandbox) -> Iterable[str]:
-    store = sandbox.vicai.store
+def _vicai(services: Services) -> Iterable[str]:
+    store = services.vicai.store
     yield "<h2>Vic.ai: records</h2>"
     counts = [(name, len(collection)) for name, collection in store.collections.items()]
     yield _table(("resource", "#records"), counts)
@@ -133,7 +146,7 @@ def _vicai(sandbox: Sandbox) -> Iterable[str]:
     yield _table(
         ("callbackUrl", "events"), [(sender.shown(one["callbackUrl"]), ", ".join(one["events"])) for one in found]
     )
-    yield f"<h2>Vic.ai: options</h2><p>{sandbox.vicai.limit.throttled} calls refused by the rate limit.</p>"
+    yield f"<h2>Vic.ai: options</h2><p>{services.vicai.limit.throttled} calls refused by the rate limit.</p>"
     yield _table(("option", "value"), [(k, _plain(v)) for k, v in msgspec.structs.asdict(store.options).items()])
 
 

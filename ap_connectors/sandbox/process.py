@@ -12,16 +12,47 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
+from ap_connectors.sandbox import naming
 from ap_connectors.sandbox.control_client import Control, SandboxError
 
 __all__ = ["Control", "SandboxError", "SandboxProcess"]
 
 
-class SandboxProcess:
+class SandboxCompany:
+    """What a connector of one company needs, and the control of what is its own.
+
+    Args:
+        url: The sandbox's address.
+        id: The company.
+        api_key: Its `x-api-key` at Įvesk.
+        client_id: To whom Vic.ai grants its tokens.
+        client_secret: The secret of `client_id`.
+    """
+
+    def __init__(self, url: str, id: str, api_key: str, client_id: str, client_secret: str) -> None:
+        self.url, self.id = url, id
+        self.api_key, self.client_id, self.client_secret = api_key, client_id, client_secret
+        self.control = Control(url, id)
+
+    @property
+    def ivesk_url(self) -> str:
+        """What to give to a connector as `api_url`."""
+        return f"{self.url}/ivesk/api"
+
+    @property
+    def vicai_url(self) -> str:
+        """What to give to a connector of Vic.ai as `api_url`."""
+        return f"{self.url}/vicai/v0"
+
+
+class SandboxProcess(SandboxCompany):
     """Runs the sandbox on a free port, and ends it: `with SandboxProcess(documents=50) as sandbox: ...`.
+
+    It stands for its first company; `company(2)` is the second.
 
     Args:
         documents: How many documents to start with.
+        companies: How many companies there are, each with credentials and data of its own.
         invoices: How many invoices Vic.ai starts with.
         seed: Which data.
         api_key: What `x-api-key` must be.
@@ -37,6 +68,7 @@ class SandboxProcess:
         self,
         documents: int = 400,
         *,
+        companies: int = 1,
         seed: int = 1,
         invoices: int = 0,
         api_key: str = "sandbox-key",
@@ -47,9 +79,8 @@ class SandboxProcess:
         start_seconds: float = 60,
         **options: Any,
     ) -> None:
-        self.api_key, self.client_id, self.client_secret = api_key, client_id, client_secret
         flags = {"port": port, "documents": documents, "invoices": invoices, "seed": seed, "api_key": api_key}
-        flags |= {"client_id": client_id, "client_secret": client_secret, **options}
+        flags |= {"companies": companies, "client_id": client_id, "client_secret": client_secret, **options}
         flags |= {f"vicai_{name}": value for name, value in (vicai or {}).items()}
         arguments = [f"--{name.replace('_', '-')}={_plain(value)}" for name, value in flags.items()]
         # A file, not a pipe, which would fill up: it is read only if the sandbox does not start.
@@ -63,22 +94,23 @@ class SandboxProcess:
         )
         try:
             self.line = self._first_line(start_seconds)
-            self.url = self.line.split()[1]
+            url = self.line.split()[1]
         except BaseException:
             self._end()
             self._errors.close()
             raise
-        self.control = Control(self.url)
+        super().__init__(url, naming.company_id(1), api_key, client_id, client_secret)
+        self._others: dict[int, SandboxCompany] = {}
 
-    @property
-    def ivesk_url(self) -> str:
-        """What to give to a connector as `api_url`."""
-        return f"{self.url}/ivesk/api"
-
-    @property
-    def vicai_url(self) -> str:
-        """What to give to a connector of Vic.ai as `api_url`."""
-        return f"{self.url}/vicai/v0"
+    def company(self, number: int) -> SandboxCompany:
+        """Return a company, counted from 1."""
+        if number == 1:
+            return self
+        if number not in self._others:
+            given = (self.api_key, self.client_id, self.client_secret)
+            own = (naming.credential(one, number) for one in given)
+            self._others[number] = SandboxCompany(self.url, naming.company_id(number), *own)
+        return self._others[number]
 
     @property
     def pid(self) -> int:
@@ -87,9 +119,9 @@ class SandboxProcess:
 
     def stop(self) -> None:
         """End the process; a second time does nothing."""
-        self.control.close()
+        for one in (self, *self._others.values()):
+            one.control.close()
         self._end()
-        self._errors.close()
         self._errors.close()
 
     def __enter__(self) -> SandboxProcess:

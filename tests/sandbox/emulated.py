@@ -9,20 +9,20 @@ from typing import Any
 import msgspec
 import requests
 
-from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxCompany
 
 DECODER = msgspec.json.Decoder(float_hook=Decimal)
 EARLY = "2000-01-01T00:00:00.000Z"
 
 
-def call(sandbox: SandboxProcess, method: str, path: str, **more: Any) -> requests.Response:
+def call(sandbox: SandboxCompany, method: str, path: str, **more: Any) -> requests.Response:
     """A call with the right key; `path` is below /ivesk/api."""
     return requests.request(
         method, sandbox.ivesk_url + path, headers={"x-api-key": sandbox.api_key}, timeout=10, **more
     )
 
 
-def page(sandbox: SandboxProcess, queue: str = "exported", since: str | None = None, **query: Any) -> dict[str, Any]:
+def page(sandbox: SandboxCompany, queue: str = "exported", since: str | None = None, **query: Any) -> dict[str, Any]:
     params = query if since is None else {"from": since, **query}
     response = call(sandbox, "GET", f"/pub/{queue}", params=params)
     assert response.status_code == 200, response.text
@@ -30,7 +30,7 @@ def page(sandbox: SandboxProcess, queue: str = "exported", since: str | None = N
     return answer
 
 
-def pages(sandbox: SandboxProcess, queue: str = "exported", since: str | None = None, **query: Any) -> Iterator[Any]:
+def pages(sandbox: SandboxCompany, queue: str = "exported", since: str | None = None, **query: Any) -> Iterator[Any]:
     """The service's own paging, as its description tells to do it."""
     for _ in range(200):
         answer = page(sandbox, queue, since, **query)
@@ -45,5 +45,5 @@ def ids(pages: Iterator[Any]) -> list[str]:
     return [document["id"] for answer in pages for document in answer["documents"]]
 
 
-def held(sandbox: SandboxProcess, queue: str = "exported") -> list[str]:
+def held(sandbox: SandboxCompany, queue: str = "exported") -> list[str]:
     return [document["id"] for document in sandbox.control.documents(queue)]

@@ -13,7 +13,7 @@ import requests
 from jsonschema.protocols import Validator
 
 from ap_connectors.sandbox.control_client import VicaiControl
-from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxCompany
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.contract import Age
 
@@ -25,7 +25,7 @@ PDF = b"%PDF-1.7 not really\n%%EOF"
 class Vic:
     """A client of the emulated service; `token` goes along with every call."""
 
-    def __init__(self, sandbox: SandboxProcess, age: Age = contract.LIVE) -> None:
+    def __init__(self, sandbox: SandboxCompany, age: Age = contract.LIVE) -> None:
         self.sandbox, self.url, self.age = sandbox, sandbox.vicai_url, age
         self.control: VicaiControl = sandbox.control.vicai
         self.token = ""

@@ -19,7 +19,7 @@ from ap_connectors.sandbox.ivesk.service import base_url
 from ap_connectors.sandbox.ivesk.store import FILE_STATES, QUEUES, ColumnItem, Store, UnknownDocumentError, Variant
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.app import Sandbox
+    from ap_connectors.sandbox.tenant import Tenant
 
 
 class NewDocuments(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -67,8 +67,8 @@ class NewItems(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class IveskCalls:
     """The handlers of the control calls; `handlers` has them by path and verb."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
         self.handlers: Handlers = {
             "/ivesk": {"GET": self.overview},
             "/ivesk/documents": {"GET": self.documents, "POST": self.add_documents},
@@ -83,7 +83,7 @@ class IveskCalls:
 
     @property
     def _store(self) -> Store:
-        return self._sandbox.ivesk.store
+        return self._tenant.services.ivesk.store
 
     async def overview(self, request: Request) -> Response:
         """Tell counts, options and, unless told otherwise, sums."""
@@ -111,7 +111,7 @@ class IveskCalls:
         queue = request.query_params.get("queue", "exported")
         if queue not in QUEUES:
             raise HTTPException(400, f"queue must be one of {', '.join(QUEUES)}.")
-        ivesk = self._sandbox.ivesk
+        ivesk = self._tenant.services.ivesk
         with_url = request.query_params.get("with_url") == "true"
         base, numbers = base_url(request.scope), self._store.queue(queue).numbers[:]
 
@@ -141,9 +141,9 @@ class IveskCalls:
         instant = None if order.instant is None else _instant(order.instant)
         variant = Variant(order.overrides, order.line_overrides, frozenset(order.remove))
         numbers = self._store.add(order.count, company, instant, order.export, variant)
-        self._sandbox.document_events.digitized(numbers)
+        self._tenant.services.document_events.digitized(numbers)
         if order.export:
-            self._sandbox.document_events.exported(numbers)
+            self._tenant.services.document_events.exported(numbers)
         return answer({"ids": [self._store.id_of(number) for number in numbers]})
 
     async def export(self, request: Request) -> Response:
@@ -152,7 +152,7 @@ class IveskCalls:
         numbers = [self._number(document_id) for document_id in order.ids]
         numbers += self._store.exported.numbers[: max(0, order.count)]
         self._store.export(numbers)
-        self._sandbox.document_events.exported(numbers)
+        self._tenant.services.document_events.exported(numbers)
         return answer({"ids": [self._store.id_of(number) for number in dict.fromkeys(numbers)]})
 
     async def options(self, _: Request) -> Response:
@@ -162,7 +162,7 @@ class IveskCalls:
     async def change_options(self, request: Request) -> Response:
         """Replace options."""
         options = change_options(self._store.options, await read_body(request, dict[str, Any]))
-        self._sandbox.ivesk.change_options(options)
+        self._tenant.services.ivesk.change_options(options)
         return answer(options)
 
     async def change_file(self, request: Request) -> Response:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ap_connectors.sandbox import clock, pdf
-from ap_connectors.sandbox.answers import HTML, LinkSigner, link_problem, xml_error
+from ap_connectors.sandbox.answers import HTML, LinkKey, LinkSigner, xml_error
 from ap_connectors.sandbox.ivesk.parties import Parties
 from ap_connectors.sandbox.ivesk.seed import Document, DocumentMaker, PlannedDocument
 from ap_connectors.sandbox.ivesk.store import Store, UnknownDocumentError
@@ -41,10 +41,10 @@ class Record(NamedTuple):
 
 
 class Renderer:
-    """Renders a store's documents and keeps the latest used ones, at most 250 MB of them."""
+    """Renders a store's documents and keeps the latest used ones, at most so many bytes of them."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, most_bytes: int = MOST_BYTES) -> None:
+        self._store, self._most = store, most_bytes
         self._cache: OrderedDict[int, Record] = OrderedDict()
         self._bytes = 0
 
@@ -111,7 +111,7 @@ class Renderer:
         record = self._make(number)
         self._cache[number] = record
         self._bytes += _size(record)
-        while self._bytes > MOST_BYTES:
+        while self._bytes > self._most:
             _, old = self._cache.popitem(last=False)
             self._bytes -= _size(old)
         return record
@@ -120,7 +120,8 @@ class Renderer:
         store, variant = self._store, self._store.variants.get(number)
         if variant is None:
             options = store.options
-            return _seeded(store.seed, options.extra_fields, options.big_amounts, store.planned(number))
+            kinds = options.extra_fields, options.big_amounts
+            return _seeded(store.seed, store.customer, *kinds, store.planned(number))
         document = store.document(number)
         stamped = "exportedat" not in document and "exportedat" not in variant.remove
         if "url" in variant.overrides or "url" in variant.remove or "url" not in document:
@@ -129,9 +130,9 @@ class Renderer:
 
 
 @functools.lru_cache(maxsize=4_000)
-def _seeded(seed: int, extra_fields: bool, big_amounts: bool, planned: PlannedDocument) -> Record:
+def _seeded(seed: int, customer: int, extra_fields: bool, big_amounts: bool, planned: PlannedDocument) -> Record:
     """Render a document that is as it was made; a sandbox that starts afresh finds those of before."""
-    made = DocumentMaker(seed, Parties.of(seed), extra_fields, big_amounts).document(planned)
+    made = DocumentMaker(seed, Parties.of(seed, customer), extra_fields, big_amounts).document(planned)
     return _linked(made, planned.id, stamped=True)
 
 
@@ -155,11 +156,11 @@ def _size(record: Record) -> int:
 
 
 class Storage:
-    """Object storage: serves and stores files by pre-signed links, which `secret` signs."""
+    """Object storage: serves and stores files by pre-signed links, which `links` signs."""
 
-    def __init__(self, store: Store, secret: bytes) -> None:
+    def __init__(self, store: Store, links: LinkKey) -> None:
         self._store = store
-        self._secret = secret
+        self._links = links
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI request."""
@@ -175,7 +176,7 @@ class Storage:
         # The raw path: a file name may hold slashes of its own.
         raw = request.scope["raw_path"].decode("ascii", "replace").partition("?")[0]
         parts = [unquote(part) for part in raw.split("/")[2:]]
-        if wrong := link_problem(self._secret, unquote(raw), request.query_params):
+        if wrong := self._links.problem(unquote(raw), request.query_params):
             return xml_error(403, *wrong)
         if request.method == "GET" and len(parts) == 3 and parts[0] == "documents":
             return self._document(parts[1])

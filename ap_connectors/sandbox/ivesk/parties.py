@@ -97,6 +97,7 @@ _BANK_ACCOUNTS = {
     "IE": "a" * 4 + "n" * 14,
     "GB": "a" * 4 + "n" * 14,
 }
+MOST_KEPT = 1_000
 _EU = {"LT", "DE", "LV", "PL", "EE", "SE", "NL", "IE"}
 
 
@@ -121,12 +122,13 @@ class Party:
         return self.country in _EU
 
 
-def _party(seed: int, place: str, line: str, favorite: bool) -> Party:
+def _party(seed: int, place: str, line: str, favorite: bool, code: str | None = None) -> Party:
     mark, name, city, street = line.split("|")
     country, person = mark[:2], mark.endswith("!")
     rng = SeededRandom(seed, "party", place)
-    # Registration codes that start with 39 have not been given out: the companies are not real ones.
-    code, vat = (f"39{rng.below(10**6):06d}", f"{rng.between(1, 9)}{rng.below(10**6):06d}1")
+    # Registration codes that start with 38 and 39 have not been given out: the companies are not real ones.
+    drawn, vat = (f"39{rng.below(10**6):06d}", f"{rng.between(1, 9)}{rng.below(10**6):06d}1")
+    code = code or drawn
     if country == "LT":
         code, vat = f"{code}{lithuanian_check_digit(code)}", f"LT{vat}{lithuanian_check_digit(vat)}"
     else:
@@ -158,12 +160,25 @@ class Parties:
     partners: tuple[Party, ...]
 
     @classmethod
-    @functools.lru_cache(maxsize=16)
-    def of(cls, seed: int) -> Parties:
-        """Return the parties of a seed: always the same names, with codes of its own."""
-        companies = [f"LT|{line}" for line in _COMPANIES.strip().splitlines()]
+    @functools.lru_cache(maxsize=MOST_KEPT)
+    def of(cls, seed: int, customer: int = 1) -> Parties:
+        """Return the parties of a seed: always the same names, with codes of its own.
+
+        Args:
+            seed: Which data.
+            customer: Which of Įvesk's customers, counted from 1; no two have a company with the same code.
+        """
         partners = _PARTNERS.strip().splitlines()
         return cls(
-            tuple(_party(seed, f"company {place}", line, True) for place, line in enumerate(companies)),
+            companies_of(seed, customer),
             tuple(_party(seed, f"partner {place}", line, False) for place, line in enumerate(partners)),
         )
+
+
+@functools.lru_cache(maxsize=MOST_KEPT)
+def companies_of(seed: int, customer: int = 1) -> tuple[Party, ...]:
+    """Return the accountant's companies, as in `Parties.of`."""
+    return tuple(
+        _party(seed, f"company {place}", f"LT|{line}", True, None if customer == 1 else f"38{customer:03d}{place:03d}")
+        for place, line in enumerate(_COMPANIES.strip().splitlines())
+    )

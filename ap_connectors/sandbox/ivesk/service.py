@@ -20,9 +20,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.answers import EXCEPTION_HANDLERS, LinkSigner
+from ap_connectors.sandbox.answers import EXCEPTION_HANDLERS, LinkKey, LinkSigner
 from ap_connectors.sandbox.ivesk import queues
-from ap_connectors.sandbox.ivesk.documents import Renderer, Storage
+from ap_connectors.sandbox.ivesk.documents import MOST_BYTES, Renderer, Storage
 from ap_connectors.sandbox.ivesk.store import ColumnItem, Store, UnknownDocumentError, Upload
 from ap_connectors.sandbox.options import Options
 from ap_connectors.sandbox.webhooks import sender
@@ -96,14 +96,17 @@ class Ivesk:
         store: The state.
         api_key: What `x-api-key` must be.
         topics: Where webhooks are subscribed.
+        links: Signs the links to object storage.
+        most_bytes: How much of rendered documents is kept.
     """
 
-    def __init__(self, store: Store, api_key: str, topics: Topics) -> None:
+    def __init__(
+        self, store: Store, api_key: str, topics: Topics, links: LinkKey, most_bytes: int = MOST_BYTES
+    ) -> None:
         self.store = store
-        self._topics = topics
-        self.renderer = Renderer(store)
-        self.secret = b"sandbox storage %d" % store.seed
-        self.storage = Storage(store, self.secret)
+        self._topics, self._links = topics, links
+        self.renderer = Renderer(store, most_bytes)
+        self.storage = Storage(store, links)
         self._key = api_key.encode()
         self._answers = 0
         self._app = Starlette(
@@ -140,7 +143,7 @@ class Ivesk:
 
     def signer(self) -> LinkSigner:
         """Return what signs links that live as long as the option `link_seconds` says."""
-        return LinkSigner(self.secret, self.store.options.link_seconds)
+        return self._links.signer(self.store.options.link_seconds)
 
     async def _queue(self, request: Request) -> Response:
         name = request.scope["path"].rpartition("/")[2]

@@ -83,6 +83,7 @@ class Store:
     """Everything the ivesk half knows. Documents are made when asked for; only numbers and instants are kept."""
 
     seed: int
+    customer: int
     options: Options
     parties: Parties
     plan: timeline.Timeline
@@ -103,9 +104,9 @@ class Store:
     _sums: dict[str, Sums] | None = None
 
     @classmethod
-    def seeded(cls, seed: int, documents: int, options: Options) -> Store:
-        """Return a fresh store with some documents, of which about 92 % are exported."""
-        store = cls(seed, options, Parties.of(seed), timeline.Timeline(seed, documents))
+    def seeded(cls, seed: int, documents: int, options: Options, customer: int = 1) -> Store:
+        """Return a fresh store with some documents, of which about 92 % are exported; `customer` as in `Parties`."""
+        store = cls(seed, customer, options, Parties.of(seed, customer), timeline.Timeline(seed, documents))
         digitize, select = store.plan.digitize, store.plan.select
         for number in range(documents):
             planned = timeline.plan_document(seed, number)

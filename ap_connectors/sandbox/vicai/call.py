@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from ap_connectors.sandbox.answers import LinkKey
 from ap_connectors.sandbox.vicai.resources import ENCODER, RESOURCES, Entry, ResourceSpec
 from ap_connectors.sandbox.vicai.store import Store
 from ap_connectors.sandbox.vicai.tokens import Tokens
@@ -30,6 +31,7 @@ class Call:
     Args:
         store: the state.
         tokens: the access tokens.
+        links: signs links to documents.
         operation: what is called.
         ids: the path's parameters.
         query: the query's parameters, typed, with their defaults.
@@ -40,6 +42,7 @@ class Call:
 
     store: Store
     tokens: Tokens
+    links: LinkKey
     operation: Operation
     ids: Mapping[str, str]
     query: Mapping[str, Any]

@@ -22,7 +22,7 @@ from ap_connectors.sandbox.vicai.store import FILE_STATES, Store
 from ap_connectors.sandbox.webhooks.callbacks import ClickError
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.app import Sandbox
+    from ap_connectors.sandbox.tenant import Tenant
 
 
 class _Amount(msgspec.Struct):
@@ -106,8 +106,8 @@ class EventOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class VicaiCalls:
     """The handlers of the control calls; `handlers` has them by path and verb."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
         self.handlers: Handlers = {
             "/vicai": {"GET": self.overview},
             "/vicai/records/{resource}": {"GET": self.records},
@@ -128,7 +128,7 @@ class VicaiCalls:
 
     @property
     def _store(self) -> Store:
-        return self._sandbox.vicai.store
+        return self._tenant.services.vicai.store
 
     async def overview(self, request: Request) -> Response:
         """Tell counts, options, refusals by the rate limit and, unless told otherwise, sums."""
@@ -136,7 +136,7 @@ class VicaiCalls:
         value |= {
             "subscription": int(self._store.subscription is not None),
             "options": self._store.options,
-            "throttled": self._sandbox.vicai.limit.throttled,
+            "throttled": self._tenant.services.vicai.limit.throttled,
         }
         if request.query_params.get("sums") != "false":
             value["sums"] = {
@@ -254,7 +254,7 @@ class VicaiCalls:
             raise HTTPException(400, f"event must be one of {', '.join(payment_batches.EVENTS)}.") from None
         self._store.save("paymentBatches", batch, over=entry, instant=instant)
         if order.event == "process" and order.payment_id is None:
-            self._sandbox.callbacks.processed(batch)
+            self._tenant.services.callbacks.processed(batch)
         if order.event in ("void", "fail") and order.payment_id is not None:
             for one, many in (("payment", "payments"), ("credit", "credits")):
                 for told in (part for part in batch.get(many) or () if part.get("id") == order.payment_id):
@@ -265,7 +265,7 @@ class VicaiCalls:
         """Click a button, which sends a webhook."""
         order = await read_body(request, Click)
         try:
-            return answer(self._sandbox.callbacks.click(order.kind, order.id, order.request_id))
+            return answer(self._tenant.services.callbacks.click(order.kind, order.id, order.request_id))
         except ClickError as error:
             raise HTTPException(400, str(error)) from None
 
@@ -280,7 +280,7 @@ class VicaiCalls:
 
     async def revoke(self, _: Request) -> Response:
         """Let all tokens expire."""
-        self._sandbox.vicai.tokens.revoke()
+        self._tenant.services.vicai.tokens.revoke()
         return answer({})
 
     async def options(self, _: Request) -> Response:

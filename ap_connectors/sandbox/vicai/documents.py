@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ap_connectors.sandbox import pdf
-from ap_connectors.sandbox.answers import HTML, LinkSigner, link_problem, xml_error
+from ap_connectors.sandbox.answers import HTML, LinkKey, xml_error
 from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal
 from ap_connectors.sandbox.vicai.resources import Entry
 from ap_connectors.sandbox.vicai.store import File, Store
@@ -29,7 +29,7 @@ def document(call: Call) -> Response:
     if store.options.documents_by == "direct":
         return _served(store, resource, entry, file)
     path = f"{PREFIX}{resource}/{entry.id}/document".encode()
-    signer = LinkSigner(secret(store), store.options.link_seconds)
+    signer = call.links.signer(store.options.link_seconds)
     link = b"".join((call.base, quote(path).encode(), signer.prefix, signer.signature(path)))
     return Response(status_code=302, headers={"Location": link.decode()})
 
@@ -51,16 +51,11 @@ def has_document(store: Store, resource: str, entry: Entry) -> bool:
     return (resource, entry.id) in store.files or entry.drawn
 
 
-def secret(store: Store) -> bytes:
-    """Return what links are signed with."""
-    return b"vicai storage %d" % store.seed
-
-
 class Storage:
-    """Object storage, where signed links lead; it does not take access tokens."""
+    """Object storage, where links that `links` signed lead; it does not take access tokens."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, links: LinkKey) -> None:
+        self._store, self._links = store, links
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI request."""
@@ -74,7 +69,7 @@ class Storage:
                 400, "InvalidArgument", "Only one auth mechanism allowed; the Authorization header must not be sent."
             )
         path = request.scope["path"]
-        if wrong := link_problem(secret(self._store), path, request.query_params):
+        if wrong := self._links.problem(path, request.query_params):
             return xml_error(403, *wrong)
         if request.method != "GET":
             return xml_error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from ap_connectors.sandbox.answers import LinkKey
 from ap_connectors.sandbox.vicai import crud, documents, rules
 from ap_connectors.sandbox.vicai.call import Call, Handler, Part, Refusal
 from ap_connectors.sandbox.vicai.parsing import check_body, check_parameters, find_operation, form_parts
@@ -23,8 +24,8 @@ from ap_connectors.vicai.contract import Operation
 
 PREFIX = "/vicai/v0"
 PREFIX_V2 = "/vicai/v2"
+TOKEN = f"{PREFIX}/token"
 _JSON, _FORM = "application/json", "multipart/form-data"
-_OPEN = "obtainToken"
 _UNAUTHORIZED = {
     "none": "The access token is missing: Authorization: Bearer ...",
     "wrong": "The access token is not one of ours.",
@@ -39,13 +40,14 @@ class Vicai:
         store: the state.
         client_id: whom tokens are granted to.
         client_secret: what proves it.
+        links: signs the links to object storage.
     """
 
-    def __init__(self, store: Store, client_id: str, client_secret: str) -> None:
-        self.store = store
+    def __init__(self, store: Store, client_id: str, client_secret: str, links: LinkKey) -> None:
+        self.store, self._links = store, links
         self.tokens = Tokens(client_id, client_secret)
         self.limit = RateLimit()
-        self.storage = documents.Storage(store)
+        self.storage = documents.Storage(store, links)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI request below `PREFIX`."""
@@ -84,7 +86,8 @@ class Vicai:
         value, parts = _body(operation, request.headers, body)
         base = b"http://" + request.headers.get("host", "127.0.0.1").encode("latin-1")
         self.store.base = base.decode("latin-1")
-        return _handler(operation)(Call(self.store, self.tokens, operation, ids, query, base, value, parts))
+        call = Call(self.store, self.tokens, self._links, operation, ids, query, base, value, parts)
+        return _handler(operation)(call)
 
 
 def _handler(operation: Operation) -> Handler:
