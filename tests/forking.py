@@ -28,6 +28,7 @@ LIBRARIES = {
         *("target_vicai.target", "target_ivesk.target", "target_warehouse.target"),
         "mapper_ivesk_vicai.mapper",
         "ap_connectors.tieout.cli",
+        "ap_connectors.fleet.cli",
     ),
     "webhooks": (
         *("ap_connectors.webhooks.cli", "ap_connectors.webhooks.serve", "ap_connectors.webhooks.subscriptions"),

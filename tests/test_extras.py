@@ -33,6 +33,7 @@ def run(room: str, hidden: str, *arguments: str) -> subprocess.CompletedProcess[
         ("sandbox", "pydyf", ("--port", "0")),
         ("webhooks", "sqlalchemy", ("status",)),
         ("webhooks", "yaml", ("--version",)),
+        ("fleet", "yaml", ("--version",)),
         ("tieout", "duckdb", ("ivesk-warehouse", "--config", "C", "--warehouse", "W")),
         ("tieout", "duckdb", ("vic-warehouse", "--config", "C", "--warehouse", "W")),
     ],

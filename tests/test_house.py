@@ -19,6 +19,7 @@ FLOORS = {
     "ivesk": 3,
     "vicai": 3,
     "singer": 3,
+    "fleet": 4,
     "sandbox": 4,
     "tieout": 4,
     "webhooks": 4,
@@ -69,7 +70,7 @@ def test_core_knows_neither_http_nor_the_sdk() -> None:
     assert not imports("core") & {"singer_sdk", *NO_HTTP}
 
 
-@pytest.mark.parametrize("room", ["http", "ivesk", "vicai", "sandbox", "tieout", "webhooks"])
+@pytest.mark.parametrize("room", ["http", "ivesk", "vicai", "fleet", "sandbox", "tieout", "webhooks"])
 def test_the_sdk_is_for_plugins_and_their_base(room: str) -> None:
     assert "singer_sdk" not in imports(room)
 

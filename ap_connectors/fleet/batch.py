@@ -1,0 +1,370 @@
+"""A batch: pipelines of companies, so many side by side, each once; whatever happens to one, the others are run.
+
+The batch's process has the plugins loaded, runs nothing itself, and has no threads: it forks a process for each
+company's pipeline (`worker`), reads its result, and ends it if it does not end by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ap_connectors.core.errors import Stop
+from ap_connectors.fleet import children, databases, plugins, worker
+from ap_connectors.fleet.members import Fleet
+from ap_connectors.fleet.results import Result
+from ap_connectors.fleet.worker import Job
+from ap_connectors.http.shared_window import FOLDER
+
+_MARGIN = 2 * worker.GRACE
+"""Seconds beyond its time limit after which a worker is killed, which should have ended its children long before."""
+
+OnResult = Callable[[Result], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run.
+
+    Args:
+        companies: their ids; empty: all.
+        pipelines: their names; empty: all that each company has.
+        jobs: how many companies at once; 0: twice the processors.
+        again: a stream that is read anew, and from when.
+    """
+
+    companies: Sequence[str] = ()
+    pipelines: Sequence[str] = ()
+    jobs: int = 0
+    again: tuple[str, str] | None = None
+
+
+@dataclass(order=True)
+class _Queue:
+    """What is left to run of a company: one pipeline after the other."""
+
+    ready_at: float
+    number: int
+    jobs: deque[Job] = field(compare=False)
+    tries: int = field(default=1, compare=False)
+    spent: float = field(default=0.0, compare=False)
+
+
+@dataclass
+class _Running:
+    queue: _Queue
+    pid: int
+    until: float
+    content: bytearray = field(default_factory=bytearray)
+
+
+def jobs_of(fleet: Fleet, order: Order) -> list[list[Job]]:
+    """Return the jobs, those of each company together.
+
+    Raises:
+        Stop: a company or a pipeline does not exist, or there is nothing to do.
+    """
+    wanted = [fleet.pipeline(name).name for name in order.pipelines]
+    companies = [fleet.company(each) for each in dict.fromkeys(order.companies)] or list(fleet.companies)
+    found = [
+        [
+            Job(company, fleet.pipelines[name], str(uuid.uuid4()), order.again)
+            for name in company.pipelines
+            if not wanted or name in wanted
+        ]
+        for company in companies
+    ]
+    found = [jobs for jobs in found if jobs]
+    if not found:
+        raise Stop("There is nothing to run: none of the companies has such a pipeline.")
+    return found
+
+
+def run(fleet: Fleet, order: Order, on_result: OnResult, told: Callable[[Result], None] | None = None) -> list[Result]:
+    """Run a batch in this process, which must not have other threads.
+
+    Args:
+        fleet: whose companies.
+        order: what to run.
+        on_result: is told of each result as it comes.
+        told: the same in the worker's process: what takes long there holds nothing up.
+
+    Raises:
+        Stop: nothing could begin.
+    """
+    if threading.active_count() > 1:
+        raise RuntimeError("a batch forks, so its process must not have other threads")
+    jobs = jobs_of(fleet, order)
+    _warm(fleet, [job for each in jobs for job in each])
+    return _Batch(fleet, order, jobs, on_result, told).run()
+
+
+def _warm(fleet: Fleet, jobs: Iterable[Job]) -> None:
+    """Load what the workers need before they are forked; make the catalogs that they share."""
+    names: dict[str, None] = {}
+    for job in jobs:
+        names.update(dict.fromkeys(job.pipeline.plugins))
+        plugins.catalog(
+            job.pipeline.tap,
+            job.pipeline.select,
+            fleet.settings_of(job.company, job.pipeline, job.pipeline.tap),
+        )
+        if job.pipeline.to_warehouse and job.company.duckdb_file is None:
+            with contextlib.suppress(Stop):
+                databases.driver("psycopg")
+    for folder in ("logs", "reports", "state"):
+        try:
+            (fleet.folder / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise Stop(f"folder: {fleet.folder / folder} cannot be made: {error.strerror}.") from None
+    os.environ.setdefault(FOLDER, str(fleet.folder / "rate-limits"))
+    children.preload(list(names))
+
+
+class _Batch:
+    def __init__(
+        self,
+        fleet: Fleet,
+        order: Order,
+        jobs: Sequence[Sequence[Job]],
+        on_result: OnResult,
+        told: Callable[[Result], None] | None,
+    ) -> None:
+        self._fleet, self._on_result, self._told = fleet, on_result, told
+        self._most = order.jobs or 2 * (os.cpu_count() or 1)
+        numbers = itertools.count()
+        self._waiting = [_Queue(0.0, next(numbers), deque(each)) for each in jobs]
+        self._running: dict[int, _Running] = {}
+        self._in_use: dict[str, int] = {}
+        self._results: list[Result] = []
+        self._signal = 0
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> list[Result]:
+        """Run everything; return the results in the order in which they came.
+
+        Raises:
+            KeyboardInterrupt: a signal asked for the end; all children have ended.
+        """
+        told, tell = os.pipe()
+        os.set_blocking(tell, False)
+        os.set_blocking(told, False)
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+        self._selector.register(told, selectors.EVENT_READ)
+        self._files = told, tell
+        try:
+            while self._waiting or self._running:
+                self._begin()
+                self._look()
+        finally:
+            signal.set_wakeup_fd(-1)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            for running in self._running.values():
+                _kill(running.pid, signal.SIGKILL)
+            self._selector.close()
+            os.close(told)
+            os.close(tell)
+        return self._results
+
+    @property
+    def ended_by(self) -> int:
+        """The signal that ended the batch; 0 without one."""
+        return self._signal
+
+    def _begin(self) -> None:
+        """Start what may start now."""
+        if self._signal:
+            for queue in self._waiting:
+                self._drop(queue)
+            self._waiting = []
+        later: list[_Queue] = []
+        while self._waiting and len(self._running) < self._most and self._waiting[0].ready_at <= time.monotonic():
+            queue = heapq.heappop(self._waiting)
+            file = _file_of(queue.jobs[0])
+            if file and file in self._in_use:
+                later.append(queue)
+            else:
+                if file:
+                    self._in_use[file] = queue.number
+                self._fork(queue)
+        for queue in later:
+            heapq.heappush(self._waiting, queue)
+
+    def _fork(self, queue: _Queue) -> None:
+        source, sink = os.pipe()
+        job, until = queue.jobs[0], time.monotonic() + self._fleet.time_limit
+        others = [source, *self._running, *self._files]
+
+        def work() -> int:
+            for file in others:
+                os.close(file)
+            return worker.answer(self._fleet, job, until, sink, self._told)
+
+        pid = children.fork(work)
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
+        os.close(sink)
+        self._running[source] = _Running(queue, pid, until + _MARGIN)
+        self._selector.register(source, selectors.EVENT_READ)
+
+    def _look(self) -> None:
+        """Wait for something to happen, and see to it."""
+        now = time.monotonic()
+        times = [running.until for running in self._running.values()]
+        if self._waiting and len(self._running) < self._most and self._waiting[0].ready_at > now:
+            times.append(self._waiting[0].ready_at)
+        for key, _ in self._selector.select(max(0.0, min(times) - now) if times else None):
+            if key.fd not in self._running:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(key.fd, 4096)
+                continue
+            content = os.read(key.fd, 65536)
+            self._running[key.fd].content += content
+            if not content:
+                self._end(key.fd)
+        for running in self._running.values():
+            if time.monotonic() >= running.until:
+                _kill(running.pid, signal.SIGKILL)
+                running.until += worker.GRACE
+
+    def _end(self, file: int) -> None:
+        self._selector.unregister(file)
+        os.close(file)
+        running = self._running.pop(file)
+        _, status = os.waitpid(running.pid, 0)
+        # Whatever it has left behind, had it been killed.
+        _kill(running.pid, signal.SIGTERM)
+        queue = running.queue
+        job = queue.jobs[0]
+        try:
+            result = msgspec.json.decode(bytes(running.content), type=Result)
+        except msgspec.MsgspecError:
+            result = Result(
+                company=job.company.id,
+                pipeline=job.pipeline.name,
+                status="outage",
+                error=f"its process ended unexpectedly ({_how(status)}); the next run goes on.",
+                run_id=job.run_id,
+            )
+        self._in_use = {name: number for name, number in self._in_use.items() if number != queue.number}
+        queue.spent += result.seconds
+        if result.status == "outage" and queue.tries <= self._fleet.retries and not self._signal:
+            queue.ready_at = time.monotonic() + self._fleet.retry_pause * 2 ** (queue.tries - 1)
+            queue.tries += 1
+            heapq.heappush(self._waiting, queue)
+            return
+        self._tell(msgspec.structs.replace(result, tries=queue.tries, seconds=round(queue.spent, 3)))
+        queue.jobs.popleft()
+        queue.tries, queue.spent, queue.ready_at = 1, 0.0, 0.0
+        if queue.jobs:
+            heapq.heappush(self._waiting, queue)
+
+    def _drop(self, queue: _Queue) -> None:
+        for job in queue.jobs:
+            error = "the batch was ended before it began."
+            self._tell(
+                Result(
+                    company=job.company.id, pipeline=job.pipeline.name, status="ended", error=error, run_id=job.run_id
+                )
+            )
+
+    def _tell(self, result: Result) -> None:
+        self._results.append(result)
+        self._on_result(result)
+
+    def _on_signal(self, number: int, _: Any) -> None:
+        """Ask the workers to end; the second time, have them killed."""
+        for running in self._running.values():
+            _kill(running.pid, signal.SIGKILL) if self._signal else _send(running.pid, signal.SIGTERM)
+        self._signal = self._signal or number
+
+
+def _file_of(job: Job) -> str | None:
+    """Return the DuckDB file that a job writes, for there can be one writer only."""
+    return job.company.duckdb_file if job.pipeline.to_warehouse else None
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a worker and its children."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _how(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return signal.Signals(-code).name if code < 0 else f"status {code}"
+
+
+def run_batch(
+    fleet: Fleet,
+    company_ids: Sequence[str] = (),
+    pipelines: Sequence[str] = (),
+    *,
+    jobs: int = 0,
+    again: tuple[str, str] | None = None,
+    on_result: OnResult | None = None,
+) -> list[Result]:
+    """Run a batch in a process of its own: for programs that have threads, as an orchestrator has.
+
+    Args:
+        fleet: whose companies.
+        company_ids: of the companies; empty: all.
+        pipelines: their names; empty: all that each company has.
+        jobs: how many companies at once; 0: twice the processors.
+        again: a stream that is read anew, and from when.
+        on_result: is told of each result as it comes.
+
+    Raises:
+        Stop: nothing could begin.
+    """
+    command = [sys.executable, "-m", "ap_connectors.fleet", "run", "--companies", str(fleet.path), "--format", "json"]
+    command += [part for name in company_ids for part in ("--only", name)]
+    command += [part for name in pipelines for part in ("--pipeline", name)]
+    command += [f"--jobs={jobs}"] if jobs else []
+    command += ["--stream", again[0], "--from", again[1]] if again else []
+    results: list[Result] = []
+    with subprocess.Popen(  # noqa: S603 - ourselves
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - PIPE above
+        assert process.stderr is not None  # noqa: S101 - PIPE above
+        said: list[bytes] = []
+        listener = threading.Thread(target=lambda: said.extend(process.stderr or ()))
+        listener.start()
+        try:
+            for line in process.stdout:
+                results.append(msgspec.convert(json.loads(line), Result, strict=False))
+                if on_result:
+                    on_result(results[-1])
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            status = process.wait()
+            listener.join()
+    if status not in {0, 1} and not results:
+        raise Stop(b"".join(said).decode(errors="replace").strip() or f"ap-fleet ended with status {status}.")
+    return results

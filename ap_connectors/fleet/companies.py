@@ -1,0 +1,285 @@
+"""`companies.yml`: who is in the fleet. It is checked whole before anything runs, and all that is wrong is said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft7Validator
+
+from ap_connectors.core import settings
+from ap_connectors.core.errors import Stop
+from ap_connectors.fleet import listed, pipelines, plugins, values
+from ap_connectors.fleet.members import Company, Fleet, meant
+from ap_connectors.fleet.pipelines import Pipeline
+from ap_connectors.fleet.values import AsIs, Value
+
+__all__ = ["Company", "Fleet", "read"]
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = "letters, digits, '.', '_' and '-', 64 at most, with a letter or a digit first"
+_TOP = (
+    *("warehouse", "defaults", "companies", "pipelines", "folder", "state"),
+    *("time_limit", "retries", "retry_pause", "lineage"),
+)
+_DEFAULTS = ("pipelines", "settings")
+_COMPANY = ("id", "name", "expected_company", "settings", "pipelines", "warehouse")
+_PIPELINE = ("tap", "target", "mapper", "select", "schema")
+_LEAST = {"time_limit": 1, "retries": 0, "retry_pause": 0}
+_OURS = {"target-warehouse": {"database": "warehouse", "company": "id"}}
+"""Settings that follow from others of the file."""
+_VARIANTS = {pipelines.TAP_IVESK_FOR_VIC: "tap-ivesk"}
+_SHOWN = 50
+"""Problems that are said at once."""
+
+
+def read(path: str | Path) -> Fleet:
+    """Read a file, and check all of it.
+
+    Raises:
+        Stop: something is wrong; the message has a line for each problem, and shows no secret.
+    """
+    return _Reader(Path(path)).fleet()
+
+
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self._path, self._base = path, path.absolute().parent
+        self._problems: list[str] = []
+        self._label = "line"
+        """What the numbers of values are: lines of the file, or rows of a list."""
+        self._pipelines: dict[str, Pipeline] = dict(pipelines.BY_NAME)
+        self._validators: dict[str, Draft7Validator] = {}
+
+    def fleet(self) -> Fleet:
+        """Return what the file says."""
+        top = self._members(values.parse(self._path, self._problems), "", _TOP)
+        self._own_pipelines(top.get("pipelines"))
+        defaults = self._members(top.get("defaults"), "defaults", _DEFAULTS)
+        common = self._settings(defaults.get("settings"), "defaults")
+        usual = self._names(defaults.get("pipelines"), "defaults")
+        warehouse = self._place(top.get("warehouse"), "", "warehouse")
+        companies: dict[str, Company] = {}
+        for value in self._listed(top.get("companies")):
+            company = self._company(value, common, usual, warehouse)
+            if company and companies.setdefault(company.id.lower(), company) is not company:
+                self._wrong(value, company.id, "the id is taken by another company; each needs one of its own.")
+        self._label = "line"
+        numbers: dict[str, Any] = {name: self._number(top[name], name) for name in _LEAST if name in top}
+        fleet = Fleet(
+            path=self._path.absolute(),
+            companies=tuple(companies.values()),
+            pipelines=self._pipelines,
+            folder=self._base / (self._text(top.get("folder"), "", "folder") or "output"),
+            state=self._place(top.get("state"), "", "state"),
+            lineage=self._text(top.get("lineage"), "", "lineage"),
+            **numbers,
+        )
+        if self._problems:
+            shown = self._problems[:_SHOWN]
+            more = [f"... and {len(self._problems) - _SHOWN} more."] if len(self._problems) > _SHOWN else []
+            raise Stop("\n".join((f"{self._path} is not usable:", *(f"  {one}" for one in (*shown, *more)))))
+        return fleet
+
+    def _wrong(self, value: Value | None, where: str, problem: str) -> None:
+        """Add a problem, with the line or the row that it is on."""
+        parts = ([f"{self._label} {value.line}"] if value and value.line else []) + ([where] if where else [])
+        self._problems.append(": ".join([*([", ".join(parts)] if parts else []), problem]))
+
+    # Companies
+
+    def _listed(self, value: Value | None) -> Iterator[Value]:
+        """Yield what describes each company."""
+        content = value.content if value else None
+        if isinstance(content, list):
+            yield from content
+        elif isinstance(content, Mapping) and len(content) == 1 and set(content) <= {"csv", "query"}:
+            try:
+                rows = list(listed.rows(content, self._base))
+            except Stop as error:
+                self._wrong(value, "companies", str(error))
+                return
+            self._label = "row"
+            yield from rows
+        else:
+            self._wrong(value, "companies", "must be a list, or {csv: PATH}, or {query: {database: ..., sql: ...}}.")
+
+    def _company(
+        self,
+        value: Value,
+        common: Mapping[str, Mapping[str, Any]],
+        usual: tuple[str, ...],
+        warehouse: Any,
+    ) -> Company | None:
+        members = self._members(value, "companies")
+        id_ = self._text(members.get("id"), "companies", "id")
+        if not id_ or not _ID.fullmatch(id_):
+            self._wrong(value, "companies", f"each needs an id of {_NAME}.")
+            return None
+        self._members(value, id_, _COMPANY)
+        own = self._settings(members.get("settings"), id_)
+        company = Company(
+            id=id_,
+            name=self._text(members.get("name"), id_, "name") or id_,
+            expected_company=self._text(members.get("expected_company"), id_, "expected_company"),
+            pipelines=self._names(members.get("pipelines"), id_) or usual,
+            settings={one: {**common.get(one, {}), **own.get(one, {})} for one in {**common, **own}},
+            warehouse=self._place(members.get("warehouse"), id_, "warehouse") or warehouse,
+        )
+        if not company.pipelines:
+            self._wrong(value, id_, "has no pipelines; name some there or in defaults.")
+        for problem in self._lacking(company):
+            self._wrong(value, id_, problem)
+        return company
+
+    def _lacking(self, company: Company) -> Iterator[str]:
+        """Yield what the plugins of a company's pipelines cannot do without, and do not have."""
+        lacking: dict[str, None] = {}
+        for pipeline in (self._pipelines[name] for name in company.pipelines if name in self._pipelines):
+            if pipeline.to_warehouse and company.warehouse is None:
+                yield f"{pipeline.name} needs a warehouse: name one there, or one for all."
+            for plugin in pipeline.plugins:
+                given = set(pipeline.settings.get(plugin, ())) | set(_OURS.get(plugin, ()))
+                given.update(name for one in pipeline.names_of(plugin) for name in company.settings.get(one, ()))
+                missing = sorted(set(self._schema(plugin).get("required", ())) - given)
+                if missing:
+                    lacking[f"{plugin}: {' and '.join(missing)} {'are' if missing[1:] else 'is'} missing."] = None
+        yield from lacking
+
+    # Settings and pipelines
+
+    def _schema(self, plugin: str) -> Mapping[str, Any]:
+        try:
+            return plugins.schema(plugin)
+        except Stop:
+            return {}
+
+    def _settings(self, value: Value | None, where: str) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for plugin, given in self._members(value, f"{where}: settings").items():
+            command = _VARIANTS.get(plugin, plugin)
+            try:
+                schema = plugins.schema(command)
+            except Stop as error:
+                self._wrong(given, where, str(error))
+            else:
+                found[plugin] = self._checked(command, schema, self._members(given, f"{where}: {plugin}"), where)
+        return found
+
+    def _checked(
+        self, plugin: str, schema: Mapping[str, Any], members: Mapping[str, Value], where: str
+    ) -> dict[str, Any]:
+        properties = schema.get("properties", {})
+        found: dict[str, Any] = {}
+        plain: dict[str, Any] = {}
+        for name, value in members.items():
+            at = f"{where}: {plugin}"
+            if source := _OURS.get(plugin, {}).get(name):
+                self._wrong(value, at, f"{name} follows from the company's {source}; leave it out.")
+            elif properties and name not in properties:
+                self._wrong(value, at, f"{name} is not a setting{meant(name, properties)}")
+            elif (setting := self._setting(value, f"{at}: {name}", properties.get(name, {}))) is not None:
+                found[name] = _as_is(setting) if self._label == "row" else setting
+                if not isinstance(setting, values.File | values.Command) and not any(values.variables(setting)):
+                    plain[name] = setting
+        for problem in settings.explain(self._validator(plugin, schema).iter_errors(plain), ""):
+            about = next((value for name, value in members.items() if problem.startswith(name)), None)
+            self._wrong(about, f"{where}: {plugin}", problem)
+        return found
+
+    def _validator(self, plugin: str, schema: Mapping[str, Any]) -> Draft7Validator:
+        if plugin not in self._validators:
+            # What is required may come from defaults, companies or pipelines.
+            self._validators[plugin] = Draft7Validator(
+                {name: one for name, one in schema.items() if name != "required"}
+            )
+        return self._validators[plugin]
+
+    def _own_pipelines(self, value: Value | None) -> None:
+        for name, given in self._members(value, "pipelines").items():
+            where = f"pipelines: {name}"
+            members = self._members(given, where, _PIPELINE)
+            if name in pipelines.BY_NAME or not _ID.fullmatch(name):
+                self._wrong(given, where, f"needs a name that no other pipeline has, of {_NAME}.")
+            tap, target, mapper, schema = (
+                self._text(members.get(one), where, one) for one in ("tap", "target", "mapper", "schema")
+            )
+            if not tap or not target:
+                self._wrong(given, where, "needs a tap and a target.")
+                continue
+            for plugin in filter(None, (tap, mapper, target)):
+                try:
+                    plugins.schema(plugin)
+                except Stop as error:
+                    self._wrong(given, where, str(error))
+            select = self._texts(members.get("select"), f"{where}: select")
+            self._pipelines[name] = Pipeline(name, tap, target, mapper, select, schema)
+
+    def _names(self, value: Value | None, where: str) -> tuple[str, ...]:
+        found = self._texts(value, f"{where}: pipelines")
+        for name in found:
+            if name not in self._pipelines:
+                self._wrong(value, where, f"there is no pipeline {name}{meant(name, self._pipelines)}")
+        return tuple(dict.fromkeys(found))
+
+    # Values
+
+    def _members(self, value: Value | None, where: str, known: Sequence[str] | None = None) -> Mapping[str, Value]:
+        """Return a mapping's members that have a value."""
+        if value is None or value.content is None:
+            return {}
+        if not isinstance(value.content, Mapping):
+            self._wrong(value, where, "must be lines of `name: value`.")
+            return {}
+        for name, member in value.content.items():
+            if known is not None and name not in known:
+                self._wrong(member, where, f"{name} is not known here{meant(name, known)}")
+        return {name: member for name, member in value.content.items() if member.content is not None}
+
+    def _text(self, value: Value | None, where: str, name: str) -> str | None:
+        content = value.content if value else None
+        if content is None:
+            return None
+        if not isinstance(content, str):
+            self._wrong(value, where, f"{name} must be a text.")
+            return None
+        return content.strip() or None
+
+    def _texts(self, value: Value | None, where: str) -> tuple[str, ...]:
+        content = value.content if value else None
+        if isinstance(content, str):
+            return tuple(content.replace(",", " ").split())
+        if isinstance(content, list) and all(isinstance(each.content, str) for each in content):
+            return tuple(str(each.content) for each in content)
+        if content is not None:
+            self._wrong(value, where, "must be a list of texts.")
+        return ()
+
+    def _setting(self, value: Value, where: str, schema: Mapping[str, Any]) -> Any:
+        try:
+            return values.setting(value, schema)
+        except ValueError as error:
+            self._wrong(value, where, f"{error}.")
+            return None
+
+    def _place(self, value: Value | None, where: str, name: str) -> Any:
+        """Return a text, or where a secret is."""
+        found = self._setting(value, f"{where}: {name}" if where else name, {"type": "string"}) if value else None
+        if found is not None and not isinstance(found, str | values.File | values.Command):
+            self._wrong(value, where, f"{name} must be a text, {{file: PATH}} or {{command: [PROGRAM, ...]}}.")
+        return found
+
+    def _number(self, value: Value, name: str) -> int:
+        found = values.typed(value, {"type": "integer"})
+        if isinstance(found, int) and not isinstance(found, bool) and found >= _LEAST[name]:
+            return found
+        self._wrong(value, name, f"must be a whole number, {_LEAST[name]} or more.")
+        return _LEAST[name]
+
+
+def _as_is(value: Any) -> Any:
+    if isinstance(value, str):
+        return AsIs(value)
+    return [_as_is(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,95 @@
+"""Companies from elsewhere: a CSV file, or a query. Rows are data: they name neither secrets' places nor programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ap_connectors.core import text_files
+from ap_connectors.core.errors import Stop
+from ap_connectors.fleet import databases, values
+from ap_connectors.fleet.values import Value
+
+_PLAIN = {"id", "name", "expected_company", "pipelines"}
+# A row must not send a company's secrets to another address, nor write or read files of its choice.
+_NOT_BY_ROWS = {"api_url", "allow_http", "stream_maps", "stream_map_config", "documents_from", "database", "company"}
+
+
+def rows(given: Mapping[str, Value], base: Path) -> Iterator[Value]:
+    """Yield a company for each row, as the file would describe it; its line is the number of the row.
+
+    Columns are id, name, expected_company, pipelines (with blanks between them), and settings as `tap-vicai.client_id`.
+
+    Raises:
+        Stop: the list cannot be read, or has a column that is not known.
+    """
+    names, found = _csv(given["csv"], base) if "csv" in given else _query(given["query"], base)
+    for name in names:
+        plugin, dot, setting = name.partition(".")
+        if name not in _PLAIN and not (dot and plugin.startswith(("tap-", "target-", "mapper-")) and setting):
+            raise Stop(f"the column {name} is not known; a column is {', '.join(sorted(_PLAIN))}, or PLUGIN.SETTING.")
+        if setting in _NOT_BY_ROWS or setting.endswith(("_path", "_dir")) or setting == "path":
+            raise Stop(f"the column {name}: a list cannot set addresses, files or expressions; set it in the file.")
+    if "id" not in names:
+        raise Stop("the list has no column id.")
+    for number, row in enumerate(found, start=2 if "csv" in given else 1):
+        yield _company(dict(zip(names, row, strict=False)), number)
+
+
+def _company(row: Mapping[str, Any], number: int) -> Value:
+    members: dict[str, Value] = {}
+    settings: dict[str, dict[str, Value]] = {}
+    for name, content in row.items():
+        text = _text(content)
+        if not text:
+            continue
+        plugin, dot, setting = name.partition(".")
+        if dot:
+            settings.setdefault(plugin, {})[setting] = _setting(text, number)
+        else:
+            members[name] = Value(text, number)
+    if settings:
+        members["settings"] = Value({plugin: Value(found, number) for plugin, found in settings.items()}, number)
+    return Value(members, number)
+
+
+def _setting(text: str, number: int) -> Value:
+    """Return a cell: a list in JSON is one, true and 7 are what they look like where the setting is no text."""
+    if text.startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return Value(text, number)
+        return Value([Value(_text(each), number) for each in found], number)
+    kind = "boolean" if text.lower() in {"true", "false"} else "integer" if text.isdecimal() else ""
+    return Value(text, number, kind)
+
+
+def _text(content: Any) -> str:
+    return "" if content is None else str(content).strip()
+
+
+def _csv(value: Value, base: Path) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+    if not isinstance(value.content, str):
+        raise Stop("csv must be a path.")
+    path = base / value.content
+    lines = text_files.read(path)
+    separator = ";" if lines.partition("\n")[0].count(";") > lines.partition("\n")[0].count(",") else ","
+    names, *found = [row for row in csv.reader(io.StringIO(lines), delimiter=separator) if row] or [[]]
+    return [name.strip() for name in names], found
+
+
+def _query(value: Value, base: Path) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+    content = value.content
+    if not isinstance(content, Mapping) or set(content) != {"database", "sql"}:
+        raise Stop("query needs database and sql, and nothing else.")
+    sql = content["sql"].content
+    if not isinstance(sql, str):
+        raise Stop("query: sql must be a text.")
+    database = values.fetched(values.setting(content["database"], {"type": "string"}), "query: database", [])
+    with databases.opened(str(database), base) as opened:
+        return opened.answer(sql)

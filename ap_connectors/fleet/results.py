@@ -1,0 +1,92 @@
+"""What became of a pipeline of a company, and the table of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from ap_connectors.core.redact import printable
+
+Status = Literal["done", "failed", "outage", "busy", "late", "ended"]
+"""done; failed: someone has to change something; outage: the next run goes on; busy: another run is under way; late: it
+took longer than allowed; ended: the batch was ended by a signal."""
+
+_WIDE = 100
+
+
+class Result(msgspec.Struct, kw_only=True, frozen=True):
+    """What became of one pipeline of one company.
+
+    Args:
+        company: its id.
+        pipeline: its name.
+        status: see `Status`.
+        read: records that reached the target; None if it does not say.
+        written: of them those that were created, changed or deleted.
+        set_aside: of them, and of those before the mapper, those in reject files.
+        seconds: it took, with retries.
+        error: what failed, in one line; empty if nothing did.
+        tries: it took.
+        report: path of the target's report; None without one.
+        rejects: paths of this run's reject files.
+        log: path of the log.
+        state: where the STATE is kept: "warehouse", "folder" or "postgresql".
+        began: when, in UTC.
+        run_id: of this run, in history and lineage.
+    """
+
+    company: str
+    pipeline: str
+    status: Status
+    read: int | None = None
+    written: int | None = None
+    set_aside: int | None = None
+    seconds: float = 0.0
+    error: str = ""
+    tries: int = 1
+    report: str | None = None
+    rejects: tuple[str, ...] = ()
+    log: str | None = None
+    state: str = ""
+    began: str = ""
+    run_id: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all went well."""
+        return self.status == "done"
+
+
+def table(results: Sequence[Result], *, most: int | None = None) -> Iterator[str]:
+    """Yield the lines of a table: those that failed last, where a terminal shows them.
+
+    Args:
+        results: to show.
+        most: how many that are done are shown; all without it.
+    """
+    done = [one for one in results if one.is_done]
+    shown = [*(done if most is None else done[:most]), *(one for one in results if not one.is_done)]
+    heads = ("company", "pipeline", "read", "written", "set aside", "seconds", "")
+    cells = [heads, *map(_cells, shown)]
+    wide = [max(len(row[place]) for row in cells) for place in range(6)]
+    for row in cells:
+        texts = [row[0].ljust(wide[0]), row[1].ljust(wide[1]), *(row[n].rjust(wide[n]) for n in range(2, 6)), row[6]]
+        yield "  ".join(texts).rstrip()
+    if len(shown) < len(results):
+        yield f"... and {len(results) - len(shown)} more that are done"
+
+
+def summary(results: Sequence[Result], seconds: float) -> str:
+    """Return the last line: how many are done, how many not."""
+    failed = len([one for one in results if not one.is_done])
+    told = f"{len(results) - failed} of {len(results)} pipelines done in {seconds:.1f} s"
+    return f"{told}; {failed} failed." if failed else f"{told}."
+
+
+def _cells(result: Result) -> tuple[str, ...]:
+    counts = ("" if number is None else f"{number:,}" for number in (result.read, result.written, result.set_aside))
+    said = "done" if result.is_done else f"{result.status}: {result.error}" if result.error else result.status
+    said = said if len(said) <= _WIDE else f"{said[: _WIDE - 1]}…"
+    return (result.company, result.pipeline, *counts, f"{result.seconds:.1f}", printable(said))

@@ -1,0 +1,276 @@
+"""One try of one pipeline of one company: its secrets, its STATE, its plugins.
+
+It runs in a process of its own, so that whatever happens here happens to this company alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ap_connectors.core.errors import ApError, Outage, Stop
+from ap_connectors.core.redact import Redactor
+from ap_connectors.fleet import databases, plugins, since, values
+from ap_connectors.fleet.flow import GRACE, Flow, Start
+from ap_connectors.fleet.members import Company, Fleet
+from ap_connectors.fleet.pipelines import Pipeline
+from ap_connectors.fleet.results import Result, Status
+from ap_connectors.fleet.state import Busy, DuckDBStore, FolderStore, PostgresStore, Store, WarehouseStore
+
+__all__ = ["GRACE", "Job", "Settings", "answer", "store", "work"]
+
+_STATE_EVERY = 1.0
+"""Seconds between two writes of a STATE that a target puts out; what came after the last one is sent again."""
+_ENDS: Mapping[str, str] = {
+    "late": "it took longer than {0} s (time_limit) and was ended; the next run goes on from the last STATE.",
+    "ended": "the batch was ended; the next run goes on from the last STATE.",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pipeline of a company, to be run.
+
+    Args:
+        company: whose.
+        pipeline: which.
+        run_id: of the run, the same for all its tries.
+        again: a stream that is read anew, and from when.
+    """
+
+    company: Company
+    pipeline: Pipeline
+    run_id: str
+    again: tuple[str, str] | None = None
+
+
+class Settings:
+    """A company's settings in a pipeline, with its secrets; made in the process that needs them.
+
+    Args:
+        fleet: of the company.
+        company: whose.
+        pipeline: which.
+
+    Raises:
+        Stop: a secret cannot be had.
+    """
+
+    def __init__(self, fleet: Fleet, company: Company, pipeline: Pipeline) -> None:
+        secrets: list[str] = []
+        self.of: dict[str, dict[str, Any]] = {}
+        """By plugin."""
+        for plugin in dict.fromkeys(pipeline.plugins):
+            known = plugins.schema(plugin).get("properties", {})
+            self.of[plugin] = {}
+            for name, value in fleet.settings_of(company, pipeline, plugin).items():
+                found = self.of[plugin][name] = values.fetched(value, f"{plugin}: {name}", secrets)
+                if known.get(name, {}).get("secret") and isinstance(found, str):
+                    secrets.append(databases.password(found) if name == "database" else found)
+        self.redact = Redactor(filter(None, secrets))
+        """Masks them in texts."""
+
+
+def store(fleet: Fleet, company: Company, pipeline: Pipeline, given: Mapping[str, Any]) -> Store:
+    """Return where the STATE is.
+
+    Args:
+        fleet: of the company.
+        company: whose.
+        pipeline: which.
+        given: settings of the target, secrets included.
+
+    Raises:
+        Stop: the database of states cannot be named.
+    """
+    if not pipeline.to_warehouse:
+        if fleet.state is not None:
+            return PostgresStore(str(values.fetched(fleet.state, "state", [])), company.id, pipeline.name)
+        return FolderStore(fleet.folder / "state", company.id, pipeline.name)
+    database = str(given["database"])
+    is_postgresql = databases.is_postgresql(database)
+    schema = str(given.get("schema") or ("public" if is_postgresql else "main"))
+    where = schema, str(given.get("state_id") or schema)
+    if is_postgresql:
+        return WarehouseStore(database, company.id, pipeline.name, *where)
+    return DuckDBStore((fleet.folder / "state", company.id, pipeline.name), database, *where)
+
+
+def work(fleet: Fleet, job: Job, until: float) -> Result:
+    """Run a job once; whatever fails is in the result.
+
+    Args:
+        fleet: of the job's company.
+        job: what to run.
+        until: when its time is over, by `time.monotonic`.
+    """
+    began, at = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    run = _Run(fleet, job, until)
+    status: Status = "failed"
+    try:
+        status, error = run.run()
+    except Busy as trouble:
+        status, error = "busy", str(trouble)
+    except Outage as trouble:
+        status, error = "outage", str(trouble)
+    except ApError as trouble:
+        error = str(trouble)
+    except Exception as trouble:
+        error = f"Unexpected {type(trouble).__name__}: {trouble}"
+    return Result(
+        company=job.company.id,
+        pipeline=job.pipeline.name,
+        status=status,
+        seconds=round(time.monotonic() - began, 3),
+        error=run.redact(error, limit=500),
+        began=at,
+        run_id=job.run_id,
+        **run.facts(),
+    )
+
+
+def answer(fleet: Fleet, job: Job, until: float, sink: int, told: Callable[[Result], None] | None = None) -> int:
+    """Be the process of a job: run it, and write the result to a pipe."""
+    os.setpgid(0, 0)
+    result = work(fleet, job, until)
+    if told:
+        told(result)
+    with os.fdopen(sink, "wb") as out:
+        out.write(msgspec.json.encode(result))
+    return 0
+
+
+class _Run:
+    def __init__(self, fleet: Fleet, job: Job, until: float) -> None:
+        self._fleet, self._job, self._until = fleet, job, until
+        self._log = fleet.folder / "logs" / job.company.id / f"{job.pipeline.name}.log"
+        self._report = fleet.folder / "reports" / job.company.id / f"{job.pipeline.name}.json"
+        self._rejects: dict[str, tuple[str, set[Path]]] = {}
+        """By plugin: where its reject files are, and those that were there before."""
+        self._store: Store | None = None
+        self._flow: Flow | None = None
+        self._signals: list[int] = []
+        self._state: bytes | None = None
+        self._kept_at = 0.0
+        self.redact = Redactor()
+
+    def run(self) -> tuple[Status, str]:
+        """Run it; return how it ended, and why."""
+        signal.signal(signal.SIGTERM, self._on_signal)
+        os.chdir(self._fleet.path.parent)
+        pipeline = self._job.pipeline
+        given = Settings(self._fleet, self._job.company, pipeline)
+        self.redact = given.redact
+        self._store = store(self._fleet, self._job.company, pipeline, given.of[pipeline.target])
+        self._store.lock()
+        state = _checked(self._store.read())
+        if self._job.again:
+            state = since.set_back(state, *self._job.again)
+        self._make_room(given)
+        self._flow = Flow(self._log, self.redact.mask, self._take_state, self._until)
+        if self._signals:
+            return "ended", _ENDS["ended"]
+        self._flow.start(self._starts(given, state))
+        if self._signals:
+            self._flow.stop("ended")
+        self._flow.follow()
+        if self._state is not None:
+            self._store.write(self._state)
+        status, error = self._flow.ending()
+        if self._flow.stopped and status != "done":
+            return self._flow.stopped, _ENDS[self._flow.stopped].format(self._fleet.time_limit)
+        return status, error
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the result says beside how it ended."""
+        kinds = ((WarehouseStore, "warehouse"), (DuckDBStore, "warehouse"), (PostgresStore, "postgresql"))
+        found: dict[str, Any] = {
+            "state": next((name for kind, name in kinds if isinstance(self._store, kind)), "folder")
+        }
+        if self._flow is None:
+            return found
+        found["log"] = str(self._log)
+        with contextlib.suppress(ValueError, KeyError, OSError):
+            total = json.loads(self._report.read_bytes())["total"]
+            written = sum(total[name] for name in ("created", "updated", "deleted"))
+            found |= {"read": total["received"], "written": written, "set_aside": total["rejected"]}
+            found["report"] = str(self._report)
+        new = {plugin: sorted(_there(where) - before) for plugin, (where, before) in self._rejects.items()}
+        found["rejects"] = tuple(str(path) for paths in new.values() for path in paths)
+        if self._job.pipeline.mapper in new:
+            mapped = sum(map(_rejects_in, new[self._job.pipeline.mapper or ""]))
+            found["set_aside"] = found.get("set_aside", 0) + mapped
+        return found
+
+    def _make_room(self, given: Settings) -> None:
+        """Move the last run's files out of the way, and remember which reject files there are."""
+        for path in (self._log, self._report):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._report.unlink(missing_ok=True)
+        if self._log.exists():
+            self._log.replace(self._log.with_suffix(".1.log"))
+        target = self._job.pipeline.target
+        if plugins.has(target, "report_path"):
+            given.of[target]["report_path"] = str(self._report)
+        for plugin, settings in given.of.items():
+            if where := settings.get("rejects_path"):
+                self._rejects[plugin] = str(where), _there(str(where))
+
+    def _starts(self, given: Settings, state: bytes | None) -> list[Start]:
+        pipeline = self._job.pipeline
+        starts = [
+            Start(plugin, {"--config": json.dumps(given.of[plugin], ensure_ascii=False).encode()})
+            for plugin in pipeline.plugins
+        ]
+        catalog = plugins.catalog(pipeline.tap, pipeline.select, given.of[pipeline.tap])
+        for option, content in (("--catalog", catalog), ("--state", state)):
+            if content is not None:
+                starts[0].files[option] = content
+        return starts
+
+    def _take_state(self, state: bytes) -> None:
+        """Keep a STATE; often enough."""
+        self._state = state
+        if self._store and time.monotonic() - self._kept_at >= _STATE_EVERY:
+            self._store.write(state)
+            self._state, self._kept_at = None, time.monotonic()
+
+    def _on_signal(self, number: int, _: object) -> None:
+        self._signals.append(number)
+        if self._flow:
+            self._flow.stop("ended")
+
+
+def _checked(state: bytes | None) -> bytes | None:
+    """Return a state that a tap can read.
+
+    Raises:
+        Stop: it is damaged.
+    """
+    try:
+        whole = {} if state is None else json.loads(state)
+    except ValueError:
+        whole = None
+    if not isinstance(whole, dict):
+        raise Stop("its STATE is damaged: it is no JSON object. Restore it, or remove it to read everything anew.")
+    return state
+
+
+def _there(path: str) -> set[Path]:
+    """Return the reject files that a setting may mean."""
+    whole = Path(path)
+    return set(whole.parent.glob(whole.name.replace("{timestamp}", "*"))) if whole.parent.is_dir() else set()
+
+
+def _rejects_in(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(b'"rejected"' in line for line in file)
