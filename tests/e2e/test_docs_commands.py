@@ -35,6 +35,8 @@ STATUSES = {
     "ap-webhooks status vicai": (0, "vicai"),
     "ap-webhooks reconcile": (0, "compared"),
     "ap-tieout": (0, "ties"),
+    # The sandbox has documents that cannot be mapped.
+    "tap-ivesk --config ivesk.json | mapper-ivesk-vicai": (1, "set aside"),
 }
 """How commands end that show something else here than on the page: status, and what they say."""
 
@@ -97,9 +99,16 @@ class World:
             "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(folder),
             "PYTHONUTF8": "1",
+            "TARGET_WAREHOUSE_DATABASE": "output/warehouse.duckdb",
+            "TARGET_WAREHOUSE_SCHEMA": "vicai",
         }
         self._variables()
         self._files(page)
+        if page.stem == "tie-out":
+            self.type("target-vicai --config vic.json < given.jsonl > given.log")
+            for service in ("ivesk", "vicai"):
+                load = f"target-warehouse --config=ENV > {service}.log"
+                self.type(f"tap-{service} --config=ENV | TARGET_WAREHOUSE_SCHEMA={service} {load}")
 
     def _variables(self) -> None:
         sandbox = self._sandbox
@@ -146,7 +155,7 @@ class World:
 
     def _lines(self, name: str, page: str) -> None:
         """Write the messages that a page shows."""
-        (found,) = re.findall(r"^```jsonl\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+        (found, *_) = re.findall(r"^```jsonl\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
         document = self._sandbox.control.documents()[0]["id"]
         (self._folder / name).write_text(re.sub(r'(?<="documentid": ")[^"]+', document, found), "utf-8")
 
