@@ -1,30 +1,21 @@
-"""Documents of invoices, and attachments: whether Vic.ai can take what a record brings, and of what type it is.
+"""Documents of records: whether Vic.ai can take what a record brings, and of what type it is.
 
 A document's first bytes tell its type; where those leave it open, its name or the record does.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import logging
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ap_connectors.core.errors import ApError, Reject
-from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.core.errors import Reject
 from ap_connectors.singer import input_files
-from ap_connectors.singer.document_sources import DocumentSources, show
+from ap_connectors.singer.document_sources import DocumentSources
 from ap_connectors.singer.input_files import LONGEST_START, InputFile, Limit, file_type
-from ap_connectors.singer.ledger import DeliveryUnknown, SendOnce
-from ap_connectors.singer.sink import Outcome
-from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part
-from target_vicai.sink import TEXT, Item, VicSink
-
-log = logging.getLogger("target-vicai")
+from target_vicai.sink import TEXT
 
 FIELDS: Mapping[str, Any] = {
     "document": {"type": "string"},
@@ -194,71 +185,3 @@ def _stated_type(stated: str | None) -> str | None:
         "document_type",
         stated=stated,
     )
-
-
-class Attachments(VicSink):
-    """Attachments (Attachments), told apart by the SHA-256 of their bytes.
-
-    Vic.ai can neither list them nor say whether it has one, so a ledger tells (`ledger_path`). One whose answer
-    was lost may have arrived; it is not sent again before somebody has looked.
-    """
-
-    name, operation = "attachments", "uploadAttachment"
-    extras = FIELDS
-
-    def contract_schema(self) -> contract.Schema:
-        """Return a schema without fields: all that is sent is the document."""
-        return {"type": "object", "properties": {}}
-
-    def key(self, body: JsonObject, extras: JsonObject) -> str:  # noqa: ARG002
-        """Return what names the document; its bytes are read later, and not by the main thread."""
-        if not is_given(extras):
-            message = "document is missing: give a path or URL, or the document itself in documentBase64."
-            raise Reject(message, "document_missing")
-        return extras.get("documentName") or show(extras.get("document") or "documentBase64")
-
-    def order_key(self, key: str, body: JsonObject, extras: JsonObject) -> Hashable:  # noqa: ARG002
-        """Keep what is surely the same in order; the ledger sees to what turns out to be."""
-        text = extras.get("document") or extras["documentBase64"]
-        return self.name, hashlib.sha256(text.encode()).digest()
-
-    def load(self, item: Item) -> Outcome:
-        """Send an attachment that was not sent yet."""
-        with opened(item.extras, self.context.sources, live=self.context.client.is_live) as document:
-            assert document is not None  # noqa: S101 - `key` has checked
-            sha256 = document.sha256()
-            once = SendOnce(self.context.ledger, "Vic.ai")
-            if self.context.options.dry_run:
-                return once.known(sha256, document.name) or Outcome("created")
-            return once.send(sha256, document.name, lambda doubt: self._send(document, doubt))
-
-    def _send(self, document: Document, doubt: DeliveryUnknown) -> str | None:
-        answer = self.context.writer.upload(self.operation, lambda: [document.part("file")], find_done=doubt.refuse)
-        if (id_ := answer.get("id")) is None:
-            return None
-        self._sent[str(id_)] = document.name
-        return str(id_)
-
-    @functools.cached_property
-    def _sent(self) -> dict[str, str]:
-        """Names of what was sent in this run, by Vic's ids."""
-        return {}
-
-    def after_loading(self) -> None:
-        """Ask today's service what has become of the attachments so far, and tell which it could not read."""
-        if not self._sent or not self.context.client.is_live:
-            return
-        for id_, name in self._sent.items():
-            try:
-                found = self.context.client.found("getAttachmentStatus", id=id_) or {}
-            except ApError as error:
-                self._warn(f"attachments: Vic.ai does not say what has become of {name}: {error}")
-                return
-            status, invoices = found.get("status"), found.get("invoice_ids") or []
-            if status in {"failed", "ignored"}:
-                why = found.get("error_message") or found.get("error_code") or "it does not say why"
-                self._warn(
-                    f"attachments: {name} was sent, and Vic.ai {status} it ({why}). Look at it in Vic.ai (id {id_})."
-                )
-            elif invoices:
-                log.info("attachments: %s became invoice %s at Vic.ai.", name, ", ".join(map(str, invoices)))

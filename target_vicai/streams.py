@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from target_vicai.attachments import Attachments
 from target_vicai.dependencies import DimensionDependencies
-from target_vicai.documents import Attachments
 from target_vicai.invoice_details import InvoicePayments, SupportingAttachments
 from target_vicai.invoices import Invoices
 from target_vicai.master_data import Accounts, Dimensions, PaymentTerms, Tags, TaxCodes, VatCodes, VendorGroups

@@ -33,6 +33,7 @@ from ap_connectors.singer.target import ExactTarget
 from ap_connectors.singer.worker_pool import Job, Missing
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.settings import at_once, client, connected
+from target_vicai.attachments import Attachments
 from target_vicai.context import DryRunWriter, LoadContext, LoadOptions
 from target_vicai.document_vendors import KEPT
 from target_vicai.sink import VicSink
@@ -214,7 +215,9 @@ class TargetVicai(ExactTarget):
         return at_once(self.config)
 
     def _about_run(self) -> dict[str, Any]:
-        return super()._about_run() | {"bank_changes": self.report.bank_changes}
+        attachments = self._sinks_by_name["attachments"]
+        told = attachments.told if isinstance(attachments, Attachments) else []
+        return super()._about_run() | {"bank_changes": self.report.bank_changes, "attachments": told}
 
     def redact(self, text: str) -> str:
         """Mask client_secret and tokens."""

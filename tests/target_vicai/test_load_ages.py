@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,10 +145,44 @@ def test_streams_of_today_are_set_aside_by_an_older_service(vicai: SandboxProces
 
 def test_what_has_become_of_attachments_is_told(vicai: SandboxProcess, target: Target) -> None:
     fresh(vicai)
-    # Vic numbers attachments from 1.
+    # The sandbox numbers attachments from 1.
     vicai.control.vicai.attachment("2", status="failed", error_message="Dokumentas tuščias", invoice_ids=[])
     documents = [{"documentName": f"{n}.pdf", "documentBase64": f"JVBERi0xLjQK{text}"} for n, text in ((1, "QQ=="),)]
     run = target(load("attachments", *documents))
     assert "1.pdf became invoice 91 at Vic.ai" in run.err
+    assert run.report["attachments"] == [
+        {"name": "1.pdf", "id": "1", "status": "processed", "invoices": ["91"], "error": None}
+    ]
     run = target(load("attachments", {"documentName": "2.pdf", "documentBase64": "JVBERi0xLjQKQg=="}))
     assert "2.pdf was sent, and Vic.ai failed it (Dokumentas tuščias)" in run.err
+    assert [one["error"] for one in run.report["attachments"]] == ["Dokumentas tuščias"]
+    assert target(load("attachments", *documents)).report["attachments"] == [], "what is done is asked once"
+
+
+def test_an_attachment_that_vic_is_not_done_with_is_asked_after_by_later_runs(
+    vicai: SandboxProcess, target: Target, tmp_path: Path
+) -> None:
+    fresh(vicai)
+    vicai.control.vicai.attachment("1", status="processing", invoice_ids=[])
+    document = {"documentName": "1.pdf", "documentBase64": "JVBERi0xLjQKQQ=="}
+    # What has become of it is not said for now: the run's own work is done all the same.
+    vicai.control.fault("status", method="GET", path="/vicai/v0/attachments", status=503, times=6)
+    run = target(load("attachments", document))
+    assert (run.report["attachments"], "The next run asks again" in run.err) == ([], True)
+    for _ in range(2):
+        run = target(load("accounts"))
+        assert [one["status"] for one in run.report["attachments"]] == ["processing"]
+    planned = target(load("accounts"), dry_run=True)
+    assert planned.report["attachments"] == []
+    vicai.control.vicai.attachment("1", status="processed", invoice_ids=["7", "8"])
+    run = target(load("accounts"))
+    assert [one["invoices"] for one in run.report["attachments"]] == [["7", "8"]]
+    assert "1.pdf became invoice 7, 8 at Vic.ai" in run.err
+    assert target(load("accounts")).report["attachments"] == []
+    # One that was sent long ago: a person has to look.
+    vicai.control.vicai.attachment("2", status="processing", invoice_ids=[])
+    target(load("attachments", {"documentName": "2.pdf", "documentBase64": "JVBERi0xLjQKQg=="}))
+    ledger = tmp_path / "ledger.jsonl"
+    ledger.write_text(re.sub(r'"at":"20\d\d', '"at":"2020', ledger.read_text()))
+    assert "still calls it processing" in target(load("accounts")).err
+    assert target(load("accounts")).report["attachments"] == []
