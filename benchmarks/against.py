@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from benchmarks import contestants, loading, reading
+from benchmarks import contestants, loading, reading, warehouse
 from benchmarks.contestants import Contestant
 from benchmarks.processes import FailedError
 from benchmarks.results import Aim, Order, Progress, Results, Row
+from benchmarks.warehouse import Loader
 
 READERS = {
     "ivesk": (reading.IVESK, (contestants.TAP_IVESK, contestants.TAP_IVESK_LINES)),
@@ -33,6 +35,11 @@ def measured(service: str, checkout: Path, order: Order, progress: Progress) -> 
         rows = reading.speed(described, _flat(pairs), order, results, progress)
         _judge(pairs, rows, results)
         return results
+    if service == "warehouse":
+        loaders = [one for one in (warehouse.DUCKDB, warehouse.POSTGRESQL) if one.there]
+        beside = _pairs(loaders, checkout, label)
+        _judge(beside, warehouse.loads(_flat(beside), order, results, progress), results)
+        return results
     records = order.records or loading.RECORDS
     pairs = _pairs([contestants.WRITING], checkout, label)
     written = loading.writes(round(records * loading.WRITTEN), order.rounds, _flat(pairs), results, progress)
@@ -50,7 +57,10 @@ def _label(checkout: Path) -> str:
     return found or checkout.name
 
 
-def _pairs(ours: Sequence[Contestant], checkout: Path, label: str) -> list[tuple[Contestant, Contestant]]:
+_One = TypeVar("_One", Contestant, Loader)
+
+
+def _pairs(ours: Sequence[_One], checkout: Path, label: str) -> list[tuple[_One, _One]]:
     pairs = [(one, one.at(checkout, label)) for one in ours]
     for _, other in pairs:
         if not Path(other.command[0]).exists():
@@ -58,11 +68,11 @@ def _pairs(ours: Sequence[Contestant], checkout: Path, label: str) -> list[tuple
     return pairs
 
 
-def _flat(pairs: Sequence[tuple[Contestant, Contestant]]) -> list[Contestant]:
+def _flat(pairs: Sequence[tuple[_One, _One]]) -> list[_One]:
     return [one for pair in pairs for one in pair]
 
 
-def _judge(pairs: Sequence[tuple[Contestant, Contestant]], rows: Sequence[Row], results: Results) -> None:
+def _judge(pairs: Sequence[tuple[_One, _One]], rows: Sequence[Row], results: Results) -> None:
     """Say of each command how much time it takes beside the other checkout's."""
     by_name = {row.name: row for row in rows}
     for ours, theirs in pairs:

@@ -7,9 +7,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -54,6 +54,11 @@ class Loader:
     def there(self) -> bool:
         """Whether it, and its database, are installed."""
         return self.database != "postgresql" or _has_postgresql()
+
+    def at(self, checkout: Path, label: str) -> Loader:
+        """Return the same loader as another checkout has it."""
+        command = str(checkout / ".venv" / "bin" / Path(self.command[0]).name)
+        return replace(self, name=f"{self.name}, {label}", command=(command, *self.command[1:]))
 
 
 ALONE = Loader("tap-vicai alone")
@@ -161,6 +166,26 @@ def _judge(rows: Mapping[str, Row], size: int, results: Results) -> None:
             results.aims.append(Aim(times >= least, f"{times:.1f} times as fast as {rival.name}, running; aim {least}"))
 
 
+def loads(loaders: Sequence[Loader], order: Order, results: Results, progress: Progress) -> list[Row]:
+    """Measure loaders that read the same invoices from a file, and then once more what is there already."""
+    size = order.records or RECORDS
+    runs: dict[str, list[Run]] = {}
+    with vicai(size) as full, _folder() as folder:
+        lines = folder / "lines"
+        run(_tap(full, folder, {}), lines)
+        for number in range(order.rounds):
+            for one in loaders:
+                progress(f"round {number + 1} of {order.rounds}, {one.name}")
+                place = _Place(folder, one)
+                command = [part.format(config=place.config) for part in one.command]
+                runs.setdefault(one.name, []).append(run(command, given=lines))
+                runs.setdefault(f"{one.name}, once more", []).append(run(command, given=lines))
+    rows = [Row(name, vars(median(some))) for name, some in runs.items()]
+    title = f"{size:,} invoices and master data from a file; medians of {order.rounds} rounds, in turn"
+    results.tables.append(Table("speed", title, ("seconds", "cpu_seconds"), rows))
+    return rows
+
+
 def memory(sizes: list[int], results: Results, progress: Progress) -> None:
     """Measure the loader's own peak memory and time, reading from a file, by the number of invoices."""
     rows = []
@@ -194,7 +219,7 @@ class _Place:
             name: value.format(file=self._file, url=self._url) if isinstance(value, str) else value
             for name, value in loader.settings.items()
         }
-        if loader in (DUCKDB, POSTGRESQL):
+        if Path(loader.command[0] if loader.command else "").name == Path(_OURS).name:
             given |= {"schema": "vicai", "rejects_path": str(self._folder / "rejects.jsonl")}
         self.config = self._folder / "config.json"
         self.config.write_text(json.dumps(given), encoding="utf-8")

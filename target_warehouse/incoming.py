@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
 from collections.abc import Callable, Mapping
@@ -110,10 +111,11 @@ class Incoming:
         chunk.extracted.append(extracted)
         chunk.versions.append(version)
 
-    def clear(self) -> None:
-        """Forget the records: they are in the warehouse."""
-        self.chunks, self._chunk = [], None
-        self.refused.clear()
+    def taken(self) -> Incoming:
+        """Return the records that came, to be written, and forget them here. What is learned of fields is shared."""
+        taken = copy.copy(self)
+        self.chunks, self._chunk, self.refused = [], None, {}
+        return taken
 
     def _read_slowly(self, record: msgspec.Raw) -> Any:
         """Read a record that has other fields or types than the SCHEMA says; learn from it."""

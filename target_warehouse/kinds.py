@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,20 +89,16 @@ def texts(segment: Segment) -> list[str | None]:
     if how == "text":
         return list(values)
     if how == "raw":
-        return [None if raw is None or raw == NULL else _text(raw) for raw in values]
+        return [text and (_string(text) if text[0] == '"' else text) for text in json_texts(segment)]
     return [None if value is None else _as_json(value).decode() for value in values]
-
-
-def _text(raw: msgspec.Raw) -> str:
-    text = str(raw, "utf-8")
-    return _string(text) if text[0] == '"' else text
 
 
 def json_texts(segment: Segment) -> list[str | None]:
     """Return the values as JSON: the bytes that came, but for strings that were read as such."""
     how, values = segment
     if how == "raw":
-        return [None if raw is None or raw == NULL else str(raw, "utf-8") for raw in values]
+        found = [None if raw is None else str(raw, "utf-8") for raw in values]
+        return [None if text == "null" else text for text in found] if "null" in found else found
     return [None if value is None else _as_json(value).decode() for value in values]
 
 
@@ -109,6 +106,9 @@ def json_texts(segment: Segment) -> list[str | None]:
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)").fullmatch
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+_USUAL_DAY = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+"""Days that every month has; the others are looked up."""
+_USUAL_CLOCK = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
 _CLOCK = r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(:[0-5][0-9])?(\.[0-9]{1,6}0*|\.)?"
 _WALL = re.compile(_CLOCK).fullmatch
 _INSTANT = re.compile(_CLOCK + r" ?(?:([Zz])|([+-])(0[0-9]|1[0-4])(?::?([0-5][0-9]))?)").fullmatch
@@ -138,7 +138,32 @@ def fit(kind: Kind, segment: Segment, *, nul: bool = True) -> tuple[Sequence[Cel
     if kind == INTEGER and how == "int":
         wide = {value for value in values if value is not None and not -(2**63) <= value < 2**63}
         return values, {str(value) for value in wide}
-    return _each(_reader(kind), texts(segment))
+    found = texts(segment)
+    # Most columns hold what the database reads as it is.
+    is_usual = _usual(kind)
+    if all(text is None or is_usual(text) for text in set(found)):
+        return found, set()
+    return _each(_reader(kind), found)
+
+
+@functools.cache
+def _usual(kind: Kind) -> Callable[[str], object]:
+    """Return what is true of texts that are cells of a column as they are; of others it may be false."""
+    if kind.name == "decimal":
+        whole = rf"-?(?:0|[1-9][0-9]{{0,{kind.whole - 1}}})"
+        return re.compile(rf"{whole}(?:\.[0-9]{{1,{kind.scale}}})?" if kind.scale else whole).fullmatch
+    return _USUAL.get(kind.name, _never)
+
+
+def _never(text: str) -> bool:  # noqa: ARG001 - whatever it is
+    return False
+
+
+_USUAL: Mapping[str, Callable[[str], object]] = {
+    "date": re.compile(_USUAL_DAY).fullmatch,
+    "instant": re.compile(_USUAL_DAY + _USUAL_CLOCK + "Z").fullmatch,
+    "wall": re.compile(_USUAL_DAY + _USUAL_CLOCK).fullmatch,
+}
 
 
 def _each(read: Callable[[str], Cell], found: Sequence[str | None]) -> tuple[list[Cell], set[str]]:
@@ -152,8 +177,8 @@ _TRUTH: Mapping[str, bool] = {"true": True, "false": False}
 def _reader(kind: Kind) -> Callable[[str], Cell]:
     """Return what makes the cell of a text: None if it does not fit."""
     if kind.name == "decimal":
-        plain = re.compile(rf"-?(?:0|[1-9][0-9]{{0,{kind.whole - 1}}})(?:\.[0-9]{{1,{kind.scale}}})?").fullmatch
-        return lambda text: text if plain(text) else _decimal(text, kind)
+        is_usual = _usual(kind)
+        return lambda text: text if is_usual(text) else _decimal(text, kind)
     return _READERS[kind.name]
 
 
@@ -234,6 +259,8 @@ def equal_form(kind: Kind, cell: Cell) -> Cell:
         return cell
     if kind.name == "decimal":
         return canonical(cell)
+    if kind == WALL:
+        return cell.rstrip("0").rstrip(".") if "." in cell else cell
     if kind == INSTANT:
         moment = datetime.fromisoformat(cell[:19])
         fraction = cell[19:].partition(".")[2].rstrip("Z") if "." in cell else ""
@@ -242,7 +269,7 @@ def equal_form(kind: Kind, cell: Cell) -> Cell:
         if zone:
             shift = timedelta(hours=int(zone[2]), minutes=int(zone[3]))
             moment = moment - shift if zone[1] == "+" else moment + shift
-        return f"{moment.isoformat()}.{digits[0] if digits else ''}"
+        return f"{moment.isoformat()}.{digits[0].rstrip('0') if digits else ''}"
     return cell
 
 

@@ -1,4 +1,7 @@
-"""What came is gathered, and then written at once: rows of all streams and the STATE that covers them."""
+"""What came is gathered, and then written at once: rows of all streams and the STATE that covers them.
+
+A second thread writes, while the next records are being read.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +44,7 @@ class Loader:
         report: counts what happens.
         set_aside: takes a record that cannot be loaded: stream, key, line, reason.
         sync: makes the rejects durable.
+        certain: takes a STATE once all that it covers is written.
         logger: is told what columns became.
     """
 
@@ -52,20 +57,24 @@ class Loader:
         report: RunReport,
         set_aside: SetAside,
         sync: Callable[[], None],
+        certain: Callable[[bytes], None],
         logger: logging.Logger,
     ) -> None:
         self._warehouse, self._pipeline = warehouse, pipeline
         self._planner, self._writer = Planner(warehouse, settings), Writer(warehouse, settings.deletes)
         self._report, self._set_aside, self._sync, self._logger = report, set_aside, sync, logger
+        self._certain = certain
+        self._thread = ThreadPoolExecutor(1, "writes")
+        self._under_way: Future[None] | None = None
         self._incoming: dict[str, Incoming] = {}
         self._tables: dict[str, Table] | None = None
         self._state: bytes | None = None
-        self._refused: set[int] = set()
         self.widened: list[Widening] = []
         """Columns that changed their kinds in this run."""
 
     def declare(self, stream: str, schema: dict[str, Any], key: list[str]) -> None:
         """Take records of a stream by a SCHEMA from now on."""
+        self.wait()  # what is written has the kinds of its fields from there
         declared = Declared.of(stream, schema, key, self._warehouse.most)
         if stream in self._incoming:
             self._incoming[stream].declare(declared)
@@ -80,27 +89,49 @@ class Loader:
         """Take a STATE; it is written with the records before it."""
         self._state = value
 
-    def flush(self, activate: tuple[str, int] | None = None) -> bytes | None:
-        """Write all that came, and return the STATE that is certain now, None without one.
+    def flush(self, activate: tuple[str, int] | None = None) -> None:
+        """Have all that came written, when what was to be written before is; return before it is done.
 
         Args:
             activate: a stream and its version: what lacks it was not in the full load that ends here.
 
         Raises:
-            Stop: a table cannot be loaded into. Outage: the database fails.
+            Stop: a table cannot be loaded into. Outage: the database fails. Either may be about what came before.
         """
+        self.wait()
+        taken = [incoming.taken() for incoming in self._incoming.values()]
+        state, self._state = self._state, None
+        self._under_way = self._thread.submit(self._flush, taken, state, activate)
+
+    def wait(self) -> None:
+        """Wait until what was to be written is.
+
+        Raises:
+            Stop, Outage: as of `flush`.
+        """
+        if self._under_way is not None:
+            self._under_way.result()
+            self._under_way = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether what was to be written could not be; nothing after it may be, either."""
+        return self._under_way is not None and self._under_way.done() and self._under_way.exception() is not None
+
+    def _flush(self, taken: Sequence[Incoming], state: bytes | None, activate: tuple[str, int] | None) -> None:
+        refused: set[int] = set()
         for number in range(1, _TRIES + 1):
             try:
                 with self._warehouse.attempt():
-                    plans = self._prepared()
+                    plans = self._prepared(taken)
                     for plan in plans:
-                        self._refuse(plan)
+                        self._refuse(plan, refused)
                     self._sync()
                     try:
-                        counts = self._write(plans, activate)
+                        counts = self._write(plans, state, activate)
                         break
-                    except Refused as refused:
-                        self._find_refused(refused)
+                    except Refused as error:
+                        self._find_refused(error, taken)
             except Again as trouble:
                 self._tables = None
                 if number == _TRIES:
@@ -110,27 +141,26 @@ class Loader:
                 self._logger.info("The warehouse could not write now (%s); trying again.", trouble)
                 time.sleep(random.uniform(0, 0.1) * 2**number)  # noqa: S311 - so that two runs do not meet again
         self._count(plans, counts)
-        for incoming in self._incoming.values():
+        for incoming in taken:
             self._report.of(incoming.name).add("received", len(incoming))
-            incoming.clear()
-        self._refused.clear()
-        state, self._state = self._state, None
-        return state
+        if state is not None:
+            self._certain(state)
 
-    def _refuse(self, plan: Plan) -> None:
+    def _refuse(self, plan: Plan, refused: set[int]) -> None:
         """Set aside what cannot be loaded, once, however often the rest is tried."""
         for line, key, reject in plan.rejects:
-            if line[0] not in self._refused:
+            if line[0] not in refused:
                 self._set_aside(plan.batch.stream, key, line, reject)
-                self._refused.add(line[0])
+                refused.add(line[0])
 
-    def _find_refused(self, refused: Refused) -> None:
+    def _find_refused(self, refused: Refused, taken: Sequence[Incoming]) -> None:
         """Find the rows that the database does not take, so that the next try leaves them out.
 
         Raises:
             Stop: there are too many; it is not the rows.
         """
-        plan, incoming = refused.plan, self._incoming[refused.plan.batch.stream]
+        plan = refused.plan
+        incoming = next(one for one in taken if one.name == plan.batch.stream)
         found: dict[int, str] = {}
         halves = [(0, plan.batch.size)]
         while halves:
@@ -168,13 +198,14 @@ class Loader:
     def _undo() -> None:
         raise _Undo
 
-    def _prepared(self) -> list[Plan]:
+    def _prepared(self, taken: Sequence[Incoming]) -> list[Plan]:
         """Plan, and change the tables that have to be changed; a change is a transaction of its own."""
-        plans = self._planned()
+        plans = self._planned(taken)
         if any(plan.changes_table for plan in plans):
             with self._warehouse.transaction(changes_tables=True):
-                self._tables = self._warehouse.tables()
-                plans = self._planned()
+                known, self._tables = self._tables, self._warehouse.tables()
+                if self._tables != known:
+                    plans = self._planned(taken)
                 for plan in plans:
                     if plan.changes_table:
                         self._warehouse.change(plan)
@@ -183,18 +214,20 @@ class Loader:
                 self._tell(plan.widened)
         return plans
 
-    def _planned(self) -> list[Plan]:
+    def _planned(self, taken: Sequence[Incoming]) -> list[Plan]:
         if self._tables is None:
             self._tables = self._warehouse.tables()
         plans = []
         tables = dict(self._tables)
-        for incoming in self._incoming.values():
+        for incoming in taken:
             plan = self._planner.plan(incoming, tables)
             tables[plan.table.name] = plan.table
             plans.append(plan)
         return plans
 
-    def _write(self, plans: list[Plan], activate: tuple[str, int] | None) -> dict[str, Counter[str]]:
+    def _write(
+        self, plans: list[Plan], state: bytes | None, activate: tuple[str, int] | None
+    ) -> dict[str, Counter[str]]:
         counts: dict[str, Counter[str]] = {}
         with self._warehouse.transaction():
             tables = self._tables or {}
@@ -206,8 +239,8 @@ class Loader:
                     counts[plan.batch.stream]["deleted"] += self._writer.delete(plan, tables)
                 if activate and plan.batch.stream == activate[0]:
                     counts[activate[0]]["deleted"] += self._writer.activate(plan.table, activate[1])
-            if self._state is not None:
-                states.save(self._warehouse, self._pipeline, self._state)
+            if state is not None:
+                states.save(self._warehouse, self._pipeline, state)
         return counts
 
     def _count(self, plans: list[Plan], counts: dict[str, Counter[str]]) -> None:

@@ -148,7 +148,7 @@ class Rows:
         return list(last.values()), [row for one, row in gone.items() if row > last.get(one, -1)]
 
     def _forms(self, kind: Kind, cells: Sequence[Cell]) -> Sequence[Cell]:
-        if kind.name in ("decimal", "instant"):
+        if kind.name in ("decimal", "instant", "wall"):
             return [kinds.equal_form(kind, cell) if row not in self._bad else None for row, cell in enumerate(cells)]
         return cells
 

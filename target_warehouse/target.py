@@ -106,7 +106,6 @@ class TargetWarehouse(ExactTarget):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._size = 0
-        self._writing = False
         self._line: Line | None = None
         self._origins: dict[str, str] = {}
         self._most = (self.config.get("memory_mb") or _MEMORY) * 1024 * 1024 // 32
@@ -187,6 +186,7 @@ class TargetWarehouse(ExactTarget):
             report=self.report,
             set_aside=self._refuse,
             sync=self.rejects.sync,
+            certain=lambda state: write_out(state + b"\n"),
             logger=self.logger,
         )
 
@@ -247,6 +247,8 @@ class TargetWarehouse(ExactTarget):
 
     def on_state(self, line: Line) -> None:
         """Take a STATE, which goes out once all before it is written."""
+        if self.loader.has_failed:
+            self.loader.wait()
         self.loader.state(bytes(line.message.value or b"{}"))
         if self._size >= self._most:
             self._flush()
@@ -260,21 +262,21 @@ class TargetWarehouse(ExactTarget):
     def after_loading(self) -> None:
         """Write what is left."""
         self._flush()
+        self.loader.wait()
 
     def _flush(self, activate: tuple[str, int] | None = None) -> None:
-        self._writing = True
-        state = self.loader.flush(activate)
+        self.loader.flush(activate)
         self._size = 0
-        if state is not None:
-            write_out(state + b"\n")
-        self._writing = False
 
     def _close(self) -> None:
         error = sys.exc_info()[1]
         try:
-            if isinstance(error, Interrupted | Stop) and not isinstance(error, Outage) and not self._writing:
-                # What came before is right.
-                self._flush()
+            if "loader" in self.__dict__ and not self.loader.has_failed:
+                if isinstance(error, Interrupted | Stop) and not isinstance(error, Outage):
+                    # What came before is right.
+                    self.after_loading()
+                else:
+                    self.loader.wait()
         finally:
             if "warehouse" in self.__dict__:
                 self.warehouse.close()
