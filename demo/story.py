@@ -71,8 +71,7 @@ class Check:
 def sandbox() -> SandboxProcess:
     """Start both services, with amounts as an office has them."""
     # In life hours lie between two runs. Here one starts while the requests of the last would still count.
-    vicai = {"big_amounts": False, "rate_seconds": 1.0}
-    return SandboxProcess(400, invoices=220, big_amounts=False, vicai=vicai)
+    return SandboxProcess(400, invoices=220, big_amounts=False, vicai={"rate_seconds": 1.0})
 
 
 @dataclass

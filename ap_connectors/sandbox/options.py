@@ -55,7 +55,7 @@ class Options(_Options, frozen=True, forbid_unknown_fields=True, kw_only=True):
         int, Meta(ge=0, description="Every n-th queue answer that has a successor is an empty page; 0 = never.")
     ] = 0
     latency_ms: Annotated[float, Meta(ge=0, le=600_000, description="Wait before every answer.")] = 0.0
-    big_amounts: Annotated[bool, Meta(description="19-digit amounts in one of 500 documents.")] = True
+    big_amounts: Annotated[bool, Meta(description="19-digit amounts in one of 500 documents.")] = False
     signature_version: Annotated[
         Literal["1", "2"], Meta(description="How webhooks are signed: SHA1withRSA (1) or SHA256withRSA (2).")
     ] = "1"
@@ -129,7 +129,7 @@ class VicaiOptions(_Options, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     extra_fields: Annotated[
         bool, Meta(description="Records made from now on have fields and enum values that no contract mentions.")
     ] = False
-    big_amounts: Annotated[bool, Meta(description="19-digit amounts in some invoices made from now on.")] = True
+    big_amounts: Annotated[bool, Meta(description="19-digit amounts in some invoices made from now on.")] = False
     webhook_retry_seconds: Annotated[
         float, Meta(ge=0, le=3600, description="Wait before a webhook's first retry; doubled for each later one.")
     ] = 0.2

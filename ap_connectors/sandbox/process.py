@@ -58,6 +58,7 @@ class SandboxProcess(SandboxCompany):
         api_key: What `x-api-key` must be.
         client_id: Whom Vic.ai grants tokens to.
         client_secret: The secret of `client_id`.
+        big_amounts: Whether either service has amounts of 19 digits, which show code that rounds; the command has none.
         vicai: Any of `VicaiOptions`, by name.
         port: 0 = any free one.
         start_seconds: How long to wait for it to serve.
@@ -74,6 +75,7 @@ class SandboxProcess(SandboxCompany):
         api_key: str = "sandbox-key",
         client_id: str = "sandbox-client",
         client_secret: str = "sandbox-secret",  # noqa: S107 - nothing secret is behind it
+        big_amounts: bool = True,
         vicai: Mapping[str, Any] | None = None,
         port: int = 0,
         start_seconds: float = 60,
@@ -81,6 +83,7 @@ class SandboxProcess(SandboxCompany):
     ) -> None:
         flags = {"port": port, "documents": documents, "invoices": invoices, "seed": seed, "api_key": api_key}
         flags |= {"companies": companies, "client_id": client_id, "client_secret": client_secret, **options}
+        flags |= {"big_amounts": big_amounts, "vicai_big_amounts": big_amounts}
         flags |= {f"vicai_{name}": value for name, value in (vicai or {}).items()}
         arguments = [f"--{name.replace('_', '-')}={_plain(value)}" for name, value in flags.items()]
         # A file, not a pipe, which would fill up: it is read only if the sandbox does not start.

@@ -8,11 +8,12 @@ import socket
 import subprocess
 import sys
 import time
+from decimal import Decimal
 
 import pytest
 import requests
 
-from ap_connectors.sandbox.process import SandboxError, SandboxProcess
+from ap_connectors.sandbox.process import Control, SandboxError, SandboxProcess
 from tests.sandbox.emulated import page
 
 COMMAND = [sys.executable, "-m", "ap_connectors.sandbox"]
@@ -32,10 +33,25 @@ def test_the_command_says_one_line_and_serves() -> None:
         assert "approvalstage" in page(sandbox, "digitized")["documents"][0]
         options = sandbox.control.options()
         assert (options["from_is"], options["extra_fields"], options["link_seconds"]) == ("inclusive", True, 0.5)
-        assert options["big_amounts"] is True
+        big = options["big_amounts"], sandbox.control.vicai.overview(sums=False)["options"]["big_amounts"]
+        assert big == (True, True)
         url = sandbox.url
     with pytest.raises(requests.ConnectionError):
         requests.get(url, timeout=5)
+
+
+def test_amounts_look_real_unless_the_command_is_told_otherwise() -> None:
+    child = subprocess.Popen([*COMMAND, "--port=0", "--documents=200"], stdout=subprocess.PIPE)
+    try:
+        assert child.stdout
+        control = Control(child.stdout.readline().split()[1].decode())
+        totals = [document["total"] for document in control.documents("digitized")]
+        totals += [Decimal(invoice["totalAmount"]) for invoice in control.vicai.records("invoices")]
+        assert len(totals) == 600
+        assert max(map(abs, totals)) < 10**9
+    finally:
+        child.kill()
+        child.communicate()
 
 
 def test_a_taken_port_is_one_clear_line() -> None:
