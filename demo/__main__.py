@@ -71,7 +71,8 @@ def report(places: Places, services: SandboxProcess, checks: Sequence[Check], te
         return False
     count = sum(stream["documents"]["destination"] for tie in ties for stream in tie.streams())
     files = sum(1 for path in places.documents.rglob("*") if path.is_file())
-    print(f"Warehouse, PDFs, logs and reports are in {shown(places.folder)}. Ask the warehouse:")
+    print(f"Warehouse, PDFs, logs and reports are in {shown(places.folder)}; certificates to sign: tie-*.html there.")
+    print("Ask the warehouse:")
     print(f'  {_command(places)} "{_QUESTION}"\n')
     print(f"It ties: {count:,} records, every field as it was sent, and {files:,} PDFs, every byte of them.")
     return True

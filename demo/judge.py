@@ -47,7 +47,7 @@ class Tie:
 
 
 def compare(places: Places, services: SandboxProcess) -> list[Tie]:
-    """Run the comparisons; their reports and pages are in `tie-*.json` and `tie-*.txt`."""
+    """Run the comparisons; their reports and pages are in `tie-*.json`, `tie-*.txt` and `tie-*.html`."""
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(lambda name: _tie(places, services, name), COMPARISONS))
 
@@ -60,10 +60,9 @@ def _tie(places: Places, services: SandboxProcess, name: str) -> Tie:
     else:
         given = ["--warehouse", str(places.warehouse), "--until", "now", "--fields", "--files"]
     config = _settings(places, f"tie-{name}-settings", ivesk if name == "ivesk-warehouse" else vic)
-    report = places.file(f"tie-{name}.json")
-    page = commands.run(
-        "ap-tieout", name, *given, "--config", config, "--report", str(report), "--brief", ends=(0, 1)
-    ).stdout
+    report, certificate = places.file(f"tie-{name}.json"), places.file(f"tie-{name}.html")
+    given += ["--config", config, "--report", str(report), "--report", str(certificate)]
+    page = commands.run("ap-tieout", name, *given, "--brief", ends=(0, 1)).stdout
     places.file(f"tie-{name}.txt").write_text(page, encoding="utf-8")
     return Tie(name, json.loads(report.read_bytes()))
 

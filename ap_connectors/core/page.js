@@ -18,6 +18,7 @@ function compareValues(a, b, numeric) {
   return a.localeCompare(b, document.documentElement.lang, { numeric: true });
 }
 
+/* Rows of the class "head" stay where they are, and those of "more" at the end; each body of a table is sorted by itself. */
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
@@ -31,9 +32,10 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       for (const body of table.tBodies) {
-        const rows = [...body.rows];
+        const rows = [...body.rows].filter((row) => !row.classList.contains("head"));
+        const after = [...body.rows].filter((row) => row.classList.contains("more"));
         rows.sort((a, b) => compareValues(cellValue(a, column), cellValue(b, column), head.classList.contains("n")));
-        body.append(...(down ? rows.reverse() : rows));
+        body.append(...(down ? rows.reverse() : rows), ...after);
       }
     });
   });
@@ -43,7 +45,7 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
 for (const listing of document.querySelectorAll(".listing-searched")) {
   const field = listing.querySelector("input[type=search]");
   const told = listing.querySelector("output");
-  const rows = [...listing.querySelectorAll("tbody tr")];
+  const rows = [...listing.querySelectorAll("tbody tr:not(.head)")];
   const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent).join(" ").toLocaleLowerCase());
   const groups = [...listing.querySelectorAll(".group")];
   field.addEventListener("input", () => {
@@ -53,7 +55,7 @@ for (const listing of document.querySelectorAll(".listing-searched")) {
       row.hidden = !words.every((word) => texts[number].includes(word));
       shown += !row.hidden;
     });
-    groups.forEach((group) => { group.hidden = !group.querySelector("tbody tr:not([hidden])"); });
+    groups.forEach((group) => { group.hidden = !group.querySelector("tr:not(.head):not([hidden])"); });
     const [first, second] = [String(shown), String(rows.length)];
     told.textContent = words.length ? told.dataset.shown.replace("{}", first).replace("{}", second) : "";
   });

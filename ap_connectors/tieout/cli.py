@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import cli
+from ap_connectors.core import cli, pages
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.files import replace
 from ap_connectors.http import shutdown
 from ap_connectors.ivesk.settings import client as ivesk_client
-from ap_connectors.tieout import input_vic, ivesk_warehouse, render, settings, vic_warehouse
+from ap_connectors.tieout import certificate, input_vic, ivesk_warehouse, render, settings, vic_warehouse
 from ap_connectors.tieout.compare import NAMED_BY_DEFAULT, Options
 from ap_connectors.tieout.result import DIFFERENCE_TYPES, Result
 from ap_connectors.tieout.warehouse import Warehouse
@@ -39,12 +39,26 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return cli.main(_parser(), arguments)
 
 
-def _print(given: argparse.Namespace, result: Result) -> int:
-    report = json.dumps(result.as_json(), ensure_ascii=False, indent=2)
-    if given.report:
-        _write(given.report, report + "\n")
-    print(report if given.format == "json" else "\n".join(render.lines(result, brief=given.brief)))  # noqa: T201
+def _compare(given: argparse.Namespace, compare: Callable[[argparse.Namespace], Result]) -> int:
+    """Compare, write what is asked for, and print the result."""
+    for path in (path for path in given.report if _is_page(path)):
+        pages.require(f"--report {path}")
+    if given.format == "html":
+        pages.require("--format html")
+    result = compare(given)
+    data = json.dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n"
+    for path in given.report:
+        _write(path, certificate.page(result, data.encode(), given.language) if _is_page(path) else data)
+    if given.format == "html":
+        shown = certificate.page(result, data.encode(), given.language)
+    else:
+        shown = data if given.format == "json" else "\n".join([*render.lines(result, brief=given.brief), ""])
+    print(shown, end="")  # noqa: T201
     return TIES if result.ties else DIFFERS
+
+
+def _is_page(path: str) -> bool:
+    return Path(path).suffix.lower() in {".html", ".htm"}
 
 
 def _ivesk(given: argparse.Namespace) -> Result:
@@ -185,10 +199,21 @@ def _common(command: argparse.ArgumentParser, compare: Callable[[argparse.Namesp
     command.add_argument(
         "--named", type=_count, default=NAMED_BY_DEFAULT, metavar="N", help="name at most N differences of a type"
     )
-    command.add_argument("--format", choices=["table", "json"], default="table")
-    command.add_argument("--report", metavar="FILE", help="write the result as JSON, too")
+    command.add_argument(
+        "--format", choices=["table", "json", "html"], default="table", help="html: a page to print and sign"
+    )
+    command.add_argument(
+        "--language", choices=certificate.LANGUAGES, default="en", help="of the page (default: %(default)s)"
+    )
+    command.add_argument(
+        "--report",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write the result as JSON, too, or, where the name ends in .html, as a page; may be given several times",
+    )
     command.add_argument("--brief", action="store_true", help="sums by currency, and only those months that differ")
-    cli.runs(command, lambda given: _print(given, compare(given)), failed=FAILED, interrupted=FAILED)
+    cli.runs(command, lambda given: _compare(given, compare), failed=FAILED, interrupted=FAILED)
 
 
 def _count(value: str) -> int:

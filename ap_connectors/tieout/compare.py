@@ -46,11 +46,16 @@ def compare_files(
             "Files are looked for in the warehouse only: what is in them is not compared without --files."
         )
     reasons: dict[str, str | None] = {}
+    named, files = comparison.named, {}
     for row in table.records((owner, "path", "error", "sha256")):
+        key = str(row[owner])
         if path := row["path"]:
-            reasons[str(row[owner])] = fields.file_problem(path, row["sha256"]) if read else None
+            reasons[key] = fields.file_problem(path, row["sha256"]) if read else None
+            if key in named:
+                files[key] = path
         else:
-            reasons[str(row[owner])] = row["error"] or "it has no path"
+            reasons[key] = row["error"] or "it has no path"
+    comparison.name_files(files)
     for key in snapshot:
         reason = reasons.get(key, f"no row in {table.name}")
         document = snapshot.get(key)
@@ -106,7 +111,8 @@ class Options:
         return Comparison(stream, as_of, most=self.named, allowed=self.allowed)
 
     def note(self, result: Result, warehouse: Warehouse) -> Result:
-        """Add to a result what of the warehouse was not looked at."""
+        """Add to a result from when on it compares, and what of the warehouse was not looked at."""
+        result.since = self.since or ""
         if not self.fields:
             result.not_compared.append(
                 "Only keys, times of change, dates, currencies and amounts are compared (--no-fields)."

@@ -148,7 +148,7 @@ def compare(
     """
     options, rejects = options or Options(), rejects or Input()
     result = Result("input-vic", "input", "Vic.ai")
-    company = text(client.company(), "company") or ""
+    result.company = company = text(client.company(), "company") or ""
     result.notes += settle(client, given)
     for stream in given.streams.values():
         result.comparisons.append(_Stream(client, options, stream, rejects, company).compared(complete=complete))
@@ -174,6 +174,7 @@ class _Stream:
         self._stated = given.spec.stated_fields()
         self._names_of: dict[str, dict[str, str]] = {}
         self._found = RemoteRecords(given, self._differences)
+        self._comparison.sides = (given.snapshot, self._found.snapshot, self._found.others)
         self._explained: dict[str, list[str | None]] = {}
 
     def compared(self, *, complete: bool) -> Comparison:

@@ -123,10 +123,14 @@ def _compare_queue(
             "compared."
         )
     if lines:
+        options.require_booked(comparison, lines, ["vatclass"], owes=False)
         _add_lines(lines, instant, theirs, comparison)
     else:
         comparison.not_compared.append(f"{queue}_document_lines is not in the warehouse: lines are not compared.")
-    ours = _read(client, window, queue, chosen, _checks(comparison, documents, lines, instant, fields=options.fields))
+    ours = Snapshot()
+    comparison.sides = (ours, theirs)
+    checks = _checks(comparison, documents, lines, instant, fields=options.fields)
+    _read(client, window, queue, chosen, into=ours, checks=checks)
     window.leave_out(ours, theirs)
     compare_snapshots(comparison, ours, theirs, lines=lines is not None)
     options.compare_files(comparison, warehouse.find("document_files"), "document_id", theirs)
@@ -197,9 +201,15 @@ def companies(fields: Fields) -> list[str]:
 
 
 def _read(
-    client: IveskClient, window: Window, queue: Queue, chosen: _Chosen, checks: tuple[FieldCheck, FieldCheck]
-) -> Snapshot:
-    snapshot = Snapshot()
+    client: IveskClient,
+    window: Window,
+    queue: Queue,
+    chosen: _Chosen,
+    *,
+    into: Snapshot,
+    checks: tuple[FieldCheck, FieldCheck],
+) -> None:
+    """Fill Įvesk's snapshot, and check each field on the way."""
     instant = f"{queue}at"
     since = Bookmark(not_before=window.since or 0)
     for page in client.pages(queue, since, chosen.doctypes.asked):
@@ -207,7 +217,7 @@ def _read(
             fields = _fields(document, (*_DOCUMENT, instant))
             if chosen.wants(fields):
                 key = str(fields["id"])
-                window.take(snapshot, key, _summarize(fields, instant, _lines_of(document)))
+                window.take(into, key, _summarize(fields, instant, _lines_of(document)))
                 checks[0].add(document)
                 if checks[1].active:
                     own = {"document_id": document["id"], instant: document.get(instant, NULL)}
@@ -215,7 +225,6 @@ def _read(
                     checks[1].add(*(line | own | {"line_number": msgspec.Raw(number)} for number, line in numbered))
     for check in checks:
         check.finish()
-    return snapshot
 
 
 def _fields(record: Record, names: Iterable[str]) -> dict[str, str | None]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
+from ap_connectors.core import instants
 from ap_connectors.core.exact import add
 from ap_connectors.tieout.booking import Booking, balance
+from ap_connectors.tieout.snapshot import Snapshot
 
 DifferenceType = Literal[
     "missing", "extra", "changed", "older", "doubled", "unreadable", "header", "field", "file", "explained"
@@ -37,23 +41,33 @@ class Difference:
         key: of the document.
         label: what people call it.
         words: what is wrong with it.
+        date: of the document; "" if it is not known.
+        file: path or URL of its file; "" if it is not known.
     """
 
     key: str
     label: str
     words: str = ""
+    date: str = ""
+    file: str = ""
 
     def __str__(self) -> str:
         name = f"{self.label} ({self.key})" if self.label and self.label != self.key else self.key
         return f"{name}: {self.words}" if self.words else name
 
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON; date and file where they are known."""
+        more = {name: value for name, value in (("date", self.date), ("file", self.file)) if value}
+        return {"key": self.key, "label": self.label, "words": self.words, **more}
+
 
 @dataclass
 class Differences:
-    """The differences of one type: how many there are, and the first of them."""
+    """The differences of one type: how many there are, the first of them, and how many are of each day."""
 
     count: int = 0
     named: list[Difference] = field(default_factory=list)
+    days: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -135,13 +149,30 @@ class Comparison:
     booking: Booking = field(default_factory=Booking)
     most: int = 20
     """How many differences of each type are named."""
+    sides: tuple[Snapshot, ...] = ()
+    """What is compared: by it a difference has the date of its document."""
 
     def add(self, kind: DifferenceType, key: str, label: str = "", words: str = "") -> None:
         """Record a difference."""
         found = self.differences.setdefault(kind, Differences())
         found.count += 1
+        # Of a part ("ID NUMBER") that of its document.
+        either = (side.get(key) or side.get(key.partition(" ")[0]) for side in self.sides)
+        document = next((one for one in either if one), None)
+        date = document.date if document else ""
+        found.days[date] += 1
         if len(found.named) < self.most:
-            found.named.append(Difference(key, label, words))
+            found.named.append(Difference(key, label or (document.label if document else ""), words, date))
+
+    def name_files(self, files: Mapping[str, str]) -> None:
+        """Add to the named differences the files of their documents, by key."""
+        for found in self.differences.values():
+            found.named = [replace(one, file=files.get(one.key, "")) for one in found.named]
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The keys of the named differences."""
+        return frozenset(one.key for found in self.differences.values() for one in found.named)
 
     def count(self, kind: DifferenceType) -> int:
         """Return how many differences of a type there are."""
@@ -190,7 +221,8 @@ class Comparison:
                 kind: {
                     "count": found.count,
                     "counts_against": kind in self.failing,
-                    "named": [{"key": one.key, "label": one.label, "words": one.words} for one in found.named],
+                    "days": dict(sorted(found.days.items())),
+                    "named": [one.as_json() for one in found.named],
                 }
                 for kind, found in self.differences.items()
             },
@@ -211,6 +243,9 @@ class Result:
         comparisons: stream by stream.
         notes: what else there is to say.
         not_compared: tables that were not looked at, a sentence each.
+        company: whose data it is, as the service says; "" if the rows say it.
+        since: what is older was left out; "" if nothing was.
+        made_at: when the comparison began (an instant).
     """
 
     name: str
@@ -219,6 +254,9 @@ class Result:
     comparisons: list[Comparison] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
+    company: str = ""
+    since: str = ""
+    made_at: str = field(default_factory=lambda: instants.text(time.time_ns() // 1_000_000))
 
     @property
     def ties(self) -> bool:
@@ -243,6 +281,9 @@ class Result:
             "comparison": self.name,
             "source": self.source,
             "destination": self.destination,
+            "company": self.company,
+            "made_at": self.made_at,
+            "since": self.since or None,
             "ties": self.ties,
             "ap_balance": [
                 {"currency": currency, "source": f"{ours:f}", "destination": f"{theirs:f}", "ties": ours == theirs}

@@ -78,6 +78,7 @@ class _Side:
 
     def compared(self, theirs: Snapshot) -> Comparison:
         """Return the comparison with the warehouse's snapshot."""
+        self._comparison.sides = (self.snapshot, theirs)
         self._check.finish()
         self._window.leave_out(self.snapshot, theirs)
         compare_snapshots(self._comparison, self.snapshot, theirs, lines=False)

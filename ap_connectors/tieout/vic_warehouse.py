@@ -64,7 +64,7 @@ def compare(
     if not any(table for _, table in tables):
         warehouse.table("invoices", JOB)
     result = Result("vic-warehouse", "Vic.ai", warehouse.name)
-    company = text(client.company(), "company") or ""
+    result.company = company = text(client.company(), "company") or ""
     if table := warehouse.find("company"):
         _require_company(table, company)
         result.not_compared.append("Of the table company only the name is compared.")
@@ -101,6 +101,7 @@ def _compare(client: VicaiClient, options: Options, loaded: _WarehouseStream, co
     comparison = options.comparison(spec.stream, window, spec.clock)
     options.require_booked(comparison, loaded.table, spec.booked_by, owes=spec.owed is not None)
     ours = Snapshot()
+    comparison.sides = (ours, theirs)
     checks = list(loaded.field_checks(comparison)) if options.fields else []
     for record in spec.read(client, window.since):
         fields = fields_of(record, spec.names)
@@ -120,7 +121,7 @@ def _compare(client: VicaiClient, options: Options, loaded: _WarehouseStream, co
         comparison.not_compared.append(f"{loaded.single_lines.name} is not compared (--no-line-items).")
     yield comparison
     if loaded.single_lines and options.line_items:
-        yield _compare_lines(client, options, loaded.single_lines, _unchanged(ours, theirs))
+        yield _compare_lines(client, options, loaded.single_lines, ours, theirs)
 
 
 def _compare_live(
@@ -149,11 +150,10 @@ def _unchanged(ours: Snapshot, theirs: Snapshot) -> Iterator[tuple[str, int | No
             yield key, mine.at
 
 
-def _compare_lines(
-    client: VicaiClient, options: Options, table: Table, invoices: Iterable[tuple[str, int | None]]
-) -> Comparison:
+def _compare_lines(client: VicaiClient, options: Options, table: Table, ours: Snapshot, theirs: Snapshot) -> Comparison:
     """Compare the ungrouped lines of invoices, field by field; this takes a request for each invoice."""
     comparison = options.comparison(table.name)
+    comparison.sides = (ours, theirs)
     check = FieldCheck(comparison, table, ("invoice_id", "index"), "invoice_updated_at", alone=True)
 
     def read(invoice: tuple[str, int | None]) -> tuple[str, str | None, list[Record]]:
@@ -165,7 +165,7 @@ def _compare_lines(
         return key, version, [{"index": msgspec.Raw(b"%d" % number)} | line | raw for number, line in enumerate(lines)]
 
     row = Row(("", "", ""))
-    for key, version, lines in ordered(read, invoices, workers=_AT_ONCE):
+    for key, version, lines in ordered(read, _unchanged(ours, theirs), workers=_AT_ONCE):
         row.source.documents += len(lines)
         check.own(key, version)
         check.add(*lines)

@@ -1,0 +1,178 @@
+"""The sentences of comparisons, which are made in English, in Lithuanian and Norwegian."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ap_connectors.core.manners import MANNERS, Manner
+
+_COUNTED = r"(\d+) (?:record|row|line)s?"
+_AMOUNT = r"[+-]?[\d,]+\.\d\d+"
+# Of whole sentences: the English pattern, the Lithuanian and the Norwegian words.
+_SENTENCES = (
+    (
+        r"Files are not in the warehouse \(documents_dir is not set\): they are not compared\.",
+        "Failų saugykloje nėra (documents_dir nenustatytas): jie nelyginami.",
+        "Filer er ikke i datavarehuset (documents_dir er ikke satt): de er ikke sammenlignet.",
+    ),
+    (
+        r"Files are looked for in the warehouse only: what is in them is not compared without --files\.",
+        "Failų ieškoma tik saugykloje: jų turinys be --files nelyginamas.",
+        "Filer er bare lett etter i datavarehuset: innholdet sammenlignes ikke uten --files.",
+    ),
+    (
+        r"Only keys, times of change, dates, currencies and amounts are compared \(--no-fields\)\.",
+        "Lyginti tik raktai, pakeitimo laikai, datos, valiutos ir sumos (--no-fields).",
+        "Bare nøkler, endringstider, datoer, valutaer og beløp er sammenlignet (--no-fields).",
+    ),
+    (r"Tables that are not compared: (.+)\.", "Nelygintos lentelės: {0}.", "Tabeller som ikke er sammenlignet: {0}."),
+    (
+        r"(\S+) has no column (\S+), so VAT by code and what is owed are not told\.",
+        "Lentelėje {0} nėra stulpelio {1}, todėl PVM pagal kodą ir skola nerodomi.",
+        "{0} har ingen kolonne {1}, så mva. per kode og leverandørgjeld vises ikke.",
+    ),
+    (
+        r"(\S+) has no column for (.+): not compared\.",
+        "Lentelėje {0} nėra stulpelių: {1}; jie nelyginti.",
+        "{0} har ingen kolonne for {1}: ikke sammenlignet.",
+    ),
+    (r"(\S+) is not compared \((.+)\)\.", "{0} nelyginta ({1}).", "{0} er ikke sammenlignet ({1})."),
+    (
+        r"Of the table company only the name is compared\.",
+        "Iš lentelės company lygintas tik pavadinimas.",
+        "Av tabellen company er bare navnet sammenlignet.",
+    ),
+    (
+        r"Payments are not in the warehouse: the AP balance knows only what the ERP says is paid\.",
+        "Mokėjimų saugykloje nėra: į skolą įskaityta tik tai, ką apmokėta nurodo ERP.",
+        "Betalinger er ikke i datavarehuset: gjelden tar bare hensyn til det ERP oppgir som betalt.",
+    ),
+    (
+        r"Lines of (\S+) are not in the warehouse: they are not compared\.",
+        "Lentelės {0} eilučių saugykloje nėra: jos nelyginamos.",
+        "Linjene til {0} er ikke i datavarehuset: de er ikke sammenlignet.",
+    ),
+    (
+        rf"{_COUNTED} of (\S+) came with an earlier state of their document, or with one that is not compared: not "
+        r"compared\.",
+        "Lentelės {1} eilutės su ankstesne arba nelyginama dokumento būkle: {0}; nelyginta.",
+        "{0} rader i {1} kom med en tidligere tilstand av bilaget, eller en som ikke sammenlignes: ikke sammenlignet.",
+    ),
+    (
+        rf"{_COUNTED} in (\S+) of documents that are not compared\.",
+        "Lentelės {1} eilutės, kurių dokumentai nelyginami: {0}.",
+        "{0} linjer i {1} hører til bilag som ikke er sammenlignet.",
+    ),
+    (
+        rf"{_COUNTED} of older exports left over in (\S+)\.",
+        "Lentelėje {1} likusios senesnių eksportų eilutės: {0}.",
+        "{0} linjer fra eldre eksporter ligger igjen i {1}.",
+    ),
+    (
+        rf"{_COUNTED} of older exports in (\S+); the newest counts\.",
+        "Lentelės {1} senesnių eksportų eilutės: {0}; skaičiuojama naujausia.",
+        "{0} rader fra eldre eksporter i {1}; den nyeste teller.",
+    ),
+    (
+        rf"{_COUNTED} of (\S+) of companies or types that the settings do not name: not compared\.",
+        "Lentelės {1} eilutės tų įmonių ar rūšių, kurių nustatymai nenurodo: {0}; nelyginta.",
+        "{0} rader i {1} av selskaper eller typer som innstillingene ikke nevner: ikke sammenlignet.",
+    ),
+    (
+        rf"Vic\.ai holds {_COUNTED} that the input does not name \(see --complete\)\.",
+        "Vic.ai turi įrašų, kurių įvestis nemini: {0} (žr. --complete).",
+        "Vic.ai har {0} poster som inndataene ikke nevner (se --complete).",
+    ),
+    (
+        r"Vic\.ai does not show (.+): not compared\.",
+        "Vic.ai nerodo: {0}; nelyginta.",
+        "Vic.ai viser ikke {0}: ikke sammenlignet.",
+    ),
+    (
+        rf"(\S+): {_COUNTED} that cannot be compared\.",
+        "{0}: įrašai, kurių palyginti negalima: {1}.",
+        "{0}: {1} poster som ikke kan sammenlignes.",
+    ),
+    (
+        rf"{_COUNTED} rejected(?:, ({_AMOUNT}) (\S*))?: left out of the sums of both sides\.",
+        "Atmesti įrašai: {0} ({1} {2}); į abiejų pusių sumas neįtraukta.",
+        "{0} poster avvist ({1} {2}): utelatt fra summene på begge sider.",
+    ),
+    (r"it is not at Vic\.ai", "Vic.ai jo nėra", "finnes ikke hos Vic.ai"),
+    (r"the record has no natural key", "įrašas neturi natūralaus rakto", "posten har ingen naturlig nøkkel"),
+    (r"no row in (\S+)", "lentelėje {0} nėra eilutės", "ingen rad i {0}"),
+    (r"it has no path", "nėra kelio", "den har ingen sti"),
+    (r"(.+) does not exist", "{0} neegzistuoja", "{0} finnes ikke"),
+    (
+        r"the SHA-256 of (.+) is not the one in the warehouse",
+        "{0} SHA-256 ne toks kaip saugykloje",
+        "SHA-256 for {0} er ikke den i datavarehuset",
+    ),
+    (r"(\d+) times", "kartų: {0}", "{0} ganger"),
+)
+# Of parts of a sentence, which commas join.
+_PARTS = (
+    (
+        r"its lines differ, though they add up to the same",
+        "eilutės skiriasi, nors suma ta pati",
+        "linjene er ulike, men summen er den samme",
+    ),
+    (
+        rf"(subtotal|vat|total) ({_AMOUNT}), its lines add up to ({_AMOUNT}) \(({_AMOUNT})\)",
+        "{0} {1}, eilučių suma {2} ({3})",
+        "{0} {1}, linjenes sum er {2} ({3})",
+    ),
+    (
+        rf"its lines' (subtotal|vat|total) ({_AMOUNT}|nothing) became ({_AMOUNT}|nothing)",
+        "eilučių {0} {1} → {2}",
+        "linjenes {0} {1} → {2}",
+    ),
+    (rf"(subtotal|vat|total) ({_AMOUNT}|nothing) became ({_AMOUNT}|nothing)", "{0} {1} → {2}", "{0} {1} → {2}"),
+    (
+        r"its state of (\S+) is there as of (\S+)",
+        "{0} būklė ten yra {1} būklės",
+        "tilstanden fra {0} er der slik den var {1}",
+    ),
+    (r"(\d+) lines? became (\d+)", "eilučių {0} → {1}", "linjer {0} → {1}"),
+    (r"(company|date|currency) (.+?) became (.+?)", "{0} {1} → {2}", "{0} {1} → {2}"),
+    (r"(\S+) (.+?) became (.+?)", "{0} {1} → {2}", "{0} {1} → {2}"),
+)
+_NAMES = {
+    "subtotal": ("suma be PVM", "sum uten mva."),
+    "vat": ("PVM", "mva."),
+    "total": ("bendra suma", "totalsum"),
+    "company": ("įmonė", "selskap"),
+    "date": ("data", "dato"),
+    "currency": ("valiuta", "valuta"),
+    "nothing": ("nieko", "ingenting"),
+}
+
+
+def sentence(language: str, text: str) -> str:
+    """Return a sentence of a comparison in a language; what is not known stays English."""
+    if language == "en":
+        return text
+    place, manner = ("lt", "no").index(language), MANNERS[language]
+    for pattern, *words in _SENTENCES:
+        if found := re.fullmatch(pattern, text):
+            return (
+                words[place].format(*(_value(manner, place, one or "") for one in found.groups())).replace(" ( )", "")
+            )
+    for pattern, *words in _PARTS:
+        text = re.sub(rf"(?:(?<=^)|(?<=, )|(?<=; )){pattern}(?=$|, |; )", _part(manner, place, words[place]), text)
+    # A document that is on one side only: its date, total and currency.
+    if found := re.fullmatch(rf"(\d{{4}}-\d\d-\d\d)?( ?)({_AMOUNT})?(.*)", text):
+        day, blank, amount, rest = found.groups()
+        text = f"{manner.date(day) if day else ''}{blank}{_value(manner, place, amount or '')}{rest}"
+    return text
+
+
+def _part(manner: Manner, place: int, words: str) -> Callable[[re.Match[str]], str]:
+    return lambda found: words.format(*(_value(manner, place, one) for one in found.groups()))
+
+
+def _value(manner: Manner, place: int, value: str) -> str:
+    if re.fullmatch(_AMOUNT, value):
+        return value[: value[0] == "+"] + manner.number(value.replace(",", ""))
+    return _NAMES[value][place] if value in _NAMES else manner.date(value)

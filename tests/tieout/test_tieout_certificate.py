@@ -1,0 +1,194 @@
+"""The certificate: what it says is what was compared, to the last digit, in each language, on paper and on a screen."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pypdf
+import pytest
+
+from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.tieout import certificate, certificate_words
+from ap_connectors.tieout.result import DIFFERENCE_TYPES, Difference
+from ap_connectors.tieout.sentence_words import sentence
+from tests.browser import Tab
+from tests.tieout.conftest import Tables, TieOut
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+EVIL = "<script>alert(1)</script>"
+BIG = "1234567890123456789.12"
+
+
+@pytest.fixture
+def broken(ivesk: Tables) -> list[str]:
+    """A warehouse in which one document of each is missing, of another amount, with a script in it, without a file."""
+    ids = [str(row[0]) for row in ivesk.sql("select id from exported_documents order by id")][:4]
+    ivesk.sql(
+        f"delete from exported_documents where id = '{ids[0]}'",
+        f"update exported_documents set total = '{BIG}', currency = 'EUR' where id = '{ids[1]}'",
+        f"update exported_documents set docnum = '{EVIL}' where id = '{ids[2]}'",
+        f"delete from document_files where document_id = '{ids[3]}'",
+        f"update document_files set path = '/srv/ap/{EVIL.replace('/', '')} ' || document_id",
+    )
+    return ids
+
+
+def written(tie_ivesk: TieOut, folder: Path, *arguments: str) -> tuple[Path, Path]:
+    page, data = folder / "certificate.html", folder / "certificate.json"
+    result = tie_ivesk("--report", str(page), "--report", str(data), *arguments)
+    assert (result.status, result.err) == (1, "")
+    return page, data
+
+
+def cells(page: Page, heading: str) -> list[list[str]]:
+    rows = page.locator(f"h2:has-text('{heading}') ~ .listing >> nth=0").locator("tbody tr").all()
+    return [[text.strip() for text in row.locator("th, td").all_inner_texts()] for row in rows]
+
+
+def test_it_says_what_was_compared(
+    *, sandbox: SandboxProcess, ivesk: Tables, broken: list[str], tie_ivesk: TieOut, browser: Browser, tmp_path: Path
+) -> None:
+    path, data = written(tie_ivesk, tmp_path)
+    report = json.loads(data.read_bytes())
+    documents = sandbox.control.documents()
+    gone, changed, scripted, fileless = (next(one for one in documents if one["id"] == id_) for id_ in broken)
+    with Tab(browser) as tab:
+        page = tab.open(path)
+        assert page.locator(".verdict").inner_text() == "It does not tie. Differences that count: 4."
+
+        # Every month of every currency, both sides, as the test itself adds them up.
+        expected: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
+        for one in documents:
+            sums = expected[one["currency"], one["date"][:7]]
+            sums[0] += Decimal(one["total"])
+            theirs = (BIG, "EUR") if one is changed else (one["total"], one["currency"])
+            if one is not gone:
+                expected[theirs[1], one["date"][:7]][1] += Decimal(theirs[0])
+        months = {"2025-12": "December 2025", "2026-01": "January 2026"}
+        text = "\n".join("\t".join(row) for row in cells(page, "Counts and sums"))
+        for ours, theirs_ in expected.values():
+            assert f"{ours:,.2f}" in text
+            assert f"{theirs_:,.2f}" in text
+        assert all(name in text for name in months.values())
+        ours, theirs_ = expected["EUR", changed["date"][:7]]
+        assert f"{theirs_ - ours:+,.2f}" in text
+
+        # Every difference with its document, its date and a link to its file.
+        listed = {row[3]: row for row in cells(page, "Differences") if len(row) == 5}
+        assert listed.keys() == set(broken)
+        assert listed[gone["id"]][0] == gone["docnum"]
+        assert BIG[:-16] in listed[changed["id"]][2].replace(",", "")
+        assert listed[scripted["id"]][2] == f"docnum {scripted['docnum']} became {EVIL}"
+        assert listed[fileless["id"]][2:] == ["no row in document_files", fileless["id"], ""]
+        href = page.locator(f"tr:has-text('{changed['id']}') a").get_attribute("href")
+        assert href == (Path("/srv/ap") / f"{EVIL.replace('/', '')} {changed['id']}").as_uri()
+        for company in {row["company"] for row in report["streams"][0]["rows"]}:
+            assert company in page.locator("dl.facts").inner_text()
+
+        # The data is in the page, byte for byte, and its fingerprint.
+        link = page.locator("a[download]").get_attribute("href") or ""
+        assert base64.b64decode(link.partition(",")[2]) == data.read_bytes()
+        assert hashlib.sha256(data.read_bytes()).hexdigest() in page.locator("main").inner_text()
+
+        page.get_by_role("searchbox").fill(f"{gone['docnum']}")
+        assert page.locator(".listing-searched tbody.group:visible").count() == 1
+        assert (tab.complaints, tab.requests) == ([], [path.as_uri()])
+        printed = pypdf.PdfReader(io.BytesIO(tab.pdf()))
+    texts = "".join(one.extract_text() for one in printed.pages)
+    assert "Prepared by" in texts
+    assert {round(float(one.mediabox[3])) for one in printed.pages} == {842}
+
+
+@pytest.mark.parametrize(
+    ("language", "verdict", "amount", "words"),
+    [
+        ("lt", "Nesutampa. Neatitikimų: 4.", "→ 1 234 567 890 123 456 789,12", "lentelėje document_files nėra eilutės"),
+        (
+            "no",
+            "Det stemmer ikke. Avvik som teller: 4.",
+            "→ 1 234 567 890 123 456 789,12",
+            "ingen rad i document_files",
+        ),
+    ],
+)
+def test_in_other_languages(
+    *,
+    broken: list[str],
+    tie_ivesk: TieOut,
+    browser: Browser,
+    tmp_path: Path,
+    language: str,
+    verdict: str,
+    amount: str,
+    words: str,
+) -> None:
+    path, _ = written(tie_ivesk, tmp_path, "--language", language)
+    for scheme, width in (("light", 1280), ("dark", 320)):
+        with Tab(browser, scheme=scheme, width=width) as tab:
+            page = tab.open(path)
+            said = page.locator("main").inner_text().replace("\xa0", " ")
+            assert page.locator("html").get_attribute("lang") == language
+            assert tab.overflow == 0
+            assert tab.complaints == []
+        assert verdict in said
+        assert amount in said
+        assert words in said
+        assert not [one for one in ("became", "not compared", "lines of", "Differences") if one in said]
+
+
+def test_on_standard_output(ivesk: Tables, tie_ivesk: TieOut) -> None:
+    result = tie_ivesk("--format", "html")
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith("<!doctype html>")
+    assert "What was compared ties (" in result.out
+
+
+def test_every_word_in_every_language() -> None:
+    english, *others = certificate_words.WORDS.values()
+    assert all(words.keys() == english.keys() for words in others)
+    for words in others:
+        assert all(words[name].count("{}") == english[name].count("{}") for name in english)
+    assert certificate_words.KINDS.keys() == DIFFERENCE_TYPES.keys()
+
+
+@pytest.mark.parametrize(
+    ("english", "lithuanian", "norwegian"),
+    [
+        ("total 1,183.95 became nothing", "bendra suma 1 183,95 → nieko", "totalsum 1 183,95 → ingenting"),
+        ("2026-01-05 19.83 EUR", "2026-01-05 19,83 EUR", "5. januar 2026 19,83 EUR"),
+        ("date 2026-01-05 became 2026-02-05, 2 lines became 1", "data 2026-01-05 → 2026-02-05, eilučių 2 → 1", None),
+        ("a sentence that no list knows", "a sentence that no list knows", "a sentence that no list knows"),
+        (
+            "3 records rejected, 1,200.00 NOK: left out of the sums of both sides.",
+            None,
+            "3 poster avvist (1 200,00 NOK)",
+        ),
+        ("3 records rejected: left out of the sums of both sides.", None, "3 poster avvist: utelatt"),
+    ],
+)
+def test_sentences(english: str, lithuanian: str | None, norwegian: str | None) -> None:
+    for language, expected in (("en", english), ("lt", lithuanian), ("no", norwegian)):
+        assert sentence(language, english).replace("\xa0", " ").startswith(expected or "")
+
+
+def test_only_what_a_browser_opens_is_a_link() -> None:
+    links = {
+        "https://storage.example/a.pdf": "https://storage.example/a.pdf",
+        "/srv/ap/a b.pdf": "file:///srv/ap/a%20b.pdf",
+        "javascript:alert(1)": "",
+        "s3://bucket/a.pdf": "",
+        "data:text/html,x": "",
+        "documents/a.pdf": "",
+        "": "",
+    }
+    found = {file: certificate._link(Difference("k", "l", file=file)) for file in links}
+    assert found == links
