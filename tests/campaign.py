@@ -8,6 +8,10 @@ import pytest
 
 SAMPLE = 2
 """So many seeds of a campaign are in `make test`."""
+BOTH_AGES = pytest.mark.parametrize(
+    "age", ["live", pytest.param("0.20", marks=[pytest.mark.campaign, pytest.mark.long])]
+)
+"""Run a test against Vic.ai as it is today, and in the campaign as it was in 0.20.0, too."""
 
 
 def seeds(numbers: Iterable[int], sample: int = SAMPLE) -> pytest.MarkDecorator:

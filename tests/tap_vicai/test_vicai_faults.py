@@ -11,16 +11,29 @@ from tests import preloaded
 from tests.campaign import seeds
 from tests.conftest import MakeCatalog, Run
 from tests.tap_ivesk.test_kill import last_state
-from tests.tap_vicai.union import Union, command
+from tests.tap_vicai.union import Union, command, furnish
 from tests.trouble import revoking
 
 
 @seeds(range(20))
 def test_faults_lose_nothing(vicai: SandboxProcess, tmp_path: Path, catalog: MakeCatalog, seed: int) -> None:
     """429 storms, tokens revoked in mid-run, resets, broken-off answers, HTML: one run, or several, are complete."""
+    check_faults(vicai, tmp_path, catalog, seed, "live")
+
+
+@seeds(range(20, 24), sample=0)
+def test_faults_of_an_older_service_lose_nothing(
+    vicai: SandboxProcess, tmp_path: Path, catalog: MakeCatalog, seed: int
+) -> None:
+    check_faults(vicai, tmp_path, catalog, seed, "0.20")
+
+
+def check_faults(vicai: SandboxProcess, tmp_path: Path, catalog: MakeCatalog, seed: int, age: str) -> None:
     dice = random.Random(1000 + seed)
     options = {"cursors": dice.choice(["keyset", "offset"]), "instant_digits": dice.choice([0, 3, 6])}
-    vicai.control.reset(documents=0, invoices=120, vicai=options)
+    vicai.control.reset(documents=0, invoices=60, vicai=options | {"age": age})
+    if age == "live":
+        furnish(vicai)
     kinds: list[dict[str, Any]] = [
         {"kind": "status", "status": 503},
         {"kind": "status", "status": 429},
@@ -31,11 +44,11 @@ def test_faults_lose_nothing(vicai: SandboxProcess, tmp_path: Path, catalog: Mak
         {"kind": "lost"},
     ]
     for number, fault in enumerate(dice.sample(kinds, 4)):
-        vicai.control.fault(**fault, path="/vicai/v0", rate=0.02, seed=seed * 10 + number)
-    union, state = Union(), None
+        vicai.control.fault(**fault, path="/vicai/v", rate=0.02, seed=seed * 10 + number)
+    union, state = Union(age), None
     with revoking(vicai, lambda: 0.15):
         for _ in range(5):
-            run = Run.of(preloaded.run(command(vicai, tmp_path, catalog, state), timeout=300))
+            run = Run.of(preloaded.run(command(vicai, tmp_path, catalog, state, age), timeout=300))
             union.take(run)
             state = last_state(run.out) or state
             if run.status == 0:

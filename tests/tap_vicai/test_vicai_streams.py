@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tap_vicai.streams import ALL
+from tests.campaign import BOTH_AGES
 from tests.conftest import MakeCatalog, Run, RunTap
-from tests.tap_vicai.test_live_streams import LIVE
 from tests.tap_vicai.test_payment_batches import of_batch
 
 Records = list[dict[str, Any]]
@@ -96,12 +95,6 @@ def as_sent(stream: str, records: Records) -> Records:
 STREAMS = [*RESOURCES, "invoice_line_items", "purchase_order_line_items", "payment_batches", "payments", "credits"]
 
 
-def test_every_stream_is_compared() -> None:
-    files = {"invoice_documents", "training_invoice_documents"}  # tests/tap_vicai/test_children.py
-    assert {getattr(stream, "name", None) for stream in ALL} == {*STREAMS, "company", *files, *LIVE}
-    assert {*INCREMENTAL, *WHOLE} >= RESOURCES.keys() - {"training_invoices"}
-
-
 def check_everything(vicai: SandboxProcess, run: Run, streams: list[str]) -> None:
     held = everything(vicai)
     for stream in streams:
@@ -165,13 +158,14 @@ def test_external_times_stay_as_they_are(vicai: SandboxProcess, tap: RunTap, cat
     assert "%2B" not in query
 
 
+@BOTH_AGES
 @pytest.mark.parametrize("stream", INCREMENTAL)
 @pytest.mark.parametrize("since_is", ["inclusive", "exclusive"])
 def test_touched_records_come_and_no_others(
-    vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog, stream: str, since_is: str
+    vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog, stream: str, since_is: str, *, age: str
 ) -> None:
     resource, control = RESOURCES[stream], vicai.control.vicai
-    control.options(since_is=since_is)
+    control.options(since_is=since_is, age=age)
     first = tap(catalog=catalog(stream), **ALL_STATES)
     nothing = tap(state=first.state, catalog=catalog(stream), **ALL_STATES)
     assert nothing.records[stream] == []
@@ -202,8 +196,12 @@ def test_training_invoices_follow_the_time_of_the_erp(vicai: SandboxProcess, tap
     assert third.records["training_invoices"] == []
 
 
+@BOTH_AGES
 @pytest.mark.parametrize("stream", WHOLE)
-def test_whole_lists_come_each_time(vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog, stream: str) -> None:
+def test_whole_lists_come_each_time(
+    vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog, stream: str, age: str
+) -> None:
+    vicai.control.vicai.options(age=age)
     first = tap(catalog=catalog(stream))
     assert first.records[stream]
     if stream in RESOURCES:

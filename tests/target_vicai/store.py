@@ -77,12 +77,17 @@ class Snapshot:
     """All records of all resources by their key, as served at one moment."""
 
     def __init__(self, vicai: SandboxProcess) -> None:
+        self.age: str = vicai.control.vicai.options()["age"]
         self.records: dict[str, dict[Any, Record]] = {}
         for resource in RESOURCES:
             records = vicai.control.vicai.records(resource)
             self.records[resource] = {key(record): record for record in records}
             # Two records of one key are one thing done twice.
             assert len(self.records[resource]) == len(records), resource
+
+    def spelled(self, kind: str) -> str:
+        """A kind of matching as the age of the service spells it."""
+        return kind.lower() if self.age == "live" else kind.upper()
 
     def until(self, after: Snapshot) -> Change:
         """What happened between this snapshot and a later one."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.conftest import PREFIX, Target
 from tests.target_vicai.world import World
 from tests.trouble import revoking
@@ -21,9 +19,9 @@ LOST: Fault = {"kind": "lost"}
 """Done, and the answer lost: what doubles things."""
 
 
-def survive(vicai: SandboxProcess, target: Target, folder: Path, seed: int, faults: Iterable[Fault]) -> None:
+def survive(world: World, target: Target, seed: int, faults: Iterable[Fault]) -> None:
     """Load a world through faults, from the last STATE on where a run gives up; Vic holds exactly the input then."""
-    world = World(vicai, folder, seed)
+    vicai = world.vicai
     for number, fault in enumerate(faults):
         vicai.control.fault(**fault, path=PREFIX, rate=RATE, seed=seed * 10 + number)
     done = 0

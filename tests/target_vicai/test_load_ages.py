@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import BOTH_AGES
 from tests.target_vicai.conftest import Record, Target, fresh, load
 from tests.target_vicai.store import Store
 
@@ -28,7 +29,7 @@ def order(**more: Any) -> Record:
     return {"externalId": "UZS-1", "poNumber": "UZS-1", "issuedOn": "2026-03-01", "lineItems": [line]} | more
 
 
-@pytest.mark.parametrize("age", ["live", pytest.param("0.20", marks=[pytest.mark.campaign, pytest.mark.long])])
+@BOTH_AGES
 def test_the_same_300_tags_and_400_vendor_tags_again_write_nothing(
     vicai: SandboxProcess, target: Target, age: str
 ) -> None:

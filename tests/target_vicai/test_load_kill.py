@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
-from tests.campaign import seeds
+from tests.campaign import BOTH_AGES, seeds
 from tests.target_vicai.cases import PDF
 from tests.target_vicai.conftest import PREFIX, command, lines, load, state
 from tests.target_vicai.store import Record, Snapshot
@@ -62,7 +62,16 @@ def interrupted(
 
 @seeds(range(SEEDS))
 def test_killed_runs_together_are_exact(vicai: SandboxProcess, tmp_path: Path, seed: int) -> None:
-    world = World(vicai, tmp_path, seed)
+    check_killed(World(vicai, tmp_path, seed), tmp_path)
+
+
+@seeds(range(SEEDS, SEEDS + 4), sample=0)
+def test_killed_runs_to_an_older_service_are_exact(vicai: SandboxProcess, tmp_path: Path, seed: int) -> None:
+    check_killed(World(vicai, tmp_path, seed, "0.20"), tmp_path)
+
+
+def check_killed(world: World, tmp_path: Path) -> None:
+    vicai = world.vicai
     vicai.control.vicai.options(latency_ms=3)
     done, killed, attempt = 0, 0, 0
     while killed < KILLS:
@@ -111,10 +120,11 @@ def test_nothing_is_acknowledged_before_vic_has_it(vicai: SandboxProcess, tmp_pa
     assert len(world.before.until(Snapshot(vicai)).added("accounts")) > 3
 
 
+@BOTH_AGES
 @seeds(range(3))
-def test_killed_uploads_are_never_doubled(vicai: SandboxProcess, tmp_path: Path, seed: int) -> None:
+def test_killed_uploads_are_never_doubled(vicai: SandboxProcess, tmp_path: Path, seed: int, age: str) -> None:
     """Vic can't list attachments: one whose answer never came is set aside for a person, and sent no second time."""
-    world = World(vicai, tmp_path, seed)
+    world = World(vicai, tmp_path, seed, age)
     paths = [tmp_path / f"priedas{number}.pdf" for number in range(12)]
     for number, path in enumerate(paths):
         path.write_bytes(PDF + b"%d\n" % number)

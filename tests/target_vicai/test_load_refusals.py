@@ -8,6 +8,7 @@ from ap_connectors.sandbox.process import SandboxProcess
 from tests.campaign import seeds
 from tests.target_vicai.conftest import Target
 from tests.target_vicai.storm import LOST, survive
+from tests.target_vicai.world import World
 
 FAULTS = [LOST, {"kind": "status", "status": 503}, {"kind": "status", "status": 429}, {"kind": "truncate"}]
 
@@ -15,4 +16,4 @@ FAULTS = [LOST, {"kind": "status", "status": 503}, {"kind": "status", "status": 
 @seeds(range(10, 20))
 def test_a_bad_day_loses_and_doubles_nothing(vicai: SandboxProcess, target: Target, tmp_path: Path, seed: int) -> None:
     """One call in five is refused for now, is too many, is cut off, or is done and the answer lost; tokens expire."""
-    survive(vicai, target, tmp_path, seed, FAULTS)
+    survive(World(vicai, tmp_path, seed), target, seed, FAULTS)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_vicai.cases import AT, LATER, PDF, WAITING, order_line, without
+from tests.target_vicai.cases import AT, BOOKED, LATER, PDF, WAITING, order_line, without
 from tests.target_vicai.conftest import fresh, load, record, state
-from tests.target_vicai.store import Documents, Record, Snapshot, covers
+from tests.target_vicai.store import Documents, Record, Snapshot, covers, key
 
-INVOICES = 3
+INVOICES = 6
+PAID = 6
+"""Payments, and credits, that the ERP has yet to answer."""
 OLD_ORDER = "UZS-SENAS"
 EVERY = 3
 """A STATE after so many records."""
@@ -25,11 +28,14 @@ class World:
     STATE n says that the first n records are done.
     """
 
-    def __init__(self, vicai: SandboxProcess, folder: Path, seed: int) -> None:
-        self.vicai, self.dice = vicai, random.Random(seed)
+    def __init__(self, vicai: SandboxProcess, folder: Path, seed: int, age: str = "live") -> None:
+        self.vicai, self.dice, self.age = vicai, random.Random(seed), age
         self.pdf = folder / "sąskaita.pdf"
         self.pdf.write_bytes(PDF)
-        fresh(vicai, invoices=INVOICES)
+        self.files = [folder / f"priedas{number}.pdf" for number in range(4)]
+        for number, file in enumerate(self.files):
+            file.write_bytes(PDF + b"%" * number)
+        fresh(vicai, invoices=INVOICES, age=age)
         self._prepare()
         self.before = Snapshot(vicai)
         self.records: list[tuple[str, Record]] = []
@@ -37,8 +43,22 @@ class World:
 
     def _prepare(self) -> None:
         control = self.vicai.control.vicai
-        self.waiting = [invoice["internalId"] for invoice in control.records("invoices")][:2]
+        self.waiting = [invoice["internalId"] for invoice in control.records("invoices")]
         control.touch("invoices", self.waiting, **WAITING)
+        batches = control.records("paymentBatches")[:2]
+        self.paid = {
+            part: [f"{number}0000000-{place}000-4000-a000-000000000000" for number in range(PAID)]
+            for place, part in enumerate(("payments", "credits"), 1)
+        }
+        for number, batch in enumerate(batches):
+            parts: dict[str, Any] = {
+                part: [
+                    {"id": id_, "amount": "10.00", "currencyId": "EUR", "status": "acknowledged"}
+                    for id_ in ids[number :: len(batches)]
+                ]
+                for part, ids in self.paid.items()
+            }
+            control.touch("paymentBatches", [batch["id"]], **parts)
         lines = [
             order_line(number, "1", "1.00", "1.00") | {"internalId": str(9_100_000 + number), "dimensions": []}
             for number in (1, 2)
@@ -88,6 +108,8 @@ class World:
                 for vendor in named[-2:]
             ],
         }
+        if self.age == "live":
+            streams |= self._of_today()
         streams["vendors"] = [one for one in streams["vendors"] if one["externalId"]]
         names = list(streams)
         # Streams come in some order, children before parents too.
@@ -124,6 +146,31 @@ class World:
             "document": str(self.pdf),
         }
 
+    def _of_today(self) -> dict[str, list[Record]]:
+        """Records of streams that only today's service has."""
+        dimensions = list(self.before.records["dimensions"])[:3]
+        payments, credits = (ids[: PAID // 2] for ids in self.paid.values())
+        failed_payments, failed_credits = (ids[PAID // 2 :] for ids in self.paid.values())
+        return {
+            "payment_confirmations": [{"id": id_, "confirmedAt": BOOKED, "remoteId": "M-1"} for id_ in payments],
+            "payment_failures": [_failure(id_) for id_ in failed_payments],
+            "credit_confirmations": [{"id": id_, "confirmedAt": BOOKED, "remoteId": "K-1"} for id_ in credits],
+            "credit_failures": [_failure(id_) for id_ in failed_credits],
+            "invoice_payments": [
+                {"internalId": id_, "externalPaymentStatus": "paid", "externalPaymentAmount": "10.50"}
+                for id_ in self.waiting[2:4]
+            ],
+            "supporting_attachments": [
+                {"internalId": self.waiting[4 + number % 2], "document": str(file)}
+                for number, file in enumerate(self.files)
+            ],
+            "dimension_dependencies": [
+                {"dimensionExternalId": f"PRJ-{number}", "dependentInternalId": other, "active": bool(number % 2)}
+                for number in range(3)
+                for other in dimensions
+            ],
+        }
+
     # The input
 
     def messages(self, start: int = 0) -> list[Record]:
@@ -146,19 +193,22 @@ class World:
         """Check that Vic holds the whole input, each thing once, and that all else is as it was."""
         after = Snapshot(self.vicai)
         self.held(len(self.records), after)
-        expected: dict[str, list[int]] = {}
+        added: Counter[str] = Counter()
+        changed: dict[str, set[Any]] = {}
         for stream, one in self.records:
             resource, held = self._place(stream, one)
-            counts = expected.setdefault(resource, [0, 0, 0])
             if held is None:
-                counts[0] += 1
+                added[resource] += 1
             elif not covers(held, self._shown(stream, one, after)):
-                counts[1] += 1
-        change = self.before.until(after)
-        change.only(**{name: (new, old, gone) for name, (new, old, gone) in expected.items() if new or old or gone})
+                changed.setdefault(resource, set()).add(key(held))
+        counts = {name: (added[name], len(changed.get(name, ())), 0) for name in {*added, *changed}}
+        self.before.until(after).only(**counts)
+        # Effects, not calls: whatever was lost on the way, the ERP's answer was given once.
+        told = [id_ for _, id_ in self.vicai.control.vicai.reported()["confirmations"]]
+        assert sorted(told) == (sorted(id_ for ids in self.paid.values() for id_ in ids) if self.age == "live" else [])
         documents = Documents(self.vicai)
         for stream, one in self.records:
-            if "document" in one:
+            if "document" in one and stream in {"invoices", "training_invoices"}:
                 assert documents.sha256(RESOURCES[stream], one["externalId"]), one["externalId"]
 
     def held(self, count: int, snapshot: Snapshot | None = None) -> None:
@@ -197,6 +247,13 @@ RESOURCES = {
     "invoice_confirmations": "invoices",
     "invoice_rejections": "invoices",
     "vendor_errors": "vendors",
+    "payment_confirmations": "paymentBatches",
+    "payment_failures": "paymentBatches",
+    "credit_confirmations": "paymentBatches",
+    "credit_failures": "paymentBatches",
+    "invoice_payments": "invoices",
+    "supporting_attachments": "supportingAttachments",
+    "dimension_dependencies": "dimensionDependencies",
 }
 _KEYS = {
     "vendor_groups": "name",
@@ -206,13 +263,26 @@ _KEYS = {
     "training_invoices": "refNumber",
     "invoice_confirmations": "internalId",
     "invoice_rejections": "internalId",
+    "invoice_payments": "internalId",
     "vendor_errors": "internalId",
+}
+
+
+_PARTS = {
+    "payment_confirmations": "payments",
+    "payment_failures": "payments",
+    "credit_confirmations": "credits",
+    "credit_failures": "credits",
 }
 
 
 def _same(stream: str, given: Record, shown: Record, now: Snapshot) -> bool:
     if stream == "vendor_tags":
         return _tag_shown(given, now) == without(shown, "id")
+    if stream in _PARTS:
+        return any(one["id"] == given["id"] for one in shown[_PARTS[stream]])
+    if stream in {"supporting_attachments", "dimension_dependencies"}:
+        return covers(shown, without(SHOWN[stream](given, now), "active"))
     name = _KEYS.get(stream, "externalId")
     return bool(shown.get(name) == given[name])
 
@@ -243,8 +313,32 @@ def _tag_shown(given: Record, now: Snapshot) -> Record:
     }
 
 
-def _order_shown(given: Record, _: Snapshot) -> Record:
-    return without(given, "vendorExternalId") | {"vendor": {"externalId": given["vendorExternalId"]}}
+def _part_shown(part: str) -> Callable[[Record, Snapshot], Record]:
+    """What a batch shows of one of its payments or credits."""
+
+    def shown(given: Record, now: Snapshot) -> Record:
+        found = (one[part] for one in now.records["paymentBatches"].values())
+        parts = next(parts for parts in found if any(one["id"] == given["id"] for one in parts))
+        return {part: [given if one["id"] == given["id"] else {} for one in parts]}
+
+    return shown
+
+
+def _attachment_shown(given: Record, _: Snapshot) -> Record:
+    # Each of the files has a length of its own.
+    return {"invoiceId": given["internalId"], "filesize": Path(given["document"]).stat().st_size}
+
+
+def _dependency_shown(given: Record, now: Snapshot) -> Record:
+    dimension = _only(now, "dimensions", "externalId", given["dimensionExternalId"])
+    return {"dimensionId": dimension, "dependentId": given["dependentInternalId"], "active": given["active"]}
+
+
+def _order_shown(given: Record, now: Snapshot) -> Record:
+    # Each age spells the kinds of matching in its own way.
+    lines = [line | {"matchingType": now.spelled(line["matchingType"])} for line in given["lineItems"]]
+    vendor = {"externalId": given["vendorExternalId"]}
+    return without(given, "vendorExternalId") | {"vendor": vendor, "lineItems": lines}
 
 
 def _invoice_shown(given: Record, _: Snapshot) -> Record:
@@ -262,6 +356,9 @@ SHOWN: dict[str, Callable[[Record, Snapshot], Record]] = {
     "invoices": _invoice_shown,
     "invoice_confirmations": lambda given, _: given | {"status": "POSTED"},
     "invoice_rejections": lambda given, _: {"status": "NOT_READY", "postingError": given["reason"]},
+    "supporting_attachments": _attachment_shown,
+    "dimension_dependencies": _dependency_shown,
+    **{stream: _part_shown(part) for stream, part in _PARTS.items()},
 }
 
 
@@ -282,6 +379,10 @@ def _vendor(number: int) -> Record:
         "paymentTermName": f"Terminas {number % 3}",
         "taxInfo": {"orgNumber": f"30000{number}"},
     }
+
+
+def _failure(id_: str) -> Record:
+    return {"id": id_, "remoteErroredAt": BOOKED, "remoteError": "Sąskaita uždaryta", "remoteId": None}
 
 
 def _order(number: int) -> Record:
