@@ -8,11 +8,13 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ap_connectors.sandbox import control, faults, page
+from ap_connectors.core.pages import HEADERS
+from ap_connectors.sandbox import control, faults
 from ap_connectors.sandbox.answers import EXCEPTION_HANDLERS
 from ap_connectors.sandbox.call_log import LoggedCall
 from ap_connectors.sandbox.ivesk.control import IveskCalls
 from ap_connectors.sandbox.ivesk.service import PREFIX
+from ap_connectors.sandbox.page import home, reference
 from ap_connectors.sandbox.tenant import Services, Setup
 from ap_connectors.sandbox.tenants import Tenants
 from ap_connectors.sandbox.vicai.control import VicaiCalls
@@ -83,13 +85,24 @@ def build(setup: Setup, companies: int = 1) -> ASGIApp:
     """Return the ASGI application with so many companies; `setup` is the first one's."""
     tenants = Tenants(setup, companies)
 
+    parts: tuple[control.Part, ...] = (lambda _: control.AllCalls(tenants), control.SharedCalls, IveskCalls, VicaiCalls)
+
     async def start_page(request: Request) -> Response:
-        return HTMLResponse(page.render(tenants, tenants.named(request), str(request.base_url).rstrip("/")))
+        query, url = request.query_params, str(request.base_url).rstrip("/")
+        number = query.get("page", "1")
+        page = max(1, int(number)) if number.isdecimal() else 1
+        shown = home.render(tenants, tenants.named(request), url, query.get("view", ""), page)
+        return HTMLResponse(shown, headers=HEADERS)
+
+    async def reference_page(request: Request) -> Response:
+        url = str(request.base_url).rstrip("/")
+        return HTMLResponse(reference.render((part(tenants.first) for part in parts), url), headers=HEADERS)
 
     pages: ASGIApp = Starlette(
         routes=[
             Route("/", start_page, methods=["GET"]),
-            Mount("/_control", routes=control.routes(tenants, (control.SharedCalls, IveskCalls, VicaiCalls))),
+            Route("/_control", reference_page, methods=["GET"]),
+            Mount("/_control", routes=control.routes(tenants, parts)),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
     )

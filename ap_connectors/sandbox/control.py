@@ -9,9 +9,9 @@ and `vicai.control`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -51,6 +51,18 @@ async def read_body(request: Request, form: type[T]) -> T:
         raise HTTPException(400, str(error)) from None
 
 
+@dataclass(frozen=True)
+class Ordered(Generic[T]):
+    """A control call with a JSON body, which its handler gets as `form`."""
+
+    form: type[T]
+    handler: Callable[[T], Awaitable[Response]]
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer a call."""
+        return await self.handler(await read_body(request, self.form))
+
+
 def change_options(options: AnyOptions, patch: Mapping[str, Any]) -> AnyOptions:
     """Return options with some replaced."""
     # Decimals are for records; an option is a plain float.
@@ -61,29 +73,46 @@ def change_options(options: AnyOptions, patch: Mapping[str, Any]) -> AnyOptions:
         raise HTTPException(400, str(error)) from None
 
 
-class ControlCalls(Protocol):
-    """Control calls of one company; `handlers` has them by path and verb."""
+class ControlCalls:
+    """Control calls of one company under a title; `handlers` has them by path and verb."""
 
+    title: ClassVar[str]
     handlers: Handlers
 
-    def __init__(self, tenant: Tenant) -> None: ...
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
 
 
-def routes(tenants: Tenants, parts: Iterable[type[ControlCalls]]) -> list[Route]:
-    """Return the routes of control calls: those that are about one company, and one that tells of all."""
+Part = Callable[["Tenant"], ControlCalls]
 
-    def route(part: type[ControlCalls], path: str, verbs: Iterable[str]) -> Route:
+
+class AllCalls(ControlCalls):
+    """The control calls that are about all companies."""
+
+    title = "All companies"
+
+    def __init__(self, tenants: Tenants) -> None:
+        super().__init__(tenants.first)
+        self._tenants = tenants
+        self.handlers = {"/companies": {"GET": self.companies}}
+
+    async def companies(self, _: Request) -> Response:
+        """Tell each: id, name, credentials, the codes of its companies at Įvesk, and whether its data is made."""
+        return answer([_shown(tenant) for tenant in self._tenants])
+
+
+def routes(tenants: Tenants, parts: Iterable[Part]) -> list[Route]:
+    """Return the routes of control calls; each of `parts` is made for the company that a call names."""
+
+    def route(part: Part, path: str, verbs: Iterable[str]) -> Route:
         async def handle(request: Request) -> Response:
+            if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+                raise HTTPException(403, "A page of another site cannot control the sandbox.")
             return await part(tenants.named(request)).handlers[path][request.method](request)
 
         return Route(path, handle, methods=list(verbs))
 
-    async def companies(_: Request) -> Response:
-        """Tell all companies: id, name, credentials, the codes of their companies at Įvesk, whether data is made."""
-        return answer([_shown(tenant) for tenant in tenants])
-
-    found = [route(part, path, verbs) for part in parts for path, verbs in part(tenants.first).handlers.items()]
-    return [Route("/companies", companies, methods=["GET"]), *found]
+    return [route(part, path, verbs) for part in parts for path, verbs in part(tenants.first).handlers.items()]
 
 
 def _shown(tenant: Tenant) -> dict[str, Any]:
@@ -99,15 +128,17 @@ def _shown(tenant: Tenant) -> dict[str, Any]:
     }
 
 
-class SharedCalls:
+class SharedCalls(ControlCalls):
     """The control calls that belong to neither service: the log of calls, faults, reset, webhooks."""
 
+    title = "The company"
+
     def __init__(self, tenant: Tenant) -> None:
-        self._tenant = tenant
-        self.handlers: Handlers = {
+        super().__init__(tenant)
+        self.handlers = {
             "/calls": {"GET": self.calls, "DELETE": self.clear_calls},
-            "/faults": {"GET": self.faults, "POST": self.add_fault, "DELETE": self.clear_faults},
-            "/reset": {"POST": self.reset},
+            "/faults": {"GET": self.faults, "POST": Ordered(FaultOrder, self.add_fault), "DELETE": self.clear_faults},
+            "/reset": {"POST": Ordered(dict[str, Any], self.reset)},
             "/webhooks": {"GET": self.attempts},
             "/webhooks/subscriptions": {"GET": self.subscriptions},
         }
@@ -125,9 +156,8 @@ class SharedCalls:
         """Tell the faults on order."""
         return answer([fault.shown() for fault in self._tenant.faults.orders])
 
-    async def add_fault(self, request: Request) -> Response:
+    async def add_fault(self, order: FaultOrder) -> Response:
         """Order a fault."""
-        order = await read_body(request, FaultOrder)
         if not order.path:
             order.path = "/storage" if order.kind == "expired" else "/ivesk/api/pub"
         if order.rate is not None and not 0 <= order.rate <= 1:
@@ -139,9 +169,8 @@ class SharedCalls:
         self._tenant.faults.clear()
         return answer({})
 
-    async def reset(self, request: Request) -> Response:
-        """Start afresh, with some settings replaced."""
-        wanted = await read_body(request, dict[str, Any])
+    async def reset(self, wanted: dict[str, Any]) -> Response:
+        """Start afresh, with `documents`, `invoices`, `seed`, options of Įvesk and, in `vicai`, of Vic.ai replaced."""
         setup = self._tenant.setup
         counts = {name: wanted.pop(name, getattr(setup, name)) for name in ("documents", "invoices")}
         seed = wanted.pop("seed", setup.seed)
@@ -155,7 +184,7 @@ class SharedCalls:
         return answer({})
 
     async def attempts(self, request: Request) -> Response:
-        """Tell the latest attempts and how many deliveries wait; with `wait`, seconds, first wait until none does."""
+        """Tell the latest attempts and how many deliveries wait; with `?wait=` seconds, first wait until none does."""
         dispatcher = self._tenant.dispatcher
         try:
             seconds = min(_MOST_SECONDS, float(request.query_params.get("wait", "0")))

@@ -1,4 +1,4 @@
-"""The control API and the start page."""
+"""The control API."""
 
 from __future__ import annotations
 
@@ -178,17 +178,3 @@ def test_reset_forgets_everything(sandbox: SandboxProcess) -> None:
     assert sandbox.control.uploads() == sandbox.control.faults() == sandbox.control.calls() == []
     options = sandbox.control.options()
     assert (options["from_is"], options["page_size"]) == ("exclusive", 5)
-
-
-def test_the_start_page_shows_what_is_held_and_escapes_it(sandbox: SandboxProcess) -> None:
-    call(sandbox, "GET", "/pub/uploadlocation/%3Cscript%3E.pdf")
-    sandbox.control.fault("status", status=503, after=9)
-    error = {"documentid": held(sandbox)[0], "companycode": "<b>", "message": "&<i>"}
-    call(sandbox, "POST", "/pub/syncerrors", json=error)
-    response = requests.get(sandbox.url, timeout=10)
-    assert response.headers["content-type"].startswith("text/html")
-    for text in ("&lt;script&gt;.pdf", "&lt;b&gt;", "&amp;&lt;i&gt;", "Žaliasis kiemas", sandbox.ivesk_url, "EUR"):
-        assert text in response.text
-    for text in ("<script>", "<b>", "<i>", sandbox.url + "/storage"):
-        assert text not in response.text
-    assert "src=" not in response.text

@@ -292,7 +292,7 @@ def test_the_start_page_shows_webhooks_without_secrets(sandbox: SandboxProcess, 
     confirmed(sandbox, receiver, query="?secret=s3cret")
     sandbox.control.add(1)
     sandbox.control.wait_for_webhooks()
-    page = requests.get(sandbox.url, timeout=10).text
+    page = requests.get(f"{sandbox.url}/?view=webhooks", timeout=10).text
     assert page.count("on_exported") >= 2
     assert "delivered" in page
     assert "s3cret" not in page

@@ -196,14 +196,3 @@ def test_the_command_takes_flags_for_vic_and_shows_no_secret() -> None:
         assert len(client.all("/invoices", state="ALL")) == 12
         page = requests.get(sandbox.url, timeout=10).text
         assert "hush-hush" not in page
-
-
-def test_the_start_page_shows_what_vic_holds_and_escapes_it(vic: Vic) -> None:
-    vic.control.add("invoices", 1, currency="<b>", totalAmount="12345678901234567.89")
-    body = {"callbackUrl": "https://example.org/<i>", "accessToken": "hidden", "expiresAt": "2027-01-01T00:00:00Z"}
-    vic.call("subscribe", body=body)
-    text = requests.get(vic.sandbox.url, timeout=10).text
-    for shown in ("purchaseOrders", "12345678901234567.89", "&lt;b&gt;", "&lt;i&gt;", vic.url, "rate_requests"):
-        assert shown in text
-    for hidden in ("<b>", "<i>", "hidden", vic.token):
-        assert hidden not in text

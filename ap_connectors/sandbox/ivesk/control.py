@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ap_connectors.sandbox import clock
-from ap_connectors.sandbox.control import MOST_NEW, Handlers, answer, change_options, read_body
+from ap_connectors.sandbox.control import MOST_NEW, ControlCalls, Ordered, answer, change_options
 from ap_connectors.sandbox.ivesk.queues import Queue
 from ap_connectors.sandbox.ivesk.service import base_url
 from ap_connectors.sandbox.ivesk.store import FILE_STATES, QUEUES, ColumnItem, Store, UnknownDocumentError, Variant
@@ -35,10 +36,11 @@ class NewDocuments(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Exports(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Which documents are exported again: these, or the `count` oldest exported ones."""
+    """Which documents are exported: these, the `count` oldest exported ones, the `new` latest that never were."""
 
     ids: list[str] = []
     count: int = 0
+    new: int = 0
 
 
 class FileState(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -64,21 +66,23 @@ class NewItems(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     items: list[NewItem]
 
 
-class IveskCalls:
+class IveskCalls(ControlCalls):
     """The handlers of the control calls; `handlers` has them by path and verb."""
 
+    title = "Įvesk"
+
     def __init__(self, tenant: Tenant) -> None:
-        self._tenant = tenant
-        self.handlers: Handlers = {
+        super().__init__(tenant)
+        self.handlers = {
             "/ivesk": {"GET": self.overview},
-            "/ivesk/documents": {"GET": self.documents, "POST": self.add_documents},
-            "/ivesk/export": {"POST": self.export},
-            "/ivesk/options": {"GET": self.options, "PATCH": self.change_options},
-            "/ivesk/files": {"POST": self.change_file},
+            "/ivesk/documents": {"GET": self.documents, "POST": Ordered(NewDocuments, self.add_documents)},
+            "/ivesk/export": {"POST": Ordered(Exports, self.export)},
+            "/ivesk/options": {"GET": self.options, "PATCH": Ordered(dict[str, Any], self.change_options)},
+            "/ivesk/files": {"GET": self.file, "POST": Ordered(FileState, self.change_file)},
             "/ivesk/uploads": {"GET": self.uploads},
             "/ivesk/syncerrors": {"GET": self.sync_errors},
             "/ivesk/subscriptions": {"GET": self.subscriptions},
-            "/columns": {"POST": self.change_columns},
+            "/columns": {"POST": Ordered(NewItems, self.change_columns)},
         }
 
     @property
@@ -86,7 +90,7 @@ class IveskCalls:
         return self._tenant.services.ivesk.store
 
     async def overview(self, request: Request) -> Response:
-        """Tell counts, options and, unless told otherwise, sums."""
+        """Tell counts, options and, without `?sums=false`, sums."""
         store = self._store
         value: dict[str, Any] = {
             "seed": store.seed,
@@ -107,7 +111,7 @@ class IveskCalls:
         return answer(value)
 
     async def documents(self, request: Request) -> Response:
-        """Tell all documents of a queue, one a line."""
+        """Tell all documents of a `?queue=` (exported, digitized), one a line; `?with_url=true` with their links."""
         queue = request.query_params.get("queue", "exported")
         if queue not in QUEUES:
             raise HTTPException(400, f"queue must be one of {', '.join(QUEUES)}.")
@@ -127,9 +131,8 @@ class IveskCalls:
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
-    async def add_documents(self, request: Request) -> Response:
+    async def add_documents(self, order: NewDocuments) -> Response:
         """Make new documents."""
-        order = await read_body(request, NewDocuments)
         if not 0 <= order.count <= MOST_NEW:
             raise HTTPException(400, f"count must be from 0 to {MOST_NEW}.")
         company = None
@@ -146,11 +149,12 @@ class IveskCalls:
             self._tenant.services.document_events.exported(numbers)
         return answer({"ids": [self._store.id_of(number) for number in numbers]})
 
-    async def export(self, request: Request) -> Response:
-        """Export documents again."""
-        order = await read_body(request, Exports)
+    async def export(self, order: Exports) -> Response:
+        """Export documents, as an accountant does."""
         numbers = [self._number(document_id) for document_id in order.ids]
         numbers += self._store.exported.numbers[: max(0, order.count)]
+        waiting = (number for number in reversed(self._store.digitized.numbers) if not self._store.exported_at[number])
+        numbers += [*islice(waiting, max(0, order.new))][::-1]
         self._store.export(numbers)
         self._tenant.services.document_events.exported(numbers)
         return answer({"ids": [self._store.id_of(number) for number in dict.fromkeys(numbers)]})
@@ -159,15 +163,19 @@ class IveskCalls:
         """Tell the options."""
         return answer(self._store.options)
 
-    async def change_options(self, request: Request) -> Response:
-        """Replace options."""
-        options = change_options(self._store.options, await read_body(request, dict[str, Any]))
+    async def change_options(self, patch: dict[str, Any]) -> Response:
+        """Replace options, by the names that GET tells."""
+        options = change_options(self._store.options, patch)
         self._tenant.services.ivesk.change_options(options)
         return answer(options)
 
-    async def change_file(self, request: Request) -> Response:
+    async def file(self, request: Request) -> Response:
+        """Hand out the PDF of a document, `?id=`, without a link."""
+        number = self._number(request.query_params.get("id", ""))
+        return self._tenant.services.ivesk.storage.document(number)
+
+    async def change_file(self, order: FileState) -> Response:
         """Spoil a document's PDF, or make it good again."""
-        order = await read_body(request, FileState)
         if order.state not in FILE_STATES:
             raise HTTPException(400, f"state must be one of {', '.join(FILE_STATES)}.")
         self._store.file_states[self._number(order.id)] = order.state
@@ -185,9 +193,8 @@ class IveskCalls:
         """Tell the calls that subscribed to webhooks."""
         return answer(self._store.subscriptions)
 
-    async def change_columns(self, request: Request) -> Response:
+    async def change_columns(self, order: NewItems) -> Response:
         """Add values to a company's column, or change them."""
-        order = await read_body(request, NewItems)
         later = clock.advance(self._store.newest_column_change(), 1000)
         items = [
             ColumnItem(item.code, item.description, later if item.modifiedat is None else _instant(item.modifiedat))

@@ -179,16 +179,19 @@ class Storage:
         if wrong := self._links.problem(unquote(raw), request.query_params):
             return xml_error(403, *wrong)
         if request.method == "GET" and len(parts) == 3 and parts[0] == "documents":
-            return self._document(parts[1])
+            return self._stored(parts[1])
         if request.method == "PUT" and len(parts) == 2 and parts[0] == "uploads":
             return self._upload(parts[1], request, body)
         return xml_error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
 
-    def _document(self, document_id: str) -> Response:
+    def _stored(self, document_id: str) -> Response:
         try:
-            number = self._store.number_of(document_id)
+            return self.document(self._store.number_of(document_id))
         except UnknownDocumentError:
             return xml_error(404, "NoSuchKey", "The specified key does not exist.")
+
+    def document(self, number: int) -> Response:
+        """Answer the PDF of a document, in the state that it is in."""
         state = self._store.file_states.get(number, "ok")
         if state == "gone":
             return xml_error(404, "NoSuchKey", "The specified key does not exist.")

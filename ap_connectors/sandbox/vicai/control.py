@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ap_connectors.core.exact import EXACT
-from ap_connectors.sandbox.control import MOST_NEW, Handlers, answer, change_options, read_body
-from ap_connectors.sandbox.vicai import times
+from ap_connectors.sandbox.control import MOST_NEW, ControlCalls, Ordered, answer, change_options
+from ap_connectors.sandbox.vicai import documents, times
 from ap_connectors.sandbox.vicai.new_records import NewRecords
 from ap_connectors.sandbox.vicai.resources import ENCODER, RESOURCES, Entry, Record
 from ap_connectors.sandbox.vicai.seed import payment_batches
@@ -41,11 +41,11 @@ def sums(store: Store) -> dict[str, tuple[int, Decimal]]:
     return dict(sorted(found.items()))
 
 
-class _Order(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _OfResource(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     resource: str
 
 
-class Touch(_Order, kw_only=True):
+class Touch(_OfResource, kw_only=True):
     """Which records change (these, or the first `count`), what in them, and when."""
 
     ids: list[str] | None = None
@@ -54,7 +54,7 @@ class Touch(_Order, kw_only=True):
     changes: dict[str, Any] = {}
 
 
-class Add(_Order, kw_only=True):
+class Add(_OfResource, kw_only=True):
     """How many new records, what is different in them, and when they came."""
 
     count: int = 1
@@ -62,13 +62,13 @@ class Add(_Order, kw_only=True):
     overrides: dict[str, Any] = {}
 
 
-class Delete(_Order, kw_only=True):
+class Delete(_OfResource, kw_only=True):
     """Which records go."""
 
     ids: list[str]
 
 
-class DocumentState(_Order, kw_only=True):
+class DocumentState(_OfResource, kw_only=True):
     """What a record's document is to be: `ok`, `gone`, `html` or `short`."""
 
     id: str
@@ -103,27 +103,39 @@ class EventOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     send: bool = True
 
 
-class VicaiCalls:
+class AttachmentState(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What an attachment's id tells from now on; what is left out is as usual."""
+
+    id: str
+    status: str | msgspec.UnsetType = msgspec.UNSET
+    error_code: str | msgspec.UnsetType | None = msgspec.UNSET
+    error_message: str | msgspec.UnsetType | None = msgspec.UNSET
+    invoice_ids: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class VicaiCalls(ControlCalls):
     """The handlers of the control calls; `handlers` has them by path and verb."""
 
+    title = "Vic.ai"
+
     def __init__(self, tenant: Tenant) -> None:
-        self._tenant = tenant
-        self.handlers: Handlers = {
+        super().__init__(tenant)
+        self.handlers = {
             "/vicai": {"GET": self.overview},
             "/vicai/records/{resource}": {"GET": self.records},
             "/vicai/lines/{id}": {"GET": self.lines},
-            "/vicai/touch": {"POST": self.touch},
-            "/vicai/add": {"POST": self.add},
-            "/vicai/delete": {"POST": self.delete},
-            "/vicai/batch": {"POST": self.batch_event},
-            "/vicai/click": {"POST": self.click},
-            "/vicai/event": {"POST": self.event},
+            "/vicai/touch": {"POST": Ordered(Touch, self.touch)},
+            "/vicai/add": {"POST": Ordered(Add, self.add)},
+            "/vicai/delete": {"POST": Ordered(Delete, self.delete)},
+            "/vicai/batch": {"POST": Ordered(BatchEvent, self.batch_event)},
+            "/vicai/click": {"POST": Ordered(Click, self.click)},
+            "/vicai/event": {"POST": Ordered(EventOrder, self.event)},
             "/vicai/events": {"GET": self.events},
-            "/vicai/attachment": {"POST": self.change_attachment},
+            "/vicai/attachment": {"POST": Ordered(AttachmentState, self.change_attachment)},
             "/vicai/reported": {"GET": self.reported},
-            "/vicai/documents": {"POST": self.change_document},
+            "/vicai/documents": {"GET": self.document, "POST": Ordered(DocumentState, self.change_document)},
             "/vicai/revoke": {"POST": self.revoke},
-            "/vicai/options": {"GET": self.options, "PATCH": self.change_options},
+            "/vicai/options": {"GET": self.options, "PATCH": Ordered(dict[str, Any], self.change_options)},
         }
 
     @property
@@ -131,7 +143,7 @@ class VicaiCalls:
         return self._tenant.services.vicai.store
 
     async def overview(self, request: Request) -> Response:
-        """Tell counts, options, refusals by the rate limit and, unless told otherwise, sums."""
+        """Tell counts, options, refusals by the rate limit and, without `?sums=false`, sums."""
         value: dict[str, Any] = {name: len(collection) for name, collection in self._store.collections.items()}
         value |= {
             "subscription": int(self._store.subscription is not None),
@@ -175,9 +187,8 @@ class VicaiCalls:
         """Tell an invoice's ungrouped line items."""
         return answer(self._store.line_items(self._entry("invoices", request.path_params["id"])))
 
-    async def touch(self, request: Request) -> Response:
+    async def touch(self, order: Touch) -> Response:
         """Change records."""
-        order = await read_body(request, Touch)
         name, at = _known(order.resource), _instant(order.at)
         spec = RESOURCES[name]
         if order.ids is None:
@@ -189,9 +200,8 @@ class VicaiCalls:
             self._store.save(name, record, over=entry, instant=at)
         return answer({"ids": [_id(name, entry) for entry in entries]})
 
-    async def add(self, request: Request) -> Response:
+    async def add(self, order: Add) -> Response:
         """Make records."""
-        order = await read_body(request, Add)
         if not 0 <= order.count <= MOST_NEW:
             raise HTTPException(400, f"count must be from 0 to {MOST_NEW}.")
         name = _known(order.resource)
@@ -199,9 +209,8 @@ class VicaiCalls:
         made = new.add(name, order.count, _instant(order.at), order.overrides)
         return answer({"ids": [_id(name, entry) for entry in made]})
 
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, order: Delete) -> Response:
         """Delete records."""
-        order = await read_body(request, Delete)
         for entry in [self._entry(_known(order.resource), id_) for id_ in order.ids]:
             self._store.delete(order.resource, entry)
             if (kind := _DELETED.get(order.resource)) is not None:
@@ -209,9 +218,8 @@ class VicaiCalls:
                 self._store.events.happened(kind, gone)
         return answer({})
 
-    async def event(self, request: Request) -> Response:
+    async def event(self, order: EventOrder) -> Response:
         """Let events happen: of these records, or of the first `count` of the kind's resource."""
-        order = await read_body(request, EventOrder)
         store = self._store
         resource = next((name for start, name in _ABOUT.items() if order.kind.startswith(start)), None)
         if order.data is not None or resource is None:
@@ -230,19 +238,18 @@ class VicaiCalls:
         found = self._store.events.events
         return answer([event.recorded(data_only=False) | {"delivered": event.delivered} for event in found])
 
-    async def change_attachment(self, request: Request) -> Response:
-        """Say what becomes of an attachment: its `status`, `error_code`, `error_message`, `invoice_ids`."""
-        order = await read_body(request, dict[str, Any])
-        self._store.attachment_states[order.pop("id")] = order
+    async def change_attachment(self, order: AttachmentState) -> Response:
+        """Say what becomes of an attachment."""
+        told = msgspec.to_builtins(order)
+        self._store.attachment_states[told.pop("id")] = told
         return answer({})
 
     async def reported(self, _: Request) -> Response:
         """Tell what was done to payments and credits, and which synchronisations were asked for, in this order."""
         return answer({"confirmations": self._store.confirmations, "synchronized": self._store.synchronized})
 
-    async def batch_event(self, request: Request) -> Response:
+    async def batch_event(self, order: BatchEvent) -> Response:
         """Let something happen to a payment batch."""
-        order = await read_body(request, BatchEvent)
         entry, at = self._entry("paymentBatches", order.id), _instant(order.at)
         instant = self._store.tick() if at is None else at
         batch: Record = self._store.record(entry)
@@ -261,17 +268,28 @@ class VicaiCalls:
                     self._store.events.happened(f"{one}_status_updated", told)
         return answer(batch)
 
-    async def click(self, request: Request) -> Response:
+    async def click(self, order: Click) -> Response:
         """Click a button, which sends a webhook."""
-        order = await read_body(request, Click)
         try:
             return answer(self._tenant.services.callbacks.click(order.kind, order.id, order.request_id))
         except ClickError as error:
             raise HTTPException(400, str(error)) from None
 
-    async def change_document(self, request: Request) -> Response:
+    async def document(self, request: Request) -> Response:
+        """Hand out the document of a record: `?resource=` (invoices, trainingInvoices) and `?id=`."""
+        resource, id_ = request.query_params.get("resource", "invoices"), request.query_params.get("id", "")
+        file = documents.file_of(self._store, resource, self._entry(_known(resource), id_))
+        if file is None:
+            raise HTTPException(404, f"{resource} {id_[:100]} has no document.")
+        # A browser shows what was uploaded only where that cannot act on the sandbox's own pages.
+        headers = {"X-Content-Type-Options": "nosniff"}
+        if file.media in _SHOWN:
+            return Response(file.data, headers={**headers, "Content-Type": file.media})
+        headers |= {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
+        return Response(file.data, headers=headers)
+
+    async def change_document(self, order: DocumentState) -> Response:
         """Spoil a document, or make it good again."""
-        order = await read_body(request, DocumentState)
         if order.state not in FILE_STATES:
             raise HTTPException(400, f"state must be one of {', '.join(FILE_STATES)}.")
         entry = self._entry(_known(order.resource), order.id)
@@ -287,9 +305,9 @@ class VicaiCalls:
         """Tell the options."""
         return answer(self._store.options)
 
-    async def change_options(self, request: Request) -> Response:
-        """Replace options."""
-        options = change_options(self._store.options, await read_body(request, dict[str, Any]))
+    async def change_options(self, patch: dict[str, Any]) -> Response:
+        """Replace options, by the names that GET tells."""
+        options = change_options(self._store.options, patch)
         self._store.change_options(options)
         return answer(options)
 
@@ -300,6 +318,7 @@ class VicaiCalls:
         return entry
 
 
+_SHOWN = ("application/pdf", "image/png", "image/jpeg")
 _DELETED = {"invoices": "invoice_deleted", "purchaseOrders": "purchase_order_deleted"}
 # What events are about, by the beginnings of their names.
 _ABOUT = {"invoice_": "invoices", "purchase_order_": "purchaseOrders", "vendor_": "vendors"}

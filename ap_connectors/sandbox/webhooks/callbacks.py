@@ -28,7 +28,7 @@ LIVE_RETRIES = 4
 # What a click makes of an invoice, and what of it the receiver's 201 then makes.
 _CLICKED = {"invoicePost": ("READY_FOR_POST", "POSTED"), "invoiceTransfer": ("READY_FOR_TRANSFER", "TRANSFERRED")}
 _EVENTS = {"invoicePost": "invoice_post", "invoiceTransfer": "invoice_transfer"}
-_CLICKABLE = ("NOT_READY", "IN_APPROVALS", "READY_FOR_POST", "READY_FOR_TRANSFER")
+CLICKABLE = ("NOT_READY", "IN_APPROVALS", "READY_FOR_POST", "READY_FOR_TRANSFER")
 CLICKS = (*_CLICKED, "vendorNew", "syncRequest")
 
 
@@ -188,12 +188,12 @@ class Callbacks:
     def _ready(self, kind: str, id_: str | None) -> Entry:
         store = self._store
         if id_ is None:
-            entry = next((one for one in store["invoices"].sorted("internal") if one.filter_value in _CLICKABLE), None)
+            entry = next((one for one in store["invoices"].sorted("internal") if one.filter_value in CLICKABLE), None)
         else:
             entry = store.find("invoices", "internal", id_)
         if entry is None:
             raise ClickError("There is no invoice to click on." if id_ is None else f"There is no invoice {id_}.")
-        if entry.filter_value not in _CLICKABLE:
+        if entry.filter_value not in CLICKABLE:
             raise ClickError(f"Invoice {entry.id} is {entry.filter_value}: there is no {kind} to click on.")
         return store.save("invoices", {**store.record(entry), "status": _CLICKED[kind][0]}, over=entry)
 
