@@ -8,31 +8,37 @@ from typing import Any
 from ap_connectors.core import instants
 from ap_connectors.core.errors import Stop
 
-_SLACK = 4 * 3600 * 1000
-"""Milliseconds by which a bookmark on a wall clock of the services' countries may be ahead of the same text in UTC."""
+_SEEN = {"seen", "sent", "whole", "progress_markers", "starting_replication_value"}
+"""What a bookmark remembers of records that were handed out; they are to come again."""
 
 
 def set_back(state: bytes | None, stream: str, date: str) -> bytes | None:
     """Return the state with a stream's bookmark set back to a date; never forward, for what lies between would be lost.
+
+    Args:
+        state: of the last run; without one everything is read anyway.
+        stream: its name in the state.
+        date: an instant; times of wall clocks are compared by their digits.
 
     Raises:
         Stop: the state does not know the stream, or the stream has no time to set back.
     """
     moment = instants.setting("--from", date)
     if state is None:
-        # All of it is read anyway.
         return None
     whole: dict[str, Any] = json.loads(state)
-    bookmark = whole.get("bookmarks", {}).get(stream)
-    if bookmark is None:
-        known = ", ".join(sorted(whole.get("bookmarks", {})))
+    bookmarks = whole.get("bookmarks", {})
+    bookmark = bookmarks.get(stream)
+    if not isinstance(bookmark, dict):
+        known = ", ".join(sorted(bookmarks))
         raise Stop(f"--stream {stream}: the state has no bookmark of it. It has those of: {known}.")
-    reached = bookmark.get("replication_key_value")
-    if reached is None:
-        raise Stop(
-            f"--stream {stream}: it has no bookmark with a time: it is read whole each time, or with its parent."
-        )
-    if instants.setting(f"the bookmark of {stream}", str(reached)) > moment + _SLACK:
-        kept = {"replication_key": bookmark["replication_key"]} if "replication_key" in bookmark else {}
-        whole["bookmarks"][stream] = {**kept, "replication_key_value": date}
+    # A list that is read in parts has a bookmark for each.
+    parts = [part for part in (bookmark, *bookmark.get("partitions", ())) if part.get("replication_key_value")]
+    if not parts:
+        raise Stop(f"--stream {stream}: its bookmark has no time: it is read whole each time, or with its parent.")
+    for part in parts:
+        if instants.setting(f"the bookmark of {stream}", str(part["replication_key_value"])) > moment:
+            part["replication_key_value"] = instants.text(moment)
+            for name in _SEEN & part.keys():
+                del part[name]
     return json.dumps(whole, ensure_ascii=False).encode()

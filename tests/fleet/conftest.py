@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 import yaml
 
-from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.sandbox.process import SandboxCompany, SandboxProcess
 from tests import preloaded
-from tests.conftest import renewed
+from tests.postgresql import empty_database, needs_postgresql
 
 VIC = "vic-to-warehouse"
+COMPANIES = 8
+SIZES = {"documents": 8, "invoices": 10}
 
 
 class Fleet:
-    """A fleet whose files are in a folder of its own."""
+    """A fleet whose files are in a folder of its own: companies `c1`, `c2`, ... are those of the sandbox."""
 
-    def __init__(self, folder: Path, sandbox: SandboxProcess) -> None:
-        self.folder, self.sandbox = folder, sandbox
+    def __init__(self, folder: Path, sandbox: SandboxProcess, warehouse: str) -> None:
+        self.folder, self.sandbox, self.warehouse = folder, sandbox, warehouse
         self.path = folder / "companies.yml"
+        self._reset: set[int] = set()
 
-    @property
-    def credentials(self) -> dict[str, Any]:
-        return {"client_id": self.sandbox.client_id, "client_secret": self.sandbox.client_secret}
+    def of(self, number: int) -> SandboxCompany:
+        """A company of the sandbox, as if just started when it is first asked for."""
+        company = self.sandbox.company(number)
+        if number not in self._reset:
+            self._reset.add(number)
+            company.control.clear_faults()
+            company.control.reset(**SIZES)
+        return company
 
-    def company(self, id_: str, **more: Any) -> dict[str, Any]:
-        """A company that may read the sandbox, as the file has it."""
-        return {"id": id_, "settings": {"tap-vicai": self.credentials}, **more}
+    def credentials(self, number: int) -> dict[str, Any]:
+        company = self.of(number)
+        return {"client_id": company.client_id, "client_secret": company.client_secret}
+
+    def company(self, number: int, **more: Any) -> dict[str, Any]:
+        """A company that may read its Vic.ai, as the file has it."""
+        return {"id": f"c{number}", "settings": {"tap-vicai": self.credentials(number)}, **more}
+
+    def companies(self, count: int) -> list[dict[str, Any]]:
+        return [self.company(number) for number in range(1, count + 1)]
 
     def write(self, *companies: Any, **top: Any) -> None:
-        """Write the file; each company gets a warehouse of its own, for the sandbox is one company."""
+        """Write the file."""
         addresses = {
             **{plugin: {"api_url": self.sandbox.vicai_url} for plugin in ("tap-vicai", "target-vicai")},
             **{plugin: {"api_url": self.sandbox.ivesk_url} for plugin in ("tap-ivesk", "target-ivesk")},
         }
         whole = {
-            "warehouse": "{company}.duckdb",
+            "warehouse": self.warehouse,
             "retry_pause": 0,
             "defaults": {"pipelines": [VIC], "settings": addresses},
             "companies": list(companies),
@@ -71,22 +88,59 @@ class Fleet:
         several = len({result["company"] for result in results}) < len(results)
         return {f"{one['company']} {one['pipeline']}" if several else one["company"]: one for one in results}
 
-    def rows(self, company: str, statement: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(self.folder / f"{company}.duckdb", read_only=True) as connection:
-            return list(connection.execute(statement).fetchall())
+    @property
+    def written(self) -> str:
+        """Everything that the fleet has written into its folder."""
+        files = [path for path in (self.folder / "output").rglob("*") if path.is_file()]
+        return "\n".join(path.read_bytes().decode(errors="replace") for path in files)
 
-    def is_complete(self, company: str) -> bool:
-        """Whether a company's warehouse has all invoices of the service, and no other."""
-        store = {
-            one["internalId"] for one in self.sandbox.control.vicai.records("invoices") if one["status"] == "POSTED"
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[Any]:
+        if self.warehouse.startswith("postgresql:"):
+            with psycopg.connect(self.warehouse, autocommit=True) as connection:
+                yield connection
+        else:
+            with duckdb.connect(self.folder / self.warehouse) as connection:
+                yield connection
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with self.connected() as connection:
+            found = connection.execute(statement)
+            return list(found.fetchall()) if found.description else []
+
+    def differences(self, number: int) -> set[str]:
+        """Streams of which the warehouse and a company's Vic.ai do not have the same records."""
+        vic = self.of(number).control.vicai
+        posted = {one["internalId"] for one in vic.records("invoices") if one["status"] == "POSTED"}
+        wanted = {"invoices": posted} | {
+            stream: {one["internalId"] for one in vic.records(stream)} for stream in ("vendors", "accounts")
         }
-        rows = [row[0] for row in self.rows(company, 'SELECT "internalId" FROM vicai.invoices')]
-        return sorted(rows) == sorted(store)
+        return {
+            stream
+            for stream, ids in wanted.items()
+            if sorted(ids)
+            != sorted(
+                id_ for (id_,) in self.rows(f"SELECT \"internalId\" FROM vicai.{stream} WHERE company = 'c{number}'")
+            )
+        }
 
 
-Write = Callable[..., None]
+@pytest.fixture(scope="session")
+def _companies() -> Iterator[SandboxProcess]:
+    with SandboxProcess(0, companies=COMPANIES, invoices=0) as process:
+        yield process
 
 
 @pytest.fixture
-def fleet(_sandbox_process: SandboxProcess, tmp_path: Path) -> Fleet:
-    return Fleet(tmp_path, renewed(_sandbox_process, documents=20, invoices=30))
+def fleet(_companies: SandboxProcess, tmp_path: Path) -> Fleet:
+    """A fleet whose companies share a DuckDB file."""
+    return Fleet(tmp_path, _companies, "warehouse.duckdb")
+
+
+@pytest.fixture
+def big_fleet(_companies: SandboxProcess, tmp_path: Path) -> Fleet:
+    """A fleet whose companies share PostgreSQL."""
+    return Fleet(tmp_path, _companies, empty_database("fleet"))
+
+
+__all__ = ["needs_postgresql"]

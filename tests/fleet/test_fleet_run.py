@@ -10,62 +10,69 @@ import pytest
 from ap_connectors.fleet import companies
 from ap_connectors.fleet.batch import run_batch
 from ap_connectors.fleet.results import Result
-from tests.fleet.conftest import VIC, Fleet
+from tests.fleet.conftest import VIC, Fleet, needs_postgresql
 
-SECRETS = ("sandbox-secret", "wrong-secret-4711")
-
-
-def shown(fleet: Fleet) -> str:
-    """Everything that the fleet has written."""
-    files = [path for path in (fleet.folder / "output").rglob("*") if path.is_file()]
-    return "\n".join(path.read_bytes().decode(errors="replace") for path in files)
+SAFT = str(Path(__file__).parent.parent.parent / "demo" / "saft")
 
 
-def test_companies_fail_each_for_itself(fleet: Fleet) -> None:
-    """A wrong key, no key, no right, an outage, a damaged state, another company: the others are complete."""
-    wrong = {"client_id": "sandbox-client", "client_secret": SECRETS[1]}
+@needs_postgresql
+def test_companies_fail_each_for_itself(big_fleet: Fleet) -> None:
+    """A wrong key, none, no right, an outage, a hang, a damaged state, another company: the others are complete."""
+    fleet = big_fleet
+    wrong = {"client_id": "sandbox-client", "client_secret": "wrong-secret-4711"}
     lacking = {"client_id": "sandbox-client", "client_secret": "${AP_NOT_THERE}"}
-    gone = {**fleet.credentials, "api_url": "http://127.0.0.1:9/v0", "request_timeout": 1}
+    fleet.of(3).control.fault("status", path="/vicai/v0/healthCheck", rate=1, status=403)
+    fleet.of(4).control.fault("status", path="/vicai/v0/vendors", rate=1, status=503)
+    fleet.of(5).control.fault("slow", path="/vicai/v0/vendors", rate=1, seconds=60)
     fleet.write(
-        fleet.company("one", expected_company="Fjordlys Regnskap AS"),
-        fleet.company("wrong", settings={"tap-vicai": wrong}),
-        fleet.company("lacking", settings={"tap-vicai": lacking}),
-        fleet.company("gone", settings={"tap-vicai": gone}),
-        fleet.company("other", expected_company="Kiti UAB"),
-        fleet.company(
-            "damaged",
-            pipelines=["erp-to-vic"],
-            settings={"tap-saft": {"path": "x.xml"}, "target-vicai": fleet.credentials},
-        ),
-        fleet.company("two"),
+        fleet.company(1, expected_company=fleet.sandbox.control.companies()[0]["name"]),
+        {"id": "wrong", "settings": {"tap-vicai": wrong}},
+        {"id": "lacking", "settings": {"tap-vicai": lacking}},
+        fleet.company(3),
+        fleet.company(4),
+        fleet.company(5),
+        {"id": "stranger", "expected_company": "Kiti UAB", "settings": {"tap-vicai": fleet.credentials(6)}},
+        {
+            "id": "damaged",
+            "pipelines": ["erp-to-vic"],
+            "settings": {"tap-saft": {"path": SAFT}, "target-vicai": fleet.credentials(7)},
+        },
+        fleet.company(2),
         retries=1,
+        time_limit=20,
     )
     state = fleet.folder / "output" / "state" / "damaged" / "erp-to-vic.json"
     state.parent.mkdir(parents=True)
     state.write_text("{", encoding="utf-8")
-    found = fleet.run("--jobs=4", expect=1)
+    found = fleet.run("--jobs=6", expect=1)
     ends = {name: result["status"] for name, result in found.items()}
-    bad = dict.fromkeys(("wrong", "lacking", "other", "damaged"), "failed")
-    assert ends == {"one": "done", "two": "done", "gone": "outage", **bad}
+    failed = dict.fromkeys(("wrong", "lacking", "stranger", "damaged", "c3"), "failed")
+    assert ends == {"c1": "done", "c2": "done", "c4": "outage", "c5": "late", **failed}
     assert "are not accepted" in found["wrong"]["error"]
     assert "the variable AP_NOT_THERE is not set" in found["lacking"]["error"]
-    assert 'expected_company is "Kiti UAB"' in found["other"]["error"]
+    assert 'expected_company is "Kiti UAB"' in found["stranger"]["error"]
     assert "STATE is damaged" in found["damaged"]["error"]
-    assert found["gone"]["tries"] == 2
+    assert "status 403" in found["c3"]["error"]
+    assert "status 503" in found["c4"]["error"]
+    assert "time_limit" in found["c5"]["error"]
+    assert found["c4"]["tries"] == 2
+    assert {result["tries"] for name, result in found.items() if name != "c4"} == {1}
     assert all("\n" not in result["error"] for result in found.values())
-    assert fleet.is_complete("one")
-    assert fleet.is_complete("two")
-    assert not any(secret in shown(fleet) + json.dumps(found) for secret in SECRETS)
-    # Nothing changed since: the next run goes on from the warehouse's state.
-    again = fleet.run("--only=one,two")
-    assert [result["written"] for result in again.values()] == [0, 0]
-    assert fleet.is_complete("one")
+    assert not fleet.differences(1)
+    assert not fleet.differences(2)
+    assert fleet.rows("SELECT DISTINCT company FROM vicai.vendors ORDER BY 1") == [("c1",), ("c2",)]
+    for secret in (fleet.of(1).client_secret, "wrong-secret-4711"):
+        assert secret not in fleet.written + json.dumps(found)
+    # What is mended goes on; nothing changed elsewhere.
+    for number in (4, 5):
+        fleet.of(number).control.clear_faults()
+    again = fleet.run("--only=c1,c2", "--only=c4", "--only=c5")
+    assert [again[name]["written"] for name in ("c1", "c2")] == [0, 0]
+    assert not any(fleet.differences(number) for number in (1, 2, 4, 5))
 
 
-def test_a_table_for_people_and_lines_of_json(fleet: Fleet) -> None:
-    fleet.write(
-        fleet.company("one"), fleet.company("bad", settings={"tap-vicai": {"client_id": "x", "client_secret": "y"}})
-    )
+def test_a_table_for_people(fleet: Fleet) -> None:
+    fleet.write(fleet.company(1), {"id": "bad", "settings": {"tap-vicai": {"client_id": "x", "client_secret": "y"}}})
     said = fleet.ask("run", expect=1)
     assert said.splitlines()[0].split() == ["company", "pipeline", "read", "written", "set", "aside", "seconds"]
     assert "1 of 2 pipelines done" in said
@@ -73,53 +80,67 @@ def test_a_table_for_people_and_lines_of_json(fleet: Fleet) -> None:
 
 
 def test_a_stream_is_read_anew_and_no_other(fleet: Fleet) -> None:
-    fleet.write(fleet.company("one"))
-    first = fleet.run()["one"]
+    fleet.write(fleet.company(1))
+    first = fleet.run()["c1"]
     assert first["written"] == first["read"] > 0
-    assert fleet.run()["one"]["written"] == 0
-    moment = sorted(one["internalUpdatedAt"] for one in fleet.sandbox.control.vicai.records("invoices"))[0]
-    again = fleet.run("--from", moment, "--stream", "invoices")["one"]
-    posted = [one for one in fleet.sandbox.control.vicai.records("invoices") if one["status"] == "POSTED"]
+    assert fleet.run()["c1"]["written"] == 0
+    records = fleet.of(1).control.vicai.records("vendors")
+    moment = sorted(one["internalUpdatedAt"] for one in records)[0]
+    again = fleet.run("--from", moment, "--stream", "vendors")["c1"]
     report = json.loads(Path(again["report"]).read_text(encoding="utf-8"))["streams"]
-    assert report["invoices"]["received"] == len(posted)
+    assert report["vendors"]["received"] == len(records)
     assert report["accounts"]["received"] == 0
-    assert (
-        "the state has no bookmark of it"
-        in fleet.run("--from", moment, "--stream", "invoice", expect=1)["one"]["error"]
-    )
-    assert "go together" in fleet.ask("run", "--stream", "invoices", expect=2)
+    # The next run goes on from where reading anew has ended.
+    report = json.loads(Path(fleet.run()["c1"]["report"]).read_text(encoding="utf-8"))["streams"]
+    assert report["vendors"]["received"] == 0
+    assert "has no bookmark of it" in fleet.run("--from", moment, "--stream", "vendor", expect=1)["c1"]["error"]
+    assert "go together" in fleet.ask("run", "--stream", "vendors", expect=2)
 
 
-def test_a_state_in_a_folder_is_kept_and_not_overwritten(fleet: Fleet) -> None:
+def test_a_state_in_a_folder_goes_on(fleet: Fleet) -> None:
     """A pipeline that ends at Vic.ai: the folder keeps the STATE."""
-    saft = Path(__file__).parent.parent.parent / "demo" / "saft"
-    settings = {"tap-saft": {"path": str(saft)}, "target-vicai": {**fleet.credentials, "max_rejects": 1000}}
-    fleet.write(fleet.company("one", pipelines=["erp-to-vic"], settings=settings))
-    first = fleet.run()["one"]
+    settings = {"tap-saft": {"path": SAFT}, "target-vicai": {**fleet.credentials(1), "max_rejects": 1000}}
+    fleet.write({"id": "c1", "pipelines": ["erp-to-vic"], "settings": settings})
+    first = fleet.run()["c1"]
     assert first["state"] == "folder"
     assert first["read"] > 0
-    state = json.loads((fleet.folder / "output" / "state" / "one" / "erp-to-vic.json").read_text(encoding="utf-8"))
+    state = json.loads((fleet.folder / "output" / "state" / "c1" / "erp-to-vic.json").read_text(encoding="utf-8"))
     assert state["bookmarks"]
-    assert fleet.run()["one"]["read"] == 0
+    assert fleet.run()["c1"]["read"] == 0
+
+
+@needs_postgresql
+def test_a_state_in_postgresql_goes_on(big_fleet: Fleet) -> None:
+    fleet = big_fleet
+    settings = {"tap-saft": {"path": SAFT}, "target-vicai": {**fleet.credentials(1), "max_rejects": 1000}}
+    fleet.write({"id": "c1", "pipelines": ["erp-to-vic"], "settings": settings}, state=fleet.warehouse)
+    first = fleet.run()["c1"]
+    assert first["state"] == "postgresql"
+    assert first["read"] > 0
+    assert fleet.run()["c1"]["read"] == 0
+    ((version,),) = fleet.rows("SELECT version FROM fleet_state")
+    assert version >= 1
+    assert not (fleet.folder / "output" / "state" / "c1").exists()
+    assert fleet.rows("SELECT company, result ->> 'status' FROM fleet_history") == [("c1", "done")] * 2
 
 
 def test_for_programs_a_batch_is_a_process_of_its_own(fleet: Fleet) -> None:
-    fleet.write(fleet.company("one"), fleet.company("two"))
+    fleet.write(*fleet.companies(2))
     told: list[Result] = []
-    found = run_batch(companies.read(fleet.path), ["two"], [VIC], jobs=1, on_result=told.append)
-    assert [(one.company, one.status) for one in found] == [("two", "done")]
+    found = run_batch(companies.read(fleet.path), ["c2"], [VIC], jobs=1, on_result=told.append)
+    assert [(one.company, one.status) for one in found] == [("c2", "done")]
     assert told == found
-    assert fleet.is_complete("two")
+    assert not fleet.differences(2)
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--only", "onne"], "there is no company onne; did you mean one?"),
+        (["--only", "acmme"], "there is no company acmme; did you mean acme?"),
         (["--pipeline", "vic-to-warehous"], "there is no pipeline vic-to-warehous; did you mean vic-to-warehouse?"),
         (["--pipeline", "erp-to-vic"], "There is nothing to run"),
     ],
 )
 def test_what_cannot_begin_has_status_2(fleet: Fleet, arguments: list[str], said: str) -> None:
-    fleet.write(fleet.company("one"))
+    fleet.write({**fleet.company(1), "id": "acme"})
     assert said in fleet.ask("run", *arguments, expect=2)

@@ -1,0 +1,136 @@
+"""Killed anywhere, ended by a signal, run twice at once: no row is lost, none doubled, no state mixed up."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests import preloaded
+from tests.campaign import seeds
+from tests.fleet.conftest import Fleet, needs_postgresql
+from tests.preloaded import Process
+
+KILLS = 4
+
+
+def started(fleet: Fleet, *arguments: str) -> Process | subprocess.Popen[bytes]:
+    with Path(os.devnull).open("r+b") as null:
+        return preloaded.start(fleet.command("run", *arguments), stdin=null, stdout=null, stderr=null)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that one has started, and those that these have."""
+    found = []
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        found = [one for child in map(int, children) for one in (child, *descendants(child))]
+    return found
+
+
+def wait_for(condition: Any, seconds: float = 60) -> Any:
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return found
+
+
+@needs_postgresql
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc")
+@seeds(range(5), sample=1)
+def test_after_kills_every_warehouse_equals_its_service(big_fleet: Fleet, seed: int) -> None:
+    """The batch, a worker, a tap or a target: four times, at random moments, while the companies work on."""
+    fleet, dice = big_fleet, random.Random(seed)
+    fleet.write(*fleet.companies(4))
+    for _ in range(KILLS):
+        process = started(fleet, "--jobs=3")
+        victims = wait_for(lambda pid=process.pid: descendants(pid))
+        time.sleep(dice.random() * 1.5)
+        victims = [process.pid, *descendants(process.pid)] if dice.random() < 0.5 else descendants(process.pid)
+        if victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(dice.choice(victims), signal.SIGKILL)
+        process.wait(120)
+        for number in (1, 2, 3, 4):
+            vic = fleet.of(number).control.vicai
+            vic.touch("vendors", [dice.choice(vic.records("vendors"))["internalId"]])
+    # What is left of a killed batch ends by itself, and then lets go of its locks.
+    wait_for(lambda: all(one["status"] == "done" for one in _tried(fleet).values()))
+    assert not any(fleet.differences(number) for number in (1, 2, 3, 4))
+    tenants = fleet.rows("SELECT company, tenant FROM vicai._state ORDER BY company")
+    names = {f"c{number}": one["name"] for number, one in enumerate(fleet.sandbox.control.companies(), start=1)}
+    assert tenants == [(f"c{number}", names[f"c{number}"]) for number in (1, 2, 3, 4)]
+
+
+def _tried(fleet: Fleet) -> dict[str, dict[str, Any]]:
+    done = fleet.done("run", "--format=json")
+    assert done.returncode in {0, 1}, done.stderr
+    return {one["company"]: one for one in map(json.loads, done.stdout.splitlines())}
+
+
+def test_a_signal_ends_taps_between_records_and_keeps_the_state(fleet: Fleet) -> None:
+    fleet.of(1).control.fault("slow", path="/vicai/v0/vendors", rate=1, seconds=30)
+    fleet.write(*fleet.companies(2))
+    process = started(fleet, "--jobs=1")
+    wait_for(lambda: [one for one in fleet.of(1).control.calls() if one["path"] == "/vicai/v0/dimensions"])
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(60) == 1
+    statuses = [line.split('"status":"')[1].split('"')[0] for line in fleet.written.splitlines() if '"run_id"' in line]
+    assert statuses == ["ended", "ended"]
+    assert not fleet.rows("SELECT 1 FROM vicai.accounts WHERE company = 'c2'")
+    kept = fleet.rows("SELECT count(*) FROM vicai.accounts WHERE company = 'c1'")
+    assert kept[0][0] == len(fleet.of(1).control.vicai.records("accounts"))
+    assert fleet.rows("SELECT company FROM vicai._state") == [("c1",)]
+    fleet.of(1).control.clear_faults()
+    fleet.run()
+    assert not any(fleet.differences(number) for number in (1, 2))
+
+
+def test_two_runs_of_a_company_do_not_overlap(fleet: Fleet) -> None:
+    fleet.write(fleet.company(1))
+    fleet.run()
+    path = fleet.folder / "output" / "state" / "c1" / "vic-to-warehouse.lock"
+    with path.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        found = fleet.run(expect=1)["c1"]
+    assert found["status"] == "busy"
+    assert "another run of it is under way (process " in found["error"]
+    assert fleet.run()["c1"]["status"] == "done"
+
+
+@needs_postgresql
+def test_two_runs_of_a_company_do_not_overlap_in_postgresql(big_fleet: Fleet) -> None:
+    fleet = big_fleet
+    fleet.write(*fleet.companies(2))
+    with psycopg.connect(fleet.warehouse, autocommit=True) as connection:
+        name = "ap-fleet c1 vic-to-warehouse"
+        connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (name,))
+        found = fleet.run(expect=1)
+    assert {name: one["status"] for name, one in found.items()} == {"c1": "busy", "c2": "done"}
+    assert fleet.run()["c1"]["status"] == "done"
+
+
+def test_a_state_that_another_has_changed_is_not_written_over(fleet: Fleet) -> None:
+    from ap_connectors.core.errors import Stop  # noqa: PLC0415
+    from ap_connectors.fleet.state import FolderStore  # noqa: PLC0415
+
+    one, other = (FolderStore(fleet.folder, "c1", "erp-to-vic") for _ in range(2))
+    one.lock()
+    assert one.read() is None
+    assert other.read() is None
+    one.write(b'{"bookmarks": {"a": 1}}')
+    with pytest.raises(Stop, match="another program has changed the state"):
+        other.write(b'{"bookmarks": {"b": 1}}')
+    assert other.read() == b'{"bookmarks": {"a": 1}}'
