@@ -20,7 +20,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -36,6 +36,8 @@ _MARGIN = 2 * worker.GRACE
 """Seconds beyond its time limit after which a worker is killed, which should have ended its children long before."""
 
 OnResult = Callable[[Result], None]
+Work = Callable[[Fleet, Job, float], Result]
+"""What is done with a job; gets when its time is over, by `time.monotonic`."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,14 @@ def jobs_of(fleet: Fleet, order: Order) -> list[list[Job]]:
     return found
 
 
-def run(fleet: Fleet, order: Order, on_result: OnResult, told: Callable[[Result], None] | None = None) -> list[Result]:
+def run(fleet: Fleet, order: Order, on_result: OnResult, work: Work = worker.work) -> list[Result]:
     """Run a batch in this process, which must not have other threads.
 
     Args:
         fleet: whose companies.
         order: what to run.
         on_result: is told of each result as it comes.
-        told: the same in the worker's process: what takes long there holds nothing up.
+        work: what is done with each job, in a process of its own.
 
     Raises:
         Stop: nothing could begin.
@@ -112,7 +114,7 @@ def run(fleet: Fleet, order: Order, on_result: OnResult, told: Callable[[Result]
         raise RuntimeError("a batch forks, so its process must not have other threads")
     jobs = jobs_of(fleet, order)
     _warm(fleet, [job for each in jobs for job in each])
-    return _Batch(fleet, order, jobs, on_result, told).run()
+    return _Batch(fleet, order, jobs, on_result, work).run()
 
 
 def _warm(fleet: Fleet, jobs: Iterable[Job]) -> None:
@@ -144,9 +146,9 @@ class _Batch:
         order: Order,
         jobs: Sequence[Sequence[Job]],
         on_result: OnResult,
-        told: Callable[[Result], None] | None,
+        work: Work,
     ) -> None:
-        self._fleet, self._on_result, self._told = fleet, on_result, told
+        self._fleet, self._on_result, self._work = fleet, on_result, work
         self._most = order.jobs or 2 * (os.cpu_count() or 1)
         numbers = itertools.count()
         self._waiting = [_Queue(0.0, next(numbers), deque(each)) for each in jobs]
@@ -216,7 +218,11 @@ class _Batch:
         def work() -> int:
             for file in others:
                 os.close(file)
-            return worker.answer(self._fleet, job, until, sink, self._told)
+            os.setpgid(0, 0)
+            result = self._work(self._fleet, job, until)
+            with os.fdopen(sink, "wb") as out:
+                out.write(msgspec.json.encode(result))
+            return 0
 
         pid = children.fork(work)
         with contextlib.suppress(OSError):
@@ -269,6 +275,7 @@ class _Batch:
         if result.status == "outage" and queue.tries <= self._fleet.retries and not self._signal:
             queue.ready_at = time.monotonic() + self._fleet.retry_pause * 2 ** (queue.tries - 1)
             queue.tries += 1
+            queue.jobs[0] = replace(job, run_id=str(uuid.uuid4()))
             heapq.heappush(self._waiting, queue)
             return
         self._tell(msgspec.structs.replace(result, tries=queue.tries, seconds=round(queue.spent, 3)))

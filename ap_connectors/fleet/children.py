@@ -91,22 +91,28 @@ def run(plugin: str, arguments: Sequence[str], files: tuple[int, int, int], clos
         files: what become its standard input, output and error.
         close: further files of ours that it must not have.
     """
+    return fork(lambda: with_files(files, lambda: command(plugin, arguments), close))
 
-    def work() -> int:
-        _use(files, close)
-        _forget_logging()
-        if plugins.is_program(plugin):
-            os.execv(plugin, [plugin, *arguments])  # noqa: S606 - companies.yml names it
-        sys.argv = [plugin, *arguments]
-        command = plugins.command(plugin)
-        try:
-            return int(command() or 0)
-        except SystemExit:
-            if isinstance(getattr(command, "failure", None), Outage):
-                return OUTAGE
-            raise
 
-    return fork(work)
+def command(plugin: str, arguments: Sequence[str]) -> int:
+    """Be a plugin's command; return its status, `OUTAGE` after one."""
+    if plugins.is_program(plugin):
+        os.execv(plugin, [plugin, *arguments])  # noqa: S606 - companies.yml names it
+    sys.argv = [plugin, *arguments]
+    called = plugins.command(plugin)
+    try:
+        return int(called() or 0)
+    except SystemExit:
+        if isinstance(getattr(called, "failure", None), Outage):
+            return OUTAGE
+        raise
+
+
+def with_files(files: tuple[int, int, int], do: Callable[[], int], close: Sequence[int] = ()) -> int:
+    """Do something with files as standard input, output and error, and without those of `close`; return its status."""
+    _use(files, close)
+    _forget_logging()
+    return do()
 
 
 def _use(files: tuple[int, int, int], close: Sequence[int]) -> None:

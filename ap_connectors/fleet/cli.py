@@ -6,12 +6,14 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
 from ap_connectors.core import cli
 from ap_connectors.core.errors import ApError, Stop
-from ap_connectors.fleet import batch, companies
+from ap_connectors.fleet import batch, check, companies, export, remove
 from ap_connectors.fleet.batch import Order
 from ap_connectors.fleet.history import History
 from ap_connectors.fleet.progress import Progress
@@ -55,6 +57,73 @@ def _run(given: argparse.Namespace) -> int:
     return DONE if all(one.is_done for one in results) else FAILED
 
 
+def _check(given: argparse.Namespace) -> int:
+    fleet = companies.read(given.companies)
+    order = Order(_listed(given.only), _listed(given.pipeline), given.jobs)
+    progress = Progress(sum(map(len, batch.jobs_of(fleet, order))), quiet=True)
+    results = batch.run(replace(fleet, retries=0), order, progress.tell, check.work)
+    for result in sorted(results, key=lambda one: one.is_done, reverse=True):
+        told = result.said if result.is_done else f"{result.status}: {result.error}"
+        _line(f"{result.company} {result.pipeline}: {told}")
+    return DONE if all(one.is_done for one in results) else FAILED
+
+
+def _status(given: argparse.Namespace) -> int:
+    fleet = companies.read(given.companies)
+    latest = {(one.company, one.pipeline): one for one in History(fleet).results()}
+    only = set(_listed(given.only))
+    for name in only:
+        fleet.company(name)
+    rows: list[Result] = []
+    for company in fleet.companies:
+        for pipeline in company.pipelines if not only or company.id in only else ():
+            never = Result(company=company.id, pipeline=pipeline, status="failed", error="it was never run.")
+            rows.append(latest.get((company.id, pipeline), never))
+    _show(given, rows)
+    return DONE if all(one.is_done for one in rows) else FAILED
+
+
+def _history(given: argparse.Namespace) -> int:
+    fleet = companies.read(given.companies)
+    _show(given, History(fleet).results(_listed(given.only))[-given.limit :])
+    return DONE
+
+
+def _show(given: argparse.Namespace, results: Sequence[Result]) -> None:
+    lines = (
+        (msgspec.json.encode(one).decode() for one in results) if given.format == "json" else table(results, when=True)
+    )
+    for line in lines:
+        _line(line)
+
+
+def _remove(given: argparse.Namespace) -> int:
+    fleet = companies.read(given.companies)
+    company = fleet.company(given.company)
+    steps, stores = remove.steps(fleet, company, rows=given.rows, files=given.files)
+    if not given.yes:
+        _line(f"{company.id} ({company.name}): with --yes these are removed:")
+        for step in steps:
+            _line(f"  {step.words}")
+        _line(f"Rows stay without --rows, files without --files. Then remove {company.id} from {fleet.path.name}.")
+        return DONE
+    for store in stores:
+        store.lock()
+    failed = False
+    for step in steps:
+        said = step.do()
+        failed = failed or said.startswith("not ")
+        _line(f"{step.words}: {said}")
+    _line(f"Now remove {company.id} from {fleet.path.name}.")
+    return FAILED if failed else DONE
+
+
+def _export(given: argparse.Namespace) -> int:
+    for line in export.meltano(companies.read(given.companies), Path(given.folder)):
+        _line(line)
+    return DONE
+
+
 def _line(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
@@ -67,19 +136,42 @@ def _parser() -> argparse.ArgumentParser:
     parser = cli.parser("ap-fleet", "Run the pipelines of many companies, once, side by side.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     run = _command(commands, "run", "run pipelines of companies, each once", _run)
-    run.add_argument(
-        "--only", action="append", metavar="COMPANY", help="only this company; several: again, or with commas"
-    )
-    run.add_argument(
-        "--pipeline", action="append", metavar="NAME", help="only this pipeline; several: again, or with commas"
-    )
-    run.add_argument("--jobs", type=_jobs, default=0, help="companies at once (default: twice the processors)")
+    _which(run)
     run.add_argument("--from", dest="since", metavar="DATE", help="read a stream anew from then on; needs --stream")
     run.add_argument("--stream", metavar="NAME", help="the stream that --from reads anew; no other is touched")
     run.add_argument(
         "--format", choices=("table", "json"), default="table", help="json: a line for each result as it comes"
     )
+    check_ = _command(commands, "check", "connect to everything, and say whose credentials they are", _check)
+    _which(check_)
+    for name, words, what in (
+        ("status", "say how each pipeline of each company ended the last time", _status),
+        ("history", "list the runs, newest last", _history),
+    ):
+        shown = _command(commands, name, words, what)
+        shown.add_argument("--only", action="append", metavar="COMPANY", help=_ONLY)
+        shown.add_argument("--format", choices=("table", "json"), default="table", help="json: a line for each result")
+    shown.add_argument("--limit", type=_count, default=100, help="how many (default: 100)")
+    gone = _command(
+        commands, "remove", "end a client: its subscription, its STATE, on request its rows and files", _remove
+    )
+    gone.add_argument("company", metavar="COMPANY", help="its id")
+    gone.add_argument("--rows", action="store_true", help="remove its rows in the warehouse, too")
+    gone.add_argument("--files", action="store_true", help="remove its files, too: logs, rejects, documents and so on")
+    gone.add_argument("--yes", action="store_true", help="do it; without it everything is only named")
+    out = _command(commands, "export", "write a Meltano project that does the same", _export)
+    out.add_argument("kind", choices=("meltano",), help="what to write")
+    out.add_argument("--folder", default="meltano", help="where to (default: meltano)")
     return parser
+
+
+_ONLY = "only this company; several: again, or with commas"
+
+
+def _which(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--only", action="append", metavar="COMPANY", help=_ONLY)
+    command.add_argument("--pipeline", action="append", metavar="NAME", help=_ONLY.replace("company", "pipeline"))
+    command.add_argument("--jobs", type=_count, default=0, help="companies at once (default: twice the processors)")
 
 
 def _command(
@@ -91,7 +183,7 @@ def _command(
     return made
 
 
-def _jobs(text: str) -> int:
+def _count(text: str) -> int:
     number = int(text) if text.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError("must be a whole number, 1 or more")

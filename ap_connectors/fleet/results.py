@@ -34,7 +34,8 @@ class Result(msgspec.Struct, kw_only=True, frozen=True):
         log: path of the log.
         state: where the STATE is kept: "warehouse", "folder" or "postgresql".
         began: when, in UTC.
-        run_id: of this run, in history and lineage.
+        run_id: of the last try, in history and lineage.
+        said: what there is to say though all went well.
     """
 
     company: str
@@ -52,6 +53,7 @@ class Result(msgspec.Struct, kw_only=True, frozen=True):
     state: str = ""
     began: str = ""
     run_id: str = ""
+    said: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -59,23 +61,20 @@ class Result(msgspec.Struct, kw_only=True, frozen=True):
         return self.status == "done"
 
 
-def table(results: Sequence[Result], *, most: int | None = None) -> Iterator[str]:
-    """Yield the lines of a table: those that failed last, where a terminal shows them.
+def table(results: Sequence[Result], *, when: bool = False) -> Iterator[str]:
+    """Yield the lines of a table.
 
     Args:
-        results: to show.
-        most: how many that are done are shown; all without it.
+        results: to show: of a batch those that failed come last, where a terminal shows them.
+        when: show when each began, and leave them in their order.
     """
-    done = [one for one in results if one.is_done]
-    shown = [*(done if most is None else done[:most]), *(one for one in results if not one.is_done)]
-    heads = ("company", "pipeline", "read", "written", "set aside", "seconds", "")
-    cells = [heads, *map(_cells, shown)]
+    shown = list(results) if when else sorted(results, key=lambda one: not one.is_done)
+    cells = [("company", "pipeline", "read", "written", "set aside", "seconds", ""), *map(_cells, shown)]
+    times = ["began", *(one.began for one in shown)]
     wide = [max(len(row[place]) for row in cells) for place in range(6)]
-    for row in cells:
+    for row, time in zip(cells, times, strict=True):
         texts = [row[0].ljust(wide[0]), row[1].ljust(wide[1]), *(row[n].rjust(wide[n]) for n in range(2, 6)), row[6]]
-        yield "  ".join(texts).rstrip()
-    if len(shown) < len(results):
-        yield f"... and {len(results) - len(shown)} more that are done"
+        yield "  ".join([*([time.ljust(20)] if when else []), *texts]).rstrip()
 
 
 def summary(results: Sequence[Result], seconds: float) -> str:

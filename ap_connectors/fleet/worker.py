@@ -10,23 +10,21 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ap_connectors.core.errors import ApError, Outage, Stop
 from ap_connectors.core.redact import Redactor
-from ap_connectors.fleet import databases, plugins, since, values
+from ap_connectors.fleet import databases, lineage, plugins, since, values
 from ap_connectors.fleet.flow import GRACE, Flow, Start
 from ap_connectors.fleet.members import Company, Fleet
 from ap_connectors.fleet.pipelines import Pipeline
 from ap_connectors.fleet.results import Result, Status
 from ap_connectors.fleet.state import Busy, DuckDBStore, FolderStore, PostgresStore, Store, WarehouseStore
 
-__all__ = ["GRACE", "Job", "Settings", "answer", "store", "work"]
+__all__ = ["GRACE", "Job", "Settings", "store", "work"]
 
 _STATE_EVERY = 1.0
 """Seconds between two writes of a STATE that a target puts out; what came after the last one is sent again."""
@@ -43,7 +41,7 @@ class Job:
     Args:
         company: whose.
         pipeline: which.
-        run_id: of the run, the same for all its tries.
+        run_id: of the try.
         again: a stream that is read anew, and from when.
     """
 
@@ -115,6 +113,7 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
     """
     began, at = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     run = _Run(fleet, job, until)
+    lineage.began(fleet, job.run_id, job.company.id, job.pipeline)
     status: Status = "failed"
     try:
         status, error = run.run()
@@ -126,7 +125,7 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
         error = str(trouble)
     except Exception as trouble:
         error = f"Unexpected {type(trouble).__name__}: {trouble}"
-    return Result(
+    result = Result(
         company=job.company.id,
         pipeline=job.pipeline.name,
         status=status,
@@ -136,17 +135,8 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
         run_id=job.run_id,
         **run.facts(),
     )
-
-
-def answer(fleet: Fleet, job: Job, until: float, sink: int, told: Callable[[Result], None] | None = None) -> int:
-    """Be the process of a job: run it, and write the result to a pipe."""
-    os.setpgid(0, 0)
-    result = work(fleet, job, until)
-    if told:
-        told(result)
-    with os.fdopen(sink, "wb") as out:
-        out.write(msgspec.json.encode(result))
-    return 0
+    lineage.ended(fleet, result, job.pipeline)
+    return result
 
 
 class _Run:

@@ -1,0 +1,145 @@
+"""`check`, `status`, `history`, `remove`, `export`; events of OpenLineage."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import yaml
+
+from tests.fleet.conftest import VIC, Fleet, needs_postgresql
+
+
+def test_check_says_whose_credentials_they_are(fleet: Fleet) -> None:
+    names = [one["name"] for one in fleet.sandbox.control.companies()]
+    ivesk = {
+        "id": "c3",
+        "pipelines": ["ivesk-to-warehouse"],
+        "settings": {"tap-ivesk": {"api_key": fleet.of(3).api_key}},
+    }
+    fleet.write(
+        fleet.company(1, expected_company=names[0]),
+        fleet.company(2, expected_company=names[0]),
+        ivesk,
+        {"id": "bad", "settings": {"tap-vicai": {"client_id": "x", "client_secret": "wrong-secret-4711"}}},
+    )
+    said = fleet.ask("check", expect=1)
+    assert (
+        f'c1 vic-to-warehouse: tap-vicai: the credentials of "{names[0]}"; target-warehouse: the schema vicai' in said
+    )
+    wrong = f'expected_company is "{names[0]}", but these are the credentials of "{names[1]}"'
+    assert f"c2 vic-to-warehouse: failed: tap-vicai: {wrong}" in said
+    assert "c3 ivesk-to-warehouse: tap-ivesk: " in said
+    assert "bad vic-to-warehouse: failed: tap-vicai: vicai: client_id and client_secret are not accepted" in said
+    assert "wrong-secret-4711" not in said + fleet.written
+    assert fleet.of(1).client_secret not in said
+
+
+def test_status_and_history(fleet: Fleet) -> None:
+    fleet.write(fleet.company(1), {"id": "bad", "settings": {"tap-vicai": {"client_id": "x", "client_secret": "y"}}})
+    assert "it was never run" in fleet.ask("status", expect=1)
+    fleet.run(expect=1)
+    fleet.run("--only=c1")
+    said = fleet.ask("status", expect=1)
+    assert "are not accepted" in said
+    assert len(fleet.ask("history").splitlines()) == 4
+    lines = fleet.ask("history", "--only=c1", "--format=json", "--limit=1").splitlines()
+    assert [(one["company"], one["status"]) for one in map(json.loads, lines)] == [("c1", "done")]
+    fleet.ask("status", "--only=c1")
+
+
+@needs_postgresql
+def test_remove_names_everything_first(big_fleet: Fleet) -> None:
+    fleet = big_fleet
+    fleet.write(*fleet.companies(2))
+    fleet.run()
+    before = fleet.rows("SELECT count(*) FROM vicai.vendors")
+    named = fleet.ask("remove", "c1", "--rows", "--files")
+    assert "rows of vicai.vendors" in named
+    assert "the STATE in vicai._state" in named
+    assert str(fleet.folder / "output" / "logs" / "c1") in named
+    assert "the subscription to webhooks of Vic.ai" in named
+    assert fleet.rows("SELECT count(*) FROM vicai.vendors") == before
+    # Without --rows they stay.
+    fleet.ask("remove", "c1", "--yes")
+    assert fleet.rows("SELECT count(*) FROM vicai.vendors") == before
+    assert fleet.rows("SELECT company FROM vicai._state") == [("c2",)]
+    said = fleet.ask("remove", "c1", "--rows", "--files", "--yes")
+    assert "Now remove c1 from companies.yml" in said
+    assert fleet.rows("SELECT DISTINCT company FROM vicai.vendors") == [("c2",)]
+    assert not (fleet.folder / "output" / "logs" / "c1").exists()
+    assert (fleet.folder / "output" / "logs" / "c2").exists()
+    assert fleet.run("--only=c2")["c2"]["written"] == 0
+
+
+def test_export_of_a_meltano_project(fleet: Fleet) -> None:
+    """Names, jobs and selection; no secret; Meltano reads it."""
+    from meltano.core.meltano_file import MeltanoFile  # noqa: PLC0415
+
+    fleet.write(
+        fleet.company(1),
+        {"id": "c2", "settings": {"tap-vicai": {"client_id": "${C2_ID}", "client_secret": {"file": "x"}}}},
+    )
+    folder = fleet.folder / "project"
+    said = fleet.ask("export", "meltano", "--folder", str(folder))
+    assert "2 jobs of 2 companies" in said
+    text = (folder / "meltano.yml").read_text(encoding="utf-8")
+    assert fleet.of(1).client_secret not in text
+    found = yaml.safe_load(text)
+    assert [job["name"] for job in found["jobs"]] == [f"c1--{VIC}", f"c2--{VIC}"]
+    assert found["jobs"][0]["tasks"] == [f"tap-vicai--c1--{VIC} target-warehouse--c1--{VIC}"]
+    taps = {one["name"]: one for one in found["plugins"]["extractors"]}
+    assert taps[f"tap-vicai--c2--{VIC}"]["config"]["client_secret"] == "${C2_TAP_VICAI_CLIENT_SECRET}"
+    assert "invoices.*" in taps[f"tap-vicai--c1--{VIC}"]["select"]
+    variables = (folder / ".env.example").read_text(encoding="utf-8").split()
+    assert variables == ["C1_TAP_VICAI_CLIENT_SECRET=", "C2_ID=", "C2_TAP_VICAI_CLIENT_SECRET="]
+    parsed = MeltanoFile.parse(found)
+    assert len(parsed.plugins.extractors) == 3
+    assert "is there already" in fleet.ask("export", "meltano", "--folder", str(folder), expect=2)
+
+
+@contextmanager
+def collector() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """What takes OpenLineage events."""
+    events: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.path == "/api/v1/lineage"
+            events.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(201)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", events
+        server.shutdown()
+
+
+def test_events_of_openlineage(fleet: Fleet) -> None:
+    with collector() as (address, events):
+        fleet.write(
+            fleet.company(1),
+            {"id": "bad", "settings": {"tap-vicai": {"client_id": "x", "client_secret": "y"}}},
+            lineage=address,
+        )
+        fleet.run("--jobs=1", expect=1)
+    kinds = [(one["job"]["name"], one["eventType"]) for one in events]
+    assert kinds == [(f"c1.{VIC}", "START"), (f"c1.{VIC}", "COMPLETE"), (f"bad.{VIC}", "START"), (f"bad.{VIC}", "FAIL")]
+    assert events[0]["run"]["runId"] == events[1]["run"]["runId"]
+    written = {one["name"]: one["outputFacets"]["outputStatistics"]["rowCount"] for one in events[1]["outputs"]}
+    assert written["vicai.vendors"] == len(fleet.of(1).control.vicai.records("vendors"))
+    assert "not accepted" in events[3]["run"]["facets"]["errorMessage"]["message"]
+
+
+def test_events_that_cannot_be_sent_only_warn(fleet: Fleet) -> None:
+    fleet.write(fleet.company(1), lineage="http://127.0.0.1:9")
+    assert "OpenLineage: the event could not be sent" in fleet.ask("run")

@@ -1,0 +1,240 @@
+"""`companies.yml`: read whole, all that is wrong said at once, secrets where it says, and shown nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ap_connectors.core.errors import Stop
+from ap_connectors.fleet.companies import read
+from tests.fleet.conftest import Fleet, needs_postgresql
+
+GOOD = """\
+warehouse: warehouse.duckdb
+defaults:
+  pipelines: [vic-to-warehouse]
+  settings:
+    tap-vicai: {region: no, start_date: 2026-01-01, client_secret: '${SECRET_{COMPANY}}'}
+companies:
+- id: acme-1
+  name: Ąžuolas & Co
+  settings: {tap-vicai: {client_id: 0123}}
+- id: beta
+  settings:
+    tap-vicai: {client_id: b, client_secret: {file: 'secrets/{company}'}, rate_limit: {requests: 250}}
+    tap-ivesk-for-vic: {api_key: {command: [pass, 'ivesk/{company}']}, company_codes: [0123, '0456']}
+    mapper-ivesk-vicai: {company_code: 0123, vat_classes: v.csv, accounts: a.csv}
+    target-vicai: {client_id: b, client_secret: x}
+  pipelines: [vic-to-warehouse, ivesk-to-vic]
+"""
+
+
+def complaint(folder: Path, text: str) -> list[str]:
+    path = folder / "companies.yml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(Stop) as found:
+        read(path)
+    head, *problems = str(found.value).split("\n")
+    assert head == f"{path} is not usable:"
+    return [problem.strip() for problem in problems]
+
+
+def test_defaults_and_types(tmp_path: Path) -> None:
+    """What YAML takes for truth, numbers and dates stays text where a setting is one."""
+    (tmp_path / "companies.yml").write_text(GOOD, encoding="utf-8")
+    fleet = read(tmp_path / "companies.yml")
+    acme, beta = fleet.companies
+    assert (acme.id, acme.name, acme.pipelines) == ("acme-1", "Ąžuolas & Co", ("vic-to-warehouse",))
+    assert fleet.settings_of(acme, fleet.pipelines["vic-to-warehouse"], "tap-vicai") == {
+        "region": "no",
+        "start_date": "2026-01-01",
+        "client_id": "0123",
+        "client_secret": "${SECRET_ACME_1}",
+    }
+    pipeline = fleet.pipelines["ivesk-to-vic"]
+    tap = fleet.settings_of(beta, pipeline, "tap-ivesk")
+    assert tap["company_codes"] == ["0123", "0456"]
+    assert tap["api_key"].words == ("pass", "ivesk/beta")
+    assert tap["documents_dir"] == str(tmp_path / "output" / "documents" / "beta")
+    assert fleet.settings_of(beta, pipeline, "mapper-ivesk-vicai")["company_code"] == "0123"
+    warehouse = fleet.settings_of(beta, fleet.pipelines["vic-to-warehouse"], "target-warehouse")
+    assert (warehouse["company"], warehouse["schema"]) == ("beta", "vicai")
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    text = """\
+warehous: x
+time_limit: soon
+defaults: {pipelines: [vic-to-warehous]}
+companies:
+- id: acme
+  nam: x
+  settings:
+    tap-vicai: {client_idd: secret-4711, client_secret: secret-4711, rate_limit: secret-4711}
+    tap-vicay: {x: secret-4711}
+    target-warehouse: {company: x}
+- {id: acme, pipelines: [vic-to-warehouse], settings: {tap-vicai: {client_id: a, client_id: b}}}
+- {name: nameless}
+- id: ../etc
+- id: Acme
+  pipelines: [erp-to-vic]
+  settings: {tap-saft: {path: {command: []}}}
+"""
+    assert complaint(tmp_path, text) == [
+        "line 11: client_id is given twice here; leave one.",
+        "line 1: warehous is not known here; did you mean warehouse?",
+        "line 3, defaults: there is no pipeline vic-to-warehous; did you mean vic-to-warehouse?",
+        "line 6, acme: nam is not known here; did you mean name?",
+        "line 8, acme: tap-vicai: client_idd is not a setting; did you mean client_id?",
+        "line 8, acme: tap-vicai: rate_limit must be an object.",
+        "line 9, acme: tap-vicay is not installed here; did you mean tap-vicai?",
+        "line 10, acme: target-warehouse: company follows from the company's id; leave it out.",
+        "line 11, acme: vic-to-warehouse needs a warehouse: name one there, or one for all.",
+        "line 11, acme: tap-vicai: client_secret is missing.",
+        "line 11, acme: the id is taken by another company; each needs one of its own.",
+        "line 12, companies: each needs an id of letters, digits, '.', '_' and '-', 64 at most, with a letter or a "
+        "digit first.",
+        "line 13, companies: each needs an id of letters, digits, '.', '_' and '-', 64 at most, with a letter or a "
+        "digit first.",
+        "line 16, Acme: tap-saft: path: must be {file: PATH}, or {command: [PROGRAM, ARGUMENT, ...]} with texts.",
+        "line 14, Acme: tap-saft: path is missing.",
+        "line 14, Acme: target-vicai: client_id and client_secret are missing.",
+        "line 14, Acme: the id is taken by another company; each needs one of its own.",
+        "line 2, time_limit: must be a whole number, 1 or more.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("companies: 7", "must be a list"),
+        ("companies: {csv: gone.csv}", "gone.csv: No such file"),
+        ("", "must be a list"),
+        ("companies: {query: {database: x}}", "query needs database and sql"),
+    ],
+)
+def test_no_list_of_companies(tmp_path: Path, text: str, said: str) -> None:
+    (problem,) = complaint(tmp_path, text)
+    assert said in problem
+
+
+def test_what_is_no_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "companies.yml"
+    path.write_text("companies: [a\nb: {", encoding="utf-8")
+    with pytest.raises(Stop, match="line 2: is not valid YAML"):
+        read(path)
+
+
+def test_companies_of_a_csv_file(tmp_path: Path) -> None:
+    head = "warehouse: w.duckdb\ndefaults: {pipelines: [vic-to-warehouse], settings: {tap-vicai: {region: 'no'}}}\n"
+    (tmp_path / "list.csv").write_text(
+        "id;name;tap-vicai.client_id;tap-vicai.client_secret;tap-vicai.company_ids\n"
+        'acme;Ąžuolas;012;${HOME};"[""ALL""]"\nbeta;;b;c;\n',
+        encoding="utf-8",
+    )
+    path = tmp_path / "companies.yml"
+    path.write_text(f"{head}companies: {{csv: list.csv}}\n", encoding="utf-8")
+    acme, beta = read(path).companies
+    assert (acme.name, beta.name) == ("Ąžuolas", "beta")
+    fleet = read(path)
+    found = fleet.settings_of(acme, fleet.pipelines["vic-to-warehouse"], "tap-vicai")
+    assert found["client_id"] == "012"
+    assert found["company_ids"] == ["ALL"]
+    # A row names no variable: it is the secret itself.
+    from ap_connectors.fleet.values import fetched  # noqa: PLC0415
+
+    assert fetched(found["client_secret"], "x", []) == "${HOME}"
+
+
+@pytest.mark.parametrize("column", ["tap-vicai.api_url", "target-vicai.stream_maps", "tap-saft.path", "command", "x.y"])
+def test_a_list_names_neither_files_nor_addresses(tmp_path: Path, column: str) -> None:
+    (tmp_path / "list.csv").write_text(f"id,{column}\nacme,x\n", encoding="utf-8")
+    (problem,) = complaint(tmp_path, "companies: {csv: list.csv}")
+    assert f"the column {column}" in problem
+
+
+def test_companies_of_a_query(tmp_path: Path) -> None:
+    with duckdb.connect(tmp_path / "firm.duckdb") as connection:
+        connection.execute("CREATE TABLE clients AS SELECT 'acme' AS id, 'Acme AS' AS name, 'i' AS c, 's' AS s")
+    text = """\
+warehouse: w.duckdb
+defaults: {pipelines: [vic-to-warehouse]}
+companies:
+  query:
+    database: firm.duckdb
+    sql: SELECT id, name, c AS "tap-vicai.client_id", s AS "tap-vicai.client_secret" FROM clients
+"""
+    (tmp_path / "companies.yml").write_text(text, encoding="utf-8")
+    (company,) = read(tmp_path / "companies.yml").companies
+    assert (company.id, company.name) == ("acme", "Acme AS")
+
+
+def test_secrets_come_from_files_commands_and_variables_and_are_nowhere(fleet: Fleet) -> None:
+    secret = fleet.of(1).client_secret
+    path = fleet.folder / "secrets" / "c1"
+    path.parent.mkdir()
+    path.touch(0o600)
+    path.write_text(f"{secret}\n", encoding="utf-8")
+    own = fleet.credentials(1)
+    fleet.write(
+        {"id": "c1", "settings": {"tap-vicai": {**own, "client_secret": {"file": "secrets/{company}"}}}},
+        {
+            "id": "c2",
+            "settings": {
+                "tap-vicai": {**fleet.credentials(2), "client_secret": {"command": ["echo", fleet.of(2).client_secret]}}
+            },
+        },
+        {"id": "c3", "settings": {"tap-vicai": {**fleet.credentials(3), "client_secret": "${AP_SECRET_{COMPANY}}"}}},
+        {"id": "c4", "settings": {"tap-vicai": {**fleet.credentials(4), "client_secret": {"command": ["false"]}}}},
+        {"id": "c5", "settings": {"tap-vicai": {**fleet.credentials(5), "client_secret": {"file": "secrets/none"}}}},
+        retries=0,
+    )
+    done = fleet.done("run", env={"AP_SECRET_C3": fleet.of(3).client_secret, "LOGLEVEL": "debug"})
+    said = (done.stdout + done.stderr).decode()
+    assert "3 of 5 pipelines done" in said
+    assert "tap-vicai: client_secret: the command false ended with status 1." in said
+    assert "tap-vicai: client_secret: secrets/none: No such file or directory." in said
+    for number in (1, 2, 3):
+        assert fleet.of(number).client_secret not in said + fleet.written
+        assert not fleet.differences(number)
+
+
+def test_pipelines_of_the_file_s_own(fleet: Fleet, tmp_path: Path) -> None:
+    """Any tap and any target: also programs that are installed elsewhere."""
+    program = fleet.folder / "tap-own"
+    program.write_text(
+        "#!/bin/sh\n"
+        'echo \'{"type": "SCHEMA", "stream": "dues", "schema": {"properties": {"id": {"type": "string"}}}, '
+        '"key_properties": ["id"]}\'\n'
+        'echo \'{"type": "RECORD", "stream": "dues", "record": {"id": "7"}}\'\n'
+        'echo \'{"type": "STATE", "value": {"bookmarks": {}}}\'\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o700)
+    own = {"dues-to-warehouse": {"tap": str(program), "target": "target-warehouse", "schema": "erp"}}
+    fleet.write({"id": "c1", "pipelines": ["dues-to-warehouse"]}, pipelines=own)
+    found = fleet.run()["c1"]
+    assert (found["status"], found["written"]) == ("done", 1)
+    assert fleet.rows("SELECT id, company FROM erp.dues") == [("7", "c1")]
+
+
+@needs_postgresql
+def test_a_company_that_was_renamed_keeps_its_rows(big_fleet: Fleet) -> None:
+    """Its id is what rows have; another name at the service stops the run until the file has it, too."""
+    fleet = big_fleet
+    name = fleet.sandbox.control.companies()[0]["name"]
+    fleet.write(fleet.company(1, expected_company=name))
+    fleet.run()
+    fleet.of(1).control.vicai.options(company="Naujas vardas UAB")
+    said = fleet.run(expect=1)["c1"]["error"]
+    assert f'expected_company is "{name}"' in said
+    assert "if the company was merely renamed, change expected_company" in said
+    fleet.write(fleet.company(1, expected_company="Naujas vardas UAB"))
+    said = fleet.run(expect=1)["c1"]["error"]
+    assert "if the company was merely renamed" in said
+    # Another company's credentials under this id.
+    fleet.write({"id": "c1", "settings": {"tap-vicai": fleet.credentials(2)}})
+    assert "belongs to another company" in fleet.run(expect=1)["c1"]["error"]
+    assert fleet.rows("SELECT DISTINCT company FROM vicai.vendors") == [("c1",)]
