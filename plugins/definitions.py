@@ -4,7 +4,8 @@ A setting, a stream and a capability are typed once, in the plugin's code. Made 
 
 - tables in the pages, between `<!-- settings: tap-vicai -->` (`streams: tap-vicai`, `options: vicai`, `codes: rejects`)
   and `<!-- end -->`;
-- `description`, `capabilities` and `settings` of our plugins in `meltano.yml`, whose rest is written by hand;
+- `description`, `capabilities` and `settings` of our plugins in `meltano.yml`, and `select` of those that are in a
+  pipeline of `ap-fleet`; its rest is written by hand;
 - `plugins/NAME.yml` for other projects: the plugin's entry in `meltano.yml` in the form that `meltano add` takes.
 
 `tests/test_docs.py` fails while one of them is stale.
@@ -26,6 +27,7 @@ import msgspec
 import yaml
 
 from ap_connectors.core.reject_codes import CODES
+from ap_connectors.fleet import pipelines
 from ap_connectors.sandbox.options import Options, VicaiOptions, described
 from ap_connectors.webhooks.config_file import Seconds, Truth
 from ap_connectors.webhooks.rules import Rule
@@ -231,6 +233,10 @@ def project(meltano: str) -> str:
         lines = textwrap.indent(yaml.safe_dump(words, sort_keys=False, allow_unicode=True, width=110), "    ")
         head, executable, rest = entry.partition(f"    executable: {name}\n")
         meltano = meltano.replace(known, head + executable + lines + rest)
+    for pipeline in pipelines.ALL:
+        known = _entry(meltano, pipeline.variant or pipeline.tap)
+        select = yaml.safe_dump({"select": list(pipeline.select)})
+        meltano = meltano.replace(known, _replaced(known, "select", textwrap.indent(select, "    ")))
     return meltano
 
 
