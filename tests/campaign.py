@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
-SAMPLE = 2
+SAMPLE = 1
 """So many seeds of a campaign are in `make test`."""
 BOTH_AGES = pytest.mark.parametrize(
     "age", ["live", pytest.param("0.20", marks=[pytest.mark.campaign, pytest.mark.long])]
@@ -21,3 +22,8 @@ def seeds(numbers: Iterable[int], sample: int = SAMPLE) -> pytest.MarkDecorator:
         for place, seed in enumerate(numbers)
     ]
     return pytest.mark.parametrize("seed", marked)
+
+
+def further(*values: Any) -> list[Any]:
+    """Mark a test's values as those that only the campaign tries."""
+    return [pytest.param(value, marks=[pytest.mark.campaign, pytest.mark.long]) for value in values]

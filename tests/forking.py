@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import gc
 import importlib
 import json
@@ -132,6 +133,16 @@ def _use(standard: Sequence[int]) -> None:
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
+def _prepare() -> None:
+    """Find out beforehand what every command asks first."""
+    metadata.version = functools.cache(metadata.version)
+    for package in ("ap-connectors", "singer_sdk"):
+        metadata.version(package)
+    contract = sys.modules.get("ap_connectors.vicai.contract")
+    if contract is not None:
+        contract.operations()
+
+
 def _make_haste() -> None:
     """Shorten the pauses of the policy that clients have unless told otherwise."""
     from ap_connectors.http.session import RetryPolicy  # noqa: PLC0415 - only the command's process has it
@@ -179,8 +190,7 @@ if __name__ == "__main__":
     for library in LIBRARIES[sys.argv[2]]:
         importlib.import_module(library)
     assert threading.active_count() == 1, "a fork would take only one of them along"
-    # Every command asks for its version; what answers that is loaded with the first answer.
-    metadata.version("ap-connectors")
+    _prepare()
     # The objects that all commands share stay shared.
     gc.freeze()
     try:

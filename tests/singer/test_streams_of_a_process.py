@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.campaign import further
+
 STATE = b'{"type":"STATE","value":{"a":1}}\n'
 
 
@@ -31,7 +33,7 @@ def complaints(done: Any) -> list[str]:
     return [line.split(" | ")[-1].strip() for line in lines if "| ERROR" in line]
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", *further("cp1252", "latin-1", "utf-8")])
 @pytest.mark.parametrize("page", ["--about", "--help", "--about=markdown"])
 def test_pages_on_any_terminal(tmp_path: Path, encoding: str, page: str) -> None:
     done = ended(tmp_path, "tap_ivesk", page, PYTHONIOENCODING=encoding)
@@ -74,7 +76,7 @@ def test_a_page_may_be_cut_by_head(page: str) -> None:
     assert "Exception ignored" not in said
 
 
-@pytest.mark.parametrize("level", ["", "foo", "10"])
+@pytest.mark.parametrize("level", ["foo", *further("", "10")])
 @pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_IVESK_LOGLEVEL"])
 def test_a_log_level_that_does_not_exist(tmp_path: Path, variable: str, level: str) -> None:
     done = ended(tmp_path, "tap_ivesk", "--config", str(tmp_path / "c.json"), **{variable: level})
