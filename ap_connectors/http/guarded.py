@@ -44,6 +44,10 @@ class AddressRefused(Exception):
     """A host whose addresses may not be connected to."""
 
 
+class PlainHttpRefused(Exception):
+    """A host that may be asked, but not over http."""
+
+
 def is_public(address: Address) -> bool:
     """Return whether an address belongs to the public internet, whatever form it is wrapped in."""
     if isinstance(address, ipaddress.IPv6Address):
@@ -184,10 +188,12 @@ class GuardedAdapter(HTTPAdapter):
 
     Args:
         known: URL of the service: its host is known; if that is this machine, so is this machine.
+        allow_http: ask other machines over http, too: a signed link is a credential.
         **options: of the adapter.
     """
 
-    def __init__(self, known: str, **options: Any) -> None:
+    def __init__(self, known: str, *, allow_http: bool = False, **options: Any) -> None:
+        self._allow_http = allow_http
         self._known = (urlsplit(known).hostname or "").lower()
         self._local = names_this_machine(known)
         super().__init__(**options)
@@ -208,12 +214,15 @@ class GuardedAdapter(HTTPAdapter):
         """Send a request.
 
         Raises:
-            AddressRefused: it leads to an address inside the network.
+            AddressRefused: it leads to an address inside the network. PlainHttpRefused: it would go over http.
         """
-        host = urlsplit(request.url or "").hostname or ""
-        address = named_address(str(host))
-        if address is not None and not self._takes(str(host), address):
+        url = str(request.url or "")
+        host = urlsplit(url).hostname or ""
+        address = named_address(host)
+        if address is not None and not self._takes(host, address):
             raise AddressRefused(host)
+        if url.startswith("http:") and not self._allow_http and not names_this_machine(url):
+            raise PlainHttpRefused(host)
         return super().send(request, *arguments, **options)
 
     def _takes(self, host: str, address: Address) -> bool:

@@ -28,7 +28,7 @@ from ap_connectors.core import validate
 from ap_connectors.core.errors import ApError, Outage, Reject, Retry, Stop
 from ap_connectors.core.redact import Redactor
 from ap_connectors.http import request_counts, shutdown
-from ap_connectors.http.guarded import AddressRefused, GuardedAdapter
+from ap_connectors.http.guarded import AddressRefused, GuardedAdapter, PlainHttpRefused
 from ap_connectors.http.rate_limit import RateLimit
 
 T = TypeVar("T")
@@ -78,6 +78,7 @@ class HttpClient:
         limit: waited for before every request; clients may share one.
         links_of: URL of the service whose links are followed: only its host and public addresses are asked, also by
             redirects. None: the address is the user's own.
+        allow_http: follow links over http to other machines, too.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class HttpClient:
         credentials: Credentials | None = None,
         limit: RateLimit | None = None,
         links_of: str | None = None,
+        allow_http: bool = False,
     ) -> None:
         self.service = service
         self.redact = Redactor(secrets)
@@ -109,7 +111,9 @@ class HttpClient:
         self._environment = functools.lru_cache(_environment)
         self._session.headers.update(headers or {})
         adapter = (
-            GuardedAdapter(links_of, pool_maxsize=connections) if links_of else HTTPAdapter(pool_maxsize=connections)
+            GuardedAdapter(links_of, allow_http=allow_http, pool_maxsize=connections)
+            if links_of
+            else HTTPAdapter(pool_maxsize=connections)
         )
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -222,6 +226,13 @@ class HttpClient:
         except AddressRefused as refused:
             raise Reject(
                 f"{self.service}: {what}: the link leads to {refused}, which is no public address; it is not followed.",
+                "document_not_allowed",
+                document=what,
+            ) from None
+        except PlainHttpRefused as refused:
+            raise Reject(
+                f"{self.service}: {what}: the link leads to {refused} over http, where everyone in between could read "
+                "it and the file; it is not followed. Set allow_http if the network in between is your own.",
                 "document_not_allowed",
                 document=what,
             ) from None

@@ -85,7 +85,7 @@ class IveskClient:
         user_agent: the header of that name.
         retry_policy: how often and how long transient errors are retried.
         connections: requests at once.
-        allow_http: also send the key over http to another machine.
+        allow_http: also send the key, and follow links, over http to another machine.
 
     Raises:
         Stop: the key or the address cannot be right.
@@ -123,6 +123,7 @@ class IveskClient:
             retry_policy=retry_policy,
             connections=connections,
             links_of=self.url,
+            allow_http=allow_http,
         )
         self._answers = msgspec.json.Decoder(Answer)
         self._columns = msgspec.json.Decoder(ColumnAnswer)

@@ -46,7 +46,7 @@ class VicaiClient:
         connections: requests at once.
         limit: our own rate limit; the service's is 500 requests in 10 seconds per client id.
         request_id: sent as ``X-Request-Id`` with every call that writes: the UUID of the sync that Vic.ai asked for.
-        allow_http: also send the credentials over http to another machine.
+        allow_http: also send the credentials, and follow links, over http to another machine.
 
     Raises:
         Stop: credentials or address cannot be right.

@@ -42,7 +42,7 @@ CONNECTION: Mapping[str, Any] = {
         "type": ["boolean", "null"],
         "title": "Allow http",
         "default": False,
-        "description": "Send credentials over http also to another machine than this one.",
+        "description": "Send credentials, and follow signed links, over http also to another machine than this one.",
     },
 }
 """Who and where; the first two are required."""

@@ -178,6 +178,7 @@ class Transport:
             explain=self._explain_storage,
             headers={"User-Agent": headers["User-Agent"]},
             links_of=self._url,
+            allow_http=allow_http,
         )
 
     def call(
@@ -253,8 +254,7 @@ class Transport:
         Raises:
             NotFound, Refused: it is refused. Redirected: it is elsewhere. Outage: it failed for too long.
         """
-        ours, theirs = urlsplit(self._url), urlsplit(link)
-        if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
+        if not self.is_own(link):
             return self.follow(Redirected(what, 302, link), read, what)
         return self._api.fetch("GET", link, read, what=what, stream=True, headers=PLAIN)
 

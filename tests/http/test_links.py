@@ -41,8 +41,9 @@ def web() -> Iterator[Scripted]:
         yield service
 
 
-def read(link: str, links_of: str) -> bytes:
-    client = HttpClient("storage", explain=lambda _, what: Reject(what, "x"), retry_policy=QUICK, links_of=links_of)
+def read(link: str, links_of: str, *, allow_http: bool = False) -> bytes:
+    more: dict[str, Any] = {"retry_policy": QUICK, "links_of": links_of, "allow_http": allow_http}
+    client = HttpClient("storage", explain=lambda _, what: Reject(what, "x"), **more)
     return client.fetch("GET", link, lambda response: bytes(response.content), what="file 7", redirects=True)
 
 
@@ -81,11 +82,14 @@ def test_a_name_is_judged_by_its_addresses(web: Scripted, monkeypatch: pytest.Mo
         return real("127.0.0.1" if host.endswith(".example.com") else host, *more, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    assert "files.example.com" in refused(f"http://files.example.com:{port}/a.pdf", "https://vic.example.org/v0")
-    refused(f"http://files.example.com:{port}/a.pdf", PUBLIC)
+    inner = f"http://files.example.com:{port}/a.pdf"
+    for known in ("https://vic.example.org/v0", PUBLIC):
+        with pytest.raises(Reject, match=r"files\.example\.com, which is no public address"):
+            read(inner, known, allow_http=True)
+    refused(inner, PUBLIC)
     assert web.asked == []
     # The host that the user has named is the user's own affair.
-    assert read(f"http://api.example.com:{port}/a.pdf", PUBLIC) == b"%PDF-"
+    assert read(f"http://api.example.com:{port}/a.pdf", PUBLIC, allow_http=True) == b"%PDF-"
     with pytest.raises(Outage, match=r"the name nowhere\.example\.com is unknown"):
         read("https://nowhere.example.com/a.pdf", PUBLIC)
 
@@ -102,3 +106,34 @@ def test_both_services_follow_no_link_inside(web: Scripted, link: str) -> None:
         vicai = VicaiClient("id", "secret", service.url, retry_policy=QUICK)
         with pytest.raises(Reject, match="no public address"):
             vicai.document("getInvoiceDocument", lambda _: None, id="7")
+
+
+PLAIN = "http://203.0.114.7/signed/a.pdf?X-Amz-Signature=secret"
+
+
+def test_signed_links_are_credentials_and_go_over_https(web: Scripted) -> None:
+    """Of the file's record, and of the redirects behind it; this machine, where nothing is in between, is no other."""
+    for link in (PLAIN, f"{web.url}/to?url={PLAIN}"):
+        said = refused(link, web.url)
+        assert "over http, where everyone in between could read it" in said
+        assert "allow_http" in said
+        assert "secret" not in said
+    refused("http://api.example.com/a.pdf", PUBLIC)
+
+
+@pytest.mark.parametrize("allow_http", [False, True])
+def test_both_services_follow_plain_links_where_they_may(allow_http: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def connect(address: tuple[str, int], *_: Any, **__: Any) -> Any:
+        asked.append(address[0])
+        raise OSError("refused")
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+    ivesk = IveskClient("key", "https://app.example.com/api", retry_policy=QUICK, allow_http=allow_http)
+    with pytest.raises(Outage if allow_http else Reject):
+        ivesk.download({}, PLAIN, lambda _: None)
+    vicai = VicaiClient("id", "secret", "https://api.example.com/v0", retry_policy=QUICK, allow_http=allow_http)
+    with pytest.raises(Outage if allow_http else Reject):
+        vicai.linked(PLAIN, lambda _: None, "attachment 7")
+    assert set(asked) == ({"203.0.114.7"} if allow_http else set())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -226,6 +228,20 @@ class TestDocuments:
         assert asked.query == {"X-Signature": "s3"}
         assert "authorization" not in asked.headers
         assert TOKEN not in str(asked)
+
+    @pytest.mark.parametrize("place", ["{own}/files/7", "{other}/a", "http://{at}@{away}/a", "{other}\\\\@{at}/a"])
+    def test_a_link_of_a_record_gets_the_token_at_the_api_alone(self, place: str) -> None:
+        """As an attachment of an invoice names it; what only looks like the API does not get it either."""
+        with serving(lambda _: Said(b"%PDF-1.7")) as away, serving(granting(lambda _: Said(b"%PDF-1.7"))) as service:
+            at, other = (urlsplit(one.url).netloc for one in (service, away))
+            link = place.format(own=service.url, other=away.url, at=at, away=other)
+            vicai = VicaiClient("me", "secret", service.url, retry_policy=QUICK)
+            with suppress(Refused, Stop):
+                assert vicai.linked(link, read, "attachment 7")[1] == b"%PDF-1.7"
+            assert not any(asked.headers.get("authorization", "").startswith("Bearer") for asked in away.asked)
+            assert TOKEN not in str(away.asked)
+            told = [asked.headers.get("authorization") for asked in service.asked if asked.path.endswith("/files/7")]
+            assert told == ([f"Bearer {TOKEN}"] if place.startswith("{own}") else [])
 
     @pytest.mark.parametrize("location", ["/files/7", "files/7"])
     def test_a_link_may_be_relative(self, location: str) -> None:
