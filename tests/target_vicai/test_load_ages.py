@@ -10,6 +10,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.campaign import BOTH_AGES
+from tests.conftest import catalogs, runner
 from tests.target_vicai.conftest import Record, Target, fresh, load
 from tests.target_vicai.store import Store
 
@@ -31,7 +32,7 @@ def order(**more: Any) -> Record:
 
 @BOTH_AGES
 def test_the_same_300_tags_and_400_vendor_tags_again_write_nothing(
-    vicai: SandboxProcess, target: Target, age: str
+    vicai: SandboxProcess, target: Target, tmp_path: Path, age: str
 ) -> None:
     """More than a page of each: what is not seen would be made a second time."""
     fresh(vicai, age=age)
@@ -46,6 +47,14 @@ def test_the_same_300_tags_and_400_vendor_tags_again_write_nothing(
     run = target(given)
     assert run.writes == []
     assert [run.counts(name)["unchanged"] for name in ("tags", "vendor_tags")] == [300, 400]
+    # And as tap-vicai reads them.
+    account = {"client_id": vicai.client_id, "client_secret": vicai.client_secret, "api_url": vicai.vicai_url}
+    read = runner("tap_vicai", tmp_path, account)(catalog=catalogs("tap_vicai")("tags", "vendor_tags"))
+    held = [len(store.all(name)) for name in ("tags", "vendorTags")]
+    assert [len(read.records[name]) for name in ("tags", "vendor_tags")] == held
+    again = target(read.lines)
+    assert again.writes == []
+    assert [again.counts(name)["unchanged"] for name in ("tags", "vendor_tags")] == held
     store.untouched()
 
 
