@@ -88,6 +88,7 @@ class DuckDB(Warehouse):
         pa.set_memory_pool(pa.system_memory_pool())
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET preserve_insertion_order = false")
+        self.execute("SET wal_autocheckpoint = '64MB'")
         self._catalog = self.execute("SELECT current_database()")[0][0]
         try:
             self.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._catalog)}.{quoted(self.schema)}")

@@ -108,7 +108,7 @@ class TargetWarehouse(ExactTarget):
         self._size = 0
         self._line: Line | None = None
         self._origins: dict[str, str] = {}
-        self._most = (self.config.get("memory_mb") or _MEMORY) * 1024 * 1024 // 32
+        self._most = (self.config.get("memory_mb") or _MEMORY) * 1024 * 1024 // 64
 
     # What a target says
 

@@ -117,12 +117,26 @@ def abandon_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
+_OURS = ("ap_connectors.", "tap_", "target_", "mapper_")
+
+
 def unexpected(error: Exception) -> str:
     """Say what is known of an error that nothing else explains."""
-    said = f"Unexpected {type(error).__name__}"
+    said = f"Unexpected {type(error).__name__}{_place(error)}"
     if isinstance(error, OSError) and error.strerror:
         said = f"{error.filename or 'Writing or reading failed'}: {error.strerror}"
     return f"{said}; run with --log-level=debug to see where."
+
+
+def _place(error: Exception) -> str:
+    """Return where in our code an error came up, so that one that does not come again can be found, too."""
+    place, found = error.__traceback__, ""
+    while place is not None:
+        module = str(place.tb_frame.f_globals.get("__name__"))
+        if module.startswith(_OURS) and module != __name__:
+            found = f" ({module}, line {place.tb_lineno})"
+        place = place.tb_next
+    return found
 
 
 def _page_ended(name: str, error: OSError) -> int:

@@ -152,8 +152,8 @@ def compare(
     result.notes += settle(client, given)
     for stream in given.streams.values():
         result.comparisons.append(_Stream(client, options, stream, rejects, company).compared(complete=complete))
-    result.notes += [
-        f"{name}: {counted(count, 'record')} that cannot be compared." for name, count in given.others.items()
+    result.not_compared += [
+        f"{name} is not compared: {counted(count, 'record')}." for name, count in given.others.items()
     ]
     if not result.comparisons:
         result.notes.append("The input has no records of streams that can be compared.")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
+
+from ap_connectors.core import cli, raw_json
 
 PROGRAM = """
 import os, signal, sys
@@ -51,6 +55,14 @@ def ended(*arguments: str, more: str = "{}", level: str = "") -> tuple[int, str,
 )
 def test_every_end_has_its_status_and_at_most_one_line(what: str, status: int, said: str) -> None:
     assert ended(what) == (status, "", said)
+
+
+def test_an_error_of_ours_says_where_it_came_up() -> None:
+    with pytest.raises(TypeError) as caught:
+        raw_json.text({}, cast("str", []))
+    said = cli.unexpected(caught.value)
+    place = r"\(ap_connectors\.core\.raw_json, line \d+\)"
+    assert re.fullmatch(rf"Unexpected TypeError {place}; run with --log-level=debug to see where\.", said), said
 
 
 def test_a_command_chooses_the_statuses_of_its_troubles() -> None:

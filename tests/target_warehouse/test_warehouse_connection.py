@@ -22,7 +22,7 @@ pytestmark = needs_postgresql
 
 HEAD = schema("things", {"id": "string", "n": "integer", "words": "string"})
 _MUCH = "x" * 1000
-"""So much in a record that a few thousand of them are written at once."""
+"""So much in a record that 1,500 of them are written at once."""
 
 
 def things(start: int, end: int) -> bytes:
@@ -71,7 +71,7 @@ def loading(database: Database, folder: Path, **settings: Any) -> Iterator[Load]
     with os.fdopen(source, "rb") as stdin, out.open("wb") as stdout, err.open("wb") as stderr:
         order = command(folder, database, memory_mb=64, **settings)
         process = preloaded.start(order, stdin=stdin, stdout=stdout, stderr=stderr)
-    with os.fdopen(sink, "wb") as feed, process:
+    with process, os.fdopen(sink, "wb") as feed:  # the process ends when its input does
         yield Load(feed, out, err, process)
 
 
@@ -93,20 +93,20 @@ def whole(database: Database, size: int) -> None:
 
 def test_the_connection_is_lost_between_two_transactions(database: Database, tmp_path: Path) -> None:
     with loading(database, tmp_path) as load:
-        load.send(lines([HEAD]) + things(0, 2500) + lines([state(1)]))
+        load.send(lines([HEAD]) + things(0, 1500) + lines([state(1)]))
         load.until(lambda: load.states, "the first rows are not written")
         cut(database)
-        load.send(things(2500, 5000) + lines([state(2)]))
+        load.send(things(1500, 3000) + lines([state(2)]))
         load.until(lambda: len(load.states) == 2, "the next rows are not written")
         cut(database)
         # A SCHEMA that changes the table is looked at before a transaction begins.
         grown = schema("things", {"id": "string", "n": "integer", "words": "string", "new": "number"})
-        load.send(lines([grown]) + things(5000, 5010) + lines([state(3)]))
+        load.send(lines([grown]) + things(3000, 3010) + lines([state(3)]))
         assert load.end() == 0, load.err
     assert load.states == [{"n": 1}, {"n": 2}, {"n": 3}]
     assert "terminating connection due to administrator command" in load.err
     assert "trying again" in load.err
-    whole(database, 5010)
+    whole(database, 3010)
 
 
 def test_the_connection_is_lost_in_a_transaction(database: Database, tmp_path: Path, target: Target) -> None:
@@ -115,7 +115,7 @@ def test_the_connection_is_lost_in_a_transaction(database: Database, tmp_path: P
         with database.connected() as other:
             other.execute("BEGIN")
             other.execute(f"LOCK TABLE {SCHEMA}.things IN EXCLUSIVE MODE")
-            load.send(lines([HEAD]) + things(0, 2500) + lines([state(1)]))
+            load.send(lines([HEAD]) + things(0, 1500) + lines([state(1)]))
             waiting = "wait_event_type = 'Lock' AND state = 'active'"
             load.until(lambda: sessions(database, waiting), "it does not wait for the table")
             assert load.states == []
@@ -123,22 +123,22 @@ def test_the_connection_is_lost_in_a_transaction(database: Database, tmp_path: P
             load.until(lambda: "trying again" in load.err, "it did not notice")
         assert load.end() == 0, load.err
     assert load.states == [{"n": 1}]
-    whole(database, 2500)
+    whole(database, 1500)
 
 
 def test_the_server_restarts(database: Database, tmp_path: Path) -> None:
     if postgresql.GIVEN:
         pytest.skip("the server is not ours")
     with loading(database, tmp_path) as load:
-        load.send(lines([HEAD]) + things(0, 2500) + lines([state(1)]))
+        load.send(lines([HEAD]) + things(0, 1500) + lines([state(1)]))
         load.until(lambda: load.states, "the first rows are not written")
         with postgresql.stopped():
-            load.send(things(2500, 5000) + lines([state(2)]))
+            load.send(things(1500, 3000) + lines([state(2)]))
             load.until(lambda: load.err.count("trying again") >= 2, "it did not notice")
             assert load.states == [{"n": 1}]
         assert load.end() == 0, load.err
     assert load.states == [{"n": 1}, {"n": 2}]
-    whole(database, 5000)
+    whole(database, 3000)
 
 
 @pytest.mark.long
@@ -146,16 +146,16 @@ def test_the_server_does_not_come_back(database: Database, tmp_path: Path) -> No
     if postgresql.GIVEN:
         pytest.skip("the server is not ours")
     with loading(database, tmp_path) as load:
-        load.send(lines([HEAD]) + things(0, 2500) + lines([state(1)]))
+        load.send(lines([HEAD]) + things(0, 1500) + lines([state(1)]))
         load.until(lambda: load.states, "the first rows are not written")
         with postgresql.stopped():
-            load.send(things(2500, 5000) + lines([state(2)]))
+            load.send(things(1500, 3000) + lines([state(2)]))
             assert load.end() == 1
     assert load.states == [{"n": 1}]
     (complaint,) = [line for line in load.err.splitlines() if "| ERROR" in line]
     assert "The warehouse failed 8 times: database: PostgreSQL at 127.0.0.1: " in complaint
     assert complaint.endswith("The next run goes on from the last STATE.")
-    whole(database, 2500)
+    whole(database, 1500)
 
 
 def test_what_the_user_may_not_do(database: Database, target: Target) -> None:

@@ -239,7 +239,8 @@ def test_deleted_records(load: Load, tie_input: TieOut) -> None:
 def test_streams_that_cannot_be_compared_are_said(load: Load, tie_input: TieOut) -> None:
     load.streams["vendor_errors"].append({"internalId": "1", "errors": []})
     result = tie_input(str(load.input), "--rejects", str(load.rejects))
-    assert "vendor_errors: 1 record that cannot be compared." in result.out
+    assert "vendor_errors is not compared: 1 record." in result.report["not_compared"]
+    assert "vendor_errors is not compared: 1 record." in result.out
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
+from tests.campaign import seeds
 from tests.conftest import catalogs, discovered, runner
 from tests.postgresql import empty_database, needs_postgresql
 from tests.tieout.conftest import run_tieout, vic_settings
@@ -38,8 +41,6 @@ class Loaded:
     @contextlib.contextmanager
     def connected(self) -> Iterator[Any]:
         if "://" in self.url:
-            import psycopg  # noqa: PLC0415 - where it is installed
-
             with psycopg.connect(self.url, autocommit=True) as connection:
                 yield connection
         else:
@@ -129,6 +130,58 @@ def test_ivesk_as_it_is_loaded(sandbox: SandboxProcess, warehouse: Loaded, tmp_p
     assert after.status == 1
     assert after.found("exported_documents")["changed"][0] == 1
     assert any("vatclass " in words for words in after.words("exported_documents", "field"))
+
+
+_ODD: dict[str, tuple[str, ...]] = {
+    "json": ("null", "[]", "{}", '"a"', "1", "true", "[null]", '[{"amount": []}]', '[{"amount": null}]', '""'),
+    "text": ("", "x", "1e5", "NaN", "2026-13-45", "[]", "null", " ", "2026-01-01T00:00:00", "Infinity", "-"),
+}
+
+
+def _make_odd(warehouse: Loaded, dice: random.Random, tables: Iterable[str]) -> list[str]:
+    """Change tables as nobody should: null, blank, another type, no rows, rows twice, infinity; return how."""
+    types = (
+        "select table_name, column_name, lower(data_type) from information_schema.columns where table_schema = 'vic'"
+    )
+    columns = sorted(one for one in warehouse.sql(types) if one[0] in tables)
+    done = []
+    for table, column, type_ in dice.sample(columns, 40):
+        where = f'vic."{table}"'
+        values = _ODD["json" if type_ == "json" else "text"]
+        odd = dice.choice(values).replace("'", "''")
+        ways = [f'update {where} set "{column}" = null', f'delete from {where} where "{column}" is not null']
+        if type_ == "json":
+            ways = [f"update {where} set \"{column}\" = '{odd}'"] * 3
+        elif type_.startswith(("timestamp", "date")):
+            ways.append(f"update {where} set \"{column}\" = 'infinity'")
+        elif type_ not in {"text", "varchar"}:
+            ways.append(f'alter table {where} alter column "{column}" type varchar using cast("{column}" as varchar)')
+        else:
+            ways += [f"update {where} set \"{column}\" = '{odd}'"] * 3
+        statement = dice.choice(ways)
+        # What a key or a type forbids does not happen.
+        with contextlib.suppress(duckdb.Error, psycopg.Error):
+            warehouse.sql(statement)
+            done.append(statement)
+    return done
+
+
+@seeds(range(20), sample=1)
+def test_whatever_the_tables_hold_is_told_in_words(
+    vicai: SandboxProcess, warehouse: Loaded, tmp_path: Path, seed: int
+) -> None:
+    tap = runner("tap_vicai", tmp_path, vic_settings(vicai))
+    run = tap(catalog=catalogs("tap_vicai")(*everything("tap_vicai")), company_ids=["ALL"])
+    warehouse.load(run.lines, "vic", metadata_columns=True)
+    dice = random.Random(seed)
+    for _ in range(2):
+        done = _make_odd(warehouse, dice, run.records)
+        said = run_tieout(
+            tmp_path, vic_settings(vicai), "vic-warehouse", "--warehouse", warehouse.url, "--schema", "vic"
+        )
+        assert done
+        assert said.status in {1, 2}, done
+        assert "Unexpected" not in said.err, (done, said.err)
 
 
 @needs_postgresql
