@@ -43,6 +43,7 @@ _FORMS = {
     "TopicArn": _TOPIC,
 }
 """How the signed fields look; only Message is free text. A line break in one could pass for the fields after it."""
+_HERE = re.compile(r"http://((?:127\.0\.0\.1|localhost|\[::1\]):\d{1,5})", re.ASCII)
 _PATH = re.compile(r"(/[A-Za-z0-9_.-]+)*/?")
 
 
@@ -167,7 +168,9 @@ class Hosts:
         root = f"{parts.scheme}://{parts.netloc}"
         known = root == _root(topic) or self._is_test(root)
         if not known or parts.fragment or not _PATH.fullmatch(parts.path) or ".." in parts.path or not url.isascii():
-            raise Refused(403, "forged", f"The {name} does not point at SNS in the region of the topic.")
+            here = _HERE.fullmatch(root)
+            detail = f"If {here[1]} is the sandbox, set ivesk_test_hosts: ['{here[1]}']." if here else ""
+            raise Refused(403, "forged", f"The {name} does not point at SNS in the region of the topic.", detail=detail)
         return root, parts.path, parts.query
 
     def _is_test(self, root: str) -> bool:

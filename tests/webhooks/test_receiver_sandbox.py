@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.sandbox.emulated_vic import Vic
 from tests.webhooks.receiver_process import SECRET, ReceiverProcess
+from tests.webhooks.serve_process import Webhooks
 
 
 def place(sandbox: SandboxProcess) -> str:
@@ -61,3 +63,32 @@ def test_every_click_in_vic(sandbox: SandboxProcess, tmp_path: Path) -> None:
             assert (row["document"] or b"")[:4] == (b"%PDF" if kind.startswith("invoice") else b"")
         assert {one["outcome"] for one in sandbox.control.webhooks()} == {"delivered"}
     vic._session.close()
+
+
+def test_the_page_s_settings_let_the_sandbox_stand_in_for_sns(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8").partition("## Webhooks")[2]
+    block = text.partition("```yaml")[2].partition("```")[0].replace("127.0.0.1:8722", place(sandbox))
+    settings = {**yaml.safe_load(block), "vicai_token": None}
+    assert settings.pop("inbox") == "webhooks.db"  # as it is unless set
+    hosts = settings.pop("ivesk_test_hosts")
+    control = sandbox.control
+    control.reset(documents=60, invoices=30)
+    with Webhooks(tmp_path, **settings) as hooks:
+        hooks.serve_public()
+        hooks.run("subscribe", "ivesk")
+        control.wait_for_webhooks()
+        # Without the one setting that is for tests, the log says what to set, and to what.
+        assert f"set ivesk_test_hosts: ['{place(sandbox)}']" in hooks.log
+        hooks.stop()
+        hooks.write(ivesk_test_hosts=hosts)
+        hooks.serve_public()
+        hooks.run("subscribe", "ivesk")
+        hooks.run("subscribe", "vicai")
+        control.wait_for_webhooks()
+        assert hooks.run("status", "ivesk").count("confirmed at") == 2
+        control.call("POST", "/ivesk/export", {"new": 3})
+        invoice = control.vicai.click("invoicePost")["id"]
+        control.wait_for_webhooks()
+        kinds = {row["kind"]: json.loads(row["body"]) for row in hooks.rows("events")}
+        assert {"on_exported", "invoice_post"} <= kinds.keys()
+        assert kinds["invoice_post"]["data"]["internalId"] == invoice
