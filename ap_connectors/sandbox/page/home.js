@@ -4,19 +4,23 @@
   const told = document.getElementById("told");
   let asking = false;
 
+  /* Good news goes after a while. */
   function say(words, bad) {
     told.textContent = words;
     told.classList.toggle("bad", bad);
+    clearTimeout(say.timer);
+    if (!bad) say.timer = setTimeout(() => { told.textContent = ""; }, 8000);
   }
 
-  async function control(verb, path, body) {
+  async function control(label, verb, path, body) {
     const query = company ? `?company=${encodeURIComponent(company)}` : "";
     try {
       const sent = verb === "GET" || verb === "DELETE" ? {} : { body };
       const answer = await fetch(`/_control${path}${query}`, { method: verb, ...sent });
-      const text = await answer.text();
-      if (answer.ok) say(`Done: ${verb} /_control${path} ${text === "{}" ? "" : text.slice(0, 160)}`, false);
-      else say(JSON.parse(text).message, true);
+      const found = await answer.json();
+      const unsent = found.sent === false ? " No webhook goes out: nothing is subscribed to it." : "";
+      if (answer.ok) say(`${label}: done.${unsent}`, false);
+      else say(found.message, true);
     } catch (error) {
       say("The sandbox does not answer.", true);
     }
@@ -58,7 +62,7 @@
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-path]");
-    if (button) control(button.dataset.verb, button.dataset.path, button.dataset.body);
+    if (button) control(button.textContent, button.dataset.verb, button.dataset.path, button.dataset.body);
   });
   document.getElementById("company")?.addEventListener("change", (event) => event.target.form.submit());
   document.getElementById("fault")?.addEventListener("submit", (event) => {
@@ -66,7 +70,7 @@
     const given = Object.fromEntries(new FormData(event.target));
     const order = { kind: given.kind, path: given.path, times: Number(given.times) };
     if (given.status) order.status = Number(given.status);
-    control("POST", "/faults", JSON.stringify(order));
+    control("Fault", "POST", "/faults", JSON.stringify(order));
   });
   setInterval(() => { if (document.visibilityState === "visible") refresh(); }, 2000);
 })();
