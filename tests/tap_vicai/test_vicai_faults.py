@@ -46,7 +46,7 @@ def check_faults(vicai: SandboxProcess, tmp_path: Path, catalog: MakeCatalog, se
     for number, fault in enumerate(dice.sample(kinds, 4)):
         vicai.control.fault(**fault, path="/vicai/v", rate=0.02, seed=seed * 10 + number)
     union, state = Union(age), None
-    with revoking(vicai, lambda: 0.15):
+    with revoking(vicai, lambda: 0.4):
         for _ in range(5):
             run = Run.of(preloaded.run(command(vicai, tmp_path, catalog, state, age), timeout=300))
             union.take(run)
