@@ -57,9 +57,9 @@ class Control:
         ids: list[str] = self.call("POST", "/ivesk/documents", {"count": count, **order})["ids"]
         return ids
 
-    def export(self, ids: list[str] | None = None, count: int = 0) -> list[str]:
-        """Export documents again: these, or the `count` oldest; return their ids."""
-        done: list[str] = self.call("POST", "/ivesk/export", {"ids": ids or [], "count": count})["ids"]
+    def export(self, ids: list[str] | None = None, count: int = 0, new: int = 0) -> list[str]:
+        """Export these documents, the `count` oldest exported ones and the `new` latest that never were; return ids."""
+        done: list[str] = self.call("POST", "/ivesk/export", {"ids": ids or [], "count": count, "new": new})["ids"]
         return done
 
     def options(self, **changes: Any) -> dict[str, Any]:

@@ -74,6 +74,7 @@ def test_only_this_machine_is_served(host: str) -> None:
 
 def test_a_wrong_option_is_refused() -> None:
     assert refused("--from-is", "maybe")[0] == 2
+    assert "from 1 to 999" in refused("--companies", "0")[1]
     with pytest.raises(SandboxError, match="--page-size"):
         SandboxProcess(1, page_size=0)
 

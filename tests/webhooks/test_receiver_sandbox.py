@@ -86,7 +86,7 @@ def test_the_page_s_settings_let_the_sandbox_stand_in_for_sns(sandbox: SandboxPr
         hooks.run("subscribe", "vicai")
         control.wait_for_webhooks()
         assert hooks.run("status", "ivesk").count("confirmed at") == 2
-        control.call("POST", "/ivesk/export", {"new": 3})
+        assert len(control.export(new=3)) == 3
         invoice = control.vicai.click("invoicePost")["id"]
         control.wait_for_webhooks()
         kinds = {row["kind"]: json.loads(row["body"]) for row in hooks.rows("events")}

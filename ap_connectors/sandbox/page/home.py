@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 # With more documents or invoices than this, to sum them up would take too long for a page.
-MOST_SUMMED = 5_000
+MOST_SUMMED = 2_000
 View = Callable[["Tenant", int], list[Listing]]
 VIEWS: dict[str, tuple[str, View]] = {
     "documents": ("Įvesk documents", ivesk_lists.documents),
