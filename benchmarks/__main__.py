@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ap_connectors.sandbox.process import SandboxError
-from benchmarks import against, loading, reading, warehouse
+from benchmarks import against, fleet, loading, reading, warehouse
 from benchmarks.processes import FailedError
 from benchmarks.results import Order, Progress, Results, machine
 
@@ -19,6 +19,7 @@ SERVICES: Mapping[str, Callable[[Order, Progress], Results]] = {
     "ivesk": partial(reading.measured, reading.IVESK),
     "loading": loading.measured,
     "warehouse": warehouse.measured,
+    "fleet": fleet.measured,
 }
 PARTS = ("speed", "fidelity", "children", "memory", "discovery", "rejects", "unchanged", "writes")
 
@@ -30,7 +31,8 @@ def main() -> int:
     parser.add_argument(
         "--records",
         type=_positive,
-        help="documents or invoices to read (30000); vendors to load (1500; the other parts in proportion)",
+        help="documents or invoices to read (30000); vendors to load (1500; the other parts in proportion); companies "
+        "of a fleet (500)",
     )
     parser.add_argument("--rounds", type=_positive, default=3, help="how often each contestant runs (default: 3)")
     parser.add_argument(

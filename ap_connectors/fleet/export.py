@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,8 @@ class _Writer:
             for name in company.pipelines:
                 self._job(company, self._fleet.pipelines[name])
         return {
+            "default_environment": "prod",
+            "environments": [{"name": "prod"}],
             "send_anonymous_usage_stats": False,
             "state_backend": {"uri": "file://${MELTANO_SYS_DIR_ROOT}/state"},
             "plugins": {kind: list(found.values()) for kind, found in self._plugins.items() if found},
@@ -123,7 +126,7 @@ def _definition(plugin: str, name: str) -> dict[str, Any]:
     definition: dict[str, Any] = {
         "name": name,
         "namespace": name.replace("-", "_"),
-        "executable": plugin if plugins.is_program(plugin) else shutil.which(plugin) or plugin,
+        "executable": plugin if plugins.is_program(plugin) else _installed(plugin),
     }
     if found is not None:
         definition["capabilities"] = sorted(str(one.value) for one in found.capabilities)
@@ -132,6 +135,12 @@ def _definition(plugin: str, name: str) -> dict[str, Any]:
         for one, schema in properties.items()
     ]
     return definition
+
+
+def _installed(plugin: str) -> str:
+    """Return the program of a plugin: that of this environment, wherever Meltano itself is installed."""
+    beside = Path(sys.executable).with_name(plugin)
+    return str(beside) if beside.exists() else shutil.which(plugin) or plugin
 
 
 def _kind_of(schema: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from demo import commands
+from tests import preloaded
 from tests.fleet.conftest import VIC, Fleet, needs_postgresql
 
 
@@ -77,9 +79,7 @@ def test_remove_names_everything_first(big_fleet: Fleet) -> None:
 
 
 def test_export_of_a_meltano_project(fleet: Fleet) -> None:
-    """Names, jobs and selection; no secret; Meltano reads it."""
-    from meltano.core.meltano_file import MeltanoFile  # noqa: PLC0415
-
+    """Names, jobs and selection; no secret; Meltano runs it."""
     fleet.write(
         fleet.company(1),
         {"id": "c2", "settings": {"tap-vicai": {"client_id": "${C2_ID}", "client_secret": {"file": "x"}}}},
@@ -97,8 +97,9 @@ def test_export_of_a_meltano_project(fleet: Fleet) -> None:
     assert "invoices.*" in taps[f"tap-vicai--c1--{VIC}"]["select"]
     variables = (folder / ".env.example").read_text(encoding="utf-8").split()
     assert variables == ["C1_TAP_VICAI_CLIENT_SECRET=", "C2_ID=", "C2_TAP_VICAI_CLIENT_SECRET="]
-    parsed = MeltanoFile.parse(found)
-    assert len(parsed.plugins.extractors) == 3
+    settings = {"C1_TAP_VICAI_CLIENT_SECRET": fleet.of(1).client_secret}
+    preloaded.run_meltano([commands.path("meltano"), "run", f"c1--{VIC}"], commands.environment(settings), cwd=folder)
+    assert not fleet.differences(1)
     assert "is there already" in fleet.ask("export", "meltano", "--folder", str(folder), expect=2)
 
 

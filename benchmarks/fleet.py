@@ -1,0 +1,238 @@
+"""`ap-fleet`: many companies from one sandbox into PostgreSQL, beside `meltano run` in a loop."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from ap_connectors.sandbox.process import SandboxProcess
+from benchmarks.contestants import HERE
+from benchmarks.processes import FailedError, Run
+from benchmarks.results import Aim, Order, Progress, Results, Row, Table
+from demo import commands
+from tests import postgresql
+
+COMPANIES, INVOICES, CHANGED, LOOP = 500, 40, 20, 3
+CPU, SECONDS, MEGABYTES = 0.35, 180.0, 1500.0
+_PIPELINE = "vic-to-warehouse"
+_SINCE = "2026-01-01"
+_LIMIT = 60
+"""Seconds after which a company that hangs is ended."""
+_EVERY = 0.5
+
+
+def measured(order: Order, progress: Progress) -> Results:
+    """Measure a fleet, first with nothing there, then with nothing new, with changes, and with a fifth in trouble."""
+    results = Results("ap-fleet")
+    if postgresql.needs_postgresql.args[0]:
+        results.absent.append("PostgreSQL")
+        return results
+    size = order.records or COMPANIES
+    rows: list[Row] = []
+    with SandboxProcess(0, companies=size, invoices=INVOICES) as sandbox, TemporaryDirectory() as folder:
+        fleet = _Fleet(Path(folder), sandbox, size)
+        progress(f"{size} companies: first run")
+        rows.append(fleet.run("first run")[0])
+        for number in range(order.rounds):
+            progress(f"{size} companies: nothing new, {number + 1} of {order.rounds}")
+            rows.append(fleet.run(f"nothing new{f' ({number + 1})' if number else ''}")[0])
+        progress(f"{size} companies: {CHANGED} changed invoices each")
+        fleet.change()
+        changed, found = fleet.run(f"{CHANGED} changed invoices each")
+        rows.append(changed)
+        results.losses += fleet.lost(found, set())
+        progress(f"{size} companies: a fifth in trouble")
+        troubled = fleet.trouble()
+        row, found = fleet.run("a fifth in trouble")
+        rows.append(row)
+        results.losses += fleet.lost(found, troubled)
+        progress(f"meltano run, {LOOP} companies")
+        rows.append(fleet.loop())
+    cells = ("companies", "seconds", "cpu_seconds", "cpu_each", "megabytes", "failed")
+    results.tables.append(Table("fleet", f"{size} companies of {INVOICES} invoices, 2 at once", cells, rows))
+    idle = [row for row in rows if row.name.startswith("nothing new")]
+    results.aims += [
+        Aim(min(row["cpu_each"] for row in idle) <= CPU, f"{idle[0]['cpu_each']:.2f} CPU s a company; aim {CPU}"),
+        Aim(idle[0]["seconds"] < SECONDS, f"{idle[0]['seconds']:.0f} s for all; aim < {SECONDS:.0f}"),
+        Aim(
+            max(row["megabytes"] or 0 for row in rows) < MEGABYTES,
+            f"{max(row['megabytes'] or 0 for row in rows):.0f} MB at most; aim < {MEGABYTES:.0f}",
+        ),
+    ]
+    return results
+
+
+class _Fleet:
+    """A fleet in a folder, of all companies of a sandbox."""
+
+    def __init__(self, folder: Path, sandbox: SandboxProcess, size: int) -> None:
+        self._folder, self._sandbox, self._size = folder, sandbox, size
+        self._path = folder / "companies.yml"
+        self._url = postgresql.empty_database("fleet")
+        self._numbers = range(1, size + 1)
+        self._write({})
+
+    def _write(self, secrets: dict[int, str]) -> None:
+        found = []
+        for number in self._numbers:
+            company = self._sandbox.company(number)
+            secret = secrets.get(number, company.client_secret)
+            settings = {"client_id": company.client_id, "client_secret": secret}
+            found.append({"id": company.id, "settings": {"tap-vicai": settings}})
+        common = {"api_url": self._sandbox.vicai_url, "start_date": _SINCE, "invoice_states": ["ALL"]}
+        whole = {
+            "warehouse": self._url,
+            "time_limit": _LIMIT,
+            "retries": 0,
+            "defaults": {"pipelines": [_PIPELINE], "settings": {"tap-vicai": common}},
+            "companies": found,
+        }
+        self._path.touch(0o600)
+        self._path.write_text(yaml.safe_dump(whole), encoding="utf-8")
+
+    def run(self, name: str) -> tuple[Row, dict[str, dict[str, Any]]]:
+        """Run all companies; return the figures, and the results by company."""
+        command = [
+            HERE,
+            "-m",
+            "ap_connectors.fleet",
+            "run",
+            "--companies",
+            str(self._path),
+            "--format=json",
+            "--jobs=2",
+        ]
+        with (self._folder / "out").open("w+b") as out, (self._folder / "err").open("w+b") as err:
+            taken, megabytes = _watched(lambda: subprocess.Popen(command, stdout=out, stderr=err))
+            out.seek(0)
+            results = {one["company"]: one for one in map(json.loads, out)}
+        failed = sum(one["status"] != "done" for one in results.values())
+        return _row(name, self._size, taken, megabytes, failed), results
+
+    def change(self) -> None:
+        """Change invoices of every company."""
+        for number in self._numbers:
+            vic = self._sandbox.company(number).control.vicai
+            vic.touch("invoices", [one["internalId"] for one in vic.records("invoices")[:CHANGED]])
+
+    def trouble(self) -> set[str]:
+        """Give every fifth company a trouble, and each of the others a change; return those in trouble."""
+        self.change()
+        secrets: dict[int, str] = {}
+        troubled = list(self._numbers)[::5]
+        for place, number in enumerate(troubled):
+            control = self._sandbox.company(number).control
+            match place % 5:
+                case 0:
+                    secrets[number] = "wrong"
+                case 1:
+                    control.fault("status", path="/vicai/v0/healthCheck", rate=1, status=403)
+                case 2:
+                    control.fault("status", path="/vicai/v0/token", rate=1, status=503)
+                case 3:
+                    self._execute("UPDATE vicai._state SET state = '[]' WHERE company = %s", self._id(number))
+                case _:
+                    control.fault("slow", path="/vicai/v0/vendors", rate=1, seconds=10 * _LIMIT)
+        self._write(secrets)
+        return {self._id(number) for number in troubled}
+
+    def lost(self, found: dict[str, dict[str, Any]], troubled: set[str]) -> Iterator[str]:
+        """Yield the companies that should be complete and are not."""
+        loaded = dict(self._execute("SELECT company, count(*) FROM vicai.invoices GROUP BY company"))
+        for number in self._numbers:
+            id_ = self._id(number)
+            result = found.get(id_, {"status": "missing"})
+            if (result["status"] == "done") == (id_ in troubled):
+                yield f"{id_}: {result['status']}, {result.get('error')}"
+            if loaded.get(id_) != INVOICES:
+                yield f"{id_}: {loaded.get(id_)} of {INVOICES} invoices"
+
+    def loop(self) -> Row:
+        """Measure `meltano run` for a few companies, one after the other, with nothing new."""
+        project = self._folder / "meltano"
+        export = ["export", "meltano", "--folder", str(project), "--companies", str(self._path)]
+        subprocess.run([HERE, "-m", "ap_connectors.fleet", *export], check=True, capture_output=True)
+        variables = {}
+        for number in range(2, LOOP + 2):
+            prefix = self._id(number).replace("-", "_").upper()
+            variables[f"{prefix}_TAP_VICAI_CLIENT_SECRET"] = self._sandbox.company(number).client_secret
+            variables[f"{prefix}_TARGET_WAREHOUSE_DATABASE"] = self._url
+        environment = commands.environment(variables)
+        jobs = [f"{self._id(number)}--{_PIPELINE}" for number in range(2, LOOP + 2)]
+
+        def run(job: str) -> tuple[Run, float]:
+            command = [commands.path("meltano"), "run", job]
+            with (self._folder / "err").open("w+b") as err:
+                taken, megabytes = _watched(
+                    lambda: subprocess.Popen(command, cwd=project, env=environment, stdout=err, stderr=err)
+                )
+                if taken.status:
+                    err.seek(0)
+                    raise FailedError(f"{job}: {err.read().decode(errors='replace')[-2000:]}")
+            return taken, megabytes
+
+        # The first runs make Meltano's own database and install nothing.
+        runs = [run(job) for job in (*jobs, *jobs)][LOOP:]
+        whole = Run(sum(one.seconds for one, _ in runs), sum(one.cpu_seconds for one, _ in runs))
+        return _row("meltano run in a loop", LOOP, whole, max(each for _, each in runs), 0)
+
+    def _id(self, number: int) -> str:
+        return self._sandbox.company(number).id
+
+    def _execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        import psycopg  # noqa: PLC0415 - only where it is measured
+
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode(), values or None)
+            return list(cursor.fetchall()) if cursor.description else []
+
+
+def _row(name: str, companies: int, taken: Run, megabytes: float, failed: int) -> Row:
+    cells = {"companies": companies, "seconds": taken.seconds, "cpu_seconds": taken.cpu_seconds, "failed": failed}
+    return Row(name, {**cells, "cpu_each": taken.cpu_seconds / companies, "megabytes": megabytes})
+
+
+def _watched(start: Callable[[], subprocess.Popen[bytes]]) -> tuple[Run, float]:
+    """Run a command; return what it and its descendants took, and their memory at its peak, shared pages once."""
+    began, before = time.perf_counter(), os.times()
+    process = start()
+    peak, done = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_EVERY):
+            peak[0] = max(peak[0], sum(map(_megabytes, [process.pid, *_descendants(process.pid)])))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        process.communicate()
+    finally:
+        done.set()
+        watcher.join()
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return Run(time.perf_counter() - began, cpu, status=process.returncode), peak[0]
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    with suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+            yield int(child)
+            yield from _descendants(int(child))
+
+
+def _megabytes(pid: int) -> float:
+    with suppress(OSError, IndexError, ValueError):
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+        return int(text.partition("\nPss:")[2].split()[0]) * 1024 / 1e6
+    return 0.0
