@@ -19,8 +19,8 @@ from ap_connectors.singer.settings import (
     DOCUMENTS_FROM,
     MAX_REJECTS,
     REJECTS_PATH,
-    REPORT_PATH,
     REQUEST_TIMEOUT,
+    TARGET_REPORT_PATH,
     USER_AGENT,
     ledger_path,
     max_concurrency,
@@ -59,7 +59,7 @@ class TargetIvesk(ExactTarget):
             DOCUMENTS_FROM,
             REJECTS_PATH,
             MAX_REJECTS,
-            REPORT_PATH,
+            TARGET_REPORT_PATH,
             ledger_path("target-ivesk", "what was uploaded and reported: Įvesk cannot be asked."),
             USER_AGENT,
         ).to_dict()

@@ -23,6 +23,7 @@ from ap_connectors.singer.ledger import Ledger
 from ap_connectors.singer.worker_pool import Missing, Parent
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part, VicaiClient
+from target_vicai.approval import PLANNED, Approval, WatchedWriter
 from target_vicai.document_vendors import DocumentVendors
 from target_vicai.duplicates import Duplicates, Facts
 from target_vicai.payment_book import PaymentBook
@@ -102,7 +103,8 @@ class LoadContext:
 
     Args:
         client: reads.
-        writer: writes; in a dry run it only pretends to.
+        writer: writes; in a dry run it only pretends to, and with a plan it asks first whether a call is approved.
+        bulk_writer: sends what several records say together; for each of them it was asked before.
         options: how to load.
         resources: what can be listed, by the name of its stream.
         is_coming: returns whether records of this run are still to be loaded that may provide a parent.
@@ -113,10 +115,12 @@ class LoadContext:
         ledger: remembers what Vic cannot tell.
         sources: where documents may come from.
         erp_zone: the zone of the ERP's clock, if known.
+        approval: what is told of every record and call, and may refuse it.
     """
 
     client: VicaiClient
-    writer: VicaiClient | DryRunWriter
+    writer: VicaiClient | DryRunWriter | WatchedWriter
+    bulk_writer: VicaiClient | DryRunWriter
     options: LoadOptions
     resources: Mapping[str, ResourceSpec]
     is_coming: Callable[[Parent], bool]
@@ -127,6 +131,7 @@ class LoadContext:
     ledger: Ledger
     sources: DocumentSources
     erp_zone: ZoneInfo | None = None
+    approval: Approval = field(default_factory=Approval)
     _caches: dict[str, RecordCache] = field(default_factory=dict)
     _known: dict[Reference, Reading] = field(default_factory=dict)
     _reads: Counter[str] = field(default_factory=Counter)
@@ -339,5 +344,5 @@ class DryRunWriter:
         return self._answer({})
 
     def _answer(self, body: Any) -> JsonObject:
-        id_ = f"planned-{next(self._numbers)}"
+        id_ = f"{PLANNED}{next(self._numbers)}"
         return {"id": id_, "internalId": id_, **(body if isinstance(body, dict) else {})}

@@ -56,6 +56,7 @@ class DimensionDependencies(VicSink):
         active = self._of(pair.dimension).get(pair.dependent)
         if active is pair.active and self.compares(item):
             return UNCHANGED
+        self.context.approval.call(self.operation, [pair.dimension, pair.dependent, pair.active, active])
         self._calls.announce(pair)()
         with self._lock:
             self._held.setdefault(pair.dimension, {})[pair.dependent] = pair.active
@@ -129,7 +130,7 @@ class DimensionDependencies(VicSink):
             }
             for one in pairs
         ]
-        self.context.writer.send(self.operation, {"dependencies": given}, find_done=find_done)
+        self.context.bulk_writer.send(self.operation, {"dependencies": given}, find_done=find_done)
 
 
 def _id(extras: Mapping[str, Any], side: str) -> str:

@@ -271,6 +271,7 @@ class Named(ComparedSink):
         if present is None:
             return UNCHANGED
         id_ = present["id"]
+        self.context.approval.compared(present, self.body_schema.members)
         outcome = self.call_delete(self.delete_operation, lambda: self.context.read_again(self.name).by_id(id_), id=id_)
         self.context.forget(self.name, id_, item.key)
         return outcome

@@ -78,6 +78,10 @@ class _Report(VicSink):
         except Reject:
             return None
         if outcome is None:
+            try:
+                self._approve(item.key, body)
+            except Reject:
+                return None
             self._announced[item.key] = body, self._calls.announce(_Told(item.key, body))
         return outcome
 
@@ -90,6 +94,7 @@ class _Report(VicSink):
         if announced is None or announced[0] != body:
             if (outcome := self._judge(item.key, body)) is not None:
                 return outcome
+            self._approve(item.key, body)
             wait = self._calls.announce(_Told(item.key, body))
         else:
             wait = announced[1]
@@ -98,6 +103,10 @@ class _Report(VicSink):
         self._book.told(item.key, self._shown(body))
         changes = [Change(name, before.get(name), value) for name, value in body.items() if before.get(name) != value]
         return Outcome("updated", tuple(one for one in changes if one.path != "id"))
+
+    def _approve(self, key: str, body: JsonObject) -> None:
+        self.context.approval.compared(self._book.find(key) or {}, (*body, self.other_time))
+        self.context.approval.call(self.operation, body, id=key)
 
     def _body(self, item: Item) -> JsonObject:
         body = self.complete(self.writable(item.body))
@@ -155,10 +164,10 @@ class _Report(VicSink):
             return {} if done else None
 
         if len(told) == 1:
-            self.context.writer.send(self.operation, told[0].body, find_done=find_done, id=told[0].id)
+            self.context.bulk_writer.send(self.operation, told[0].body, find_done=find_done, id=told[0].id)
             return
         body = {self.part: [{"id": one.id, **one.body} for one in told]}
-        self.context.writer.send(self.bulk_operation, body, find_done=find_done)
+        self.context.bulk_writer.send(self.bulk_operation, body, find_done=find_done)
 
 
 class _Confirmation(_Report):

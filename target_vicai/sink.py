@@ -285,6 +285,7 @@ class VicSink(ABC):
 
     def changes(self, body: JsonObject, present: JsonObject) -> tuple[Change, ...]:
         """Return what writing a body would change, but for what Vic offers no way to clear."""
+        self.context.approval.compared(present, self.body_schema.members)
         found = diff(self.body_schema, body, present, readable=self.read_schema, clears=not self.context.options.merge)
         members = self.body_schema.members
         return tuple(
@@ -302,6 +303,7 @@ class VicSink(ABC):
 
     def older(self, ours: JsonObject, theirs: JsonObject) -> Outcome | None:
         """Return the outcome of a record if Vic has a later state of the same thing (both times by the ERP's clock)."""
+        self.context.approval.compared(theirs, self.body_schema.members)
         mine, known = ours.get("externalUpdatedAt"), theirs.get("externalUpdatedAt")
         if not mine or not known or mine == known or not instants.is_earlier(mine, known, self.context.erp_zone):
             return None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from singer_sdk import typing as th
@@ -22,21 +23,22 @@ from ap_connectors.singer.settings import (
     MAX_REJECTS,
     RATE_LIMIT,
     REJECTS_PATH,
-    REPORT_PATH,
     REQUEST_TIMEOUT,
+    TARGET_REPORT_PATH,
     USER_AGENT,
     auto_concurrency,
     ledger_path,
 )
-from ap_connectors.singer.sink import Sink
+from ap_connectors.singer.sink import ParsedRecord, Sink
 from ap_connectors.singer.target import ExactTarget
 from ap_connectors.singer.worker_pool import Job, Missing
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.settings import at_once, client, connected
+from target_vicai.approval import Applying, Approval, Planning, WatchedWriter
 from target_vicai.attachments import Attachments
 from target_vicai.context import DryRunWriter, LoadContext, LoadOptions
 from target_vicai.document_vendors import KEPT
-from target_vicai.sink import VicSink
+from target_vicai.sink import Item, VicSink
 from target_vicai.streams import ALL
 
 
@@ -144,7 +146,23 @@ class TargetVicai(ExactTarget):
             DOCUMENTS_FROM,
             REJECTS_PATH,
             MAX_REJECTS,
-            REPORT_PATH,
+            TARGET_REPORT_PATH,
+            th.Property(
+                "plan_path",
+                th.StringType(min_length=1),
+                title="Plan",
+                description="File for the plan of a dry_run: .json, which apply_plan takes; .html, .xlsx or .csv to "
+                "read and to search.",
+                examples=["output/plan.json", "output/plan.html"],
+            ),
+            th.Property(
+                "apply_plan",
+                th.StringType(min_length=1),
+                title="Plan to apply",
+                description="A plan that was approved, as plan_path wrote it (.json): with the same input exactly "
+                "that is written. What has changed since, and what the plan does not have, is set aside.",
+                examples=["output/plan.json"],
+            ),
             th.Property(
                 "dry_run",
                 th.BooleanType,
@@ -219,6 +237,28 @@ class TargetVicai(ExactTarget):
         told = attachments.told if isinstance(attachments, Attachments) else []
         return super()._about_run() | {"bank_changes": self.report.bank_changes, "attachments": told}
 
+    @functools.cached_property
+    def approval(self) -> Approval:
+        """What is told of every record and call: the plan that is made, or the one that was approved.
+
+        Raises:
+            Stop: the settings contradict each other, or it is no plan of this company.
+        """
+        plan, apply, dry_run = (self.config.get(name) for name in ("plan_path", "apply_plan", "dry_run"))
+        if plan and not dry_run:
+            raise Stop("plan_path is for a plan: set dry_run to true, too. To apply a plan, set apply_plan instead.")
+        if apply and dry_run:
+            raise Stop("apply_plan writes, and dry_run does not: set one of them.")
+        return Applying(apply, self.company) if apply else Planning() if plan else Approval()
+
+    def working_on(self, sink: Sink, item: ParsedRecord) -> AbstractContextManager[None]:
+        """Tell which record this thread loads."""
+        return self.approval.working_on(sink.name, cast(Item, item))
+
+    def done(self, sink: Sink, item: ParsedRecord) -> Mapping[str, Any]:
+        """Tell that a record is done with."""
+        return self.approval.done(sink.name, item.key)
+
     def redact(self, text: str) -> str:
         """Mask client_secret and tokens."""
         return self.client.mask(text)
@@ -257,10 +297,26 @@ class TargetVicai(ExactTarget):
                 self.pool.finish()
         for load in self._full_loads.values():
             self.state_gate.ack(load.number)
+        self.pool.finish()
+        self._require_all_done()
         if refusals:
             raise Stop(
                 f"deletes: mirror: {'; '.join(refusals)}. Nothing was deleted; everything else was loaded. "
                 "If the deletes are right, raise max_delete_fraction for one run."
+            )
+
+    def _require_all_done(self) -> None:
+        """Check that every record of a plan that is applied has come.
+
+        Raises:
+            Stop: some have not.
+        """
+        if isinstance(self.approval, Applying) and (missing := self.approval.not_done()):
+            named = ", ".join(f"{stream} {key}" for stream, key in missing[:5])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            raise Stop(
+                f"apply_plan: the input has no record of {named}{more}, which the plan has; the rest was done. Give "
+                "the input that the plan was made of."
             )
 
     # Deletes of full loads
@@ -312,6 +368,7 @@ class TargetVicai(ExactTarget):
     def context(self) -> LoadContext:
         """What all sinks share."""
         settings = self.config
+        approval = self.approval
         options = LoadOptions(
             compare=settings["compare"] == "vic",
             merge=settings["update_mode"] == "merge",
@@ -321,9 +378,12 @@ class TargetVicai(ExactTarget):
             finds_duplicates=settings["duplicates"] == "set_aside",
             hold_bank_changes=settings["bank_changes"] == "hold",
         )
+        writer = DryRunWriter() if options.dry_run else self.client
         return LoadContext(
             client=self.client,
-            writer=DryRunWriter() if options.dry_run else self.client,
+            writer=WatchedWriter(writer, approval) if approval.is_used else writer,
+            bulk_writer=writer,
+            approval=approval,
             options=options,
             resources={sink.name: sink.resource for sink in ALL if sink.resource is not None},
             is_coming=self.pool.is_busy,

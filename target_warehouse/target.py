@@ -15,7 +15,7 @@ from ap_connectors.core import messages
 from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.core.messages import Line, RawMessage
 from ap_connectors.singer.message_io import Interrupted, LineReader, write_out
-from ap_connectors.singer.settings import MAX_REJECTS, REJECTS_PATH, REPORT_PATH
+from ap_connectors.singer.settings import MAX_REJECTS, REJECTS_PATH, TARGET_REPORT_PATH
 from ap_connectors.singer.sink import Sink
 from ap_connectors.singer.target import ExactTarget
 from target_warehouse.duckdb import DuckDB
@@ -100,7 +100,7 @@ class TargetWarehouse(ExactTarget):
         ),
         REJECTS_PATH,
         MAX_REJECTS,
-        REPORT_PATH,
+        TARGET_REPORT_PATH,
     ).to_dict()
 
     def __init__(self, **kwargs: Any) -> None:

@@ -93,6 +93,10 @@ CODES: Mapping[str, str] = {
     "line_matched": "The line is matched to a posted invoice, and may not change. line, field (unless it is to go).",
     "order_matched": "A line of the order is matched to a posted invoice, so this may not change. field, theirs, ours.",
     "not_a_number_at_vicai": "An amount that Vic.ai shows is not a number. field, value.",
+    # With apply_plan: stream and key are of the record.
+    "not_in_plan": "The plan that was approved does not write this. stream, key.",
+    "not_as_approved": "The record is not the one that was approved. stream, key.",
+    "changed_since_plan": "Vic.ai's copy has changed since the plan was made. stream, key.",
     "partly_written": "Vic.ai refused a step after others were done. reasons: the code, params and reason of it.",
     "not_processed": "The order is written, but Vic.ai refused to process it. reasons: as of partly_written.",
     # target-ivesk

@@ -6,14 +6,14 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from ap_connectors.core import files
+from ap_connectors.core import files, instants
 from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.http.request_counts import RequestCounts
 from ap_connectors.singer.diff import Change
@@ -78,6 +78,8 @@ class RunReport:
         self.request_counts = RequestCounts()
         """HTTP requests that belong to no stream."""
         self._began = time.monotonic()
+        self.began_at = instants.text(time.time_ns() // 1_000_000)
+        """When the run began, an instant in UTC."""
         self._lock = threading.Lock()
         self._rejects: list[dict[str, Any]] = []
         self._codes: Counter[str] = Counter()
@@ -137,25 +139,25 @@ class RunReport:
         return {"streams": streams, "total": total, **rejects}
 
     def write(self, path: str, more: Mapping[str, Any] | None = None) -> None:
-        """Write the report atomically; create folders, replace an older report.
-
-        Args:
-            path: of the file.
-            more: further members of the report.
-
-        Raises:
-            Stop: it cannot be written.
-        """
-        # Decimals with all their digits.
-        encoded = msgspec.json.Encoder(decimal_format="number").encode({**self.as_json(), **(more or {})})
-        try:
-            files.replace(Path(path), msgspec.json.format(encoded, indent=2) + b"\n")
-        except OSError as error:
-            raise Stop(f"report_path: {path} cannot be written: {error.strerror or type(error).__name__}.") from None
+        """Write the report as JSON, with further members (see `write_json`)."""
+        write_json("report_path", path, {**self.as_json(), **(more or {})})
 
     def _all(self) -> list[tuple[str, StreamCounts]]:
         with self._lock:
             return list(self._streams.items())
+
+
+def write_json(setting: str, path: str, document: Any) -> None:
+    """Write JSON atomically, decimals with all their digits; create folders, replace an older file.
+
+    Raises:
+        Stop: it cannot be written.
+    """
+    encoded = msgspec.json.Encoder(decimal_format="number").encode(document)
+    try:
+        files.replace(Path(path), msgspec.json.format(encoded, indent=2) + b"\n")
+    except OSError as error:
+        raise Stop(f"{setting}: {path} cannot be written: {error.strerror or type(error).__name__}.") from None
 
 
 # The plan of a dry run
@@ -177,6 +179,8 @@ class PlannedChange:
     effect: str
     changes: tuple[Change, ...] = ()
     reason: str | None = None
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """What is kept of the record to be approved, and its name."""
 
 
 class Plan:
@@ -188,13 +192,13 @@ class Plan:
         self._unchanged: Counter[str] = Counter()
         self._bank_changes: list[PlannedChange] = []
 
-    def add(self, stream: str, key: str, outcome: Outcome) -> None:
-        """Add the outcome of a record."""
+    def add(self, stream: str, key: str, outcome: Outcome, kept: Mapping[str, Any]) -> None:
+        """Add the outcome of a record, and what is kept of it."""
         with self._lock:
             if outcome.effect == "unchanged":
                 self._unchanged[stream] += 1
             else:
-                self._changes.append(PlannedChange(stream, key, outcome.effect, outcome.changes))
+                self._changes.append(PlannedChange(stream, key, outcome.effect, outcome.changes, kept=kept))
             if outcome.bank_changes:
                 self._bank_changes.append(PlannedChange(stream, key, outcome.effect, outcome.bank_changes))
 
@@ -207,13 +211,17 @@ class Plan:
         """Return the plan as a text for people, changes field by field; its head explains the signs."""
         return "\n".join(self._lines()) + "\n"
 
-    def as_json(self) -> dict[str, Any]:
-        """Return ``{stream: {"unchanged": n, "created": [key], "updated": [{key, changes, cleared}], ...}}``."""
+    def as_json(self, *, whole: bool = False) -> dict[str, Any]:
+        """Return ``{stream: {"unchanged": n, "created": [{key}], "updated": [{key, changes, cleared}], ...}}``.
+
+        Args:
+            whole: with what is needed to apply it.
+        """
         plan: dict[str, Any] = defaultdict(lambda: {"unchanged": 0, **{effect: [] for effect in _ORDER}})
         for stream, number in self._unchanged.items():
             plan[stream]["unchanged"] = number
         for planned in self._changes:
-            plan[planned.stream][planned.effect].append(_as_json(planned))
+            plan[planned.stream][planned.effect].append({**_as_json(planned), **(planned.kept if whole else {})})
         return dict(plan)
 
     def _lines(self) -> Iterator[str]:

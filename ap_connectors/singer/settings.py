@@ -41,12 +41,23 @@ MAX_REJECTS = th.Property(
     description="With more rejects than this the run ends with status 1, after everything else was loaded.",
 )
 
+_COUNTS = "File for the counts of the run, by stream, as JSON. Without it they are in the log only."
+
 REPORT_PATH = th.Property(
     "report_path",
     th.StringType(min_length=1),
     title="Report",
-    description="File for the counts of the run, by stream, as JSON. Without it they are in the log only.",
+    description=_COUNTS,
     examples=["output/report.json"],
+)
+
+TARGET_REPORT_PATH = th.Property(
+    "report_path",
+    th.StringType(min_length=1),
+    title="Report",
+    description=f"{_COUNTS} A name that ends in .html, .xlsx or .csv makes a list for people, with what was set aside; "
+    "a sheet (.xlsx, .csv) that was corrected is input again (--input).",
+    examples=["output/report.json", "output/rejects.xlsx"],
 )
 
 DOCUMENTS_FROM = th.Property(

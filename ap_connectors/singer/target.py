@@ -9,6 +9,7 @@ import sys
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
@@ -21,9 +22,9 @@ from singer_sdk.mapper import RemoveRecordTransform
 from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.core.messages import Line
 from ap_connectors.http.request_counts import counting
-from ap_connectors.singer import stream_maps
+from ap_connectors.singer import run_files, stream_maps
 from ap_connectors.singer._sdk import ConfigInput
-from ap_connectors.singer.message_io import Interrupted, InterruptibleReader, byte_lines
+from ap_connectors.singer.message_io import Interrupted, InterruptibleReader
 from ap_connectors.singer.plugin import ClearPlugin
 from ap_connectors.singer.rejects import RejectFile
 from ap_connectors.singer.run_report import Plan, RunReport
@@ -125,6 +126,14 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             stream: what the input calls it.
         """
 
+    def working_on(self, sink: Sink, item: ParsedRecord) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Return a context in which this thread compares or loads a record."""
+        return nullcontext()
+
+    def done(self, sink: Sink, item: ParsedRecord) -> Mapping[str, Any]:  # noqa: ARG002
+        """Say that a record is done with; return what a plan keeps of it beside its outcome."""
+        return {}
+
     # Messages
 
     def on_schema(self, line: Line) -> None:
@@ -217,7 +226,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             return
         if line.message.version is not None:
             sink.mark_seen(item.key, line.message.version)
-        with counting(counts.request_counts):
+        with counting(counts.request_counts), self.working_on(sink, item):
             compared = None if self.pool.is_busy(item.order_key) else sink.compare(item)
         if isinstance(compared, Outcome):
             self._count(sink, item, compared, line)
@@ -251,7 +260,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             Missing: it has to wait. Outage: the service failed.
         """
         try:
-            with counting(self.report.of(sink.name).request_counts):
+            with counting(self.report.of(sink.name).request_counts), self.working_on(sink, item):
                 outcome = work()
         except Missing:
             raise
@@ -276,8 +285,9 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             self._notes[note] += 1
             if self._notes[note] == 1:
                 self.logger.log(level, "%s %s: %s.", sink.name, item.key, outcome.note)
+        approve = self.done(sink, item)
         if self.plan is not None:
-            self.plan.add(sink.name, item.key, outcome)
+            self.plan.add(sink.name, item.key, outcome, approve)
 
     def _set_aside_unparsed(self, sink: Sink, record: Mapping[str, Any], line: Line, reject: Reject) -> None:
         key = sink.key_hint(record)
@@ -311,13 +321,14 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             Stop: it ended before all was done, or more records were set aside than allowed. The last STATE is out.
         """
         try:
+            run_files.check(self.config)
             self.rejects.check(file_input or sys.stdin)
             with counting(self.report.request_counts):
                 self.rejects.company = self.company
             self.logger.info(
                 "Loading into %s%s.", self.destination, " (a plan only: nothing is written)" * bool(self.plan)
             )
-            self.read_lines(self.rejects.guard(byte_lines(file_input or sys.stdin), self.logger))
+            self.read_lines(self.rejects.guard(run_files.lines(file_input or sys.stdin), self.logger))
         except Interrupted as interrupted:
             self._close()
             self.logger.warning(
@@ -350,8 +361,12 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
                 self.logger.log(level, "%s: %d records: %s.", stream, times, note)
         if self.plan is not None:
             sys.stderr.write(self.plan.table())
+        about = self._about_run()
         if path := self.config.get("report_path"):
-            self.report.write(path, self._about_run())
+            told = {"plan": self.plan.as_json()} if self.plan is not None else {}
+            run_files.write_report(path, {**self.report.as_json(), **about, **told})
+        if self.plan is not None and (path := self.config.get("plan_path")):
+            run_files.write_plan(path, {**about, "plan_version": 1, "plan": self.plan.as_json(whole=True)})
 
     def _about_run(self) -> dict[str, Any]:
         return {
@@ -359,7 +374,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             "company": self.__dict__.get("company"),
             "dry_run": self.plan is not None,
             "rejects_path": self.rejects.path,
-            **({"plan": self.plan.as_json()} if self.plan is not None else {}),
+            "made_at": self.report.began_at,
         }
 
     # Settings and command

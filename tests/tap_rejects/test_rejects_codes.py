@@ -125,6 +125,9 @@ WITHOUT_A_ROW |= dict.fromkeys(
 )
 WITHOUT_A_ROW |= dict.fromkeys(("key_does_not_fit", "too_many_fields", "warehouse_refused"), "of warehouses")
 WITHOUT_A_ROW["not_offered"] = "of streams that the mapper does not make"
+WITHOUT_A_ROW |= dict.fromkeys(
+    ("not_in_plan", "not_as_approved", "changed_since_plan"), "of a plan that somebody approves; pipelines have none"
+)
 WITHOUT_A_ROW["bank_change"] = "of the ERP's vendors; documents never change bank details"
 WITHOUT_A_ROW |= dict.fromkeys(("document_moved_on", "document_not_a_pdf", "link_expired", "no_link"), "of downloads")
 """Codes that are not told of ivesk's documents in words of their own, and why."""

@@ -55,6 +55,10 @@ ELSEWHERE = {
     "bank_change",
     "vendor_differs",
     "vendor_without_external_id",
+    # of plans: test_load_apply.py
+    "changed_since_plan",
+    "not_as_approved",
+    "not_in_plan",
     # of a reject that has none
     "unclassified",
 }

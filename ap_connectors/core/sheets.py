@@ -1,0 +1,170 @@
+"""Tables for spreadsheets, written and read: every cell is text, so no digit and no zero is lost, and no formula runs.
+
+In CSV a text that a spreadsheet would take for a formula begins with an apostrophe, which reading takes off again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ap_connectors.core.errors import Stop
+from ap_connectors.core.redact import printable
+
+SUFFIXES = frozenset({".csv", ".xlsx"})
+_MOST = 32_000
+"""Characters of a cell; Excel takes 32,767. What is longer goes on in the next column of its name."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+_EXACT = 15
+"""Digits that a number of a spreadsheet keeps."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table.
+
+    Args:
+        name: of the sheet.
+        heads: of its columns.
+        rows: cells as text; what a row lacks at its end is empty.
+        hidden: heads of columns that people need not see.
+        wide: heads of columns with sentences.
+    """
+
+    name: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    hidden: frozenset[str] = frozenset()
+    wide: frozenset[str] = field(default=frozenset())
+
+
+def cut(text: str) -> list[str]:
+    """Return a long text in pieces that fit into cells; they are read together if their columns have one name."""
+    return [text[start : start + _MOST] for start in range(0, len(text), _MOST)] or [""]
+
+
+def csv_bytes(sheet: Sheet) -> bytes:
+    """Return a sheet as CSV: UTF-8 with a mark by which Excel knows it."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(map(_harmless, sheet.heads))
+    writer.writerows([_harmless(cell) for cell in row] for row in sheet.rows)
+    return out.getvalue().encode("utf-8-sig", errors="replace")
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def xlsx_bytes(sheets: Sequence[Sheet]) -> bytes:
+    """Return a workbook; openpyxl has to be installed."""
+    from openpyxl import Workbook  # noqa: PLC0415 - an extra brings it
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+    from openpyxl.styles import Alignment, Font  # noqa: PLC0415
+    from openpyxl.utils import get_column_letter  # noqa: PLC0415
+
+    book = Workbook(write_only=True)
+    bold, wrapped = Font(bold=True), Alignment(wrap_text=True, vertical="top")
+    for sheet in sheets:
+        page = book.create_sheet("".join("_" if one in "[]:*?/\\" else one for one in sheet.name)[:31])
+        page.freeze_panes = "A2"
+        for number, head in enumerate(sheet.heads, 1):
+            column = page.column_dimensions[get_column_letter(number)]
+            column.hidden = head in sheet.hidden
+            column.width = 60 if head in sheet.wide else 18
+        for number, row in enumerate([sheet.heads, *sheet.rows]):
+            cells = []
+            for head, text in zip(sheet.heads, row, strict=False):
+                cell = WriteOnlyCell(page, value=printable(text) if head not in sheet.hidden else text)
+                # Text, whatever it looks like: not a number, nor a formula.
+                cell.data_type, cell.number_format, cell.quotePrefix = "s", "@", True
+                if number == 0:
+                    cell.font = bold
+                elif head in sheet.wide:
+                    cell.alignment = wrapped
+                cells.append(cell)
+            page.append(cells)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def read(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield each row of a sheet that is not empty: where it stands, and its cells with their heads.
+
+    Raises:
+        Stop: the file cannot be read, or has a number whose digits a spreadsheet has rounded.
+    """
+    try:
+        if path.suffix.lower() == ".csv":
+            yield from _read_csv(path)
+        else:
+            yield from _read_xlsx(path)
+    except OSError as error:
+        raise Stop(f"{path} cannot be read: {error.strerror or type(error).__name__}.") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Stop(f"{path} is not CSV in UTF-8: {error}. Save it as “CSV UTF-8”, or as .xlsx.") from None
+
+
+def _read_csv(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    csv.field_size_limit(1 << 30)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline()
+        file.seek(0)
+        # Excel writes semicolons where the comma is the decimal sign.
+        rows = csv.reader(file, delimiter=";" if first.count(";") > first.count(",") else ",")
+        heads = next(rows, [])
+        for row in rows:
+            if any(row):
+                yield f"line {rows.line_num}", [(head, _plain(cell)) for head, cell in zip(heads, row, strict=False)]
+
+
+def _plain(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
+
+
+def _read_xlsx(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    from zipfile import BadZipFile  # noqa: PLC0415
+
+    from openpyxl import load_workbook  # noqa: PLC0415
+    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
+
+    try:
+        book = load_workbook(path, read_only=True, data_only=False)
+    except (BadZipFile, InvalidFileException, KeyError, ValueError):
+        raise Stop(f"{path} is not an Excel workbook (.xlsx).") from None
+    for page in book.worksheets:
+        rows = page.iter_rows(values_only=True)
+        heads = [str(head or "") for head in next(rows, ())]
+        for number, row in enumerate(rows, 2):
+            if any(cell is not None for cell in row):
+                where = f"sheet {page.title}, row {number}"
+                cells = zip(heads, row, strict=False)
+                yield where, [(head, _text(cell, f"{path}, {where}, {head}")) for head, cell in cells]
+
+
+def _text(cell: Any, where: str) -> str:
+    """Return a cell as text; what a spreadsheet has made a number of must have all its digits."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, datetime):
+        return cell.date().isoformat() if (cell.hour, cell.minute, cell.second) == (0, 0, 0) else cell.isoformat()
+    if isinstance(cell, date):
+        return cell.isoformat()
+    if isinstance(cell, int | float):
+        text = f"{Decimal(repr(cell)):f}".removesuffix(".0")
+        if sum(one.isdigit() for one in text.strip("0.-")) > _EXACT:
+            raise Stop(
+                f"{where}: {text} is a number that the spreadsheet may have rounded. Make the cell text, and type it "
+                "anew."
+            )
+        return text
+    return str(cell)

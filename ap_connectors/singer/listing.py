@@ -1,0 +1,95 @@
+"""Lists that people read and work off, the plan of a load and what was set aside: as a page, a workbook, or CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ap_connectors.core import files, pages, sheets
+from ap_connectors.core.errors import Stop
+
+_PAGES = frozenset({".html", ".htm"})
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that belong together.
+
+    Args:
+        title: what they have in common.
+        rows: cells as text, a cell for each column.
+        kind: "bad" for what needs a person.
+    """
+
+    title: str
+    rows: Sequence[Sequence[str]]
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list.
+
+    Args:
+        title: what it is.
+        verdict: what it comes to, in a sentence; bad or good.
+        facts: what else there is to say of it, by name.
+        columns: heads of the columns.
+        groups: of rows, in the order in which a person reads them.
+        counts: a table above the list: heads and rows; the first column is text, the others numbers.
+        more: sheets with all that is needed to go on with it; a page does not have them.
+        wide: columns with sentences.
+    """
+
+    title: str
+    verdict: tuple[str, bool]
+    facts: Mapping[str, str]
+    columns: Sequence[str]
+    groups: Sequence[Group]
+    counts: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
+    more: Sequence[sheets.Sheet] = ()
+    wide: frozenset[str] = field(default=frozenset())
+
+
+def is_listing(path: str) -> bool:
+    """Return whether a file of this name is for people: a page or a sheet."""
+    return Path(path).suffix.lower() in _PAGES | sheets.SUFFIXES
+
+
+def require(setting: str, path: str) -> None:
+    """Check that what writes a file is installed.
+
+    Raises:
+        Stop: it is not.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in _PAGES:
+        pages.require(f"{setting}: {path}")
+    elif suffix == ".xlsx":
+        pages.require(f"{setting}: {path}", "openpyxl")
+
+
+def write(setting: str, path: str, listing: Listing) -> None:
+    """Write a list atomically, in the form that the file's name says.
+
+    Raises:
+        Stop: it cannot be written.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in _PAGES:
+        content = pages.render(Path(__file__).parent, "listing", listing=listing).encode()
+    else:
+        own = sheets.Sheet(
+            listing.title,
+            listing.columns,
+            [row for group in listing.groups for row in group.rows],
+            wide=listing.wide,
+        )
+        # Of several sheets CSV has one: that by which one goes on.
+        together = [*listing.more] or [own]
+        content = sheets.csv_bytes(together[0]) if suffix == ".csv" else sheets.xlsx_bytes(together)
+    try:
+        files.replace(Path(path), content)
+    except OSError as error:
+        raise Stop(f"{setting}: {path} cannot be written: {error.strerror or type(error).__name__}.") from None

@@ -1,0 +1,75 @@
+"""Writes plan and report of a run, in the form that a file's name says; reads corrected sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from ap_connectors.core import sheets
+from ap_connectors.singer import listing, reject_sheets, run_pages
+from ap_connectors.singer.message_io import byte_lines
+from ap_connectors.singer.run_report import write_json
+
+
+def check(settings: Mapping[str, Any]) -> None:
+    """Check that what writes these files is installed, before any work.
+
+    Raises:
+        Stop: it is not.
+    """
+    for setting in ("report_path", "plan_path"):
+        if path := settings.get(setting):
+            listing.require(setting, path)
+
+
+def write_report(path: str, document: Mapping[str, Any]) -> None:
+    """Write a report.
+
+    Args:
+        path: of the file; .html, .csv and .xlsx are for people, all else is JSON.
+        document: the report.
+
+    Raises:
+        Stop: it cannot be written.
+    """
+    if not listing.is_listing(path):
+        write_json("report_path", path, document)
+        return
+    keys = {one["line"]: one["key"] for one in document["rejects"]}
+    aside = document.get("rejects_path")
+    rejects = reject_sheets.of_file(aside, document["made_at"], keys) if aside and Path(aside).is_file() else []
+    listing.write("report_path", path, run_pages.report(document, rejects, path))
+
+
+def write_plan(path: str, document: Mapping[str, Any]) -> None:
+    """Write a plan.
+
+    Args:
+        path: of the file; .html, .csv and .xlsx are for people, all else is JSON, which can be applied.
+        document: the plan.
+
+    Raises:
+        Stop: it cannot be written.
+    """
+    if listing.is_listing(path):
+        listing.write("plan_path", path, run_pages.plan(document))
+    else:
+        write_json("plan_path", path, document)
+
+
+def lines(source: IO[str]) -> Iterable[bytes]:
+    """Return the lines of an input: a file of Singer messages, or a corrected sheet (.xlsx, .csv).
+
+    Raises:
+        Stop: it is not what its name says.
+    """
+    name = getattr(source, "name", None)
+    if isinstance(name, str) and Path(name).suffix.lower() in sheets.SUFFIXES:
+        return _of_sheet(Path(name))
+    return byte_lines(source)
+
+
+def _of_sheet(path: Path) -> Iterator[bytes]:
+    listing.require("--input", str(path))
+    yield from reject_sheets.messages(path)

@@ -1,0 +1,234 @@
+"""Plan and rejects for people: pages and sheets in which digits stay, formulas do not run, and corrections load."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import openpyxl
+import pytest
+from openpyxl.utils import get_column_letter
+
+from ap_connectors.core import sheets
+from ap_connectors.core.errors import Stop
+from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.singer import reject_sheets
+from tests.browser import Tab
+from tests.target_vicai.cases import AT, LONG, order_line
+from tests.target_vicai.conftest import Message, Target, load
+from tests.target_vicai.test_load_plan import planned
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.target_vicai.store import Store
+
+FORMULA = '=HYPERLINK("http://evil.example";"x")'
+EVIL = "<script>alert(1)</script>"
+BIG = "1234567890123456789.1200"
+
+
+def wrong() -> list[Message]:
+    """Vendors and an order, each wrong in one way, whose other fields must come through as they are."""
+    vendors = [
+        {"externalId": "000123", "externalUpdatedAt": AT, "name": LONG, "addressStreet": FORMULA},
+        {
+            "externalId": "V-2",
+            "externalUpdatedAt": AT,
+            "name": LONG,
+            "addressStreet": "-1\n'second' @line",
+            "phone": "+370 600",
+        },
+        {"externalId": "V-3", "externalUpdatedAt": AT, "name": EVIL * 20, "addressStreet": "Žąsų g. 1"},
+    ]
+    order = {
+        "externalId": "PO-1",
+        "poNumber": "007",
+        "issuedOn": "2026-03-01",
+        "vendorExternalId": "V-9",
+        "amount": BIG,
+        "lineItems": [order_line(1, "1", BIG, BIG)],
+    }
+    return [*load("vendors", *vendors), *load("purchase_orders", order)]
+
+
+def correct(path: Path, changes: dict[str, dict[str, str]]) -> None:
+    """Change cells of a sheet as a person would: by the record's key and the column's head."""
+    if path.suffix == ".csv":
+        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+        for row in rows[1:]:
+            for head, value in changes.get(row[rows[0].index("externalId")], {}).items():
+                row[rows[0].index(head)] = value
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            # As Excel does where the comma is the decimal sign.
+            csv.writer(file, delimiter=";").writerows(rows)
+        return
+    book = openpyxl.load_workbook(path)
+    for page in book.worksheets:
+        heads = [cell.value for cell in page[1]]
+        for cells in page.iter_rows(min_row=2):
+            for head, value in changes.get(str(cells[heads.index("externalId")].value), {}).items():
+                cells[heads.index(head)].value = value
+    book.save(path)
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "csv"])
+def test_a_corrected_sheet_is_loaded(vicai: SandboxProcess, target: Target, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"rejects.{suffix}"
+    target(wrong(), report_path=str(path), expect=1)
+    changes = {"000123": {"name": "UAB Pirmas"}, "V-2": {"name": "UAB Antras"}, "V-3": {"name": EVIL}}
+    correct(path, changes | {"PO-1": {"vendorExternalId": "V-2"}})
+    run = target([], "--input", str(path))
+    assert run.counts("vendors")["created"] == 3
+    held = {one["externalId"]: one for one in vicai.control.vicai.records("vendors") if one.get("externalId")}
+    assert [held[key]["name"] for key in changes] == ["UAB Pirmas", "UAB Antras", EVIL]
+    assert held["000123"]["addressStreet"] == FORMULA
+    assert (held["V-2"]["addressStreet"], held["V-2"]["phone"]) == ("-1\n'second' @line", "+370 600")
+    (order,) = [one for one in vicai.control.vicai.records("purchaseOrders") if one.get("externalId") == "PO-1"]
+    assert (order["poNumber"], order["amount"]) == ("007", BIG)
+
+
+def test_a_sheet_is_text(target: Target, tmp_path: Path) -> None:
+    path = tmp_path / "rejects.xlsx"
+    target(wrong(), report_path=str(path), expect=1)
+    book = openpyxl.load_workbook(path)
+    assert book.sheetnames == ["purchase_orders", "vendors"], "what others wait for comes first"
+    cells = [cell for page in book.worksheets for row in page.iter_rows() for cell in row if cell.value is not None]
+    assert {cell.data_type for cell in cells} == {"s"}
+    assert {"000123", FORMULA, BIG, "007"} <= {cell.value for cell in cells}
+    page = book["vendors"]
+    heads = [cell.value for cell in page[1]]
+    lead = dict(zip(heads, [cell.value for cell in page[2]], strict=True))
+    assert str(lead["(what to do)"]).startswith("Correct the record")
+    assert (lead["(field)"], lead["(stream)"], lead["(key)"], lead["(code)"]) == (
+        "name",
+        "vendors",
+        "000123",
+        "too_long",
+    )
+    assert page.column_dimensions[get_column_letter(heads.index(reject_sheets.ORIGINAL) + 1)].hidden
+
+
+def test_csv_runs_no_formula(target: Target, tmp_path: Path) -> None:
+    path = tmp_path / "rejects.csv"
+    target(wrong(), report_path=str(path), expect=1)
+    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert f"'{FORMULA}" in [cell for row in rows for cell in row]
+
+
+@pytest.mark.parametrize("kind", ["rejects", "plan"])
+def test_a_page_of_it(store: Store, target: Target, browser: Browser, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"{kind}.html"
+    if kind == "plan":
+        target(planned(store), dry_run=True, plan_path=str(path), deletes="records", max_rejects=1)
+    else:
+        target(wrong(), report_path=str(path), expect=1)
+    for scheme, width in (("light", 1280), ("dark", 320)):
+        with Tab(browser, scheme=scheme, width=width) as tab:
+            page = tab.open(path)
+            assert tab.overflow == 0
+            groups = page.locator("tr.head").all_inner_texts()
+            if kind == "plan":
+                assert any("accounts: 1 record would be deleted" in words for words in groups)
+                row = page.locator("tr:has-text('Pervadinta')")
+                assert row.locator("td").nth(2).inner_text() == "name"
+            else:
+                assert "Load what it refers to first" in groups[0]
+                assert EVIL[:20] in page.locator("main").inner_text() or page.get_by_text("V-3").is_visible()
+            page.get_by_role("searchbox").fill("too_long" if kind == "rejects" else "pervadinta")
+            assert page.locator("tbody.group:visible").count() == 1
+            assert (tab.complaints, tab.requests) == ([], [path.as_uri()])
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "csv"])
+def test_a_plan_as_a_sheet(store: Store, target: Target, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"plan.{suffix}"
+    target(planned(store), dry_run=True, plan_path=str(path), deletes="records", max_rejects=1)
+    rows = [dict(cells) for _, cells in sheets.read(path)]
+    (renamed,) = [row for row in rows if row["will be"] == "Pervadinta"]
+    assert (renamed["field"], bool(renamed["is now"])) == ("name", True)
+
+
+# What people do to sheets
+
+
+def sheet(tmp_path: Path, *rows: list[Any]) -> Path:
+    book = openpyxl.Workbook()
+    assert book.active
+    for row in rows:
+        book.active.append(row)
+    path = tmp_path / "changed.xlsx"
+    book.save(path)
+    return path
+
+
+RECORD: dict[str, Any] = {"externalId": "1", "amount": 5, "lines": [1], "note": None, "open": True}
+LINE = json.dumps({"type": "RECORD", "stream": "s", "record": RECORD, "rejected": {"code": "too_long", "line": 1}})
+
+
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads([*reject_sheets.messages(path)][-1])["record"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("head", "cell", "value"),
+    [
+        ("amount", "1234567890123456789", 1234567890123456789),
+        ("amount", "five", "five"),
+        ("amount", 7.0, 7),
+        ("lines", "[1, 2]", [1, 2]),
+        ("note", "new", "new"),
+        ("externalId", "", None),
+        ("open", False, False),
+        ("open", "no", "no"),
+        ("added", "x", "x"),
+    ],
+)
+def test_a_cell_that_was_changed(tmp_path: Path, head: str, cell: Any, value: Any) -> None:
+    heads, cells = ["externalId", reject_sheets.ORIGINAL], ["1", LINE]
+    heads, cells = ([*heads, head], [*cells, cell]) if head != "externalId" else (heads, [cell, LINE])
+    assert read(sheet(tmp_path, heads, cells)) == RECORD | {head: value}
+
+
+def test_what_was_not_touched_keeps_its_bytes(tmp_path: Path) -> None:
+    line = LINE.replace('"amount": 5', '"amount" :5.00').encode()
+    (found,) = reject_sheets.sheets_of([reject_sheets.Rejected(line)], together=False)
+    path = tmp_path / "same.xlsx"
+    path.write_bytes(sheets.xlsx_bytes([found]))
+    assert [*reject_sheets.messages(path)][-1] == line + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([["externalId", "amount"], ["1", "5"]], "is missing or changed"),
+        ([["lines", reject_sheets.ORIGINAL], ["1, 2", LINE]], "row 2, lines: this is not JSON any more"),
+        ([["amount", reject_sheets.ORIGINAL], [1234567890123456789.0, LINE]], "may have rounded"),
+    ],
+)
+def test_what_cannot_be_read_is_told(tmp_path: Path, rows: list[list[Any]], words: str) -> None:
+    with pytest.raises(Stop, match=words):
+        read(sheet(tmp_path, *rows))
+
+
+def test_another_company_s_sheet_is_not_loaded(vicai: SandboxProcess, target: Target, tmp_path: Path) -> None:
+    path = tmp_path / "rejects.xlsx"
+    target(wrong(), report_path=str(path), expect=1)
+    vicai.control.vicai.options(company="Another AS")
+    run = target([], "--input", str(path), expect=1)
+    assert "belongs to another company" in run.complaints[-1]
+    assert run.writes == []
+
+
+def test_a_long_record_goes_on_in_the_next_column(tmp_path: Path) -> None:
+    line = LINE.replace('"note": null', f'"documentBase64": "{"QUJD" * 20_000}"').encode()
+    for suffix in ("xlsx", "csv"):
+        (found,) = reject_sheets.sheets_of([reject_sheets.Rejected(line)], together=suffix == "csv")
+        path = tmp_path / f"long.{suffix}"
+        path.write_bytes(sheets.csv_bytes(found) if suffix == "csv" else sheets.xlsx_bytes([found]))
+        assert [*reject_sheets.messages(path)][-1] == line + b"\n"
