@@ -18,8 +18,8 @@ import requests
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.conftest import Run, RunTap
 from tests.tap_rejects.conftest import of
-from tests.target_vicai.cases import PDF
 from tests.target_vicai.conftest import Record, Target, load
+from tests.target_vicai.scene import PDF
 
 AT = "2026-03-01T10:00:00"
 COMPANY = "302320404"

@@ -13,8 +13,8 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
-from tests.target_vicai.cases import PDF
 from tests.target_vicai.conftest import Message, Result, lines
+from tests.target_vicai.scene import PDF
 
 Record = dict[str, Any]
 STORAGE = "/storage/uploads"

@@ -20,8 +20,8 @@ from ap_connectors.singer.document_sources import DocumentSources
 from target_ivesk.documents import LIMIT
 from tests.conftest import Run, runner
 from tests.target_ivesk.conftest import Record, Target, held, ledger, pdf, puts
-from tests.target_vicai.cases import PDF
 from tests.target_vicai.conftest import STYLES, load, state, styled
+from tests.target_vicai.scene import PDF
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "peppol"
 NESTED = {"byla": "Ąžuolas „7“", "eilė": [1, {"suma": Decimal("1234567890123456789.10")}], "tuščia": None}

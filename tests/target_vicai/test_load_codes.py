@@ -15,8 +15,9 @@ from ap_connectors.core.reject_codes import CODES
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer.document_sources import DocumentSources
 from target_vicai import documents
-from tests.target_vicai.cases import AT, LONG, PDF, Scene, order_line
+from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import PREFIX, Message, Record, Target, fresh, load, record
+from tests.target_vicai.scene import AT, LONG, PDF, Scene
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_deletes import GONE
 

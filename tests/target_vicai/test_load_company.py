@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_vicai.cases import AT, LONG, PDF
 from tests.target_vicai.conftest import Record, Result, Target, lines, load, state
+from tests.target_vicai.scene import AT, LONG, PDF
 from tests.target_vicai.store import Store
 
 OURS, THEIRS = "Fjordlys Regnskap AS", "Ąžuolas & Co AS"

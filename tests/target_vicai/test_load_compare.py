@@ -19,8 +19,9 @@ from target_vicai.purchase_orders import PurchaseOrders
 from target_vicai.sink import Item
 from target_vicai.streams import ALL
 from target_vicai.target import TargetVicai
-from tests.target_vicai.cases import AT, LATER, order_line, without
+from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import PREFIX, Record, Target, lines, load, settings
+from tests.target_vicai.scene import AT, LATER, without
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_deletes import owned
 

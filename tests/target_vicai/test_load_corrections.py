@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_vicai.cases import AT, LATER, PDF, Scene, invoice, training_invoice, without
+from tests.target_vicai.cases_documents import invoice, training_invoice
 from tests.target_vicai.conftest import Record, Result, Target, fresh, load
+from tests.target_vicai.scene import AT, LATER, PDF, Scene, without
 from tests.target_vicai.store import Store
 
 CASES = Path(__file__).parents[3] / "shared" / "cases" / "accounting" / "target"

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_vicai.cases import AT, PDF, order_line, without
+from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import PREFIX, Record, Target, fresh, load, record, schema, state, version
+from tests.target_vicai.scene import AT, PDF, without
 from tests.target_vicai.store import Store
 
 GONE = "2026-03-03T12:00:00+00:00"

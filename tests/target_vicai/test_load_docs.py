@@ -20,8 +20,8 @@ from ap_connectors.singer.schema import Declared, canonical
 from ap_connectors.vicai import contract
 from target_vicai.sink import VicSink
 from target_vicai.streams import ALL
-from tests.target_vicai.cases import CREDIT, PAYMENT, Scene
 from tests.target_vicai.conftest import PREFIX, Record, Result, Target, fresh
+from tests.target_vicai.scene import CREDIT, PAYMENT, Scene
 from tests.target_vicai.store import Documents, Snapshot
 from tests.vicai.test_vicai_coverage import rows as coverage
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_vicai.cases import PDF
 from tests.target_vicai.conftest import PREFIX, Record, Target, load, snake, state, styled, upper, version
+from tests.target_vicai.scene import PDF
 from tests.target_vicai.store import Store
 
 ERP_IBAN, OTHER_IBAN, THIRD_IBAN = "LT601010012345678901", "LT121000011101001000", "NO9386011117947"

@@ -18,8 +18,8 @@ from ap_connectors.singer.document_sources import DocumentSources
 from target_vicai import documents
 from target_vicai.documents import Document
 from tests import privileges
-from tests.target_vicai.cases import PDF
 from tests.target_vicai.conftest import Target, load
+from tests.target_vicai.scene import PDF
 from tests.target_vicai.store import Store
 
 ANYWHERE = DocumentSources(

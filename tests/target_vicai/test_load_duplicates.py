@@ -11,8 +11,9 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from target_vicai.duplicates import Duplicates, Facts
-from tests.target_vicai.cases import AT, Scene, invoice, training_invoice, without
+from tests.target_vicai.cases_documents import invoice, training_invoice
 from tests.target_vicai.conftest import PREFIX, Record, Target, fresh, load, state
+from tests.target_vicai.scene import AT, Scene, without
 
 VENDOR: Record = {"vendor": {"externalId": "T-1"}}
 OTHER: Record = {"vendor": {"externalId": "T-2"}}

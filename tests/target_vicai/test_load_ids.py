@@ -9,8 +9,9 @@ import pytest
 
 from ap_connectors.core.validate import id_text
 from target_vicai.ids import as_meant
-from tests.target_vicai.cases import AT, LONG, order_line
+from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import Record, Target, load
+from tests.target_vicai.scene import AT, LONG
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_deletes import full, owned
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_vicai.cases import AT, LATER, LONG
 from tests.target_vicai.conftest import (
     Message,
     Record,
@@ -23,6 +22,7 @@ from tests.target_vicai.conftest import (
     schema,
     state,
 )
+from tests.target_vicai.scene import AT, LATER, LONG
 from tests.target_vicai.store import Store, covers
 
 TOKEN = re.compile(r"eyJ[\w-]{20,}")

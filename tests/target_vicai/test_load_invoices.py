@@ -14,8 +14,9 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
-from tests.target_vicai.cases import AT, LATER, PDF, Scene, invoice, training_invoice, without
+from tests.target_vicai.cases_documents import invoice, training_invoice
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, fresh, lines, load, record, state
+from tests.target_vicai.scene import AT, LATER, PDF, Scene, without
 from tests.target_vicai.store import Documents, covers
 from tests.vicai.scripted import Asked, Said, granting, serving
 

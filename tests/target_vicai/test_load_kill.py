@@ -10,8 +10,8 @@ from pathlib import Path
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.campaign import BOTH_AGES, seeds
-from tests.target_vicai.cases import PDF
 from tests.target_vicai.conftest import PREFIX, command, lines, load, state
+from tests.target_vicai.scene import PDF
 from tests.target_vicai.store import Record, Snapshot
 from tests.target_vicai.world import World
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_vicai.cases import AT, LATER
 from tests.target_vicai.conftest import PREFIX, Target, load, record, state
+from tests.target_vicai.scene import AT, LATER
 from tests.target_vicai.store import Record, Store
 from tests.target_vicai.test_load_deletes import owned
 from tests.target_vicai.test_load_input import check_clear, good

@@ -16,8 +16,9 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.campaign import seeds
-from tests.target_vicai.cases import AT, order_line
+from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, lines, load, record, state
+from tests.target_vicai.scene import AT
 from tests.target_vicai.store import Store, covers
 
 VENDORS = ("T-1", "T-2", "T-3")

@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_vicai.cases import AT, LATER, LONG, PDF, order_line
+from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import Message, Target, load, state, version
+from tests.target_vicai.scene import AT, LATER, LONG, PDF
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_deletes import GONE, full, owned
 

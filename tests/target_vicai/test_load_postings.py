@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_vicai.cases import PDF, Scene, confirmation, rejection
+from tests.target_vicai.cases_documents import confirmation, rejection
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, fresh, lines, load, state
+from tests.target_vicai.scene import PDF, Scene
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "peppol"
 

@@ -11,8 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_vicai.cases import WAITING
 from tests.target_vicai.conftest import Record, Target, fresh, load, state
+from tests.target_vicai.scene import WAITING
 from tests.target_vicai.store import Store
 
 DOC = Path(__file__).parent.parent.parent / "docs/errors-to-ivesk.md"

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_vicai.cases import BY_STREAM, CASES, PDF, Case, Scene
+from tests.target_vicai.cases import BY_STREAM, CASES
 from tests.target_vicai.conftest import PREFIX, STYLES, Record, Result, Target, fresh, load, state, styled
+from tests.target_vicai.scene import PDF, Case, Scene
 from tests.target_vicai.store import Change, Documents, covers, made_up
 
 AGES = ("live", "0.20")

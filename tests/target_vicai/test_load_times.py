@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.target_vicai.cases import AT, PDF
 from tests.target_vicai.conftest import Record, Result, Target, load
+from tests.target_vicai.scene import AT, PDF
 from tests.target_vicai.store import Store
 
 VILNIUS = "Europe/Vilnius"

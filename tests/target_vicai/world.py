@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_vicai.cases import AT, BOOKED, LATER, PDF, WAITING, order_line, without
+from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import fresh, load, record, state
+from tests.target_vicai.scene import AT, BOOKED, LATER, PDF, WAITING, without
 from tests.target_vicai.store import Documents, Record, Snapshot, covers, key
 
 INVOICES = 6
