@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ap_connectors.core.errors import Outage, Stop
-from target_warehouse import kinds, sql, state
+from target_warehouse import kinds, sql
 from target_warehouse.declared import COMPANY
 from target_warehouse.kinds import Cell, Kind
 from target_warehouse.sql import listed, literal, quoted
@@ -92,7 +92,6 @@ class DuckDB(Warehouse):
         self._catalog = self.execute("SELECT current_database()")[0][0]
         try:
             self.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._catalog)}.{quoted(self.schema)}")
-            state.create(self)
         except duckdb.Error as error:
             raise self._closed(error) from None
 

@@ -201,7 +201,7 @@ class Loader:
     def _prepared(self, taken: Sequence[Incoming]) -> list[Plan]:
         """Plan, and change the tables that have to be changed; a change is a transaction of its own."""
         plans = self._planned(taken)
-        if any(plan.changes_table for plan in plans):
+        if any(plan.changes_table for plan in plans) or not self._warehouse.has_states:
             with self._warehouse.transaction(changes_tables=True):
                 known, self._tables = self._tables, self._warehouse.tables()
                 if self._tables != known:
@@ -210,6 +210,9 @@ class Loader:
                     if plan.changes_table:
                         self._warehouse.change(plan)
                         self._tables[plan.table.name] = plan.table
+                if not self._warehouse.has_states:
+                    states.create(self._warehouse)
+                    self._warehouse.has_states = True
             for plan in plans:
                 self._tell(plan.widened)
         return plans

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from ap_connectors.core.errors import Outage, Stop
-from target_warehouse import kinds, state
-from target_warehouse.declared import COMPANY, STATE
+from target_warehouse import kinds
+from target_warehouse.declared import COMPANY
 from target_warehouse.kinds import Cell, Kind
 from target_warehouse.sql import listed, literal, quoted
 from target_warehouse.tables import Plan, Table
@@ -98,8 +98,6 @@ class PostgreSQL(Warehouse):
             with self.transaction(changes_tables=True):
                 if not self.execute(f"SELECT to_regnamespace({literal(quoted(self.schema))}) IS NOT NULL")[0][0]:
                     self.execute(f"CREATE SCHEMA {quoted(self.schema)}")
-                if not self.execute(f"SELECT to_regclass({literal(self.name(STATE))}) IS NOT NULL")[0][0]:
-                    state.create(self)
         except psycopg.Error as error:
             raise self._closed(error) from None
 

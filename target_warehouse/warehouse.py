@@ -41,6 +41,8 @@ class Warehouse(Database):
 
     def __init__(self, schema: str, company: str | None) -> None:
         self.schema, self.company = schema, company
+        self.has_states = False
+        """Whether there is a table of states, as of the last look at the tables."""
 
     data_errors: tuple[type[Exception], ...] = ()
     """What it raises for a row that it does not take."""
@@ -49,7 +51,7 @@ class Warehouse(Database):
 
     @abstractmethod
     def open(self) -> None:
-        """Connect; make the schema and its table of states if they are missing.
+        """Connect; make the schema if it is missing.
 
         Raises:
             Stop: it cannot be opened, is another program's, or is in use for too long.
@@ -115,7 +117,7 @@ class Warehouse(Database):
         described, comments = self.described()
         for table, column, type_ in described:
             columns.setdefault(table, {})[column] = self.kind_of(type_)
-        columns.pop(STATE, None)
+        self.has_states = columns.pop(STATE, None) is not None
         return {name: _table(name, found, comments.get(name)) for name, found in columns.items()}
 
     def check_tables(self, tables: Mapping[str, Table]) -> None:
