@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from ap_connectors.fleet.progress import Progress
 from ap_connectors.fleet.results import Result, summary, table
 
 DONE, FAILED, NOT_BEGUN = 0, 1, 2
+_CODES = "AP_WEBHOOKS_COMPANIES"
+"""Codes of Įvesk that a rule of `ap-webhooks` tells its command; none: it is about all."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,9 +34,16 @@ def _run(given: argparse.Namespace) -> int:
     fleet = companies.read(given.companies)
     if bool(given.since) != bool(given.stream):
         raise Stop("--from DATE and --stream NAME go together.")
-    order = Order(
-        _listed(given.only), _listed(given.pipeline), given.jobs, (given.stream, given.since) if given.stream else None
-    )
+    only = _listed(given.only)
+    if given.events and (codes := _listed([os.environ.get(_CODES, "")])):
+        only = [company.id for company in fleet.companies if company.codes & set(codes)]
+        if not only:
+            _line(
+                f"No company of {fleet.path.name} has the code {' or '.join(codes)} (company_codes); nothing was run."
+            )
+            return DONE
+    again = (given.stream, given.since) if given.stream else None
+    order = Order(only, _listed(given.pipeline), given.jobs, again)
     began = time.monotonic()
     as_json = given.format == "json"
     progress = Progress(sum(map(len, batch.jobs_of(fleet, order))), quiet=as_json)
@@ -137,6 +147,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     run = _command(commands, "run", "run pipelines of companies, each once", _run)
     _which(run)
+    run.add_argument(
+        "--events", action="store_true", help="in a rule of ap-webhooks: only the companies that its events are about"
+    )
     run.add_argument("--from", dest="since", metavar="DATE", help="read a stream anew from then on; needs --stream")
     run.add_argument("--stream", metavar="NAME", help="the stream that --from reads anew; no other is touched")
     run.add_argument(

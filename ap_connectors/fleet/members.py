@@ -42,6 +42,12 @@ class Company:
         return {"company": self.id, "COMPANY": re.sub(r"\W", "_", self.id).upper()}
 
     @property
+    def codes(self) -> set[str]:
+        """Its registration codes at Įvesk, as `company_codes` has them."""
+        found = (settings.get("company_codes") for settings in self.settings.values())
+        return {str(code) for codes in found if isinstance(codes, list) for code in codes}
+
+    @property
     def duckdb_file(self) -> str | None:
         """The warehouse, if it is a file; what is a secret is the URL of PostgreSQL."""
         if not isinstance(self.warehouse, str):
