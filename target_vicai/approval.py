@@ -94,6 +94,7 @@ class Approval:
     def compared(self, present: JsonObject, names: Iterable[str]) -> None:
         """Say what Vic has of the record: of that, what can be written counts."""
         if self.is_used and (work := getattr(self._local, "work", None)) is not None and not work.calls:
+            work.name = work.name or _name(present)
             work.present = digest({name: present[name] for name in names if present.get(name) is not None})
 
     def call(self, operation: str, body: Any = None, **arguments: str) -> None:

@@ -18,45 +18,49 @@ function compareValues(a, b, numeric) {
   return a.localeCompare(b, document.documentElement.lang, { numeric: true });
 }
 
-/* Rows of the class "head" stay where they are, and those of "more" at the end; each body of a table is sorted by itself. */
-for (const table of document.querySelectorAll("table[data-sortable]")) {
-  const heads = [...table.tHead.rows[0].cells];
-  heads.forEach((head, column) => {
-    if (!head.textContent.trim()) return;
-    const button = document.createElement("button");
-    button.type = "button";
-    button.append(...head.childNodes);
-    head.append(button);
-    button.addEventListener("click", () => {
-      const down = head.getAttribute("aria-sort") === "ascending";
-      heads.forEach((other) => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      for (const body of table.tBodies) {
-        const rows = [...body.rows].filter((row) => !row.classList.contains("head"));
-        const after = [...body.rows].filter((row) => row.classList.contains("more"));
-        rows.sort((a, b) => compareValues(cellValue(a, column), cellValue(b, column), head.classList.contains("n")));
-        body.append(...(down ? rows.reverse() : rows), ...after);
-      }
+/* Makes tables of a part of the page sortable, and searchable. */
+function prepare(root) {
+  /* Rows of the class "head" stay where they are, and those of "more" at the end; each body of a table is sorted by itself. */
+  for (const table of root.querySelectorAll("table[data-sortable]")) {
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      if (!head.textContent.trim()) return;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const down = head.getAttribute("aria-sort") === "ascending";
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        for (const body of table.tBodies) {
+          const rows = [...body.rows].filter((row) => !row.classList.contains("head"));
+          const after = [...body.rows].filter((row) => row.classList.contains("more"));
+          rows.sort((a, b) => compareValues(cellValue(a, column), cellValue(b, column), head.classList.contains("n")));
+          body.append(...(down ? rows.reverse() : rows), ...after);
+        }
+      });
     });
-  });
-}
+  }
 
-/* A search shows the rows with all its words; it looks through every table of its listing, and hides empty groups. */
-for (const listing of document.querySelectorAll(".listing-searched")) {
-  const field = listing.querySelector("input[type=search]");
-  const told = listing.querySelector("output");
-  const rows = [...listing.querySelectorAll("tbody tr:not(.head)")];
-  const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent).join(" ").toLocaleLowerCase());
-  const groups = [...listing.querySelectorAll(".group")];
-  field.addEventListener("input", () => {
-    const words = field.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
-    let shown = 0;
-    rows.forEach((row, number) => {
-      row.hidden = !words.every((word) => texts[number].includes(word));
-      shown += !row.hidden;
+  /* A search shows the rows with all its words; it looks through every table of its listing, and hides empty groups. */
+  for (const listing of root.querySelectorAll(".listing-searched")) {
+    const field = listing.querySelector("input[type=search]");
+    const told = listing.querySelector("output");
+    const rows = [...listing.querySelectorAll("tbody tr:not(.head)")];
+    const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent).join(" ").toLocaleLowerCase());
+    const groups = [...listing.querySelectorAll(".group")];
+    field.addEventListener("input", () => {
+      const words = field.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      rows.forEach((row, number) => {
+        row.hidden = !words.every((word) => texts[number].includes(word));
+        shown += !row.hidden;
+      });
+      groups.forEach((group) => { group.hidden = !group.querySelector("tr:not(.head):not([hidden])"); });
+      const [first, second] = [String(shown), String(rows.length)];
+      told.textContent = words.length ? told.dataset.shown.replace("{}", first).replace("{}", second) : "";
     });
-    groups.forEach((group) => { group.hidden = !group.querySelector("tr:not(.head):not([hidden])"); });
-    const [first, second] = [String(shown), String(rows.length)];
-    told.textContent = words.length ? told.dataset.shown.replace("{}", first).replace("{}", second) : "";
-  });
+  }
 }
+prepare(document);

@@ -19,11 +19,13 @@ class Group:
     Args:
         title: what they have in common.
         rows: cells as text, a cell for each column.
-        kind: "bad" for what needs a person.
+        count: of records; one may have several rows.
+        kind: "bad" for what needs a person, "good" for what is new.
     """
 
     title: str
     rows: Sequence[Sequence[str]]
+    count: int
     kind: str = ""
 
 

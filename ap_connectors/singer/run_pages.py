@@ -24,6 +24,8 @@ _EFFECTS = {
 }
 """How a plan tells what would happen; what needs a look comes first."""
 _PLAN = ("record", "name", "field", "is now", "will be", "why")
+_MOST_WHOLE = 1000
+"""New records of a stream that a plan shows field by field; of more it shows keys and names."""
 _REJECTS = ("record", "what is wrong", "field", "value", "line", "code")
 
 
@@ -34,12 +36,12 @@ def plan(document: Mapping[str, Any]) -> Listing:
         for effect, words in _EFFECTS.items():
             entries = effects.get(effect) or []
             totals[effect] += len(entries)
-            rows = [row for entry in entries for row in _planned(entry)]
+            rows = [row for entry in entries for row in _planned(entry, whole=len(entries) <= _MOST_WHOLE)]
             if rows:
-                groups.append(Group(f"{stream}: {counted(len(entries), 'record')} {words}", rows, _kind(effect)))
+                groups.append(Group(f"{stream}: {words}", rows, len(entries), _kind(effect)))
     for one in document.get("bank_changes") or []:
         row = [str(one["key"]), "", str(one["field"]), _text(one["from"]), _text(one["to"]), ""]
-        groups.append(Group(f"{one['stream']}: bank details would change", [row], "bad"))
+        groups.append(Group(f"{one['stream']}: bank details would change", [row], 1, "bad"))
     told = ", ".join(f"{totals[effect]} {words}" for effect, words in _EFFECTS.items() if totals[effect])
     return Listing(
         "Plan of a load",
@@ -55,12 +57,16 @@ def _kind(effect: str) -> str:
     return "bad" if effect in {"rejected", "deleted"} else "good" if effect == "created" else ""
 
 
-def _planned(entry: Mapping[str, Any]) -> list[list[str]]:
+def _planned(entry: Mapping[str, Any], *, whole: bool) -> list[list[str]]:
+    """Return a row for each field that would change; of a new record, if it is shown whole, for each that it has."""
     place = [str(entry["key"]), str(entry.get("name") or "")]
-    changes = entry.get("changes") or []
+    changes = [(one["field"], _text(one["old"]), _text(one["new"])) for one in entry.get("changes") or []]
+    calls = (entry.get("approve") or {}).get("calls") if whole and "changes" not in entry else None
+    body = next((call["body"] for call in calls or () if isinstance(call["body"], dict)), {})
+    changes += [(name, "", _text(value)) for name, value in body.items() if value is not None]
     if not changes:
         return [[*place, "", "", "", str(entry.get("reason") or "")]]
-    return [[*place, str(one["field"]), _text(one["old"]), _text(one["new"]), ""] for one in changes]
+    return [[*place, str(field), old, new, ""] for field, old, new in changes]
 
 
 def _text(value: Any) -> str:
@@ -101,7 +107,7 @@ def report(document: Mapping[str, Any], rejects: Sequence[Rejected], path: str) 
         (words, not count),
         facts,
         _REJECTS,
-        [Group(name, rows, "bad") for name, rows in groups.items()],
+        [Group(name, rows, len(rows), "bad") for name, rows in groups.items()],
         counts=(["stream", *metrics], rows),
         more=_sheets(rejects, path, metrics, rows),
         wide=frozenset({"what is wrong"}),

@@ -114,6 +114,15 @@ PURGED = sa.Table(
 )
 """One row: the highest number of an event that was deleted, and the instant before which processed ones were."""
 
+RECONCILED = sa.Table(
+    "reconciled",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("report", sa.Text, nullable=False),
+)
+"""One row: what the last `reconcile` found, as JSON."""
+
 # Advisory locks of PostgreSQL; SQLite has one writer anyway.
 STORE_LOCK, PLAN_LOCK, _RUNNER_LOCK = 7_065_706, 7_065_707, 7_065_708
 

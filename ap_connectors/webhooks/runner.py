@@ -312,11 +312,15 @@ def _share_lock(one: Rule | None, other: Rule) -> bool:
     return one is not None and one.lock == other.lock
 
 
+def search_path() -> str:
+    """Return where programs are looked for: a service has no environment activated, and `meltano` is beside us."""
+    return os.pathsep.join(part for part in (os.environ.get("PATH"), str(Path(sys.executable).parent)) if part)
+
+
 def environment(rule: Rule, run: Run, events: Sequence[EventSummary]) -> dict[str, str]:
     """Return the environment of a command: ours without the receiver's settings, and what the run is about."""
     found = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, *_NOT_HANDED_ON))}
-    # A service has not activated an environment, but `meltano` is installed beside us.
-    found["PATH"] = os.pathsep.join(part for part in (found.get("PATH"), str(Path(sys.executable).parent)) if part)
+    found["PATH"] = search_path()
     about: Mapping[str, str] = {
         "RUN_ID": str(run.id),
         "ATTEMPT": str(run.attempts),

@@ -12,7 +12,9 @@ import uvicorn
 from prometheus_client import CollectorRegistry, Counter
 from starlette.applications import Starlette
 
+from ap_connectors.core import pages
 from ap_connectors.core.errors import Outage, Stop
+from ap_connectors.webhooks.commands import problem_of
 from ap_connectors.webhooks.config_file import UNSET
 from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.metrics import Gauges
@@ -41,6 +43,11 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """
     for warning in settings.warnings():
         _LOG.warning("%s", warning)
+    if settings.page_token:
+        pages.require("page_token")
+    for rule in settings.rules:
+        if problem := problem_of(rule):
+            _LOG.error("rules: %s cannot run: %s. Its events are stored, and wait.", rule.shown, problem)
     inbox = Inbox(settings.inbox)
     runner: Runner | None = None
     stopped = threading.Event()

@@ -41,7 +41,7 @@ TOO_SHORT = (
 )
 
 _SHORTEST_SECRET = 16
-_SECRETS = ("vicai_token", "ivesk_secret", "vicai_client_secret", "ivesk_api_key")
+_SECRETS = ("vicai_token", "ivesk_secret", "vicai_client_secret", "ivesk_api_key", "page_token")
 
 Megabytes = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 
@@ -87,6 +87,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         runs_at_once: how many runs, of different rules, may be active.
         stop_seconds: how long active runs may continue after SIGTERM.
         grace: how old an event must be before `reconcile` misses it.
+        page_token: opens the page at `/`: runs with their last error, events, gaps, retry; without it there is no page.
         ivesk_test_hosts: `host:port` on this machine (`127.0.0.1:8722`) that stand in for SNS, over http. For tests
             only.
 
@@ -125,6 +126,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     runs_at_once: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
     stop_seconds: Seconds = Seconds(30)
     grace: Seconds = Seconds(900)
+    page_token: Text = ""
     ivesk_test_hosts: Texts = Texts()
 
     def __post_init__(self) -> None:
@@ -139,6 +141,10 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             if not _is_loopback(place):
                 problem = f"{place!r} is not a port of this machine such as 127.0.0.1:8722."
                 raise WrongSetting(problem, "ivesk_test_hosts", index)
+        if self.page_token and len(self.page_token) < _SHORTEST_SECRET:
+            raise WrongSetting(
+                f"must be {_SHORTEST_SECRET} characters or more, so that it is not guessed.", "page_token"
+            )
         if self.public_url:
             self.public_url = validate.address("public_url", self.public_url, URL_EXAMPLE)
         if self.keep_events != UNSET and self.keep_events < SHORTEST_KEPT:
@@ -170,6 +176,12 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         if self.ivesk_test_hosts:
             places = ", ".join(self.ivesk_test_hosts)
             yield f"ivesk_test_hosts: whatever {places} signs is taken for a message of SNS. It is for tests only."
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no log and no page shows."""
+        found = [getattr(self, name) for name in _SECRETS]
+        return [text for one in found for text in ((one,) if isinstance(one, str) else one) if text]
 
     @property
     def tokens(self) -> TokenFile:
