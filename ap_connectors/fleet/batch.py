@@ -9,12 +9,9 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
-import json
 import os
 import selectors
 import signal
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -323,55 +320,3 @@ def _kill(pid: int, number: signal.Signals) -> None:
 def _how(status: int) -> str:
     code = os.waitstatus_to_exitcode(status)
     return signal.Signals(-code).name if code < 0 else f"status {code}"
-
-
-def run_batch(
-    fleet: Fleet,
-    company_ids: Sequence[str] = (),
-    pipelines: Sequence[str] = (),
-    *,
-    jobs: int = 0,
-    again: tuple[str, str] | None = None,
-    on_result: OnResult | None = None,
-) -> list[Result]:
-    """Run a batch in a process of its own: for programs that have threads, as an orchestrator has.
-
-    Args:
-        fleet: whose companies.
-        company_ids: of the companies; empty: all.
-        pipelines: their names; empty: all that each company has.
-        jobs: how many companies at once; 0: twice the processors.
-        again: a stream that is read anew, and from when.
-        on_result: is told of each result as it comes.
-
-    Raises:
-        Stop: nothing could begin.
-    """
-    command = [sys.executable, "-m", "ap_connectors.fleet", "run", "--companies", str(fleet.path), "--format", "json"]
-    command += [part for name in company_ids for part in ("--only", name)]
-    command += [part for name in pipelines for part in ("--pipeline", name)]
-    command += [f"--jobs={jobs}"] if jobs else []
-    command += ["--stream", again[0], "--from", again[1]] if again else []
-    results: list[Result] = []
-    with subprocess.Popen(  # noqa: S603 - ourselves
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None  # noqa: S101 - PIPE above
-        assert process.stderr is not None  # noqa: S101 - PIPE above
-        said: list[bytes] = []
-        listener = threading.Thread(target=lambda: said.extend(process.stderr or ()))
-        listener.start()
-        try:
-            for line in process.stdout:
-                results.append(msgspec.convert(json.loads(line), Result, strict=False))
-                if on_result:
-                    on_result(results[-1])
-        except BaseException:
-            process.terminate()
-            raise
-        finally:
-            status = process.wait()
-            listener.join()
-    if status not in {0, 1} and not results:
-        raise Stop(b"".join(said).decode(errors="replace").strip() or f"ap-fleet ended with status {status}.")
-    return results

@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator
 from ap_connectors.core import settings
 from ap_connectors.core.errors import Stop
 from ap_connectors.fleet import listed, pipelines, plugins, values
-from ap_connectors.fleet.members import Company, Fleet, meant
+from ap_connectors.fleet.members import ALL, TIE_OUT, Company, Dagster, Fleet, meant
 from ap_connectors.fleet.pipelines import Pipeline
 from ap_connectors.fleet.values import AsIs, Value
 
@@ -22,12 +22,13 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NAME = "letters, digits, '.', '_' and '-', 64 at most, with a letter or a digit first"
 _TOP = (
     *("warehouse", "defaults", "companies", "pipelines", "folder", "state"),
-    *("time_limit", "retries", "retry_pause", "lineage"),
+    *("time_limit", "retries", "retry_pause", "lineage", "dagster"),
 )
 _DEFAULTS = ("pipelines", "settings")
 _COMPANY = ("id", "name", "expected_company", "settings", "pipelines", "warehouse")
+_DAGSTER = ("schedules", "timezone", "batch", "inbox", "on_failure")
 _PIPELINE = ("tap", "target", "mapper", "select", "schema")
-_LEAST = {"time_limit": 1, "retries": 0, "retry_pause": 0}
+_LEAST = {"time_limit": 1, "retries": 0, "retry_pause": 0, "batch": 1}
 _OURS = {"target-warehouse": {"database": "warehouse", "company": "id"}}
 """Settings that follow from others of the file."""
 _VARIANTS = {pipelines.TAP_IVESK_FOR_VIC: "tap-ivesk"}
@@ -67,7 +68,8 @@ class _Reader:
             if company and companies.setdefault(company.id.lower(), company) is not company:
                 self._wrong(value, company.id, "the id is taken by another company; each needs one of its own.")
         self._label = "line"
-        numbers: dict[str, Any] = {name: self._number(top[name], name) for name in _LEAST if name in top}
+        limits = ("time_limit", "retries", "retry_pause")
+        numbers: dict[str, Any] = {name: self._number(top[name], name) for name in limits if name in top}
         fleet = Fleet(
             path=self._path.absolute(),
             companies=tuple(companies.values()),
@@ -75,6 +77,7 @@ class _Reader:
             folder=self._base / (self._text(top.get("folder"), "", "folder") or "output"),
             state=self._place(top.get("state"), "", "state"),
             lineage=self._text(top.get("lineage"), "", "lineage"),
+            dagster=self._dagster(top.get("dagster")),
             **numbers,
         )
         if self._problems:
@@ -223,6 +226,28 @@ class _Reader:
             if name not in self._pipelines:
                 self._wrong(value, where, f"there is no pipeline {name}{meant(name, self._pipelines)}")
         return tuple(dict.fromkeys(found))
+
+    def _dagster(self, value: Value | None) -> Dagster:
+        """Return how Dagster runs the fleet."""
+        where = "dagster"
+        members = self._members(value, where, _DAGSTER)
+        schedules: dict[str, str] = {}
+        for name, given in self._members(members.get("schedules"), f"{where}: schedules").items():
+            if name not in {*self._pipelines, ALL, TIE_OUT}:
+                self._wrong(given, where, f"schedules: there is no pipeline {name}{meant(name, self._pipelines)}")
+            schedules[name] = self._text(given, where, f"schedules: {name}") or ""
+            if len(schedules[name].split()) != 5:
+                self._wrong(given, where, f"schedules: {name}: must be five fields of cron, such as '0 * * * *'.")
+        hook = self._place(members.get("on_failure"), where, "on_failure")
+        if isinstance(hook, str) and not hook.startswith(("https://", "http://", "${")):
+            self._wrong(members["on_failure"], where, "on_failure must be an address, or {command: [PROGRAM, ...]}.")
+        return Dagster(
+            schedules=schedules,
+            timezone=self._text(members.get("timezone"), where, "timezone") or "UTC",
+            batch=self._number(members["batch"], "batch") if "batch" in members else Dagster.batch,
+            inbox=self._place(members.get("inbox"), where, "inbox"),
+            on_failure=hook,
+        )
 
     # Values
 

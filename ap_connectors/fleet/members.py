@@ -56,6 +56,29 @@ class Company:
         return None if databases.is_postgresql(where) else where
 
 
+ALL, TIE_OUT = "all", "tie-out"
+"""Among the schedules: all pipelines of each company in its order; comparing the warehouses with their services."""
+
+
+@dataclass(frozen=True)
+class Dagster:
+    """How Dagster runs the fleet; `ap-fleet run` does not look at it.
+
+    Args:
+        schedules: when each pipeline runs for all companies that have it, by cron; those that are named here are on.
+        timezone: of the schedules.
+        batch: how many companies a run takes.
+        inbox: of `ap-webhooks`: file or URL, {company} in it for one of each company; None: no events.
+        on_failure: address or command that is told of failed runs.
+    """
+
+    schedules: Mapping[str, str] = field(default_factory=dict)
+    timezone: str = "UTC"
+    batch: int = 50
+    inbox: Any = None
+    on_failure: Any = None
+
+
 @dataclass(frozen=True)
 class Fleet:
     """What `companies.yml` says. Relative paths in it begin where it is.
@@ -70,6 +93,7 @@ class Fleet:
         retries: further tries after an outage.
         retry_pause: seconds before the first of them; each later one waits twice as long.
         lineage: address that OpenLineage events are sent to.
+        dagster: how Dagster runs it.
     """
 
     path: Path
@@ -81,6 +105,7 @@ class Fleet:
     retries: int = 2
     retry_pause: int = 30
     lineage: str | None = None
+    dagster: Dagster = field(default_factory=Dagster)
     _by_id: dict[str, Company] = field(default_factory=dict, repr=False, compare=False)
 
     def company(self, id_: str) -> Company:

@@ -15,7 +15,7 @@ from typing import Any
 from ap_connectors.core import settings
 from ap_connectors.core.errors import Stop
 
-_PREFIXES = ("tap-", "target-", "mapper-")
+_PREFIXES = ("tap-", "target-", "mapper-", "ap-tieout")
 # They say where and whose the data are, not which fields these have; so one catalog serves all companies.
 _OF_THE_COMPANY = {
     *("client_id", "client_secret", "api_key", "api_url", "start_date", "path", "expected_company", "user_agent"),

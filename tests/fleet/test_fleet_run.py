@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ap_connectors.fleet import companies
-from ap_connectors.fleet.batch import run_batch
+from ap_connectors.fleet.apart import run_batch
 from ap_connectors.fleet.results import Result
 from tests.fleet.conftest import VIC, Fleet, needs_postgresql
 

@@ -1,0 +1,126 @@
+"""Which companies an event of the inbox concerns, and which of their pipelines it runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ap_connectors.fleet import values
+from ap_connectors.fleet.dagster import inbox
+from ap_connectors.fleet.dagster.inbox import Event
+from ap_connectors.fleet.members import Company, Fleet
+
+VARIABLE = "AP_FLEET_INBOX"
+_TAPS: Mapping[str, str] = {"ivesk": "tap-ivesk", "vicai": "tap-vicai"}
+"""What reads the news of a service."""
+_OF_EVERY = "tap-webhooks"
+_NAMES: Mapping[str, Sequence[tuple[str, str]]] = {
+    "ivesk": (
+        ("tap-ivesk", "company_codes"),
+        ("tap-ivesk-for-vic", "company_codes"),
+        ("mapper-ivesk-vicai", "company_code"),
+    ),
+    "vicai": (("tap-vicai", "company_ids"),),
+}
+"""Settings that say which of a service's companies a company of ours is."""
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class News:
+    """What came in since the last look.
+
+    Args:
+        cursor: number of the last event, by inbox.
+        wanted: pipelines, and the companies that they are to run for.
+        lines: what to warn of.
+    """
+
+    cursor: Mapping[str, int]
+    wanted: Sequence[tuple[Sequence[str], Sequence[str]]]
+    lines: Sequence[str]
+
+    @property
+    def number(self) -> str:
+        """The numbers of the last events: the same again if the same look is repeated."""
+        return " ".join(f"{name}={number}" for name, number in sorted(self.cursor.items()))
+
+
+def has_inbox(fleet: Fleet) -> bool:
+    """Return whether an inbox is named."""
+    return bool(os.environ.get(VARIABLE, "").strip()) or fleet.dagster.inbox is not None
+
+
+def look(fleet: Fleet, cursor: Mapping[str, int]) -> News:
+    """Look for events after those of the cursor.
+
+    Raises:
+        Outage: an inbox cannot be read now; the next look finds what this one did not.
+        Stop: an inbox is not there.
+    """
+    reached: dict[str, int] = {}
+    lines: list[str] = []
+    wanted: dict[str, dict[str, None]] = {}
+    for name, place, own in _inboxes(fleet):
+        last = cursor.get(name, 0)
+        if last and inbox.newest(place) < last:
+            lines.append(f"The inbox {name} does not have event {last}: it is another one, and read from its first.")
+            last = 0
+        while found := inbox.after(place, last, _PAGE):
+            last = found[-1].id
+            for service, company in dict.fromkeys((event.service, event.company) for event in found):
+                ids = [own.id] if own else _concerned(fleet, Event(0, service, "", company))
+                wanted.setdefault(service, {}).update(dict.fromkeys(ids))
+                if not ids:
+                    lines.append(f"{service}: no company of the fleet is {company}; its events run nothing.")
+        reached[name] = last
+    return News({**cursor, **reached}, list(_by_pipelines(fleet, wanted)), lines)
+
+
+def _by_pipelines(
+    fleet: Fleet, wanted: Mapping[str, Mapping[str, None]]
+) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+    for service, ids in wanted.items():
+        having = {id_: set(_pipelines(fleet, fleet.company(id_), service)) for id_ in ids}
+        names = [name for name in fleet.pipelines if any(name in some for some in having.values())]
+        if names:
+            yield names, [id_ for id_, some in having.items() if some]
+
+
+def _pipelines(fleet: Fleet, company: Company, service: str) -> Iterator[str]:
+    """Yield the pipelines of a company that an event of a service runs."""
+    for name in company.pipelines:
+        if fleet.pipelines[name].tap in {_TAPS.get(service), _OF_EVERY}:
+            yield name
+
+
+def _inboxes(fleet: Fleet) -> Iterator[tuple[str, str, Company | None]]:
+    """Yield each inbox: its name without a secret, where it is, and the company whose it is if each has its own."""
+    given: Any = os.environ.get(VARIABLE, "").strip() or fleet.dagster.inbox
+    text = given if isinstance(given, str) else ""
+    owners: Sequence[Company | None] = fleet.companies if "{company}" in text or "{COMPANY}" in text else [None]
+    for own in owners:
+        filled = values.places(given, own.places) if own else given
+        place = str(values.fetched(filled, "inbox", []))
+        if "://" not in place:
+            place = str(fleet.path.parent / place)
+        yield own.id if own else "inbox", place, own
+
+
+def _concerned(fleet: Fleet, event: Event) -> list[str]:
+    """Return the companies that an event concerns: those that say so, else those that do not say whose they are."""
+    having = [company for company in fleet.companies if any(_pipelines(fleet, company, event.service))]
+    if event.company is None:
+        return [company.id for company in having]
+    named = {company.id: set(_named(company, event.service)) for company in having}
+    found = [id_ for id_, names in named.items() if event.company in names]
+    return found or [id_ for id_, names in named.items() if not names]
+
+
+def _named(company: Company, service: str) -> Iterator[str]:
+    """Yield what a service calls a company, as far as its settings say so."""
+    for plugin, name in _NAMES.get(service, ()):
+        value = company.settings.get(plugin, {}).get(name)
+        yield from map(str, value if isinstance(value, list) else [value] if isinstance(value, str) else [])

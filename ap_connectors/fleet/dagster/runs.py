@@ -1,0 +1,192 @@
+"""A run of Dagster: a batch of companies, each result told as it comes, and what failed told at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetExecutionContext,
+    AssetKey,
+    AssetMaterialization,
+    DagsterEventType,
+    Failure,
+    MetadataValue,
+    RetryRequested,
+)
+
+from ap_connectors.core.errors import Stop
+from ap_connectors.fleet import apart, companies
+from ap_connectors.fleet.members import Fleet
+from ap_connectors.fleet.results import Result
+
+RETRIES, PAUSE = 2, 300
+"""Of a run some of whose companies met an outage, after the retries of the batch itself; seconds before each."""
+_BUSY_PAUSE = 5.0
+"""Seconds before companies are tried again that another run had under way."""
+
+Event = AssetMaterialization | AssetCheckEvaluation
+
+
+def batch(context: AssetExecutionContext, path: Path) -> Iterator[Event]:
+    """Run what the run selects, for the companies of its partitions.
+
+    Raises:
+        Failure: some companies failed; the others are done, and told.
+        RetryRequested: all that failed met an outage.
+    """
+    try:
+        fleet = companies.read(path)
+        names = [one.path[-1] for one in context.selected_asset_keys]
+        compared = [one.asset_key.path[-1] for one in context.selected_asset_check_keys]
+        wanted = [name for name in fleet.pipelines if name in {*names, *compared}]
+        ids = _companies(context, fleet, wanted)
+        failed: list[Result] = []
+        if names:
+            failed += yield from _run(context, fleet, _left(context, fleet, ids, names), names)
+        if compared and not _to_retry(context, failed):
+            failed += yield from _compare(context, fleet, ids, compared)
+    except Stop as error:
+        raise Failure(str(error), allow_retries=False) from None
+    if not failed:
+        return
+    failure = Failure(_words(failed, len(ids)), _facts_of_failed(failed), allow_retries=False)
+    if _to_retry(context, failed):
+        context.log.warning(failure.description or "")
+        raise RetryRequested(RETRIES, PAUSE) from failure
+    raise failure
+
+
+def _to_retry(context: AssetExecutionContext, failed: Sequence[Result]) -> bool:
+    outage = bool(failed) and all(one.status in {"outage", "late", "busy"} for one in failed)
+    return outage and context.retry_number < RETRIES
+
+
+def _companies(context: AssetExecutionContext, fleet: Fleet, pipelines: Sequence[str]) -> list[str]:
+    """Return the companies of the run's partitions that have such a pipeline."""
+    there = {company.id: set(company.pipelines) for company in fleet.companies}
+    gone = [id_ for id_ in context.partition_keys if id_ not in there]
+    if gone:
+        context.log.warning(f"Not in {fleet.path.name} any more, and left out: {', '.join(gone)}")
+    return [id_ for id_ in context.partition_keys if there.get(id_, set()) & set(pipelines)]
+
+
+def _left(context: AssetExecutionContext, fleet: Fleet, ids: Sequence[str], pipelines: Sequence[str]) -> Sequence[str]:
+    """Return the companies that an earlier try of this run did not finish."""
+    if not context.retry_number:
+        return ids
+    records = context.instance.get_records_for_run(context.run.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION)
+    done = {
+        (event.partition, event.asset_key.path[-1])
+        for record in records.records
+        if (event := record.event_log_entry.dagster_event) and event.asset_key
+    }
+    return [
+        id_
+        for id_ in ids
+        if any((id_, name) not in done for name in fleet.company(id_).pipelines if name in set(pipelines))
+    ]
+
+
+def _run(
+    context: AssetExecutionContext, fleet: Fleet, ids: Sequence[str], pipelines: Sequence[str]
+) -> Generator[Event, None, list[Result]]:
+    """Run pipelines; wait for companies that another run has under way, for it may have begun before there was more."""
+    failed: list[Result] = []
+    until = time.monotonic() + fleet.time_limit
+    while ids:
+        busy: dict[str, Result] = {}
+        with contextlib.closing(apart.stream(apart.RUN, fleet, ids, pipelines)) as results:
+            for result in results:
+                if result.is_done:
+                    yield AssetMaterialization(
+                        AssetKey([result.pipeline]), partition=result.company, metadata=_facts(result)
+                    )
+                elif result.status == "busy" and time.monotonic() < until:
+                    busy[result.company] = result
+                else:
+                    failed.append(result)
+                    context.log.error(_line(result))
+        ids = list(busy)
+        if busy:
+            context.log.info(f"Waiting for another run of {', '.join(busy)}")
+            time.sleep(_BUSY_PAUSE)
+    return failed
+
+
+def _compare(
+    context: AssetExecutionContext, fleet: Fleet, ids: Sequence[str], pipelines: Sequence[str]
+) -> Generator[Event, None, list[Result]]:
+    """Compare warehouses with their services; return those that could not be compared."""
+    failed: list[Result] = []
+    with contextlib.closing(apart.stream(apart.TIE_OUT, fleet, ids, pipelines)) as results:
+        for result in results:
+            yield AssetCheckEvaluation(
+                asset_key=AssetKey([result.pipeline]),
+                check_name="ties",
+                passed=result.is_done,
+                partition=result.company,
+                description=result.error or "It ties.",
+                metadata=_facts(result) | _sums(result),
+            )
+            if not result.is_done:
+                context.log.error(_line(result))
+            if not result.is_done and result.report is None:
+                failed.append(result)
+    return failed
+
+
+# Words
+
+
+def _line(result: Result) -> str:
+    return f"{result.company} {result.pipeline}: {result.status}: {result.error}"
+
+
+def _words(failed: Sequence[Result], companies: int) -> str:
+    count = len({one.company for one in failed})
+    return "\n".join((f"{count} of {companies} companies failed; the others are done.", *map(_line, failed)))
+
+
+def _facts_of_failed(failed: Sequence[Result]) -> Mapping[str, Any]:
+    told = [
+        {"company": one.company, "pipeline": one.pipeline, "status": one.status, "error": one.error} for one in failed
+    ]
+    return {"failed": MetadataValue.json(told)}
+
+
+def _facts(result: Result) -> dict[str, Any]:
+    """Return what is shown of a result; it has no secret, for its process has masked them."""
+    numbers = {name: getattr(result, name) for name in ("read", "written", "set_aside", "tries")}
+    found: dict[str, Any] = {name: number for name, number in numbers.items() if number is not None}
+    found["seconds"] = result.seconds
+    for name, path in (("report", result.report), ("log", result.log)):
+        if path:
+            found[name] = MetadataValue.path(str(Path(path).resolve()))
+    if result.rejects:
+        found["rejects"] = MetadataValue.md("\n".join(f"- `{Path(path).resolve()}`" for path in result.rejects))
+    if result.run_id:
+        found["fleet_run"] = result.run_id
+    return found
+
+
+def _sums(result: Result) -> dict[str, Any]:
+    """Return counts and sums of both sides by currency, exact."""
+    if result.report is None:
+        return {}
+    with contextlib.suppress(ValueError, KeyError, OSError):
+        streams = json.loads(Path(result.report).read_bytes())["streams"]
+        rows = ["| stream | currency | source | total | warehouse | total |", "|---|---|--:|--:|--:|--:|"]
+        for stream in streams:
+            for row in stream["currencies"]:
+                ours, theirs = row["source"], row["destination"]
+                cells = (ours["documents"], ours["total"], theirs["documents"], theirs["total"])
+                texts = " | ".join("" if cell is None else str(cell) for cell in cells)
+                rows.append(f"| {stream['stream']} | {row['currency']} | {texts} |")
+        return {"sums": MetadataValue.md("\n".join(rows))}
+    return {}
