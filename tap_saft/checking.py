@@ -192,7 +192,7 @@ def check(source: Source, wanted: frozenset[str], state: FileState) -> Checked:
     checked, digest = Checked(), hashlib.sha256()
     checking = _Check(source, wanted, state)
     with source.opened() as file:
-        for place, piece in enumerate(pieces(file)):
+        for place, piece in enumerate(pieces(file, f"Checking {source.shown}", source.size)):
             checking.piece = place
             checking.reader.feed(piece)
             digest.update(piece)
@@ -232,7 +232,7 @@ def portions(
     reader = XmlReader(source, builder.add, lambda _: None)
     masters_only = "journal_lines" not in wanted
     with source.opened() as file:
-        for place, piece in enumerate(pieces(file)):
+        for place, piece in enumerate(pieces(file, f"Reading {source.shown}", source.size)):
             if place >= len(checked.marks) or _mark(piece) != checked.marks[place]:
                 raise _changed(source)
             reader.feed(piece)

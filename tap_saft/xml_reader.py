@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from xml.parsers import expat
 
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.progress import Progress
 from ap_connectors.core.redact import printable
 from tap_saft.sources import Bytes, Source
 from tap_saft.values import InvalidElement, local
@@ -245,10 +246,21 @@ def _is_text(piece: bytes, encoding: str) -> bool:
     return True
 
 
-def pieces(file: Bytes) -> Iterator[bytes]:
-    """Yield a file's bytes, in pieces of the same size each time."""
-    while piece := _full(file):
-        yield piece
+def pieces(file: Bytes, work: str = "", size: int = 0) -> Iterator[bytes]:
+    """Yield a file's bytes, in pieces of the same size each time.
+
+    Args:
+        file: an open file.
+        work: what is done with it, to show how far that is; nothing is shown without.
+        size: its bytes.
+    """
+    if not work:
+        yield from iter(lambda: _full(file), b"")
+        return
+    with Progress(work, size, "B") as progress:
+        while piece := _full(file):
+            yield piece
+            progress.advance(len(piece))
 
 
 def _full(file: Bytes) -> bytes:

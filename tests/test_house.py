@@ -29,7 +29,10 @@ NEIGHBOURS = {
     # The inbox is what tap-webhooks reads, as the clients are what the other taps read.
     "tap_webhooks": {"webhooks"},
 }
-KNOWN_TO_THE_SANDBOX = ("core.cli", "core.errors", "core.exact", "core.manners", "core.pages", "vicai.contract")
+KNOWN_TO_THE_SANDBOX = (
+    *("core.cli", "core.errors", "core.exact", "core.manners", "core.pages", "core.progress"),
+    "vicai.contract",
+)
 NO_HTTP = {"requests", "urllib3"}
 
 

@@ -12,18 +12,16 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-import click
 from singer_sdk import Sink as SdkSink
-from singer_sdk import Target
 from singer_sdk.exceptions import RecordsWithoutSchemaException
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
 
 from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.core.messages import Line
+from ap_connectors.core.progress import Progress
 from ap_connectors.http.request_counts import counting
 from ap_connectors.singer import run_files, stream_maps
-from ap_connectors.singer._sdk import ConfigInput
 from ap_connectors.singer.message_io import Interrupted, InterruptibleReader
 from ap_connectors.singer.plugin import ClearPlugin
 from ap_connectors.singer.rejects import RejectFile
@@ -31,6 +29,7 @@ from ap_connectors.singer.run_report import Plan, RunReport
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.sink import Outcome, ParsedRecord, Sink
 from ap_connectors.singer.state_gate import StateGate
+from ap_connectors.singer.target_command import LoadCommand
 from ap_connectors.singer.worker_pool import Job, KeyedWorkerPool, Missing
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Unannounced(Stop, RecordsWithoutSchemaException):
     """A record came before the SCHEMA of its stream."""
 
 
-class ExactTarget(ClearPlugin, InterruptibleReader, Target):
+class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
     """A target with a `Sink` for each stream.
 
     A subclass defines `sink_for` (a stream), `streams`, `company` and `redact`; `after_loading` and `activate_version`
@@ -71,6 +70,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
         self._sinks: dict[str, Sink] = {}
         self._ignored: set[str] = set()
         self._notes: Counter[tuple[int, str, str]] = Counter()
+        self._progress = Progress(self.name)
 
     # What a subclass says
 
@@ -172,6 +172,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
     def on_record(self, line: Line) -> None:
         """Load the record, or what stream maps make of it."""
         self.check_signal()
+        self._progress.advance()
         if line.message.rejected is not None:
             self.rejects.is_ours(line.message.rejected, line.number)
         stream, record = line.message.stream or "", line.message.record or {}
@@ -312,6 +313,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
     def process_endofpipe(self) -> None:
         """Finish all records, then do what comes after them."""
         self.pool.finish()
+        self._progress.end()
         self.after_loading()
 
     def run(self, file_input: IO[str] | None) -> None:
@@ -377,44 +379,9 @@ class ExactTarget(ClearPlugin, InterruptibleReader, Target):
             "made_at": self.report.began_at,
         }
 
-    # Settings and command
-
     @functools.cached_property
     def _maps(self) -> bool:
         return bool(self.mapper.stream_maps_dict)
-
-    @classmethod
-    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Add the settings of stream maps, but not those that only databases follow (load_method, batch_size_rows)."""
-        super(Target, cls).append_builtin_config(config_jsonschema)
-
-    @classmethod
-    def get_singer_command(cls) -> click.Command:
-        """Return the command; `--test` checks whether a load could begin."""
-        command = super().get_singer_command()
-        command.params.append(
-            click.Option(["--test"], is_flag=True, help="Check credentials and address, and load nothing.")
-        )
-        return command
-
-    @classmethod
-    def invoke(  # type: ignore[override]
-        cls,
-        *,
-        about: bool = False,
-        about_format: str | None = None,
-        config: ConfigInput | None = None,
-        file_input: IO[str] | None = None,
-        test: bool = False,
-    ) -> None:
-        """Run the target, or check whether it could run."""
-        super(Target, cls).invoke(about=about, about_format=about_format)
-        config = config or ConfigInput()
-        target = cls(config=config.config, parse_env_config=config.parse_env)
-        if test:
-            click.echo(f"{target.name}: {target.proof}; a load could begin.")
-            return
-        target.run(file_input)
 
 
 def _bank_detail(value: Any) -> str:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from ap_connectors.core.exact import add, counted, money
+from ap_connectors.core.progress import watched
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.http.concurrency import ordered
 from ap_connectors.tieout.compare import Options, changes, check_document
@@ -213,7 +214,7 @@ class _Stream:
         former = self._former_keys()
         before: dict[str, Record] = {}
         try:
-            for record in self._spec.spec.read(self._client, None):
+            for record in watched(self._spec.spec.read(self._client, None), self._spec.stream):
                 document = self._spec.summarize_vic(self._company, record)
                 self._found.take(record, self._spec.known_by(record), document)
                 if (key := former.get(text(record, "externalId") or "")) is not None:

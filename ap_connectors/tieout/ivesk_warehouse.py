@@ -11,6 +11,7 @@ import msgspec
 from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.companies import same_company
 from ap_connectors.core.exact import counted
+from ap_connectors.core.progress import watched
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.ivesk.client import IveskClient, Queue
 from ap_connectors.ivesk.contract import PARTIES, companies_of
@@ -130,7 +131,7 @@ def _compare_queue(
     ours = Snapshot()
     comparison.sides = (ours, theirs)
     checks = _checks(comparison, documents, lines, instant, fields=options.fields)
-    _read(client, window, queue, chosen, into=ours, checks=checks)
+    _read(client, window, queue, chosen, total=len(theirs), into=ours, checks=checks)
     window.leave_out(ours, theirs)
     compare_snapshots(comparison, ours, theirs, lines=lines is not None)
     options.compare_files(comparison, warehouse.find("document_files"), "document_id", theirs)
@@ -206,23 +207,24 @@ def _read(
     queue: Queue,
     chosen: _Chosen,
     *,
+    total: int,
     into: Snapshot,
     checks: tuple[FieldCheck, FieldCheck],
 ) -> None:
     """Fill Įvesk's snapshot, and check each field on the way."""
     instant = f"{queue}at"
     since = Bookmark(not_before=window.since or 0)
-    for page in client.pages(queue, since, chosen.doctypes.asked):
-        for document in page.records:
-            fields = _fields(document, (*_DOCUMENT, instant))
-            if chosen.wants(fields):
-                key = str(fields["id"])
-                window.take(into, key, _summarize(fields, instant, _lines_of(document)))
-                checks[0].add(document)
-                if checks[1].active:
-                    own = {"document_id": document["id"], instant: document.get(instant, NULL)}
-                    numbered = ((b"%d" % number, line) for number, line in _numbered(document))
-                    checks[1].add(*(line | own | {"line_number": msgspec.Raw(number)} for number, line in numbered))
+    documents = (one for page in client.pages(queue, since, chosen.doctypes.asked) for one in page.records)
+    for document in watched(documents, f"{queue}_documents", total, "documents"):
+        fields = _fields(document, (*_DOCUMENT, instant))
+        if chosen.wants(fields):
+            key = str(fields["id"])
+            window.take(into, key, _summarize(fields, instant, _lines_of(document)))
+            checks[0].add(document)
+            if checks[1].active:
+                own = {"document_id": document["id"], instant: document.get(instant, NULL)}
+                numbered = ((b"%d" % number, line) for number, line in _numbered(document))
+                checks[1].add(*(line | own | {"line_number": msgspec.Raw(number)} for number, line in numbered))
     for check in checks:
         check.finish()
 

@@ -10,6 +10,7 @@ import msgspec
 
 from ap_connectors.core.exact import counted
 from ap_connectors.core.instants import UTC
+from ap_connectors.core.progress import watched
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.http.concurrency import ordered
 from ap_connectors.tieout import vic_payment_batches
@@ -103,7 +104,7 @@ def _compare(client: VicaiClient, options: Options, loaded: _WarehouseStream, co
     ours = Snapshot()
     comparison.sides = (ours, theirs)
     checks = list(loaded.field_checks(comparison)) if options.fields else []
-    for record in spec.read(client, window.since):
+    for record in watched(spec.read(client, window.since), spec.stream, len(theirs)):
         fields = fields_of(record, spec.names)
         held = spec.lines.summarize_json(record.get(spec.lines_field)) if spec.lines else None
         window.take(ours, spec.key_of(fields), spec.summarize(company, fields, held), keyed=spec.keyed)
@@ -165,7 +166,8 @@ def _compare_lines(client: VicaiClient, options: Options, table: Table, ours: Sn
         return key, version, [{"index": msgspec.Raw(b"%d" % number)} | line | raw for number, line in enumerate(lines)]
 
     row = Row(("", "", ""))
-    for key, version, lines in ordered(read, _unchanged(ours, theirs), workers=_AT_ONCE):
+    found = ordered(read, _unchanged(ours, theirs), workers=_AT_ONCE)
+    for key, version, lines in watched(found, table.name, len(theirs), "invoices"):
         row.source.documents += len(lines)
         check.own(key, version)
         check.add(*lines)

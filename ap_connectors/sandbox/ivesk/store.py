@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import Any
 
 from ap_connectors.core.exact import EXACT
+from ap_connectors.core.progress import watched
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.fake_data import SeededRandom
 from ap_connectors.sandbox.ivesk import timeline
@@ -108,7 +109,7 @@ class Store:
         """Return a fresh store with some documents, of which about 92 % are exported; `customer` as in `Parties`."""
         store = cls(seed, customer, options, Parties.of(seed, customer), timeline.Timeline(seed, documents))
         digitize, select = store.plan.digitize, store.plan.select
-        for number in range(documents):
+        for number in watched(range(documents), "Making documents", documents, "documents"):
             planned = timeline.plan_document(seed, number)
             store.company_of.append(planned.company)
             store.doctype_of.append(planned.doctype)
