@@ -10,8 +10,8 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
-from tests.target_vicai.cases import AT
 from tests.target_vicai.conftest import PREFIX, Message, Target, command, lines, load
+from tests.target_vicai.scene import AT
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_deletes import owned
 from tests.target_vicai.test_load_plan import planned

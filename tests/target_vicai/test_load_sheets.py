@@ -17,8 +17,9 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer import reject_sheets
 from tests.browser import Tab
-from tests.target_vicai.cases import AT, LONG, order_line
+from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import Message, Target, load
+from tests.target_vicai.scene import AT, LONG
 from tests.target_vicai.test_load_plan import planned
 
 if TYPE_CHECKING:
