@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ap_connectors.sandbox.process import SandboxError
-from benchmarks import against, fleet, loading, reading, warehouse
+from benchmarks import against, distances, fleet, loading, reading, warehouse
 from benchmarks.processes import FailedError
 from benchmarks.results import Order, Progress, Results, machine
 
@@ -18,10 +18,11 @@ SERVICES: Mapping[str, Callable[[Order, Progress], Results]] = {
     "vicai": partial(reading.measured, reading.VICAI),
     "ivesk": partial(reading.measured, reading.IVESK),
     "loading": loading.measured,
+    "distances": distances.measured,
     "warehouse": warehouse.measured,
     "fleet": fleet.measured,
 }
-PARTS = ("speed", "fidelity", "children", "memory", "discovery", "rejects", "unchanged", "writes")
+PARTS = ("speed", "fidelity", "children", "memory", "discovery", "rejects", "unchanged", "writes", "distances")
 
 
 def main() -> int:

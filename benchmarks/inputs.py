@@ -102,8 +102,21 @@ def known_accounts(file: Path, count: int) -> Given:
     return Given(file, count, _loaded(count))
 
 
+def _account(number: int) -> str:
+    """Return a Norwegian account number whose control digit fits."""
+    for bank in range(1500, 1600):
+        digits = f"{bank}{number:06}"
+        control = -sum(int(digit) * weight for digit, weight in zip(digits, _WEIGHTS, strict=True)) % 11
+        if control < 10:
+            return f"{digits}{control}"
+    raise AssertionError
+
+
+_WEIGHTS = (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
+
+
 def _vendor(number: int, term: str) -> Record:
-    account = f"{1500_00_00000 + number:011}"
+    account = _account(number)
     return {
         "externalId": f"V{number:06}",
         "externalUpdatedAt": "2026-01-05T10:00:00",

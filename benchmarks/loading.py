@@ -70,8 +70,8 @@ def rejects(records: int, results: Results, progress: Progress) -> None:
         progress(f"rejects: {one.name}")
         # A sandbox each, so that none inherits what another has used up.
         with sandbox(latency_ms=_LATENCY_MS, **_LIMIT) as (service, place):
-            given = _new(service, place, records, bad=True)
-            rows.append(_load(service, place, one, given, results))
+            given = new(service, place, records, bad=True)
+            rows.append(load(service, place, one, given, results))
     contract, known = len(given.by_contract), len(given.by_service)
     title = f"{records:,} new vendors at {_LATENCY_MS} ms, {_REQUESTS} requests in {_SECONDS} s; one run each"
     reasons = f"{contract} against the contract, {known} for reasons that only the service knows"
@@ -95,7 +95,7 @@ def unchanged(records: int, loaders: Sequence[Contestant], results: Results, pro
         with sandbox(**_LIMIT) as (service, place):
             _fill(service.control.vicai, records)
             given = inputs.known_vendors(place.folder / "input", service.control.vicai.record_lines(inputs.VENDORS))
-            row, changes = _load(service, place, one, given, results), len(given.write)
+            row, changes = load(service, place, one, given, results), len(given.write)
         rows.append(row)
         words = f"{row['seconds']:.1f} s for {changes} changes, {one.name}; aim {UNCHANGED_SECONDS:.0f}"
         quick = row["seconds"] <= UNCHANGED_SECONDS and not row["throttled"]
@@ -114,16 +114,18 @@ def writes(records: int, rounds: int, loaders: Sequence[Contestant], results: Re
     """Load new vendors as fast as it goes: no limit, no latency; contestants in turn."""
     loaded: dict[str, int] = {}
 
-    def load(one: Contestant) -> tuple[Run, Run]:
+    def load_and_start(one: Contestant) -> tuple[Run, Run]:
         with sandbox() as (service, place):
-            given = _new(service, place, records, bad=False)
-            row = _load(service, place, one, given, results)
+            given = new(service, place, records, bad=False)
+            row = load(service, place, one, given, results)
             loaded[one.name] = min(row["loaded"], loaded.get(one.name, records))
             nothing = inputs.no_vendors(place.folder / "nothing")
             start = run(place.command(one), given=nothing.file)
         return Run(row["seconds"], row["cpu_seconds"]), start
 
-    rows = in_turn(loaders, rounds, load, lambda one: {"records": records, "loaded": loaded[one.name]}, progress)
+    rows = in_turn(
+        loaders, rounds, load_and_start, lambda one: {"records": records, "loaded": loaded[one.name]}, progress
+    )
     loop = next((row for row in rows if row.name == contestants.LOOP.name), None)
     if loop:
         rows = [row.with_cells(of_loop=row["per_second_running"] / loop["per_second_running"]) for row in rows]
@@ -233,12 +235,13 @@ def _fill(vic: VicaiControl, records: int) -> None:
         vic.add(inputs.VENDORS, more)
 
 
-def _new(service: SandboxProcess, place: Place, records: int, *, bad: bool) -> Given:
+def new(service: SandboxProcess, place: Place, records: int, *, bad: bool) -> Given:
+    """Write a file of new vendors."""
     terms = [term["id"] for term in service.control.vicai.records("paymentTerms")]
     return inputs.new_vendors(place.folder / "input", records, terms, bad=bad)
 
 
-def _load(service: SandboxProcess, place: Place, one: Contestant, given: Given, results: Results) -> Row:
+def load(service: SandboxProcess, place: Place, one: Contestant, given: Given, results: Results) -> Row:
     """Run a loader; return what it took, what it asked of the service, and what became of the store."""
     control = service.control
     before = _store(control.vicai.record_lines(inputs.VENDORS))

@@ -142,9 +142,9 @@ class Vendors(Upsert):
         return member
 
     def _found(self, item: Item) -> Reading | None:
-        found = super()._found(item)
         # A change of bank details is told and held whatever the settings are, so Vic's copy is always needed.
-        return found or next(iter(self.context.cache(self.name).by_key(item.key)), None)
+        looks = self.context.options.compare
+        return super()._found(item) if looks else next(iter(self.context.cache(self.name).by_key(item.key)), None)
 
     def _of_approval(self, item: Item) -> Comparison:
         """Compare the bank details that an earlier run held with Vic's of now; only they are written.

@@ -6,8 +6,8 @@ import math
 
 LEAST, MOST = 8, 64
 
-_SHARE = 5.0
-"""A window's requests are sent within a fifth of it, so that the limit decides how long a run takes, not distance."""
+_SHARE = 10.0
+"""A window's requests are sent within a tenth of it, so that the limit decides how long a run takes, not distance."""
 _DRIFT = 1.0002
 """What was best once is not so for ever: routes change. Doubles in 3,500 answers."""
 _SLOW, _NOISE = 2.0, 0.1

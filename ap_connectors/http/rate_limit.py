@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -14,14 +15,17 @@ from ap_connectors.http.at_once import AtOnce
 from ap_connectors.http.shared_window import SharedWindow
 
 _LOOK_AGAIN = 0.5
+_SURE, _NOISE = 0.9, 0.1
+"""So much of the quickest answer so far, less so many seconds, is distance for sure; the rest may be chance."""
 
 
 class RateLimit:
     """At most `requests` in any window of `seconds`, from all threads together.
 
-    A request counts from when it is sent until `seconds` after its answer, because only the service knows when in
-    between it counted it. So none of the service's windows ever contains more than `requests` of ours, and still a
-    whole window's worth can be sent in one burst.
+    Only the service knows when, between sending and answer, it counts a request. That is no later than the way back
+    before the answer, and no earlier than the way there after sending; both ways together take as long as the quickest
+    answer. So a request counts until `seconds` after its answer, less what is sure of that. None of the service's
+    windows ever contains more than `requests` of ours, and still a whole window's worth can be sent in one burst.
 
     Args:
         requests: how many.
@@ -40,6 +44,7 @@ class RateLimit:
         self._under_way = 0
         self._free_at: deque[float] = deque()
         self._held_until = 0.0
+        self._quickest = math.inf
         self._at_once = AtOnce(requests / seconds) if adapts else None
         self._shared = shared
 
@@ -61,8 +66,10 @@ class RateLimit:
             with self._changed:
                 now = time.monotonic()
                 self._under_way -= 1
+                self._quickest = min(self._quickest, now - sent)
                 self._free_at.append(now + self.seconds)
                 if self._shared:
+                    # Other processes may be on another way.
                     self._shared.answered(place, now + self.seconds)
                 if self._at_once:
                     self._at_once.answered(kind, now - sent)
@@ -101,7 +108,8 @@ class RateLimit:
     def _wait(self) -> float:
         """Return the seconds until it is worth looking again; 0 if a request may be sent now."""
         now = time.monotonic()
-        while self._free_at and self._free_at[0] <= now:
+        arrives = now + (max(0.0, _SURE * self._quickest - _NOISE) if self._free_at else 0.0)
+        while self._free_at and self._free_at[0] <= arrives:
             self._free_at.popleft()
         if now < self._held_until:
             return self._held_until - now
@@ -109,4 +117,4 @@ class RateLimit:
             return _LOOK_AGAIN
         if self._under_way + len(self._free_at) < self._requests:
             return 0.0
-        return self._free_at[0] - now if self._free_at else _LOOK_AGAIN
+        return self._free_at[0] - arrives if self._free_at else _LOOK_AGAIN

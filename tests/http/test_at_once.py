@@ -28,7 +28,8 @@ def after(seconds: float, answers: int = 200, *, limit: AtOnce | None = None, ki
 
 
 @pytest.mark.parametrize(
-    ("seconds", "allowed"), [(0.001, LEAST), (0.02, LEAST), (0.05, 13), (0.1, 25), (0.3, MOST), (0.8, MOST), (30, MOST)]
+    ("seconds", "allowed"),
+    [(0.001, LEAST), (0.015, LEAST), (0.05, 25), (0.1, 50), (0.3, MOST), (0.8, MOST), (30, MOST)],
 )
 def test_the_farther_the_more(seconds: float, allowed: int) -> None:
     assert after(seconds).allowed == allowed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -82,12 +83,38 @@ def test_a_whole_window_goes_out_at_once(sandbox: SandboxProcess) -> None:
 
 
 def test_a_request_counts_until_a_window_after_its_answer() -> None:
+    """Where the way may be short: an answer has come at once before."""
     limit = RateLimit(1, 0.3)
+    with limit.slot():
+        pass
     with limit.slot():
         time.sleep(0.2)
         ended = time.monotonic()
     with limit.slot():
         assert time.monotonic() - ended >= 0.3
+
+
+def test_what_every_request_is_on_its_way_counts_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 0.4 s there and back nine tenths are sure, less 0.1 s for chance."""
+    now = [100.0]
+    monkeypatch.setattr("ap_connectors.http.rate_limit.time", SimpleNamespace(monotonic=lambda: now[0]))
+    limit = RateLimit(1, 0.6)
+    for pause in (1, 0.33):
+        with limit.slot():
+            now[0] += 0.4
+        now[0] += pause
+    entered = threading.Event()
+
+    def enter() -> None:
+        with limit.slot():
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    assert not entered.wait(0.2)
+    now[0] += 0.02
+    assert entered.wait(10)
+    thread.join(10)
 
 
 def test_what_is_under_way_counts() -> None:
@@ -127,6 +154,26 @@ def test_no_window_holds_too_many_wherever_the_service_counts() -> None:
     counted.sort()
     assert all(later - first >= seconds for first, later in zip(counted, counted[requests_:], strict=False))
     assert len(counted) == 80
+
+
+@pytest.mark.parametrize(("there", "back"), [(200, 1), (1, 200), (100, 100)])
+def test_no_window_holds_too_many_at_a_distance(there: int, back: int) -> None:
+    """What counts is how far away the counting is at least, there and back; what goes slower than that is late."""
+    requests_, seconds = 12, 0.5
+    limit, counted, lock = RateLimit(requests_, seconds), [], threading.Lock()
+
+    def send(n: int) -> None:
+        with limit.slot():
+            time.sleep((there + n * 7919 % 13) / 1000)
+            with lock:
+                counted.append(time.monotonic())
+            time.sleep((back + n * 104_729 % 11) / 1000)
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(send, range(60)))
+    counted.sort()
+    assert all(later - first >= seconds for first, later in zip(counted, counted[requests_:], strict=False))
+    assert len(counted) == 60
 
 
 def test_an_error_gives_its_slot_back() -> None:
