@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
@@ -33,6 +34,7 @@ def interrupted(
     after: int | None = None,
     how: signal.Signals = signal.SIGKILL,
     wait: float = 0,
+    **settings: Any,
 ) -> tuple[list[int], int]:
     """Load, end the target once Vic saw so many writes and `wait` seconds went by; return its STATEs and its status."""
     folder.mkdir()
@@ -42,7 +44,7 @@ def interrupted(
         (folder / "input.jsonl").open("rb") as source,
         (folder / "out").open("wb") as out,
         (folder / "err").open("wb") as errors,
-        preloaded.start(command(vicai, folder, {}), stdin=source, stdout=out, stderr=errors) as process,
+        preloaded.start(command(vicai, folder, settings), stdin=source, stdout=out, stderr=errors) as process,
     ):
         while process.poll() is None:
             if after is not None and writes(vicai) >= after:
@@ -132,7 +134,9 @@ def test_killed_uploads_are_never_doubled(vicai: SandboxProcess, tmp_path: Path,
     vicai.control.vicai.options(latency_ms=20)
     after, how = world.dice.randrange(1, 9), world.dice.choice([signal.SIGKILL, signal.SIGTERM])
     wait = world.dice.uniform(0, 0.02)
-    interrupted(vicai, tmp_path / "killed", [*records, state(1)], after=after, how=how, wait=wait)
+    at_once = 8
+    given = [*records, state(1)]
+    interrupted(vicai, tmp_path / "killed", given, after=after, how=how, wait=wait, max_concurrency=at_once)
     folder = tmp_path / "again"
     folder.mkdir()
     vicai.control.vicai.options(latency_ms=0)
@@ -144,4 +148,4 @@ def test_killed_uploads_are_never_doubled(vicai: SandboxProcess, tmp_path: Path,
     names = [attachment["fileName"] for attachment in held]
     assert len(set(names)) == len(names), "none twice"
     assert {path.name for path in paths} <= {*names, *(Path(path).name for path in aside)}, "and none forgotten"
-    assert len(aside) <= 8, "only those that were on their way"
+    assert len(aside) <= at_once, "only those that were on their way"
