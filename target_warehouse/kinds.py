@@ -63,7 +63,7 @@ def decimal(whole: int, scale: int) -> Kind:
 
 def join(column: Kind, declared: Kind) -> Kind:
     """Return the kind that a column needs for what a SCHEMA declares; what only values tell is left to them."""
-    if column == declared or (declared == MOMENT and column in (INSTANT, WALL)):
+    if column == declared or (declared == MOMENT and column in (INSTANT, WALL, DATE)):
         return column
     if {column.name, declared.name} <= _NUMBERS.keys():
         return max(column, declared, key=lambda kind: _NUMBERS[kind.name])
@@ -304,6 +304,9 @@ def widened(kind: Kind, misfits: Iterable[str], most: Kind, whole: int) -> Kind:
 
 
 def of_moments(segments: Iterable[Segment]) -> Kind:
-    """Return the kind for times by their values: with a zone or, if not one has any, without."""
+    """Return the kind for times by their values: all without a zone, all dates (taps declare these so, too), or any."""
     found = {text for segment in segments for text in texts(segment) if text is not None}
-    return WALL if found and all(_WALL(text) for text in found) else INSTANT
+    for kind, is_one in ((WALL, _WALL), (DATE, _DAY)):
+        if found and all(is_one(text) for text in found):
+            return kind
+    return INSTANT
