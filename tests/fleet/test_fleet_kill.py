@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +18,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests import preloaded
+from tests import postgresql, preloaded
 from tests.campaign import seeds
 from tests.fleet.conftest import Fleet, needs_postgresql
 from tests.preloaded import Process
 
 KILLS = 4
+DEMO = Path(__file__).parent.parent.parent / "demo"
 
 
 def started(fleet: Fleet, *arguments: str) -> Process | subprocess.Popen[bytes]:
@@ -47,31 +49,93 @@ def wait_for(condition: Any, seconds: float = 60) -> Any:
     return found
 
 
+def hurt(process: Process | subprocess.Popen[bytes], dice: random.Random) -> None:
+    """Kill the batch, a worker, a tap or a target; or the database."""
+    wait_for(lambda: descendants(process.pid))
+    time.sleep(dice.random() * 1.5)
+    if not postgresql.GIVEN and dice.random() < 0.2:
+        with postgresql.stopped():
+            time.sleep(dice.random())
+        return
+    victims = descendants(process.pid) + [process.pid] * (dice.random() < 0.5)
+    if victims:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(dice.choice(victims), signal.SIGKILL)
+
+
 @needs_postgresql
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc")
 @seeds(range(5), sample=1)
 def test_after_kills_every_warehouse_equals_its_service(big_fleet: Fleet, seed: int) -> None:
-    """The batch, a worker, a tap or a target: four times, at random moments, while the companies work on."""
+    """Four times, at random moments, while the companies work on."""
     fleet, dice = big_fleet, random.Random(seed)
-    fleet.write(*fleet.companies(4))
+    numbers = range(1, 4)
+    fleet.write(*fleet.companies(len(numbers)))
     for _ in range(KILLS):
         process = started(fleet, "--jobs=3")
-        victims = wait_for(lambda pid=process.pid: descendants(pid))
-        time.sleep(dice.random() * 1.5)
-        victims = [process.pid, *descendants(process.pid)] if dice.random() < 0.5 else descendants(process.pid)
-        if victims:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(dice.choice(victims), signal.SIGKILL)
-        process.wait(120)
-        for number in (1, 2, 3, 4):
+        hurt(process, dice)
+        process.wait(180)
+        for number in numbers:
             vic = fleet.of(number).control.vicai
             vic.touch("vendors", [dice.choice(vic.records("vendors"))["internalId"]])
     # What is left of a killed batch ends by itself, and then lets go of its locks.
     wait_for(lambda: all(one["status"] == "done" for one in _tried(fleet).values()))
-    assert not any(fleet.differences(number) for number in (1, 2, 3, 4))
+    assert not any(fleet.differences(number) for number in numbers)
+    names = [one["name"] for one in fleet.sandbox.control.companies()]
     tenants = fleet.rows("SELECT company, tenant FROM vicai._state ORDER BY company")
-    names = {f"c{number}": one["name"] for number, one in enumerate(fleet.sandbox.control.companies(), start=1)}
-    assert tenants == [(f"c{number}", names[f"c{number}"]) for number in (1, 2, 3, 4)]
+    assert tenants == [(f"c{number}", names[number - 1]) for number in numbers]
+
+
+@needs_postgresql
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc")
+@seeds(range(5), sample=0)
+def test_after_kills_nothing_is_lost_or_doubled_at_vic(big_fleet: Fleet, seed: int) -> None:
+    """Documents of two companies as training invoices, their vendors made on the way; states in PostgreSQL or a folder."""
+    fleet, dice = big_fleet, random.Random(seed)
+    companies = []
+    for number in (1, 2):
+        company = fleet.of(number)
+        company.control.reset(documents=60, invoices=0)
+        code = company.control.ivesk(sums=False)["companies"][0]["code"]
+        tables = DEMO / "tables"
+        settings = {
+            "tap-ivesk": {"api_key": company.api_key, "company_codes": [code]},
+            "mapper-ivesk-vicai": {
+                "company_code": code,
+                "vat_classes": str(tables / "vat.csv"),
+                "accounts": str(tables / "accounts.csv"),
+                "objects": str(tables / "objects.csv"),
+                "max_rejects": 1000,
+            },
+            "target-vicai": {**fleet.credentials(number), "max_rejects": 1000},
+        }
+        companies.append({"id": f"c{number}", "pipelines": ["ivesk-to-vic"], "settings": settings})
+    fleet.write(*companies, **({"state": fleet.warehouse} if seed % 2 else {}))
+    for _ in range(KILLS):
+        process = started(fleet, "--jobs=2")
+        hurt(process, dice)
+        process.wait(180)
+    wait_for(lambda: all(one["status"] == "done" for one in _tried(fleet).values()))
+    killed = [_at_vic(fleet, number) for number in (1, 2)]
+    for number in (1, 2):
+        fleet.of(number).control.reset(documents=60, invoices=0)
+    for path in (fleet.folder / "output").glob("*/*"):
+        shutil.rmtree(path, ignore_errors=True)
+    if seed % 2:
+        fleet.rows("DELETE FROM fleet_state")
+    assert {one["status"] for one in _tried(fleet).values()} == {"done"}
+    assert killed == [_at_vic(fleet, number) for number in (1, 2)]
+    assert all(killed)
+
+
+def _at_vic(fleet: Fleet, number: int) -> list[tuple[str, ...]]:
+    """What a company has at Vic.ai that came from documents."""
+    vic = fleet.of(number).control.vicai
+    found = [("vendor", str(one["name"]), str(one.get("externalId"))) for one in vic.records("vendors")]
+    found += [
+        ("invoice", str(one.get("externalId")), str(one.get("totalAmount"))) for one in vic.records("trainingInvoices")
+    ]
+    return sorted(found)
 
 
 def _tried(fleet: Fleet) -> dict[str, dict[str, Any]]:
