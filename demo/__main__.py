@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ap_connectors.sandbox.process import SandboxError, SandboxProcess
-from demo import judge
+from demo import fleet, judge
 from demo.meltano import PLUGINS, install
 from demo.project import OUTPUT, DemoError, Places, Teller, shown
 from demo.story import Check, Story, sandbox
@@ -52,7 +52,7 @@ def _play(places: Places, tell: Teller) -> bool:
         exported = services.control.ivesk(sums=False)["exported"]["count"]
         invoices = services.control.vicai.overview(sums=False)["invoices"]
         tell.end(f"{exported} documents exported in Įvesk, {invoices} invoices at Vic.ai")
-        checks = Story(places, services, tell).play()
+        checks = Story(places, services, tell).play() + fleet.play(places, tell)
         return report(places, services, checks, tell)
 
 

@@ -90,7 +90,7 @@ def test_after_kills_every_warehouse_equals_its_service(big_fleet: Fleet, seed: 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc")
 @seeds(range(5), sample=0)
 def test_after_kills_nothing_is_lost_or_doubled_at_vic(big_fleet: Fleet, seed: int) -> None:
-    """Documents of two companies as training invoices, their vendors made on the way; states in PostgreSQL or a folder."""
+    """Documents of two companies as training invoices, with vendors; states in PostgreSQL or in a folder."""
     fleet, dice = big_fleet, random.Random(seed)
     companies = []
     for number in (1, 2):
