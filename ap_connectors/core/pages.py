@@ -73,7 +73,8 @@ def render(
         folder: of the room, with the page's files.
         name: of the page, without ".html".
         language: one of `MANNERS`; the template has its `manner`, and the filters `number`, `amount` and `date`.
-        server: whether the page belongs to a server: it may then ask that one, and send forms to it.
+        server: whether the page belongs to a server: it may then ask that one, and send forms to it; with an element
+            #told it also keeps its parts with `data-live` up to date.
         words: what the page says in this language, as `say` in the template.
         values: further names of the template.
 
@@ -83,7 +84,8 @@ def render(
     require("A page")
     manner = MANNERS[language]
     style = _text(_HERE / "page.css") + _text(folder / f"{name}.css")
-    script = _text(_HERE / "page.js") + _text(folder / f"{name}.js")
+    kit = ("page.js", "live.js") if server else ("page.js",)
+    script = "".join(_text(_HERE / one) for one in kit) + _text(folder / f"{name}.js")
     policy = [
         "default-src 'none'",
         f"style-src {_hash(style)}",

@@ -52,7 +52,11 @@ def _serve(_: argparse.Namespace, chosen: Settings) -> int:
     # What only serving needs takes long to load.
     from ap_connectors.webhooks.serve import serve  # noqa: PLC0415
 
-    serve(chosen, ready=lambda url: _say(f"ap-webhooks receives at {url}"))
+    serve(
+        chosen,
+        ready=lambda url: _say(f"ap-webhooks receives at {url}"),
+        shows=lambda url: _say(f"ap-webhooks shows its page at {url}"),
+    )
     return DONE
 
 
@@ -162,16 +166,14 @@ def _purge(given: argparse.Namespace, chosen: Settings) -> int:
 
 
 def _reconcile(given: argparse.Namespace, chosen: Settings) -> int:
-    from ap_connectors.webhooks import reconcile  # noqa: PLC0415
-    from ap_connectors.webhooks.gaps import keep_report  # noqa: PLC0415
+    from ap_connectors.webhooks import gaps, reconcile  # noqa: PLC0415
     from ap_connectors.webhooks.repair import repair  # noqa: PLC0415
     from ap_connectors.webhooks.runs import opened  # noqa: PLC0415
 
     report = reconcile.compare(chosen, given.services, days=given.days)
     mended = repair(chosen, report) if given.mend else []
     with opened(chosen.inbox) as (inbox, _):
-        # What was mended is no gap any more.
-        keep_report(inbox, report.as_json() if not given.mend else reconcile.Report().as_json() | {"notes": mended})
+        gaps.keep(inbox.database, report, mended, given.days)
     _show(given, report.as_json() | {"mended": mended}, [*reconcile.lines(report, given.named), *mended])
     return PROBLEM if report.gaps else DONE
 

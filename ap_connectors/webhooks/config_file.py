@@ -252,6 +252,8 @@ _EXPECTED = {
 
 def _expected(kind: inspect.Type) -> str | None:
     """Say what a field of one of msgspec's own types expects; None of the types above, whose errors say it."""
+    if isinstance(kind, inspect.UnionType):
+        return next((words for words in map(_expected, kind.types) if words), None)
     if isinstance(kind, inspect.IntType):
         return f"must be a whole number from {kind.ge} to {kind.le}."
     if isinstance(kind, inspect.FloatType):

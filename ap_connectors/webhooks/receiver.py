@@ -78,11 +78,6 @@ class Receiver:
         routes.append(Route("/ivesk", self._handler("ivesk", "ivesk", self._ivesk), methods=["POST"]))
         routes.append(Route("/healthz", self._healthz, methods=["GET"]))
         routes.append(Route("/metrics", self._show_metrics, methods=["GET"]))
-        if settings.page_token:
-            # What it needs takes long to load, and most receivers have no page.
-            from ap_connectors.webhooks.page import Page  # noqa: PLC0415
-
-            routes += Page(settings).routes
         self.app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={HTTPException: _http_error})
         # A redirect would repeat the secret in an address, and neither service follows one.
         self.app.router.redirect_slashes = False

@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from ap_connectors.core import instants, validate
 from ap_connectors.core.errors import Outage, Stop
+from ap_connectors.webhooks.commands import search_path
 from ap_connectors.webhooks.database import RunnerLock, now_ms
 from ap_connectors.webhooks.fetching import Fetching
 from ap_connectors.webhooks.inbox import EventSummary, Inbox
@@ -312,15 +311,10 @@ def _share_lock(one: Rule | None, other: Rule) -> bool:
     return one is not None and one.lock == other.lock
 
 
-def search_path() -> str:
-    """Return where programs are looked for: a service has no environment activated, and `meltano` is beside us."""
-    return os.pathsep.join(part for part in (os.environ.get("PATH"), str(Path(sys.executable).parent)) if part)
-
-
 def environment(rule: Rule, run: Run, events: Sequence[EventSummary]) -> dict[str, str]:
     """Return the environment of a command: ours without the receiver's settings, and what the run is about."""
     found = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, *_NOT_HANDED_ON))}
-    found["PATH"] = search_path()
+    found["PATH"] = search_path(found.get("PATH"))
     about: Mapping[str, str] = {
         "RUN_ID": str(run.id),
         "ATTEMPT": str(run.attempts),

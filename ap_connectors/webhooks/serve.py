@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import uvicorn
 from prometheus_client import CollectorRegistry, Counter
@@ -14,7 +15,7 @@ from starlette.applications import Starlette
 
 from ap_connectors.core import pages
 from ap_connectors.core.errors import Outage, Stop
-from ap_connectors.webhooks.commands import problem_of
+from ap_connectors.webhooks.commands import problems
 from ap_connectors.webhooks.config_file import UNSET
 from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.metrics import Gauges
@@ -25,31 +26,33 @@ from ap_connectors.webhooks.runner import Runner
 from ap_connectors.webhooks.runs import Runs
 from ap_connectors.webhooks.settings import Settings
 
+if TYPE_CHECKING:
+    from ap_connectors.webhooks.page.server import PageServer
+
 _LOG = logging.getLogger("ap_connectors.webhooks.serve")
 _WATCH_SECONDS = 0.5
 _PURGE_SECONDS = 3600.0
 _CONNECTIONS = 800
 
 
-def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+def serve(settings: Settings, ready: Callable[[str], None], shows: Callable[[str], None] = lambda _url: None) -> None:
     """Receive events and act on them until SIGTERM or SIGINT. Call it in the main thread.
 
     Args:
         settings: all of them.
         ready: called with the address as soon as connections are accepted.
+        shows: called with the page's address, if there is a page.
 
     Raises:
-        Stop: the settings, the inbox or the address cannot be used.
+        Stop: the settings, the inbox or an address cannot be used.
     """
     for warning in settings.warnings():
         _LOG.warning("%s", warning)
-    if settings.page_token:
-        pages.require("page_token")
-    for rule in settings.rules:
-        if problem := problem_of(rule):
-            _LOG.error("rules: %s cannot run: %s. Its events are stored, and wait.", rule.shown, problem)
+    for problem in problems(settings.rules):
+        _LOG.error("%s", problem)
     inbox = Inbox(settings.inbox)
     runner: Runner | None = None
+    page: PageServer | None = None
     stopped = threading.Event()
     try:
         registry = CollectorRegistry()
@@ -69,18 +72,35 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         watcher.start()
         if settings.keep_events != UNSET:
             threading.Thread(target=_purge, args=(settings, inbox, stopped), name="purge", daemon=True).start()
+        if settings.page_port is not None:
+            page = _page(settings, settings.page_port, inbox, runner)
 
         def start(url: str) -> None:
             if runner:
                 runner.start()
             ready(url)
+            if page:
+                page.start()
+                shows(page.url)
 
         serve_app(receiver.app, host=settings.host, port=settings.port, ready=start)
     finally:
         stopped.set()
+        if page:
+            page.stop()
         if runner:
             runner.stop()
         inbox.close()
+
+
+def _page(settings: Settings, port: int, inbox: Inbox, runner: Runner | None) -> PageServer:
+    # What it needs takes long to load, and most receivers have no page.
+    from ap_connectors.webhooks.page import app, server  # noqa: PLC0415
+
+    pages.require("page_port")
+    return server.PageServer(
+        app.create(settings, inbox, runner.wake if runner else lambda: None), listen(settings.page_host, port)
+    )
 
 
 def _watch_tokens(settings: Settings, receiver: Receiver, stopped: threading.Event) -> None:
@@ -136,7 +156,7 @@ def serve_app(
     Raises:
         Stop: the address cannot be listened on.
     """
-    listener = _listen(host, port)
+    listener = listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(
         app,
@@ -180,7 +200,12 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address.
+
+    Raises:
+        Stop: it cannot be listened on.
+    """
     # asyncio disables Nagle's algorithm only if the protocol is named; otherwise answers take 40 ms more.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

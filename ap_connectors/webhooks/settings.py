@@ -53,6 +53,10 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         inbox: where deliveries are stored: a file (SQLite) or a `postgresql://` URL.
         host: address to listen on; put a proxy with TLS in front of it.
         port: port to listen on; 0 = any free one.
+        page_port: port of the page with runs, events, gaps and retry, for people; 0 = any free one; unless set, there
+            is no page.
+        page_host: address of the page; another than this machine's needs `page_token`.
+        page_token: password of the page, of 16 characters at least; whoever opens it gives any name with it.
         public_url: address (https) at which the services reach the receiver; they call `/vicai/...` and `/ivesk` below
             it.
         vicai_token: one or several tokens that Vic.ai may present, several while one replaces another; unless set,
@@ -87,7 +91,6 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         runs_at_once: how many runs, of different rules, may be active.
         stop_seconds: how long active runs may continue after SIGTERM.
         grace: how old an event must be before `reconcile` misses it.
-        page_token: opens the page at `/`: runs with their last error, events, gaps, retry; without it there is no page.
         ivesk_test_hosts: `host:port` on this machine (`127.0.0.1:8722`) that stand in for SNS, over http. For tests
             only.
 
@@ -98,6 +101,9 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     inbox: Text = "webhooks.db"
     host: Text = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8723
+    page_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
+    page_host: Text = "127.0.0.1"
+    page_token: Text = ""
     public_url: Text = ""
     vicai_token: Texts = Texts()
     ivesk_secret: Texts = Texts()
@@ -126,7 +132,6 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     runs_at_once: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
     stop_seconds: Seconds = Seconds(30)
     grace: Seconds = Seconds(900)
-    page_token: Text = ""
     ivesk_test_hosts: Texts = Texts()
 
     def __post_init__(self) -> None:
@@ -145,6 +150,9 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             raise WrongSetting(
                 f"must be {_SHORTEST_SECRET} characters or more, so that it is not guessed.", "page_token"
             )
+        if self.page_port is not None and not self.page_token and not validate.is_this_machine(self.page_host):
+            problem = f"{self.page_host} lets other machines see the page: set page_token, or leave page_host out."
+            raise WrongSetting(problem, "page_host")
         if self.public_url:
             self.public_url = validate.address("public_url", self.public_url, URL_EXAMPLE)
         if self.keep_events != UNSET and self.keep_events < SHORTEST_KEPT:
@@ -169,6 +177,10 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
                 )
         if not validate.is_this_machine(self.host):
             yield f"host: {self.host} lets other machines connect, without TLS. Only the proxy should reach this port."
+        if self.page_token and self.page_port is None:
+            yield "page_token: has no effect without page_port, the port of the page."
+        if self.page_port is not None and not validate.is_this_machine(self.page_host):
+            yield f"page_host: {self.page_host} lets other machines connect, and page_token goes there without TLS."
         for rule in self.rules:
             for event in rule.on:
                 if event not in (*kinds.events(), "ivesk.*", "vicai.*"):

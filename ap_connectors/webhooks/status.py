@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ap_connectors.core import instants
 from ap_connectors.core.errors import Stop
 from ap_connectors.webhooks.database import now_ms
-from ap_connectors.webhooks.inbox import AllowedTopic, EventSummary
+from ap_connectors.webhooks.inbox import AllowedTopic, EventSummary, Inbox
 from ap_connectors.webhooks.rules import Rule, matching, shown
-from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, WAITING, Run, opened
+from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, WAITING, Run, Runs, opened
 from ap_connectors.webhooks.settings import Settings
 
 if TYPE_CHECKING:
@@ -154,27 +154,40 @@ def retry(settings: Settings, *, run_ids: Sequence[int], event_ids: Sequence[int
     Raises:
         Stop: there is no such run or event, or no rule wants it.
     """
-    lines = []
     with opened(settings.inbox) as (inbox, all_runs):
-        ids = [*run_ids, *(run.id for run in all_runs.of_status(FAILED) if failed)]
-        for run_id in dict.fromkeys(ids):
-            run = all_runs.get(run_id)
-            if run is None and run_id in run_ids:
-                raise Stop(f"retry: there is no run {run_id}; see `ap-webhooks runs`.")
-            if run is not None and not all_runs.retry(run_id):
-                raise Stop(f"retry: run {run_id} is {run.status}; only failed and waiting runs can be retried.")
-            if run is not None:
-                lines.append(f"Run {run_id} of {shown(run.job, settings.rules)} is due now.")
-        for event_id in event_ids:
-            event = inbox.get(event_id)
-            if event is None:
-                raise Stop(f"retry: there is no event {event_id}; see `ap-webhooks events --all`.")
-            wanting = matching(settings.rules, event)
-            if not wanting:
-                raise Stop(f"retry: no rule wants event {event_id} ({event.name}).")
-            for rule, request_id in wanting:
-                run_id = all_runs.queue(rule.name, request_id, [event_id])
-                lines.append(f"Event {event_id}: run {run_id} of {rule.shown} is due now.")
+        return retried(settings.rules, inbox, all_runs, run_ids=run_ids, event_ids=event_ids, failed=failed)
+
+
+def retried(
+    rules: Sequence[Rule],
+    inbox: Inbox,
+    all_runs: Runs,
+    *,
+    run_ids: Sequence[int] = (),
+    event_ids: Sequence[int] = (),
+    failed: bool = False,
+) -> list[str]:
+    """Make runs of an open inbox due again, as `retry` does."""
+    lines = []
+    ids = [*run_ids, *(run.id for run in all_runs.of_status(FAILED) if failed)]
+    for run_id in dict.fromkeys(ids):
+        run = all_runs.get(run_id)
+        if run is None and run_id in run_ids:
+            raise Stop(f"retry: there is no run {run_id}; see `ap-webhooks runs`.")
+        if run is not None and not all_runs.retry(run_id):
+            raise Stop(f"retry: run {run_id} is {run.status}; only failed and waiting runs can be retried.")
+        if run is not None:
+            lines.append(f"Run {run_id} of {shown(run.job, rules)} is due now.")
+    for event_id in event_ids:
+        event = inbox.get(event_id)
+        if event is None:
+            raise Stop(f"retry: there is no event {event_id}; see `ap-webhooks events --all`.")
+        wanting = matching(rules, event)
+        if not wanting:
+            raise Stop(f"retry: no rule wants event {event_id} ({event.name}).")
+        for rule, request_id in wanting:
+            run_id = all_runs.queue(rule.name, request_id, [event_id])
+            lines.append(f"Event {event_id}: run {run_id} of {rule.shown} is due now.")
     return lines or ["No run has failed."]
 
 

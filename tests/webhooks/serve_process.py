@@ -33,7 +33,7 @@ class Webhooks:
         self.http = requests.Session()
         self.http.trust_env = False
         self.process: preloaded.Piped | None = None
-        self.url = ""
+        self.url = self.page = ""
         self._log = (folder / "log.txt").open("ab")
         # SQLite's file is read by SQLite itself, not by what wrote it.
         inbox = settings.get("inbox")
@@ -52,6 +52,10 @@ class Webhooks:
         line = self.process.stdout.readline().decode()
         assert line.startswith("ap-webhooks receives at http"), self.log
         self.url = line.split()[-1]
+        if self.settings.get("page_port") is not None:
+            line = self.process.stdout.readline().decode()
+            assert line.startswith("ap-webhooks shows its page at http"), self.log
+            self.page = line.split()[-1]
         return self
 
     def serve_public(self) -> Webhooks:

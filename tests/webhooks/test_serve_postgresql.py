@@ -20,7 +20,7 @@ def test_runs_with_postgresql(tmp_path: Path) -> None:
     rules = [rule("echo start >> done.txt; sleep 2; test -e good", retries=0, debounce="2s")]
     with (
         Webhooks(tmp_path, rules=rules, inbox=inbox).serve() as first,
-        Webhooks(tmp_path, rules=rules, inbox=inbox).serve() as second,
+        Webhooks(tmp_path, rules=rules, inbox=inbox, page_port=0).serve() as second,
     ):
         for number in range(20):
             (first, second)[number % 2].batch(number)
@@ -39,6 +39,9 @@ def test_runs_with_postgresql(tmp_path: Path) -> None:
         assert len(second.lines()) == 4
         assert {row["event_id"] for row in second.rows("run_events")} == {row["id"] for row in second.rows("events")}
         assert "Nothing is missing" in second.run("reconcile")
+        page = second.http.get(second.page, timeout=20).text
+        assert "No run has failed for good." in page
+        assert "21 events compared" in page
 
 
 @needs_postgresql
