@@ -253,13 +253,13 @@ class _Batch:
         os.close(file)
         running = self._running.pop(file)
         _, status = os.waitpid(running.pid, 0)
-        # Whatever it has left behind, had it been killed.
-        _kill(running.pid, signal.SIGTERM)
         queue = running.queue
         job = queue.jobs[0]
         try:
             result = msgspec.json.decode(bytes(running.content), type=Result)
         except msgspec.MsgspecError:
+            # Its children are told to end, too, if the system has not done so.
+            _kill(running.pid, signal.SIGTERM)
             result = Result(
                 company=job.company.id,
                 pipeline=job.pipeline.name,

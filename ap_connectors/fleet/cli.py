@@ -14,10 +14,12 @@ import msgspec
 
 from ap_connectors.core import cli
 from ap_connectors.core.errors import ApError, Stop
+from ap_connectors.core.progress import Progress
+from ap_connectors.core.redact import printable
 from ap_connectors.fleet import batch, check, companies, export, remove
 from ap_connectors.fleet.batch import Order
 from ap_connectors.fleet.history import History
-from ap_connectors.fleet.progress import Progress
+from ap_connectors.fleet.members import Fleet
 from ap_connectors.fleet.results import Result, summary, table
 
 DONE, FAILED, NOT_BEGUN = 0, 1, 2
@@ -46,11 +48,11 @@ def _run(given: argparse.Namespace) -> int:
     order = Order(only, _listed(given.pipeline), given.jobs, again)
     began = time.monotonic()
     as_json = given.format == "json"
-    progress = Progress(sum(map(len, batch.jobs_of(fleet, order))), quiet=as_json)
+    progress = _progress(fleet, order)
     history = History(fleet)
 
     def on_result(result: Result) -> None:
-        progress.tell(result)
+        _tell(progress, result)
         if as_json:
             _line(msgspec.json.encode(result).decode())
         try:
@@ -67,11 +69,25 @@ def _run(given: argparse.Namespace) -> int:
     return DONE if all(one.is_done for one in results) else FAILED
 
 
+def _progress(fleet: Fleet, order: Order) -> Progress:
+    return Progress("ap-fleet", sum(map(len, batch.jobs_of(fleet, order))), "pipelines")
+
+
+def _tell(progress: Progress, result: Result) -> None:
+    """Say how far it is, and at once what failed."""
+    if not result.is_done:
+        progress.end()
+        said = printable(f"{result.company} {result.pipeline}: {result.status}: {result.error}")
+        print(said, file=sys.stderr, flush=True)  # noqa: T201
+    progress.advance()
+
+
 def _check(given: argparse.Namespace) -> int:
     fleet = companies.read(given.companies)
     order = Order(_listed(given.only), _listed(given.pipeline), given.jobs)
-    progress = Progress(sum(map(len, batch.jobs_of(fleet, order))), quiet=True)
-    results = batch.run(replace(fleet, retries=0), order, progress.tell, check.work)
+    progress = _progress(fleet, order)
+    results = batch.run(replace(fleet, retries=0), order, lambda _: progress.advance(), check.work)
+    progress.end()
     for result in sorted(results, key=lambda one: one.is_done, reverse=True):
         told = result.said if result.is_done else f"{result.status}: {result.error}"
         _line(f"{result.company} {result.pipeline}: {told}")
@@ -80,7 +96,7 @@ def _check(given: argparse.Namespace) -> int:
 
 def _status(given: argparse.Namespace) -> int:
     fleet = companies.read(given.companies)
-    latest = {(one.company, one.pipeline): one for one in History(fleet).results()}
+    latest = History(fleet).latest()
     only = set(_listed(given.only))
     for name in only:
         fleet.company(name)
@@ -95,7 +111,7 @@ def _status(given: argparse.Namespace) -> int:
 
 def _history(given: argparse.Namespace) -> int:
     fleet = companies.read(given.companies)
-    _show(given, History(fleet).results(_listed(given.only))[-given.limit :])
+    _show(given, History(fleet).results(_listed(given.only), given.limit))
     return DONE
 
 

@@ -122,6 +122,10 @@ def test_a_state_in_postgresql_goes_on(big_fleet: Fleet) -> None:
     assert version >= 1
     assert not (fleet.folder / "output" / "state" / "c1").exists()
     assert fleet.rows("SELECT company, result ->> 'status' FROM fleet_history") == [("c1", "done")] * 2
+    assert fleet.ask("status").splitlines()[1].endswith("done")
+    assert len(fleet.ask("history", "--only=c1", "--format=json").splitlines()) == 2
+    assert len(fleet.ask("history", "--limit=1", "--format=json").splitlines()) == 1
+    assert fleet.ask("history", "--only=other", "--format=json") == ""
 
 
 def test_for_programs_a_batch_is_a_process_of_its_own(fleet: Fleet) -> None:
