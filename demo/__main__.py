@@ -61,6 +61,7 @@ def report(places: Places, services: SandboxProcess, checks: Sequence[Check], te
     tell.command("ap-tieout ivesk-warehouse, vic-warehouse, input-vic")
     tell.begin("all fields, files")
     ties = judge.compare(places, services)
+    judge.plan(places, services)
     tell.end(", ".join(f"{tie.name} {'ties' if tie.report['ties'] else 'DOES NOT TIE'}" for tie in ties))
     print("", *judge.table(ties), "", sep="\n")
     problems = [str(one) for one in checks if one.found != one.expected]
@@ -71,8 +72,10 @@ def report(places: Places, services: SandboxProcess, checks: Sequence[Check], te
         return False
     count = sum(stream["documents"]["destination"] for tie in ties for stream in tie.streams())
     files = sum(1 for path in places.documents.rglob("*") if path.is_file())
-    print(f"Warehouse, PDFs, logs and reports are in {shown(places.folder)}; certificates to sign: tie-*.html there.")
-    print("Ask the warehouse:")
+    print(
+        f"Warehouse, PDFs, logs and reports are in {shown(places.folder)}, and pages: tie-*.html (certificates to sign),"
+    )
+    print("rejects.html (what was set aside), plan.html (what another try would do). Ask the warehouse:")
     print(f'  {_command(places)} "{_QUESTION}"\n')
     print(f"It ties: {count:,} records, every field as it was sent, and {files:,} PDFs, every byte of them.")
     return True

@@ -52,6 +52,18 @@ def compare(places: Places, services: SandboxProcess) -> list[Tie]:
         return list(pool.map(lambda name: _tie(places, services, name), COMPARISONS))
 
 
+def plan(places: Places, services: SandboxProcess) -> None:
+    """Write what was set aside as a page, and as another one what would happen if it were loaded again as it is."""
+    settings = {
+        **{"api_url": services.vicai_url, "client_id": services.client_id, "client_secret": services.client_secret},
+        **{"dry_run": True, "bank_changes": "hold", "max_rejects": 1000},
+        **{"plan_path": str(places.file("plan.html")), "report_path": str(places.file("rejects.html"))},
+        **{"ledger_path": str(places.file("ledger-vicai.jsonl"))},
+    }
+    rejects = places.file("rejects-vicai.jsonl").read_text(encoding="utf-8")
+    commands.run("target-vicai", "--config", _settings(places, "plan-settings", settings), given=rejects)
+
+
 def _tie(places: Places, services: SandboxProcess, name: str) -> Tie:
     ivesk = {"api_url": services.ivesk_url, "api_key": services.api_key}
     vic = {"api_url": services.vicai_url, "client_id": services.client_id, "client_secret": services.client_secret}
