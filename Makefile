@@ -30,8 +30,8 @@ demo: $(VENV)/.demo  ## Run the main job end to end against the sandbox, and che
 test: $(VENV)/.dev  ## Run the tests, of the long campaigns a sample
 	@$(BIN)/python -m pytest -q -m "not long"
 
-campaign: $(VENV)/.dev  ## Run the long campaigns: every seed of kills and faults
-	@$(BIN)/python -m pytest -q -m campaign
+campaign: $(VENV)/.dev  ## Run the long campaigns: every seed of kills and faults, every case of long tables
+	@$(BIN)/python -m pytest -q -m campaign --dist=worksteal
 
 lint: $(VENV)/.dev  ## Check style, types and the documentation's links
 	@mkdir -p output

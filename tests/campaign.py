@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -27,3 +28,24 @@ def seeds(numbers: Iterable[int], sample: int = SAMPLE) -> pytest.MarkDecorator:
 def further(*values: Any) -> list[Any]:
     """Mark a test's values as those that only the campaign tries."""
     return [pytest.param(value, marks=[pytest.mark.campaign, pytest.mark.long]) for value in values]
+
+
+def one_in(many: int) -> pytest.MarkDecorator:
+    """Of a test's cases, try each so-many-th among the tests, and all in the campaign.
+
+    `many` shares no divisor with the number of cases: so each value of each parameter has its turn.
+    """
+    return pytest.mark.one_in(many)
+
+
+def thin(items: Sequence[pytest.Item]) -> None:
+    """Leave to the campaign what `one_in` leaves to it."""
+    places: Counter[str] = Counter()
+    for item in items:
+        mark = item.get_closest_marker("one_in")
+        if mark is not None:
+            name = item.nodeid.partition("[")[0]
+            item.add_marker("campaign")
+            if places[name] % mark.args[0]:
+                item.add_marker("long")
+            places[name] += 1

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests import preloaded
+from tests import campaign, preloaded
 
 DOCUMENTS = 300
 
@@ -30,6 +30,13 @@ PLUGINS = (
     "target_warehouse",
     "mapper_ivesk_vicai",
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    campaign.thin(items)
+    # What takes a minute on one worker begins at once.
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
 
 
 @pytest.fixture(scope="session")

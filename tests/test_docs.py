@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from plugins import definitions
 from target_vicai.streams import ALL
+from tests import preloaded
 from tests.conftest import PLUGINS, discovered
 
 ROOT = Path(__file__).parent.parent
@@ -48,9 +49,8 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def about(command: str) -> dict[str, Any]:
-    printed = subprocess.run(
-        [sys.executable, "-m", command, "--about", "--format=json"], capture_output=True, encoding="utf-8", check=True
-    )
+    printed = preloaded.run([sys.executable, "-m", command, "--about", "--format=json"])
+    assert printed.returncode == 0, printed.stderr.decode()[-2000:]
     result: dict[str, Any] = json.loads(printed.stdout)
     return result
 

@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,14 @@ class Tables:
             for statement in statements:
                 rows = connection.execute(statement).fetchall()
         return rows
+
+    @contextmanager
+    def broken(self, *statements: str) -> Iterator[None]:
+        """Make a change that is undone at the end."""
+        kept = shutil.copy(self.path, self.path.with_suffix(".kept"))
+        self.sql(*statements)
+        yield
+        shutil.copy(kept, self.path)
 
     def fill(self, table: str, columns: Mapping[str, str], records: Iterable[Mapping[str, Any]]) -> None:
         """Make a table of some fields of records, whose names are those of the columns but for capitals."""

@@ -23,6 +23,7 @@ from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai.changes import ChangeReader
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.cursors import Answer
+from tests.campaign import one_in
 
 Version = tuple[str, str]
 """(internalId, time): one state of a record."""
@@ -108,6 +109,7 @@ def named(options: dict[str, Any]) -> str:
     return "-".join(str(value) for value in options.values())
 
 
+@one_in(5)
 @pytest.mark.parametrize("options", OPTIONS, ids=named)
 def test_a_list_that_changes_while_it_is_read(sandbox: SandboxProcess, options: dict[str, Any]) -> None:
     accounts = Accounts(sandbox, **options)
@@ -136,6 +138,7 @@ def test_a_list_that_changes_while_it_is_read(sandbox: SandboxProcess, options: 
     assert accounts.read(bookmark)[0] == [max(accounts.held(), key=lambda held: held[1])]
 
 
+@one_in(3)
 @pytest.mark.parametrize("options", OPTIONS[1::3], ids=named)
 def test_going_on_from_any_page(sandbox: SandboxProcess, options: dict[str, Any]) -> None:
     accounts = Accounts(sandbox, limit=40, **options)
@@ -151,6 +154,7 @@ def test_going_on_from_any_page(sandbox: SandboxProcess, options: dict[str, Any]
         assert accounts.read(bookmark)[0] == []
 
 
+@one_in(5)
 @pytest.mark.parametrize("cursors", ["keyset", "offset"])
 @pytest.mark.parametrize("happening", ["touch", "delete"])
 @pytest.mark.parametrize("pages_before", [1, 2, 3])
@@ -175,6 +179,7 @@ def test_one_instant_longer_than_pages_changes_while_it_is_read(
     assert len(out + more) == len({*out, *more})
 
 
+@one_in(5)
 @pytest.mark.parametrize("cursors", ["keyset", "offset"])
 @pytest.mark.parametrize("seed", range(6))
 def test_deletes_while_reading_lose_nothing(sandbox: SandboxProcess, cursors: str, seed: int) -> None:
@@ -194,6 +199,7 @@ def test_deletes_while_reading_lose_nothing(sandbox: SandboxProcess, cursors: st
     assert accounts.read(bookmark)[0] == []
 
 
+@one_in(5)
 @pytest.mark.parametrize("since_is", ["inclusive", "exclusive"])
 @pytest.mark.parametrize("cursors", ["keyset", "offset"])
 @pytest.mark.parametrize("digits", [0, 3, 6])

@@ -19,6 +19,7 @@ from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.vicai.changes import ChangeReader
 from ap_connectors.vicai.cursors import Answer
+from tests.campaign import one_in
 
 Row = tuple[int, str]
 """Milliseconds since 1970, and the id: one state of a record."""
@@ -211,6 +212,7 @@ def read_while(service: Service, happening: str, after: int) -> list[Row]:
     return read(service, between)
 
 
+@one_in(7)
 @pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
 @pytest.mark.parametrize("happening", ["delete", "touch"])
 @pytest.mark.parametrize("listed", LISTS)
@@ -226,6 +228,7 @@ def test_nothing_is_lost_when_records_that_were_read_change(
         assert len(out) == len(set(out))
 
 
+@one_in(7)
 @pytest.mark.parametrize("happening", ["delete", "touch"])
 @pytest.mark.parametrize("listed", LISTS)
 @pytest.mark.parametrize("kind", KINDS)
