@@ -38,6 +38,21 @@ BEGINNING: dict[str, Any] = {"replication_key_value": None, "seen": {}}
 """A bookmark that only says that nothing is certain yet."""
 
 
+INTERNAL = {"useSystem": "INTERNAL"}
+"""Use Vic's own ids and times: the ERP's are neither unique nor in order, and may be missing."""
+
+
+def text_field(description: str) -> dict[str, Any]:
+    """Return the schema of a text that the tap adds to records."""
+    return {"type": ["string", "null"], "description": description}
+
+
+def parent_time(parent: str) -> dict[str, Any]:
+    """Return the schema of the time that tells which state of its parent a record belongs to."""
+    known = text_field(f"internalUpdatedAt of the {parent}: tells lines that it still has from those that are gone.")
+    return known | {"format": "date-time"}
+
+
 class Source(Protocol):
     """What the streams use of their tap."""
 

@@ -2,52 +2,40 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from ap_connectors.core.bookmarks import key_of
-from ap_connectors.core.errors import Reject
-from ap_connectors.core.instants import LOCAL
 from ap_connectors.core.raw_json import NULL, Record, text
-from ap_connectors.http.bodies import file_pieces
 from ap_connectors.http.concurrency import ordered
-from ap_connectors.singer.downloads import FILE_FACTS, safe_part
 from ap_connectors.singer.stream import Batch
-from ap_connectors.vicai.client import NotFound, document_type
+from ap_connectors.vicai.client import NotFound
 from ap_connectors.vicai.settings import at_once
 from tap_vicai.base import (
+    INTERNAL,
     ChildStream,
-    DocumentStream,
     FullTableStream,
     IncrementalStream,
-    RequestedStream,
     VicaiStream,
+    parent_time,
+    text_field,
 )
 from tap_vicai.companies import Companies, CompanyInvoices
 from tap_vicai.event_log import InvoiceDeletions, PurchaseOrderDeletions, WebhookEventLog
+from tap_vicai.invoices import (
+    InvoiceDocuments,
+    InvoiceLineItems,
+    Invoices,
+    SupportingAttachments,
+    TrainingInvoiceDocuments,
+    TrainingInvoices,
+)
 from tap_vicai.payment_batches import PaymentBatchReader
 
 if TYPE_CHECKING:
-    import requests
     from singer_sdk import Stream
-
-    from ap_connectors.singer.downloads import StoredFile
-
-INTERNAL = {"useSystem": "INTERNAL"}
-"""Use Vic's own ids and times: the ERP's are neither unique nor in order, and may be missing."""
-
-
-def _text_field(description: str) -> dict[str, Any]:
-    return {"type": ["string", "null"], "description": description}
-
-
-def _parent_time(parent: str) -> dict[str, Any]:
-    known = _text_field(f"internalUpdatedAt of the {parent}: tells lines that it still has from those that are gone.")
-    return known | {"format": "date-time"}
 
 
 class Accounts(IncrementalStream):
@@ -69,8 +57,8 @@ class DimensionDependencies(VicaiStream):
     key_fields = ("dimension_id", "dependent_id")
     selected_by_default = False
     own_fields: ClassVar = {
-        "dimension_id": _text_field("Vic's id of the dimension that the other depends on."),
-        "dependent_id": _text_field("Vic's id of the dependent dimension; without one, its type and the ERP's id."),
+        "dimension_id": text_field("Vic's id of the dimension that the other depends on."),
+        "dependent_id": text_field("Vic's id of the dependent dimension; without one, its type and the ERP's id."),
     }
 
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:  # noqa: ARG002 - there are no partitions
@@ -103,150 +91,6 @@ class Vendors(IncrementalStream):
     """Vendors, confirmed or not (Vendors)."""
 
     name, operation, component, query = "vendors", "listVendors", "Vendor", INTERNAL
-
-
-class Invoices(IncrementalStream):
-    """Invoices of the chosen states, with their lines grouped (Invoices)."""
-
-    name, operation, component, query = "invoices", "listInvoices", "Invoice", INTERNAL
-
-    @property
-    def states(self) -> list[str]:
-        """The states that are read; ALL is a state of its own that includes the others."""
-        states = list(dict.fromkeys(self.config.get("invoice_states") or ["POSTED"]))
-        return ["ALL"] if "ALL" in states else states
-
-    @property
-    def subset(self) -> dict[str, str]:
-        """The state, if it is only one."""
-        return {"state": self.states[0]} if len(self.states) == 1 else {}
-
-    @property
-    def partitions(self) -> list[dict[str, Any]] | None:
-        """One bookmark for each of several states: each is a list of its own."""
-        return None if self.subset else [{"state": state} for state in self.states]
-
-    def remedy(self, context: Mapping[str, Any] | None) -> str:
-        """Say what to do if the company may not see the state."""
-        state = (context or self.subset)["state"]
-        if state == "POSTED":
-            return super().remedy(context)
-        return (
-            f" Invoices of state {state} need a right of their own: set invoice_states to "
-            '["POSTED"], or ask Vic.ai for it.'
-        )
-
-
-class InvoiceLineItems(RequestedStream):
-    """Lines of changed invoices, ungrouped: one request for each invoice, several at once (Invoices)."""
-
-    name, operation, component = "invoice_line_items", "getInvoicelineItems", "InvoiceLineItem"
-    key_fields = ("invoice_id", "index")
-    parent_stream_type = Invoices
-    parent_keys: ClassVar = {"invoice_id": "internalId"}
-    parent_version: ClassVar = {"invoice_updated_at": "internalUpdatedAt"}
-    selected_by_default = False
-    things = "lines"
-    own_fields: ClassVar = {
-        "invoice_id": _text_field("Vic's id of the invoice."),
-        "invoice_updated_at": _parent_time("invoice"),
-    }
-
-    def made_of(self, parent: Record, found: list[Record]) -> Iterator[Record]:
-        """Yield an invoice's lines."""
-        own = {"invoice_id": parent["internalId"], "invoice_updated_at": parent.get("internalUpdatedAt", NULL)}
-        for number, line in enumerate(found):
-            # The contract does not promise an index; the place in the list serves as one.
-            place = {} if line.get("index", NULL) != NULL else {"index": msgspec.Raw(b"%d" % number)}
-            yield line | own | place
-
-
-class SupportingAttachments(RequestedStream):
-    """Files that support changed invoices, one request for each invoice: facts, and files (Supporting attachments)."""
-
-    name, operation, component = (
-        "supporting_attachments",
-        "listInvoiceSupportingAttachments",
-        "InvoiceSupportingAttachment",
-    )
-    key_fields = ("id",)
-    parent_stream_type = Invoices
-    selected_by_default = False
-    things = "supporting attachments"
-    own_fields: ClassVar = {
-        "invoice_id": _text_field("Vic's id of the invoice."),
-        "invoice_updated_at": _parent_time("invoice"),
-        **FILE_FACTS["properties"],
-    }
-
-    def ask(self, parent: Record) -> list[Record]:
-        """Return the attachments of an invoice, each with the facts of its file where files are wanted."""
-        return [one | self._file(parent, one) for one in super().ask(parent)]
-
-    def _file(self, invoice: Record, attachment: Record) -> Record:
-        if not self.config.get("documents_dir"):
-            return {}
-        try:
-            facts = dataclasses.asdict(self._stored(invoice, attachment))
-        except Reject as reason:
-            self.logger.warning("%s", reason)
-            facts = {"error": str(reason)}
-        return {name: msgspec.Raw(msgspec.json.encode(facts.get(name))) for name in FILE_FACTS["properties"]}
-
-    def _stored(self, invoice: Record, attachment: Record) -> StoredFile:
-        number, given = text(attachment, "id") or "", text(attachment, "filename") or "unnamed"
-        folder = f"supporting_attachments/{safe_part(text(invoice, 'internalId') or '')}"
-        name = f"{folder}/{safe_part(number)}~{safe_part(given)}"
-
-        def keep(response: requests.Response) -> StoredFile:
-            return self.source.files.write(name, file_pieces(response, name), document_type(response))
-
-        # An attachment never changes.
-        known = self.source.files.find(name)
-        link = text(attachment, "downloadUrl") or ""
-        return known or self.source.client.linked(link, keep, f"attachment {number}")
-
-    def made_of(self, parent: Record, found: list[Record]) -> Iterator[Record]:
-        """Yield an invoice's attachments."""
-        own = {"invoice_id": parent["internalId"], "invoice_updated_at": parent.get("internalUpdatedAt", NULL)}
-        for attachment in found:
-            yield attachment | own
-
-
-class TrainingInvoices(IncrementalStream):
-    """Historical invoices that train Vic's models (Invoices for training); the contract gives them no id."""
-
-    name, operation, component = "training_invoices", "listTrainingInvoices", "TrainingInvoice"
-    key_fields: ClassVar[tuple[str, ...]] = ()
-    instant_field = "externalUpdatedAt"
-    clock = LOCAL
-
-    def key(self, record: Record) -> str:
-        """Return the ERP's id if the service shows it, else a hash of the record."""
-        return text(record, "externalId") or blake2b(msgspec.json.encode(record), digest_size=16).hexdigest()
-
-
-class InvoiceDocuments(DocumentStream):
-    """Documents of changed invoices: one record each with the facts of the file (Invoices)."""
-
-    name, operation, folder, id_fields = "invoice_documents", "getInvoiceDocument", "invoices", ("internalId",)
-    key_fields = ("invoice_id",)
-    parent_stream_type = Invoices
-    parent_keys: ClassVar = {"invoice_id": "internalId"}
-    query = INTERNAL
-    # An invoice gets one document, once.
-    is_final = True
-
-
-class TrainingInvoiceDocuments(DocumentStream):
-    """Documents of changed training invoices, if the service shows an id to ask by (Invoices for training)."""
-
-    name, operation, folder = "training_invoice_documents", "getTrainingInvoiceDocument", "training_invoices"
-    key_fields = ("training_invoice_id",)
-    parent_stream_type = TrainingInvoices
-    # The contract (0.20.0) has none of these fields; the live service has more than the contract.
-    id_fields = ("externalId", "id", "internalId")
-    is_final = False
 
 
 class VatCodes(FullTableStream):
@@ -305,8 +149,8 @@ class PurchaseOrderLineItems(ChildStream):
     parent_keys: ClassVar = {"purchase_order_id": "internalId"}
     parent_version: ClassVar = {"purchase_order_updated_at": "internalUpdatedAt"}
     own_fields: ClassVar = {
-        "purchase_order_id": _text_field("Vic's id of the order."),
-        "purchase_order_updated_at": _parent_time("order"),
+        "purchase_order_id": text_field("Vic's id of the order."),
+        "purchase_order_updated_at": parent_time("order"),
     }
 
 
@@ -317,7 +161,7 @@ class PaymentBatches(VicaiStream):
     instant_field = "last_event_at"
     query: ClassVar = {"status": "all"}
     own_fields: ClassVar = {
-        "last_event_at": _text_field("The latest of all times of the batch, its payments and its credits.")
+        "last_event_at": text_field("The latest of all times of the batch, its payments and its credits.")
         | {"format": "date-time"}
     }
 
@@ -331,8 +175,8 @@ class PaymentBatches(VicaiStream):
 
 
 _OF_A_BATCH: dict[str, Any] = {
-    "batch_id": _text_field("Id of the batch."),
-    "batch_last_event_at": _text_field("last_event_at of the batch: tells what it still has from what is gone.")
+    "batch_id": text_field("Id of the batch."),
+    "batch_last_event_at": text_field("last_event_at of the batch: tells what it still has from what is gone.")
     | {"format": "date-time"},
 }
 

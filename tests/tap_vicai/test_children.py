@@ -15,7 +15,7 @@ import pytest
 
 from ap_connectors.core.raw_json import Record
 from ap_connectors.sandbox.process import SandboxProcess
-from tap_vicai.streams import InvoiceLineItems
+from tap_vicai.invoices import InvoiceLineItems
 from tap_vicai.tap import TapVicai
 from tests.conftest import MakeCatalog, Run, RunTap
 
