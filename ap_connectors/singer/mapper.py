@@ -13,7 +13,6 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 
 from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.messages import Line
-from ap_connectors.singer._sdk import ConfigInput
 from ap_connectors.singer.message_io import Interrupted, InterruptibleReader, RecordWriter
 from ap_connectors.singer.plugin import ClearPlugin
 from ap_connectors.singer.rejects import RejectFile
@@ -114,11 +113,7 @@ class ExactMapper(ClearPlugin, InterruptibleReader):
             self.read_lines(source)
         except Interrupted as interrupted:
             self._close()
-            self.logger.warning(
-                "Ended by signal %d; what came before is written. The next run goes on from the last STATE.",
-                interrupted.signum,
-            )
-            sys.exit(128 + interrupted.signum)
+            self.end_by_signal(interrupted, "what came before is written")
         except Stop:
             # The input is wrong from here on; what came before is right.
             self._close()
@@ -144,17 +139,3 @@ class ExactMapper(ClearPlugin, InterruptibleReader):
             )
         )
         return command
-
-    @classmethod
-    def invoke(  # type: ignore[override]
-        cls,
-        *,
-        about: bool = False,
-        about_format: str | None = None,
-        config: ConfigInput | None = None,
-        file_input: IO[str] | None = None,
-    ) -> None:
-        """Run the mapper."""
-        super().invoke(about=about, about_format=about_format)
-        config = config or ConfigInput()
-        cls(config=config.config, parse_env_config=config.parse_env).run(file_input)

@@ -11,18 +11,20 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, Any, cast
+from typing import IO, Any, NoReturn, cast
 
 import msgspec
 from singer_sdk.contrib.msgspec import enc_hook
+from singer_sdk.plugin_base import BaseSingerReader
 from singer_sdk.singerlib.encoding.base import GenericSingerReader, GenericSingerWriter
 
 from ap_connectors.core import messages
 from ap_connectors.core.cli import abandon_output
 from ap_connectors.core.errors import Stop
-from ap_connectors.singer._sdk import SdkReader
+from ap_connectors.singer._sdk import ConfigInput, SdkReader
 
 _BUFFER = 512 * 1024
 _log = logging.getLogger(__name__)
@@ -72,6 +74,32 @@ class InterruptibleReader(SdkReader):
     _signal: int | None = None
     _waiting = False
 
+    @abstractmethod
+    def run(self, file_input: IO[str] | None) -> None:
+        """Read everything from a file, or from standard input."""
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: ConfigInput | None = None,
+        file_input: IO[str] | None = None,
+    ) -> None:
+        """Run the plugin, as its command asks for it."""
+        # The SDK's targets and mappers would make a plugin of their own and read.
+        super(BaseSingerReader, cls).invoke(about=about, about_format=about_format)
+        given = config or ConfigInput()
+        cls(config=given.config, parse_env_config=given.parse_env).run(file_input)
+
+    def end_by_signal(self, interrupted: Interrupted, done: str) -> NoReturn:
+        """End the process as a signal asked for it; `done` says what became of the rest."""
+        self.logger.warning(
+            "Ended by signal %d; %s. The next run goes on from the last STATE.", interrupted.signum, done
+        )
+        sys.exit(128 + interrupted.signum)
+
     def read_lines(self, file_input: IO[str] | Iterable[bytes]) -> None:
         """Process all lines.
 
@@ -110,15 +138,17 @@ class InterruptibleReader(SdkReader):
 
 
 def byte_lines(file: IO[str] | Iterable[bytes] | None) -> Iterator[bytes]:
-    """Yield a text file's lines as the bytes that they are; lines of bytes pass.
+    """Return a text file's lines as the bytes that they are; lines of bytes pass.
 
     Raises:
         Stop: there is no file.
     """
     if file is None:
         raise Stop("Standard input is closed, so there is nothing to read.")
-    for line in getattr(file, "buffer", file):
-        yield line.encode() if isinstance(line, str) else line
+    buffer: Iterable[bytes] | None = getattr(file, "buffer", None)
+    if buffer is not None:
+        return iter(buffer)
+    return (line.encode() if isinstance(line, str) else line for line in cast("Iterable[str | bytes]", file))
 
 
 def write_out(content: bytes) -> None:

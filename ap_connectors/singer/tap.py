@@ -121,6 +121,7 @@ class ExactTap(ClearPlugin, SdkTap):
             self.message_writer.silent = True
         for stream in self.streams.values():
             stream.selected, stream.ABORT_AT_RECORD_COUNT = True, 1
+            stream.logger.setLevel(logging.WARNING)
         failure: ApError | None = None
         for stream in self.streams.values():
             if stream.parent_stream_type:

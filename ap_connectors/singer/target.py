@@ -333,11 +333,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             self.read_lines(self.rejects.guard(run_files.lines(file_input or sys.stdin), self.logger))
         except Interrupted as interrupted:
             self._close()
-            self.logger.warning(
-                "Ended by signal %d; what was under way is finished. The next run goes on from the last STATE.",
-                interrupted.signum,
-            )
-            sys.exit(128 + interrupted.signum)
+            self.end_by_signal(interrupted, "what was under way is finished")
         except BaseException as error:
             if isinstance(error, Stop):
                 # It may quote the input, and that may hold anything.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import IO, Any
+from typing import Any
 
 import click
 from singer_sdk import Target
@@ -19,10 +19,6 @@ class LoadCommand(Target):
     def proof(self) -> str:
         """What `--test` has found out."""
 
-    @abstractmethod
-    def run(self, file_input: IO[str] | None) -> None:
-        """Load everything."""
-
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
         """Add the settings of stream maps, but not those that only databases follow (load_method, batch_size_rows)."""
@@ -33,25 +29,21 @@ class LoadCommand(Target):
         """Return the command; `--test` checks whether a load could begin."""
         command = super().get_singer_command()
         command.params.append(
-            click.Option(["--test"], is_flag=True, help="Check credentials and address, and load nothing.")
+            click.Option(
+                ["--test"],
+                is_flag=True,
+                expose_value=False,
+                callback=cls.cb_test,
+                help="Check credentials and address, and load nothing.",
+            )
         )
         return command
 
     @classmethod
-    def invoke(  # type: ignore[override]
-        cls,
-        *,
-        about: bool = False,
-        about_format: str | None = None,
-        config: ConfigInput | None = None,
-        file_input: IO[str] | None = None,
-        test: bool = False,
-    ) -> None:
-        """Run the target, or check whether it could run."""
-        super(Target, cls).invoke(about=about, about_format=about_format)
-        config = config or ConfigInput()
-        target = cls(config=config.config, parse_env_config=config.parse_env)
-        if test:
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: bool) -> None:  # noqa: ARG003
+        """Say whether a load could begin."""
+        if value:
+            given = ctx.params.get("config", ConfigInput())
+            target = cls(config=given.config, parse_env_config=given.parse_env)
             click.echo(f"{target.name}: {target.proof}; a load could begin.")
-            return
-        target.run(file_input)
+            ctx.exit()
