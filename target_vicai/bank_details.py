@@ -57,6 +57,20 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def are_at_vic(body: JsonObject, present: JsonObject) -> bool:
+    """Return whether Vic has all bank details of a body, spelled alike: usual, and then there is nothing to check."""
+    theirs = present.get(FIELD) or {}
+    return all(
+        _is_within(value, theirs.get(name)) for name, value in (body.get(FIELD) or {}).items() if name not in _OTHER
+    )
+
+
+def _is_within(ours: Any, theirs: Any) -> bool:
+    if type(ours) is dict and type(theirs) is dict:
+        return all(_is_within(value, theirs.get(name)) for name, value in ours.items())
+    return bool(ours == theirs)
+
+
 def as_spelled_at_vic(body: JsonObject, present: JsonObject) -> JsonObject:
     """Return a body whose bank details are spelled as Vic's where they are the same, so that they do not differ."""
     info, theirs = body.get(FIELD), present.get(FIELD)

@@ -122,10 +122,12 @@ class Vendors(Upsert):
         self, item: Item, body: JsonObject, present: JsonObject | None
     ) -> tuple[JsonObject, tuple[Reject, ...]]:
         """Set aside account numbers that cannot be right, and changes of bank details that are to be held."""
-        body, aside = bank_details.checked(body, present)
+        aside: tuple[Reject, ...] = ()
         if present is None:
-            return body, aside
-        body = self._kept(body, present) if aside else bank_details.as_spelled_at_vic(body, present)
+            return bank_details.checked(body, None)
+        if not bank_details.are_at_vic(body, present):
+            body, aside = bank_details.checked(body, present)
+            body = self._kept(body, present) if aside else bank_details.as_spelled_at_vic(body, present)
         if self.context.options.hold_bank_changes and (
             found := bank_details.changes(present, self.whole(body, present))
         ):

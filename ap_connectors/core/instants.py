@@ -15,6 +15,7 @@ from ap_connectors.core.errors import Stop
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FIRST_DAY = _EPOCH.toordinal()
+_ZONE = re.compile("[Zz+-]")
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*(Z|z|[+-]\d\d:?(?:\d\d)?)?"
 )
@@ -119,7 +120,7 @@ def setting(name: str, value: str) -> int:
 def has_zone(instant: str) -> bool:
     """Return whether an instant says its zone."""
     clock = instant[10:]
-    if not any(mark in clock for mark in "Zz+-"):
+    if not _ZONE.search(clock):
         return False
     match = _INSTANT.fullmatch(instant.strip())
     return match is not None and match[8] is not None

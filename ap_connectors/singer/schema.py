@@ -6,6 +6,7 @@ What cannot be coerced exactly is rejected, and the message says where it is and
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _MOST_SPELLINGS = 4096
 _MOST_ERRORS = 20
 
 
+@functools.lru_cache(_MOST_SPELLINGS)
 def canonical(name: str) -> str:
     """Return what all spellings of a name have in common: `externalId`, `external_id`, `EXTERNAL_ID`."""
     return name.replace("_", "").lower()
