@@ -14,7 +14,6 @@ from ap_connectors.singer.document_sources import show
 from ap_connectors.singer.ledger import DeliveryUnknown, Entry, SendOnce
 from ap_connectors.singer.sink import Outcome
 from ap_connectors.vicai import contract
-from target_vicai.context import LoadContext
 from target_vicai.documents import FIELDS, Document, is_given, opened
 from target_vicai.sink import Item, VicSink
 
@@ -37,11 +36,6 @@ class Attachments(VicSink):
 
     name, operation = "attachments", "uploadAttachment"
     extras = FIELDS
-
-    def __init__(self, context: LoadContext) -> None:
-        super().__init__(context)
-        self.told: list[JsonObject] = []
-        """What Vic said of attachments, for the report: their `name`, `id`, `status`, `invoices` and `error`."""
 
     def contract_schema(self) -> contract.Schema:
         """Return a schema without fields: all that is sent is the document."""

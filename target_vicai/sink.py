@@ -99,6 +99,8 @@ class VicSink(ABC):
         self.unknown_fields = UnknownFields(self.name, "Vic.ai", self._warn, _EXPECTED)
         self.lists_all = True
         """Whether a full load may name all that there is; what documents name never is."""
+        self.told: list[JsonObject] = []
+        """What Vic said of attachments, for the report: their `name`, `id`, `status`, `invoices` and `error`."""
 
     def _warn(self, message: str) -> None:
         self.context.warn(message)

@@ -35,7 +35,6 @@ from ap_connectors.singer.worker_pool import Job, Missing
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.settings import at_once, client, connected
 from target_vicai.approval import Applying, Approval, Planning, WatchedWriter
-from target_vicai.attachments import Attachments
 from target_vicai.context import DryRunWriter, LoadContext, LoadOptions
 from target_vicai.document_vendors import KEPT
 from target_vicai.sink import Item, VicSink
@@ -233,8 +232,7 @@ class TargetVicai(ExactTarget):
         return at_once(self.config)
 
     def _about_run(self) -> dict[str, Any]:
-        attachments = self._sinks_by_name["attachments"]
-        told = attachments.told if isinstance(attachments, Attachments) else []
+        told = [one for sink in self.__dict__.get("_sinks_by_name", {}).values() for one in sink.told]
         return super()._about_run() | {"bank_changes": self.report.bank_changes, "attachments": told}
 
     @functools.cached_property

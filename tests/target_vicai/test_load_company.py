@@ -157,3 +157,11 @@ def test_a_large_reject_file_is_held_on_the_disk(target: Target, store: Store) -
     assert len(lines(many)) > 16 * 1024 * 1024
     assert target([given[0], *many]).counts("vendors")["created"] == 20
     store.change().only(vendors=(20, 0, 0))
+
+
+def test_a_run_that_never_began_has_a_report_too(store: Store, target: Target) -> None:
+    """Whoever watches reports sees that nothing was loaded, and the log says why, once."""
+    run = target(load("vendors", vendor(1)), expect=1, client_secret="wrong")
+    assert "client_id and client_secret are not accepted" in refused(run)
+    assert (run.report["attachments"], run.report["total"]["received"]) == ([], 0)
+    store.untouched()

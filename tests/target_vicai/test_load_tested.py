@@ -13,7 +13,7 @@ from tests.target_vicai import (
     test_load_postings,
     test_load_refusals,
     test_load_resources,
-    world,
+    world_shown,
 )
 from tests.target_vicai.cases import BY_STREAM, CASES
 
@@ -83,7 +83,7 @@ def untested() -> Iterator[str]:
 
 
 def streams_of_world(age: str) -> set[str]:
-    return set(world.RESOURCES) - (NEW if age == "0.20" else set())
+    return set(world_shown.RESOURCES) - (NEW if age == "0.20" else set())
 
 
 def test_every_stream_has_every_kind_of_test_in_every_age() -> None:
