@@ -72,7 +72,7 @@ def _write(names: Sequence[str], rows: Sequence[tuple[Any, ...]], *, as_csv: boo
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows(["" if value is None else value for value in row] for row in rows)
+        writer.writerows(["" if value is None else _exact(value) for value in row] for row in rows)
         return
     shown = [["" if value is None else _plain(value) for value in row] for row in rows[:_MOST]]
     wide = [max(map(len, column)) for column in zip(names, *shown, strict=True)]
@@ -89,5 +89,13 @@ def _is_number(value: Any) -> bool:
     return value is None or isinstance(value, int | float | Decimal)
 
 
+def _exact(value: Any) -> Any:
+    """Return a decimal without the zeros that the type of its column adds behind the second place."""
+    if not isinstance(value, Decimal) or not value.is_finite():
+        return value
+    whole, point, part = f"{value:f}".partition(".")
+    return f"{whole}.{part.rstrip('0').ljust(2, '0')}" if point and len(part) > 2 else f"{value:f}"
+
+
 def _plain(value: Any) -> str:
-    return str(value).replace("\n", "\\n").replace("\t", "\\t")
+    return str(_exact(value)).replace("\n", "\\n").replace("\t", "\\t")

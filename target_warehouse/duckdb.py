@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ap_connectors.core.errors import Outage, Stop
 from target_warehouse import kinds, sql
 from target_warehouse.declared import COMPANY
+from target_warehouse.dependents import rebind
 from target_warehouse.kinds import Cell, Kind
 from target_warehouse.sql import listed, literal, quoted
 from target_warehouse.tables import Plan
@@ -57,6 +58,8 @@ class DuckDB(Warehouse):
 
     most = kinds.decimal(29, 9)
     same_case = True
+    errors = (duckdb.Error,) if duckdb else ()
+    refusals = (duckdb.Error,) if duckdb else ()
     data_errors = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException) if duckdb else ()
 
     def __init__(self, path: str, memory_mb: int, wait: Callable[[str], None], *others: Any) -> None:
@@ -67,16 +70,30 @@ class DuckDB(Warehouse):
 
     def open(self, patience: float = _PATIENCE) -> None:
         """Open the file, once it is free."""
-        if duckdb is None:
-            raise Stop("DuckDB is not installed here: pip install 'ap-connectors[duckdb]'.")
         try:
             Path(self._path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise Stop(f"database: {self._path} cannot be made: {error.strerror}.") from None
+        self.connect(patience)
+        # What Arrow has done with goes back to the machine; its own allocator keeps it.
+        pa.set_memory_pool(pa.system_memory_pool())
+        self.execute("SET preserve_insertion_order = false")
+        self.execute("SET wal_autocheckpoint = '64MB'")
+        try:
+            self.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._catalog)}.{quoted(self.schema)}")
+        except duckdb.Error as error:
+            raise self._closed(error) from None
+
+    def connect(self, patience: float = _PATIENCE, *, read_only: bool = False) -> None:
+        """Connect to the file, once it is free."""
+        if duckdb is None:
+            raise Stop("DuckDB is not installed here: pip install 'ap-connectors[duckdb]'.")
         until, told = time.monotonic() + patience, False
         while self._connection is None:
             try:
-                self._connection = duckdb.connect(self._path, config={"memory_limit": f"{self._memory}MB"})
+                self._connection = duckdb.connect(
+                    self._path, read_only=read_only, config={"memory_limit": f"{self._memory}MB"}
+                )
             except duckdb.Error as error:
                 if "lock on file" not in str(error) or time.monotonic() >= until:
                     raise self._closed(error) from None
@@ -84,16 +101,8 @@ class DuckDB(Warehouse):
                     self._wait(f"{self._path} is in use by {_holder(str(error))}; waiting until it is free.")
                 told = True
                 time.sleep(_PAUSE)
-        # What Arrow has done with goes back to the machine; its own allocator keeps it.
-        pa.set_memory_pool(pa.system_memory_pool())
         self.execute("SET TimeZone = 'UTC'")
-        self.execute("SET preserve_insertion_order = false")
-        self.execute("SET wal_autocheckpoint = '64MB'")
         self._catalog = self.execute("SELECT current_database()")[0][0]
-        try:
-            self.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._catalog)}.{quoted(self.schema)}")
-        except duckdb.Error as error:
-            raise self._closed(error) from None
 
     def _closed(self, error: Exception) -> Stop:
         """Say why the file cannot be opened."""
@@ -149,7 +158,7 @@ class DuckDB(Warehouse):
         return Stop(f"database: {self._path}: {words}. The next run goes on from the last STATE.")
 
     @contextlib.contextmanager
-    def transaction(self, *, changes_tables: bool = False) -> Iterator[None]:  # noqa: ARG002 - there is no other writer
+    def transaction(self, *, changes_tables: bool = False) -> Iterator[None]:
         """Do all of a block or nothing of it."""
         self.execute("BEGIN")
         try:
@@ -159,6 +168,8 @@ class DuckDB(Warehouse):
             with contextlib.suppress(duckdb.Error):
                 self.execute("ROLLBACK")
             raise
+        if changes_tables:
+            rebind(self.execute, self._catalog, duckdb.Error)
 
     # Types
 

@@ -6,12 +6,14 @@ import contextlib
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from ap_connectors.core.errors import Outage, Stop
 from target_warehouse import kinds
 from target_warehouse.declared import COMPANY
+from target_warehouse.dependents import aside
 from target_warehouse.kinds import Cell, Kind
 from target_warehouse.sql import listed, literal, quoted
 from target_warehouse.tables import Plan, Table
@@ -65,6 +67,9 @@ class PostgreSQL(Warehouse):
     most = _ANY_NUMBER
     has_nul = False
     longest_name = 63
+    errors = (psycopg.Error,) if psycopg else ()
+    refusals = (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError) if psycopg else ()
+    dependent_errors = (psycopg.errors.DependentObjectsStillExist,) if psycopg else ()
     data_errors = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded) if psycopg else ()
 
     def __init__(self, url: str, pipeline: str, wait: Callable[[str], None], *others: Any) -> None:
@@ -72,8 +77,8 @@ class PostgreSQL(Warehouse):
         self._url, self._pipeline, self._wait = url, pipeline, wait
         self._connection: psycopg.Connection[Any] | None = None
 
-    def open(self, patience: int = _PATIENCE) -> None:
-        """Connect, and wait until no other run of the same pipeline is under way."""
+    def connect(self, *, read_only: bool = False) -> None:
+        """Connect."""
         if psycopg is None:
             raise Stop("The driver of PostgreSQL is not installed here: pip install 'ap-connectors[postgres]'.")
         try:
@@ -83,6 +88,13 @@ class PostgreSQL(Warehouse):
             raise self._closed(error) from None
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET client_min_messages = 'warning'")
+        self.execute(f"SET lock_timeout = '{_PATIENCE}s'")
+        if read_only:
+            self.execute("SET default_transaction_read_only = on")
+
+    def open(self, patience: int = _PATIENCE) -> None:
+        """Connect, and wait until no other run of the same pipeline is under way."""
+        self.connect()
         self.execute(f"SET lock_timeout = '{patience}s'")
         run = literal(f"target-warehouse {self.schema} {self.company or ''} {self._pipeline}")
         if not self.execute(f"SELECT pg_try_advisory_lock(hashtextextended({run}, 0))")[0][0]:
@@ -154,9 +166,7 @@ class PostgreSQL(Warehouse):
             words = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise Again(self.masked(words, self._url)) from None
         except psycopg.Error as error:
-            view = isinstance(error, psycopg.errors.FeatureNotSupported) and "view" in str(error)
-            what = " Drop the view, run again, and make it anew." if view else ""
-            raise Stop(f"{self._closed(error)}.{what} The next run goes on from the last STATE.") from None
+            raise Stop(f"{self._closed(error)}. The next run goes on from the last STATE.") from None
 
     def _reconnect(self) -> None:
         self.close()
@@ -232,6 +242,10 @@ class PostgreSQL(Warehouse):
         for column in set(before.key) - set(after.key):
             self.execute(f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} DROP NOT NULL")
         self.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({listed(after.key)})")
+
+    def views_aside(self, relation: str) -> AbstractContextManager[None]:
+        """Take down the views that read a table while the block changes types of its columns."""
+        return aside(self.execute, relation, self._open_connection.transaction, psycopg.Error)
 
     # Rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -22,6 +23,8 @@ from target_warehouse.duckdb import DuckDB
 from target_warehouse.loader import Loader
 from target_warehouse.postgres import PostgreSQL
 from target_warehouse.tables import Settings
+from target_warehouse.views.definition import Absent
+from target_warehouse.views.install import Installer, Places
 from target_warehouse.warehouse import Warehouse
 
 _MEMORY = 256
@@ -83,6 +86,15 @@ class TargetWarehouse(ExactTarget):
             title="Metadata columns",
             description="Whether each row says when it was read and loaded (_sdc_extracted_at, _sdc_received_at, "
             "_sdc_batched_at, _sdc_sequence).",
+        ),
+        th.Property(
+            "views",
+            th.BooleanType,
+            default=False,
+            title="Views",
+            description="Whether the views that answer questions are made, or brought up to date, at the end of the "
+            "run: those whose tables are there. Beside the schema vicai they are in the schema answers, beside "
+            "acme_vicai in acme_answers.",
         ),
         th.Property(
             "memory_mb",
@@ -260,9 +272,29 @@ class TargetWarehouse(ExactTarget):
             self._flush((message.stream or "", message.version))
 
     def after_loading(self) -> None:
-        """Write what is left."""
+        """Write what is left, and make the views that are wanted."""
         self._flush()
         self.loader.wait()
+        if self.config["views"]:
+            self._make_views([Installer(self.warehouse, Places.beside(self.schema))])
+        elif self.loader.widened:
+            # Those that are there follow the tables.
+            self._make_views(Installer.reading(self.warehouse))
+
+    def _make_views(self, installers: Iterable[Installer]) -> None:
+        """Make views. The data are loaded and their STATE is out, so what goes wrong here is only told."""
+        failures: tuple[type[Exception], ...] = (Stop, *self.warehouse.errors)
+        for installer in installers:
+            try:
+                outcome = installer.apply()
+            except failures as error:
+                words = self.redact(str(error).strip().splitlines()[0])
+                self.logger.warning("All is loaded, but the views could not be made: %s Run ap-views apply.", words)
+                continue
+            for name, lacking in outcome.left_out.items():
+                level = logging.INFO if isinstance(lacking, Absent) else logging.WARNING
+                self.logger.log(level, "The view %s is left out: %s.", name, self.redact(str(lacking)))
+            self.logger.info("%s views are in the schema %s.", len(outcome.made), installer.places.into)
 
     def _flush(self, activate: tuple[str, int] | None = None) -> None:
         self.loader.flush(activate)

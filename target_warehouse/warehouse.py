@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from ap_connectors.core.errors import Stop
 from target_warehouse import kinds
@@ -15,6 +16,9 @@ from target_warehouse.kinds import Kind
 from target_warehouse.plan import changes
 from target_warehouse.sql import listed, literal, quoted
 from target_warehouse.tables import METADATA, ORDERED, Database, Plan, Table
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 MADE_BY = "target-warehouse"
 
@@ -46,6 +50,12 @@ class Warehouse(Database):
 
     data_errors: tuple[type[Exception], ...] = ()
     """What it raises for a row that it does not take."""
+    errors: tuple[type[Exception], ...] = ()
+    """What it raises at all."""
+    refusals: tuple[type[Exception], ...] = ()
+    """What it raises for a statement that it cannot carry out as it is, whenever it is repeated."""
+    dependent_errors: tuple[type[Exception], ...] = ()
+    """What it raises where a view is to go that others read."""
 
     # What a database says
 
@@ -58,8 +68,22 @@ class Warehouse(Database):
         """
 
     @abstractmethod
+    def connect(self, *, read_only: bool = False) -> None:
+        """Connect, and do nothing more.
+
+        Raises:
+            Stop: as of `open`.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of the database."""
+
+    def in_schema(self, schema: str) -> Self:
+        """Return the door to another schema, by the same connection."""
+        other = copy.copy(self)
+        other.schema = schema
+        return other
 
     @abstractmethod
     def attempt(self) -> AbstractContextManager[None]:
@@ -134,8 +158,9 @@ class Warehouse(Database):
             for what, (column, *of) in changes(plan):
                 if what == "add":
                     self.execute(f"ALTER TABLE {name} ADD COLUMN {quoted(column)} {self.type_of(of[0])}")
-                else:
-                    self.execute(self._widened(name, column, *of))
+                elif self.type_of(of[0]) != self.type_of(of[1]):
+                    with self.views_aside(name):
+                        self.execute(self._widened(name, column, *of))
             if before.key != table.key:
                 self._check_key(before, table)
                 self.rekey(before, table)
@@ -144,6 +169,10 @@ class Warehouse(Database):
         if table.parent:
             said["parent"] = table.parent.as_json()
         self.execute(f"COMMENT ON TABLE {name} IS {literal(json.dumps(said, ensure_ascii=False))}")
+
+    def views_aside(self, relation: str) -> AbstractContextManager[None]:  # noqa: ARG002 - a database may not mind
+        """Keep views that read a table from being in the way while the block changes types of its columns."""
+        return nullcontext()
 
     def constraint(self, key: Sequence[str]) -> str:  # noqa: ARG002 - a database may have none
         """Return the constraint that a table with such a key is made with, behind a comma."""

@@ -12,7 +12,8 @@ from ap_connectors.tieout.snapshot import DocumentSummary, Fields
 
 _BOOKED = frozenset({"POSTED", "TRANSFERRED"})
 _UNDONE = ("voidedAt", "rejectedAt", "failedAt")
-PAYMENT_FIELDS = ("fundedAt", *_UNDONE)
+_DONE = ("fundedAt", "confirmedAt")
+PAYMENT_FIELDS = (*_DONE, *_UNDONE)
 INVOICE_FIELDS = ("status", "externalPaymentStatus", "externalPaymentTotalPaid", "externalPaymentCurrencyId")
 
 Pair = tuple[Decimal, Decimal]
@@ -24,6 +25,14 @@ _NOTHING: Pair = (Decimal(0), Decimal(0))
 def signed(amount: Decimal, document: DocumentSummary) -> Decimal:
     """Return an amount as it is booked: that of a credit note is negative, however it is written."""
     return EXACT.minus(EXACT.abs(amount)) if document.is_credit else amount
+
+
+def signed_line(amount: Decimal, document: DocumentSummary) -> Decimal:
+    """Return a line's amount as it is booked: a discount on a credit note is what is not given back."""
+    total = amount_or_none(document.amounts[2])
+    if not document.is_credit or (total is not None and total < 0):
+        return amount
+    return EXACT.minus(amount if total is not None else EXACT.abs(amount))
 
 
 def owed_for_invoice(document: DocumentSummary, fields: Fields) -> str | None:
@@ -42,9 +51,9 @@ def owed_for_invoice(document: DocumentSummary, fields: Fields) -> str | None:
 
 
 def owed_for_payment(document: DocumentSummary, fields: Fields) -> str | None:
-    """Return what a payment takes from what is owed: once it is funded, and not undone."""
+    """Return what a payment takes from what is owed: once it is funded or booked by the ERP, and not undone."""
     total = document.amounts[2]
-    is_paid = bool(fields.get("fundedAt")) and not any(fields.get(name) for name in _UNDONE)
+    is_paid = any(fields.get(name) for name in _DONE) and not any(fields.get(name) for name in _UNDONE)
     return canonical(f"{EXACT.minus(EXACT.abs(Decimal(total))):f}") if total and is_paid else None
 
 
@@ -86,8 +95,8 @@ class Booking:
             place = (document.currency, code)
             bases, vats = self.vat.get(place, (_NOTHING, _NOTHING))
             self.vat[place] = (
-                _with(bases, side, signed(Decimal(base), document), times),
-                _with(vats, side, signed(Decimal(vat), document), times),
+                _with(bases, side, signed_line(Decimal(base), document), times),
+                _with(vats, side, signed_line(Decimal(vat), document), times),
             )
         if document.owed is not None:
             known = self.owed.get(document.currency, _NOTHING)

@@ -229,7 +229,7 @@ class Warehouse:
                 )
                 if place not in comments:
                     self._views.add(table.lower())
-            else:
+            elif place in comments:
                 self._elsewhere.setdefault(table.lower(), set()).add(its_schema)
         self._require_company(company)
 

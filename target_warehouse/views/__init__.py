@@ -1,0 +1,1 @@
+"""Views that answer questions: one file of SQL for each in `sql`, and what installs them into a warehouse."""
