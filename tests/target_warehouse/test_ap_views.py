@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from decimal import Decimal
@@ -60,6 +61,13 @@ def test_apply_list_show_drop(warehouse: Warehouse) -> None:
     warehouse.values("CREATE VIEW answers.mine AS SELECT 1 AS one")
     warehouse.ap_views("drop")
     assert of_schema(warehouse, "answers") == {"mine", "invoices"}
+
+
+def test_arrows_of_json_stand_in_brackets() -> None:
+    """DuckDB before 2.0 reads `a = b ->> 'c'` as `(a = b) ->> 'c'`."""
+    for view in views().values():
+        assert not re.search(r"""(=|<|>|\|\||\bLIKE|\bIN|\bAND|\bOR|[*/+]) +[\w."]+ ->""", view.body), view.name
+        assert not re.search(r"""->>? +'\w+' +(=|<|>|\|\||LIKE|IN|IS)""", view.body), view.name
 
 
 def test_a_table_or_a_field_that_is_missing(warehouse: Warehouse) -> None:

@@ -52,4 +52,4 @@ SELECT
   p."remoteId" AS erp_id,
   p."remoteError" AS erp_error
 FROM parts AS p
-LEFT JOIN {views}.invoices AS i ON i.company = p.company AND i.invoice_id = p."invoice" ->> 'internalId'
+LEFT JOIN {views}.invoices AS i ON i.company = p.company AND i.invoice_id = (p."invoice" ->> 'internalId')
