@@ -6,6 +6,8 @@ from collections import defaultdict
 from decimal import Decimal
 
 from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.tieout.booking import owed_for_payment, signed_line
+from ap_connectors.tieout.snapshot import DocumentSummary
 from tests.tieout.conftest import PAYMENT, VIC, Record, Tables, TieOut, latest
 
 INVOICES = VIC["invoices"] | dict.fromkeys(("transactionType", "amountNet", "amountVat", "amountSum"), "varchar")
@@ -112,3 +114,22 @@ def test_lines_and_headers_without_the_old_amounts(vicai: SandboxProcess, vic: T
     vic.sql(f"update invoices set lineitems = replace(lineitems, '100.10', '100.11') {where}")
     changed = tie_vic("--no-line-items")
     assert changed.words("invoices", "changed") == ["its lines' subtotal 100.10 became 100.11"]
+
+
+def document(total: str, *, is_credit: bool = False) -> DocumentSummary:
+    made = DocumentSummary("1", None, "", "2026-01-01", "NOK", (None, None, total), None, ())
+    made.is_credit = is_credit
+    return made
+
+
+def test_a_payment_that_the_erp_has_confirmed_is_paid() -> None:
+    confirmed = {"confirmedAt": "2026-01-05T08:00:00Z"}
+    assert owed_for_payment(document("12.50"), confirmed) == "-12.5"
+    assert owed_for_payment(document("12.50"), confirmed | {"failedAt": "2026-01-06T08:00:00Z"}) is None
+
+
+def test_a_discount_on_a_credit_note_is_not_given_back() -> None:
+    lines = Decimal("100.00"), Decimal("-10.00")
+    assert sum(signed_line(line, document("90.00", is_credit=True)) for line in lines) == -90
+    assert sum(signed_line(-line, document("-90.00", is_credit=True)) for line in lines) == -90
+    assert sum(signed_line(line, document("90.00")) for line in lines) == 90
