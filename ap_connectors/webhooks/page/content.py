@@ -91,7 +91,7 @@ class Content:
             "kinds": sorted({name for name, _ in counts}),
             "states": states,
             "heads": ["event", *(f"#{state}" for state in states)],
-            "open": self._open(),
+            "open": self._open() if {FAILED, NEW, NO_RUN} & set(states) else [],
             "gaps": gaps.last(self._database),
         }
 

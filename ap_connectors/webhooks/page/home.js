@@ -4,7 +4,8 @@ document.addEventListener("submit", async (event) => {
   const button = event.submitter;
   const sent = new URLSearchParams(new FormData(event.target, button));
   try {
-    const answer = await fetch(event.target.action, { method: "POST", body: sent });
+    /* Not the form's `action`: it has the password where the page's address was given with one, and is refused. */
+    const answer = await fetch(location.origin + event.target.getAttribute("action"), { method: "POST", body: sent });
     const text = await answer.text();
     if (answer.ok) { live.take(text); live.say(`${button.getAttribute("aria-label")}: it is due now.`, false); }
     else live.say(text, true);
