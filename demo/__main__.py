@@ -73,7 +73,8 @@ def report(places: Places, services: SandboxProcess, checks: Sequence[Check], te
     count = sum(stream["documents"]["destination"] for tie in ties for stream in tie.streams())
     files = sum(1 for path in places.documents.rglob("*") if path.is_file())
     print(
-        f"Warehouse, PDFs, logs and reports are in {shown(places.folder)}, and pages: tie-*.html (certificates to sign),"
+        f"Warehouse, PDFs, logs and reports are in {shown(places.folder)}, and pages: "
+        "tie-*.html (certificates to sign),"
     )
     print("rejects.html (what was set aside), plan.html (what another try would do). Ask the warehouse:")
     print(f'  {_command(places)} "{_QUESTION}"\n')
