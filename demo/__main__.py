@@ -72,11 +72,8 @@ def report(places: Places, services: SandboxProcess, checks: Sequence[Check], te
         return False
     count = sum(stream["documents"]["destination"] for tie in ties for stream in tie.streams())
     files = sum(1 for path in places.documents.rglob("*") if path.is_file())
-    print(
-        f"Warehouse, PDFs, logs and reports are in {shown(places.folder)}, and pages: "
-        "tie-*.html (certificates to sign),"
-    )
-    print("rejects.html (what was set aside), plan.html (what another try would do). Ask the warehouse:")
+    print(f"Warehouse, PDFs, logs and reports are in {shown(places.folder)}; pages, too: tie-*.html (to sign),")
+    print("rejects.html (what was set aside) and plan.html (what another try would do). Ask the warehouse:")
     print(f'  {_command(places)} "{_QUESTION}"\n')
     print(f"It ties: {count:,} records, every field as it was sent, and {files:,} PDFs, every byte of them.")
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +31,17 @@ _OPTIONS = (
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium of the system, with a new empty profile."""
+    with launched(tmp_path_factory.mktemp("browser")) as found:
+        yield found
+
+
+@contextmanager
+def launched(home: Path) -> Iterator[Browser]:
+    """Start Chromium; caches and crash reports go into `home`."""
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         pytest.skip("needs Chromium: apt-get install chromium")
     api = pytest.importorskip("playwright.sync_api")
-    # Crash reports and caches go into its own folder, too.
-    home = tmp_path_factory.mktemp("browser")
     with api.sync_playwright() as playwright:
         found = playwright.chromium.launch(
             executable_path=path, args=list(_OPTIONS), env={"HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
@@ -51,12 +57,15 @@ class Tab:
         browser: to open it in.
         scheme: "light" or "dark".
         width: of the window in CSS pixels; 320 is a screen of 1280 at 400 % zoom.
+        height: likewise.
         online: whether it may ask servers of this machine; else any request is refused.
     """
 
-    def __init__(self, browser: Browser, *, scheme: Any = "light", width: int = 1280, online: bool = False) -> None:
+    def __init__(
+        self, browser: Browser, *, scheme: Any = "light", width: int = 1280, height: int = 900, online: bool = False
+    ) -> None:
         self.context = browser.new_context(
-            color_scheme=scheme, viewport={"width": width, "height": 900}, offline=not online
+            color_scheme=scheme, viewport={"width": width, "height": height}, offline=not online
         )
         self.context.set_default_timeout(10_000)
         self.page: Page = self.context.new_page()

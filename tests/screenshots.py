@@ -1,0 +1,99 @@
+"""`python -m tests.screenshots`: takes the pictures of pages that the documentation shows, of the sandbox's data."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ap_connectors.sandbox.process import SandboxProcess
+from tests.browser import Tab, launched
+from tests.conftest import DOCUMENTS, renewed
+from tests.target_vicai.cases_documents import order_line
+from tests.target_vicai.conftest import command, fresh, lines, load
+from tests.target_vicai.scene import AT, LONG
+from tests.target_vicai.store import Store
+from tests.target_vicai.test_load_plan import planned
+from tests.tieout.conftest import Tables, load_ivesk, run_tieout
+from tests.webhooks.serve_process import Webhooks, rule
+
+FOLDER = Path(__file__).parent.parent / "docs" / "images"
+WIDTH, HEIGHT = 960, 760
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as name, launched(Path(name)) as browser:
+        folder = Path(name)
+        with SandboxProcess(documents=0, big_amounts=False) as sandbox:
+            made = {"certificate": certificate(sandbox, folder), **of_loads(sandbox, folder)}
+        for picture, path in made.items():
+            with Tab(browser, width=WIDTH, height=HEIGHT) as tab:
+                tab.open(path)
+                tab.page.screenshot(path=FOLDER / f"{picture}.png", animations="disabled")
+        with receiver(folder) as hooks, Tab(browser, width=WIDTH, height=HEIGHT, online=True) as tab:
+            page = tab.open(hooks.page)
+            page.wait_for_selector("h2")
+            page.screenshot(path=FOLDER / "receiver.png")
+
+
+def certificate(sandbox: SandboxProcess, folder: Path) -> Path:
+    """A certificate that does not tie."""
+    renewed(sandbox, documents=DOCUMENTS)
+    tables = Tables(folder / "warehouse.duckdb", "ivesk")
+    load_ivesk(sandbox, tables)
+    ids = [row[0] for row in tables.sql("select id from exported_documents order by id limit 3")]
+    tables.sql(
+        f"delete from exported_documents where id = '{ids[0]}'",
+        f"update exported_documents set total = '1250.00' where id = '{ids[1]}'",
+        f"delete from document_files where document_id = '{ids[2]}'",
+    )
+    page = folder / "certificate.html"
+    settings = {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url}
+    run_tieout(folder, settings, "ivesk-warehouse", "--warehouse", str(tables.path), "--report", str(page))
+    return page
+
+
+def of_loads(sandbox: SandboxProcess, folder: Path) -> dict[str, Path]:
+    """A plan, and what was set aside."""
+    fresh(sandbox)
+    wrong = [
+        *load("vendors", *({"externalId": f"V-{n}", "externalUpdatedAt": AT, "name": LONG} for n in range(3))),
+        *load(
+            "purchase_orders",
+            {
+                **{"externalId": "PO-1", "poNumber": "007", "issuedOn": "2026-03-01", "vendorExternalId": "V-9"},
+                **{"amount": "10.00", "lineItems": [order_line(1, "2", "5.00", "10.00")]},
+            },
+        ),
+    ]
+    plan, rejects = folder / "plan.html", folder / "rejects.html"
+    for name, messages, changed in (
+        ("plan", planned(Store(sandbox)), {"dry_run": True, "deletes": "records", "plan_path": str(plan)}),
+        ("load", wrong, {"report_path": str(rejects)}),
+    ):
+        (folder / name).mkdir()
+        subprocess.run(command(sandbox, folder / name, changed), input=lines(messages), capture_output=True)
+    return {"plan": plan, "rejects": rejects}
+
+
+def receiver(folder: Path) -> Webhooks:
+    """A receiver of which one run has failed, and one rule has no program."""
+    shutil.rmtree(folder / "hooks", ignore_errors=True)
+    (folder / "hooks").mkdir()
+    fails = "echo 'ERROR target-vicai: Vic.ai cannot be reached'; exit 1"
+    rules = [
+        rule(fails, name="erp-to-vic", on=["vicai.payment_batch_processed"], retries=0),
+        rule("", name="vic-to-warehouse", on=["vicai.invoice_post"], run=["true"]),
+        rule("", name="sync", on=["vicai.syncRequest"], run=["meltanoo", "run", "sync"]),
+    ]
+    hooks = Webhooks(folder / "hooks", rules=rules, page_port=0).serve()
+    hooks.batch(1)
+    hooks.post("events", {"event": "invoice_post", "data": {"id": "i-1", "companyId": "7"}})
+    hooks.wait_for(lambda: sorted(hooks.statuses()) == ["done", "failed"])
+    return hooks
+
+
+if __name__ == "__main__":
+    main()
