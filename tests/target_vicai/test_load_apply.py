@@ -14,6 +14,7 @@ from tests.target_vicai.conftest import PREFIX, Message, Target, command, lines,
 from tests.target_vicai.scene import AT
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_deletes import owned
+from tests.target_vicai.test_load_payments import REPORTS, STREAM, given_payments, shown
 from tests.target_vicai.test_load_plan import planned
 
 APPROVED: dict[str, Any] = {"deletes": "records", "max_rejects": 1}
@@ -158,3 +159,21 @@ def test_killed_and_applied_again(
     store.change().only(
         accounts=(1, 1, 1), vendors=(1, 1, 0), tags=(1, 1, 0), vendorTags=(1, 0, 0), purchaseOrders=(1, 0, 0)
     )
+
+
+def test_payments_that_go_together_are_approved_each(vicai: SandboxProcess, target: Target, tmp_path: Path) -> None:
+    ids, path = given_payments(vicai)[:6], tmp_path / "plan.json"
+    messages = load(STREAM, *(REPORTS[0].told(id_) for id_ in ids))
+    target(messages, dry_run=True, plan_path=str(path))
+    document = json.loads(path.read_bytes())
+    document["plan"][STREAM]["updated"].pop()
+    path.write_text(json.dumps(document), encoding="utf-8")
+    failed = {"id": ids[1], "remoteErroredAt": "2026-03-02T09:00:00Z", "remoteError": "Bankas grąžino"}
+    target(load("payment_failures", failed))
+    run = target(messages, apply_plan=str(path), expect=1)
+    found = codes(run)
+    assert (found[ids[1]], len(found)) == ("changed_since_plan", 2)
+    (left,) = found.keys() - {ids[1]}
+    assert found[left] == "not_in_plan"
+    held = shown(vicai, "payments")
+    assert [bool(held[id_].get("confirmedAt")) for id_ in ids] == [id_ not in found for id_ in ids]
