@@ -33,10 +33,13 @@ def rebind(execute: Execute, catalog: str, error: type[Exception]) -> None:
     for _ in found:
         for schema, view, sql, comment in found:
             with contextlib.suppress(error):  # what it does not fit any more, it says itself
+                # Tables without a schema before them are those beside the view.
+                execute(f"SET search_path = {literal(quoted(schema))}")
                 execute(sql.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
                 if comment:
                     name = f"{quoted(catalog)}.{quoted(schema)}.{quoted(view)}"
                     execute(f"COMMENT ON VIEW {name} IS {literal(comment)}")
+        execute("RESET search_path")
         after = execute(types)
         if after == before:
             return
