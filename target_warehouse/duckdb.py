@@ -154,8 +154,9 @@ class DuckDB(Warehouse):
             raise self._failed(error) from None
 
     def _failed(self, error: Exception) -> Stop:
-        words = " ".join(str(error).split())[:400].rstrip(".")
-        return Stop(f"database: {self._path}: {words}. The next run goes on from the last STATE.")
+        words = " ".join(str(error).split())[:400].rstrip(".!")
+        depends = " Drop what depends on the column, run again, and make it anew." if "depends" in words else ""
+        return Stop(f"database: {self._path}: {words}.{depends} The next run goes on from the last STATE.")
 
     @contextlib.contextmanager
     def transaction(self, *, changes_tables: bool = False) -> Iterator[None]:

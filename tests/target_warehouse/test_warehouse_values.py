@@ -150,6 +150,21 @@ def test_a_column_widens(target: Target, database: Database, at_once: bool) -> N
     assert again.counts("things") == {"received": len(records), "unchanged": len(records)}
 
 
+def test_an_index_stands_on_a_column_that_has_to_widen(target: Target, database: Database) -> None:
+    head = schema("things", {"id": "string", "n": "integer"})
+    target([head, record("things", id="1", n=1)])
+    database.rows("CREATE INDEX places ON things (n)")
+    two = [head, record("things", id="2", n="two"), state(1)]
+    if not database.is_postgresql:  # it cannot change the column below an index
+        run = target(two, expect=1)
+        assert "an index depends on it. Drop what depends on the column, run again, and make it anew." in run.complaint
+        assert run.out == ""
+        assert database.rows("SELECT n FROM things") == [(1,)]
+        database.rows("DROP INDEX places")
+    assert target(two).states == [{"n": 1}]
+    assert database.texts("things", "id", "n") == [("1", "1"), ("2", "two")]
+
+
 def test_nul_and_half_a_character(target: Target, database: Database) -> None:
     head = schema("things", {"id": "string", "words": "string", "object": "object"})
     target([head, raw("things", '{"id": "0", "words": "plain \\"q\\""}')])
