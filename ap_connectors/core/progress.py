@@ -16,7 +16,8 @@ T = TypeVar("T")
 
 _FIRST = 2.0
 _BAR_SECONDS, _LINE_SECONDS = 0.2, 10.0
-_WIDTH = 24
+_WIDTH, _NARROWEST = 24, 5
+_COLUMNS = 80
 _CLEAR = "\x1b[2K"
 
 
@@ -62,15 +63,17 @@ class Progress:
     def _words(self, now: float) -> str:
         seconds = now - self._began
         rate = self._done / seconds if seconds > 0 else 0.0
-        bar = left = ""
-        if self._total:
-            part = min(self._done / self._total, 1.0)
-            if self._is_bar:
-                full = round(part * _WIDTH)
-                bar = f" [{'#' * full}{'.' * (_WIDTH - full)}]"
-            left = f" ({part:.0%}, {_time(seconds / part - seconds)} left)" if 0 < part < 1 else " (100%)" * (part == 1)
-        counted = f"{_amount(self._done, self._unit)}, {_amount(int(rate), self._unit)}/s"
-        return f"{self._what}:{bar} {counted}{left}"
+        part = min(self._done / self._total, 1.0) if self._total else 0.0
+        left = f" ({part:.0%}, {_time(seconds / part - seconds)} left)" if 0 < part < 1 else " (100%)" * (part == 1)
+        told = f"{_amount(self._done, self._unit)}, {_amount(int(rate), self._unit)}/s{left}"
+        if not self._is_bar:
+            return f"{self._what}: {told}"
+        # What is wider than the terminal goes on in the next line, and is not taken away with the bar.
+        room = _columns(self._out) - 1
+        width = min(_WIDTH, room - len(f"{self._what}: [] {told}"))
+        full = round(part * width)
+        bar = f" [{'#' * full}{'.' * (width - full)}]" if self._total and width >= _NARROWEST else ""
+        return f"{self._what}:{bar} {told}"[:room]
 
     def _write(self, text: str) -> None:
         assert self._out is not None  # noqa: S101 - the callers have looked
@@ -112,6 +115,14 @@ def _place() -> tuple[IO[str] | None, bool]:
     if sys.stderr is None or _is_pipe(sys.stdout) or _is_pipe(sys.stderr):
         return None, False
     return sys.stderr, sys.stderr.isatty()
+
+
+def _columns(terminal: IO[str] | None) -> int:
+    try:
+        found = os.get_terminal_size(terminal.fileno()).columns if terminal else 0
+    except (OSError, ValueError):
+        found = 0
+    return found or _COLUMNS
 
 
 def _is_pipe(stream: IO[str] | None) -> bool:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 SCRIPT = """
 from ap_connectors.core.progress import Progress
 seconds = iter(range(0, 1000))
-with Progress("vendors", {total}, {unit!r}, clock=lambda: next(seconds)) as progress:
+with Progress({what!r}, {total}, {unit!r}, clock=lambda: next(seconds)) as progress:
     for _ in range(25):
         progress.advance({step})
 print("done")
 """
 
 
-def run(out: int, err: int, total: int | None = 50, unit: str = "records", step: int = 1) -> None:
-    script = SCRIPT.format(total=total, unit=unit, step=step)
+def run(out: int, err: int, **given: Any) -> None:
+    usual = {"what": "vendors", "total": 50, "unit": "records", "step": 1}
+    script = SCRIPT.format(**usual | given)
     subprocess.run([sys.executable, "-c", script], stdout=out, stderr=err, check=True, timeout=60)
 
 
@@ -41,19 +46,40 @@ def test_without_a_total(tmp_path: Path) -> None:
     assert (tmp_path / "err").read_text().splitlines()[0] == "vendors: 25.0 MB, 2.5 MB/s"
 
 
-def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
+def drawn(tmp_path: Path, columns: int, **given: Any) -> list[str]:
+    """What is drawn on a terminal, a text for each time that the line is cleared."""
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     with (tmp_path / "out").open("wb") as out:
-        run(out.fileno(), theirs)
+        run(out.fileno(), theirs, **given)
     os.close(theirs)
     said = b""
     while piece := _read(ours):
         said += piece
     os.close(ours)
-    bars = said.decode().split("\x1b[2K")
+    return said.decode().split("\x1b[2K")
+
+
+@pytest.mark.parametrize("columns", [0, 80, 200])
+def test_a_bar_on_a_terminal(tmp_path: Path, columns: int) -> None:
+    bars = drawn(tmp_path, columns)
     assert "vendors: [############............] 25 records, 1 records/s (50%, 25 s left)\r" in bars
-    assert said.endswith(b"\x1b[2K"), "and it goes away"
-    assert b"\n" not in said
+    assert bars[-1] == "", "and it goes away"
+    assert "\n" not in "".join(bars)
+
+
+@pytest.mark.parametrize(
+    ("columns", "last"),
+    [
+        (80, "Making documents: [#######.......] 25 documents, 1 documents/s (50%, 25 s left)"),
+        (64, "Making documents: 25 documents, 1 documents/s (50%, 25 s left)"),
+        (20, "Making documents: 2"),
+    ],
+)
+def test_a_bar_is_no_wider_than_the_terminal(tmp_path: Path, columns: int, last: str) -> None:
+    bars = [bar.rstrip("\r") for bar in drawn(tmp_path, columns, what="Making documents", unit="documents")]
+    assert max(map(len, bars)) < columns
+    assert bars[-2] == last
 
 
 def _read(terminal: int) -> bytes:
