@@ -63,7 +63,7 @@ def _run(given: argparse.Namespace) -> int:
     results = batch.run(fleet, order, on_result)
     progress.end()
     if not as_json:
-        for line in table(results):
+        for line in table(_ordered(fleet, results)):
             _line(line)
         _line(summary(results, time.monotonic() - began))
     return DONE if all(one.is_done for one in results) else FAILED
@@ -71,6 +71,12 @@ def _run(given: argparse.Namespace) -> int:
 
 def _progress(fleet: Fleet, order: Order) -> Progress:
     return Progress("ap-fleet", sum(map(len, batch.jobs_of(fleet, order))), "pipelines")
+
+
+def _ordered(fleet: Fleet, results: Sequence[Result]) -> list[Result]:
+    """Return results in the order of the file."""
+    places = {company.id: place for place, company in enumerate(fleet.companies)}
+    return sorted(results, key=lambda one: places[one.company])
 
 
 def _tell(progress: Progress, result: Result) -> None:
@@ -88,7 +94,7 @@ def _check(given: argparse.Namespace) -> int:
     progress = _progress(fleet, order)
     results = batch.run(replace(fleet, retries=0), order, lambda _: progress.advance(), check.work)
     progress.end()
-    for result in sorted(results, key=lambda one: one.is_done, reverse=True):
+    for result in sorted(_ordered(fleet, results), key=lambda one: not one.is_done):
         told = result.said if result.is_done else f"{result.status}: {result.error}"
         _line(f"{result.company} {result.pipeline}: {told}")
     return DONE if all(one.is_done for one in results) else FAILED
