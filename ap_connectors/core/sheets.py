@@ -1,12 +1,14 @@
 """Tables for spreadsheets, written and read: every cell is text, so no digit and no zero is lost, and no formula runs.
 
-In CSV a text that a spreadsheet would take for a formula begins with an apostrophe, which reading takes off again.
+In CSV a text that a spreadsheet would take for a formula, or make a number or a date of, begins with an apostrophe,
+which reading takes off again.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -23,6 +25,12 @@ _MOST = 32_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _EXACT = 15
 """Digits that a number of a spreadsheet keeps."""
+_plain_number = re.compile(r"0|[1-9][0-9]{0,14}").fullmatch
+_month = re.compile(
+    r"(jan|feb|mar|apr|ma[yi]|jun|jul|aug|sep|o[ck]t|nov|de[cs]|sau|[v]as|kov|bal|geg|bir|lie|rgp|rgs|spa|lap|gru)"
+    r"[a-z]*[-/. ]?[0-9]{1,4}",
+    re.IGNORECASE,
+).fullmatch
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,14 @@ def csv_bytes(sheet: Sheet) -> bytes:
 
 
 def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.startswith(_FORMULA) or _is_rewritten(cell) else cell
+
+
+def _is_rewritten(cell: str) -> bool:
+    """Return whether a spreadsheet that opens CSV makes something else of a text: 007, 1-2, 2026-03-01, Mar 1, true."""
+    if cell[:1].isdigit():
+        return not _plain_number(cell)
+    return _month(cell) is not None or cell.lower() in {"true", "false"}
 
 
 def xlsx_bytes(sheets: Sequence[Sheet]) -> bytes:
@@ -126,7 +141,7 @@ def _read_csv(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 
 def _plain(cell: str) -> str:
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
+    return cell.removeprefix("'")
 
 
 def _read_xlsx(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
