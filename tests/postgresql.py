@@ -21,6 +21,7 @@ import pytest
 
 GIVEN = os.environ.get("AP_TEST_POSTGRESQL", "")
 """URL of a database whose user may create others, such as postgresql://postgres@127.0.0.1/test."""
+ROOT = Path(__file__).parent.parent
 _FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
 
 
@@ -95,9 +96,9 @@ def server() -> str:
 
 
 @contextlib.contextmanager
-def stopped() -> Iterator[None]:
-    """Have our server stopped for a while; its databases stay."""
-    _ours().stop("fast")
+def stopped(mode: str = "fast") -> Iterator[None]:
+    """Have our server stopped for a while; its databases stay. Immediate: without an orderly end, as by kill -9."""
+    _ours().stop(mode)
     try:
         yield
     finally:

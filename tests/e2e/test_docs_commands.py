@@ -23,6 +23,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ELSEWHERE = {
     "make": "the tests themselves, and test_demo",
     "meltano": "test_meltano, test_pipelines and test_definitions",
+    "dagster": "test_fleet_dagster, test_fleet_dagster_kill",
     "podman": "test_container, step by step",
     "pip": "test_extras",
     "cat": "shows a file",

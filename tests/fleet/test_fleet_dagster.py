@@ -19,7 +19,7 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.fleet import companies, members
-from ap_connectors.fleet.dagster import assets, automation, location
+from ap_connectors.fleet.dagster import assets, automation, events, location
 from ap_connectors.fleet.pipelines import BY_NAME
 from ap_connectors.webhooks.inbox import Delivery, Inbox
 from tests import preloaded
@@ -214,19 +214,31 @@ def test_a_click_on_export_runs_that_company(fleet: Fleet, runs: Runs, database:
     store(received, ("ivesk", "1"), ("vicai", None))
     found, cursor = look(runs, cursor)
     assert [companies_of(one) for one in found] == [([IVESK], "c3", "c3"), ([VIC], "c1", "c3")]
-    # Another inbox, or an older copy: from its first event on.
+    keys = {one.run_key for one in found}
+    # An older copy: from its first event on.
     found, _ = look(runs, json.dumps({"inbox": 99}))
     assert [companies_of(one)[1:] for one in found] == [("c2", "c3"), ("c1", "c3")]
+    if database == "file":
+        # Another one: its numbers have been before, its runs are others.
+        Path(received).unlink()
+        store(received, *[("ivesk", "1"), ("ivesk", "1"), ("ivesk", "1"), ("vicai", None)])
+        found, _ = look(runs, json.dumps({"inbox": 99}))
+        assert [companies_of(one)[1:] for one in found] == [("c3", "c3"), ("c1", "c3")]
+        assert not keys & {one.run_key for one in found}
 
 
 def test_an_inbox_for_each_company(fleet: Fleet, runs: Runs) -> None:
-    fleet.write(*fleet.companies(2), dagster={"inbox": "{company}.db"})
+    """One that is not there holds up no other."""
+    fleet.write(*fleet.companies(3), dagster={"inbox": "{company}.db"})
     for name in ("c1", "c2"):
         store(str(fleet.folder / f"{name}.db"))
     store(str(fleet.folder / "c2.db"), ("vicai", None))
     found, cursor = look(runs, None)
     assert [companies_of(one) for one in found] == [([VIC], "c2", "c2")]
     assert json.loads(cursor) == {"c1": 0, "c2": 1}
+    fleet.write(fleet.company(3), dagster={"inbox": "{company}.db"})
+    with pytest.raises(Stop, match="there is no file"):
+        events.look(companies.read(fleet.path), {})
 
 
 def test_schedules_are_off_unless_the_file_names_them(

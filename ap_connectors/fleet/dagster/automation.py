@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster
 from dagster import (
+    AssetCheckKey,
     AssetKey,
     AssetSelection,
     DefaultScheduleStatus,
@@ -29,6 +30,8 @@ from ap_connectors.fleet.members import ALL, TIE_OUT, Fleet
 HOURLY, DAILY = "0 * * * *", "30 4 * * *"
 GAP = 8
 """Companies with nothing to do that a run takes along when they lie between two others: a run of its own costs more."""
+CLIENT = "ap-fleet/client"
+"""Tag of a run for one company: those of one client id may be limited to one at a time."""
 _INBOX_SECONDS, _FILE_SECONDS = 1, 30
 """Seconds between two looks; Dagster looks every five seconds at most."""
 
@@ -70,7 +73,7 @@ def sensors(fleet: Fleet, pipelines: dagster.AssetsDefinition) -> list[dagster.S
             requests = [
                 request
                 for names, ids in news.wanted
-                for request in _requests(order, ids, names, fleet.dagster.batch, f"inbox {news.number}")
+                for request in _requests(fleet, order, ids, names, f"inbox {news.key}")
             ]
             return dagster.SensorResult(run_requests=requests, cursor=json.dumps(news.cursor))
 
@@ -108,23 +111,37 @@ def spans(order: Sequence[str], wanted: Sequence[str], most: int, gap: int = GAP
 
 
 def _requests(
-    order: Sequence[str], ids: Sequence[str], pipelines: Sequence[str], most: int, run_key: str, *, checks: bool = False
+    fleet: Fleet,
+    order: Sequence[str],
+    ids: Sequence[str],
+    pipelines: Sequence[str],
+    run_key: str,
+    *,
+    checks: bool = False,
 ) -> Iterator[RunRequest]:
-    for first, last in spans(order, ids, most):
-        keys: dict[str, Any] = (
-            {"asset_check_keys": [dagster.AssetCheckKey(assets.key(name), assets.CHECK) for name in pipelines]}
-            if checks
-            else {"asset_selection": [assets.key(name) for name in pipelines], "asset_check_keys": []}
-        )
+    for first, last in spans(order, ids, fleet.dagster.batch):
         tags = {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
-        yield RunRequest(run_key=f"{run_key} {' '.join(pipelines)} {first} {last}", tags=tags, **keys)
+        if first == last:
+            tags[CLIENT] = _client(fleet, first)
+        yield RunRequest(
+            run_key=f"{run_key} {' '.join(pipelines)} {first} {last}",
+            tags=tags,
+            asset_selection=[] if checks else [assets.key(name) for name in pipelines],
+            asset_check_keys=[AssetCheckKey(assets.key(name), assets.CHECK) for name in pipelines] if checks else [],
+        )
+
+
+def _client(fleet: Fleet, id_: str) -> str:
+    """Return what tells the clients of Vic.ai apart: the id, or where it is; without one, the company."""
+    given = fleet.company(id_).settings.get("tap-vicai", {}).get("client_id")
+    return given if isinstance(given, str) and given else id_
 
 
 def _schedule(fleet: Fleet, name: str, pipelines: Sequence[str]) -> dagster.ScheduleDefinition:
     path, is_check, known = fleet.path, name == TIE_OUT, fleet.dagster.schedules
     keys: list[AssetKey] = [assets.key(one) for one in pipelines]
     selected = (
-        AssetSelection.checks(*(dagster.AssetCheckKey(one, assets.CHECK) for one in keys))
+        AssetSelection.checks(*(AssetCheckKey(one, assets.CHECK) for one in keys))
         if is_check
         else AssetSelection.assets(*keys).without_checks()
     )
@@ -141,7 +158,7 @@ def _schedule(fleet: Fleet, name: str, pipelines: Sequence[str]) -> dagster.Sche
         fleet = companies.read(path)
         order = keep_up(context.instance, fleet)
         ids = [company.id for company in fleet.companies if set(company.pipelines) & set(pipelines)]
-        yield from _requests(order, ids, pipelines, fleet.dagster.batch, "batch", checks=is_check)
+        yield from _requests(fleet, order, ids, pipelines, "batch", checks=is_check)
 
     return schedule
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ap_connectors.core.errors import ApError
 from ap_connectors.fleet import values
 from ap_connectors.fleet.dagster import inbox
 from ap_connectors.fleet.dagster.inbox import Event
@@ -16,15 +19,6 @@ VARIABLE = "AP_FLEET_INBOX"
 _TAPS: Mapping[str, str] = {"ivesk": "tap-ivesk", "vicai": "tap-vicai"}
 """What reads the news of a service."""
 _OF_EVERY = "tap-webhooks"
-_NAMES: Mapping[str, Sequence[tuple[str, str]]] = {
-    "ivesk": (
-        ("tap-ivesk", "company_codes"),
-        ("tap-ivesk-for-vic", "company_codes"),
-        ("mapper-ivesk-vicai", "company_code"),
-    ),
-    "vicai": (("tap-vicai", "company_ids"),),
-}
-"""Settings that say which of a service's companies a company of ours is."""
 _PAGE = 1000
 
 
@@ -36,16 +30,13 @@ class News:
         cursor: number of the last event, by inbox.
         wanted: pipelines, and the companies that they are to run for.
         lines: what to warn of.
+        key: of the last events of this look: the same again if it is repeated, and that of no other inbox.
     """
 
     cursor: Mapping[str, int]
     wanted: Sequence[tuple[Sequence[str], Sequence[str]]]
     lines: Sequence[str]
-
-    @property
-    def number(self) -> str:
-        """The numbers of the last events: the same again if the same look is repeated."""
-        return " ".join(f"{name}={number}" for name, number in sorted(self.cursor.items()))
+    key: str
 
 
 def has_inbox(fleet: Fleet) -> bool:
@@ -57,26 +48,40 @@ def look(fleet: Fleet, cursor: Mapping[str, int]) -> News:
     """Look for events after those of the cursor.
 
     Raises:
-        Outage: an inbox cannot be read now; the next look finds what this one did not.
-        Stop: an inbox is not there.
+        Outage: no inbox can be read now; the next look finds what this one did not. Of several inboxes those that
+            can be read are.
+        Stop: there is no inbox.
     """
     reached: dict[str, int] = {}
+    last_of: dict[str, Event] = {}
     lines: list[str] = []
+    errors: list[ApError] = []
     wanted: dict[str, dict[str, None]] = {}
     for name, place, own in _inboxes(fleet):
-        last = cursor.get(name, 0)
-        if last and inbox.newest(place) < last:
-            lines.append(f"The inbox {name} does not have event {last}: it is another one, and read from its first.")
-            last = 0
-        while found := inbox.after(place, last, _PAGE):
-            last = found[-1].id
-            for service, company in dict.fromkeys((event.service, event.company) for event in found):
-                ids = [own.id] if own else _concerned(fleet, Event(0, service, "", company))
-                wanted.setdefault(service, {}).update(dict.fromkeys(ids))
-                if not ids:
-                    lines.append(f"{service}: no company of the fleet is {company}; its events run nothing.")
-        reached[name] = last
-    return News({**cursor, **reached}, list(_by_pipelines(fleet, wanted)), lines)
+        try:
+            last = cursor.get(name, 0)
+            if last and inbox.newest(place) < last:
+                lines.append(
+                    f"The inbox {name} does not have event {last}: it is another one, and read from its first."
+                )
+                last = 0
+            while found := inbox.after(place, last, _PAGE):
+                last, last_of[name] = found[-1].id, found[-1]
+                for service, company in dict.fromkeys((event.service, event.company) for event in found):
+                    ids = [own.id] if own else _concerned(fleet, service, company)
+                    wanted.setdefault(service, {}).update(dict.fromkeys(ids))
+                    if not ids:
+                        lines.append(f"{service}: no company of the fleet is {company}; its events run nothing.")
+            reached[name] = last
+        except ApError as error:
+            errors.append(error)
+            lines.append(f"{name}: {error}")
+    if errors and not reached:
+        raise errors[0]
+    # Short, whatever the number of inboxes: databases have an index of it.
+    marks = sorted((name, event.id, event.received_at) for name, event in last_of.items())
+    key = hashlib.sha256(json.dumps(marks).encode()).hexdigest()[:16]
+    return News({**cursor, **reached}, list(_by_pipelines(fleet, wanted)), lines, key)
 
 
 def _by_pipelines(
@@ -109,18 +114,20 @@ def _inboxes(fleet: Fleet) -> Iterator[tuple[str, str, Company | None]]:
         yield own.id if own else "inbox", place, own
 
 
-def _concerned(fleet: Fleet, event: Event) -> list[str]:
+def _concerned(fleet: Fleet, service: str, name: str | None) -> list[str]:
     """Return the companies that an event concerns: those that say so, else those that do not say whose they are."""
-    having = [company for company in fleet.companies if any(_pipelines(fleet, company, event.service))]
-    if event.company is None:
+    having = [company for company in fleet.companies if any(_pipelines(fleet, company, service))]
+    if name is None:
         return [company.id for company in having]
-    named = {company.id: set(_named(company, event.service)) for company in having}
-    found = [id_ for id_, names in named.items() if event.company in names]
+    named = {company.id: _named(company, service) for company in having}
+    found = [id_ for id_, names in named.items() if name in names]
     return found or [id_ for id_, names in named.items() if not names]
 
 
-def _named(company: Company, service: str) -> Iterator[str]:
-    """Yield what a service calls a company, as far as its settings say so."""
-    for plugin, name in _NAMES.get(service, ()):
-        value = company.settings.get(plugin, {}).get(name)
-        yield from map(str, value if isinstance(value, list) else [value] if isinstance(value, str) else [])
+def _named(company: Company, service: str) -> set[str]:
+    """Return what a service calls a company, as far as its settings say so."""
+    if service == "ivesk":
+        own = company.settings.get("mapper-ivesk-vicai", {}).get("company_code")
+        return company.codes | ({own} if isinstance(own, str) else set())
+    ids = company.settings.get("tap-vicai", {}).get("company_ids")
+    return set(map(str, ids)) if isinstance(ids, list) else set()

@@ -12,7 +12,7 @@ from typing import Any
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.fleet import databases
 
-_AFTER = "SELECT id, service, kind, company FROM events WHERE id > ? ORDER BY id LIMIT ?"
+_AFTER = "SELECT id, service, company, received_at FROM events WHERE id > ? ORDER BY id LIMIT ?"
 _NEWEST = "SELECT coalesce(max(id), 0) FROM events"
 _SECONDS = 5.0
 
@@ -24,14 +24,14 @@ class Event:
     Args:
         id: number of arrival; it grows, and is never used again.
         service: `vicai` or `ivesk`.
-        kind: the service's own name for it.
         company: the service's own name for whose it is; None if the event does not say.
+        received_at: when it came first, in UTC.
     """
 
     id: int
     service: str
-    kind: str
     company: str | None
+    received_at: str
 
 
 def after(place: str, number: int, limit: int) -> list[Event]:

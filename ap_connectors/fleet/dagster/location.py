@@ -15,7 +15,7 @@ from ap_connectors.fleet import companies
 from ap_connectors.fleet.dagster import assets, automation
 
 VARIABLE = "AP_FLEET_COMPANIES"
-_EXAMPLE = Path(__file__).parents[3] / "demo" / "fleet" / "companies.yml"
+_EXAMPLE = Path(__file__).parents[3] / "demo" / "companies" / "companies.yml"
 """In a clone: the companies of the sandbox."""
 
 

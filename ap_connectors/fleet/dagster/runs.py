@@ -25,8 +25,9 @@ from ap_connectors.fleet import apart, companies
 from ap_connectors.fleet.members import Fleet
 from ap_connectors.fleet.results import Result
 
-RETRIES, PAUSE = 2, 300
-"""Of a run some of whose companies met an outage, after the retries of the batch itself; seconds before each."""
+RETRIES, PAUSES = 2, 10
+"""Of a run some of whose companies met an outage, after the retries of the batch itself; each waits so many times
+`retry_pause`."""
 _BUSY_PAUSE = 5.0
 """Seconds before companies are tried again that another run had under way."""
 
@@ -58,7 +59,7 @@ def batch(context: AssetExecutionContext, path: Path) -> Iterator[Event]:
     failure = Failure(_words(failed, len(ids)), _facts_of_failed(failed), allow_retries=False)
     if _to_retry(context, failed):
         context.log.warning(failure.description or "")
-        raise RetryRequested(RETRIES, PAUSE) from failure
+        raise RetryRequested(RETRIES, PAUSES * fleet.retry_pause) from failure
     raise failure
 
 
