@@ -39,9 +39,11 @@ def one_in(many: int) -> pytest.MarkDecorator:
 
 
 def thin(items: Sequence[pytest.Item]) -> None:
-    """Leave to the campaign what `one_in` leaves to it."""
+    """Leave to the campaign what `one_in` leaves to it, and whatever is long: else nothing would run that."""
     places: Counter[str] = Counter()
     for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker("campaign")
         mark = item.get_closest_marker("one_in")
         if mark is not None:
             name = item.nodeid.partition("[")[0]
