@@ -107,7 +107,7 @@ def _served(folder: Path) -> Iterator[str]:
 
 
 def _take(folder: Path, address: str) -> None:
-    with launched(folder) as browser, Tab(browser, width=1200, height=680, online=True) as tab:
+    with launched(folder) as browser, Tab(browser, width=1200, height=555, online=True) as tab:
         tab.context.set_default_timeout(120_000)
         page = tab.open(address)
         page.get_by_text("Skip", exact=True).click()  # a newsletter
