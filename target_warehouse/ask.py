@@ -47,9 +47,10 @@ def run(arguments: Sequence[str]) -> int:
 def _answer(database: str, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     connection: Any
     if database.startswith(("postgresql://", "postgres://")):
-        import psycopg  # noqa: PLC0415 - DuckDB does without it
+        from target_warehouse.postgres import PostgreSQL  # noqa: PLC0415 - DuckDB does without it
 
-        from target_warehouse.postgres import PostgreSQL  # noqa: PLC0415
+        PostgreSQL.require()
+        import psycopg  # noqa: PLC0415
 
         try:
             with psycopg.connect(database) as connection:

@@ -77,10 +77,19 @@ class PostgreSQL(Warehouse):
         self._url, self._pipeline, self._wait = url, pipeline, wait
         self._connection: psycopg.Connection[Any] | None = None
 
-    def connect(self, *, read_only: bool = False) -> None:
-        """Connect."""
+    @staticmethod
+    def require() -> None:
+        """Check that the driver is installed.
+
+        Raises:
+            Stop: it is not.
+        """
         if psycopg is None:
             raise Stop("The driver of PostgreSQL is not installed here: pip install 'ap-connectors[postgres]'.")
+
+    def connect(self, *, read_only: bool = False) -> None:
+        """Connect."""
+        self.require()
         try:
             known = {**_CONNECTION, **psycopg.conninfo.conninfo_to_dict(self._url)}
             self._connection = psycopg.connect(**known, autocommit=True)

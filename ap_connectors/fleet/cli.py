@@ -16,7 +16,7 @@ from ap_connectors.core import cli
 from ap_connectors.core.errors import ApError, Stop
 from ap_connectors.core.progress import Progress
 from ap_connectors.core.redact import printable
-from ap_connectors.fleet import batch, check, companies, export, remove
+from ap_connectors.fleet import batch, check, companies, export, rejects, remove
 from ap_connectors.fleet.batch import Order
 from ap_connectors.fleet.history import History
 from ap_connectors.fleet.members import Fleet
@@ -65,6 +65,9 @@ def _run(given: argparse.Namespace) -> int:
     if not as_json:
         for line in table(_ordered(fleet, results)):
             _line(line)
+        waiting = {one.company: rejects.waiting(fleet, one.company) for one in results}
+        if aside := ", ".join(f"{count:,} of {company}" for company, count in waiting.items() if count):
+            _line(f"Set aside, of this run and earlier ones: {aside}.")
         _line(summary(results, time.monotonic() - began))
     return DONE if all(one.is_done for one in results) else FAILED
 
@@ -112,6 +115,10 @@ def _status(given: argparse.Namespace) -> int:
             never = Result(company=company.id, pipeline=pipeline, status="failed", error="it was never run.")
             rows.append(latest.get((company.id, pipeline), never))
     _show(given, rows)
+    if given.format != "json":
+        for company in fleet.companies:
+            if (not only or company.id in only) and (count := rejects.waiting(fleet, company.id)):
+                _line(f"{company.id}: {count:,} set aside, in files of {rejects.folder(fleet, company.id)}")
     return DONE if all(one.is_done for one in rows) else FAILED
 
 

@@ -37,6 +37,11 @@ def rows(given: Mapping[str, Value], base: Path) -> Iterator[Value]:
     if "id" not in names:
         raise Stop("the list has no column id.")
     for number, row in enumerate(found, start=2 if "csv" in given else 1):
+        if len(row) > len(names):
+            raise Stop(
+                f"row {number} has {len(row)} fields, and the list {len(names)} columns. "
+                "Put a text with a comma in quotes."
+            )
         yield _company(dict(zip(names, row, strict=False)), number)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -14,6 +15,7 @@ Status = Literal["done", "failed", "outage", "busy", "late", "ended"]
 took longer than allowed; ended: the batch was ended by a signal."""
 
 _WIDE = 100
+"""So long is a reason on a terminal; elsewhere it is whole."""
 
 
 class Result(msgspec.Struct, kw_only=True, frozen=True):
@@ -87,5 +89,6 @@ def summary(results: Sequence[Result], seconds: float) -> str:
 def _cells(result: Result) -> tuple[str, ...]:
     counts = ("" if number is None else f"{number:,}" for number in (result.read, result.written, result.set_aside))
     said = "done" if result.is_done else f"{result.status}: {result.error}" if result.error else result.status
-    said = said if len(said) <= _WIDE else f"{said[: _WIDE - 1]}…"
+    if sys.stdout.isatty() and len(said) > _WIDE:
+        said = f"{said[: _WIDE - 1]}…"
     return (result.company, result.pipeline, *counts, f"{result.seconds:.1f}", printable(said))

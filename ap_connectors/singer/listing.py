@@ -84,8 +84,9 @@ def write(setting: str, path: str, listing: Listing) -> None:
     else:
         own = sheets.Sheet(
             listing.title,
-            listing.columns,
-            [row for group in listing.groups for row in group.rows],
+            # What stands above a group on a page stands in each of its rows here.
+            ["what", *listing.columns],
+            [[group.title, *row] for group in listing.groups for row in group.rows],
             wide=listing.wide,
         )
         # Of several sheets CSV has one: that by which one goes on.

@@ -148,6 +148,12 @@ def test_companies_of_a_csv_file(tmp_path: Path) -> None:
     assert fetched(found["client_secret"], "x", []) == "${HOME}"
 
 
+def test_a_row_of_more_fields_than_columns(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("id,name,tap-vicai.client_id\nx1,Berg, Dahl AS,012\n", encoding="utf-8")
+    (problem,) = complaint(tmp_path, "companies: {csv: list.csv}")
+    assert "row 2 has 4 fields, and the list 3 columns" in problem
+
+
 @pytest.mark.parametrize("column", ["tap-vicai.api_url", "target-vicai.stream_maps", "tap-saft.path", "command", "x.y"])
 def test_a_list_names_neither_files_nor_addresses(tmp_path: Path, column: str) -> None:
     (tmp_path / "list.csv").write_text(f"id,{column}\nacme,x\n", encoding="utf-8")

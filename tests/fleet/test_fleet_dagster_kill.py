@@ -149,7 +149,7 @@ def of(machine: Machine, word: str = "") -> list[int]:
 
 @campaign.seeds(range(7), sample=0)
 def test_killed_at_random_moments(big_fleet: Fleet, seed: int) -> None:
-    """Workers, the daemon with all it has started, PostgreSQL, three times a seed: events alone bring all up to date."""
+    """Workers, the daemon with all it has started, PostgreSQL, thrice a seed: events alone bring all up to date."""
     fleet, chance = big_fleet, random.Random(seed)
     fleet.write(*fleet.companies(COUNT), state=fleet.warehouse, dagster={"inbox": "{company}.db"})
     inboxes = {number: Inbox(str(fleet.folder / f"c{number}.db")) for number in range(1, COUNT + 1)}

@@ -154,7 +154,9 @@ def test_a_plan_as_a_sheet(store: Store, target: Target, tmp_path: Path, suffix:
     target(planned(store), dry_run=True, plan_path=str(path), deletes="records", max_rejects=1)
     rows = [dict(cells) for _, cells in sheets.read(path)]
     (renamed,) = [row for row in rows if row["will be"] == "Pervadinta"]
-    assert (renamed["field"], bool(renamed["is now"])) == ("name", True)
+    assert (renamed["what"], renamed["field"], bool(renamed["is now"])) == ("accounts: would be changed", "name", True)
+    # What would be deleted or left out says so in its row: a sheet has no headings between rows.
+    assert {"accounts: would be deleted", "accounts: would be set aside"} <= {row["what"] for row in rows}
 
 
 # What people do to sheets

@@ -55,6 +55,19 @@ def vic(**streams: list[Record]) -> Streams:
     return always | streams
 
 
+def test_vendors_that_invoices_do_not_name_have_their_names(warehouse: Warehouse) -> None:
+    warehouse.fill(
+        "vicai",
+        vic(
+            invoices=[invoice("1", "1.00"), invoice("2", "2.00", vendorInternalId="8")],
+            vendors=[{"internalId": "7", "internalUpdatedAt": T, "externalId": "V7", "name": "Ąžuolas AS"}],
+        ),
+    )
+    warehouse.ap_views("apply")
+    query = "SELECT invoice_id, vendor_name FROM answers.open_items ORDER BY invoice_id"
+    assert warehouse.values(query) == [("1", "Ąžuolas AS"), ("2", None)]
+
+
 def test_signs_of_credit_notes_and_of_their_lines(warehouse: Warehouse) -> None:
     warehouse.fill(
         "vicai",

@@ -8,6 +8,7 @@
 --   transactionType, status?, issueDate date?, glDate date?, dueDate date?, currency, amountWithoutTax|amountNet decimal?,
 --   amountTax|amountVat decimal?, totalAmount|amountSum decimal, externalPaymentStatus?, externalPaymentDate date?,
 --   externalPaymentCurrencyId?, externalPaymentTotalPaid decimal?
+-- reads vicai.vendors?: internalId, name?
 WITH signed AS (
   SELECT i.*,
     CASE WHEN replace(upper(i."transactionType"), '_', '') = 'CREDITNOTE' THEN 'credit note' ELSE 'invoice' END AS kind,
@@ -22,7 +23,11 @@ SELECT
   "externalId" AS external_id,
   coalesce("vendorInternalId", "vendor" ->> 'internalId') AS vendor_id,
   coalesce("vendorExternalId", "vendor" ->> 'externalId') AS vendor_external_id,
-  "vendor" ->> 'name' AS vendor_name,
+  coalesce("vendor" ->> 'name', (
+    SELECT v."name" FROM {vicai.vendors} AS v
+    WHERE v."internalId" = coalesce(signed."vendorInternalId", signed."vendor" ->> 'internalId')
+      AND v.company IS NOT DISTINCT FROM signed.company
+  )) AS vendor_name,
   "refNumber" AS ref_number,
   "poNumber" AS po_number,
   kind,
