@@ -110,8 +110,8 @@ def setting(name: str, value: str) -> int:
     """
     try:
         return milliseconds(value)
-    except ValueError as error:
-        raise Stop(f"{name}: {error}.") from None
+    except ValueError:
+        raise Stop(f"{name}: {value!r} is not a date or an instant, such as 2026-01-05T10:11:12.123Z.") from None
 
 
 # Which of two times of one ERP is earlier

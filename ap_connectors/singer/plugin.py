@@ -17,7 +17,7 @@ from singer_sdk.cli import plugin_cli
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
 from singer_sdk.plugin_base import SingerCommand
 
-from ap_connectors.core import cli, settings
+from ap_connectors.core import cli, instants, settings
 from ap_connectors.core.errors import ApError, Stop
 from ap_connectors.http import shutdown
 from ap_connectors.singer._sdk import ConfigInput, SdkPlugin
@@ -74,6 +74,12 @@ class ClearPlugin(SdkPlugin):
                 problems.append(f"{variable} sets nothing; did you mean {self.env_prefix()}{meant.upper()}?")
             else:
                 problems.append(f"{name} is not a setting; did you mean {meant}?")
+        begin = self.config.get("start_date")
+        if isinstance(begin, str) and not any(problem.startswith("start_date") for problem in problems):
+            try:
+                instants.setting("start_date", begin)
+            except Stop as error:
+                problems.append(str(error))
         return problems
 
     # The command

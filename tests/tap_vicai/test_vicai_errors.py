@@ -41,6 +41,7 @@ def check_clear(run: Run) -> str:
         ({"invoice_states": ["POSTET"]}, "invoice_states[0] must be NOT_READY, IN_APPROVALS"),
         ({"invoice_state": ["ALL"]}, "invoice_state is not a setting; did you mean invoice_states?"),
         ({"start_date": "yesterday"}, "start_date"),
+        ({"start_date": "2026-13-01"}, "start_date: '2026-13-01' is not a date or an instant, such as 2026-01-05"),
         ({"max_concurrency": 0}, "max_concurrency must be at least 1"),
         ({"rate_limit": {"requests": 0}}, "rate_limit.requests must be at least 1"),
         ({"documents_dir": "/proc/none/here"}, "documents_dir: /proc/none/here cannot be used"),
