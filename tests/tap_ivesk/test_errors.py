@@ -221,7 +221,7 @@ def test_no_such_settings_file() -> None:
         ("{", "invalid JSON"),
         ("[]", "one JSON object"),
         ('{"exported_documents": {}}', "no 'bookmarks'"),
-        ('{"bookmarks": {"exported_documents": {"replication_key_value": "soon"}}}', "is not an instant"),
+        ('{"bookmarks": {"exported_documents": {"replication_key_value": "soon"}}}', "is not a date or an instant"),
     ],
 )
 def test_bad_state(sandbox: SandboxProcess, tmp_path: Path, state: str, words: str) -> None:
