@@ -32,6 +32,13 @@ def main() -> None:
             with Tab(browser, width=WIDTH, height=HEIGHT) as tab:
                 tab.open(path)
                 tab.page.screenshot(path=FOLDER / f"{picture}.png", animations="disabled")
+        with (
+            SandboxProcess(documents=120, invoices=90, companies=3, big_amounts=False) as sandbox,
+            Tab(browser, width=WIDTH, height=HEIGHT, online=True) as tab,
+        ):
+            page = tab.open(sandbox.ivesk_url.removesuffix("/ivesk/api"))
+            page.wait_for_selector("h2")
+            page.screenshot(path=FOLDER / "sandbox.png")
         with receiver(folder) as hooks, Tab(browser, width=WIDTH, height=HEIGHT, online=True) as tab:
             page = tab.open(hooks.page)
             page.wait_for_selector("h2")
