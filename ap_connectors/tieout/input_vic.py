@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from ap_connectors.core.errors import Stop
 from ap_connectors.core.exact import add, counted, money
 from ap_connectors.core.progress import watched
 from ap_connectors.core.raw_json import Record, text
@@ -145,9 +146,16 @@ def compare(
         complete: whether the input is all that Vic.ai is to hold; else what else there is does not count.
 
     Raises:
-        Stop: the credentials are wrong. Outage: Vic.ai failed for too long.
+        Stop: the credentials are wrong, or the input has no stream that can be compared.
+        Outage: Vic.ai failed for too long.
     """
     options, rejects = options or Options(), rejects or Input()
+    if given.others and not given.streams:
+        found = ", ".join(f"{name} ({counted(count, 'record')})" for name, count in given.others.items())
+        raise Stop(
+            f"Nothing of the input can be compared: {found}. Hand in what the target loads, with the contract's names "
+            "of streams and fields; stream_maps of its settings are not applied here."
+        )
     result = Result("input-vic", "input", "Vic.ai")
     result.company = company = text(client.company(), "company") or ""
     result.notes += settle(client, given)

@@ -38,8 +38,6 @@ def singer(stream: str, table: str) -> bytes:
 
 def test_a_list_of_suppliers_into_vicai(sandbox: SandboxProcess, tmp_path: Path) -> None:
     vic = sandbox.control.vicai
-    for days in (14, 30):
-        vic.add("paymentTerms", name=f"{days} days", daysToPay=days)
     settings = json.loads(block("json", "stream_maps"))
     config = tmp_path / "vic.json"
     config.write_text(json.dumps(settings))
@@ -58,6 +56,14 @@ def test_a_list_of_suppliers_into_vicai(sandbox: SandboxProcess, tmp_path: Path)
         (one["name"], one["taxInfo"]["orgNumber"], terms[one["paymentTermId"]], one["externalUpdatedAt"])
         for _, one in sorted(loaded.items())
     ] == [
-        ("Ąžuolas AS", "914782345", "30 days", "2026-11-20T14:02:11"),
-        ("Nordlys, Drift AS", "923456789", "14 days", "2026-11-21T09:30:00"),
+        ("Ąžuolas AS", "914782345", "30 dager netto", "2026-11-20T14:02:11"),
+        ("Nordlys, Drift AS", "923456789", "14 dager netto", "2026-11-21T09:30:00"),
     ]
+    # An empty cell clears nothing.
+    later = (
+        block("csv", "Supplier no").replace(",914782345,", ",,").replace("2026-11-20T14:02:11", "2026-11-25T08:00:00")
+    )
+    done = preloaded.run(command, input=singer("suppliers", later), env=environment)
+    assert done.returncode == 0, done.stderr.decode()
+    (kept,) = [one for one in vic.records("vendors") if one.get("externalId") == "50010"]
+    assert (kept["taxInfo"]["orgNumber"], kept["externalUpdatedAt"]) == ("914782345", "2026-11-25T08:00:00")

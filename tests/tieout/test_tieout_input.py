@@ -263,6 +263,17 @@ def test_input_that_is_none(tmp_path: Path, tie_input: TieOut, content: bytes | 
     assert str(path) in result.err
 
 
+def test_an_input_of_other_streams_does_not_tie(tmp_path: Path, tie_input: TieOut) -> None:
+    """What a tap called its list, before stream maps made vendors of it."""
+    path = tmp_path / "suppliers.jsonl"
+    schema = {"type": "SCHEMA", "stream": "suppliers", "schema": {"properties": {}}, "key_properties": []}
+    record = {"type": "RECORD", "stream": "suppliers", "record": {"No": "50010"}}
+    path.write_text(f"{json.dumps(schema)}\n{json.dumps(record)}\n", encoding="utf-8")
+    result = tie_input(str(path))
+    assert result.status == 2
+    assert "Nothing of the input can be compared: suppliers (1 record)" in result.err
+
+
 def test_usage_is_no_difference(tie_input: TieOut) -> None:
     result = tie_input(process=True)
     assert result.status == 2
