@@ -5,6 +5,7 @@ Whoever has corrected and loaded a file moves it away. A later run has nothing n
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from ap_connectors.fleet.members import Fleet
@@ -19,6 +20,7 @@ def waiting(fleet: Fleet, company: str) -> int:
     """Return how many records the reject files of a company have."""
     count = 0
     for path in folder(fleet, company).rglob("*.jsonl"):
-        with path.open("rb") as lines:
+        # It may be moved away at this moment.
+        with contextlib.suppress(OSError), path.open("rb") as lines:
             count += sum(1 for line in lines if b'"rejected"' in line)
     return count
