@@ -1,4 +1,4 @@
-"""A pytest plugin: one real browser for each worker, for the tests of all pages; they skip without one."""
+"""A pytest plugin: a real browser for the tests of all pages; they skip without one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ _OPTIONS = (
 )
 
 
-@pytest.fixture(scope="session")
+# For a module, not for all of a worker: while Playwright is open, its event loop counts as the running one of this
+# thread, and whatever runs a loop of its own there, as Dagster does, fails.
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium of the system, with a new empty profile."""
     with launched(tmp_path_factory.mktemp("browser")) as found:

@@ -84,9 +84,11 @@ def test_a_job_gets_no_password_of_the_inbox_unless_its_rule_hands_it_on(
         # A rule without a name is known by its command, of which everyone sees the program only.
         pages = [hooks.http.get(f"{hooks.url}/metrics", timeout=10).text, hooks.log, hooks.run("runs")]
         pages += [hooks.run("runs", "--format", "json"), hooks.run("events"), hooks.run("retry", "--failed")]
-        hooks.wait_for(lambda: sorted(hooks.statuses()) == ["done", "failed"])
         hooks.write(grace="0s")
-        pages += [hooks.run("reconcile", "--format", form, "--mend", expect=1) for form in ("table", "json")]
+        for form in ("table", "json"):
+            # Each mend runs the failed one again, and while it runs there is no gap.
+            hooks.wait_for(lambda: sorted(hooks.statuses()) == ["done", "failed"])
+            pages.append(hooks.run("reconcile", "--format", form, "--mend", expect=1))
         assert [page for page in pages if "sh ..." not in page] == [pages[4]]  # events have no rule
         assert [page for page in pages if "geheim" in page or "without.txt" in page or "exit 3" in page] == []
 
