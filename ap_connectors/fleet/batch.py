@@ -23,9 +23,10 @@ from typing import Any
 import msgspec
 
 from ap_connectors.core.errors import Stop
-from ap_connectors.fleet import children, databases, plugins, worker
+from ap_connectors.fleet import children, databases, journal, lineage, plugins, worker
+from ap_connectors.fleet.history import History
 from ap_connectors.fleet.members import Fleet
-from ap_connectors.fleet.results import Result
+from ap_connectors.fleet.results import Result, Status
 from ap_connectors.fleet.worker import Job
 from ap_connectors.http.shared_window import FOLDER
 
@@ -70,7 +71,10 @@ class _Running:
     queue: _Queue
     pid: int
     until: float
+    began: float
+    at: str
     content: bytearray = field(default_factory=bytearray)
+    is_late: bool = False
 
 
 def jobs_of(fleet: Fleet, order: Order) -> list[list[Job]]:
@@ -95,7 +99,13 @@ def jobs_of(fleet: Fleet, order: Order) -> list[list[Job]]:
     return found
 
 
-def run(fleet: Fleet, order: Order, on_result: OnResult, work: Work = worker.work) -> list[Result]:
+def run(
+    fleet: Fleet,
+    order: Order,
+    on_result: OnResult,
+    work: Work = worker.work,
+    history: History | None = None,
+) -> list[Result]:
     """Run a batch in this process, which must not have other threads.
 
     Args:
@@ -103,15 +113,16 @@ def run(fleet: Fleet, order: Order, on_result: OnResult, work: Work = worker.wor
         order: what to run.
         on_result: is told of each result as it comes.
         work: what is done with each job, in a process of its own.
+        history: gets each result, and word of the batch meanwhile; None: what is done is no run.
 
     Raises:
-        Stop: nothing could begin.
+        Stop: nothing could begin. BrokenPipeError: `on_result` raised it; the batch was then ended as by a signal.
     """
     if threading.active_count() > 1:
         raise RuntimeError("a batch forks, so its process must not have other threads")
     jobs = jobs_of(fleet, order)
     _warm(fleet, [job for each in jobs for job in each])
-    return _Batch(fleet, order, jobs, on_result, work).run()
+    return _Batch(fleet, order, jobs, on_result, work, history=history).run()
 
 
 def _warm(fleet: Fleet, jobs: Iterable[Job]) -> None:
@@ -144,8 +155,13 @@ class _Batch:
         jobs: Sequence[Sequence[Job]],
         on_result: OnResult,
         work: Work,
+        *,
+        history: History | None,
     ) -> None:
-        self._fleet, self._on_result, self._work = fleet, on_result, work
+        self._fleet, self._on_result, self._work, self._history = fleet, on_result, work, history
+        self._beat_at = 0.0
+        self._senders: list[int] = []
+        self._broken: BrokenPipeError | None = None
         self._most = order.jobs or 2 * (os.cpu_count() or 1)
         numbers = itertools.count()
         self._waiting = [_Queue(0.0, next(numbers), deque(each)) for each in jobs]
@@ -156,11 +172,7 @@ class _Batch:
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> list[Result]:
-        """Run everything; return the results in the order in which they came.
-
-        Raises:
-            KeyboardInterrupt: a signal asked for the end; all children have ended.
-        """
+        """Run everything; return the results in the order in which they came."""
         told, tell = os.pipe()
         os.set_blocking(tell, False)
         os.set_blocking(told, False)
@@ -169,9 +181,15 @@ class _Batch:
         self._selector.register(told, selectors.EVENT_READ)
         self._files = told, tell
         try:
+            if self._history:
+                self._history.begin(
+                    [(job.company.id, job.pipeline.name) for each in self._waiting for job in each.jobs]
+                )
             while self._waiting or self._running:
                 self._begin()
                 self._look()
+            if self._history:
+                self._history.end()
         finally:
             signal.set_wakeup_fd(-1)
             for number, handler in before.items():
@@ -181,12 +199,11 @@ class _Batch:
             self._selector.close()
             os.close(told)
             os.close(tell)
+            for pid in self._senders:
+                os.waitpid(pid, 0)
+        if self._broken:
+            raise self._broken
         return self._results
-
-    @property
-    def ended_by(self) -> int:
-        """The signal that ended the batch; 0 without one."""
-        return self._signal
 
     def _begin(self) -> None:
         """Start what may start now."""
@@ -225,7 +242,8 @@ class _Batch:
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         os.close(sink)
-        self._running[source] = _Running(queue, pid, until + _MARGIN)
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self._running[source] = _Running(queue, pid, until + _MARGIN, time.monotonic(), at)
         self._selector.register(source, selectors.EVENT_READ)
 
     def _look(self) -> None:
@@ -234,6 +252,11 @@ class _Batch:
         times = [running.until for running in self._running.values()]
         if self._waiting and len(self._running) < self._most and self._waiting[0].ready_at > now:
             times.append(self._waiting[0].ready_at)
+        if self._history:
+            if now >= self._beat_at:
+                self._history.beat()
+                self._beat_at = time.monotonic() + journal.EVERY
+            times.append(self._beat_at)
         for key, _ in self._selector.select(max(0.0, min(times) - now) if times else None):
             if key.fd not in self._running:
                 with contextlib.suppress(BlockingIOError):
@@ -246,6 +269,7 @@ class _Batch:
         for running in self._running.values():
             if time.monotonic() >= running.until:
                 _kill(running.pid, signal.SIGKILL)
+                running.is_late = True
                 running.until += worker.GRACE
 
     def _end(self, file: int) -> None:
@@ -260,13 +284,7 @@ class _Batch:
         except msgspec.MsgspecError:
             # Its children are told to end, too, if the system has not done so.
             _kill(running.pid, signal.SIGTERM)
-            result = Result(
-                company=job.company.id,
-                pipeline=job.pipeline.name,
-                status="outage",
-                error=f"its process ended unexpectedly ({_how(status)}); the next run goes on.",
-                run_id=job.run_id,
-            )
+            result = self._lost(running, job, status)
         self._in_use = {name: number for name, number in self._in_use.items() if number != queue.number}
         queue.spent += result.seconds
         if result.status == "outage" and queue.tries <= self._fleet.retries and not self._signal:
@@ -281,6 +299,35 @@ class _Batch:
         if queue.jobs:
             heapq.heappush(self._waiting, queue)
 
+    def _lost(self, running: _Running, job: Job, code: int) -> Result:
+        """Return the result of a worker that could not tell its own, and tell OpenLineage in its place."""
+        how = _how(code)
+        status: Status = "late" if running.is_late else "ended" if self._signal else "outage"
+        why = {
+            "late": f"it did not end within {self._fleet.time_limit} s (time_limit), and was killed",
+            "ended": f"the batch was ended, and its process killed ({how})",
+        }.get(status, f"its process ended unexpectedly ({how}{', as when memory runs out' * (how == 'SIGKILL')})")
+        log = worker.log_of(self._fleet, job)
+        result = Result(
+            company=job.company.id,
+            pipeline=job.pipeline.name,
+            status=status,
+            seconds=round(time.monotonic() - running.began, 3),
+            error=f"{why}; the next run goes on.",
+            began=running.at,
+            log=str(log) if log.exists() else None,
+            run_id=job.run_id,
+        )
+        if self._history:
+
+            def send() -> int:
+                lineage.ended(self._fleet, result, job.pipeline)
+                return 0
+
+            # Not in this process: an address that does not answer would hold up everything.
+            self._senders.append(children.fork(send))
+        return result
+
     def _drop(self, queue: _Queue) -> None:
         for job in queue.jobs:
             error = "the batch was ended before it began."
@@ -292,7 +339,15 @@ class _Batch:
 
     def _tell(self, result: Result) -> None:
         self._results.append(result)
-        self._on_result(result)
+        if self._history:
+            self._history.add(result)
+        if self._broken:
+            return
+        try:
+            self._on_result(result)
+        except BrokenPipeError as error:
+            self._broken = error
+            self._on_signal(signal.SIGPIPE, None)
 
     def _on_signal(self, number: int, _: Any) -> None:
         """Ask the workers to end; the second time, have them killed."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ap_connectors.core import cli
-from ap_connectors.core.errors import ApError, Stop
+from ap_connectors.core.errors import Stop
 from ap_connectors.core.progress import Progress
 from ap_connectors.core.redact import printable
 from ap_connectors.fleet import batch, check, companies, export, rejects, remove
@@ -49,18 +49,13 @@ def _run(given: argparse.Namespace) -> int:
     began = time.monotonic()
     as_json = given.format == "json"
     progress = _progress(fleet, order)
-    history = History(fleet)
 
     def on_result(result: Result) -> None:
         _tell(progress, result)
         if as_json:
             _line(msgspec.json.encode(result).decode())
-        try:
-            history.add(result)
-        except (OSError, ApError) as error:
-            print(f"ap-fleet: the history could not be written: {error}", file=sys.stderr)  # noqa: T201
 
-    results = batch.run(fleet, order, on_result)
+    results = batch.run(fleet, order, on_result, history=History(fleet))
     progress.end()
     if not as_json:
         for line in table(_ordered(fleet, results)):
@@ -105,15 +100,20 @@ def _check(given: argparse.Namespace) -> int:
 
 def _status(given: argparse.Namespace) -> int:
     fleet = companies.read(given.companies)
-    latest = History(fleet).latest()
+    history = History(fleet)
+    latest, under_way = history.latest(), history.under_way()
     only = set(_listed(given.only))
     for name in only:
         fleet.company(name)
     rows: list[Result] = []
     for company in fleet.companies:
         for pipeline in company.pipelines if not only or company.id in only else ():
+            job = company.id, pipeline
             never = Result(company=company.id, pipeline=pipeline, status="failed", error="it was never run.")
-            rows.append(latest.get((company.id, pipeline), never))
+            if began := under_way.get(job):
+                words = f"its first run is under way, in the batch that began at {began}."
+                never = msgspec.structs.replace(never, status="busy", error=words)
+            rows.append(latest.get(job, never))
     _show(given, rows)
     if given.format != "json":
         for company in fleet.companies:

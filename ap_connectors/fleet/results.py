@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from ap_connectors.core.redact import printable
 
-Status = Literal["done", "failed", "outage", "busy", "late", "ended"]
+Status = Literal["done", "failed", "outage", "busy", "late", "ended", "cut off"]
 """done; failed: someone has to change something; outage: the next run goes on; busy: another run is under way; late: it
-took longer than allowed; ended: the batch was ended by a signal."""
+took longer than allowed; ended: the batch was ended by a signal; cut off: the batch was killed, and could not tell."""
 
 _WIDE = 100
 """So long is a reason on a terminal; elsewhere it is whole."""
@@ -38,6 +39,7 @@ class Result(msgspec.Struct, kw_only=True, frozen=True):
         began: when, in UTC.
         run_id: of the last try, in history and lineage.
         said: what there is to say though all went well.
+        batch: id of the batch, in the history.
     """
 
     company: str
@@ -56,6 +58,7 @@ class Result(msgspec.Struct, kw_only=True, frozen=True):
     began: str = ""
     run_id: str = ""
     said: str = ""
+    batch: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -80,10 +83,15 @@ def table(results: Sequence[Result], *, when: bool = False) -> Iterator[str]:
 
 
 def summary(results: Sequence[Result], seconds: float) -> str:
-    """Return the last line: how many are done, how many not."""
-    failed = len([one for one in results if not one.is_done])
-    told = f"{len(results) - failed} of {len(results)} pipelines done in {seconds:.1f} s"
-    return f"{told}; {failed} failed." if failed else f"{told}."
+    """Return the last line: how many are done, how many ended otherwise, and how."""
+    ends = Counter(one.status for one in results)
+    told = f"{ends.pop('done', 0)} of {len(results)} pipelines done in {seconds:.1f} s"
+    return f"{told}; {counts(ends)}." if ends else f"{told}."
+
+
+def counts(ends: Mapping[Status, int]) -> str:
+    """Return how many ended how, in the words of a result: "2 failed, 1 outage"."""
+    return ", ".join(f"{count:,} {status}" for status, count in ends.items())
 
 
 def _cells(result: Result) -> tuple[str, ...]:

@@ -103,6 +103,11 @@ def store(fleet: Fleet, company: Company, pipeline: Pipeline, given: Mapping[str
     return DuckDBStore((fleet.folder / "state", company.id, pipeline.name), database, *where)
 
 
+def log_of(fleet: Fleet, job: Job) -> Path:
+    """Return the path of a job's log."""
+    return fleet.folder / "logs" / job.company.id / f"{job.pipeline.name}.log"
+
+
 def work(fleet: Fleet, job: Job, until: float) -> Result:
     """Run a job once; whatever fails is in the result.
 
@@ -142,7 +147,7 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
 class _Run:
     def __init__(self, fleet: Fleet, job: Job, until: float) -> None:
         self._fleet, self._job, self._until = fleet, job, until
-        self._log = fleet.folder / "logs" / job.company.id / f"{job.pipeline.name}.log"
+        self._log = log_of(fleet, job)
         self._report = fleet.folder / "reports" / job.company.id / f"{job.pipeline.name}.json"
         self._rejects: dict[str, tuple[str, set[Path]]] = {}
         """By plugin: where its reject files are, and those that were there before."""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,21 @@ def fleet(_companies: SandboxProcess, tmp_path: Path) -> Fleet:
 def big_fleet(_companies: SandboxProcess, tmp_path: Path) -> Fleet:
     """A fleet whose companies share PostgreSQL."""
     return Fleet(tmp_path, _companies, empty_database("fleet"))
+
+
+def children(pid: int) -> list[int]:
+    """The processes that one has started."""
+    with contextlib.suppress(OSError):
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    return []
+
+
+def wait_for(condition: Any, seconds: float = 60) -> Any:
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return found
 
 
 __all__ = ["needs_postgresql"]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 import yaml
 
 from demo import commands
 from tests import preloaded
-from tests.fleet.conftest import VIC, Fleet, needs_postgresql
+from tests.fleet.conftest import VIC, Fleet, children, needs_postgresql, wait_for
 
 
 def test_check_says_whose_credentials_they_are(fleet: Fleet) -> None:
@@ -139,6 +144,45 @@ def test_events_of_openlineage(fleet: Fleet) -> None:
     written = {one["name"]: one["outputFacets"]["outputStatistics"]["rowCount"] for one in events[1]["outputs"]}
     assert written["vicai.vendors"] == len(fleet.of(1).control.vicai.records("vendors"))
     assert "not accepted" in events[3]["run"]["facets"]["errorMessage"]["message"]
+
+
+_NO_PATIENCE = "from ap_connectors.fleet import batch, cli; batch._MARGIN = 0; raise SystemExit(cli.main())"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc")
+def test_events_of_workers_that_cannot_tell(fleet: Fleet) -> None:
+    """One is killed, one hangs beyond its time and its grace: the batch sends how they ended, each by its run."""
+    for number in (1, 2):
+        fleet.of(number).control.fault("slow", path="/vicai/v0/vendors", rate=1, seconds=30)
+    command = [sys.executable, "-c", _NO_PATIENCE, "run", "--companies", str(fleet.path), "--jobs=1"]
+    with collector() as (address, events):
+        fleet.write(
+            fleet.company(1),
+            fleet.company(2),
+            {"id": "bad", "settings": {"tap-vicai": {"client_id": "x", "client_secret": "y"}}},
+            lineage=address,
+            retries=0,
+            time_limit=4,
+        )
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for number, hurt in ((1, signal.SIGKILL), (2, signal.SIGSTOP)):
+            wait_for(lambda number=number: len(events) == 2 * number - 1)
+            # The process that sends the last event may be there still.
+            os.kill(children(process.pid)[-1], hurt)
+        said = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == 1
+    names = [f"{name}.{VIC}" for name in ("c1", "c2", "bad")]
+    told = {name: [one for one in events if one["job"]["name"] == name] for name in names}
+    assert {name: [one["eventType"] for one in told[name]] for name in names} == dict.fromkeys(names, ["START", "FAIL"])
+    for begin, end in told.values():
+        assert begin["run"]["runId"] == end["run"]["runId"]
+    words = [told[name][1]["run"]["facets"]["errorMessage"]["message"] for name in names[:2]]
+    assert words[0].startswith("its process ended unexpectedly (SIGKILL, as when memory runs out)")
+    assert words[1].startswith("it did not end within 4 s (time_limit), and was killed")
+    assert "0 of 3 pipelines done" in said
+    assert "; 1 outage, 1 late, 1 failed." in said
+    ends = [json.loads(line)["status"] for line in fleet.ask("history", "--format=json").splitlines()]
+    assert ends == ["outage", "late", "failed"]
 
 
 def test_events_that_cannot_be_sent_only_warn(fleet: Fleet) -> None:

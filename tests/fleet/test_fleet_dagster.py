@@ -314,7 +314,7 @@ def test_who_is_told_of_failed_runs(fleet: Fleet, runs: Runs, monkeypatch: pytes
     server.shutdown()
     assert _Ear.heard[0] == _Ear.heard[1]
     told = _Ear.heard[1]
-    assert told["text"].startswith("ap-fleet: 1 of 1 companies failed")
+    assert told["text"].startswith("ap-fleet: 1 of 1 companies not done (1 failed)")
     assert [(one["company"], one["pipeline"], one["status"]) for one in told["failed"]] == [("c1", VIC, "failed")]
     server.server_close()
     with pytest.raises(Stop, match="could not be told") as caught:

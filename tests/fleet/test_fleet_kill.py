@@ -20,7 +20,7 @@ import pytest
 
 from tests import postgresql, preloaded
 from tests.campaign import seeds
-from tests.fleet.conftest import Fleet, needs_postgresql
+from tests.fleet.conftest import Fleet, children, needs_postgresql, wait_for
 from tests.preloaded import Process
 
 KILLS = 4
@@ -34,19 +34,11 @@ def started(fleet: Fleet, *arguments: str) -> Process | subprocess.Popen[bytes]:
 
 def descendants(pid: int) -> list[int]:
     """The processes that one has started, and those that these have."""
-    found = []
-    with contextlib.suppress(OSError):
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-        found = [one for child in map(int, children) for one in (child, *descendants(child))]
-    return found
+    return [one for child in children(pid) for one in (child, *descendants(child))]
 
 
-def wait_for(condition: Any, seconds: float = 60) -> Any:
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    return found
+def _unless(word: str, text: str) -> str:
+    return "" if word in text else text
 
 
 def hurt(process: Process | subprocess.Popen[bytes], dice: random.Random) -> None:
@@ -159,6 +151,42 @@ def test_a_signal_ends_taps_between_records_and_keeps_the_state(fleet: Fleet) ->
     assert fleet.rows("SELECT company FROM vicai._state") == [("c1",)]
     fleet.of(1).control.clear_faults()
     fleet.run()
+    assert not any(fleet.differences(number) for number in (1, 2))
+
+
+@needs_postgresql
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc")
+@pytest.mark.parametrize("place", ["folder", "postgresql"])
+def test_a_batch_that_was_cut_off_is_told_of(big_fleet: Fleet, place: str) -> None:
+    """As by the end of the machine: status and history say what was done until then, and what was not, and when."""
+    fleet = big_fleet
+    fleet.of(2).control.fault("slow", path="/vicai/v0/vendors", rate=1, seconds=30)
+    fleet.write(*fleet.companies(2), **({"state": fleet.warehouse} if place == "postgresql" else {}))
+    process = started(fleet, "--jobs=1")
+    wait_for(lambda: [one for one in fleet.of(2).control.calls() if one["path"] == "/vicai/v0/dimensions"])
+    assert "c2       vic-to-warehouse" in (said := fleet.ask("status", expect=1))
+    assert "busy: its first run is under way, in the batch that began at 20" in said
+    for pid in (process.pid, *descendants(process.pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait(60)
+    # The database sees that the connection has ended.
+    said = wait_for(lambda: _unless("busy", fleet.done("status").stdout.decode()))
+    done, cut = said.splitlines()[1:]
+    assert done.endswith("done")
+    assert "cut off: the run that began at 20" in cut
+    assert "was cut off before this was done, at 20" in cut
+    assert [line.rsplit("  ", 1)[1][:7] for line in fleet.ask("history").splitlines()[1:]] == ["done", "cut off"]
+    # It is in the history for good once another run has begun.
+    fleet.run("--only=c1")
+    fleet.run("--only=c1")
+    told = [json.loads(line) for line in fleet.ask("history", "--format=json").splitlines()]
+    ends = [("c1", "done"), ("c2", "cut off"), ("c1", "done"), ("c1", "done")]
+    assert [(one["company"], one["status"]) for one in told] == ends
+    assert "cut off" in fleet.ask("status", "--only=c2", expect=1)
+    fleet.of(2).control.clear_faults()
+    fleet.run()
+    fleet.ask("status")
     assert not any(fleet.differences(number) for number in (1, 2))
 
 

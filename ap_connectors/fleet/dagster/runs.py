@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from dagster import (
 from ap_connectors.core.errors import Stop
 from ap_connectors.fleet import apart, companies
 from ap_connectors.fleet.members import Fleet
-from ap_connectors.fleet.results import Result
+from ap_connectors.fleet.results import Result, counts
 
 RETRIES, PAUSES = 2, 10
 """Of a run some of whose companies met an outage, after the retries of the batch itself; each waits so many times
@@ -151,7 +152,8 @@ def _line(result: Result) -> str:
 
 def _words(failed: Sequence[Result], companies: int) -> str:
     count = len({one.company for one in failed})
-    return "\n".join((f"{count} of {companies} companies failed; the others are done.", *map(_line, failed)))
+    ends = counts(Counter(one.status for one in failed))
+    return "\n".join((f"{count} of {companies} companies not done ({ends}); the others are.", *map(_line, failed)))
 
 
 def _facts_of_failed(failed: Sequence[Result]) -> Mapping[str, Any]:
