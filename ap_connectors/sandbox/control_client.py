@@ -192,6 +192,11 @@ class VicaiControl:
         """Return all records of a resource as a list call serves them, whatever their state."""
         return [_DECODER.decode(line) for line in self.record_lines(resource)]
 
+    def all_records(self) -> dict[str, list[dict[str, Any]]]:
+        """Return all records of all resources, by resource."""
+        found: dict[str, list[dict[str, Any]]] = self._control.call("GET", "/vicai/records")
+        return found
+
     def record_lines(self, resource: str) -> Iterator[bytes]:
         """Yield the JSON text of each record, exactly as served."""
         yield from self._control.raw("GET", f"/vicai/records/{quote(resource, safe='')}").split(b"\n")[:-1]

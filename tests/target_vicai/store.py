@@ -14,25 +14,6 @@ from ap_connectors.sandbox.process import SandboxProcess
 
 Record = dict[str, Any]
 
-RESOURCES = (
-    "accounts",
-    "dimensions",
-    "vendors",
-    "vendorGroups",
-    "tags",
-    "vendorTags",
-    "paymentTerms",
-    "taxCodes",
-    "vatCodes",
-    "invoices",
-    "trainingInvoices",
-    "purchaseOrders",
-    "paymentBatches",
-    "attachments",
-    "supportingAttachments",
-    "dimensionDependencies",
-    "subscription",
-)
 OF_TODAY = frozenset(
     ("companyId", "companyExternalId", "insertedAt", "billStatus", "amountNet", "amountSum", "poMatchingDocumentLevel",
      "matchingType", "type", "purchaseOrderNumbers")
@@ -79,8 +60,7 @@ class Snapshot:
     def __init__(self, vicai: SandboxProcess) -> None:
         self.age: str = vicai.control.vicai.options()["age"]
         self.records: dict[str, dict[Any, Record]] = {}
-        for resource in RESOURCES:
-            records = vicai.control.vicai.records(resource)
+        for resource, records in vicai.control.vicai.all_records().items():
             self.records[resource] = {key(record): record for record in records}
             # Two records of one key are one thing done twice.
             assert len(self.records[resource]) == len(records), resource

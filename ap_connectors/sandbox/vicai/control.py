@@ -122,6 +122,7 @@ class VicaiCalls(ControlCalls):
         super().__init__(tenant)
         self.handlers = {
             "/vicai": {"GET": self.overview},
+            "/vicai/records": {"GET": self.all_records},
             "/vicai/records/{resource}": {"GET": self.records},
             "/vicai/lines/{id}": {"GET": self.lines},
             "/vicai/touch": {"POST": Ordered(Touch, self.touch)},
@@ -157,24 +158,14 @@ class VicaiCalls(ControlCalls):
             }
         return answer(value)
 
+    async def all_records(self, _: Request) -> Response:
+        """Tell all records of all resources, by resource."""
+        named = [b'"%s":[%s]' % (name.encode(), b",".join(self._bodies(name))) for name in (*RESOURCES, *_OTHERS)]
+        return Response(b"{" + b",".join(named) + b"}", media_type="application/json")
+
     async def records(self, request: Request) -> Response:
         """Tell all records of a resource, one a line."""
-        name = request.path_params["resource"]
-        if name == "subscription":
-            found = [ENCODER.encode(record) for record in (self._store.subscription,) if record is not None]
-        elif name == "supportingAttachments":
-            held = self._store.supporting.items()
-            found = [ENCODER.encode({**one, "invoiceId": id_}) for id_, all_ in held for one in all_.values()]
-        elif name == "dimensionDependencies":
-            pairs = self._store.dependencies.items()
-            found = [
-                ENCODER.encode({"id": " ".join(pair), "dimensionId": pair[0], "dependentId": pair[1], "active": active})
-                for pair, active in pairs
-            ]
-        else:
-            spec = RESOURCES[_known(name)]
-            order = "internal" if spec.dated else spec.order
-            found = [entry.body for entry in self._store[name].sorted(order)]
+        found = self._bodies(request.path_params["resource"])
 
         async def lines() -> AsyncIterator[bytes]:
             for start in range(0, len(found), 1000):
@@ -182,6 +173,23 @@ class VicaiCalls(ControlCalls):
                 await asyncio.sleep(0)  # others are served in between
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    def _bodies(self, name: str) -> list[bytes]:
+        """Return the JSON texts of a resource's records."""
+        if name == "subscription":
+            return [ENCODER.encode(record) for record in (self._store.subscription,) if record is not None]
+        if name == "supportingAttachments":
+            held = self._store.supporting.items()
+            return [ENCODER.encode({**one, "invoiceId": id_}) for id_, all_ in held for one in all_.values()]
+        if name == "dimensionDependencies":
+            pairs = self._store.dependencies.items()
+            return [
+                ENCODER.encode({"id": " ".join(pair), "dimensionId": pair[0], "dependentId": pair[1], "active": active})
+                for pair, active in pairs
+            ]
+        spec = RESOURCES[_known(name)]
+        order = "internal" if spec.dated else spec.order
+        return [entry.body for entry in self._store[name].sorted(order)]
 
     async def lines(self, request: Request) -> Response:
         """Tell an invoice's ungrouped line items."""
@@ -319,6 +327,8 @@ class VicaiCalls(ControlCalls):
 
 
 _SHOWN = ("application/pdf", "image/png", "image/jpeg")
+# What has no collection of its own.
+_OTHERS = ("supportingAttachments", "dimensionDependencies", "subscription")
 _DELETED = {"invoices": "invoice_deleted", "purchaseOrders": "purchase_order_deleted"}
 # What events are about, by the beginnings of their names.
 _ABOUT = {"invoice_": "invoices", "purchase_order_": "purchaseOrders", "vendor_": "vendors"}
