@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from ap_connectors.core import cli
+from ap_connectors.core import cli, database_urls
 from ap_connectors.core.errors import ApError, Stop
 
 _MOST = 1000
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _answer(database: str, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     connection: Any
-    if database.startswith(("postgresql://", "postgres://")):
+    if database_urls.is_postgresql(database):
         from target_warehouse.postgres import PostgreSQL  # noqa: PLC0415 - DuckDB does without it
 
         PostgreSQL.require()
@@ -58,7 +58,7 @@ def _answer(database: str, query: str) -> tuple[list[str], list[tuple[Any, ...]]
                 cursor = connection.execute(query.encode())
                 return [column.name for column in cursor.description or ()], cursor.fetchall()
         except psycopg.Error as error:
-            raise Stop(PostgreSQL.masked(str(error).strip(), database)) from None
+            raise Stop(database_urls.masked(str(error).strip(), database)) from None
     import duckdb  # noqa: PLC0415 - PostgreSQL does without it
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _PATIENCE, _PAUSE = 300.0, 0.2
 """Seconds to wait for another program that has the file open, and between two tries."""
+_TRIAL_PATIENCE = 10.0
 _MOST_MEMORY = 4096
 _TYPES: Mapping[str, str] = {
     "boolean": "BOOLEAN",
@@ -84,10 +86,35 @@ class DuckDB(Warehouse):
         except duckdb.Error as error:
             raise self._closed(error) from None
 
-    def connect(self, patience: float = _PATIENCE, *, read_only: bool = False) -> None:
-        """Connect to the file, once it is free."""
+    def prove(self) -> str:
+        """Look at the file without changing it, or at the folder that it would be made in."""
+        self._require()
+        path = Path(self._path).expanduser()
+        is_there = path.exists()
+        folder = next(each for each in path.absolute().parents if each.exists())
+        # Beside the file there is its log while it is written to.
+        for place in ([path] if is_there else []) + [folder]:
+            if not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+                raise Stop(f"database: {self._path}: {place} cannot be written to by this user.")
+        if not is_there:
+            return f"is not there yet: the first load makes the file in {folder}, which can be written to"
+        self.connect(_TRIAL_PATIENCE, read_only=True)
+        asked = (
+            f"SELECT 1 FROM information_schema.schemata WHERE catalog_name = {literal(self._catalog)} "
+            f"AND schema_name = {literal(self.schema)}"
+        )
+        found = self.execute(asked)
+        self.close()
+        return "is there" if found else "is not there yet: the first load makes it, in a file that is there"
+
+    @staticmethod
+    def _require() -> None:
         if duckdb is None:
             raise Stop("DuckDB is not installed here: pip install 'ap-connectors[duckdb]'.")
+
+    def connect(self, patience: float = _PATIENCE, *, read_only: bool = False) -> None:
+        """Connect to the file, once it is free."""
+        self._require()
         until, told = time.monotonic() + patience, False
         while self._connection is None:
             try:

@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
+from ap_connectors.core.database_urls import host, masked
 from ap_connectors.core.errors import Outage, Stop
 from target_warehouse import kinds
 from target_warehouse.declared import COMPANY
@@ -101,6 +101,25 @@ class PostgreSQL(Warehouse):
         if read_only:
             self.execute("SET default_transaction_read_only = on")
 
+    def prove(self) -> str:
+        """Look for the schema, and for the right to make tables in it, or to make it."""
+        self.connect(read_only=True)
+        name = literal(self.schema)
+        found = self.execute(f"SELECT 1 FROM pg_namespace WHERE nspname = {name}")
+        right = f"has_schema_privilege({name}, 'CREATE')" if found else "has_database_privilege(d, 'CREATE')"
+        ((is_allowed, user, database),) = self.execute(
+            f"SELECT {right}, current_user, d FROM (SELECT current_database() AS d) AS here"
+        )
+        self.close()
+        if not is_allowed:
+            what = f"tables in the schema {self.schema}" if found else f"the schema {self.schema}"
+            where = f"SCHEMA {quoted(self.schema)}" if found else f"DATABASE {quoted(database)}"
+            raise Stop(
+                f"database: the user {user} may not make {what} of the database {database}. "
+                f"GRANT CREATE ON {where} TO {quoted(user)};"
+            )
+        return "is there" if found else "is not there yet: the first load makes it, in a database that is there"
+
     def open(self, patience: int = _PATIENCE) -> None:
         """Connect, and wait until no other run of the same pipeline is under way."""
         self.connect()
@@ -123,17 +142,8 @@ class PostgreSQL(Warehouse):
             raise self._closed(error) from None
 
     def _closed(self, error: Exception) -> Stop:
-        host = urlsplit(self._url).hostname or "the local server"
-        words = self.masked(" ".join(str(error).split()) or type(error).__name__, self._url)
-        return Stop(f"database: PostgreSQL at {host}: {words[:400]}")
-
-    @staticmethod
-    def masked(text: str, url: str) -> str:
-        """Return a text with the password of a URL masked."""
-        password = urlsplit(url).password or ""
-        for secret in {password, unquote(password)}:
-            text = text.replace(secret, "***") if secret else text
-        return text
+        words = masked(" ".join(str(error).split()) or type(error).__name__, self._url)
+        return Stop(f"database: PostgreSQL at {host(self._url)}: {words[:400]}")
 
     def close(self) -> None:
         """Disconnect."""
@@ -173,7 +183,7 @@ class PostgreSQL(Warehouse):
             yield
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             words = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise Again(self.masked(words, self._url)) from None
+            raise Again(masked(words, self._url)) from None
         except psycopg.Error as error:
             raise Stop(f"{self._closed(error)}. The next run goes on from the last STATE.") from None
 

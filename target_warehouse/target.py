@@ -12,7 +12,7 @@ import msgspec
 from singer_sdk import typing as th
 from singer_sdk.mapper import RemoveRecordTransform
 
-from ap_connectors.core import messages
+from ap_connectors.core import database_urls, messages
 from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.core.messages import Line, RawMessage
 from ap_connectors.singer.message_io import Interrupted, LineReader, write_out
@@ -147,10 +147,8 @@ class TargetWarehouse(ExactTarget):
 
     @property
     def proof(self) -> str:
-        """What `--test` has found out."""
-        _ = self.company
-        self.warehouse.close()
-        return f"{self.destination} is there"
+        """What `--test` has found out, which makes nothing."""
+        return f"{self.destination} {self._door().prove()}"
 
     @property
     def schema(self) -> str:
@@ -159,7 +157,7 @@ class TargetWarehouse(ExactTarget):
 
     def redact(self, text: str) -> str:
         """Mask the password of the database in a text."""
-        return PostgreSQL.masked(text, self._database) if self._is_postgresql else text
+        return database_urls.masked(text, self._database)
 
     @property
     def _database(self) -> str:
@@ -167,21 +165,22 @@ class TargetWarehouse(ExactTarget):
 
     @property
     def _is_postgresql(self) -> bool:
-        return self._database.startswith(("postgresql://", "postgres://"))
+        return database_urls.is_postgresql(self._database)
 
     @functools.cached_property
     def warehouse(self) -> Warehouse:
         """The database, with a connection open."""
-        others = self.schema, self.config.get("company")
-        wait = functools.partial(self.logger.warning, "%s")
-        warehouse: Warehouse
-        if self._is_postgresql:
-            warehouse = PostgreSQL(self._database, self._pipeline, wait, *others)
-        else:
-            memory = (self.config.get("memory_mb") or _MEMORY) // 2
-            warehouse = DuckDB(self._database, memory, wait, *others)
+        warehouse = self._door()
         warehouse.open()
         return warehouse
+
+    def _door(self) -> Warehouse:
+        """Return the database, not open."""
+        others = self.schema, self.config.get("company")
+        wait = functools.partial(self.logger.warning, "%s")
+        if self._is_postgresql:
+            return PostgreSQL(self._database, self._pipeline, wait, *others)
+        return DuckDB(self._database, (self.config.get("memory_mb") or _MEMORY) // 2, wait, *others)
 
     @property
     def _pipeline(self) -> str:

@@ -68,6 +68,14 @@ class Warehouse(Database):
         """
 
     @abstractmethod
+    def prove(self) -> str:
+        """Look whether a load could begin, and make nothing; return what is there, or will be made.
+
+        Raises:
+            Stop: as of `open`; or a load could not make what is missing.
+        """
+
+    @abstractmethod
     def connect(self, *, read_only: bool = False) -> None:
         """Connect, and do nothing more.
 

@@ -7,29 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from ap_connectors.core import database_urls
+from ap_connectors.core.database_urls import host, is_postgresql
 from ap_connectors.core.errors import Outage, Stop
 
 _EXTRAS = {"psycopg": "postgres", "duckdb": "duckdb"}
 
 
-def is_postgresql(database: str) -> bool:
-    """Return whether a database is named by a URL of PostgreSQL."""
-    return database.startswith(("postgresql://", "postgres://"))
-
-
 def masked(text: str, database: str) -> str:
-    """Return a text without the password of a database's URL."""
-    secret = password(database)
-    for each in {secret, unquote(secret)} - {""}:
-        text = text.replace(each, "***")
-    return " ".join(text.split())
-
-
-def password(database: str) -> str:
-    """Return the password in a database's URL; empty without one."""
-    return (urlsplit(database).password or "") if is_postgresql(database) else ""
+    """Return a text on one line, without the secrets of a database's URL."""
+    return " ".join(database_urls.masked(text, database).split())
 
 
 def driver(name: str) -> Any:
@@ -86,9 +74,9 @@ def opened(database: str, base: Path | None = None, *, write: bool = False) -> I
                 connection.read_only = not write
                 yield Database(connection, is_postgresql=True)
         except psycopg.OperationalError as error:
-            raise Outage(f"PostgreSQL at {urlsplit(database).hostname}: {masked(str(error), database)}") from None
+            raise Outage(f"PostgreSQL at {host(database)}: {masked(str(error), database)}") from None
         except psycopg.Error as error:
-            raise Stop(f"PostgreSQL at {urlsplit(database).hostname}: {masked(str(error), database)}") from None
+            raise Stop(f"PostgreSQL at {host(database)}: {masked(str(error), database)}") from None
         return
     duckdb = driver("duckdb")
     path = str((base or Path()) / database)

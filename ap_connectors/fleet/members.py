@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import settings
+from ap_connectors.core import database_urls, settings
 from ap_connectors.core.errors import Stop
-from ap_connectors.fleet import databases, plugins, values
+from ap_connectors.fleet import plugins, values
 from ap_connectors.fleet.pipelines import Pipeline
 from ap_connectors.fleet.values import AsIs
 
@@ -53,7 +53,7 @@ class Company:
         if not isinstance(self.warehouse, str):
             return None
         where = os.path.expandvars(values.places(self.warehouse, self.places))
-        return None if databases.is_postgresql(where) else where
+        return None if database_urls.is_postgresql(where) else where
 
 
 ALL, TIE_OUT = "all", "tie-out"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from ap_connectors.core.database_urls import is_postgresql, masked
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.redact import printable
 
@@ -48,7 +49,7 @@ def connect(where: str) -> Engine:
     """
     if "://" not in where:
         return DuckDB(where)
-    if where.startswith(("postgresql://", "postgres://")):
+    if is_postgresql(where):
         try:
             import psycopg  # noqa: F401, PLC0415 - only who asks for it needs it
         except ImportError:
@@ -139,7 +140,7 @@ class PostgreSQL:
     def __init__(self, url: str) -> None:
         import psycopg  # noqa: PLC0415 - only who asks for it needs it
 
-        self._error, self._numbers = psycopg.Error, itertools.count(1)
+        self._url, self._error, self._numbers = url, psycopg.Error, itertools.count(1)
         try:
             # One moment for all queries, though a load may be under way.
             self._connection = psycopg.connect(url, options="-c timezone=UTC -c default_transaction_read_only=on")
@@ -185,11 +186,9 @@ class PostgreSQL:
 
     def _trouble(self, error: Exception) -> Stop:
         # What the driver says may repeat the whole URL, with the password.
-        first = (str(error).splitlines() or [""])[0]
-        words = f" ({printable(first)[:200]})" if "://" not in first and "password=" not in first else ""
+        words = printable(masked((str(error).splitlines() or ["it failed"])[0], self._url))[:200]
         return Stop(
-            f"--warehouse: PostgreSQL: {type(error).__name__}{words}. Check address, user and password, and whether "
-            "the database is up."
+            f"--warehouse: PostgreSQL: {words}. Check address, user and password, and whether the database is up."
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ap_connectors.core import cli
+from ap_connectors.core import cli, database_urls
 from ap_connectors.core.errors import ApError, Stop
 from target_warehouse.duckdb import DuckDB
 from target_warehouse.postgres import PostgreSQL
@@ -79,7 +79,7 @@ def _do(given: argparse.Namespace) -> None:
     try:
         _with(Installer(warehouse, places), places, given)
     except warehouse.errors as error:
-        raise Stop(PostgreSQL.masked(str(error).strip().splitlines()[0], given.database)) from None
+        raise Stop(database_urls.masked(str(error).strip().splitlines()[0], given.database)) from None
     finally:
         warehouse.close()
 
@@ -110,7 +110,7 @@ def _with(installer: Installer, places: Places, given: argparse.Namespace) -> No
 
 
 def _warehouse(database: str) -> Warehouse:
-    if database.startswith(("postgresql://", "postgres://")):
+    if database_urls.is_postgresql(database):
         return PostgreSQL(database, "ap-views", _tell, "public", None)
     if not Path(database).is_file():
         raise Stop(f"--database {database}: there is no such file. Name the DuckDB file that target-warehouse writes.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timezone
@@ -18,7 +19,7 @@ from tests.conftest import catalogs, discovered, tap_command
 from tests.sandbox.emulated_vic import Vic
 from tests.tap_vicai.test_vicai_streams import RESOURCES
 from tests.target_vicai.conftest import settings
-from tests.target_warehouse.conftest import Database, Target
+from tests.target_warehouse.conftest import Database, Target, command, raw, schema
 
 _message = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
@@ -203,7 +204,29 @@ def test_streams_of_ivesk(sandbox: SandboxProcess, target: Target, database: Dat
     assert {stream for stream in streams if records.get(stream)} == streams
 
 
-def test_test_opens_the_database(target: Target, database: Database) -> None:
+def test_test_makes_nothing(target: Target, database: Database, tmp_path: Path) -> None:
+    """It says what the first load would make, and whether it may; a misspelt path is seen."""
     run = target([], "--test")
-    assert run.out.endswith("is there; a load could begin.\n")
     assert "the schema stored of" in run.out
+    made = "a database that is there" if database.is_postgresql else f"the file in {tmp_path}, which can be written to"
+    assert f"is not there yet: the first load makes {'it, in ' * database.is_postgresql}{made}; a load could" in run.out
+    if database.is_postgresql:
+        assert not database.rows("SELECT 1 FROM pg_namespace WHERE nspname = 'stored'")
+        name = f"reader_{os.getpid()}"
+        database.rows(f"CREATE ROLE {name} LOGIN PASSWORD 'p'")
+        try:
+            reader = re.sub(r"//[^@/]*@?", f"//{name}:p@", database.url)
+            run = target([], "--test", expect=1, database=reader)
+        finally:
+            database.rows(f"DROP ROLE {name}")
+        assert f"the user {name} may not make the schema stored of the database" in run.complaint
+        assert "GRANT CREATE ON DATABASE" in run.complaint
+    else:
+        assert not Path(database.url).exists()
+        tmp_path.chmod(0o500)
+        forbidden = [*command(tmp_path / "run-1", database), "--test"]
+        done = preloaded.run(forbidden, unprivileged=True)
+        tmp_path.chmod(0o700)
+        assert f"{tmp_path} cannot be written to by this user" in done.stderr.decode()
+    target([schema("rates", {"id": "string"}), raw("rates", '{"id": "7"}')])
+    assert target([], "--test").out.endswith("is there; a load could begin.\n")
