@@ -1,48 +1,42 @@
-"""Approve, then apply: a plan says which calls each record makes, and `apply_plan` lets these through and no others.
+"""What is told of every record and call: a dry run writes it into its plan, and `approved_plan` holds it against one.
 
-A call is what is written: operation, address, body. The plan also says what a record was and what Vic had at the time:
-if either has changed since, the record is set aside, before anything of it is written.
+A call is what is written: operation, address, body.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.raw_json import JsonObject
-from ap_connectors.singer.diff import same_json
+from ap_connectors.singer.schema import canonical
 
 if TYPE_CHECKING:
     from target_vicai.sink import Item
 
-VERSION = 1
 PLANNED = "planned-"
 """How ids begin that a plan makes up for what it would create."""
-_encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
+encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 _NAMES = ("name", "description", "refNumber", "poNumber", "value", "code", "number")
 """Fields by which people know a record."""
-_Place = tuple[str, str]
+Place = tuple[str, str]
 """A stream and a key."""
 
 
 def digest(value: Any) -> str:
     """Return a fingerprint of JSON: the same for the same values, in whatever order they were written."""
-    return hashlib.sha256(_encode(value)).hexdigest()
+    return hashlib.sha256(encode(value)).hexdigest()
 
 
 @dataclass
-class _Work:
+class Work:
     """A record that is being loaded.
 
     Args:
@@ -53,7 +47,7 @@ class _Work:
         calls: those that it has made.
     """
 
-    place: _Place
+    place: Place
     record: str
     name: str = ""
     present: str | None = None
@@ -68,9 +62,10 @@ class Approval:
     def __init__(self) -> None:
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._works: dict[_Place, _Work] = {}
-        self._written: Counter[_Place] = Counter()
-        self._met: set[_Place] = set()
+        self._works: dict[Place, Work] = {}
+        self._written: Counter[Place] = Counter()
+        self._met: set[Place] = set()
+        self._done: set[Place] = set()
 
     @contextmanager
     def working_on(self, stream: str, item: Item) -> Iterator[None]:
@@ -84,7 +79,7 @@ class Approval:
             self._met.add(place)
             work = self._works.get(place)
             if work is None or work.record != fingerprint:
-                work = self._works[place] = _Work(place, fingerprint, _name(item.body))
+                work = self._works[place] = Work(place, fingerprint, _name(item.body))
         self._local.work = work
         try:
             yield
@@ -103,23 +98,42 @@ class Approval:
         Raises:
             Reject: the plan does not have it.
         """
+        self._say({"operation": operation, "arguments": arguments, "body": body}, is_file=False)
+
+    def file(self, operation: str, **arguments: str) -> None:
+        """Say that a file is about to be sent, and where.
+
+        Raises:
+            Reject: the plan does not have it.
+        """
+        self._say({"operation": operation, "arguments": arguments, "body": None}, is_file=True)
+
+    def _say(self, made: dict[str, Any], *, is_file: bool) -> None:
         if self.is_used and (work := getattr(self._local, "work", None)) is not None:
-            made = {"operation": operation, "arguments": arguments, "body": body}
             with self._lock:
-                self._check(work, made)
+                self._check(work, made, is_file=is_file)
                 work.calls.append(made)
                 self._written[work.place] += len(work.calls) == 1
 
-    def _check(self, work: _Work, made: dict[str, Any]) -> None:
+    def _check(self, work: Work, made: dict[str, Any], *, is_file: bool) -> None:
         pass
 
-    def done(self, stream: str, key: str) -> dict[str, Any]:
-        """Say that a record is done with; return what a plan keeps of it, to be approved."""
+    def done(self, stream: str, key: str, effect: str) -> dict[str, Any]:
+        """Say that a record is done with, and what became of it; return what a plan keeps of it, to be approved."""
         with self._lock:
             work = self._works.pop((stream, key), None)
+            if effect != "older":
+                self._done.add((stream, key))
         return self._kept(work) if work else {}
 
-    def _kept(self, work: _Work) -> dict[str, Any]:  # noqa: ARG002
+    def name_of(self, stream: str, key: str, record: Mapping[str, Any]) -> str:
+        """Return what people call a record that is set aside: as it says itself, or else as Vic.ai does."""
+        with self._lock:
+            work = self._works.pop((stream, key), None)
+        own = {canonical(name): value for name, value in record.items()}
+        return _name({name: own.get(canonical(name)) for name in _NAMES}) or (work.name if work else "")
+
+    def _kept(self, work: Work) -> dict[str, Any]:  # noqa: ARG002
         return {}
 
 
@@ -128,117 +142,15 @@ class Planning(Approval):
 
     is_used = True
 
-    def _kept(self, work: _Work) -> dict[str, Any]:
+    def _kept(self, work: Work) -> dict[str, Any]:
         """Return the record's fingerprint, that of what Vic has, and the calls."""
-        again = self._written[work.place] > 1
         # What a run has written before, Vic may show in another way than it was sent.
-        known = {"at_vicai": work.present} if not again else {}
+        known = {"follows": True} if self._written[work.place] > 1 else {"at_vicai": work.present}
         return {"name": work.name, "approve": {"record": work.record, **known, "calls": work.calls}}
-
-
-class Applying(Approval):
-    """Lets the calls of a plan through, and no others.
-
-    Args:
-        path: of the plan, as `plan_path` wrote it; entries may have been removed from it.
-        company: whose credentials these are.
-
-    Raises:
-        Stop: it is no such plan, or another company's.
-    """
-
-    is_used = True
-
-    def __init__(self, path: str, company: str | None) -> None:
-        super().__init__()
-        self._path = path
-        self._approved: dict[_Place, list[dict[str, Any]]] = defaultdict(list)
-        for place, entry in self._entries(company):
-            self._approved[place].append(entry)
-
-    def _entries(self, company: str | None) -> Iterator[tuple[_Place, dict[str, Any]]]:
-        said = f"apply_plan: {self._path}"
-        try:
-            plan = json.loads(Path(self._path).read_bytes(), parse_float=Decimal)
-            theirs = plan["company"]
-            found = [
-                ((stream, str(row["key"])), {**row["approve"], "effect": effect})
-                for stream, effects in plan["plan"].items()
-                for effect in ("created", "updated", "deleted")
-                for row in effects.get(effect, ())
-            ]
-            version = plan["plan_version"]
-        except OSError as error:
-            raise Stop(f"{said} cannot be read: {error.strerror or type(error).__name__}.") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise Stop(
-                f"{said} is not a plan. Make one: set dry_run to true and plan_path to a file whose name ends in .json."
-            ) from None
-        if version != VERSION:
-            raise Stop(f"{said} was made by another version of target-vicai. Make a new plan.")
-        if theirs != company:
-            raise Stop(
-                f'{said} is a plan for "{theirs}"; the credentials are of "{company}". Nothing was loaded. Take the '
-                "right plan, or set the right credentials."
-            )
-        yield from found
-
-    def _check(self, work: _Work, made: dict[str, Any]) -> None:
-        stream, key = work.place
-        entries = self._approved.get(work.place, [])
-        if not entries:
-            raise Reject(
-                f"The plan ({self._path}) does not write this. Make a new plan, and have it approved.",
-                "not_in_plan",
-                stream=stream,
-                key=key,
-            )
-        same = [entry for entry in entries if entry["record"] == work.record]
-        if not same:
-            raise Reject(
-                "The record is not the one that was approved. Make a new plan, and have it approved.",
-                "not_as_approved",
-                stream=stream,
-                key=key,
-            )
-        if not any(self._allows(entry, work, made) for entry in same):
-            raise Reject(
-                "Vic.ai's copy has changed since the plan was made; nothing was written. Make a new plan, and have it "
-                "approved.",
-                "changed_since_plan",
-                stream=stream,
-                key=key,
-            )
-
-    def _allows(self, entry: Mapping[str, Any], work: _Work, made: Mapping[str, Any]) -> bool:
-        calls = entry["calls"]
-        if not calls:
-            # A plan opens no files, so it does not know of the calls that send them.
-            return True
-        place = next((number for number, one in enumerate(calls) if _fits(one, made)), None)
-        if place is None:
-            return False
-        # A later step of a record whose first steps an earlier run has taken finds Vic's copy changed by these.
-        return place > 0 or bool(work.calls) or "at_vicai" not in entry or entry["at_vicai"] == work.present
-
-    def not_done(self) -> list[_Place]:
-        """Return what the plan has and no record of this run was about."""
-        return sorted(self._approved.keys() - self._met)
 
 
 def _name(body: JsonObject) -> str:
     return next((str(body[name]) for name in _NAMES if body.get(name)), "")
-
-
-def _fits(approved: Any, made: Any) -> bool:
-    """Return whether a call is the approved one; an id that the plan made up stands for the one that Vic gave."""
-    if isinstance(approved, str) and approved.startswith(PLANNED) and isinstance(made, str):
-        return True
-    if isinstance(approved, dict) and isinstance(made, Mapping):
-        return approved.keys() == made.keys() and all(_fits(value, made[name]) for name, value in approved.items())
-    if isinstance(approved, list) and isinstance(made, list | tuple):
-        return len(approved) == len(made) and all(map(_fits, approved, made))
-    return same_json(approved, made)
 
 
 class WatchedWriter:
@@ -255,6 +167,6 @@ class WatchedWriter:
 
     def upload(self, operation: str, parts: Any, *, find_done: Any = None, **arguments: str) -> JsonObject:
         """Say it, and upload it."""
-        self._approval.call(operation, None, **arguments)
+        self._approval.file(operation, **arguments)
         answer: JsonObject = self._writer.upload(operation, parts, find_done=find_done, **arguments)
         return answer

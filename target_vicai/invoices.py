@@ -95,8 +95,9 @@ class Invoices(InvoiceSink):
 
     def delete(self, item: Item) -> Outcome:
         """Delete an invoice by the ERP's id."""
-        if self._now(item.key) is None:
+        if (present := self._now(item.key)) is None:
             return UNCHANGED
+        self.context.approval.compared(present, ("status", *self.body_schema.members))
         return self.call_delete("deleteInvoice", lambda: self._now(item.key), id=item.key, **EXTERNAL)
 
     # What a record means
@@ -173,6 +174,7 @@ class Invoices(InvoiceSink):
         Raises:
             Reject: the record was corrected, and Vic offers no way to change its invoice.
         """
+        self.context.approval.compared(present, ("status", *self.body_schema.members))
         changes = self._changes(item.key, body, present)
         if changes and (status_of(present) not in POSTED or any(one.path == "refNumber" for one in changes)):
             raise _differs(item.key, changes)

@@ -34,6 +34,7 @@ class Posting(VicSink):
         """Tell Vic, unless it knows."""
         body = self.complete(self.body(item))
         present = self._now(item.key)
+        self.context.approval.compared(present, ("status", *self.body_schema.members))
         if self.is_known(item.key, body, present):
             return UNCHANGED
         if status_of(present) in _WITH_VIC:

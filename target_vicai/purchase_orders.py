@@ -216,6 +216,7 @@ class PurchaseOrders(ComparedSink):
         Raises:
             Reject: the amount would not be the sum of the lines.
         """
+        self.context.approval.compared(found.record, ("status", *self.body_schema.members))
         order, merge, write_all = found.record, self.context.options.merge, not self.compares(item)
         lines, theirs = LineChanges(), order.get("lineItems") or []
         head = {name: value for name, value in item.body.items() if name != "lineItems"}
@@ -301,6 +302,7 @@ class PurchaseOrders(ComparedSink):
         if found is None:
             return UNCHANGED
         check_not_newer(item, found.record)
+        self.context.approval.compared(found.record, ("status", *self.body_schema.members))
         id_ = found.record["internalId"]
         outcome = self.call_delete("deletePurchaseOrder", lambda: self._now(id_), purchaseOrderId=id_)
         self._pending.remove(item.key, "process", "close")

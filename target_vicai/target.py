@@ -34,7 +34,8 @@ from ap_connectors.singer.target import ExactTarget
 from ap_connectors.singer.worker_pool import Job, Missing
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.settings import at_once, client, connected
-from target_vicai.approval import Applying, Approval, Planning, WatchedWriter
+from target_vicai.approval import Approval, WatchedWriter
+from target_vicai.approved_plan import Applying, approval_of, sealed, service_of
 from target_vicai.context import DryRunWriter, LoadContext, LoadOptions
 from target_vicai.document_vendors import KEPT
 from target_vicai.sink import Item, VicSink
@@ -237,25 +238,24 @@ class TargetVicai(ExactTarget):
 
     @functools.cached_property
     def approval(self) -> Approval:
-        """What is told of every record and call: the plan that is made, or the one that was approved.
+        """What is told of every record and call."""
+        return approval_of(self.config, self.company, service_of(self.config, self.client.age))
 
-        Raises:
-            Stop: the settings contradict each other, or it is no plan of this company.
-        """
-        plan, apply, dry_run = (self.config.get(name) for name in ("plan_path", "apply_plan", "dry_run"))
-        if plan and not dry_run:
-            raise Stop("plan_path is for a plan: set dry_run to true, too. To apply a plan, set apply_plan instead.")
-        if apply and dry_run:
-            raise Stop("apply_plan writes, and dry_run does not: set one of them.")
-        return Applying(apply, self.company) if apply else Planning() if plan else Approval()
+    def name_of(self, sink: Sink, key: str, record: Mapping[str, Any]) -> str:
+        """Return what people call a record that would be set aside."""
+        return self.approval.name_of(sink.name, key, record)
+
+    def plan_document(self, plan: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Seal the plan, so that it can be applied."""
+        return sealed(plan, service_of(self.config, self.client.age))
 
     def working_on(self, sink: Sink, item: ParsedRecord) -> AbstractContextManager[None]:
         """Tell which record this thread loads."""
         return self.approval.working_on(sink.name, cast(Item, item))
 
-    def done(self, sink: Sink, item: ParsedRecord) -> Mapping[str, Any]:
+    def done(self, sink: Sink, item: ParsedRecord, effect: str) -> Mapping[str, Any]:
         """Tell that a record is done with."""
-        return self.approval.done(sink.name, item.key)
+        return self.approval.done(sink.name, item.key, effect)
 
     def redact(self, text: str) -> str:
         """Mask client_secret and tokens."""

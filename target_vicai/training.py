@@ -54,6 +54,7 @@ class TrainingInvoices(InvoiceSink):
         body = self._body(item.body, present or {}, is_whole=is_whole)
         if present is None:
             return self._create(item, self.complete(body), is_new=reads)
+        self.context.approval.compared(present, self.body_schema.members)
         changes = tuple(diff(self.body_schema, body, present, readable=self.read_schema))
         if compares and (older := self.older(body, present)):
             return older

@@ -134,4 +134,5 @@ class VendorErrors(VicSink):
                 "unknown_reference",
                 references=[{"kind": "vendor", "key": key}],
             )
+        self.context.approval.compared(found, self.body_schema.members)
         return diff(self.body_schema, body, found, readable=self.read_schema)

@@ -161,6 +161,7 @@ class Vendors(Upsert):
             missing = self.context.missing([(self.name, item.key)])
             raise Reject(str(missing), missing.code, **missing.params)
         present = found.record
+        self.context.approval.compared(present, self.body_schema.members)
         there = bank_details.flat(present.get(bank_details.FIELD))
         open_ = [each for each in wanted if not bank_details.is_there(each.new, each.path, there)]
         who = str(mark.get("approved") or "").strip()
@@ -189,6 +190,7 @@ class Vendors(Upsert):
             body, aside = bank_details.checked({**item.body, "externalUpdatedAt": NO_ERP_TIME}, None)
             return Comparison(self.writable(body), aside=tuple(aside))
         present = self.context.cache(self.name).by_id(known.id) or {}
+        self.context.approval.compared(present, self.body_schema.members)
         body, aside = self._allowed(item, vendor, present)
         changes = tuple(diff(self.body_schema, body, present, readable=self.read_schema))
         outcome = None

@@ -202,10 +202,11 @@ class Plan:
             if outcome.bank_changes:
                 self._bank_changes.append(PlannedChange(stream, key, outcome.effect, outcome.bank_changes))
 
-    def reject(self, stream: str, key: str, reason: str) -> None:
-        """Add a record that would be set aside."""
+    def reject(self, stream: str, key: str, reason: str, name: str = "") -> None:
+        """Add a record that would be set aside; `name` is what people call it."""
+        kept = {"name": name} if name else {}
         with self._lock:
-            self._changes.append(PlannedChange(stream, key, "rejected", reason=reason))
+            self._changes.append(PlannedChange(stream, key, "rejected", reason=reason, kept=kept))
 
     def table(self) -> str:
         """Return the plan as a text for people, changes field by field; its head explains the signs."""

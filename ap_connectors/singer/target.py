@@ -130,9 +130,17 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         """Return a context in which this thread compares or loads a record."""
         return nullcontext()
 
-    def done(self, sink: Sink, item: ParsedRecord) -> Mapping[str, Any]:  # noqa: ARG002
-        """Say that a record is done with; return what a plan keeps of it beside its outcome."""
+    def done(self, sink: Sink, item: ParsedRecord, effect: str) -> Mapping[str, Any]:  # noqa: ARG002
+        """Say that a record is done with, and what became of it; return what a plan keeps of it beside that."""
         return {}
+
+    def name_of(self, sink: Sink, key: str, record: Mapping[str, Any]) -> str:  # noqa: ARG002
+        """Return what people call a record that would be set aside."""
+        return ""
+
+    def plan_document(self, plan: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the plan as `plan_path` keeps it."""
+        return plan
 
     # Messages
 
@@ -286,7 +294,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             self._notes[note] += 1
             if self._notes[note] == 1:
                 self.logger.log(level, "%s %s: %s.", sink.name, item.key, outcome.note)
-        approve = self.done(sink, item)
+        approve = self.done(sink, item, outcome.effect)
         if self.plan is not None:
             self.plan.add(sink.name, item.key, outcome, approve)
 
@@ -305,7 +313,8 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         self.rejects.add(line.message.stream or sink.name, line.raw, reject, line=line.number)
         self.report.reject(sink.name, name, line.number, reject, self.redact)
         if self.plan is not None:
-            self.plan.reject(sink.name, name, self.redact(str(reject)))
+            called = self.redact(self.name_of(sink, name, line.message.record or {}))
+            self.plan.reject(sink.name, name, self.redact(str(reject)), called)
         self.rejects.log(self.logger, f"{sink.name} {key or 'without a key'}", reject, line=line.number)
 
     # The run
@@ -346,6 +355,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
                 self._close()
             raise
         self._close()
+        self._write_plan()
         advice = f"Correct them there, and load that file: {self.name} --config ... < {self.rejects.path}"
         self.rejects.end(self.config.get("max_rejects") or 0, advice)
 
@@ -359,12 +369,14 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
                 self.logger.log(level, "%s: %d records: %s.", stream, times, note)
         if self.plan is not None:
             sys.stderr.write(self.plan.table())
-        about = self._about_run()
         if path := self.config.get("report_path"):
             told = {"plan": self.plan.as_json()} if self.plan is not None else {}
-            run_files.write_report(path, {**self.report.as_json(), **about, **told})
+            run_files.write_report(path, {**self.report.as_json(), **self._about_run(), **told})
+
+    def _write_plan(self) -> None:
+        # Not of a run that ended early: who approves it would take it for the whole.
         if self.plan is not None and (path := self.config.get("plan_path")):
-            run_files.write_plan(path, {**about, "plan_version": 1, "plan": self.plan.as_json(whole=True)})
+            run_files.write_plan(path, self.plan_document({**self._about_run(), "plan": self.plan.as_json(whole=True)}))
 
     def _about_run(self) -> dict[str, Any]:
         return {

@@ -62,15 +62,25 @@ def at_once(settings: Mapping[str, Any], most: int = MOST) -> int:
     return number if isinstance(number, int) else most
 
 
+def address(settings: Mapping[str, Any]) -> str:
+    """Return where the service is.
+
+    Raises:
+        Stop: the settings do not say it.
+    """
+    api_url = settings.get("api_url") or REGIONS.get(settings.get("region") or "")
+    if not api_url:
+        raise Stop("region is missing: set it to us or no, where the company is, or set api_url.")
+    return str(api_url).rstrip("/")
+
+
 def client(settings: Mapping[str, Any], *, timeout: float, user_agent: str) -> VicaiClient:
     """Return the client that the settings describe (`rate_limit`, `max_concurrency` and `request_id` among them).
 
     Raises:
         Stop: they cannot be right.
     """
-    api_url = settings.get("api_url") or REGIONS.get(settings.get("region") or "")
-    if not api_url:
-        raise Stop("region is missing: set it to us or no, where the company is, or set api_url.")
+    api_url = address(settings)
     rate = {"requests": 500, "seconds": 10} | (settings.get("rate_limit") or {})
     shared = shared_window.of(settings["client_id"], urlsplit(api_url).netloc)
     adapts = not isinstance(settings.get("max_concurrency"), int)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
-from tests.target_vicai.conftest import PREFIX, Message, Target, command, lines, load
-from tests.target_vicai.scene import AT
+from tests.target_vicai.cases_documents import confirmation, order_line
+from tests.target_vicai.conftest import PREFIX, Message, Target, command, fresh, lines, load
+from tests.target_vicai.scene import AT, LATER, PDF, Scene
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_deletes import owned
+from tests.target_vicai.test_load_document_vendors import document_vendor, erp_vendor, mark
 from tests.target_vicai.test_load_payments import REPORTS, STREAM, given_payments, shown
 from tests.target_vicai.test_load_plan import planned
 
@@ -103,14 +106,93 @@ def test_a_record_of_the_plan_that_does_not_come(store: Store, target: Target, p
     ("spoil", "words"),
     [
         ({"company": "Another AS"}, 'is a plan for "Another AS"; the credentials are of'),
-        ({"plan_version": 2}, "was made by another version"),
-        ({"plan": None}, "is not a plan. Make one"),
+        ({"plan_version": 1}, "was made by another version"),
+        ({"plan": None}, "is not a plan, or not all of it. Make one"),
+        ({"service": None}, "was made for another service or with other credentials: address None, and now http"),
     ],
 )
 def test_no_such_plan(store: Store, target: Target, plan: Path, spoil: dict[str, Any], words: str) -> None:
     plan.write_text(json.dumps(json.loads(plan.read_bytes()) | spoil), encoding="utf-8")
     run = target(planned(store), apply_plan=str(plan), expect=1, **APPROVED)
     assert words in run.complaints[-1]
+    store.untouched()
+
+
+def test_a_plan_that_was_changed_by_hand(
+    vicai: SandboxProcess, store: Store, target: Target, plan: Path, tmp_path: Path
+) -> None:
+    """Entries may go; whatever else is done to the file, nothing is written, and the words say what is wrong."""
+    whole, other = plan.read_text(encoding="utf-8"), tmp_path / "other.json"
+    vicai.control.vicai.options(company="Another AS")
+    target(planned(store), dry_run=True, plan_path=str(other), **APPROVED)
+    vicai.control.vicai.options(company=json.loads(whole)["company"])
+
+    def entry(plan: Any, effect: str = "updated") -> Any:
+        return plan["plan"]["accounts"][effect][0]
+
+    def value(plan: Any) -> None:
+        entry(plan)["approve"]["calls"][0]["body"]["name"] = "Another name"
+
+    def shown(plan: Any) -> None:
+        entry(plan)["changes"][0]["new"] = "Another name"
+
+    def swapped(plan: Any) -> None:
+        entry(plan)["key"] = store.all("accounts")[5]["externalId"]
+
+    def moved(plan: Any) -> None:
+        plan["plan"]["accounts"]["created"].append(entry(plan, "deleted"))
+
+    def unsealed(plan: Any) -> None:
+        del entry(plan)["seal"]
+
+    def free(plan: Any) -> None:
+        entry(plan)["approve"]["calls"] = []
+
+    def of_another(plan: Any) -> None:
+        plan["plan"]["accounts"] = json.loads(other.read_bytes())["plan"]["accounts"]
+
+    def all_of_another(plan: Any) -> None:
+        plan |= json.loads(other.read_bytes()) | {"company": plan["company"]}
+
+    for spoil in (value, shown, swapped, moved, unsealed, free, of_another, all_of_another):
+        changed = json.loads(whole)
+        spoil(changed)
+        plan.write_text(json.dumps(changed), encoding="utf-8")
+        run = target(planned(store), apply_plan=str(plan), expect=1, **APPROVED)
+        assert "was changed after it was made, at accounts" in run.complaints[-1], spoil.__name__
+        assert (run.writes, run.states) == ([], []), spoil.__name__
+    for text in (whole[:-2], whole[: len(whole) // 2], whole + whole, "", "[" * 100_000, "[]", "5"):
+        plan.write_text(text, encoding="utf-8")
+        run = target(planned(store), apply_plan=str(plan), expect=1, **APPROVED)
+        assert "is not a plan, or not all of it. Make one" in run.complaints[-1], text[:9]
+    store.untouched()
+    # As an editor saves it: with a mark, on one line, its members in another order.
+    plan.write_text(json.dumps(json.loads(whole), sort_keys=True), encoding="utf-8-sig")
+    target(planned(store), apply_plan=str(plan), **APPROVED)
+
+
+def test_a_plan_for_other_credentials_or_an_older_service(
+    vicai: SandboxProcess, store: Store, target: Target, plan: Path
+) -> None:
+    """Two companies may have one name, and a company may be in two regions."""
+    told = {}
+    for setting, value in (
+        ("client_id", "another-client"),
+        ("address", "https://api.no.vic.ai/v0"),
+        ("API", "0.20"),
+    ):
+        document = json.loads(plan.read_bytes())
+        name = next(one for one in document["service"] if one.startswith(setting))
+        document["service"][name] = value
+        plan.with_name("other.json").write_text(json.dumps(document), encoding="utf-8")
+        run = target(planned(store), apply_plan=str(plan.with_name("other.json")), expect=1, **APPROVED)
+        told[setting] = run.complaints[-1]
+        assert run.writes == []
+    assert all("for another service or with other credentials" in one for one in told.values())
+    assert "address https://api.no.vic.ai/v0, and now http://127.0.0.1" in told["address"]
+    assert vicai.client_id not in told["client_id"]
+    blind = target(planned(store), apply_plan=str(plan), expect=1, compare="none", **APPROVED)
+    assert "compare: none does not look" in blind.complaints[-1]
     store.untouched()
 
 
@@ -177,3 +259,127 @@ def test_payments_that_go_together_are_approved_each(vicai: SandboxProcess, targ
     assert found[left] == "not_in_plan"
     held = shown(vicai, "payments")
     assert [bool(held[id_].get("confirmedAt")) for id_ in ids] == [id_ not in found for id_ in ids]
+
+
+def order(key: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "externalId": key,
+        "poNumber": key,
+        "issuedOn": "2026-03-01",
+        "vendorExternalId": "50000",
+        "amount": "10.00",
+        "lineItems": [order_line(1, "2", "5.00", "10.00")],
+    } | changes
+
+
+def test_whatever_changes_at_vic_in_between(vicai: SandboxProcess, target: Target, tmp_path: Path) -> None:
+    """Also what is compared in other ways than master data, and also in the very field that the plan changes."""
+    fresh(vicai, invoices=3)
+    scene, control = Scene(vicai, tmp_path), vicai.control.vicai
+    target(load("purchase_orders", order("PO-1"), order("PO-2"), order("PO-3")))
+    target(load("vendors", erp_vendor()))
+    lesson = {"externalId": "B-1", "externalUpdatedAt": AT, "transactionType": "INVOICE", "refNumber": "1"}
+    lesson |= {"vendorExternalId": "50000", "documentBase64": base64.b64encode(PDF).decode()}
+    target(load("training_invoices", lesson))
+    scene.store.look()
+    training, doomed = scene.store.all("trainingInvoices")[0], scene.store.all("invoices")[0]
+    invoice = scene.store.one("invoices", internalId=scene.waiting)
+    later = {"externalId": "B-1", "externalUpdatedAt": LATER, "refNumber": "planned"}
+    named = document_vendor(iban=None, documentVendor=mark(update=True), name="UAB Planuota")
+    messages = [
+        *load("purchase_orders", order("PO-1", description="planned"), {"externalId": "PO-2", "_sdc_deleted_at": AT}),
+        *load(
+            "vendor_errors",
+            {"internalId": scene.vendor["internalId"], "errors": [{"code": "E1", "message": "planned"}]},
+        ),
+        *load("vendors", named),
+        *load("training_invoices", later),
+        *load("invoices", {"externalId": doomed["externalId"], "_sdc_deleted_at": AT}),
+        *load("invoice_confirmations", confirmation(scene)),
+        *load("invoice_payments", {"internalId": doomed["internalId"], "externalPaymentStatus": "planned"}),
+    ]
+    path, settings = tmp_path / "plan.json", {"deletes": "records", "max_rejects": 0}
+    target(messages, dry_run=True, plan_path=str(path), **settings)
+    entries = json.loads(path.read_bytes())["plan"]
+    count = sum(len(rows) for effects in entries.values() for rows in effects.values() if isinstance(rows, list))
+    assert count == 8
+    for resource, one, change in (
+        ("purchaseOrders", scene.store.one("purchaseOrders", externalId="PO-1"), {"description": "meanwhile"}),
+        ("purchaseOrders", scene.store.one("purchaseOrders", externalId="PO-2"), {"description": "meanwhile"}),
+        ("vendors", scene.vendor, {"errors": [{"code": "E2", "message": "meanwhile"}]}),
+        ("vendors", scene.store.one("vendors", externalId="50010"), {"name": "UAB Tuo tarpu"}),
+        ("trainingInvoices", training, {"refNumber": "meanwhile"}),
+        ("invoices", doomed, {"refNumber": "meanwhile", "externalPaymentStatus": "meanwhile"}),
+        ("invoices", invoice, {"status": "READY_FOR_TRANSFER"}),
+    ):
+        control.touch(resource, [one.get("internalId") or "B-1"], **change)
+    scene.store.look()
+    run = target(messages, apply_plan=str(path), expect=1, **settings)
+    assert [one["rejected"]["code"] for one in run.rejects] == ["changed_since_plan"] * count
+    assert run.writes == []
+    scene.store.untouched()
+
+
+def test_what_follows_what_was_refused_is_refused_too(store: Store, target: Target, tmp_path: Path) -> None:
+    """A second state of one record is not written over the copy that somebody else has changed before the first."""
+    account, path = owned(store, "accounts")[0], tmp_path / "plan.json"
+    messages = load("accounts", *({**account, "name": name, "externalUpdatedAt": LATER} for name in ("Pirma", "Antra")))
+    target(messages, dry_run=True, plan_path=str(path))
+    target(load("accounts", {**account, "name": "Tuo tarpu"}))
+    store.look()
+    run = target(messages, apply_plan=str(path), expect=1)
+    assert [one["rejected"]["code"] for one in run.rejects] == ["changed_since_plan"] * 2
+    assert run.writes == []
+    store.untouched()
+    target(load("accounts", account))
+    target(messages, apply_plan=str(path))
+    store.look()
+    assert store.one("accounts", externalId=account["externalId"])["name"] == "Antra"
+
+
+def test_other_settings_than_those_of_the_plan(store: Store, target: Target, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    vendor = next(one for one in owned(store, "vendors") if one.get("email"))
+    messages = load("vendors", {"externalId": vendor["externalId"], "externalUpdatedAt": LATER, "name": "UAB Kita"})
+    target(messages, dry_run=True, plan_path=str(path))
+    run = target(messages, apply_plan=str(path), update_mode="replace", expect=1)
+    assert (list(codes(run).values()), run.writes) == (["not_as_approved"], [])
+    assert "other settings" in run.reasons[0]
+    target(messages, apply_plan=str(path))
+    assert store.change().changed("vendors")[0][1]["email"] == vendor["email"]
+
+
+def test_a_plan_of_bank_accounts(store: Store, target: Target, tmp_path: Path) -> None:
+    """The plan shows them, for its owner only; nothing but what was approved reaches the account, and no one else's."""
+    path, account = tmp_path / "plans" / "plan.json", "NO9386011117947"
+    vendor = next(one for one in owned(store, "vendors") if one.get("name"))
+    info = {"internationalBankAccount": {"iban": account}, "defaultMethod": "IBAN"}
+    given = {"externalId": vendor["externalId"], "externalUpdatedAt": LATER, "name": vendor["name"]}
+    messages = load("vendors", {**given, "defaultPaymentInfo": info})
+    run = target(messages, dry_run=True, plan_path=str(path), bank_changes="apply")
+    assert (path.stat().st_mode & 0o777, path.parent.joinpath("plan.json").read_text().count(account) > 0) == (
+        0o600,
+        True,
+    )
+    assert run.report["bank_changes"]
+    # Another account in the input, the plan as approved: refused.
+    other = load(
+        "vendors", {**given, "defaultPaymentInfo": {"internationalBankAccount": {"iban": "LT121000011101001000"}}}
+    )
+    run = target(other, apply_plan=str(path), expect=1)
+    assert (list(codes(run).values()), run.writes) == (["not_as_approved"], [])
+    # Held by the settings of the run that applies: what is sent without the account is not what was approved.
+    run = target(messages, apply_plan=str(path), bank_changes="hold", expect=1)
+    assert run.writes == []
+    store.untouched()
+    target(messages, apply_plan=str(path))
+    assert store.change().changed("vendors")[0][1]["defaultPaymentInfo"]["internationalBankAccount"]["iban"] == account
+
+
+def test_a_plan_of_a_run_that_broke_off_is_not_written(
+    vicai: SandboxProcess, store: Store, target: Target, tmp_path: Path
+) -> None:
+    """Who approves half a plan takes it for the whole."""
+    path = tmp_path / "plan.json"
+    target([*planned(store), "not a message"], dry_run=True, plan_path=str(path), expect=1, **APPROVED)
+    assert not path.exists()

@@ -20,6 +20,7 @@ from tests.browser import Tab
 from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import Message, Target, load
 from tests.target_vicai.scene import AT, LONG
+from tests.target_vicai.test_load_deletes import owned
 from tests.target_vicai.test_load_plan import planned
 
 if TYPE_CHECKING:
@@ -157,6 +158,9 @@ def test_a_plan_as_a_sheet(store: Store, target: Target, tmp_path: Path, suffix:
     assert (renamed["what"], renamed["field"], bool(renamed["is now"])) == ("accounts: would be changed", "name", True)
     # What would be deleted or left out says so in its row: a sheet has no headings between rows.
     assert {"accounts: would be deleted", "accounts: would be set aside"} <= {row["what"] for row in rows}
+    doomed = owned(store, "accounts")[2]
+    named = {row["record"]: row["name"] for row in rows if row["what"].startswith("accounts")}
+    assert (named["K-2"], named[doomed["externalId"]]) == (LONG, doomed["name"]), "names beside ids, also here"
 
 
 # What people do to sheets
