@@ -33,6 +33,12 @@ _month = re.compile(
 ).fullmatch
 
 
+class Retyped(str):
+    """What a spreadsheet has made a number or a date of, as text."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Sheet:
     """A table.
@@ -111,10 +117,10 @@ def xlsx_bytes(sheets: Sequence[Sheet]) -> bytes:
 
 
 def read(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield each row of a sheet that is not empty: where it stands, and its cells with their heads.
+    """Yield each row of a sheet that is not empty: where it stands, and a cell for each head.
 
     Raises:
-        Stop: the file cannot be read, or has a number whose digits a spreadsheet has rounded.
+        Stop: the file cannot be read, or has a formula, or a number whose digits a spreadsheet has rounded.
     """
     try:
         if path.suffix.lower() == ".csv":
@@ -133,11 +139,16 @@ def _read_csv(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         first = file.readline()
         file.seek(0)
         # Excel writes semicolons where the comma is the decimal sign.
-        rows = csv.reader(file, delimiter=";" if first.count(";") > first.count(",") else ",")
-        heads = next(rows, [])
+        rows = csv.reader(file, delimiter=max(",;\t", key=first.count))
+        heads = [head.strip() for head in next(rows, [])]
         for row in rows:
             if any(row):
-                yield f"line {rows.line_num}", [(head, _plain(cell)) for head, cell in zip(heads, row, strict=False)]
+                yield f"line {rows.line_num}", [(head, _plain(cell)) for head, cell in _whole(heads, row, "")]
+
+
+def _whole(heads: Sequence[str], row: Sequence[Any], empty: Any) -> Iterator[tuple[str, Any]]:
+    """Return a cell for each head, also for those that a row lacks at its end."""
+    return zip(heads, [*row, *[empty] * (len(heads) - len(row))], strict=False)
 
 
 def _plain(cell: str) -> str:
@@ -155,31 +166,37 @@ def _read_xlsx(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     except (BadZipFile, InvalidFileException, KeyError, ValueError):
         raise Stop(f"{path} is not an Excel workbook (.xlsx).") from None
     for page in book.worksheets:
-        rows = page.iter_rows(values_only=True)
-        heads = [str(head or "") for head in next(rows, ())]
+        rows = page.iter_rows()
+        heads = [str(head.value or "").strip() for head in next(rows, ())]
         for number, row in enumerate(rows, 2):
-            if any(cell is not None for cell in row):
+            if any(cell.value is not None for cell in row):
                 where = f"sheet {page.title}, row {number}"
-                cells = zip(heads, row, strict=False)
+                cells = _whole(heads, row, None)
                 yield where, [(head, _text(cell, f"{path}, {where}, {head}")) for head, cell in cells]
 
 
 def _text(cell: Any, where: str) -> str:
     """Return a cell as text; what a spreadsheet has made a number of must have all its digits."""
-    if cell is None:
+    value = None if cell is None else cell.value
+    if value is None:
         return ""
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    if isinstance(cell, datetime):
-        return cell.date().isoformat() if (cell.hour, cell.minute, cell.second) == (0, 0, 0) else cell.isoformat()
-    if isinstance(cell, date):
-        return cell.isoformat()
-    if isinstance(cell, int | float):
-        text = f"{Decimal(repr(cell)):f}".removesuffix(".0")
-        if sum(one.isdigit() for one in text.strip("0.-")) > _EXACT:
+    if cell.data_type in {"f", "e"}:
+        kind = "a formula" if cell.data_type == "f" else f"an error ({value})"
+        raise Stop(f"{where}: this is {kind}, not a value. Put the value itself there: copy, and paste values only.")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        is_day = (value.hour, value.minute, value.second) == (0, 0, 0)
+        return Retyped(value.date().isoformat() if is_day else value.isoformat())
+    if isinstance(value, date):
+        return Retyped(value.isoformat())
+    if isinstance(value, int | float):
+        text = f"{Decimal(repr(value)):f}".removesuffix(".0")
+        # Beyond the digits that it keeps, a spreadsheet writes zeros.
+        if sum(one.isdigit() for one in text.strip("0.-")) > _EXACT or len(text.partition(".")[0].strip("-")) > _EXACT:
             raise Stop(
                 f"{where}: {text} is a number that the spreadsheet may have rounded. Make the cell text, and type it "
                 "anew."
             )
-        return text
-    return str(cell)
+        return Retyped(text)
+    return str(value)

@@ -14,6 +14,7 @@ import msgspec
 
 from ap_connectors.core import sheets
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.instants import UTC
 from ap_connectors.core.redact import printable
 from ap_connectors.singer.reject_advice import field_and_value, order, what_to_do
 
@@ -25,6 +26,8 @@ _LONG = "(too long to show)"
 _MOST = 2000
 """Characters of a field that are shown."""
 _number = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?").fullmatch
+_digits = re.compile(r"[-+]?\d+(\.\d+)?").fullmatch
+_shortened = re.compile(r"-?\d+([.,]\d+)?E[-+]?\d+", re.IGNORECASE).fullmatch
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 Message = dict[str, Any]
 
@@ -114,37 +117,114 @@ def messages(path: Path) -> Iterator[bytes]:
     """Yield the lines of Singer input that a corrected sheet stands for; what was not changed is as it came.
 
     Raises:
-        Stop: it is no sheet of rejects, or a cell cannot be what it should be.
+        Stop: it is no sheet of rejects, or not clear what was meant; or a cell cannot be what it should be.
     """
+    rows = [_Row(path, where, cells) for where, cells in sheets.read(path)]
+    _check_heads(path, rows)
     announced: dict[str, set[str]] = {}
-    for where, cells in sheets.read(path):
-        original = "".join(text for head, text in cells if head == ORIGINAL)
-        try:
-            message = json.loads(original, parse_float=Decimal)
-            stream, record = message["stream"], message["record"]
-        except (ValueError, KeyError, TypeError):
-            raise Stop(
-                f"{path}, {where}: the column “{ORIGINAL}” is missing or changed. Correct the other columns only, in a "
-                "sheet that report_path has written."
-            ) from None
-        changed = dict(_changes(record, cells, f"{path}, {where}"))
+    for row in rows:
+        stream, record = row.message["stream"], row.message["record"]
+        changed = dict(row.changes())
         fields = {*record, *changed}
         if stream not in announced or not fields <= announced[stream]:
             announced[stream] = known = announced.get(stream, set()) | fields
             schema = {"type": "object", "properties": {name: {} for name in sorted(known)}}
             yield _encode({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": []}) + b"\n"
-        yield (_encode({**message, "record": {**record, **changed}}) if changed else original.encode()) + b"\n"
+        whole = {**row.message, "record": {**record, **changed}}
+        yield (_encode(whole) if changed else row.original.encode()) + b"\n"
 
 
-def _changes(record: Mapping[str, Any], cells: Iterable[tuple[str, str]], where: str) -> Iterator[tuple[str, Any]]:
-    for head, text in cells:
-        if not head or head == ORIGINAL or head in LEAD:
-            continue
-        before = record.get(head)
+def _check_heads(path: Path, rows: Sequence[_Row]) -> None:
+    """Check that no heading was changed: what stands below it would go nowhere.
+
+    Raises:
+        Stop: one was, or two are the same.
+    """
+    sheets_: dict[tuple[str, ...], set[str]] = {}
+    for row in rows:
+        sheets_.setdefault(row.heads, set()).update(row.message["record"])
+    for heads, fields in sheets_.items():
+        own = [head for head in heads if head and head != ORIGINAL]
+        if twice := sorted({head for head in own if own.count(head) > 1}):
+            raise Stop(f"{path}: two columns are called {twice[0]}. Remove one of them.")
+        gone, new = sorted(fields - {*own}), [head for head in own if head not in fields and head not in LEAD]
+        if gone and new:
+            raise Stop(
+                f"{path}: the column {', '.join(gone)} is gone, and {', '.join(new)} is new. If a heading was changed, "
+                "write it as it was. A column that is added is a further field; for that no other may go."
+            )
+
+
+class _Row:
+    """A row of a corrected sheet.
+
+    Args:
+        path: of the sheet.
+        where: it stands there.
+        cells: with their heads.
+
+    Raises:
+        Stop: it does not say which line it is about.
+    """
+
+    def __init__(self, path: Path, where: str, cells: Sequence[tuple[str, str]]) -> None:
+        self._where, self._cells, self._is_csv = f"{path}, {where}", cells, path.suffix.lower() == ".csv"
+        self.heads = tuple(head for head, _ in cells)
+        self.original = "".join(text for head, text in cells if head == ORIGINAL)
+        if ORIGINAL in self.heads and not self.original:
+            raise Stop(
+                f"{self._where}: this row is not of a record that was set aside (“{ORIGINAL}” is empty). New records "
+                "come from where the others come from: take the row out."
+            )
+        try:
+            self.message: Message = json.loads(self.original, parse_float=Decimal)
+            self.message["stream"], self.message["record"].keys()
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise Stop(
+                f"{self._where}: the column “{ORIGINAL}” is missing or changed. Correct the other columns only, in a "
+                "sheet that report_path has written."
+            ) from None
+        line, ours = str((self.message.get("rejected") or {}).get("line") or ""), dict(cells).get("(line)")
+        if ours and line and ours != line:
+            raise Stop(
+                f"{self._where}: its cells are not of the line that stands at its end in “{ORIGINAL}” ({line}, not "
+                f"{ours}). Sort whole rows, with the hidden column; begin with a sheet as report_path has written it."
+            )
+
+    def changes(self) -> Iterator[tuple[str, Any]]:
+        """Yield the fields that a person has changed, and what they are now."""
+        record = self.message["record"]
+        for head, text in self._cells:
+            if head and head != ORIGINAL and head not in LEAD and not self._is_same(record.get(head), text, head):
+                yield head, _value(record.get(head), text, f"{self._where}, {head}")
+
+    def _is_same(self, before: Any, text: str, head: str) -> bool:
+        """Return whether a cell says what was there, also if a spreadsheet has made a number or a date of it.
+
+        Raises:
+            Stop: it may be what a spreadsheet has made of it, or what a person has.
+        """
         shown = _cell(before)
         if _lines(text) in {_lines(shown), _lines(printable(shown))}:
-            continue
-        yield head, _value(before, text, f"{where}, {head}")
+            return True
+        is_number = bool(_digits(text) and _digits(shown)) and Decimal(text) == Decimal(shown)
+        if self._is_csv and (_shortened(text) or (is_number and _is_code(shown))):
+            raise Stop(
+                f"{self._where}, {head}: {text} is what a spreadsheet makes of {shown or 'a long number'}. Write it "
+                "with all its digits, after an apostrophe; or take a sheet in .xlsx, where numbers stay as they are."
+            )
+        if is_number:
+            return self._is_csv or isinstance(text, sheets.Retyped) or not isinstance(before, str)
+        return isinstance(text, sheets.Retyped) and _is_time(text, shown)
+
+
+def _is_code(shown: str) -> bool:
+    """Return whether the digits of a number say more than its value: 007, +4790011223."""
+    return shown.startswith("+") or (shown.startswith("0") and not shown.startswith("0.") and shown != "0")
+
+
+def _is_time(text: str, shown: str) -> bool:
+    return UTC.knows(text) and UTC.knows(shown) and UTC.milliseconds(text) == UTC.milliseconds(shown)
 
 
 def _lines(text: str) -> str:
@@ -155,6 +235,10 @@ def _value(before: Any, text: str, where: str) -> Any:
     """Return what a person wrote, in the kind of what was there."""
     if text == "":
         return None
+    if isinstance(text, sheets.Retyped):
+        # A spreadsheet does not show the midnight of a time.
+        has_clock = isinstance(before, str) and "T" in before and UTC.knows(before)
+        text = f"{text}T00:00:00" if has_clock and len(text) == 10 and UTC.knows(text) else str(text)
     if isinstance(before, bool) and text.lower() in {"true", "false"}:
         return text.lower() == "true"
     if isinstance(before, int | Decimal) and not isinstance(before, bool) and _number(text):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ap_connectors.core import sheets
+from ap_connectors.core.errors import Stop
 from ap_connectors.singer import listing, reject_sheets, run_pages
 from ap_connectors.singer.message_io import byte_lines
 from ap_connectors.singer.run_report import write_json
@@ -65,9 +66,27 @@ def lines(source: IO[str]) -> Iterable[bytes]:
         Stop: it is not what its name says.
     """
     name = getattr(source, "name", None)
-    if isinstance(name, str) and Path(name).suffix.lower() in sheets.SUFFIXES:
-        return _of_sheet(Path(name))
-    return byte_lines(source)
+    suffix = Path(name).suffix.lower() if isinstance(name, str) else ""
+    if suffix in sheets.SUFFIXES:
+        return _of_sheet(Path(str(name)))
+    if suffix in _NOT_READ:
+        raise Stop(f"--input: {name} cannot be loaded. Save it as .xlsx, or load the reject file (.jsonl).")
+    return _no_sheet(byte_lines(source))
+
+
+_NOT_READ = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".html", ".htm", ".pdf"})
+"""Endings of what a person may take for a sheet to be loaded."""
+
+
+def _no_sheet(given: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield lines, unless they are those of a sheet: only the name of a file tells that it is one."""
+    lines = iter(given)
+    first = next(lines, b"")
+    if first.startswith(b"PK\x03\x04") or reject_sheets.ORIGINAL.encode() in first:
+        raise Stop("The input is a sheet. Name it, so that it is read as one: --input rejects.xlsx (or .csv).")
+    if first:
+        yield first
+    yield from lines
 
 
 def _of_sheet(path: Path) -> Iterator[bytes]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import openpyxl
 import pytest
 from openpyxl.utils import get_column_letter
@@ -200,8 +203,8 @@ def read(path: Path) -> dict[str, Any]:
     ],
 )
 def test_a_cell_that_was_changed(tmp_path: Path, head: str, cell: Any, value: Any) -> None:
-    heads, cells = ["externalId", reject_sheets.ORIGINAL], ["1", LINE]
-    heads, cells = ([*heads, head], [*cells, cell]) if head != "externalId" else (heads, [cell, LINE])
+    row = {"externalId": "1", "amount": "5", "lines": "[1]", "note": None, "open": "true"} | {head: cell}
+    heads, cells = [*row, reject_sheets.ORIGINAL], [*row.values(), LINE]
     assert read(sheet(tmp_path, heads, cells)) == RECORD | {head: value}
 
 
@@ -224,6 +227,123 @@ def test_what_was_not_touched_keeps_its_bytes(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_told(tmp_path: Path, rows: list[list[Any]], words: str) -> None:
     with pytest.raises(Stop, match=words):
         read(sheet(tmp_path, *rows))
+
+
+ODD: dict[str, Any] = {
+    "externalId": "000123",
+    "name": "UAB \"Vilnius\", 'Ą'",
+    "ref": "1234567890123456789",
+    "amount": Decimal("1234.50"),
+    "total": "1234.50",
+    "day": "2026-03-01",
+    "at": "2026-03-01T10:00:00.5",
+    "note": None,
+}
+"""What spreadsheets like to change."""
+
+
+def odd_sheet(tmp_path: Path, suffix: str) -> tuple[Path, list[str], list[Any]]:
+    """A sheet of one reject as `report_path` writes it; its heads, and its row."""
+    given = {"type": "RECORD", "stream": "s", "record": ODD, "rejected": {"code": "too_long", "line": 7}}
+    line = msgspec.json.Encoder(decimal_format="number").encode(given)
+    (found,) = reject_sheets.sheets_of([reject_sheets.Rejected(line)], together=suffix == "csv")
+    path = tmp_path / f"odd.{suffix}"
+    path.write_bytes(sheets.csv_bytes(found) if suffix == "csv" else sheets.xlsx_bytes([found]))
+    if suffix == "csv":
+        heads, row = csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
+        return path, heads, row
+    page = openpyxl.load_workbook(path).worksheets[0]
+    (first, second) = ([cell.value for cell in cells] for cells in page.iter_rows())
+    return path, [str(one) for one in first], list(second)
+
+
+def saved(path: Path, heads: list[str], *rows: list[Any]) -> Path:
+    """The sheet as Excel saves it: in Lithuania and Norway CSV has semicolons."""
+    if path.suffix == ".csv":
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            csv.writer(file, delimiter=";").writerows([heads, *rows])
+        return path
+    book = openpyxl.Workbook()
+    assert book.active
+    for row in (heads, *rows):
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "csv"])
+def test_what_people_and_spreadsheets_do(tmp_path: Path, suffix: str) -> None:
+    """Each is either right, or refused in words that say where and what to do."""
+    path, heads, row = odd_sheet(tmp_path, suffix)
+    before = json.loads([*reject_sheets.messages(path)][-1], parse_float=Decimal)["record"]
+    assert before == ODD
+
+    def with_cells(**cells: Any) -> list[Any]:
+        return [cells.get(head, cell) for head, cell in zip(heads, row, strict=True)]
+
+    def loaded(*rows: list[Any], heads: list[str] = heads) -> list[dict[str, Any]]:
+        lines = [json.loads(one, parse_float=Decimal) for one in reject_sheets.messages(saved(path, heads, *rows))]
+        return [one["record"] for one in lines if one["type"] == "RECORD"]
+
+    def refused(*rows: list[Any], heads: list[str] = heads) -> str:
+        with pytest.raises(Stop) as stop:
+            loaded(*rows, heads=heads)
+        assert path.name in str(stop.value)
+        return str(stop.value)
+
+    is_csv = suffix == "csv"
+    # Saved as it was; rows taken out; columns in another order; a further field.
+    assert loaded(row) == [ODD]
+    assert loaded() == []
+    order = sorted(range(len(heads)), key=lambda number: heads[number])
+    assert loaded([row[n] for n in order], heads=[heads[n] for n in order]) == [ODD]
+    assert loaded([*row, "x@y.lt"], heads=[*heads, "email"]) == [ODD | {"email": "x@y.lt"}]
+    # What was retyped without being changed.
+    dates = (
+        {"day": "2026-03-01"}
+        if is_csv
+        else {"day": datetime(2026, 3, 1), "at": datetime(2026, 3, 1, 10, 0, 0, 500_000)}
+    )
+    numbers: dict[str, Any] = {"amount": "1234.5", "total": "1234.5"} if is_csv else {"amount": 1234.5, "total": 1234.5}
+    assert loaded(with_cells(**dates, **numbers)) == [ODD]
+    if is_csv:
+        assert "after an apostrophe" in refused(with_cells(externalId="123"))
+        assert "1.23457E+18 is what a spreadsheet makes of 1234567890123456789" in refused(
+            with_cells(ref="1.23457E+18")
+        )
+        assert "after an apostrophe" in refused(with_cells(ref="1,23457E+18"))
+    else:
+        assert loaded(with_cells(externalId=123)) == [ODD]
+        for number in (1234567890123450000, 1.23456789012345e18):
+            assert "may have rounded" in refused(with_cells(ref=number))
+        assert loaded(with_cells(at=datetime(2026, 4, 1)))[0]["at"] == "2026-04-01T00:00:00"
+        assert "this is a formula" in refused(with_cells(name="=A1"))
+        assert "this is an error (#REF!)" in refused(with_cells(amount="#REF!"))
+    # What was changed. A decimal comma stays for the target to refuse: 1,234 may be either.
+    assert loaded(with_cells(externalId="000124", amount="99.10", note="new"))[0] == ODD | {
+        "externalId": "000124",
+        "amount": Decimal("99.10"),
+        "note": "new",
+    }
+    assert loaded(with_cells(amount="1234,75"))[0]["amount"] == "1234,75"
+    # Rows and headings.
+    empty = ["" if is_csv else None] * len(heads)
+    assert "New records come from where the others come from" in refused(row, ["V-9", *empty[1:]])
+    assert "is gone, and Pavadinimas is new" in refused(row, heads=["Pavadinimas" if h == "name" else h for h in heads])
+    assert "two columns are called name" in refused(row, heads=["name" if h == "note" else h for h in heads])
+    assert "is missing or changed" in refused(row, heads=["line" if h == reject_sheets.ORIGINAL else h for h in heads])
+    assert "Sort whole rows" in refused(with_cells(**{"(line)": "8"}))
+
+
+def test_a_sheet_that_is_not_named_as_one(store: Store, target: Target, tmp_path: Path) -> None:
+    for suffix in ("xlsx", "csv"):
+        path, _, _ = odd_sheet(tmp_path, suffix)
+        run = target([path.read_bytes()], expect=1)
+        assert "The input is a sheet. Name it" in run.complaints[-1]
+        other = path.rename(path.with_suffix(".xls" if suffix == "xlsx" else ".html"))
+        run = target([], "--input", str(other), expect=1)
+        assert "Save it as .xlsx, or load the reject file" in run.complaints[-1]
+    store.untouched()
 
 
 def test_another_company_s_sheet_is_not_loaded(vicai: SandboxProcess, target: Target, tmp_path: Path) -> None:
