@@ -8,7 +8,7 @@ from typing import Any
 from ap_connectors.core import instants
 from ap_connectors.core.errors import Stop
 
-_SEEN = {"seen", "sent", "whole", "progress_markers", "starting_replication_value"}
+_SEEN = {"seen", "settled", "sent", "whole", "progress_markers", "starting_replication_value"}
 """What a bookmark remembers of records that were handed out; they are to come again."""
 
 

@@ -61,7 +61,7 @@ class QueueReader:
 
     def __iter__(self) -> Iterator[Page]:
         with Prefetcher[int, Answer](lambda moment: self._fetch(instants.text(moment))) as pages:
-            ask, looking_back = max(0, self._window.newest - 1), False
+            ask, looking_back = max(0, self._window.reached - 1), False
             pages.request(ask)
             while True:
                 answer = pages.take(ask)

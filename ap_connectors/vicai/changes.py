@@ -137,9 +137,9 @@ class ChangeReader:
             return [], self._by_time()
         fresh = self._fresh(reading, items)
         if not reading.ended:
-            if reading.oldest >= self._window.newest - 1 or self._window.ask() in {None, reading.since}:
+            if reading.oldest >= self._window.reached - 1 or self._window.ask() in {None, reading.since}:
                 # By time the same would come again.
-                reading.within = self._window.newest
+                reading.within = self._window.reached
             elif not is_proof:
                 return fresh, self._by_time()
         return fresh, reading

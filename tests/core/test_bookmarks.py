@@ -61,6 +61,7 @@ class TestWindow:
         assert state == {
             "replication_key_value": "2026-01-05T10:00:49.000Z",
             "seen": {"2026-01-05T10:00:49.000Z": ["49"]},
+            "settled": None,
         }
 
     def test_texts_of_one_millisecond_are_told_apart(self) -> None:
@@ -110,6 +111,49 @@ class TestWindow:
         window = DedupWindow(again(window.bookmark(), LOCAL), LOCAL)
         assert not show(window, "a", "2026-03-29T02:30:00.5")
         assert window.bookmark().instant == "2026-03-29T02:30:00.5"
+
+
+class TestLateRecords:
+    """What appears after newer things: an instant that no machine has reached yet stands for "a moment ago"."""
+
+    def test_a_later_run_begins_before_the_newest(self) -> None:
+        window = DedupWindow(Bookmark())
+        shown = [
+            ("a", "2199-01-05T10:00:00.000Z"),
+            ("b", "2199-01-05T10:03:00.000Z"),
+            ("c", "2199-01-05T10:04:00.000Z"),
+        ]
+        assert all(show(window, *one) for one in shown)
+        window = DedupWindow(again(window.bookmark()))
+        assert "2199-01-05T10:01:50" < (window.ask() or "") < "2199-01-05T10:02:00"
+        late = ("late", "2199-01-05T10:02:30.000Z")
+        assert show(window, *late)
+        # Read to here only: the rest comes again, and is still known.
+        window = DedupWindow(again(window.bookmark()))
+        assert not any(show(window, *one) for one in (late, *shown[1:]))
+
+    def test_an_hour_later_all_is_settled(self) -> None:
+        held = Bookmark(T2, {T0: ["a"], T2: ["b"]}, settled=T0)
+        window = DedupWindow(again(held))
+        assert window.ask() == "2026-01-05T09:59:59.999Z"
+        assert [show(window, key, at) for key, at in (("a", T0), ("late", T1), ("b", T2))] == [False, True, False]
+        assert window.bookmark() == Bookmark(T2, {T1: ["late"], T2: ["b"]})
+
+    def test_a_mass_change_leaves_a_small_state_and_loses_nothing(self) -> None:
+        records = [(str(n), f"2199-01-05T10:00:{n // 50:02d}.{n % 50:03d}Z") for n in range(2500)]
+        window = DedupWindow(Bookmark())
+        assert all(show(window, *one) for one in records)
+        bookmark = again(window.bookmark())
+        assert sum(map(len, bookmark.seen.values())) <= 1002
+        window = DedupWindow(bookmark)
+        comes_again = [key for key, at in records if show(window, key, at)]
+        assert comes_again == [key for key, _ in records[: len(comes_again)]]
+        assert len(comes_again) < 1501
+
+    def test_a_wall_clock_says_nothing_of_it(self) -> None:
+        window = DedupWindow(Bookmark(), LOCAL)
+        show(window, "a", "2199-01-05T10:00:00")
+        assert window.bookmark() == Bookmark("2199-01-05T10:00:00", {"2199-01-05T10:00:00": ["a"]})
 
 
 class TestState:

@@ -123,6 +123,23 @@ def test_export_again_while_paging(sandbox: SandboxProcess, client: IveskClient,
     assert len(seen) == len(set(seen))
 
 
+@pytest.mark.parametrize("queue", ["exported", "digitized"])
+def test_what_appears_behind_newer_documents_comes(
+    sandbox: SandboxProcess, client: IveskClient, meaning: tuple[str, ...], queue: Queue
+) -> None:
+    """A click exports fifty documents; the last of them may be listed before the first."""
+    for second in range(0, 50, 2):
+        sandbox.control.add(7, instant=f"2199-03-01T08:00:{second:02d}.000Z")
+    _, bookmark = read(client, queue=queue)
+    late = [
+        id_ for second in (1, 21, 47) for id_ in sandbox.control.add(2, instant=f"2199-03-01T08:00:{second:02d}.000Z")
+    ]
+    newest = sandbox.control.add(1, instant="2199-03-01T08:00:50.000Z")
+    marks, bookmark = read(client, through_state(bookmark), queue)
+    assert sorted(id_ for id_, _ in marks) == sorted(late + newest)
+    assert read(client, through_state(bookmark), queue)[0] == []
+
+
 @pytest.mark.parametrize("from_is", ["exclusive", "inclusive"])
 def test_a_hard_border_inside_a_long_instant_is_said_aloud(
     sandbox: SandboxProcess, client: IveskClient, caplog: pytest.LogCaptureFixture, from_is: str

@@ -221,6 +221,33 @@ def test_hundreds_at_the_newest_instant_are_read_once(
     assert accounts.read(bookmark)[0] == []
 
 
+@pytest.mark.parametrize("since_is", ["inclusive", "exclusive"])
+@pytest.mark.parametrize("cursors", ["keyset", "offset"])
+def test_what_appears_behind_newer_things_comes(sandbox: SandboxProcess, since_is: str, cursors: str) -> None:
+    """The service sets the time of a change when it begins to write, and lists it a while after what was quicker."""
+    accounts = Accounts(sandbox, since_is=since_is, cursors=cursors)
+    everything = ids(sorted(accounts.held()))
+    for n, id_ in enumerate(everything[:45]):
+        accounts.control.touch("accounts", [id_], at=f"2199-03-01T12:00:{n:02d}.000Z")
+    _, bookmark = accounts.read(Bookmark())
+    for _ in range(2):
+        late = [(id_, f"2199-03-01T12:00:{n:02d}.500Z") for n, id_ in zip((3, 17, 43), everything[45:48], strict=True)]
+        for id_, at in late:
+            accounts.control.touch("accounts", [id_], at=at)
+        newest = accounts.control.touch("accounts", everything[48:49])
+        out, bookmark = accounts.read(bookmark)
+        assert sorted(out) == sorted([*late, *(one for one in accounts.held() if one[0] in newest)])
+        everything = everything[4:]
+    # Whichever page was the last one kept, nothing is lost, and nothing comes twice.
+    accounts.control.touch("accounts", everything[60:75])
+    expected = {one for one in accounts.held() if one[0] in everything[60:75]}
+    kept: list[Version] = []
+    for page in list(accounts.changes(bookmark)):
+        kept += versions(page.records)
+        rest, _ = accounts.read(stored(page.bookmark))
+        assert sorted(kept + rest) == sorted(expected)
+
+
 def test_instants_finer_than_a_millisecond_are_told_apart(sandbox: SandboxProcess) -> None:
     accounts = Accounts(sandbox, instant_digits=6)
     (one,) = accounts.control.touch("accounts", count=1, at="2026-03-01T12:00:00.000500Z")
