@@ -23,7 +23,7 @@ from mapper_ivesk_vicai.files import Files
 from mapper_ivesk_vicai.kinds import load_kinds
 from mapper_ivesk_vicai.lines import LineTables
 from mapper_ivesk_vicai.purchase import LeftOut, MappingOptions, Purchase, SetAside, read
-from mapper_ivesk_vicai.records import INVOICES, KEYS, file, moved, schema_of
+from mapper_ivesk_vicai.records import INVOICES, KEYS, file, not_booked, schema_of
 from mapper_ivesk_vicai.report import Report
 from mapper_ivesk_vicai.sellers import Seller, SellerOptions
 from mapper_ivesk_vicai.tables import FIELDS, TABLES, load
@@ -279,10 +279,10 @@ class MapperIveskVicai(ExactMapper):
         found = read(document, self._options, self._files)
         if isinstance(found, Purchase):
             found = self._sent(found)
-        if isinstance(found, LeftOut) and found.why == "other" and isinstance(id_ := document.get("id"), str):
-            # If it was ours before, target-vicai remembers.
+        if isinstance(found, LeftOut) and isinstance(id_ := document.get("id"), str):
+            # If it was booked before it was corrected, target-vicai remembers.
             with suppress(UnicodeEncodeError):
-                self.write_records((self._options.invoices_as, moved(id_, found.name)))
+                self.write_records((self._options.invoices_as, not_booked(id_, found)))
         self._report.add(found)
         aside = (found.reject,) if isinstance(found, SetAside) else ()
         for reject in found.aside if isinstance(found, Purchase) else aside:

@@ -70,10 +70,12 @@ class LeftOut:
     Args:
         why: which of these.
         name: of the company, or of the kind.
+        company: registration code of the company whose document it is, as ivesk has it.
     """
 
     why: Literal["sale", "other", "kind"]
     name: str
+    company: str
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchas
         if (not_ours := _not_ours(document, options.sellers, fate)) is not None:
             return not_ours
         if fate == "leave_out":
-            return LeftOut("kind", doctype or "")
+            return LeftOut("kind", doctype or "", code(document, "buyercode") or options.company)
     except Reject as reason:
         return SetAside(reason)
     header, wrong = read_header(document)
@@ -261,7 +263,7 @@ def _left_out(document: JsonObject, options: SellerOptions, buyer: str | None, s
     """
     company = options.company
     if same_company(seller or code(document, "sellervat"), company):
-        return LeftOut("sale", company)
+        return LeftOut("sale", company, seller or company)
     parties = {"buyer": buyer, "seller": seller}
     shown = {
         party: HIDDEN if registered and options.hide_persons and is_of_a_person(document, party) else registered
@@ -271,7 +273,7 @@ def _left_out(document: JsonObject, options: SellerOptions, buyer: str | None, s
     known = [registered for registered in own if registered]
     # The one without a code may be the company.
     if known and len(known) == len(own):
-        return LeftOut("other", known[0])
+        return LeftOut("other", known[0], known[0])
     names = {party: text(document, f"{party}name") for party in parties}
     described = " and ".join(
         f"the {party} is {names[party] or 'without a name'} ({registered or 'no registration code'})"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.vicai import contract
-from mapper_ivesk_vicai.fields import given, plain
+from mapper_ivesk_vicai.fields import given, one_line, plain
 from mapper_ivesk_vicai.lines import Line
-from mapper_ivesk_vicai.purchase import Purchase
+from mapper_ivesk_vicai.purchase import LeftOut, Purchase
 from mapper_ivesk_vicai.vendors import Vendor, payment_info
 
 _LONGEST_NAME = 255
@@ -62,14 +62,19 @@ def _reference(vendor: Vendor) -> JsonObject:
     return {"vendorExternalId": vendor.key, **({} if vendor.is_erps else {"documentVendor": vendor.mark})}
 
 
-def moved(document_id: str, company: str) -> JsonObject:
-    """Return the record that says that a document is another company's; it may have been this one's before."""
+def not_booked(document_id: str, found: LeftOut) -> JsonObject:
+    """Return the record that says that a document is not booked here; it may have been before it was corrected."""
+    why = {"ivesk_moved_to": found.company} if found.why == "other" else {"ivesk_left_out_as": _called(found)}
     return {
         "externalId": document_id,
         "ivesk_document_id": document_id,
-        "ivesk_company_code": company,
-        "ivesk_moved_to": company,
+        "ivesk_company_code": found.company,
+        **why,
     }
+
+
+def _called(found: LeftOut) -> str:
+    return "sale" if found.why == "sale" else one_line(found.name)[:_LONGEST_NAME] or "document without a kind"
 
 
 def file(purchase: Purchase) -> dict[str, str]:
@@ -190,6 +195,7 @@ _OURS: JsonObject = {
     "ivesk_document_id": _TEXT | {"description": "Id of the ivesk document that the record stems from."},
     "ivesk_company_code": _TEXT | {"description": "Registration code of the buyer, as ivesk has it."},
     "ivesk_moved_to": _TEXT | {"description": "Code of another company, whose document it is now; then nothing else."},
+    "ivesk_left_out_as": _TEXT | {"description": "A sale, or a kind that is not booked; then nothing else."},
 }
 _TEXTS = dict.fromkeys(("countryCode", "orgNumber", "taxId", "name", "date"), _TEXT)
 _FLAG = {"type": ["boolean", "null"]}

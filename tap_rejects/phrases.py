@@ -221,6 +221,14 @@ SENTENCES: Mapping[str, Phrase] = {
         "The document belongs to company {company} now, but was loaded into the Vic.ai of another company before, and "
         "is still there. Check the buyer in ivesk; if it is right, the invoice has to be deleted in that Vic.ai.",
     ),
+    "no_longer_booked": Phrase(
+        "Dokumentas dabar nelaikomas pirkimu (pardavimas arba neapskaitoma rūšis: {doctype}), bet anksčiau buvo "
+        "įkeltas į Vic.ai ir ten liko. Patikrinkite jo rūšį, pirkėją ir pardavėją Įvesk; jei jie teisingi, sąskaitą "
+        "reikia ištrinti Vic.ai.",
+        "The document is no purchase to book now (a sale, or a kind that is left out: {doctype}), but was loaded into "
+        "Vic.ai before, and is still there. Check its kind, buyer and seller in ivesk; if they are right, the "
+        "invoice has to be deleted at Vic.ai.",
+    ),
     "no_right": Phrase(
         "Vic.ai neleidžia šiai įmonei įkelti tokių duomenų. Dokumento taisyti nereikia: kreipkitės į tą, kas prižiūri "
         "sąsają su Vic.ai.",

@@ -15,9 +15,10 @@ from target_vicai.document_vendors import MARK, STEMS_FROM_A_DOCUMENT, Known, ve
 from target_vicai.sink import TEXT, Item, VicSink
 
 _STEMS = canonical(STEMS_FROM_A_DOCUMENT)
-_MOVED = "ivesk_moved_to"
-OF_IVESK: Mapping[str, Any] = {"ivesk_document_id": TEXT, _MOVED: TEXT}
-"""What the mapper says of the document: its id; or only that it is another company's, by that one's code."""
+_MOVED, _LEFT_OUT = "ivesk_moved_to", "ivesk_left_out_as"
+OF_IVESK: Mapping[str, Any] = {"ivesk_document_id": TEXT, _MOVED: TEXT, _LEFT_OUT: TEXT}
+"""What the mapper says of the document: its id; or only that it is another company's, by that one's code, or that it
+is a sale or of a kind that is not booked."""
 
 
 class InvoiceSink(VicSink):
@@ -33,22 +34,17 @@ class InvoiceSink(VicSink):
     sent: ClassVar[str]
 
     def apply(self, item: Item, compared: Any = None) -> Outcome:
-        """Load a record; of one that says that its document is another company's, tell that it was loaded here.
+        """Load a record; of one that says that its document is not to be booked here, tell that it was loaded before.
 
         Raises:
             Reject: it was, and is still there.
         """
-        company = item.extras.get(_MOVED)
-        if not company or item.deleted:
+        why = _not_booked(item)
+        if why is None or item.deleted:
             return super().apply(item, compared)
         if self.context.ledger.find(self.sent + item.key) is None or not self.is_there(item.key):
             return UNCHANGED
-        raise Reject(
-            f"The document {item.key} belongs to the company {company} now, but was loaded here before, and is still "
-            "there. If that is right, delete it at Vic.ai; the other company's own run loads it there.",
-            "moved_to_another_company",
-            company=company,
-        )
+        raise why
 
     @abstractmethod
     def is_there(self, key: str) -> bool:
@@ -108,3 +104,23 @@ class InvoiceSink(VicSink):
         key = item.body.get("vendorExternalId") or item.extras.get("vendorExternalId") or ""
         self.context.await_parents([("vendors", key)])
         self.require_parents([("vendors", key)])
+
+
+def _not_booked(item: Item) -> Reject | None:
+    """Return why a record's document is not to be booked here; None if it is."""
+    company, kind = item.extras.get(_MOVED), item.extras.get(_LEFT_OUT)
+    if company:
+        return Reject(
+            f"The document {item.key} belongs to the company {company} now, but was loaded here before, and is still "
+            "there. If that is right, delete it at Vic.ai; the other company's own run loads it there.",
+            "moved_to_another_company",
+            company=company,
+        )
+    if kind:
+        return Reject(
+            f"The document {item.key} is a {kind} now, which is left out, but was loaded here before, and is still "
+            "there. If that is right, delete it at Vic.ai; else correct it in ivesk, and export it again.",
+            "no_longer_booked",
+            doctype=kind,
+        )
+    return None

@@ -84,6 +84,7 @@ CODES: Mapping[str, str] = {
     "differs_at_vicai": "Vic.ai has it with another value, and offers no way to change that. field, theirs, "
     "ours; differences: these of each, if there are several.",
     "moved_to_another_company": "Its document is another company's now, and it is still at Vic.ai. company: the other.",
+    "no_longer_booked": "Its document is a sale now, or of a kind left out, and it is still at Vic.ai. doctype.",
     "changed_at_vicai": "It changed at Vic.ai after the record was set aside. changed, set_aside: times, UTC.",
     "not_changeable": "Vic.ai offers no way to change these fields. fields.",
     "not_deletable": "Vic.ai offers no way to delete records of this stream. stream.",

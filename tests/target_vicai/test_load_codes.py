@@ -32,6 +32,7 @@ ELSEWHERE = {
     "warehouse_refused",
     # test_load_corrections.py
     "moved_to_another_company",
+    "no_longer_booked",
     # of downloads, and of the mapper
     "document_moved_on",
     "document_not_a_pdf",

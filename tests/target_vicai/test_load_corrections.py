@@ -304,20 +304,29 @@ def test_an_account_does_not_stay_under_another_vendor(scene: Scene, target: Tar
 
 
 @pytest.mark.parametrize("stream", ["invoices", "training_invoices"])
-def test_a_document_that_moved_to_another_company_is_told(scene: Scene, target: Target, stream: str) -> None:
-    """The mapper says of each that is another company's; of those that were loaded here, it is told."""
+@pytest.mark.parametrize(
+    ("why", "expected"),
+    [
+        ({"ivesk_moved_to": "391016469"}, ("moved_to_another_company", {"company": "391016469"})),
+        ({"ivesk_left_out_as": "proforma"}, ("no_longer_booked", {"doctype": "proforma"})),
+    ],
+)
+def test_a_document_that_is_not_booked_here_any_more_is_told(
+    scene: Scene, target: Target, stream: str, why: dict[str, str], expected: tuple[str, Any]
+) -> None:
+    """The mapper says of each that is another company's, or is left out; of those that were loaded here, it is told."""
     given = invoice(scene) if stream == "invoices" else training_invoice(scene)
     given |= {"ivesk_document_id": given["externalId"], "ivesk_company_code": "302320404"}
-    moved = [
-        {"externalId": id_, "ivesk_document_id": id_, "ivesk_company_code": "391016469", "ivesk_moved_to": "391016469"}
+    said = [
+        {"externalId": id_, "ivesk_document_id": id_, "ivesk_company_code": "391016469", **why}
         for id_ in (given["externalId"], "d-never-ours")
     ]
-    assert target(load(stream, *moved)).counts(stream)["unchanged"] == 2
+    assert target(load(stream, *said)).counts(stream)["unchanged"] == 2
     target(load(stream, given))
     scene.store.look()
-    run = target(load(stream, *moved), expect=1)
+    run = target(load(stream, *said), expect=1)
     ((_, reject),) = [(one["record"], one["rejected"]) for one in run.rejects]
-    assert (reject["code"], reject["params"]) == ("moved_to_another_company", {"company": "391016469"})
+    assert (reject["code"], reject["params"]) == expected
     assert given["externalId"] in reject["reason"]
     assert run.writes == []
     # Told until it is gone.
