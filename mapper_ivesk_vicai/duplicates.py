@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.exact import canonical
+from ap_connectors.core.validate import spelled
 from mapper_ivesk_vicai.fields import one_line, plain
 from mapper_ivesk_vicai.purchase import Purchase
 
@@ -48,7 +49,7 @@ def key_of(purchase: Purchase) -> bytes | None:
 
     Whoever reads a number from a scan may see a blank or a dash more, or another letter case.
     """
-    number = "".join(letter for letter in (purchase.docnum or "").casefold() if letter.isalnum())
+    number = spelled(purchase.docnum or "")
     if not number:
         return None
     total = canonical(plain(purchase.total))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from ap_connectors.core.errors import Reject, Stop
+from ap_connectors.core.validate import spelled
 from mapper_ivesk_vicai.tables import DOCTYPES, load
 
 Fate = Literal["invoice", "creditnote", "leave_out", "set_aside"]
@@ -31,11 +32,6 @@ _DEFAULTS: Kinds = {
     # Paid on the spot: there is nothing to pay.
     "cashreceipt": "leave_out",
 }
-
-
-def spelled(kind: str) -> str:
-    """Return what all spellings of a kind have in common: `creditnote` of `Credit note`."""
-    return "".join(letter for letter in kind.casefold() if letter.isalnum())
 
 
 def load_kinds(given: Any) -> Kinds:

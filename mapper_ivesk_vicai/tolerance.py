@@ -12,11 +12,15 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.exact import EXACT
 
 _NONE = Decimal(0)
-_HALF_A_CENT = Decimal("0.005")
+_CENT = Decimal("0.01")
 _MEMBERS = ("per_line", "per_rate")
 
-_WITHOUT_CENTS = frozenset({"CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF", "XPF"})
-"""Currencies of whole units (ISO 4217): there half a unit counts for half a cent."""
+_SMALLEST: Mapping[str, Decimal] = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"), Decimal(1)),
+    **dict.fromkeys(("RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"), Decimal(1)),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), Decimal("0.001")),
+}
+"""The smallest unit of currencies that have no cents, or thousandths (ISO 4217); half of it counts for half a cent."""
 
 _CASH: Mapping[str, Decimal] = {
     "CHF": Decimal("0.05"),
@@ -81,7 +85,7 @@ class Tolerance:
 
 
 def _half(currency: str) -> Decimal:
-    return EXACT.multiply(_HALF_A_CENT, Decimal(100 if currency.upper() in _WITHOUT_CENTS else 1))
+    return EXACT.multiply(Decimal("0.5"), _SMALLEST.get(currency.upper(), _CENT))
 
 
 def _first(*amounts: Decimal | None) -> Decimal:

@@ -15,6 +15,7 @@ import msgspec
 from ap_connectors.core.errors import ApError, Reject
 from ap_connectors.core.exact import NotAnAmountError, add, canonical
 from ap_connectors.core.raw_json import JsonObject
+from ap_connectors.core.validate import spelled
 from target_vicai.record_cache import Keys, RecordCache
 
 _FIRST_MARGIN = datetime.timedelta(days=92)
@@ -46,7 +47,7 @@ class Facts(NamedTuple):
 
     @classmethod
     def _of(cls, invoice: JsonObject, amount: str) -> Facts | None:
-        number = "".join(letter for letter in str(invoice.get("refNumber") or "").casefold() if letter.isalnum())
+        number = spelled(str(invoice.get("refNumber") or ""))
         try:
             total = canonical(amount)
         except NotAnAmountError:

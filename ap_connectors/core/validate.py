@@ -111,5 +111,14 @@ def id_text(text: str) -> str:
     return text[first:last]
 
 
+def spelled(text: str) -> str:
+    """Return what all spellings of a number or a name have in common: its letters and digits, in small letters.
+
+    An accented letter may come as one character or as two (from macOS, say); that is no other letter.
+    """
+    composed = text if text.isascii() else unicodedata.normalize("NFC", text)
+    return "".join(letter for letter in composed.casefold() if letter.isalnum())
+
+
 def _is_blank(letter: str) -> bool:
     return unicodedata.category(letter) in _BLANK_CATEGORIES or letter in _BLANK_LETTERS

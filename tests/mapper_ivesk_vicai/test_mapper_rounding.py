@@ -141,6 +141,16 @@ def test_what_rounding_does_not_explain_is_set_aside_as_before(mapper: Mapper) -
     }
 
 
+def test_half_a_cent_is_half_of_the_smallest_unit(mapper: Mapper) -> None:
+    """A dinar of Kuwait has a thousand fils: four of them are a digit that was misread, and no rounding."""
+    said = [
+        purchase(stated("10.001", "0", "10.001"), stated(net, "0", net), currency="KWD") for net in ("10.002", "10.005")
+    ]
+    done = mapper(messages(*({**one, "id": f"d-{n}", "docnum": str(n)} for n, one in enumerate(said))), expect=1)
+    assert [one["externalId"] for one in done.records("training_invoices")] == ["d-0"]
+    assert done.rejects[0]["rejected"]["params"]["reasons"][0]["params"]["difference"] == "0.004"
+
+
 def test_documents_that_are_both(mapper: Mapper) -> None:
     """VAT by document, and then cash; VAT of two rates in the header alone; VAT separate, and paid all the same; ..."""
     lines = [stated("10.10", "2.12", "12.22")] * 3
@@ -160,6 +170,7 @@ def test_documents_that_are_both(mapper: Mapper) -> None:
         purchase(stated("100", "21", "121"), stated("60", "0", "60"), stated("40", "0", "40")),
         # Yen have no cents.
         purchase(stated("3333", "700", "4033"), stated("3333", "699", "4032"), currency="JPY"),
+        purchase(stated("3333", "600", "3933"), stated("3333", "599", "3932"), currency="rwf"),
     ]
     done = mapper(messages(*({**one, "id": f"d-{n}", "docnum": str(n)} for n, one in enumerate(said))))
     found = done.records("training_invoices")
@@ -173,6 +184,7 @@ def test_documents_that_are_both(mapper: Mapper) -> None:
         "12.10",
         "121",
         "4033",
+        "3933",
     ]
     assert sent(found[1]) == [(100, None), (50, None)]
     assert sent(found[3]) == [(100, None)]

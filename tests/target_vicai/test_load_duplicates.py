@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import unicodedata
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,8 @@ def test_what_tells_two_invoices_apart() -> None:
     one = {"refNumber": "SF-1", "issueDate": "2026-01-31", "totalAmount": "12.10", "currency": "EUR"}
     same = {"refNumber": "sf 1", "issueDate": "2026-01-31T00:00:00", "totalAmount": "12.1", "currency": "eur"}
     assert Facts.of(one) == Facts.of(same) is not None
+    composed, in_parts = ({**one, "refNumber": unicodedata.normalize(form, "Sąsk. 1")} for form in ("NFC", "NFD"))
+    assert Facts.of(composed) == Facts.of(in_parts) != Facts.of({**one, "refNumber": "Sask. 1"})
     live = {**same, "totalAmount": None, "amountSum": "12.100"}
     assert Facts.of(live) == Facts.of(one)
     for missing in ("refNumber", "issueDate", "totalAmount"):
