@@ -13,7 +13,7 @@ CODES: Mapping[str, str] = {
     "unclassified": "A reason without a code of its own.",
     # A field of the record: field is its path (lineItems[2].amount), value what it is, quoted.
     "not_text": "The field is not text. field, value.",
-    "too_long": "The text has more characters than allowed. field, most, length.",
+    "too_long": "The text has more characters than allowed. field, most, length, value: its beginning.",
     "half_a_character": "The text, or a name in the value, has a lone surrogate, which JSON cannot carry. field.",
     "not_a_number": "The field is not a number. field, value.",
     "not_a_whole_number": "The field is not a whole number. field, value.",
@@ -22,7 +22,7 @@ CODES: Mapping[str, str] = {
     "too_large": "The number is above the maximum. field, most, value.",
     "not_true_or_false": "The field is neither true nor false. field, value.",
     "not_a_date": "The field is not a date. field, value.",
-    "not_a_time": "The field is not a time. field, value.",
+    "not_a_time": "The field is not a time, or has no time of day. field, value.",
     "not_a_uuid": "The field is not a UUID. field, value.",
     "not_an_object": "The field is not an object. field, value.",
     "not_a_list": "The field is not a list. field, value.",
@@ -33,7 +33,8 @@ CODES: Mapping[str, str] = {
     # What the service is
     "not_offered": "The service does not offer this: its API is older, or it is not switched on. stream.",
     # References
-    "unknown_reference": "It refers to what the service does not have. references: the kind and the key of each.",
+    "unknown_reference": "It refers to what the service does not have. references: the kind and the key of each, and "
+    "the field where it stands.",
     # Documents of ivesk, in the mapper: where is header, or lines[1]; amounts are text.
     "kind_unknown": "What becomes of such a kind of document is not said (doctypes). doctype.",
     "kind_set_aside": "Documents of this kind are set aside (doctypes). doctype.",

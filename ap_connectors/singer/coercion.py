@@ -22,6 +22,8 @@ Reader = Callable[[Any], Any]
 _PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?").fullmatch
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 _MIDNIGHT = re.compile(r"([0-9-]{10})[T ]00:00(?::00(?:[.,]0+)?)?\s*(?:Z|z|[+-]\d\d:?(?:\d\d)?)?").fullmatch
+_WITH_CLOCK = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}").match
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 # Beyond this many digits a number is a mistake or an attack: 1e999999999 would fill the memory as text.
 _MOST_DIGITS = 1000
 _MOST_BITS = 3322  # as many digits
@@ -113,7 +115,7 @@ def _text(schema: Mapping[str, Any], check: Callable[[str], str] | None = None) 
             value = digits(value)
         if len(value) > most:
             words = f"is longer than {most} characters ({len(value)})"
-            raise CoercionError(words, "too_long", most=most, length=len(value))
+            raise CoercionError(words, "too_long", most=most, length=len(value), value=quoted(value))
         if not value.isascii():
             check_encodable(value)
         return value if check is None else check(value)
@@ -231,6 +233,8 @@ def _not_a_date(value: Any) -> CoercionError:
 
 def _not_a_time(value: Any) -> CoercionError:
     words = f"is not a time such as 2026-01-31T10:11:12: {quoted(value)}"
+    if isinstance(value, str) and _DAY(value):
+        words = f"has no time of day: {quoted(value)} (write it like {value}T00:00:00)"
     return CoercionError(words, "not_a_time", value=quoted(value))
 
 
@@ -251,7 +255,8 @@ def _date(value: str) -> str:
 @lru_cache(maxsize=8192)
 def _date_time(value: str) -> str:
     try:
-        if not value.isascii():
+        # A day alone, or hours and minutes, are read as a time here, but refused by services.
+        if not value.isascii() or not _WITH_CLOCK(value):
             raise ValueError  # noqa: TRY301
         instants.milliseconds(value)
     except ValueError:

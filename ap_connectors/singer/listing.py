@@ -10,6 +10,8 @@ from ap_connectors.core import files, pages, sheets
 from ap_connectors.core.errors import Stop
 
 _PAGES = frozenset({".html", ".htm"})
+_ENDINGS = (".json", ".html", ".htm", ".xlsx", ".csv")
+"""Of files that can be written: JSON for programs, the others for people."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,19 @@ def is_listing(path: str) -> bool:
 
 
 def require(setting: str, path: str) -> None:
-    """Check that what writes a file is installed.
+    """Check that a file of this name can be written.
 
     Raises:
-        Stop: it is not.
+        Stop: its ending is not known, or what writes it is not installed.
     """
     suffix = Path(path).suffix.lower()
+    # A device such as /dev/stderr gets JSON.
+    is_device = Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
+    if suffix not in _ENDINGS and not is_device:
+        what = f"the ending {suffix}" if suffix else "no ending"
+        raise Stop(
+            f"{setting}: {path} has {what}. Name a file that ends in {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}."
+        )
     if suffix in _PAGES:
         pages.require(f"{setting}: {path}")
     elif suffix == ".xlsx":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,6 +59,29 @@ def field_and_value(params: Mapping[str, Any]) -> tuple[str, str]:
     reasons = params.get("reasons")
     if isinstance(reasons, list) and reasons and isinstance(reasons[0], dict):
         return field_and_value(reasons[0].get("params") or {})
-    fields = params.get("fields")
-    named = params.get("field") or (", ".join(map(str, fields)) if isinstance(fields, list) else "")
-    return str(named or ""), "" if params.get("value") is None else str(params["value"])
+    several = params.get("references") or params.get("changes")
+    if isinstance(several, list) and several and all(isinstance(one, dict) for one in several):
+        # What is referred to, and bank details that wait: each has a field of its own.
+        fields = dict.fromkeys(str(one["field"]) for one in several if one.get("field"))
+        return ", ".join(fields), ", ".join(dict.fromkeys(str(one.get("key", one.get("to")) or "") for one in several))
+    listed = params.get("fields")
+    named = params.get("field") or (", ".join(map(str, listed)) if isinstance(listed, list) else "")
+    if not named and "document" in params:
+        named = "document"
+    held = next((params[name] for name in _HELD if params.get(name) is not None), "")
+    return str(named), _unquoted(str(held))
+
+
+_HELD = ("value", "ours", "name", "document")
+"""Parameters that say what a field holds."""
+
+
+def _unquoted(text: str) -> str:
+    """Return a value without the quotes in which messages show it."""
+    whole, cut = text.removesuffix("…"), "…" if text.endswith("…") else ""
+    if len(whole) < 2 or whole[0] not in "'\"" or whole[-1] != whole[0]:
+        return text
+    try:
+        return f"{ast.literal_eval(whole)}{cut}"
+    except (ValueError, SyntaxError):
+        return text

@@ -14,10 +14,10 @@ from ap_connectors.singer.run_report import write_json
 
 
 def check(settings: Mapping[str, Any]) -> None:
-    """Check that what writes these files is installed, before any work.
+    """Check that files of these names can be written, before any work.
 
     Raises:
-        Stop: it is not.
+        Stop: an ending is not known, or what writes such a file is not installed.
     """
     for setting in ("report_path", "plan_path"):
         if path := settings.get(setting):
@@ -28,7 +28,7 @@ def write_report(path: str, document: Mapping[str, Any]) -> None:
     """Write a report.
 
     Args:
-        path: of the file; .html, .csv and .xlsx are for people, all else is JSON.
+        path: of the file; .html, .csv and .xlsx are for people, the others are JSON.
         document: the report.
 
     Raises:
@@ -47,7 +47,7 @@ def write_plan(path: str, document: Mapping[str, Any]) -> None:
     """Write a plan.
 
     Args:
-        path: of the file; .html, .csv and .xlsx are for people, all else is JSON, which can be applied.
+        path: of the file; .html, .csv and .xlsx are for people; JSON can be applied.
         document: the plan.
 
     Raises:
@@ -57,6 +57,21 @@ def write_plan(path: str, document: Mapping[str, Any]) -> None:
         listing.write("plan_path", path, run_pages.plan(document))
     else:
         write_json("plan_path", path, document)
+
+
+def advice(command: str, report: str | None, rejects: str | None) -> str:
+    """Return what to do with records that were set aside: with the sheet, if one was asked for.
+
+    Args:
+        command: that loads it.
+        report: path of the report.
+        rejects: path of the reject file.
+    """
+    suffix = Path(report or "").suffix.lower()
+    if suffix in sheets.SUFFIXES:
+        return f"{report} lists them: correct them there, and load it: {command} --input {report}"
+    page = f"{report} lists them for people. " if report and listing.is_listing(report) else ""
+    return f"{page}Correct them there, and load that file: {command} < {rejects}"
 
 
 def lines(source: IO[str]) -> Iterable[bytes]:

@@ -24,6 +24,7 @@ from ap_connectors.http.request_counts import counting
 from ap_connectors.singer import run_files, stream_maps
 from ap_connectors.singer.message_io import Interrupted, InterruptibleReader
 from ap_connectors.singer.plugin import ClearPlugin
+from ap_connectors.singer.reject_places import located
 from ap_connectors.singer.rejects import RejectFile
 from ap_connectors.singer.run_report import Plan, RunReport
 from ap_connectors.singer.schema import canonical
@@ -308,6 +309,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
 
     def set_aside(self, sink: Sink, key: str | None, line: Line, reject: Reject) -> None:
         """Put a record into the reject file."""
+        reject.params = located(reject.params, line.message.record or {})
         name = key or f"line {line.number}"
         self.report.of(sink.name).add("rejected")
         self.rejects.add(line.message.stream or sink.name, line.raw, reject, line=line.number)
@@ -331,8 +333,9 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         Raises:
             Stop: it ended before all was done, or more records were set aside than allowed. The last STATE is out.
         """
+        # Before all else: a report of what went wrong cannot be written either.
+        run_files.check(self.config)
         try:
-            run_files.check(self.config)
             self.rejects.check(file_input or sys.stdin)
             with counting(self.report.request_counts):
                 self.rejects.company = self.company
@@ -356,7 +359,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             raise
         self._close()
         self._write_plan()
-        advice = f"Correct them there, and load that file: {self.name} --config ... < {self.rejects.path}"
+        advice = run_files.advice(f"{self.name} --config ...", self.config.get("report_path"), self.rejects.path)
         self.rejects.end(self.config.get("max_rejects") or 0, advice)
 
     def _close(self) -> None:

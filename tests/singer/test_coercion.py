@@ -26,7 +26,7 @@ INNER = {"type": "object", "properties": {"b": {"type": "string"}}, "required": 
             "abcd",
             "is longer than 3 characters (4)",
             "too_long",
-            {"most": 3, "length": 4},
+            {"most": 3, "length": 4, "value": "'abcd'"},
         ),
         (
             {"type": "string"},
@@ -62,6 +62,13 @@ INNER = {"type": "object", "properties": {"b": {"type": "string"}}, "required": 
             "is not a time such as 2026-01-31T10:11:12: 'soon'",
             "not_a_time",
             {"value": "'soon'"},
+        ),
+        (
+            {"type": "string", "format": "date-time"},
+            "2026-01-31",
+            "has no time of day: '2026-01-31' (write it like 2026-01-31T00:00:00)",
+            "not_a_time",
+            {"value": "'2026-01-31'"},
         ),
         ({"type": "string", "format": "uuid"}, "7", "is not a UUID: '7'", "not_a_uuid", {"value": "'7'"}),
         (INNER, 7, "is not an object: 7", "not_an_object", {"value": "7"}),

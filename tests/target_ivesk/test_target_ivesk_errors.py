@@ -234,7 +234,7 @@ def test_files_with_bank_accounts_are_not_open_to_all(ivesk: SandboxProcess, tar
 def test_links_of_other_users_are_not_written_through(
     ivesk: SandboxProcess, target: Target, tmp_path: Path, setting: str
 ) -> None:
-    victim, link = tmp_path / "victim", tmp_path / "link"
+    victim, link = tmp_path / "victim", tmp_path / "link.json"
     link.symlink_to(victim)
     os.lchown(link, 54321, 54321)
     given = load("documents", {"document": str(pdf(tmp_path))}, {"document": "/etc/passwd"})

@@ -335,6 +335,58 @@ def test_what_people_and_spreadsheets_do(tmp_path: Path, suffix: str) -> None:
     assert "Sort whole rows" in refused(with_cells(**{"(line)": "8"}))
 
 
+def test_field_and_value_of_each_reject(vicai: SandboxProcess, target: Target, tmp_path: Path) -> None:
+    """A person looks for the field, and for what stands there; the last line names the sheet that was asked for."""
+    quoted = "UAB \"Kelias\", 'Ą'"
+    control = vicai.control.vicai
+    control.add("paymentTerms", 2, name="Dvigubas")
+    good = {"externalUpdatedAt": AT, "name": "UAB"}
+    vendors: list[dict[str, Any]] = [
+        {"externalId": "R-1", **good, "paymentTermName": quoted},
+        {"externalId": "R-2", **good, "paymentTermName": "Dvigubas"},
+        {"externalId": "R-3", **good, "name": LONG},
+        {"externalId": "R-4", **good, "externalUpdatedAt": "2026-03-01"},
+        {"externalId": "R-5", **good, "email": {"a": 1}},
+        {"externalId": "R-6", "name": "UAB"},
+        {"externalId": "R-7", **good, "paymentTermId": quoted},
+    ]
+    for suffix in ("csv", "xlsx"):
+        path = tmp_path / f"fields.{suffix}"
+        run = target(load("vendors", *vendors), report_path=str(path), expect=1)
+        rows = [dict(cells) for _, cells in sheets.read(path)]
+        assert {row["(key)"]: (row["(field)"], row["(value)"]) for row in rows} == {
+            "R-1": ("paymentTermName", quoted),
+            "R-2": ("paymentTermName", "Dvigubas"),
+            "R-3": ("name", LONG[:60] + "…"),
+            "R-4": ("externalUpdatedAt", "2026-03-01"),
+            "R-5": ("email", "an object"),
+            "R-6": ("externalUpdatedAt", ""),
+            "R-7": ("paymentTermId", quoted),
+        }
+        assert f"{path} lists them: correct them there, and load it" in run.complaints[-1]
+        assert f"--input {path}" in run.complaints[-1]
+    run = target(load("vendors", *vendors), dry_run=True, expect=1)
+    assert "R-4   externalUpdatedAt has no time of day: '2026-03-01'" in run.err, "the plan says it, too"
+    assert not [one for one in control.records("vendors") if str(one.get("externalId")).startswith("R-")]
+    run = target(load("vendors", *vendors), report_path=str(tmp_path / "fields.html"), expect=1)
+    assert "fields.html lists them for people. Correct them there, and load that file" in run.complaints[-1]
+
+
+def test_an_ending_that_is_not_known_is_refused_at_the_start(store: Store, target: Target, tmp_path: Path) -> None:
+    for setting, name, words in (
+        ("report_path", "report.pdf", "has the ending .pdf"),
+        ("report_path", "report", "has no ending"),
+        ("plan_path", "plan.docx", "has the ending .docx"),
+        ("plan_path", "plan.json.gz", "has the ending .gz"),
+    ):
+        run = target(wrong(), dry_run=setting == "plan_path", expect=1, **{setting: str(tmp_path / name)})
+        assert f"{setting}: {tmp_path / name} {words}. Name a file that ends in .json, .html" in run.complaints[-1]
+        assert run.calls == []
+        assert not (tmp_path / name).exists()
+    target(load("accounts"), report_path="/dev/null")
+    store.untouched()
+
+
 def test_a_sheet_that_is_not_named_as_one(store: Store, target: Target, tmp_path: Path) -> None:
     for suffix in ("xlsx", "csv"):
         path, _, _ = odd_sheet(tmp_path, suffix)
