@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BENCH := .venv-bench
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
 # Behind a proxy with certificates of its own: uv and pip trust what the system trusts, unless told otherwise.
@@ -52,11 +51,11 @@ definitions: $(VENV)/.dev  ## Write settings and streams into docs/, plugins/ an
 site: $(VENV)/.dev  ## Build the documentation as a site, into output/site
 	@$(BIN)/zensical build --strict --clean
 
-bench: $(VENV)/.dev $(BENCH)/.installed  ## Measure speed and memory beside the alternatives
+bench: $(VENV)/.dev  ## Measure speed and memory beside the alternatives
 	@$(BIN)/python -m benchmarks
 
 clean:  ## Remove everything that was installed or made
-	@rm -rf $(VENV) $(BENCH) $(BENCH)-loaders .meltano output .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .venv-bench .meltano output .mypy_cache .pytest_cache .ruff_cache
 
 # The stamps keep the second run quick: nothing is installed again until these files change.
 $(VENV)/.base: Makefile
@@ -75,13 +74,3 @@ $(VENV)/.dev: $(VENV)/.base pyproject.toml constraints.txt
 	@echo "Installing (once) ..."
 	@$(UV) --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
-
-# What is only measured has pins of its own, and so an environment of its own. A part that cannot be had is not measured.
-$(BENCH)/.installed: $(VENV)/.dev pyproject.toml constraints-bench.txt
-	@echo "Preparing $(BENCH) (once) ..."
-	@$(PYTHON) -m venv $(BENCH)
-	@for group in bench-dlt bench-airbyte; do \
-		$(BIN)/uv pip install --quiet --compile-bytecode --python $(BENCH)/bin/python \
-			--constraint constraints-bench.txt --group $$group || echo "$$group cannot be installed; not measured"; \
-	done
-	@touch $@

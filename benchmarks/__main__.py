@@ -10,19 +10,25 @@ from functools import partial
 from pathlib import Path
 
 from ap_connectors.sandbox.process import SandboxError
-from benchmarks import against, distances, fleet, loading, reading, warehouse
+from benchmarks import distances, fleet, loading, reading, warehouse, webhooks
+from benchmarks.contestants import beside
 from benchmarks.processes import FailedError
-from benchmarks.results import Order, Progress, Results, machine
+from benchmarks.results import Order, Results, machine
 
-SERVICES: Mapping[str, Callable[[Order, Progress], Results]] = {
+SERVICES: Mapping[str, Callable[[Order], Results]] = {
     "vicai": partial(reading.measured, reading.VICAI),
     "ivesk": partial(reading.measured, reading.IVESK),
     "loading": loading.measured,
     "distances": distances.measured,
     "warehouse": warehouse.measured,
     "fleet": fleet.measured,
+    "webhooks": webhooks.measured,
 }
 PARTS = ("speed", "fidelity", "children", "memory", "discovery", "rejects", "unchanged", "writes", "distances")
+COMPARABLE = ("speed", "unchanged", "writes")
+"""Parts that another checkout is measured in."""
+NOISE = 1.1
+"""CPU time that differs by less is the same; the time on the clock depends on what else the machine does."""
 
 
 def main() -> int:
@@ -33,16 +39,11 @@ def main() -> int:
         "--records",
         type=_positive,
         help="documents or invoices to read (30000); vendors to load (1500; the other parts in proportion); companies "
-        "of a fleet (500)",
+        "of a fleet (500); webhooks (2000)",
     )
     parser.add_argument("--rounds", type=_positive, default=3, help="how often each contestant runs (default: 3)")
     parser.add_argument(
-        "--memory",
-        type=_positive,
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="records to read (10000 and 100000), or unchanged ones to load (1000000)",
+        "--memory", type=_positive, nargs="+", default=[], metavar="N", help="records for memory (10000 and 100000)"
     )
     parser.add_argument("--full", action="store_true", help="memory also at 1,000,000 records; takes minutes")
     parser.add_argument(
@@ -58,19 +59,21 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     chosen = parser.parse_args()
 
-    order = Order(frozenset(chosen.only), chosen.records, chosen.rounds, tuple(chosen.memory), chosen.full)
+    other = chosen.against and chosen.against.resolve()
+    parts = frozenset(chosen.only).intersection(COMPARABLE if other else PARTS)
+    order = Order(parts, chosen.records, chosen.rounds, tuple(chosen.memory), chosen.full, other)
+    left_out = {"distances", "fleet", "webhooks"} if other else set()
     found: dict[str, Results] = {}
     print(machine())
     for name, measured in SERVICES.items():
-        if chosen.service in {name, "all"}:
+        if chosen.service == name or (chosen.service == "all" and name not in left_out):
             try:
-                if chosen.against:
-                    found[name] = against.measured(name, chosen.against.resolve(), order, _progress)
-                else:
-                    found[name] = measured(order, _progress)
+                found[name] = measured(order)
             except (FailedError, SandboxError) as error:
                 print(error, file=sys.stderr)
                 return 1
+            if other:
+                judge(other, found[name])
             print(f"\n{found[name].text()}", flush=True)
     if chosen.json:
         figures = {"machine": machine(), **{name: results.as_json() for name, results in found.items()}}
@@ -78,14 +81,24 @@ def main() -> int:
     return 1 if any(results.losses for results in found.values()) else 0
 
 
+def judge(other: Path, results: Results) -> None:
+    """Say of each command how much time it takes beside the other checkout's."""
+    results.name += f"{beside(other)} beside it"
+    results.aims.clear()
+    for table in results.tables:
+        rows = {row.name: row for row in table.rows}
+        for name, row in rows.items():
+            ours = rows.get(name.replace(beside(other), ""))
+            if ours is not None and ours is not row:
+                cpu, clock = (ours[cell] / row[cell] for cell in ("cpu_seconds", "seconds"))
+                words = f"{ours.name}: {cpu:.0%} of the other's CPU time, {clock:.0%} of its time on the clock"
+                results.aim(cpu <= NOISE, f"{words}; aim {NOISE:.0%} of the CPU time")
+
+
 def _positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise ValueError
     return number
-
-
-def _progress(words: str) -> None:
-    print(f"... {words}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

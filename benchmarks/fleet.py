@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
 from ap_connectors.sandbox.process import SandboxProcess
-from benchmarks.contestants import HERE
-from benchmarks.processes import FailedError, Run
-from benchmarks.results import Aim, Order, Progress, Results, Row, Table
+from benchmarks.contestants import has_postgresql
+from benchmarks.processes import HERE, Run, run
+from benchmarks.results import Order, Results, Row, progress
+from benchmarks.services import empty_folder
 from demo import commands
 from tests import postgresql
 
@@ -28,19 +24,20 @@ _PIPELINE = "vic-to-warehouse"
 _SINCE = "2026-01-01"
 _LIMIT = 60
 """Seconds after which a company that hangs is ended."""
-_EVERY = 0.5
 
 
-def measured(order: Order, progress: Progress) -> Results:
+def measured(order: Order) -> Results:
     """Measure a fleet, first with nothing there, then with nothing new, with changes, and with a fifth in trouble."""
-    results = Results("ap-fleet")
-    if postgresql.needs_postgresql.args[0]:
+    results = Results("ap-fleet", order)
+    if "speed" not in order.parts:
+        return results
+    if not has_postgresql():
         results.absent.append("PostgreSQL")
         return results
     size = order.records or COMPANIES
     rows: list[Row] = []
-    with SandboxProcess(0, companies=size, invoices=INVOICES) as sandbox, TemporaryDirectory() as folder:
-        fleet = _Fleet(Path(folder), sandbox, size)
+    with SandboxProcess(0, companies=size, invoices=INVOICES) as sandbox, empty_folder() as folder:
+        fleet = _Fleet(folder, sandbox, size)
         progress(f"{size} companies: first run")
         rows.append(fleet.run("first run")[0])
         for number in range(order.rounds):
@@ -59,16 +56,13 @@ def measured(order: Order, progress: Progress) -> Results:
         progress(f"meltano run, {LOOP} companies")
         rows.append(fleet.loop())
     cells = ("companies", "seconds", "cpu_seconds", "cpu_each", "megabytes", "failed")
-    results.tables.append(Table("fleet", f"{size} companies of {INVOICES} invoices, 2 at once", cells, rows))
+    results.table("fleet", f"{size} companies of {INVOICES} invoices, 2 at once", cells, rows)
     idle = [row for row in rows if row.name.startswith("nothing new")]
-    results.aims += [
-        Aim(min(row["cpu_each"] for row in idle) <= CPU, f"{idle[0]['cpu_each']:.2f} CPU s a company; aim {CPU}"),
-        Aim(idle[0]["seconds"] < SECONDS, f"{idle[0]['seconds']:.0f} s for all; aim < {SECONDS:.0f}"),
-        Aim(
-            max(row["megabytes"] for row in rows[:-1]) < MEGABYTES,
-            f"{max(row['megabytes'] for row in rows[:-1]):.0f} MB at most; aim < {MEGABYTES:.0f}",
-        ),
-    ]
+    each, seconds = min(row["cpu_each"] for row in idle), idle[0]["seconds"]
+    megabytes = max(row["megabytes"] for row in rows[:-1])
+    results.aim(each <= CPU, f"{each:.2f} CPU s a company; aim {CPU}")
+    results.aim(seconds < SECONDS, f"{seconds:.0f} s for all; aim < {SECONDS:.0f}")
+    results.aim(megabytes < MEGABYTES, f"{megabytes:.0f} MB at most; aim < {MEGABYTES:.0f}")
     return results
 
 
@@ -112,12 +106,10 @@ class _Fleet:
             "--format=json",
             "--jobs=2",
         ]
-        with (self._folder / "out").open("w+b") as out, (self._folder / "err").open("w+b") as err:
-            taken, megabytes = _watched(lambda: subprocess.Popen(command, stdout=out, stderr=err))
-            out.seek(0)
-            results = {one["company"]: one for one in map(json.loads, out)}
+        taken = run(command, output := self._folder / "out", may_stop=True, tree=True)
+        results = {one["company"]: one for one in map(json.loads, output.read_bytes().splitlines())}
         failed = sum(one["status"] != "done" for one in results.values())
-        return _row(name, self._size, taken, megabytes, failed), results
+        return _row(name, self._size, taken, failed), results
 
     def change(self) -> None:
         """Change invoices of every company."""
@@ -170,21 +162,12 @@ class _Fleet:
         environment = commands.environment(variables)
         jobs = [f"{self._id(number)}--{_PIPELINE}" for number in range(2, LOOP + 2)]
 
-        def run(job: str) -> tuple[Run, float]:
-            command = [commands.path("meltano"), "run", job]
-            with (self._folder / "err").open("w+b") as err:
-                taken, megabytes = _watched(
-                    lambda: subprocess.Popen(command, cwd=project, env=environment, stdout=err, stderr=err)
-                )
-                if taken.status:
-                    err.seek(0)
-                    raise FailedError(f"{job}: {err.read().decode(errors='replace')[-2000:]}")
-            return taken, megabytes
-
         # The first runs make Meltano's own database and install nothing.
-        runs = [run(job) for job in (*jobs, *jobs)][LOOP:]
-        whole = Run(sum(one.seconds for one, _ in runs), sum(one.cpu_seconds for one, _ in runs))
-        return _row("meltano run in a loop", LOOP, whole, max(each for _, each in runs), 0)
+        lines = [[commands.path("meltano"), "run", job] for job in (*jobs, *jobs)]
+        runs = [run(line, tree=True, cwd=project, environment=environment) for line in lines][LOOP:]
+        seconds, cpu = sum(one.seconds for one in runs), sum(one.cpu_seconds for one in runs)
+        whole = Run(seconds, cpu, max(one.megabytes for one in runs))
+        return _row("meltano run in a loop", LOOP, whole, 0)
 
     def _id(self, number: int) -> str:
         return self._sandbox.company(number).id
@@ -197,42 +180,6 @@ class _Fleet:
             return list(cursor.fetchall()) if cursor.description else []
 
 
-def _row(name: str, companies: int, taken: Run, megabytes: float, failed: int) -> Row:
-    cells = {"companies": companies, "seconds": taken.seconds, "cpu_seconds": taken.cpu_seconds, "failed": failed}
-    return Row(name, {**cells, "cpu_each": taken.cpu_seconds / companies, "megabytes": megabytes})
-
-
-def _watched(start: Callable[[], subprocess.Popen[bytes]]) -> tuple[Run, float]:
-    """Run a command; return what it and its descendants took, and their memory at its peak, shared pages once."""
-    began, before = time.perf_counter(), os.times()
-    process = start()
-    peak, done = [0.0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(_EVERY):
-            peak[0] = max(peak[0], sum(map(_megabytes, [process.pid, *_descendants(process.pid)])))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        process.communicate()
-    finally:
-        done.set()
-        watcher.join()
-    after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Run(time.perf_counter() - began, cpu, status=process.returncode), peak[0]
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    with suppress(OSError):
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
-            yield int(child)
-            yield from _descendants(int(child))
-
-
-def _megabytes(pid: int) -> float:
-    with suppress(OSError, IndexError, ValueError):
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-        return int(text.partition("\nPss:")[2].split()[0]) * 1024 / 1e6
-    return 0.0
+def _row(name: str, companies: int, taken: Run, failed: int) -> Row:
+    cells = {"companies": companies, "failed": failed, "cpu_each": taken.cpu_seconds / companies}
+    return Row(name, {**vars(taken), **cells})

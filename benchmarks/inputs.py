@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from ap_connectors.sandbox.control_client import VicaiControl
 from ap_connectors.vicai import contract
-from benchmarks import list_server
 
-VENDORS = "vendors"
-CHANGES = 12
+COMPONENTS = {"vendors": "VendorUpsert", "accounts": "AccountUpsert"}
+"""What the contract calls a record of a stream."""
 TOO_LONG = 300
 """Characters in a name where the contract allows 255."""
 NO_TERM = "0d3adbee-0000-4000-8000-{:012}"
 """Ids in form, of payment terms that the service never gave."""
+_BY_VIC = {"confirmedAt", "errors"}
+"""What an ERP does not say of a new vendor. (The SDK makes datetimes of the one, which plain sinks cannot send.)"""
 _STATE_EVERY = 100
 
 Record = dict[str, Any]
@@ -29,17 +31,17 @@ class Given:
     """A file of Singer messages of one stream.
 
     Args:
-        file: the messages.
-        records: how many records are in it.
-        state: the value of its last STATE message.
-        write: what is to be written, by externalId; nothing else may change.
-        by_contract: externalIds of records that break the contract: one need not ask to know.
-        by_service: those that only the service can know to be bad.
+        file: The messages.
+        stream: Its name.
+        records: How many records are in it.
+        write: What is to be written, by externalId; nothing else may change.
+        by_contract: ExternalIds of records that break the contract: one need not ask to know.
+        by_service: Those that only the service can know to be bad.
     """
 
     file: Path
+    stream: str
     records: int
-    state: Any
     write: Mapping[str, Record] = field(default_factory=dict)
     by_contract: frozenset[str] = frozenset()
     by_service: frozenset[str] = frozenset()
@@ -49,114 +51,80 @@ class Given:
         """All that cannot be loaded."""
         return self.by_contract | self.by_service
 
+    @property
+    def state(self) -> Any:
+        """The value of its last STATE message."""
+        return _loaded(self.records)
 
-def new_vendors(file: Path, count: int, terms: Sequence[str], *, bad: bool) -> Given:
+
+def new(file: Path, vic: VicaiControl, count: int, *, bad: bool) -> Given:
     """Write vendors that Vic does not have; with `bad` the 50th of each hundred is, for the one or the other reason."""
-    write: dict[str, Record] = {}
+    before = {vendor["internalId"] for vendor in vic.records("vendors")}
+    vic.add("vendors", count)
+    made = [vendor for vendor in vic.records("vendors") if vendor["internalId"] not in before]
+    vic.delete("vendors", [vendor["internalId"] for vendor in made])
+    # Some of them the ERP does not know yet.
+    own = ({"externalId": f"V{number:06}", "externalUpdatedAt": "2026-01-05T10:00:00"} for number in range(count))
+    records = [_writable("vendors", vendor) | ids for vendor, ids in zip(made, own, strict=True)]
+    for record in records:
+        for name in _BY_VIC & record.keys():
+            del record[name]
     reasons: tuple[set[str], set[str]] = (set(), set())
-    records = []
-    for number in range(1, count + 1):
-        record = _vendor(number, terms[number % len(terms)])
-        if bad and number % 100 == 50:
-            which = number // 100 % 2
-            record |= {"paymentTermId": NO_TERM.format(number)} if which else {"name": "N" * TOO_LONG}
-            reasons[which].add(record["externalId"])
-        else:
-            write[record["externalId"]] = record
-        records.append(record)
-    state = _write(file, records)
-    return Given(file, count, state, write, frozenset(reasons[0]), frozenset(reasons[1]))
+    for number in range(50, count + 1, 100) if bad else ():
+        which, record = number // 100 % 2, records[number - 1]
+        record |= {"paymentTermId": NO_TERM.format(number)} if which else {"name": "N" * TOO_LONG}
+        reasons[which].add(record["externalId"])
+    write = {record["externalId"]: record for record in records if record["externalId"] not in set().union(*reasons)}
+    return _file(file, "vendors", records, write, *map(frozenset, reasons))
 
 
-def known_vendors(file: Path, lines: Iterable[bytes]) -> Given:
-    """Write vendors as Vic has them, but for 12 names; those records hold little else, and nothing else may change."""
-    writable = contract.component("VendorUpsert")["properties"]
-    held = [record for line in lines if (record := msgspec.json.decode(line)).get("externalId")]
-    records = [{name: value for name, value in record.items() if name in writable} for record in held]
-    step = max(1, len(records) // CHANGES)
+def known(file: Path, vic: VicaiControl, stream: str, count: int, changes: int) -> Given:
+    """Write records as Vic has them, but for some names; those hold little else, and nothing else may change.
+
+    Vic then has as many as asked for that the ERP knows, and no others.
+    """
+    while True:
+        held = vic.records(stream)
+        unknown = [record["internalId"] for record in held if not record.get("externalId")]
+        vic.delete(stream, unknown)
+        if (more := count - len(held) + len(unknown)) <= 0:
+            break
+        vic.add(stream, more)
+    records = [_writable(stream, record) for record in held if record.get("externalId")]
     write: dict[str, Record] = {}
-    for place in range(0, min(len(records), step * CHANGES), step):
-        key, name = records[place]["externalId"], records[place]["name"]
-        records[place] = write[key] = {
-            "externalId": key,
-            "externalUpdatedAt": "2099-01-05T10:00:00",
-            "name": f"{name} {place}",
-        }
-    return Given(file, len(records), _write(file, records), write)
+    step = max(1, len(records) // max(1, changes))
+    for place in range(0, len(records), step)[:changes]:
+        key, name = records[place]["externalId"], f"{records[place]['name']} {place}"
+        records[place] = write[key] = {"externalId": key, "externalUpdatedAt": "2099-01-05T10:00:00", "name": name}
+    return _file(file, stream, records, write)
 
 
-def no_vendors(file: Path) -> Given:
+def nothing(file: Path) -> Given:
     """Write a file with nothing to load: what is left is the start of the process."""
-    return Given(file, 0, _write(file, []))
+    return _file(file, "vendors", [])
 
 
-def known_accounts(file: Path, count: int) -> Given:
-    """Write accounts as the list server has them."""
-    head = b'{"type":"RECORD","stream":"accounts","record":'
-    with file.open("wb") as out:
-        out.write(_schema("accounts", "AccountUpsert"))
-        for start in range(0, count, 10_000):
-            end = min(start + 10_000, count)
-            out.write(b"".join(head + list_server.sent(number) + b"}\n" for number in range(start, end)))
-            out.write(_state(end))
-    return Given(file, count, _loaded(count))
+def _writable(stream: str, record: Record) -> Record:
+    names = contract.component(COMPONENTS[stream])["properties"].keys() | {"externalId"}
+    return {name: value for name, value in record.items() if name in names and value is not None}
 
 
-def _account(number: int) -> str:
-    """Return a Norwegian account number whose control digit fits."""
-    for bank in range(1500, 1600):
-        digits = f"{bank}{number:06}"
-        control = -sum(int(digit) * weight for digit, weight in zip(digits, _WEIGHTS, strict=True)) % 11
-        if control < 10:
-            return f"{digits}{control}"
-    raise AssertionError
-
-
-_WEIGHTS = (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
-
-
-def _vendor(number: int, term: str) -> Record:
-    account = _account(number)
-    return {
-        "externalId": f"V{number:06}",
-        "externalUpdatedAt": "2026-01-05T10:00:00",
-        "name": f"Šiaurės Prekyba {number} UAB",
-        "email": f"invoices@vendor-{number}.example",
-        "phone": f"+47 400 {number:05}",
-        "addressStreet": f"Åsveien {number}",
-        "addressCity": "Tromsø",
-        "addressPostalCode": f"{number % 10_000:04}",
-        "countryCode": "NO",
-        "currency": "NOK",
-        "state": "CONFIRMED",
-        "taxInfo": {"taxId": f"NO{900_000_000 + number}MVA", "orgNumber": str(900_000_000 + number)},
-        "defaultPaymentInfo": {"bankAccountNum": account, "bban": account, "defaultMethod": "BBAN"},
-        "paymentTermId": term,
-        "externalData": {"ledger": "2400", "number": number},
-    }
-
-
-def _write(file: Path, records: Sequence[Record]) -> Any:
-    with file.open("wb") as out:
-        out.write(_schema(VENDORS, "VendorUpsert"))
-        for number, record in enumerate(records, 1):
-            out.write(_encode({"type": "RECORD", "stream": VENDORS, "record": record}) + b"\n")
-            if number % _STATE_EVERY == 0:
-                out.write(_state(number))
-        out.write(_state(len(records)))
-    return _loaded(len(records))
-
-
-def _schema(stream: str, component: str) -> bytes:
+def _file(file: Path, stream: str, records: Sequence[Record], *what: Any) -> Given:
     # As a tap shows it: types, and none of the limits.
-    schema = contract.singer_schema(component)
+    schema = contract.singer_schema(COMPONENTS[stream])
     schema["properties"] = {"externalId": {"type": "string"}} | schema["properties"]
-    message = {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": ["externalId"]}
-    return _encode(message) + b"\n"
+    with file.open("wb") as out:
 
+        def say(**message: Any) -> None:
+            out.write(_encode(message) + b"\n")
 
-def _state(number: int) -> bytes:
-    return _encode({"type": "STATE", "value": _loaded(number)}) + b"\n"
+        say(type="SCHEMA", stream=stream, schema=schema, key_properties=["externalId"])
+        for number, record in enumerate(records, 1):
+            say(type="RECORD", stream=stream, record=record)
+            if number % _STATE_EVERY == 0:
+                say(type="STATE", value=_loaded(number))
+        say(type="STATE", value=_loaded(len(records)))
+    return Given(file, stream, len(records), *what)
 
 
 def _loaded(number: int) -> Any:

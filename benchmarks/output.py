@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.results import Fidelity
+from benchmarks.results import Share
 
 _GZIP = b"\x1f\x8b"
 
@@ -63,6 +63,16 @@ def records(folder: Path, stream: str, *, bare: str) -> Iterator[bytes]:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """Where records are: their stream and its key, the stream of their lines, and the field that holds these, too."""
+
+    stream: str
+    key: str
+    lines: str
+    held_in: str
+
+
+@dataclass(frozen=True)
 class Count:
     """How much came: different records, all of them, the lines that they hold, and records of lines."""
 
@@ -72,34 +82,35 @@ class Count:
     line_records: int
 
 
-def count(folder: Path, stream: str, lines: str, key: str, held_in: str) -> Count:
+def count(folder: Path, layout: Layout) -> Count:
     """Count what a contestant wrote."""
     keys: list[str] = []
     held = 0
-    for text in records(folder, stream, bare=stream):
+    for text in records(folder, layout.stream, bare=layout.stream):
         record = plain(msgspec.json.decode(text))
-        keys.append(record[_name(key)])
-        held += len(record.get(held_in) or ())
-    return Count(len(set(keys)), len(keys), held, sum(1 for _ in records(folder, lines, bare=stream)))
+        keys.append(record[_name(layout.key)])
+        held += len(record.get(layout.held_in) or ())
+    lines = sum(1 for _ in records(folder, layout.lines, bare=layout.stream))
+    return Count(len(set(keys)), len(keys), held, lines)
 
 
 @dataclass
 class Comparison:
     """What became of the numbers, of what no contract mentions, and of the rest (texts, times, flags; not nulls)."""
 
-    numbers: Fidelity = field(default_factory=Fidelity)
-    unknown: Fidelity = field(default_factory=Fidelity)
-    others: Fidelity = field(default_factory=Fidelity)
+    numbers: Share = field(default_factory=Share)
+    unknown: Share = field(default_factory=Share)
+    others: Share = field(default_factory=Share)
 
 
-def compare(folder: Path, stream: str, key: str, store: Iterable[bytes], known: Mapping[str, Any]) -> Comparison:
+def compare(folder: Path, layout: Layout, store: Iterable[bytes], known: Mapping[str, Any]) -> Comparison:
     """Compare a contestant's records with the service's own, value by value, at any depth."""
     result = Comparison()
-    came = (plain(_exact.decode(text.decode())) for text in records(folder, stream, bare=stream))
-    by_key = {record[_name(key)]: record for record in came}
+    came = (plain(_exact.decode(text.decode())) for text in records(folder, layout.stream, bare=layout.stream))
+    by_key = {record[_name(layout.key)]: record for record in came}
     for text in store:
         sent = _exact.decode(text.decode())
-        _compare(result, sent, by_key.get(sent[key]), known)
+        _compare(result, sent, by_key.get(sent[layout.key]), known)
     return result
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for: parts, how many records, how often, and the sizes for memory; empty is the usual."""
+    """What is asked for: parts, how many records, rounds, sizes for memory; `None` or empty is what is usual."""
 
     parts: frozenset[str]
-    records: int | None
-    rounds: int
-    memory: tuple[int, ...]
-    full: bool
+    records: int | None = None
+    rounds: int = 3
+    memory: tuple[int, ...] = ()
+    full: bool = False
+    """Memory also at 1,000,000 records."""
+    against: Path | None = None
+    """Another checkout, whose commands are measured beside ours."""
 
     def sizes(self, *usual: int) -> list[int]:
         """Return the sizes for memory, given those that are usual for a service."""
@@ -27,8 +31,8 @@ class Order:
 
 
 @dataclass
-class Fidelity:
-    """How many values came through: `sent` by the service, `same` text, and `equal` in value."""
+class Share:
+    """How many values came through: `sent` by the service, the `same` text, and `equal` in value."""
 
     sent: int = 0
     same: int = 0
@@ -40,16 +44,9 @@ class Fidelity:
         self.same += same
         self.equal += equal
 
-
-@dataclass(frozen=True)
-class Share:
-    """So many of all."""
-
-    number: int
-    whole: int
-
-    def __str__(self) -> str:
-        return f"all {self.whole:,}" if self.number == self.whole else f"{self.number:,} of {self.whole:,}"
+    def text(self, number: int) -> str:
+        """Return how many of all that is."""
+        return f"all {self.sent:,}" if number == self.sent else f"{number:,} of {self.sent:,}"
 
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
@@ -97,9 +94,13 @@ class Row:
     def __getitem__(self, cell: str) -> Any:
         return self.cells[cell]
 
+    def times(self, other: Row, cell: str) -> float:
+        """Return how many times another's cell this one is; NaN where either was too short to be measured."""
+        return self[cell] / other[cell] if self[cell] and other[cell] else math.nan
+
     def as_json(self) -> dict[str, Any]:
-        """Return the cells for programs."""
-        return {name: vars(cell) if isinstance(cell, Share) else cell for name, cell in self.cells.items()}
+        """Return the cells for programs, NaN as null."""
+        return {name: None if _missing(value) else value for name, value in self.cells.items()}
 
     def with_cells(self, **cells: Any) -> Row:
         """Return the row with more cells."""
@@ -112,86 +113,94 @@ class Table:
 
     key: str
     title: str
-    shown: tuple[str, ...]
-    rows: list[Row]
+    shown: Sequence[str]
+    rows: Sequence[Row]
     notes: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
         """Yield the lines to print."""
-        heads = [COLUMNS[cell][0] for cell in self.shown]
-        texts = {row.name: [_text(row.cells.get(cell), COLUMNS[cell][1]) for cell in self.shown] for row in self.rows}
-        wide = [
-            max(10, *(len(text) + 2 for text in (head, *(texts[row.name][place] for row in self.rows))))
-            for place, head in enumerate(heads)
+        texts = [
+            [row.name, *(_text(row.cells.get(cell), COLUMNS[cell][1]) for cell in self.shown)] for row in self.rows
         ]
-        name = max(26, *(len(row.name) + 2 for row in self.rows), 0)
+        grid = [["", *(COLUMNS[cell][0] for cell in self.shown)], *texts]
+        first, *others = (max(map(len, column)) + 2 for column in zip(*grid, strict=True))
         yield f"\n{self.title}"
-        for title, cells in [("", heads), *texts.items()]:
-            padded = "".join(cell.rjust(wide[place]) for place, cell in enumerate(cells))
-            yield f"{title:{name}}{padded}".rstrip()
+        for name, *cells in grid:
+            padded = (cell.rjust(max(10, wide)) for cell, wide in zip(cells, others, strict=True))
+            yield f"{name:{max(26, first)}}{''.join(padded)}".rstrip()
         yield from self.notes
 
 
+_PACES = ("per_second", "per_second_running")
+
+
 def _text(value: Any, form: str) -> str:
-    return "-" if value is None else format(value, form) if form else str(value)
+    return "-" if _missing(value) else format(value, form) if form else str(value)
 
 
-@dataclass(frozen=True)
-class Aim:
-    """What was aimed at, and whether it was met; that is for a person to judge, and no failure."""
-
-    met: bool
-    words: str
-
-    def __str__(self) -> str:
-        return f"{'yes' if self.met else 'NO ':4}  {self.words}"
-
-
-def times_aim(ours: Row, other: Row, name: str, times: float) -> Aim:
-    """Judge how many times as fast as another we are, start included."""
-    whole, running = (ours[pace] / other[pace] for pace in ("per_second", "per_second_running"))
-    return Aim(whole >= times, f"{whole:.1f} times {name} (running: {running:.1f}); aim {times}")
-
-
-def share_aim(ours: Row, other: Row, name: str, least: float) -> Aim:
-    """Judge which share of another's speed we reach once we run."""
-    whole, running = (ours[pace] / other[pace] for pace in ("per_second", "per_second_running"))
-    words = f"{running:.0%} of {name}, running (start included: {whole:.0%}); aim {least * 100:.0f} %"
-    return Aim(running >= least, words)
-
-
-def memory_aims(peaks: Iterable[float], most: float, growth: float | None = None) -> Iterator[Aim]:
-    """Judge peak memory in MB, given from the shortest read to the longest."""
-    if found := list(peaks):
-        yield Aim(max(found) < most, f"{max(found):.0f} MB at most; aim < {most:.0f}")
-        if growth and len(found) > 1:
-            times = found[-1] / found[0]
-            yield Aim(times <= growth, f"memory at the longest is {times:.2f} of the shortest; aim flat ({growth})")
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 @dataclass
 class Results:
-    """Everything measured of one command."""
+    """Everything measured of one command, and the order that asked for it."""
 
     name: str
+    order: Order
     tables: list[Table] = field(default_factory=list)
-    aims: list[Aim] = field(default_factory=list)
+    aims: list[tuple[bool, str]] = field(default_factory=list)
+    """What was aimed at, and whether it was met; that is for a person to judge, and no failure."""
     losses: list[str] = field(default_factory=list)
     """What our command lost or did wrong: nothing, or the benchmark has failed."""
     absent: list[str] = field(default_factory=list)
-    """Contestants that are not installed."""
+    """What is not measured because it is not installed."""
+
+    def table(self, key: str, title: str, shown: Sequence[str], rows: Sequence[Row]) -> Table:
+        """Add a table; return it."""
+        self.tables.append(Table(key, title, shown, rows))
+        return self.tables[-1]
+
+    def aim(self, met: bool, words: str) -> None:
+        """Add an aim, in words that have both the figure and what it should be."""
+        self.aims.append((bool(met), words))
+
+    def times_aim(self, ours: Row, other: Row, name: str, times: float) -> None:
+        """Judge how many times as fast as another we are, start included."""
+        whole, running = (ours.times(other, cell) for cell in _PACES)
+        self.aim(whole >= times, f"{whole:.1f} times {name} (running: {running:.1f}); aim {times}")
+
+    def share_aim(self, ours: Row, other: Row, name: str, least: float) -> None:
+        """Judge which share of another's speed we reach once we run."""
+        whole, running = (ours.times(other, cell) for cell in _PACES)
+        words = f"{running:.0%} of {name}, running (start included: {whole:.0%}); aim {least:.0%}"
+        self.aim(running >= least, words)
+
+    def memory_aims(self, rows: Sequence[Row], most: float, growth: float | None = None) -> None:
+        """Judge peak memory in MB, given from the shortest read to the longest."""
+        if peaks := [row["megabytes"] for row in rows]:
+            self.aim(max(peaks) < most, f"{max(peaks):.0f} MB at most; aim < {most:.0f}")
+            if growth and len(peaks) > 1:
+                times = peaks[-1] / peaks[0]
+                self.aim(times <= growth, f"memory at the longest is {times:.2f} of the shortest; aim flat ({growth})")
 
     def text(self) -> str:
         """Return the report."""
         lines = [self.name, *(line for table in self.tables for line in table.lines())]
         lines += [f"{name:26}not measured: not installed" for name in dict.fromkeys(self.absent)]
-        return "\n".join([*lines, "", *map(str, self.aims), *(f"LOST  {loss}" for loss in self.losses)])
+        aims = (f"{'yes' if met else 'NO':6}{words}" for met, words in self.aims)
+        return "\n".join([*lines, "", *aims, *(f"LOST  {loss}" for loss in self.losses)])
 
     def as_json(self) -> dict[str, Any]:
         """Return the same figures for programs."""
         tables = {table.key: {row.name: row.as_json() for row in table.rows} for table in self.tables}
-        aims = [{"met": aim.met, "words": aim.words} for aim in self.aims]
+        aims = [{"met": met, "words": words} for met, words in self.aims]
         return {**tables, "aims": aims, "losses": self.losses, "not_measured": self.absent}
+
+
+def progress(words: str) -> None:
+    """Tell whoever waits what is measured now."""
+    print(f"... {words}", file=sys.stderr, flush=True)
 
 
 def machine() -> str:

@@ -3,299 +3,160 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.contestants import HERE
-from benchmarks.processes import Run, median, run
-from benchmarks.reading import Source, vicai
-from benchmarks.results import Aim, Order, Progress, Results, Row, Table, memory_aims
-from tests import postgresql
+from benchmarks import contestants, services
+from benchmarks.contestants import DUCKDB, POSTGRESQL, TAP_ALONE, Contestant, chosen
+from benchmarks.processes import Measured, Run, in_turn, run
+from benchmarks.results import Order, Results, Row, progress
+from benchmarks.services import Service
 
 RECORDS, MEMORY, MEGABYTES, FLAT = 30_000, (30_000, 300_000), 400.0, 1.15
-_TIMES = {"duckdb": 2.2, "postgresql": 1.8}
+TIMES = {DUCKDB.name: 2.2, POSTGRESQL.name: 1.8}
 """What tap and loader may take, start-up left out, of what the tap alone takes."""
-_AGAIN, _RIVAL_DUCKDB, _RIVAL_POSTGRESQL = 1.2, 2.5, 4.0
-_TAP = str(Path(HERE).with_name("tap-vicai"))
-_OURS = str(Path(HERE).with_name("target-warehouse"))
-_ENVIRONMENTS = Path(__file__).resolve().parent.parent / ".venv-bench-loaders"
-_DECIMALS_AS_TEXT = {"decimals": "text"}
-
-
-@dataclass(frozen=True)
-class Loader:
-    """A loader, or nothing where `command` is empty: the tap alone.
-
-    Args:
-        name: of it.
-        database: that it loads into: duckdb, postgresql, or nothing.
-        command: with `{config}`.
-        settings: with `{file}`, `{url}`.
-        tap: settings of the tap for it.
-        package: what has to be installed in an environment of its own.
-    """
-
-    name: str
-    database: str = ""
-    command: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    tap: Mapping[str, Any] = field(default_factory=dict)
-    package: str = ""
-
-    @property
-    def there(self) -> bool:
-        """Whether it, and its database, are installed."""
-        return self.database != "postgresql" or _has_postgresql()
-
-    def at(self, checkout: Path, label: str) -> Loader:
-        """Return the same loader as another checkout has it."""
-        command = str(checkout / ".venv" / "bin" / Path(self.command[0]).name)
-        return replace(self, name=f"{self.name}, {label}", command=(command, *self.command[1:]))
-
-
-ALONE = Loader("tap-vicai alone")
-DUCKDB = Loader("target-warehouse, DuckDB", "duckdb", (_OURS, "--config", "{config}"), {"database": "{file}"})
-POSTGRESQL = Loader("target-warehouse, PostgreSQL", "postgresql", DUCKDB.command, {"database": "{url}"})
-LOOP = Loader(
-    "bare loop with Arrow", "duckdb", (HERE, "-m", "benchmarks.rivals.arrow_loop", "{config}"), {"path": "{file}"}
+AGAIN = 1.2
+"""The same, with nothing new."""
+RIVALS = (
+    (DUCKDB, contestants.TARGET_DUCKDB, 2.5),
+    (POSTGRESQL, contestants.TUNED_POSTGRES, 4.0),
 )
-TARGET_DUCKDB = Loader(
-    "target-duckdb 0.8.0",
-    "duckdb",
-    ("target-duckdb", "--config", "{config}"),
-    {
-        "path": "{file}",
-        "default_target_schema": "vicai",
-        "add_metadata_columns": True,
-        "primary_key_required": False,
-        "flush_all_streams": True,
-    },
-    _DECIMALS_AS_TEXT,
-    "target-duckdb==0.8.0 duckdb<1.3",
-)
-_POSTGRES = {"sqlalchemy_url": "{url}", "default_target_schema": "vicai"}
-_TUNED = {"use_copy": True, "validate_records": False, "sanitize_null_text_characters": True}
-_PACKAGE = "meltanolabs-target-postgres==0.8.1"
-TARGET_POSTGRES = Loader(
-    "target-postgres 0.8.1, as it comes",
-    "postgresql",
-    ("target-postgres", "--config", "{config}"),
-    _POSTGRES,
-    {},
-    _PACKAGE,
-)
-TUNED = Loader("target-postgres 0.8.1, tuned", "postgresql", TARGET_POSTGRES.command, _POSTGRES | _TUNED, {}, _PACKAGE)
-ALL = (ALONE, DUCKDB, POSTGRESQL, LOOP, TARGET_DUCKDB, TUNED, TARGET_POSTGRES)
+_TAP_SETTINGS = {contestants.TARGET_DUCKDB.name: {"decimals": "text"}}
+_STREAM = "invoices"
 
 
-def measured(order: Order, progress: Progress) -> Results:
+def measured(order: Order) -> Results:
     """Measure what is asked for."""
-    results = Results("target-warehouse")
+    results = Results("target-warehouse", order)
     if "speed" in order.parts:
-        speed(order, results, progress)
+        speed(results)
     if "memory" in order.parts:
-        memory(order.sizes(*MEMORY), results, progress)
+        memory(results)
     return results
 
 
-def speed(order: Order, results: Results, progress: Progress) -> None:
-    """Measure all loaders on the same invoices, in turn; ours also a second time, with nothing new."""
-    size = order.records or RECORDS
-    loaders = [one for one in ALL if one.there and _installed(one, progress)]
-    results.absent += [one.name for one in ALL if one not in loaders]
-    runs: dict[str, list[tuple[Run, Run]]] = {}
-    counts: dict[str, int] = {}
+def speed(results: Results) -> None:
+    """Measure all loaders on the same invoices, in turn; ours also a second time, with nothing new.
+
+    Beside another checkout only the loaders differ: they read a file, and nothing new is the same file once more.
+    """
+    size, rounds = results.order.records or RECORDS, results.order.rounds
+    from_file = bool(results.order.against)
+    loaders = chosen(contestants.LOADERS[from_file:], results)
     progress(f"speed: preparing {size:,} invoices")
-    with vicai(size) as full, vicai(0) as empty, _folder() as folder:
-        for number in range(order.rounds):
-            for one in loaders:
-                if number and one == TARGET_POSTGRES:
-                    continue  # a minute each
-                progress(f"round {number + 1} of {order.rounds}, {one.name}")
-                place = _Place(folder, one)
-                whole = place.load(full)
-                counts[one.name] = place.count()
-                again = place.load(full, since=True) if one in (ALONE, DUCKDB, POSTGRESQL) else None
-                idle = _Place(folder, one).load(empty)
-                runs.setdefault(one.name, []).append((whole, idle))
-                if again:
-                    runs.setdefault(f"{one.name}, nothing new", []).append((again, idle))
-    rows = []
-    for name, measured_runs in runs.items():
-        whole, idle = (median(list(column)) for column in zip(*measured_runs, strict=True))
-        running = max(whole.seconds - idle.seconds, 1e-3)
-        cells = {"seconds": whole.seconds, "cpu_seconds": whole.cpu_seconds, "empty_seconds": idle.seconds}
-        megabytes = max(one.megabytes for one, _ in measured_runs)
-        rows.append(
-            Row(name, cells | {"running_seconds": running, "megabytes": megabytes, "records": counts.get(name)})
-        )
-    title = f"{size:,} invoices and master data from tap to warehouse; medians of {order.rounds} rounds, in turn"
+    with services.vicai(size) as full, services.vicai() as empty, services.empty_folder() as lines:
+        for service in (full, empty) if from_file else ():
+            _messages(service, lines)
+
+        def load(one: Contestant) -> Iterator[Measured]:
+            with services.empty_folder() as folder, services.empty_folder() as other:
+                place, nothing = (_Place(where, one, lines if from_file else None) for where in (folder, other))
+                whole, idle = place.load(full), nothing.load(empty)
+                count = place.count()
+                if one.ours and one.database and count != size:
+                    results.losses.append(f"{one.name}: {count:,} of {size:,} invoices")
+                yield Measured(one.name, whole, idle, {"records": count} if one.database else {})
+                if one.ours:
+                    yield Measured(_again(one.name), place.load(full, since=True), idle, {})
+
+        rows = in_turn(loaders, rounds, load)
+    way = "from a file" if from_file else "from tap"
+    title = f"{size:,} invoices and master data {way} to warehouse; medians of {rounds} rounds, in turn"
     shown = ("seconds", "cpu_seconds", "empty_seconds", "running_seconds", "megabytes", "records")
-    results.tables.append(Table("speed", title, shown, rows))
-    _judge({row.name: row for row in rows}, size, results)
+    results.table("speed", title, shown, rows)
+    _judge({row.name: row for row in rows}, results)
 
 
-def _judge(rows: Mapping[str, Row], size: int, results: Results) -> None:
-    alone = rows[ALONE.name]
-    for one in (DUCKDB, POSTGRESQL):
-        if one.name not in rows:
-            continue
-        ours, again = rows[one.name], rows[f"{one.name}, nothing new"]
-        times = ours["running_seconds"] / alone["running_seconds"]
-        most = _TIMES[one.database]
-        results.aims.append(Aim(times <= most, f"{times:.2f} times the tap alone, {one.name}, running; aim {most}"))
-        slower = again["running_seconds"] / rows[f"{ALONE.name}, nothing new"]["running_seconds"]
-        words = f"nothing new: {slower:.2f} times the tap alone, {one.name}, running; aim {_AGAIN}"
-        results.aims.append(Aim(slower <= _AGAIN, words))
-        if ours["records"] != size:
-            results.losses.append(f"{one.name}: {ours['records']:,} of {size:,} invoices")
-    for mine, rival, least in (
-        (DUCKDB, TARGET_DUCKDB, _RIVAL_DUCKDB),
-        (POSTGRESQL, TUNED, _RIVAL_POSTGRESQL),
-    ):
-        if mine.name in rows and rival.name in rows:
-            times = rows[rival.name]["running_seconds"] / rows[mine.name]["running_seconds"]
-            results.aims.append(Aim(times >= least, f"{times:.1f} times as fast as {rival.name}, running; aim {least}"))
+def _again(name: str) -> str:
+    return f"{name}, nothing new"
 
 
-def loads(loaders: Sequence[Loader], order: Order, results: Results, progress: Progress) -> list[Row]:
-    """Measure loaders that read the same invoices from a file, and then once more what is there already."""
-    size = order.records or RECORDS
-    runs: dict[str, list[Run]] = {}
-    with vicai(size) as full, _folder() as folder:
-        lines = folder / "lines"
-        run(_tap(full, folder, {}), lines)
-        for number in range(order.rounds):
-            for one in loaders:
-                progress(f"round {number + 1} of {order.rounds}, {one.name}")
-                place = _Place(folder, one)
-                command = [part.format(config=place.config) for part in one.command]
-                runs.setdefault(one.name, []).append(run(command, given=lines))
-                runs.setdefault(f"{one.name}, once more", []).append(run(command, given=lines))
-    rows = [Row(name, vars(median(some))) for name, some in runs.items()]
-    title = f"{size:,} invoices and master data from a file; medians of {order.rounds} rounds, in turn"
-    results.tables.append(Table("speed", title, ("seconds", "cpu_seconds"), rows))
-    return rows
+def _judge(rows: Mapping[str, Row], results: Results) -> None:
+    def times(name: str, other: str) -> float:
+        return rows[name].times(rows[other], "running_seconds") if name in rows and other in rows else math.nan
+
+    for name, most in TIMES.items():
+        beside = times(name, TAP_ALONE.name)
+        results.aim(beside <= most, f"{beside:.2f} times the tap alone, {name}, running; aim {most}")
+        beside = times(_again(name), _again(TAP_ALONE.name))
+        results.aim(beside <= AGAIN, f"nothing new: {beside:.2f} times the tap alone, {name}, running; aim {AGAIN}")
+    for ours, rival, least in RIVALS:
+        beside = times(rival.name, ours.name)
+        results.aim(beside >= least, f"{beside:.1f} times as fast as {rival.name}, running; aim {least}")
 
 
-def memory(sizes: list[int], results: Results, progress: Progress) -> None:
+def memory(results: Results) -> None:
     """Measure the loader's own peak memory and time, reading from a file, by the number of invoices."""
-    rows = []
-    for size in sizes:
+    rows: dict[str, list[Row]] = {}
+    for size in results.order.sizes(*MEMORY):
         progress(f"memory: {size:,} invoices")
-        with vicai(size) as full, _folder() as folder:
-            lines = folder / "lines"
-            run(_tap(full, folder, {}), lines)
-            for one in (DUCKDB, POSTGRESQL):
-                if one.there:
-                    place = _Place(folder, one)
-                    taken = run([part.format(config=place.config) for part in one.command], given=lines)
-                    rows.append(Row(f"{size:,} invoices, {one.database}", vars(taken)))
-    results.tables.append(Table("memory", "The loader alone, from a file", ("seconds", "megabytes"), rows))
-    for database in ("duckdb", "postgresql"):
-        peaks = [row["megabytes"] for row in rows if row.name.endswith(database)]
-        results.aims += memory_aims(peaks, MEGABYTES, FLAT)
+        with services.vicai(size) as full, services.empty_folder() as lines:
+            _messages(full, lines)
+            for one in chosen([DUCKDB, POSTGRESQL], results):
+                with services.empty_folder() as folder:
+                    taken = _Place(folder, one, lines).load(full)
+                rows.setdefault(one.name, []).append(Row(f"{size:,} invoices, {one.database}", vars(taken)))
+    found = [row for several in rows.values() for row in several]
+    results.table("memory", "The loader alone, from a file", ("seconds", "cpu_seconds", "megabytes"), found)
+    for several in rows.values():
+        results.memory_aims(several, MEGABYTES, FLAT)
+
+
+def _messages(service: Service, folder: Path) -> None:
+    """Read all of a service into a file of Singer messages, which has its port as a name."""
+    run(service.line(TAP_ALONE, folder), _file(service, folder))
+
+
+def _file(service: Service, folder: Path) -> Path:
+    return folder / service.sandbox.url.rpartition(":")[2]
 
 
 class _Place:
-    """Where a loader writes, empty at first."""
+    """Where a loader writes, empty at first.
 
-    def __init__(self, folder: Path, loader: Loader) -> None:
-        self._loader = loader
-        self._folder = Path(folder, loader.name.replace(" ", "-"))
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir()
-        self._file = self._folder / "warehouse.duckdb"
-        self._url = postgresql.empty_database("bench") if loader.database == "postgresql" else ""
-        given = {
-            name: value.format(file=self._file, url=self._url) if isinstance(value, str) else value
-            for name, value in loader.settings.items()
-        }
-        if Path(loader.command[0] if loader.command else "").name == Path(_OURS).name:
-            given |= {"schema": "vicai", "rejects_path": str(self._folder / "rejects.jsonl")}
-        self.config = self._folder / "config.json"
-        self.config.write_text(json.dumps(given), encoding="utf-8")
-        self.config.chmod(0o600)
+    Args:
+        folder: Its files are there; a PostgreSQL database is its own.
+        one: The loader, or the tap alone.
+        lines: The folder with files of messages that it reads; `None`: it reads what the tap writes.
+    """
 
-    def load(self, source: Source, *, since: bool = False) -> Run:
+    def __init__(self, folder: Path, one: Contestant, lines: Path | None) -> None:
+        self._folder, self._one, self._lines = folder, one, lines
+        self._loader = one.line(folder) if one.database else []
+
+    def load(self, service: Service, *, since: bool = False) -> Run:
         """Run tap and loader once; `since` the state that the last run left."""
-        states = self._folder / "states"
-        state = self._folder / "state.json"
+        output, state = self._folder / "output", self._folder / "state.json"
+        if self._lines:
+            return run(self._loader, output, given=_file(service, self._lines))
+        shared = {**service.settings, **_TAP_SETTINGS.get(self._one.name, {})}
+        tap = shlex.join([*TAP_ALONE.line(self._folder, shared), *(["--state", str(state)] if since else [])])
         if since:
-            state.write_bytes(states.read_bytes().splitlines()[-1])
-        tap = shlex.join([*_tap(source, self._folder, self._loader.tap), *(["--state", str(state)] if since else [])])
-        if not self._loader.command:
-            # What the state is, only this tap's own output tells.
-            last = (
-                f'| grep -F \'"type":"STATE"\' | tail -1 | sed \'s/.*"value"://; s/}}$//\' > {shlex.quote(str(states))}'
-            )
-            if not since:
-                subprocess.run(["bash", "-c", f"{tap} 2>/dev/null {last}"], check=True)
-            return run(["bash", "-c", f"{tap} > /dev/null"])
-        command = [part.format(config=self.config) for part in self._loader.command]
-        if self._loader.package:
-            command[0] = str(_environment(self._loader.package) / "bin" / command[0])
-        loader = shlex.join(command)
-        return run(["bash", "-c", f"set -o pipefail; {tap} | {loader} > {shlex.quote(str(states))}"])
+            last = output.read_bytes().splitlines()[-1]
+            # A loader's line is the state; the tap's is a message.
+            state.write_bytes(last if self._loader else json.dumps(json.loads(last)["value"]).encode())
+        command = f"set -o pipefail; {tap} | {shlex.join(self._loader)}" if self._loader else tap
+        return run(["bash", "-c", command], output)
 
     def count(self) -> int:
         """Return how many invoices are there."""
-        if self._loader.database == "postgresql":
+        settings = {path.name: path for path in self._folder.glob("target-*.json")}
+        found: Any = None
+        if self._one.database == "postgresql":
             import psycopg  # noqa: PLC0415 - only where it is measured
 
-            with psycopg.connect(self._url) as connection:
-                found = connection.execute("SELECT count(*) FROM vicai.invoices").fetchone()
-                return int(found[0]) if found else 0
-        if self._loader.database == "duckdb":
+            (file,) = settings.values()
+            given = json.loads(file.read_text(encoding="utf-8"))
+            with psycopg.connect(given.get("database") or given["sqlalchemy_url"]) as connection:
+                found = connection.execute(f"SELECT count(*) FROM vicai.{_STREAM}".encode()).fetchone()
+        elif self._one.database == "duckdb":
             import duckdb  # noqa: PLC0415
 
-            with duckdb.connect(str(self._file), read_only=True) as connection:
-                (schema,) = connection.execute(
-                    "SELECT schema_name FROM duckdb_tables() WHERE table_name = 'invoices'"
-                ).fetchall()[0]
-                found = connection.execute(f'SELECT count(*) FROM "{schema}".invoices').fetchone()
-                return int(found[0]) if found else 0
-        return 0
-
-
-def _tap(source: Source, folder: Path, settings: Mapping[str, Any]) -> list[str]:
-    config = folder / "tap.json"
-    config.write_text(json.dumps({**source.settings, **settings}), encoding="utf-8")
-    config.chmod(0o600)
-    return [_TAP, "--config", str(config)]
-
-
-def _environment(package: str) -> Path:
-    return _ENVIRONMENTS / "".join(letter for letter in package if letter.isalnum())
-
-
-def _installed(one: Loader, progress: Progress) -> bool:
-    """Install a loader into an environment of its own, once; return whether that worked."""
-    if not one.package:
-        return True
-    place = _environment(one.package)
-    if (place / "bin" / one.command[0]).exists():
-        return True
-    progress(f"installing {one.package}")
-    uv = str(Path(HERE).with_name("uv"))
-    made = subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(place)], check=False)
-    into = [uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python"), *one.package.split()]
-    return not made.returncode and not subprocess.run(into, check=False).returncode
-
-
-def _has_postgresql() -> bool:
-    return not postgresql.needs_postgresql.args[0]
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="benchmarks-") as folder:
-        yield Path(folder)
+            with duckdb.connect(str(self._folder / "warehouse.duckdb"), read_only=True) as connection:
+                query = "SELECT schema_name FROM duckdb_tables() WHERE table_name = ?"
+                ((schema,),) = connection.execute(query, [_STREAM]).fetchall()
+                found = connection.execute(f'SELECT count(*) FROM "{schema}".{_STREAM}').fetchone()
+        return int(found[0]) if found else 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +21,7 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 
-Config = dict[str, str]
+Config = Mapping[str, str]
 Parse = Callable[[bytes], Any]
 
 
@@ -42,7 +42,7 @@ def ivesk(config: Config, parse: Parse) -> Iterator[Any]:
 
 def vicai(config: Config, parse: Parse) -> Iterator[Any]:
     """Read the invoices of all states to the end by following `x-next`."""
-    session = _session(config)
+    session = open_session(config)
     query = {"state": "ALL", "useSystem": "INTERNAL", "limit": "100"}
     while True:
         response = session.get(f"{config['api_url']}/invoices", params=query, timeout=60)
@@ -53,7 +53,8 @@ def vicai(config: Config, parse: Parse) -> Iterator[Any]:
         query["cursor"] = response.headers["x-next"]
 
 
-def _session(config: Config) -> requests.Session:
+def open_session(config: Config) -> requests.Session:
+    """Return a session with a token."""
     session = requests.Session()
     account = {name: config[name] for name in ("client_id", "client_secret")}
     granted = session.post(f"{config['api_url']}/token", json=account, timeout=60)
@@ -64,7 +65,7 @@ def _session(config: Config) -> requests.Session:
 
 def load(config: Config, workers: int) -> None:
     """Send every vendor that comes in."""
-    session = _session(config)
+    session = open_session(config)
     session.mount("http://", HTTPAdapter(pool_maxsize=workers))
 
     def send(record: dict[str, Any]) -> None:

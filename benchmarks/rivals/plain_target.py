@@ -15,18 +15,15 @@ import requests
 from singer_sdk import RecordSink, Target
 from singer_sdk import typing as th
 
+from benchmarks.rivals.bare import open_session
+
 
 class VendorSink(RecordSink):
     """Sends one vendor after another."""
 
     @functools.cached_property
     def _session(self) -> requests.Session:
-        session = requests.Session()
-        account = {name: self.config[name] for name in ("client_id", "client_secret")}
-        granted = session.post(f"{self.config['api_url']}/token", json=account, timeout=60)
-        granted.raise_for_status()
-        session.headers["Authorization"] = f"Bearer {granted.json()['access_token']}"
-        return session
+        return open_session(self.config)
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
         """Send a vendor; set it aside if the service refuses it and `rejects_path` is set."""
