@@ -131,10 +131,12 @@ class _Report(VicSink):
             )
         if self._is_known(body, present):
             return UNCHANGED
-        known, ours = present.get(self.other_time), str(body[self.time_field])
-        if self._stands(present) and known and instants.is_earlier(ours, str(known)):
-            note = _LATER.format(known=f"{self.other_time} {known}", field=self.time_field)
-            return Outcome("older", (Change(self.time_field, present.get(self.time_field), ours),), note)
+        ours = str(body[self.time_field])
+        # Of the same payment a history may tell several: booked, returned, booked again.
+        for name in (self.time_field, *([self.other_time] if self._stands(present) else [])):
+            if (known := present.get(name)) and instants.is_earlier(ours, str(known)):
+                note = _LATER.format(known=f"{name} {known}", field=self.time_field)
+                return Outcome("older", (Change(self.time_field, present.get(self.time_field), ours),), note)
         return None
 
     def _is_known(self, body: JsonObject, present: JsonObject) -> bool:
@@ -142,7 +144,7 @@ class _Report(VicSink):
         for name, value in body.items():
             theirs = present.get(name)
             if name == self.time_field:
-                if not theirs or UTC.milliseconds(str(theirs)) != UTC.milliseconds(str(value)):
+                if not theirs or not _is_same_time(str(value), str(theirs)):
                     return False
             elif theirs != value and not (name == "remoteId" and value is None):
                 return False
@@ -168,6 +170,12 @@ class _Report(VicSink):
             return
         body = {self.part: [{"id": one.id, **one.body} for one in told]}
         self.context.bulk_writer.send(self.bulk_operation, body, find_done=find_done)
+
+
+def _is_same_time(ours: str, theirs: str) -> bool:
+    """Return whether two times are the same; the service may show whole seconds."""
+    mine, its = UTC.milliseconds(ours), UTC.milliseconds(theirs)
+    return its in {mine, mine - mine % 1000}
 
 
 class _Confirmation(_Report):

@@ -149,6 +149,35 @@ def test_a_failure_takes_back_a_confirmation_and_an_older_one_does_not_come_back
     assert target(load("payment_failures", failure)).counts("payment_failures")["older"] == 1
 
 
+@pytest.mark.parametrize("part", ["payments", "credits"])
+def test_a_history_that_comes_every_hour_is_told_once(vicai: SandboxProcess, target: Target, part: str) -> None:
+    """Booked, returned, booked again: no hour may make a payment that is booked one that has failed."""
+    id_, *_ = given_payments(vicai, part)
+    confirmations, failures = (f"{part.removesuffix('s')}_{what}" for what in ("confirmations", "failures"))
+    times = [f"2026-03-0{day}T09:00:00.250Z" for day in range(3, 8)]
+    history = [
+        *load(confirmations, {"id": id_, "confirmedAt": times[0], "remoteId": "MOK-1"}),
+        *load(failures, {"id": id_, "remoteErroredAt": times[1], "remoteError": "Grąžinta"}),
+        *load(failures, {"id": id_, "remoteErroredAt": times[2], "remoteError": "Grąžinta dar kartą"}),
+        *load(confirmations, {"id": id_, "confirmedAt": times[3], "remoteId": "MOK-2"}),
+    ]
+    target(history)
+    assert (shown(vicai, part)[id_]["confirmedAt"], shown(vicai, part)[id_]["remoteId"]) == (times[3], "MOK-2")
+    again = target(history)
+    assert again.writes == []
+    assert (again.counts(confirmations)["older"], again.counts(confirmations)["unchanged"]) == (1, 1)
+    assert again.counts(failures)["older"] == 2
+    failed = load(failures, {"id": id_, "remoteErroredAt": times[4], "remoteError": "Sąskaita uždaryta"})
+    target([*history, *failed])
+    assert target([*history, *failed]).writes == []
+    assert shown(vicai, part)[id_]["remoteErroredAt"] == times[4]
+    # What the service shows in whole seconds is the same time.
+    batch = next(one for one in vicai.control.vicai.records("paymentBatches") if any(p["id"] == id_ for p in one[part]))
+    cut = [one | ({"remoteErroredAt": "2026-03-07T09:00:00Z"} if one["id"] == id_ else {}) for one in batch[part]]
+    becomes(vicai, batch, part, cut)
+    assert target([*history, *failed]).writes == []
+
+
 def test_a_reason_is_at_most_255_characters_long(paid: list[str], target: Target) -> None:
     failure = {"id": paid[0], "remoteErroredAt": LATER, "remoteError": "Ą" * 256}
     run = target(load("payment_failures", failure), expect=1)
