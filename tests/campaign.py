@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.postgresql import needs_postgresql
+
+DATABASES = ("duckdb", "postgresql")
 SAMPLE = 1
 """So many seeds of a campaign are in `make test`."""
 BOTH_AGES = pytest.mark.parametrize(
@@ -40,6 +43,7 @@ def one_in(many: int) -> pytest.MarkDecorator:
 
 def thin(items: Sequence[pytest.Item]) -> None:
     """Leave to the campaign what `one_in` leaves to it, and whatever is long: else nothing would run that."""
+    _share_out_databases(items)
     places: Counter[str] = Counter()
     for item in items:
         if item.get_closest_marker("long"):
@@ -51,3 +55,16 @@ def thin(items: Sequence[pytest.Item]) -> None:
             if places[name] % mark.args[0]:
                 item.add_marker("long")
             places[name] += 1
+
+
+def _share_out_databases(items: Sequence[pytest.Item]) -> None:
+    """Try each test of a warehouse in one of the databases, by turns, and in the campaign in all."""
+    names: dict[str, int] = {}
+    for item in items:
+        database = getattr(getattr(item, "callspec", None), "params", {}).get("database")
+        if database not in DATABASES or needs_postgresql.args[0]:
+            continue
+        turn = names.setdefault(item.nodeid.partition("[")[0], len(names))
+        item.add_marker("campaign")
+        if database != DATABASES[turn % 2]:
+            item.add_marker("long")

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from plugins import definitions
 from target_vicai.streams import ALL
 from tests import preloaded
+from tests.campaign import one_in
 from tests.conftest import PLUGINS, discovered
 
 ROOT = Path(__file__).parent.parent
@@ -82,6 +83,7 @@ def test_what_is_made_of_the_code_is_fresh() -> None:
     assert not stale, "run `make definitions`"
 
 
+@one_in(3)
 @pytest.mark.parametrize("command", PLUGINS)
 def test_about_and_what_is_written_agree(command: str) -> None:
     name, said = command.replace("_", "-"), about(command)

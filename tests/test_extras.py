@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.campaign import one_in
+
 HIDE = """
 import runpy, sys
 
@@ -25,6 +27,7 @@ def run(room: str, hidden: str, *arguments: str) -> subprocess.CompletedProcess[
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("room", "hidden", "arguments"),
     [

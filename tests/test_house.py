@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def folder(room: str) -> Path:
     return ROOT / room if room in PLUGINS else SHARED / room
 
 
-def imports(room: str) -> set[str]:
+@functools.cache
+def imports(room: str) -> frozenset[str]:
     """What a room imports, wherever in its files: rooms of the house by their names, the rest by the top-level name."""
     found: set[str] = set()
     for path in folder(room).rglob("*.py"):
@@ -57,7 +59,7 @@ def imports(room: str) -> set[str]:
             for module in modules:
                 first, _, rest = module.partition(".")
                 found.add(rest.partition(".")[0] if first == "ap_connectors" else first)
-    return found - {room}
+    return frozenset(found - {room})
 
 
 def test_every_room_has_a_floor() -> None:

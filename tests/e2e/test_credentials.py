@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests import preloaded
+from tests.campaign import one_in
 
 VICAI = {"client_id": "me", "client_secret": "geheim-geheim"}
 IVESK = {"api_key": "geheim-geheim"}
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("module", "arguments", "given"),
     [

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from ap_connectors.sandbox.process import SandboxError, SandboxProcess
+from tests.campaign import one_in
 from tests.sandbox.emulated_vic import DECODER, Vic
 
 IN = {"useSystem": "INTERNAL"}
@@ -78,6 +79,7 @@ def test_touching_changes_records_and_moves_them_behind_all_others(vic: Vic) -> 
     assert {record["internalId"] for record in found} >= set(touched)
 
 
+@one_in(3)
 @pytest.mark.parametrize("resource", [*LISTED, "purchaseOrders"])
 @pytest.mark.parametrize("invoices", [0, 60])
 def test_new_records_look_like_the_seeded_ones(vic: Vic, resource: str, invoices: int) -> None:
@@ -138,6 +140,7 @@ def test_what_happens_to_batches(vic: Vic) -> None:
     assert id_ in vic.ids("/paymentBatches", status="rejected", completedAtOrAfter="2031-01-01T00:00:00Z")
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.campaign import one_in
 from tests.sandbox.emulated_vic import DECODER, Vic
 
 IN = {"useSystem": "INTERNAL"}
@@ -19,6 +20,7 @@ def instants(records: list[dict[str, Any]]) -> list[str]:
     return [record["internalUpdatedAt"] for record in records]
 
 
+@one_in(3)
 @pytest.mark.parametrize("cursors", ["keyset", "offset"])
 @pytest.mark.parametrize("order", ["sorted", "shuffled"])
 @pytest.mark.parametrize("last_cursor", ["absent", "empty"])
@@ -53,6 +55,7 @@ def test_lists_are_sorted_by_the_time_that_since_means(vic: Vic) -> None:
     assert {record["internalId"] for record in shuffled} == {str(id_) for _, id_ in keys}
 
 
+@one_in(3)
 @pytest.mark.parametrize("order", ["sorted", "shuffled"])
 @pytest.mark.parametrize("since_is", ["inclusive", "exclusive"])
 def test_since_borders(vic: Vic, since_is: str, order: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from ap_connectors.sandbox.process import SandboxError
 from ap_connectors.sandbox.vicai.parsing import form_parts
 from ap_connectors.vicai import contract
+from tests.campaign import one_in
 from tests.sandbox.emulated_vic import AT, DECODER, INTERNAL, Vic
 from tests.sandbox.receiver import Delivery, Receiver
 
@@ -92,6 +93,7 @@ def test_a_201_confirms_at_once(vic: Vic, receiver: Receiver) -> None:
     assert (known["externalId"], known["state"], bool(known["confirmedAt"])) == ("ERP-7", "CONFIRMED", True)
 
 
+@one_in(3)
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"externalId": 5}', b"\xff"])
 def test_a_201_that_confirms_nothing_leaves_the_invoice_waiting(vic: Vic, receiver: Receiver, body: bytes) -> None:
     subscribe(vic, receiver)

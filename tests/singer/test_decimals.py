@@ -10,6 +10,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer.decimals import as_number
+from tests.campaign import one_in
 from tests.conftest import RunTap, catalogs, runner
 from tests.target_vicai.conftest import settings
 
@@ -32,6 +33,7 @@ def test_of_a_service_that_has_numbers(tap: RunTap, sandbox: SandboxProcess, how
     assert isinstance(written, Decimal if how == "number" else str)
 
 
+@one_in(3)
 @pytest.mark.parametrize("how", ["number", "text", "singer", None])
 def test_of_a_service_that_has_text(sandbox: SandboxProcess, tmp_path: Any, how: str | None) -> None:
     sandbox.control.reset(documents=0, invoices=3, vicai={"rate_requests": 0})

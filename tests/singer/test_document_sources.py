@@ -21,6 +21,7 @@ import pytest
 from ap_connectors.core.errors import Reject, Retry, Stop
 from ap_connectors.http import guarded
 from ap_connectors.singer.document_sources import DocumentSources
+from tests.campaign import one_in
 
 PDF = b"%PDF-1.7 and more"
 FULL = Path("/dev/full")
@@ -210,6 +211,7 @@ def test_this_machine_is_asked_while_the_service_is_on_it(web: ThreadingHTTPServ
     refused(at(web), [], api_url=api_url)
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     "target",
     ["file:///etc/passwd", "FILE:/etc/passwd", "//10.0.0.1/a.pdf", "http://169.254.169.254/latest/meta-data/",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.campaign import further
+from tests.campaign import further, one_in
 
 STATE = b'{"type":"STATE","value":{"a":1}}\n'
 
@@ -41,6 +41,7 @@ def test_pages_on_any_terminal(tmp_path: Path, encoding: str, page: str) -> None
     assert b"api_key" in done.stdout or page == "--help"
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("module", "argument", "shell", "words"),
     [

@@ -12,6 +12,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
+from tests.campaign import one_in
 from tests.conftest import Run, discovered
 
 AT = {"replication_key": "exportedat", "replication_key_value": "2199-01-05T10:11:12.123Z"}
@@ -45,6 +46,7 @@ def test_files_that_windows_tools_saved(files: RunFiles, sandbox: SandboxProcess
     assert "UTF" not in run.err
 
 
+@one_in(3)
 @pytest.mark.parametrize("state", ["", " \n", "null", '{"type": "STATE", "value": null}', '{"singer_state": null}'])
 def test_a_state_that_says_nothing_is_a_warning(files: RunFiles, state: str) -> None:
     run = files(state=state.encode())
@@ -62,6 +64,7 @@ def test_the_state_of_a_first_run(files: RunFiles, state: str) -> None:
 OF_ANOTHER = {"bookmarks": {"invoices": {"replication_key_value": "2026-01-05T10:11:12.123Z"}}}
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("state", "words"),
     [
@@ -94,6 +97,7 @@ def test_a_bookmark_too_many_is_a_warning(files: RunFiles) -> None:
     assert "has bookmarks of invoices, which tap-ivesk does not have; they have no effect" in run.err
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("catalog", "words"),
     [

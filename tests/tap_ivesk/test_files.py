@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import one_in
 from tests.conftest import Run, RunTap
 
 
@@ -89,6 +90,7 @@ def test_files_are_not_downloaded_twice(sandbox: SandboxProcess, tap: RunTap, fo
             assert record == known[record["document_id"]]
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     "fields",
     [
@@ -154,6 +156,7 @@ def test_an_outage_of_the_storage_is_no_expired_link(sandbox: SandboxProcess, ta
     check_all_there(tap(documents_dir=str(folder), state=run.states[-1] if run.states else None), sandbox, folder)
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -192,6 +195,7 @@ def test_a_refused_link_is_tried_afresh_and_then_reported(sandbox: SandboxProces
     assert len(files_in(folder)) == len(run.records["document_files"]) - 1
 
 
+@one_in(3)
 @pytest.mark.parametrize("url", [None, "", "/relative/x.pdf", "file:///etc/passwd"])
 def test_a_document_without_a_usable_link(sandbox: SandboxProcess, tap: RunTap, folder: Path, url: str | None) -> None:
     (id_,) = sandbox.control.add(1, overrides={"url": url})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import one_in
 from tests.conftest import RunTap
 
 TOTAL = "1234567890123.10"
@@ -26,6 +27,7 @@ def mapped(tap: RunTap, expression: str) -> str:
     return line.partition('"made":')[2].rpartition("}")[0].partition(',"')[0].partition("}")[0]
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("expression", "written"),
     [

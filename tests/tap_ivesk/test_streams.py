@@ -12,6 +12,7 @@ import pytest
 from ap_connectors.core.raw_json import text as field_text
 from ap_connectors.sandbox.process import SandboxProcess
 from tap_ivesk.tap import TapIvesk
+from tests.campaign import one_in
 from tests.conftest import Run, RunTap
 
 MakeCatalog = Callable[..., dict[str, Any]]
@@ -335,6 +336,7 @@ def test_a_column_value_without_an_instant_always_comes(sandbox: SandboxProcess,
     assert {r["company_code"] for r in first.records["columns"]} == {"302320404"}
 
 
+@one_in(3)
 @pytest.mark.parametrize("lines", [[None], "x", {"a": 1}, [[]]])
 def test_lines_of_another_shape_do_not_stop_the_rest(sandbox: SandboxProcess, tap: RunTap, lines: Any) -> None:
     sandbox.control.add(1, overrides={"lines": lines})

@@ -16,6 +16,7 @@ from tap_saft.checking import check
 from tap_saft.file_state import FileState
 from tap_saft.sources import find
 from tap_saft.streams import JournalLines
+from tests.campaign import one_in
 from tests.conftest import MakeCatalog, Run, RunTap
 from tests.tap_saft.conftest import EVERYTHING, Write
 
@@ -122,6 +123,7 @@ def test_of_large_files_a_sample_tells(write: Write) -> None:
 BLANKS = ("\n   {}\n", " {}", "{}\u00a0", "\u2003{}\u3000", "\t{}\x85", "\u200b{}\ufeff")
 
 
+@one_in(3)
 @pytest.mark.parametrize("form", BLANKS)
 def test_white_space_around_an_id_goes_and_a_texts_stays(
     tap: RunTap, write: Write, catalog: MakeCatalog, form: str
@@ -192,6 +194,7 @@ def parts(
 NORWEGIAN = tuple(f"SAF-T Financial_912345678_20260201120000_{number}_3.xml" for number in (1, 2, 3))
 
 
+@one_in(5)
 @pytest.mark.parametrize("names", [NORWEGIAN, ("masters.xml", "january.xml", "february.xml")])
 @pytest.mark.parametrize("packed", ["not", "together", "each"])
 def test_files_of_one_export_are_added_up(
@@ -292,6 +295,7 @@ def test_company_id_is_compared_so_and_what_leaves_out_everything_is_warned_of(t
 NAMES = "Blåbær Ærø"
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("bytes_of", "declared"),
     [

@@ -15,6 +15,7 @@ import pytest
 
 from tap_saft.sources import find
 from tests import preloaded, privileges
+from tests.campaign import one_in
 from tests.conftest import MakeCatalog, Run, RunTap, tap_command
 from tests.tap_saft.conftest import ELSEWHERE, EVERYTHING, NORWAY_110, NORWAY_130, TO_VIC, Write
 
@@ -96,6 +97,7 @@ def test_one_company_of_several(tap: RunTap, write: Write, catalog: MakeCatalog)
     assert "The files are of" not in one.err
 
 
+@one_in(3)
 @pytest.mark.parametrize("form", ["file", "folder", "glob", "url", "glob of folders"])
 def test_forms_of_a_path(tap: RunTap, write: Write, exports: Path, form: str) -> None:
     write("a.XML")

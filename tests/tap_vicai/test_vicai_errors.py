@@ -12,6 +12,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
+from tests.campaign import one_in
 from tests.conftest import MakeCatalog, Run, RunTap, discovered
 
 SECRET = "s3cr3t-Ąžuolas-of-ours"
@@ -25,6 +26,7 @@ def check_clear(run: Run) -> str:
     return " ".join(run.complaints)
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import one_in
 from tests.target_ivesk.conftest import API, Record, Target, held, ledger, pdf
 from tests.target_vicai.conftest import lines, load, record, schema, state
 
@@ -42,6 +43,7 @@ def test_each_is_reported_once_in_three_runs(
     assert {line["state"] for line in ledger(tmp_path)} == {"sending", "sent"}
 
 
+@one_in(3)
 @pytest.mark.parametrize("kind", ["lost", "reset", "html", "status", "truncate"])
 def test_in_doubt_it_is_left_to_a_person(
     ivesk: SandboxProcess, target: Target, tmp_path: Path, errors: list[Record], kind: str

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.campaign import seeds
+from tests.campaign import one_in, seeds
 from tests.target_ivesk.conftest import API, STORAGE, Record, Target, command, held, ledger, pdf, puts
 from tests.target_vicai.conftest import lines, load, state
 
@@ -45,6 +45,7 @@ FINAL = [(400, "EntityTooLarge"), (400, "InvalidDigest"), (403, "AccessDenied"),
 """What object storage says in XML, and whether the same call may be made again."""
 
 
+@one_in(3)
 @pytest.mark.parametrize(("status", "code"), AGAIN + FINAL)
 def test_what_the_storage_says_in_xml(
     ivesk: SandboxProcess, target: Target, tmp_path: Path, status: int, code: str

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.campaign import BOTH_AGES
+from tests.campaign import BOTH_AGES, one_in
 from tests.conftest import catalogs, runner
 from tests.target_vicai.conftest import Record, Target, fresh, load
 from tests.target_vicai.store import Store
@@ -58,6 +58,7 @@ def test_the_same_300_tags_and_400_vendor_tags_again_write_nothing(
     store.untouched()
 
 
+@one_in(3)
 @AGES
 @pytest.mark.parametrize("mode", ["merge", "replace"])
 def test_what_a_vendor_record_leaves_out(vicai: SandboxProcess, target: Target, age: str, mode: str) -> None:
@@ -75,6 +76,7 @@ def test_what_a_vendor_record_leaves_out(vicai: SandboxProcess, target: Target, 
     assert target(load("vendors", given), update_mode=mode).writes == []
 
 
+@one_in(3)
 @AGES
 @pytest.mark.parametrize("mode", ["merge", "replace"])
 def test_an_order_is_written_in_the_services_spelling(

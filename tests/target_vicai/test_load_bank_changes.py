@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.campaign import one_in
 from tests.target_vicai.conftest import Record, Result, Target, load, record, state
 from tests.target_vicai.store import Store
 
@@ -140,6 +141,7 @@ def test_what_vic_has_is_not_checked_again(store: Store, target: Target) -> None
 # Held
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     "settings",
     [{}, {"update_mode": "replace"}, {"compare": "none"}, {"compare": "none", "update_mode": "replace"}],

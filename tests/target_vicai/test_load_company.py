@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import one_in
 from tests.target_vicai.conftest import Record, Result, Target, lines, load, state
 from tests.target_vicai.scene import AT, LONG, PDF
 from tests.target_vicai.store import Store
@@ -43,6 +44,7 @@ def test_a_reject_file_of_another_company_is_refused(vicai: SandboxProcess, stor
     store.change().only(vendors=(2, 0, 0))
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     "change", ["bom", "utf-16", "utf-32", "cr", "crlf", "escaped", "list", "number", "case", "first"]
 )

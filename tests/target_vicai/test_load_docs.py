@@ -20,6 +20,7 @@ from ap_connectors.singer.schema import Declared, canonical
 from ap_connectors.vicai import contract
 from target_vicai.sink import VicSink
 from target_vicai.streams import ALL
+from tests.campaign import one_in
 from tests.target_vicai.conftest import PREFIX, Record, Result, Target, fresh
 from tests.target_vicai.scene import CREDIT, PAYMENT, Scene
 from tests.target_vicai.store import Documents, Snapshot
@@ -224,6 +225,7 @@ def scene(vicai: SandboxProcess, tmp_path: Path) -> Scene:
     return Scene(vicai, tmp_path)
 
 
+@one_in(3)
 @EVERY
 def test_example_loads_and_loads_again_with_nothing_to_do(scene: Scene, target: Target, stream: str) -> None:
     page = Page(stream)

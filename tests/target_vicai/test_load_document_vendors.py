@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import one_in
 from tests.target_vicai.conftest import PREFIX, Record, Target, load, snake, state, styled, upper, version
 from tests.target_vicai.scene import PDF
 from tests.target_vicai.store import Store
@@ -148,6 +149,7 @@ def test_records_of_the_earlier_mapper_find_the_vendor_as_well(store: Store, tar
     assert made["vendorExternalId"] == "50010"
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -242,6 +244,7 @@ def test_one_number_in_two_countries_is_two_companies(store: Store, target: Targ
     assert (made["externalId"], made["countryCode"], made["externalUpdatedAt"]) == ("PT-912345678", "PT", NEVER)
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     "case",
     [

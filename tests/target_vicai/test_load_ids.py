@@ -9,6 +9,7 @@ import pytest
 
 from ap_connectors.core.validate import id_text
 from target_vicai.ids import as_meant
+from tests.campaign import one_in
 from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import Record, Target, load
 from tests.target_vicai.scene import AT, LONG
@@ -98,6 +99,7 @@ def test_a_blank_key_is_missing(store: Store, target: Target) -> None:
     store.untouched()
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("stream", "record"),
     [

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import one_in
 from tests.target_vicai.conftest import (
     Message,
     Record,
@@ -46,6 +47,7 @@ def check_clear(run: Result) -> str:
 # Input that is not Singer messages: what came before it is finished, and its STATE is out
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -183,6 +185,7 @@ def test_bad_records_are_set_aside_one_by_one(vicai: SandboxProcess, store: Stor
     assert "rejects.jsonl" in words, "says where they are"
 
 
+@one_in(3)
 @pytest.mark.parametrize("missing", ["externalId", "externalUpdatedAt", "number", "name"])
 def test_a_missing_field_is_named(store: Store, target: Target, missing: str) -> None:
     bad = {name: value for name, value in good().items() if name != missing}
@@ -338,6 +341,7 @@ def test_no_secret_is_ever_shown(vicai: SandboxProcess, target: Target, level: s
         assert not TOKEN.search(text), "a token"
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -14,6 +14,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
+from tests.campaign import one_in
 from tests.target_vicai.cases_documents import invoice, training_invoice
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, fresh, lines, load, record, state
 from tests.target_vicai.scene import AT, LATER, PDF, Scene, without
@@ -64,6 +65,7 @@ def check_invoice(scene: Scene, given: Record) -> Record:
 # Killed, or without an answer, between the steps
 
 
+@one_in(5)
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("kind", ["status", "lost"])
 def test_killed_at_any_step_and_completed_by_the_next_run(
@@ -90,6 +92,7 @@ def test_killed_at_any_step_and_completed_by_the_next_run(
     scene.store.untouched()
 
 
+@one_in(5)
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("kind", ["lost", "reset"])
 def test_an_answer_that_is_lost_is_looked_for(scene: Scene, target: Target, step: str, kind: str) -> None:
@@ -197,6 +200,7 @@ def test_a_posted_invoice_that_differs_is_left_alone_with_a_warning(scene: Scene
     assert re.search(r"PIRK-1 exists at Vic\.ai with .*, and is posted\.", warned)
 
 
+@one_in(3)
 @pytest.mark.parametrize("status", ["IN_APPROVALS", "SOMETHING_NEW", "NOT_READY", "posted"])
 def test_one_of_another_number_is_set_aside_whatever_became_of_it(scene: Scene, target: Target, status: str) -> None:
     given = invoice(scene)

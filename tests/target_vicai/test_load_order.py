@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.campaign import seeds
+from tests.campaign import one_in, seeds
 from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, lines, load, record, state
 from tests.target_vicai.scene import AT
@@ -112,6 +112,7 @@ def test_any_order(store: Store, target: Target, seed: int) -> None:
     check_family(store)
 
 
+@one_in(3)
 @pytest.mark.parametrize("streams", [*itertools.permutations(["tags", "vendors", "vendor_tags"])])
 def test_all_orders_of_three(store: Store, target: Target, streams: tuple[str, ...]) -> None:
     mine = {

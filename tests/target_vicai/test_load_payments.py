@@ -13,7 +13,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
-from tests.campaign import seeds
+from tests.campaign import one_in, seeds
 from tests.target_vicai.conftest import PREFIX, Record, Result, Target, command, fresh, lines, load, state
 from tests.target_vicai.test_load_kill import interrupted
 from tests.trouble import until
@@ -201,6 +201,7 @@ def test_a_plan_writes_nothing(vicai: SandboxProcess, paid: list[str], target: T
 # Lost answers, faults, kills
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("report", "kind"),
     [*((one, "lost") for one in REPORTS), (REPORTS[0], "truncate"), (REPORTS[0], "reset")],
@@ -219,6 +220,7 @@ def test_told_once_when_answers_are_lost(vicai: SandboxProcess, target: Target, 
     report.check(vicai, ids)
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("report", "kind"),
     list(zip(REPORTS, [None, "lost"] * 2, strict=True)),

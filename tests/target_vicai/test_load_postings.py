@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import one_in
 from tests.target_vicai.cases_documents import confirmation, rejection
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, fresh, lines, load, state
 from tests.target_vicai.scene import PDF, Scene
@@ -61,6 +62,7 @@ def test_one_that_is_confirmed_under_another_id_is_set_aside(scene: Scene, targe
     scene.store.untouched()
 
 
+@one_in(3)
 @pytest.mark.parametrize("stream", ["invoice_confirmations", "invoice_rejections"])
 @pytest.mark.parametrize("status", ["NOT_READY", "in_approvals"])
 def test_nothing_is_said_of_an_invoice_that_vic_still_has(
@@ -205,6 +207,7 @@ def test_what_another_company_was_sent_does_not_count(scene: Scene, target: Targ
     scene.store.change().only(attachments=(1, 0, 0))
 
 
+@one_in(3)
 @pytest.mark.parametrize("kind", ["lost", "reset", "truncate", "status"])
 def test_in_doubt_it_is_set_aside_until_somebody_has_looked(
     scene: Scene, target: Target, tmp_path: Path, kind: str

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import one_in
 from tests.target_vicai.cases import BY_STREAM, CASES
 from tests.target_vicai.conftest import PREFIX, STYLES, Record, Result, Target, fresh, load, state, styled
 from tests.target_vicai.scene import PDF, Case, Scene
@@ -87,6 +88,7 @@ def check_writes(case: Case, run: Result, age: str) -> None:
         assert re.fullmatch(wanted, f"{method} {path}"), run.writes
 
 
+@one_in(3)
 @in_ages(CASES)
 def test_created_once_then_unchanged(scene: Scene, target: Target, age: str, case: Case) -> None:
     given = case.new(scene)
@@ -108,6 +110,7 @@ def identified(case: Case, scene: Scene, given: Record) -> Record:
     return {"id": scene.store.one(case.resource, **given)["id"]} | given
 
 
+@one_in(3)
 @in_ages([case for case in CASES if case.changes], sample=True)
 def test_updated(scene: Scene, target: Target, case: Case) -> None:
     given = case.new(scene)
@@ -129,6 +132,7 @@ def test_updated(scene: Scene, target: Target, case: Case) -> None:
     scene.store.untouched()
 
 
+@one_in(3)
 @in_ages(CASES, sample=True)
 def test_rejected_then_replayed(scene: Scene, target: Target, age: str, case: Case) -> None:
     """What is no good is set aside with a reason, and does its work as if it had been right at first once it is."""
@@ -153,6 +157,7 @@ def test_rejected_then_replayed(scene: Scene, target: Target, age: str, case: Ca
     check_writes(case, replay, age)
 
 
+@one_in(3)
 @in_ages([case for case in CASES if case.stream != "attachments"], sample=True)
 def test_a_lost_answer_doubles_nothing(scene: Scene, target: Target, age: str, case: Case, tmp_path: Path) -> None:
     """Vic does it, and the answer never arrives: it is done once, and the rest of it too; whichever answer it is."""
@@ -181,6 +186,7 @@ def path_of(case: Case) -> str:
 LINE_WRITES = ["POST /purchaseOrderLineItems", "PUT /purchaseOrderLineItems", "DELETE /purchaseOrderLineItems"]
 
 
+@one_in(3)
 @pytest.mark.parametrize("write", [*LINE_WRITES, "PUT /purchaseOrders"])
 def test_a_lost_answer_doubles_no_line(scene: Scene, target: Target, write: str) -> None:
     case = BY_STREAM["purchase_orders"]
@@ -225,6 +231,7 @@ def test_tax_codes_cannot_be_changed_and_say_so(scene: Scene, target: Target) ->
     assert re.search(r"description.*Kita|can(no|')t be changed", run.reasons[0])
 
 
+@one_in(3)
 @pytest.mark.parametrize("rate", ["8.25", "1", "25", "-0.01", Decimal("21.000")], ids=str)
 def test_a_tax_code_in_per_cent_is_not_sent(scene: Scene, target: Target, rate: Any) -> None:
     good = {"code": "TX", "description": "Texas", "rate": "0.0825"}

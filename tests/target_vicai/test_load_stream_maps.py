@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.campaign import one_in
 from tests.target_vicai.conftest import Record, Target, load, state
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_input import check_clear
@@ -19,6 +20,7 @@ CODE: Record = {
 }
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("field", "expression", "loaded"),
     [
@@ -41,6 +43,7 @@ def test_what_expressions_make_is_loaded(
     assert (Decimal(found) == Decimal(loaded)) if field == "rate" else found.startswith(loaded)
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("expression", "words"),
     [
@@ -59,6 +62,7 @@ def test_an_expression_that_fails_is_explained(store: Store, target: Target, exp
     store.untouched()
 
 
+@one_in(4)
 @pytest.mark.parametrize(
     "members",
     [{}, {"properties": None}, {"properties": []}, {"anyOf": [{"properties": {}}]}, {"properties": {"code": "string"}}],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.campaign import one_in
 from tests.target_vicai.conftest import Record, Result, Target, load
 from tests.target_vicai.scene import AT, PDF
 from tests.target_vicai.store import Store
@@ -68,6 +69,7 @@ def assert_counted(run: Result, stream: str, effect: str) -> None:
     assert bool(warnings) == (effect == "older")
 
 
+@one_in(3)
 @pytest.mark.parametrize("times", TIMES)
 def test_the_later_state_stays(store: Store, target: Target, times: tuple[str, str, str | None, bool]) -> None:
     held, given, zone, is_written = times

@@ -19,6 +19,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.tieout import cli
+from tests.conftest import renewed
 
 Record = dict[str, Any]
 
@@ -138,6 +139,12 @@ IVESK_LINE = {
 FILE = dict.fromkeys(("path", "sha256", "error"), "varchar")
 
 
+@pytest.fixture
+def sandbox(_sandbox_process: SandboxProcess) -> SandboxProcess:
+    """A sandbox of sixty documents: every test compares all of them, some of them ten times."""
+    return renewed(_sandbox_process, documents=60)
+
+
 @pytest.fixture(scope="session")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Warehouses as made for the first test that wants one: the sandbox begins with the same data each time."""
@@ -248,8 +255,8 @@ def vic_settings(sandbox: SandboxProcess) -> Record:
 
 @pytest.fixture
 def vicai(sandbox: SandboxProcess) -> SandboxProcess:
-    """A sandbox with a Vic.ai company of 120 invoices."""
-    sandbox.control.reset(documents=0, invoices=120, vicai={"rate_requests": 0})
+    """A sandbox with a Vic.ai company of 60 invoices."""
+    sandbox.control.reset(documents=0, invoices=60, vicai={"rate_requests": 0})
     return sandbox
 
 

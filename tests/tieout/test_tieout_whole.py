@@ -10,6 +10,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai.settings import client
+from tests.campaign import one_in
 from tests.tieout.conftest import IVESK_DOCUMENT, IVESK_LINE, Tables, TieOut, load_vic, run_tieout, vic_settings
 
 LINE = {
@@ -239,6 +240,7 @@ def without(columns: dict[str, str]) -> dict[str, str]:
     return {name: kind for name, kind in columns.items() if name != "exportedat"}
 
 
+@one_in(3)
 @pytest.mark.parametrize("name", ["ivesk.duckdb", "IVESK.duckdb", "main.duckdb", "exported_documents.duckdb"])
 def test_a_warehouse_file_named_like_what_is_in_it(
     sandbox: SandboxProcess, ivesk: Tables, tmp_path: Path, name: str

@@ -11,6 +11,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
+from tests.campaign import one_in
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, lines, load, state
 from tests.target_vicai.orders.conftest import (
     ADD,
@@ -77,6 +78,7 @@ def kill_before(vicai: SandboxProcess, folder: Path, messages: list[Record], ste
     vicai.control.clear_faults()
 
 
+@one_in(3)
 @EVERY_STEP
 def test_killed_before_a_step_the_next_run_does_the_rest(
     given: Record, store: Store, target: Target, tmp_path: Path, *, age: str, step: str
@@ -94,6 +96,7 @@ def test_killed_before_a_step_the_next_run_does_the_rest(
     assert target(messages).writes == []
 
 
+@one_in(5)
 @EVERY_STEP
 @pytest.mark.parametrize("kind", ["lost", "reset"])
 def test_no_lost_answer_does_anything_twice(

@@ -8,6 +8,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from target_vicai.purchase_order_lines import compare_lines
+from tests.campaign import one_in
 from tests.target_vicai.conftest import PREFIX, Record, Target, load
 from tests.target_vicai.orders.conftest import (
     ADD,
@@ -132,6 +133,7 @@ def keyed(*numbers: int) -> list[Record]:
     ]
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("places", "writes"),
     [
