@@ -19,7 +19,7 @@ from ap_connectors.webhooks.commands import problems
 from ap_connectors.webhooks.config_file import UNSET
 from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.metrics import Gauges
-from ap_connectors.webhooks.protocol import BoundedProtocol
+from ap_connectors.webhooks.protocol import bounded_config
 from ap_connectors.webhooks.purge import purge
 from ap_connectors.webhooks.receiver import Receiver
 from ap_connectors.webhooks.runner import Runner
@@ -158,16 +158,9 @@ def serve_app(
     """
     listener = listen(host, port)
     shown = f"[{host}]" if ":" in host else host
-    config = uvicorn.Config(
+    config = bounded_config(
         app,
-        http=BoundedProtocol,
-        loop="asyncio",
-        ws="none",
         lifespan="on",
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
         limit_concurrency=_CONNECTIONS,
         backlog=2048,
         timeout_graceful_shutdown=grace,

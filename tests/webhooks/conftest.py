@@ -10,6 +10,14 @@ import pytest
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.conftest import renewed
 from tests.webhooks.serve_process import Webhooks
+from tests.webhooks.sns_double import SnsDouble
+
+
+@pytest.fixture(scope="module")
+def sns() -> Iterator[SnsDouble]:
+    double = SnsDouble()
+    yield double
+    double.close()
 
 
 @pytest.fixture

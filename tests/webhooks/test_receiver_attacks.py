@@ -23,13 +23,6 @@ CHUNKED = REQUEST + BEARER + b"Transfer-Encoding: chunked\r\n\r\n" + b"2\r\n{}\r
 
 
 @pytest.fixture(scope="module")
-def sns() -> Iterator[SnsDouble]:
-    double = SnsDouble()
-    yield double
-    double.close()
-
-
-@pytest.fixture(scope="module")
 def receiver(sns: SnsDouble, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverProcess]:
     folder = tmp_path_factory.mktemp("attacks")
     with ReceiverProcess(folder, ivesk_test_hosts=[sns.place], ivesk_topics=[TOPIC]) as process:

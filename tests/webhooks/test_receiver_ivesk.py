@@ -20,13 +20,6 @@ New = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def sns() -> Iterator[SnsDouble]:
-    double = SnsDouble()
-    yield double
-    double.close()
-
-
-@pytest.fixture(scope="module")
 def _process(sns: SnsDouble, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverProcess]:
     folder = tmp_path_factory.mktemp("ivesk")
     with ReceiverProcess(

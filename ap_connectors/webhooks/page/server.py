@@ -8,7 +8,7 @@ import threading
 import uvicorn
 from starlette.types import ASGIApp
 
-from ap_connectors.webhooks.protocol import BoundedProtocol
+from ap_connectors.webhooks.protocol import bounded_config
 
 _CONNECTIONS = 50
 _STOP_SECONDS = 5.0
@@ -24,19 +24,7 @@ class PageServer:
 
     def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
         self._listener = listener
-        config = uvicorn.Config(
-            app,
-            http=BoundedProtocol,
-            loop="asyncio",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            limit_concurrency=_CONNECTIONS,
-            timeout_graceful_shutdown=1,
-        )
+        config = bounded_config(app, lifespan="off", limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [listener]}, name="page", daemon=True
