@@ -109,24 +109,18 @@ def tax_of(line: Record) -> str | None:
     """Return a line's VAT, from whichever of four places states it."""
     if stated := text(line, "amountTax") or text(line, "amountVat"):
         return stated
-    for name, member in (("vat", "amount"), ("invoiceLineItemInfo", "vatAmount")):
-        try:
-            holder = _object.decode(line.get(name, NULL))
-        except msgspec.ValidationError:
-            continue
-        if holder and (stated := text(holder, member)):
-            return stated
-    return None
+    return _first_stated(line, ("vat", "amount"), ("invoiceLineItemInfo", "vatAmount"))
 
 
 def vat_code_of(line: Record) -> str | None:
-    """Return a line's VAT code, from whichever of three places states it."""
-    for name, member in (
-        ("invoiceLineItemInfo", "vatCode"),
-        ("vat", "code"),
-        ("vat", "externalId"),
-        ("taxCode", "code"),
-    ):
+    """Return a line's VAT code, from whichever of four places states it."""
+    places = (("invoiceLineItemInfo", "vatCode"), ("vat", "code"), ("vat", "externalId"), ("taxCode", "code"))
+    return _first_stated(line, *places)
+
+
+def _first_stated(line: Record, *places: tuple[str, str]) -> str | None:
+    """Return the first text that a member of an object of the line has; what is not an object states nothing."""
+    for name, member in places:
         try:
             holder = _object.decode(line.get(name, NULL))
         except msgspec.ValidationError:
