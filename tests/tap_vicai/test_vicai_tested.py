@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from ap_connectors.vicai import contract
-from tap_vicai.streams import ALL
 from tests.tap_vicai import (
     test_children,
     test_live_streams,
@@ -17,11 +16,9 @@ from tests.tap_vicai import (
     test_vicai_kill,
     test_vicai_streams,
 )
-from tests.tap_vicai.test_vicai_streams import INCREMENTAL, STREAMS, WHOLE
+from tests.tap_vicai.test_vicai_streams import AGES, INCREMENTAL, STREAMS, STREAMS_OF_TAP, WHOLE, ages_of
 from tests.tap_vicai.union import OF_AGE
 
-STREAMS_OF_TAP: tuple[Any, ...] = ALL
-AGES = (contract.FIRST, contract.LIVE)
 KINDS = ("all records", "incremental", "killed", "faults")
 """All records equal the store; only what changed comes again; runs that were killed, or met faults, are whole."""
 
@@ -76,14 +73,6 @@ BY_HAND: dict[str, dict[str, Test | str]] = {
 """Tests that are about single streams; or why there is none."""
 
 
-def ages_of(stream: Any) -> tuple[contract.Age, ...]:
-    """The ages of the service that have a stream, or what it is derived from."""
-    operation = getattr(stream, "operation", None)
-    if operation is None:
-        return ages_of(stream.parent_stream_type)
-    return AGES if contract.operation(operation).since == contract.FIRST else (contract.LIVE,)
-
-
 def untested() -> Iterator[str]:
     for stream in STREAMS_OF_TAP:
         name = stream.name
@@ -95,13 +84,22 @@ def untested() -> Iterator[str]:
 
 
 def test_every_stream_has_every_kind_of_test_in_every_age() -> None:
-    assert list(untested()) == []
+    missing = list(untested())
+    assert not missing, (
+        f"No test shows {'; '.join(missing)}. What shows a resource of the sandbox as it is goes into RESOURCES of "
+        "test_vicai_streams.py, and into INCREMENTAL or WHOLE there. Anything else goes into LIVE of "
+        "test_live_streams.py, into everything_of_today of union.py, and into BY_HAND here with a test of its own."
+    )
 
 
 @pytest.mark.parametrize("age", AGES)
 def test_every_stream_of_an_age_is_in_whole_runs(age: contract.Age) -> None:
     apart = {"company", "training_invoice_documents"}
-    assert {stream.name for stream in STREAMS_OF_TAP if age in ages_of(stream)} - apart == set(OF_AGE[age])
+    of_tap = {stream.name for stream in STREAMS_OF_TAP if age in ages_of(stream)} - apart
+    assert of_tap == set(OF_AGE[age]), (
+        f"In one only of streams.ALL and union.OF_AGE: {sorted(of_tap ^ set(OF_AGE[age]))}. RESOURCES of "
+        "test_vicai_streams.py or LIVE of test_live_streams.py brings a stream into OF_AGE."
+    )
 
 
 def test_no_row_is_left_over() -> None:
