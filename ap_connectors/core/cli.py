@@ -7,11 +7,12 @@ import importlib
 import io
 import logging
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
-from typing import Any
+from typing import Any, NoReturn
 
 from ap_connectors.core.errors import ApError
 from ap_connectors.core.redact import printable
@@ -24,9 +25,35 @@ Run = Callable[[argparse.Namespace], int]
 
 def parser(name: str, description: str, **more: Any) -> argparse.ArgumentParser:
     """Return a parser that knows --version; `more` goes to argparse."""
-    made = argparse.ArgumentParser(prog=name, description=description, **more)
+    made = _Parser(prog=name, description=description, **more)
     made.add_argument("--version", action="version", version=f"{name} {metadata.version('ap-connectors')}")
     return made
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what a misspelt option or command probably means."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong, and end."""
+        from ap_connectors.core.settings import closest  # noqa: PLC0415 - only who misspells waits for it
+
+        named = re.search(r"unrecognized arguments: .*?(--?\w[\w-]*)", message)
+        chosen = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        meant = None
+        if named:
+            meant = closest(named[1], list(_options(self)))
+        elif chosen:
+            meant = closest(chosen[1], re.findall(r"[\w.-]+", chosen[2]))
+        super().error(f"{message}; did you mean {meant}?" if meant else message)
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the options of a parser and of its commands."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for command in set(action.choices.values()):
+                yield from _options(command)
 
 
 def runs(

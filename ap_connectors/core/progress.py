@@ -29,10 +29,17 @@ class Progress:
         total: how much there is in all; None if that is not known.
         unit: what is counted; "B" stands for bytes.
         clock: returns seconds.
+        rated: whether to say how much is done in a second; False for what takes seconds each.
     """
 
     def __init__(
-        self, what: str, total: int | None = None, unit: str = "records", clock: Callable[[], float] = time.monotonic
+        self,
+        what: str,
+        total: int | None = None,
+        unit: str = "records",
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        rated: bool = True,
     ) -> None:
         self._what, self._total, self._unit, self._clock = what, total, unit, clock
         self._out, self._is_bar = _place()
@@ -40,6 +47,9 @@ class Progress:
         self._began = clock()
         self._next = self._began + (_FIRST if self._is_bar else _LINE_SECONDS)
         self._drawn = False
+        self._rated = rated
+        self.note = ""
+        """What else there is to say, such as how much has failed."""
 
     def advance(self, count: int = 1) -> None:
         """Say that so much more is done."""
@@ -65,7 +75,12 @@ class Progress:
         rate = self._done / seconds if seconds > 0 else 0.0
         part = min(self._done / self._total, 1.0) if self._total else 0.0
         left = f" ({part:.0%}, {_time(seconds / part - seconds)} left)" if 0 < part < 1 else " (100%)" * (part == 1)
-        told = f"{_amount(self._done, self._unit)}, {_amount(int(rate), self._unit)}/s{left}"
+        done = _amount(self._done, self._unit)
+        if self._rated:
+            done += f", {_amount(int(rate), self._unit)}/s"
+        elif self._total:
+            done = f"{self._done:,} of {_amount(self._total, self._unit)}"
+        told = f"{done}{f', {self.note}' if self.note else ''}{left}"
         if not self._is_bar:
             return f"{self._what}: {told}"
         # What is wider than the terminal goes on in the next line, and is not taken away with the bar.

@@ -27,6 +27,9 @@ _TYPES = {
     "object": "an object",
     "null": "null",
 }
+_SHOWN = 3
+_TOLD: set[Path] = set()
+"""Files that a warning has named; processes that are forked from this one know of them."""
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off", ""), False)
 
 
@@ -51,11 +54,31 @@ def read_file(path: str, properties: Mapping[str, Mapping[str, Any]]) -> dict[st
 
 def warn_if_open(path: Path, holds: str) -> None:
     """Warn of a file that every user of this machine may read, if there is such; `holds` says why that matters."""
-    with contextlib.suppress(OSError):
-        if files.is_open_to_others(path):
-            _LOG.warning(
-                "%s: holds %s, and every user of this machine may read it. Run: chmod 600 %s", path, holds, path
-            )
+    if found := _open_ones([path]):
+        _LOG.warning("%s: holds %s, and every user of this machine may read it. Run: chmod 600 %s", path, holds, *found)
+
+
+def warn_if_some_are_open(paths: Iterable[Path], holds: str) -> None:
+    """Warn of files as `warn_if_open` does, of all of them at once."""
+    if found := _open_ones(paths):
+        shown = " ".join(map(str, found[:_SHOWN])) + (f" and {len(found) - _SHOWN} more" if found[_SHOWN:] else "")
+        _LOG.warning(
+            "Every user of this machine may read what holds %s, in %d files. Run: chmod 600 %s",
+            holds,
+            len(found),
+            shown,
+        )
+
+
+def _open_ones(paths: Iterable[Path]) -> list[Path]:
+    """Return the files that every user may read, and that this process, and those before it, have not told of."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            if path.absolute() not in _TOLD and files.is_open_to_others(path):
+                _TOLD.add(path.absolute())
+                found.append(path)
+    return found
 
 
 def json_object(where: str, content: str) -> dict[str, Any]:

@@ -16,19 +16,18 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
-from ap_connectors.core.errors import Stop
-from ap_connectors.fleet import children, databases, journal, lineage, plugins, worker
+from ap_connectors.fleet import children, journal, lineage, worker
 from ap_connectors.fleet.history import History
 from ap_connectors.fleet.members import Fleet
+from ap_connectors.fleet.order import Order, jobs_of, warm
 from ap_connectors.fleet.results import Result, Status
 from ap_connectors.fleet.worker import Job
-from ap_connectors.http.shared_window import FOLDER
 
 _MARGIN = 2 * worker.GRACE
 """Seconds beyond its time limit after which a worker is killed, which should have ended its children long before."""
@@ -36,23 +35,6 @@ _MARGIN = 2 * worker.GRACE
 OnResult = Callable[[Result], None]
 Work = Callable[[Fleet, Job, float], Result]
 """What is done with a job; gets when its time is over, by `time.monotonic`."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What to run.
-
-    Args:
-        companies: their ids; empty: all.
-        pipelines: their names; empty: all that each company has.
-        jobs: how many companies at once; 0: twice the processors.
-        again: a stream that is read anew, and from when.
-    """
-
-    companies: Sequence[str] = ()
-    pipelines: Sequence[str] = ()
-    jobs: int = 0
-    again: tuple[str, str] | None = None
 
 
 @dataclass(order=True)
@@ -77,28 +59,6 @@ class _Running:
     is_late: bool = False
 
 
-def jobs_of(fleet: Fleet, order: Order) -> list[list[Job]]:
-    """Return the jobs, those of each company together.
-
-    Raises:
-        Stop: a company or a pipeline does not exist, or there is nothing to do.
-    """
-    wanted = [fleet.pipeline(name).name for name in order.pipelines]
-    companies = [fleet.company(each) for each in dict.fromkeys(order.companies)] or list(fleet.companies)
-    found = [
-        [
-            Job(company, fleet.pipelines[name], str(uuid.uuid4()), order.again)
-            for name in company.pipelines
-            if not wanted or name in wanted
-        ]
-        for company in companies
-    ]
-    found = [jobs for jobs in found if jobs]
-    if not found:
-        raise Stop("There is nothing to run: none of the companies has such a pipeline.")
-    return found
-
-
 def run(
     fleet: Fleet,
     order: Order,
@@ -121,30 +81,8 @@ def run(
     if threading.active_count() > 1:
         raise RuntimeError("a batch forks, so its process must not have other threads")
     jobs = jobs_of(fleet, order)
-    _warm(fleet, [job for each in jobs for job in each])
+    warm(fleet, [job for each in jobs for job in each])
     return _Batch(fleet, order, jobs, on_result, work, history=history).run()
-
-
-def _warm(fleet: Fleet, jobs: Iterable[Job]) -> None:
-    """Load what the workers need before they are forked; make the catalogs that they share."""
-    names: dict[str, None] = {}
-    for job in jobs:
-        names.update(dict.fromkeys(job.pipeline.plugins))
-        plugins.catalog(
-            job.pipeline.tap,
-            job.pipeline.select,
-            fleet.settings_of(job.company, job.pipeline, job.pipeline.tap),
-        )
-        if job.pipeline.to_warehouse and job.company.duckdb_file is None:
-            with contextlib.suppress(Stop):
-                databases.driver("psycopg")
-    for folder in ("logs", "reports", "state"):
-        try:
-            (fleet.folder / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise Stop(f"folder: {fleet.folder / folder} cannot be made: {error.strerror}.") from None
-    os.environ.setdefault(FOLDER, str(fleet.folder / "rate-limits"))
-    children.preload(list(names))
 
 
 class _Batch:

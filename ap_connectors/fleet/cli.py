@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,10 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.progress import Progress
 from ap_connectors.core.redact import printable
 from ap_connectors.fleet import batch, check, companies, export, rejects, remove
-from ap_connectors.fleet.batch import Order
 from ap_connectors.fleet.history import History
 from ap_connectors.fleet.members import Fleet
-from ap_connectors.fleet.results import Result, summary, table
+from ap_connectors.fleet.order import Order, jobs_of
+from ap_connectors.fleet.results import Result, Status, counts, summary, table
 
 DONE, FAILED, NOT_BEGUN = 0, 1, 2
 _CODES = "AP_WEBHOOKS_COMPANIES"
@@ -49,9 +50,10 @@ def _run(given: argparse.Namespace) -> int:
     began = time.monotonic()
     as_json = given.format == "json"
     progress = _progress(fleet, order)
+    teller = _Teller(progress)
 
     def on_result(result: Result) -> None:
-        _tell(progress, result)
+        teller.tell(result)
         if as_json:
             _line(msgspec.json.encode(result).decode())
 
@@ -68,7 +70,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _progress(fleet: Fleet, order: Order) -> Progress:
-    return Progress("ap-fleet", sum(map(len, batch.jobs_of(fleet, order))), "pipelines")
+    return Progress("ap-fleet", sum(map(len, jobs_of(fleet, order))), "pipelines", rated=False)
 
 
 def _ordered(fleet: Fleet, results: Sequence[Result]) -> list[Result]:
@@ -77,20 +79,31 @@ def _ordered(fleet: Fleet, results: Sequence[Result]) -> list[Result]:
     return sorted(results, key=lambda one: places[one.company])
 
 
-def _tell(progress: Progress, result: Result) -> None:
-    """Say how far it is, and at once what failed."""
-    if not result.is_done:
-        progress.end()
-        said = printable(f"{result.company} {result.pipeline}: {result.status}: {result.error}")
-        print(said, file=sys.stderr, flush=True)  # noqa: T201
-    progress.advance()
+class _Teller:
+    """Says how far a batch is, and at once what is not done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._ends: Counter[Status] = Counter()
+
+    def tell(self, result: Result, *, at_once: bool = True) -> None:
+        """Tell of a result as it comes."""
+        if not result.is_done:
+            self._ends[result.status] += 1
+            self._progress.note = counts(self._ends)
+            self._progress.end()
+        if not result.is_done and at_once:
+            said = printable(f"{result.company} {result.pipeline}: {result.status}: {result.error}")
+            print(said, file=sys.stderr, flush=True)  # noqa: T201
+        self._progress.advance()
 
 
 def _check(given: argparse.Namespace) -> int:
     fleet = companies.read(given.companies)
     order = Order(_listed(given.only), _listed(given.pipeline), given.jobs)
     progress = _progress(fleet, order)
-    results = batch.run(replace(fleet, retries=0), order, lambda _: progress.advance(), check.work)
+    teller = _Teller(progress)
+    results = batch.run(replace(fleet, retries=0), order, lambda one: teller.tell(one, at_once=False), check.work)
     progress.end()
     for result in sorted(_ordered(fleet, results), key=lambda one: not one.is_done):
         told = result.said if result.is_done else f"{result.status}: {result.error}"

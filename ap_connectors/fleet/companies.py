@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonschema import Draft7Validator
 
-from ap_connectors.core import settings
+from ap_connectors.core import database_urls, settings
 from ap_connectors.core.errors import Stop
 from ap_connectors.fleet import listed, pipelines, plugins, values
 from ap_connectors.fleet.members import ALL, TIE_OUT, Company, Dagster, Fleet, meant
@@ -51,6 +51,9 @@ class _Reader:
         self._problems: list[str] = []
         self._label = "line"
         """What the numbers of values are: lines of the file, or rows of a list."""
+        self._list = self._path
+        self._holders: set[Path] = set()
+        """Files that hold secrets."""
         self._pipelines: dict[str, Pipeline] = dict(pipelines.BY_NAME)
         self._validators: dict[str, Draft7Validator] = {}
 
@@ -84,6 +87,8 @@ class _Reader:
             shown = self._problems[:_SHOWN]
             more = [f"... and {len(self._problems) - _SHOWN} more."] if len(self._problems) > _SHOWN else []
             raise Stop("\n".join((f"{self._path} is not usable:", *(f"  {one}" for one in (*shown, *more)))))
+        for path in sorted(self._holders):
+            settings.warn_if_open(path, "secrets, which may be in files or in the environment instead")
         return fleet
 
     def _wrong(self, value: Value | None, where: str, problem: str) -> None:
@@ -97,6 +102,8 @@ class _Reader:
         """Yield what describes each company."""
         content = value.content if value else None
         if isinstance(content, list):
+            if not content:
+                self._wrong(value, "companies", "has no company; each is an entry with an id.")
             yield from content
         elif isinstance(content, Mapping) and len(content) == 1 and set(content) <= {"csv", "query"}:
             try:
@@ -105,6 +112,8 @@ class _Reader:
                 self._wrong(value, "companies", str(error))
                 return
             self._label = "row"
+            if "csv" in content:
+                self._list = self._base / str(content["csv"].content)
             yield from rows
         else:
             self._wrong(value, "companies", "must be a list, or {csv: PATH}, or {query: {database: ..., sql: ...}}.")
@@ -185,6 +194,8 @@ class _Reader:
                 self._wrong(value, at, f"{name} is not a setting{meant(name, properties)}")
             elif (setting := self._setting(value, f"{at}: {name}", properties.get(name, {}))) is not None:
                 found[name] = _as_is(setting) if self._label == "row" else setting
+                if properties.get(name, {}).get("secret") and values.is_literal(found[name]):
+                    self._holders.add(self._list if self._label == "row" else self._path)
                 if not isinstance(setting, values.File | values.Command) and not any(values.variables(setting)):
                     plain[name] = setting
         for problem in settings.explain(self._validator(plugin, schema).iter_errors(plain), ""):
@@ -284,7 +295,7 @@ class _Reader:
 
     def _setting(self, value: Value, where: str, schema: Mapping[str, Any]) -> Any:
         try:
-            return values.setting(value, schema)
+            return values.setting(value, schema, self._base)
         except ValueError as error:
             self._wrong(value, where, f"{error}.")
             return None
@@ -294,6 +305,8 @@ class _Reader:
         found = self._setting(value, f"{where}: {name}" if where else name, {"type": "string"}) if value else None
         if found is not None and not isinstance(found, str | values.File | values.Command):
             self._wrong(value, where, f"{name} must be a text, {{file: PATH}} or {{command: [PROGRAM, ...]}}.")
+        if isinstance(found, str) and any(database_urls.passwords(found)):
+            self._holders.add(self._path)
         return found
 
     def _number(self, value: Value, name: str) -> int:

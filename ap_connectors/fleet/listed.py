@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import text_files
+from ap_connectors.core import settings, text_files
 from ap_connectors.core.errors import Stop
 from ap_connectors.fleet import databases, values
 from ap_connectors.fleet.values import Value
@@ -28,37 +28,53 @@ def rows(given: Mapping[str, Value], base: Path) -> Iterator[Value]:
         Stop: the list cannot be read, or has a column that is not known.
     """
     names, found = _csv(given["csv"], base) if "csv" in given else _query(given["query"], base)
-    for name in names:
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise Stop(f"the column {name} is there twice; leave one.")
         plugin, dot, setting = name.partition(".")
         if name not in _PLAIN and not (dot and plugin.startswith(("tap-", "target-", "mapper-")) and setting):
-            raise Stop(f"the column {name} is not known; a column is {', '.join(sorted(_PLAIN))}, or PLUGIN.SETTING.")
+            meant = settings.closest(name, _PLAIN)
+            known = (
+                f"did you mean {meant}?" if meant else f"a column is {', '.join(sorted(_PLAIN))}, or PLUGIN.SETTING."
+            )
+            raise Stop(f"the column {name} is not known; {known}")
         if setting in _NOT_BY_ROWS or setting.endswith(("_path", "_dir")) or setting == "path":
             raise Stop(f"the column {name}: a list cannot set addresses, files or expressions; set it in the file.")
     if "id" not in names:
         raise Stop("the list has no column id.")
-    for number, row in enumerate(found, start=2 if "csv" in given else 1):
+    empty = True
+    for number, row in found:
         if len(row) > len(names):
             raise Stop(
                 f"row {number} has {len(row)} fields, and the list {len(names)} columns. "
                 "Put a text with a comma in quotes."
             )
-        yield _company(dict(zip(names, row, strict=False)), number)
+        # A spreadsheet leaves rows of nothing behind what was deleted.
+        if any(map(_text, row)):
+            empty = False
+            yield _company(dict(zip(names, row, strict=False)), number)
+    if empty:
+        raise Stop(
+            "the list has no company: there is nothing below its header."
+            if "csv" in given
+            else "the list has no company: the query found no row."
+        )
 
 
 def _company(row: Mapping[str, Any], number: int) -> Value:
     members: dict[str, Value] = {}
-    settings: dict[str, dict[str, Value]] = {}
+    given: dict[str, dict[str, Value]] = {}
     for name, content in row.items():
         text = _text(content)
         if not text:
             continue
         plugin, dot, setting = name.partition(".")
         if dot:
-            settings.setdefault(plugin, {})[setting] = _setting(text, number)
+            given.setdefault(plugin, {})[setting] = _setting(text, number)
         else:
             members[name] = Value(text, number)
-    if settings:
-        members["settings"] = Value({plugin: Value(found, number) for plugin, found in settings.items()}, number)
+    if given:
+        members["settings"] = Value({plugin: Value(found, number) for plugin, found in given.items()}, number)
     return Value(members, number)
 
 
@@ -78,23 +94,34 @@ def _text(content: Any) -> str:
     return "" if content is None else str(content).strip()
 
 
-def _csv(value: Value, base: Path) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+Row = tuple[int, Sequence[Any]]
+"""Its line in a file, or its number in the answer of a query."""
+
+
+def _csv(value: Value, base: Path) -> tuple[Sequence[str], Iterable[Row]]:
     if not isinstance(value.content, str):
         raise Stop("csv must be a path.")
     path = base / value.content
     lines = text_files.read(path)
     separator = ";" if lines.partition("\n")[0].count(";") > lines.partition("\n")[0].count(",") else ","
-    names, *found = [row for row in csv.reader(io.StringIO(lines), delimiter=separator) if row] or [[]]
+    reader = csv.reader(io.StringIO(lines), delimiter=separator)
+    try:
+        (_, names), *found = [(reader.line_num, row) for row in reader if row] or [(1, [])]
+    except csv.Error as error:
+        raise Stop(f"{path}, line {reader.line_num}: is not CSV: {error}.") from None
+    if not names:
+        raise Stop(f"{path}: is empty; the first line names the columns.")
     return [name.strip() for name in names], found
 
 
-def _query(value: Value, base: Path) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+def _query(value: Value, base: Path) -> tuple[Sequence[str], Iterable[Row]]:
     content = value.content
     if not isinstance(content, Mapping) or set(content) != {"database", "sql"}:
         raise Stop("query needs database and sql, and nothing else.")
     sql = content["sql"].content
     if not isinstance(sql, str):
         raise Stop("query: sql must be a text.")
-    database = values.fetched(values.setting(content["database"], {"type": "string"}), "query: database", [])
+    database = values.fetched(values.setting(content["database"], {"type": "string"}, base), "query: database", [])
     with databases.opened(str(database), base) as opened:
-        return opened.answer(sql)
+        names, answer = opened.answer(sql)
+        return names, list(enumerate(answer, start=1))

@@ -7,7 +7,7 @@ import functools
 import importlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib import metadata
 from typing import Any
@@ -59,7 +59,8 @@ def plugin_class(plugin: str) -> Any:
     Raises:
         Stop: it is not installed here.
     """
-    command(plugin)
+    with _own_log():
+        command(plugin)
     entry = _commands()[plugin]
     found = getattr(importlib.import_module(entry.module), entry.attr.partition(".")[0], None)
     return found if hasattr(found, "config_jsonschema") else None
@@ -111,10 +112,22 @@ def catalog(tap: str, select: Sequence[str], given: Mapping[str, Any]) -> bytes 
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:
-    logging.disable(logging.WARNING)
+def _own_log() -> Iterator[None]:
+    """Have plugins leave the log as it is: each sets it up as it is loaded, and all would be said by each."""
+    handlers, level = logging.root.handlers[:], logging.root.level
     try:
         yield
+    finally:
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.WARNING)
+    try:
+        with _own_log():
+            yield
     finally:
         logging.disable(logging.NOTSET)
 

@@ -20,8 +20,8 @@ from ap_connectors.core import cli
 from ap_connectors.core.errors import ApError, Stop
 from ap_connectors.core.redact import Redactor
 from ap_connectors.fleet import batch, children, companies
-from ap_connectors.fleet.batch import Order
 from ap_connectors.fleet.members import Fleet
+from ap_connectors.fleet.order import Order
 from ap_connectors.fleet.pipelines import Pipeline
 from ap_connectors.fleet.results import Result, Status
 from ap_connectors.fleet.worker import Job, Settings

@@ -51,9 +51,10 @@ class File:
 
 @dataclass(frozen=True)
 class Command:
-    """A secret that a command prints."""
+    """A secret that a command prints, run in a folder."""
 
     words: tuple[str, ...]
+    folder: str | None = None
 
 
 class AsIs(str):
@@ -123,8 +124,13 @@ def _scalar(text: str, kind: str) -> Any:
         return text
 
 
-def setting(value: Value, schema: Mapping[str, Any]) -> Any:
+def setting(value: Value, schema: Mapping[str, Any], base: Path) -> Any:
     """Return a setting: a value, or where it is.
+
+    Args:
+        value: of the file.
+        schema: of the setting.
+        base: where relative paths begin, and commands run.
 
     Raises:
         ValueError: the place is not one.
@@ -133,11 +139,13 @@ def setting(value: Value, schema: Mapping[str, Any]) -> Any:
     if isinstance(content, Mapping) and set(content) in ({"file"}, {"command"}) and not schema.get("properties"):
         (kind, where), *_ = content.items()
         if kind == "file" and isinstance(where.content, str) and where.content:
-            return File(where.content)
+            return File(os.path.join(base, os.path.expanduser(where.content)))  # noqa: PTH111, PTH118 - a text of ours
         words = [each.content for each in where.content] if isinstance(where.content, list) else []
         if kind == "command" and words and all(isinstance(word, str) and word for word in words):
-            return Command(tuple(map(str, words)))
+            return Command(tuple(map(str, words)), str(base))
         raise ValueError("must be {file: PATH}, or {command: [PROGRAM, ARGUMENT, ...]} with texts")
+    if isinstance(content, Mapping) and set(content) == {"env"} and not schema.get("properties"):
+        raise ValueError("a variable of the environment is written as '${NAME}'")
     return typed(value, schema)
 
 
@@ -152,7 +160,7 @@ def places(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, File):
         return File(fill(value.path))
     if isinstance(value, Command):
-        return Command(tuple(map(fill, value.words)))
+        return Command(tuple(map(fill, value.words)), value.folder)
     return _changed(value, fill)
 
 
@@ -173,6 +181,17 @@ def variables(value: Any) -> Iterator[str]:
     elif isinstance(value, Mapping | list):
         for each in value.values() if isinstance(value, Mapping) else value:
             yield from variables(each)
+
+
+def is_literal(value: Any) -> bool:
+    """Return whether a setting is a text that stands in the file itself."""
+    return isinstance(value, str) and not any(variables(value))
+
+
+def files(value: Any) -> Iterator[Path]:
+    """Yield the file that a setting is in."""
+    if isinstance(value, File):
+        yield Path(value.path)
 
 
 def fetched(value: Any, name: str, secrets: list[str]) -> Any:
@@ -199,15 +218,24 @@ def fetched(value: Any, name: str, secrets: list[str]) -> Any:
             def variable(match: re.Match[str]) -> str:
                 content = os.environ.get(match[1], "").strip()
                 if not content:
-                    raise Stop(f"{name}: the variable {match[1]} is not set in the environment.")
+                    raise Stop(f"{name}: {_unset(match[1])}")
                 secrets.append(content)
                 return content
 
+            if "${" in _VARIABLE.sub("", text):
+                raise Stop(f"{name}: ${{ does not begin a variable: it is written as '${{NAME}}', of letters and _.")
             return _VARIABLE.sub(variable, text)
 
         return _changed(value, fill)
     secrets.append(found)
     return found
+
+
+def _unset(variable: str) -> str:
+    if variable in os.environ:
+        return f"the variable {variable} is empty in the environment."
+    meant = settings.closest(variable, [name for name in os.environ if name != variable])
+    return f"the variable {variable} is not set in the environment{f'; did you mean {meant}?' if meant else '.'}"
 
 
 def _printed(command: Command, name: str) -> str:
@@ -218,6 +246,7 @@ def _printed(command: Command, name: str) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            cwd=command.folder,
             timeout=_COMMAND_SECONDS,
             check=False,
         )

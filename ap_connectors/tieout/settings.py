@@ -28,7 +28,7 @@ _AT_ONCE = {"type": ["string", "integer"], "pattern": "^auto$", "minimum": 1}
 _RATE = {"type": "object", "properties": {"requests": _NUMBER, "seconds": _NUMBER}}
 _COMMON = {"start_date": _TEXT, "user_agent": _TEXT, "request_timeout": _NUMBER}
 _OF_VICAI = {**VICAI, **_COMMON, "max_concurrency": _AT_ONCE, "rate_limit": _RATE}
-_USED: Mapping[str, Mapping[str, Any]] = {
+USED: Mapping[str, Mapping[str, Any]] = {
     "tap-ivesk": {
         **IVESK,
         **_COMMON,
@@ -55,12 +55,19 @@ def read(sources: Iterable[str], plugin: str, required: Iterable[str]) -> dict[s
         Stop: a file cannot be read, or a setting is missing or of the wrong type. No value is shown.
     """
     prefix = f"{plugin.replace('-', '_').upper()}_"
-    properties = _USED[plugin]
+    properties = USED[plugin]
     given: dict[str, Any] = {}
     for source in list(sources) or ["ENV"]:
-        given |= (
-            settings.from_environment(properties, prefix) if source == "ENV" else settings.read_file(source, properties)
-        )
+        if source == "ENV":
+            given |= settings.from_environment(properties, prefix)
+            for name, variable in settings.unknown_variables(properties, prefix).items():
+                if meant := settings.closest(name, [one for one in properties if one not in given]):
+                    raise Stop(f"{variable} sets nothing; did you mean {prefix}{meant.upper()}?")
+        else:
+            given |= settings.read_file(source, properties)
+    for name, meant in settings.unknown(given, properties):
+        if meant:
+            raise Stop(f"{name} is not a setting; did you mean {meant}? The settings are those of {plugin}.")
     given = {name: value for name, value in settings.tidy(given, properties).items() if name in properties}
     schema = {"properties": properties, "required": list(required)}
     for problem in settings.explain(Draft202012Validator(schema).iter_errors(given), prefix):

@@ -17,7 +17,8 @@ import pytest
 SCRIPT = """
 from ap_connectors.core.progress import Progress
 seconds = iter(range(0, 1000))
-with Progress({what!r}, {total}, {unit!r}, clock=lambda: next(seconds)) as progress:
+with Progress({what!r}, {total}, {unit!r}, clock=lambda: next(seconds), rated={rated}) as progress:
+    progress.note = {note!r}
     for _ in range(25):
         progress.advance({step})
 print("done")
@@ -25,7 +26,7 @@ print("done")
 
 
 def run(out: int, err: int, **given: Any) -> None:
-    usual = {"what": "vendors", "total": 50, "unit": "records", "step": 1}
+    usual = {"what": "vendors", "total": 50, "unit": "records", "step": 1, "rated": True, "note": ""}
     script = SCRIPT.format(**usual | given)
     subprocess.run([sys.executable, "-c", script], stdout=out, stderr=err, check=True, timeout=60)
 
@@ -38,6 +39,12 @@ def test_lines_in_a_file(tmp_path: Path) -> None:
         "vendors: 10 records, 1 records/s (20%, 40 s left)",
         "vendors: 20 records, 1 records/s (40%, 30 s left)",
     ]
+
+
+def test_what_takes_seconds_each(tmp_path: Path) -> None:
+    with (tmp_path / "err").open("wb") as err:
+        run(err.fileno(), err.fileno(), rated=False, note="2 failed", unit="pipelines")
+    assert (tmp_path / "err").read_text().splitlines()[0] == "vendors: 10 of 50 pipelines, 2 failed (20%, 40 s left)"
 
 
 def test_without_a_total(tmp_path: Path) -> None:

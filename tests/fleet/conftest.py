@@ -65,6 +65,7 @@ class Fleet:
             "defaults": {"pipelines": [VIC], "settings": addresses},
             "companies": list(companies),
         }
+        self.path.touch(0o600)
         self.path.write_text(yaml.safe_dump(whole | top, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
     def command(self, *arguments: str) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.fleet.companies import read
-from tests.fleet.conftest import Fleet, needs_postgresql
+from tests.fleet.conftest import VIC, Fleet, needs_postgresql
 
 GOOD = """\
 warehouse: warehouse.duckdb
@@ -113,11 +113,76 @@ companies:
         ("companies: {csv: gone.csv}", "gone.csv: No such file"),
         ("", "must be a list"),
         ("companies: {query: {database: x}}", "query needs database and sql"),
+        ("companies: []", "has no company; each is an entry with an id."),
+        ("companies: {csv: header.csv}", "the list has no company: there is nothing below its header."),
+        ("companies: {csv: blank.csv}", "the list has no company: there is nothing below its header."),
+        ("companies: {csv: empty.csv}", "empty.csv: is empty; the first line names the columns."),
+        ("companies: {csv: twice.csv}", "the column name is there twice; leave one."),
+        ("companies: {csv: misspelt.csv}", "the column nmae is not known; did you mean name?"),
+        ("companies: {query: {database: firm.duckdb, sql: SELECT 1 AS id WHERE false}}", "the query found no row."),
     ],
 )
 def test_no_list_of_companies(tmp_path: Path, text: str, said: str) -> None:
+    lists = {"header": "id;name\n", "blank": "id,name\n,\n,\n", "empty": "", "twice": "id,name,name\na,b,c\n"}
+    for name, content in {**lists, "misspelt": "id,nmae\na,b\n"}.items():
+        (tmp_path / f"{name}.csv").write_text(content, encoding="utf-8")
+    duckdb.connect(tmp_path / "firm.duckdb").close()
     (problem,) = complaint(tmp_path, text)
     assert said in problem
+
+
+def test_files_with_secrets_that_everyone_may_read(fleet: Fleet) -> None:
+    """Each is named once in a run, whoever reads it: the file itself, the list, the files of secrets."""
+    for number in (1, 2):
+        (fleet.folder / f"c{number}.secret").write_text(fleet.of(number).client_secret, encoding="utf-8")
+    rows = "id,tap-vicai.client_id,target-vicai.client_secret\nc1,a,b\nc2,a,b\n"
+    (fleet.folder / "list.csv").write_text(rows, encoding="utf-8")
+    secret = {"client_secret": {"file": "{company}.secret"}}
+    settings = {"tap-vicai": secret, "target-vicai": {"client_id": "x"}, "tap-saft": {"path": "gone"}}
+    fleet.write(
+        warehouse="postgresql://ap:geheim-4711@127.0.0.1:9/w",
+        companies={"csv": "list.csv"},
+        defaults={"pipelines": [VIC, "erp-to-vic"], "settings": settings},
+        retries=0,
+    )
+    fleet.path.chmod(0o644)
+    said = fleet.ask("run", expect=1)
+    assert f"{fleet.path}: holds secrets, which may be in files or in the environment instead" in said
+    assert "list.csv: holds secrets" in said
+    assert f"in 2 files. Run: chmod 600 {fleet.folder / 'c1.secret'} {fleet.folder / 'c2.secret'}" in said
+    assert said.count("chmod 600") == 3, said
+    assert "geheim" not in said + fleet.written
+    for path in (fleet.path, *fleet.folder.glob("*.secret"), fleet.folder / "list.csv"):
+        path.chmod(0o600)
+    assert "chmod" not in fleet.ask("run", expect=1)
+
+
+def test_variables_that_are_not_there(fleet: Fleet) -> None:
+    """In every place alike: company, setting, variable, and the one that is probably meant."""
+    own = fleet.credentials(1)
+    fleet.write(
+        {"id": "c1", "settings": {"tap-vicai": {**own, "client_secret": "${AP_SECRET_C}"}}},
+        {"id": "c2", "settings": {"tap-vicai": {**own, "client_secret": "${AP_EMPTY}"}}},
+        {"id": "c3", "settings": {"tap-vicai": {**own, "client_secret": "${AP-SECRET}"}}},
+        {"id": "c4", "settings": {"tap-vicai": own}, "warehouse": "${AP_WAREHOUS}"},
+    )
+    unset = "is not set in the environment; did you mean"
+    told = {
+        "c1": f"tap-vicai: client_secret: the variable AP_SECRET_C {unset} AP_SECRET_C1?",
+        "c2": "tap-vicai: client_secret: the variable AP_EMPTY is empty in the environment.",
+        "c3": "tap-vicai: client_secret: ${ does not begin a variable: it is written as '${NAME}', of letters and _.",
+        "c4": f"target-warehouse: database: the variable AP_WAREHOUS {unset} AP_WAREHOUSE?",
+    }
+    env = {"AP_SECRET_C1": "x", "AP_EMPTY": " ", "AP_WAREHOUSE": "y"}
+    assert {name: one["error"] for name, one in fleet.run(env=env, expect=1).items()} == told
+    said = fleet.ask("check", env=env, expect=1)
+    assert all(f"{name} {VIC}: failed: {words}\n" in said for name, words in told.items())
+    assert told["c1"] in fleet.ask("remove", "c1", env=env, expect=2)
+    fleet.write(fleet.company(1), state="${AP_STAT}")
+    assert "state: the variable AP_STAT is not set" in fleet.ask("run", env=env, expect=2)
+    assert "state: the variable AP_STAT is not set" in fleet.ask("status", env=env, expect=2)
+    fleet.write({"id": "c1", "settings": {"tap-vicai": {**own, "client_secret": {"env": "X"}}}})
+    assert "client_secret: a variable of the environment is written as '${NAME}'." in fleet.ask("check", expect=2)
 
 
 def test_what_is_no_yaml(tmp_path: Path) -> None:
@@ -201,7 +266,7 @@ def test_secrets_come_from_files_commands_and_variables_and_are_nowhere(fleet: F
     said = (done.stdout + done.stderr).decode()
     assert "3 of 5 pipelines done" in said
     assert "tap-vicai: client_secret: the command false ended with status 1." in said
-    assert "tap-vicai: client_secret: secrets/none: No such file or directory." in said
+    assert f"tap-vicai: client_secret: {fleet.folder}/secrets/none: No such file or directory." in said
     for number in (1, 2, 3):
         assert fleet.of(number).client_secret not in said + fleet.written
         assert not fleet.differences(number)

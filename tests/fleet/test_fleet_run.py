@@ -143,6 +143,8 @@ def test_for_programs_a_batch_is_a_process_of_its_own(fleet: Fleet) -> None:
         (["--only", "acmme"], "there is no company acmme; did you mean acme?"),
         (["--pipeline", "vic-to-warehous"], "there is no pipeline vic-to-warehous; did you mean vic-to-warehouse?"),
         (["--pipeline", "erp-to-vic"], "There is nothing to run"),
+        (["--onyl", "acme"], "unrecognized arguments: --onyl acme; did you mean --only?"),
+        (["--format", "jsn"], "; did you mean json?"),
     ],
 )
 def test_what_cannot_begin_has_status_2(fleet: Fleet, arguments: list[str], said: str) -> None:

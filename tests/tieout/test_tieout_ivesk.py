@@ -13,7 +13,10 @@ import duckdb
 import pytest
 
 from ap_connectors.core.exact import counted
+from ap_connectors.core.settings import closest
+from ap_connectors.fleet import plugins
 from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.tieout.settings import USED
 from tests.campaign import one_in
 from tests.tieout.conftest import Tables, TieOut, load_ivesk, run_tieout
 
@@ -354,6 +357,7 @@ def test_no_warehouse(tmp_path: Path, ivesk: Tables, tie_ivesk: TieOut) -> None:
         ({"start_date": "yesterday"}, "--since"),
         ({"company_codes": "1"}, "company_codes must be a list"),
         ({"request_timeout": "x"}, "request_timeout must be a number"),
+        ({"company_cods": ["1"]}, "company_cods is not a setting; did you mean company_codes?"),
     ],
 )
 def test_settings_that_cannot_be(tie_ivesk: TieOut, changed: dict[str, Any], said: str) -> None:
@@ -368,6 +372,15 @@ def test_settings_from_the_environment(sandbox: SandboxProcess, tie_ivesk: TieOu
     env = {"TAP_IVESK_API_KEY": sandbox.api_key, "TAP_IVESK_API_URL": sandbox.ivesk_url}
     assert tie_ivesk("--config=ENV", env=env).status == 0
     assert tie_ivesk("--config=ENV", env={}).status == 2
+    said = tie_ivesk("--config=ENV", env={**env, "TAP_IVESK_COMPANY_COD": "[1]"}).err
+    assert "TAP_IVESK_COMPANY_COD sets nothing; did you mean TAP_IVESK_COMPANY_CODES?" in said
+    assert "did you mean --config?" in tie_ivesk("--cofig=ENV", env=env).err
+
+
+def test_no_setting_of_a_plugin_is_taken_for_a_misspelt_one() -> None:
+    for plugin, ours in USED.items():
+        theirs = [name for name in plugins.schema(plugin)["properties"] if name not in ours]
+        assert [name for name in theirs if closest(name, ours)] == []
 
 
 def test_an_outage(sandbox: SandboxProcess, tie_ivesk: TieOut) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster
@@ -39,8 +36,7 @@ def definitions(path: Path) -> dagster.Definitions:
     Raises:
         Stop: the file is not usable.
     """
-    with _own_log():
-        fleet = companies.read(path)
+    fleet = companies.read(path)
     made = assets.pipelines(fleet)
     return dagster.Definitions(
         assets=[made],
@@ -49,12 +45,3 @@ def definitions(path: Path) -> dagster.Definitions:
         # A process for each step besides that of the run would cost two seconds more, and there is one step.
         executor=dagster.in_process_executor,
     )
-
-
-@contextlib.contextmanager
-def _own_log() -> Iterator[None]:
-    """Have plugins leave the log as it is, which they set up for themselves as they are loaded."""
-    handlers, level = logging.root.handlers[:], logging.root.level
-    yield
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
