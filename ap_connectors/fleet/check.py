@@ -23,7 +23,7 @@ from ap_connectors.vicai.settings import client
 _SECONDS = 300.0
 
 
-class _Failed(Exception):
+class _Failed(ApError):
     """A plugin has said why it could not run."""
 
 
@@ -41,10 +41,8 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
             said.append(f"{plugin}: {_tried(plugin, given.of[plugin], min(until, time.monotonic() + _SECONDS))}")
     except Outage as trouble:
         status, error = "outage", str(trouble)
-    except (ApError, _Failed) as trouble:
-        status, error = "failed", str(trouble)
     except Exception as trouble:
-        status, error = "failed", f"Unexpected {type(trouble).__name__}: {trouble}"
+        status, error = "failed", children.words(trouble)
     return Result(
         company=job.company.id,
         pipeline=job.pipeline.name,

@@ -16,7 +16,7 @@ from importlib import metadata
 from typing import Any, NoReturn
 
 from ap_connectors.core import cli
-from ap_connectors.core.errors import Outage
+from ap_connectors.core.errors import ApError, Outage, Stop
 from ap_connectors.fleet import plugins
 
 OUTAGE = 75
@@ -54,11 +54,24 @@ def fork(work: Callable[[], int]) -> int:
         status = work()
     except SystemExit as ending:
         status = ending.code if isinstance(ending.code, int) else 1 if ending.code else 0
-    except BaseException as error:
+    except Exception as error:
         with contextlib.suppress(Exception):
-            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            sys.stderr.write(f"{words(error)}\n")
+    except BaseException:
+        with contextlib.suppress(Exception):
+            sys.stderr.write("Interrupted.\n")
     finally:
         end(status)
+
+
+def words(error: Exception) -> str:
+    """Say what an error means; where it comes from is in the log at the level debug."""
+    if isinstance(error, ApError):
+        return str(error)
+    logging.getLogger(__name__).debug("where it happened", exc_info=error)
+    # Its own words may say more than its class, but not where to look.
+    own = "" if isinstance(error, OSError) else f" It says: {error}" * bool(str(error))
+    return f"{cli.unexpected(error)}{own}"
 
 
 def end(status: int) -> NoReturn:
@@ -97,7 +110,10 @@ def run(plugin: str, arguments: Sequence[str], files: tuple[int, int, int], clos
 def command(plugin: str, arguments: Sequence[str]) -> int:
     """Be a plugin's command; return its status, `OUTAGE` after one."""
     if plugins.is_program(plugin):
-        os.execv(plugin, [plugin, *arguments])  # noqa: S606 - companies.yml names it
+        try:
+            os.execv(plugin, [plugin, *arguments])  # noqa: S606 - companies.yml names it
+        except OSError as error:
+            raise Stop(f"the program cannot be run: {error.strerror}.") from None
     sys.argv = [plugin, *arguments]
     called = plugins.command(plugin)
     try:

@@ -20,6 +20,11 @@ def masked(text: str, database: str) -> str:
     return " ".join(database_urls.masked(text, database).split())
 
 
+def trouble(error: Exception, database: str) -> str:
+    """Say what PostgreSQL says."""
+    return f"PostgreSQL at {host(database)}: {masked(str(error), database)}"
+
+
 def driver(name: str) -> Any:
     """Return a database's package.
 
@@ -74,9 +79,9 @@ def opened(database: str, base: Path | None = None, *, write: bool = False) -> I
                 connection.read_only = not write
                 yield Database(connection, is_postgresql=True)
         except psycopg.OperationalError as error:
-            raise Outage(f"PostgreSQL at {host(database)}: {masked(str(error), database)}") from None
+            raise Outage(trouble(error, database)) from None
         except psycopg.Error as error:
-            raise Stop(f"PostgreSQL at {host(database)}: {masked(str(error), database)}") from None
+            raise Stop(trouble(error, database)) from None
         return
     duckdb = driver("duckdb")
     path = str((base or Path()) / database)

@@ -221,7 +221,7 @@ class History:
             yield
         except psycopg.Error as error:
             self._connection = None
-            raise Outage(f"state: {databases.masked(str(error), self._url)}") from None
+            raise Outage(f"state: {databases.trouble(error, self._url)}") from None
 
 
 def _create(connection: Any) -> None:

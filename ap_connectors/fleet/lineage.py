@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 import requests
 
-from ap_connectors.core.redact import Redactor
 from ap_connectors.fleet.members import Fleet
 from ap_connectors.fleet.pipelines import Pipeline
 from ap_connectors.fleet.results import Result
+from ap_connectors.http.session import describe
 
 _SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json"
 _PRODUCER = "https://pypi.org/project/ap-connectors"
@@ -91,6 +91,9 @@ def _send(fleet: Fleet, event: dict[str, Any]) -> None:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         response = requests.post(address, json=event, headers=headers, timeout=_SECONDS, allow_redirects=False)
-        response.raise_for_status()
     except (requests.RequestException, ValueError) as error:
-        _log.warning("OpenLineage: the event could not be sent: %s", Redactor([key])(str(error)))
+        _log.warning("OpenLineage: the event could not be sent: %s.", describe(error, address))
+        return
+    if not response.ok:
+        host = urlsplit(address).netloc.rpartition("@")[2]
+        _log.warning("OpenLineage: the event was not taken: %s answered with status %d.", host, response.status_code)

@@ -7,6 +7,7 @@ with, so a run that lost its lock cannot put back what another one has left behi
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -82,8 +83,10 @@ class FolderStore(Store):
                 f"another run of it is under way{f' ({holder})' if holder else ''}; this one did nothing."
             ) from None
         began = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"process {os.getpid()} of {socket.gethostname()}, since {began}".encode(), 0)
+        # For people only: a full disk is told of where it matters.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"process {os.getpid()} of {socket.gethostname()}, since {began}".encode(), 0)
 
     def read(self) -> bytes | None:
         """Read the file."""
@@ -124,25 +127,23 @@ class _Locked(Store):
 
     def lock(self) -> None:
         """Connect, and take an advisory lock; it ends with the connection, which children keep open."""
-        psycopg = databases.driver("psycopg")
-        try:
-            self._connection = psycopg.connect(self._url, autocommit=True, application_name="ap-fleet")
-            name = f"ap-fleet {self._company} {self._pipeline}"
-            ((free,),) = self._rows("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name)
-        except psycopg.Error as error:
-            raise Outage(
-                f"The database of states cannot be reached: {databases.masked(str(error), self._url)}"
-            ) from None
+        name = f"ap-fleet {self._company} {self._pipeline}"
+        ((free,),) = self._rows("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name)
         if not free:
             self._connection.close()
             raise Busy("another run of it is under way; this one did nothing.")
 
     def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        if self._connection is None:
-            psycopg = databases.driver("psycopg")
-            self._connection = psycopg.connect(self._url, autocommit=True, application_name="ap-fleet")
-        cursor = self._connection.execute(statement, values or None)
-        return list(cursor.fetchall()) if cursor.description else []
+        psycopg = databases.driver("psycopg")
+        try:
+            if self._connection is None:
+                self._connection = psycopg.connect(self._url, autocommit=True, application_name="ap-fleet")
+            cursor = self._connection.execute(statement, values or None)
+            return list(cursor.fetchall()) if cursor.description else []
+        except psycopg.OperationalError as error:
+            raise Outage(databases.trouble(error, self._url)) from None
+        except psycopg.Error as error:
+            raise Stop(databases.trouble(error, self._url)) from None
 
 
 class PostgresStore(_Locked):

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from ap_connectors.core import cli
-from ap_connectors.core.errors import ApError, Stop
+from ap_connectors.core.errors import Stop
 from ap_connectors.core.redact import Redactor
 from ap_connectors.fleet import batch, children, companies
 from ap_connectors.fleet.members import Fleet
@@ -57,10 +57,8 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
         arguments = ["--warehouse", str(target["database"]), "--company", job.company.id, "--report", str(report)]
         arguments += ["--schema", str(target["schema"])] if target.get("schema") else []
         status, error = _compared(job.pipeline, given.of[job.pipeline.tap], arguments, str(log))
-    except ApError as trouble:
-        error = str(trouble)
     except Exception as trouble:
-        error = f"Unexpected {type(trouble).__name__}: {trouble}"
+        error = children.words(trouble)
     return Result(
         company=job.company.id,
         pipeline=job.pipeline.name,

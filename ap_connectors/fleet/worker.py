@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ap_connectors.core import database_urls
-from ap_connectors.core.errors import ApError, Outage, Stop
+from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.core.redact import Redactor
-from ap_connectors.fleet import lineage, plugins, since, values
+from ap_connectors.fleet import children, lineage, plugins, since, values
 from ap_connectors.fleet.flow import GRACE, Flow, Start
 from ap_connectors.fleet.members import Company, Fleet
 from ap_connectors.fleet.pipelines import Pipeline
@@ -127,10 +127,8 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
         status, error = "busy", str(trouble)
     except Outage as trouble:
         status, error = "outage", str(trouble)
-    except ApError as trouble:
-        error = str(trouble)
     except Exception as trouble:
-        error = f"Unexpected {type(trouble).__name__}: {trouble}"
+        error = children.words(trouble)
     result = Result(
         company=job.company.id,
         pipeline=job.pipeline.name,

@@ -222,7 +222,7 @@ class HttpClient:
                 return self._session.request(method, url, timeout=self._timeout, **environment, **request)
         except _TRANSIENT as error:
             raised = _NotDone if _never_sent(error) else Retry
-            raise raised(_describe(error, url)) from None
+            raise raised(describe(error, url)) from None
         except AddressRefused as refused:
             raise Reject(
                 f"{self.service}: {what}: the link leads to {refused}, which is no public address; it is not followed.",
@@ -270,7 +270,7 @@ class HttpClient:
             self._judge(response, what)
             return parse(response)
         except _TRANSIENT as error:
-            raise Retry(_describe(error, response.url)) from None
+            raise Retry(describe(error, response.url)) from None
 
     def _pause_after_failure(self, failure: Retry, failed: int, what: str) -> float:
         tries = min(self._retry_policy.tries, failure.tries or self._retry_policy.tries)
@@ -367,7 +367,7 @@ def _never_sent(error: Exception) -> bool:
     return isinstance(reason, no_connection) or "Tunnel connection failed" in str(reason)
 
 
-def _describe(error: Exception, url: str) -> str:
+def describe(error: Exception, url: str) -> str:
     """Say what happened to the connection, naming the host only: path and query may be secret."""
     host = urlsplit(url).netloc.rpartition("@")[2]
     text = str(error)

@@ -189,4 +189,5 @@ def test_events_of_workers_that_cannot_tell(fleet: Fleet) -> None:
 
 def test_events_that_cannot_be_sent_only_warn(fleet: Fleet) -> None:
     fleet.write(fleet.company(1), lineage="http://127.0.0.1:9")
-    assert "OpenLineage: the event could not be sent" in fleet.ask("run")
+    said = fleet.ask("run")
+    assert "OpenLineage: the event could not be sent: 127.0.0.1:9 refuses connections (nothing is listening" in said

@@ -284,10 +284,21 @@ def test_pipelines_of_the_file_s_own(fleet: Fleet, tmp_path: Path) -> None:
         encoding="utf-8",
     )
     program.chmod(0o700)
-    own = {"dues-to-warehouse": {"tap": str(program), "target": "target-warehouse", "schema": "erp"}}
-    fleet.write({"id": "c1", "pipelines": ["dues-to-warehouse"]}, pipelines=own)
-    found = fleet.run()["c1"]
+    gone, refused = fleet.folder / "tap-gone", fleet.folder / "tap-refused"
+    refused.touch(0o600)
+    common = {"target": "target-warehouse", "schema": "erp"}
+    own = {f"{path.name[4:]}-to-warehouse": {"tap": str(path), **common} for path in (program, gone, refused)}
+    fleet.write(
+        *({"id": name[:-13], "pipelines": [name]} for name in own if name != "own-to-warehouse"),
+        {"id": "c1", "pipelines": ["own-to-warehouse"]},
+        pipelines=own,
+    )
+    ends = fleet.run(expect=1)
+    found = ends["c1"]
     assert (found["status"], found["written"]) == ("done", 1)
+    # In words, not by the names of classes.
+    assert ends["gone"]["error"] == f"{gone}: the program cannot be run: No such file or directory."
+    assert ends["refused"]["error"] == f"{refused}: the program cannot be run: Permission denied."
     assert fleet.rows("SELECT id, company FROM erp.dues") == [("7", "c1")]
 
 

@@ -20,12 +20,17 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.validate import is_this_machine
 from ap_connectors.fleet import companies, values
 from ap_connectors.fleet.members import Fleet
+from ap_connectors.http.session import describe
 
 VARIABLE = "AP_FLEET_ON_FAILURE"
 _TRIES, _PAUSE = 3, 2.0
 _SECONDS = 10.0
 _COMMAND_SECONDS = 60.0
 _LONGEST = 3000
+
+
+class _Refused(requests.RequestException):
+    """The address has answered, and does not take the message."""
 
 
 def has_hook(fleet: Fleet) -> bool:
@@ -53,8 +58,7 @@ def sensor(path: Path, *, on: bool) -> dagster.SensorDefinition:
                 break
             except (OSError, requests.RequestException, subprocess.SubprocessError) as error:
                 if not left:
-                    # Not its text, which may have the address, and so its token.
-                    raise Stop(f"on_failure: could not be told ({type(error).__name__}).") from None
+                    raise Stop(f"on_failure: could not be told: {_why(hook, error)}.") from None
                 time.sleep(_PAUSE)
 
     return failures
@@ -80,6 +84,18 @@ def _checked(address: str) -> str:
     if where.scheme == "https" or is_this_machine(where.hostname or ""):
         return address
     raise Stop("on_failure: the address must begin with https://, unless it is on this machine.")
+
+
+def _why(hook: str | tuple[str, ...], error: Exception) -> str:
+    """Say what went wrong, without the address, which may have a token, and without arguments."""
+    if isinstance(hook, str):
+        return str(error) if isinstance(error, _Refused) else describe(error, hook)
+    program = hook[0]
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"the command {program} did not end within {_COMMAND_SECONDS:.0f} s"
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"the command {program} ended with status {error.returncode}"
+    return f"the command {program} cannot be run: {getattr(error, 'strerror', None) or 'the system refuses it'}"
 
 
 def _message(context: RunFailureSensorContext) -> Mapping[str, Any]:
@@ -114,7 +130,7 @@ def _tell(hook: str | tuple[str, ...], message: Mapping[str, Any]) -> None:
             allow_redirects=False,
         )
         if not answer.ok:
-            raise requests.HTTPError(f"status {answer.status_code}")
+            raise _Refused(f"it was answered with status {answer.status_code}")
         return
     subprocess.run(  # noqa: S603 - the person who writes companies.yml, or starts Dagster, names it
         hook, input=content, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_COMMAND_SECONDS, check=True
