@@ -9,7 +9,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +67,12 @@ class Approval:
         self._met: set[Place] = set()
         self._done: set[Place] = set()
 
-    @contextmanager
-    def working_on(self, stream: str, item: Item) -> Iterator[None]:
+    def working_on(self, stream: str, item: Item) -> AbstractContextManager[None]:
         """Say that this thread loads a record."""
-        if not self.is_used:
-            yield
-            return
+        return self._working_on(stream, item) if self.is_used else nullcontext()
+
+    @contextmanager
+    def _working_on(self, stream: str, item: Item) -> Iterator[None]:
         place = (stream, item.key)
         fingerprint = digest([item.deleted, item.body, item.extras])
         with self._lock:
@@ -120,6 +120,8 @@ class Approval:
 
     def done(self, stream: str, key: str, effect: str) -> dict[str, Any]:
         """Say that a record is done with, and what became of it; return what a plan keeps of it, to be approved."""
+        if not self.is_used:
+            return {}
         with self._lock:
             work = self._works.pop((stream, key), None)
             if effect != "older":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
@@ -18,8 +19,7 @@ _FRESH_SECONDS = 10.0
 """A record of Vic's that is older is read again before it is changed: somebody may have changed it there."""
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """A record beside Vic's copy.
 
     Args:
@@ -38,9 +38,9 @@ class Comparison:
     read_at: float | None = None
     changes: tuple[Change, ...] = ()
     outcome: Outcome | None = None
-    parents: Mapping[Reference, float] = field(default_factory=dict)
-    aside: tuple[Reject, ...] = field(default=(), kw_only=True)
-    note: str | None = field(default=None, kw_only=True)
+    parents: Mapping[Reference, float] = msgspec.field(default_factory=dict)
+    aside: tuple[Reject, ...] = ()
+    note: str | None = None
 
 
 class ComparedSink(VicSink):

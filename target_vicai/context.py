@@ -161,8 +161,9 @@ class LoadContext:
 
     def reads_singly(self, resource: str) -> bool:
         """Return whether the next record of a resource is read by itself."""
-        has_get = self.resources[resource].get_operation is not None
-        return has_get and not self.cache(resource).is_read and self._reads[resource] < _SINGLE_READS
+        if self.cache(resource).is_read:
+            return False
+        return self.resources[resource].get_operation is not None and self._reads[resource] < _SINGLE_READS
 
     def find(self, resource: str, key: str) -> Reading | None:
         """Return the record with a natural key; the whole list is not read for a few of them.
@@ -173,12 +174,14 @@ class LoadContext:
         known = self._known.get((resource, key))
         if known is not None:
             return known
-        with self._lock:
-            singly = self.reads_singly(resource)
-            self._reads[resource] += 1
-        if singly:
-            return self.fetch(resource, key)
-        found = self.cache(resource).by_key(key)
+        cache = self.cache(resource)
+        if not cache.is_read:
+            with self._lock:
+                singly = self.reads_singly(resource)
+                self._reads[resource] += 1
+            if singly:
+                return self.fetch(resource, key)
+        found = cache.by_key(key)
         if len(found) > 1 and self.resources[resource].get_operation is None:
             raise self.ambiguous(resource, key, len(found))
         return found[0] if found else None

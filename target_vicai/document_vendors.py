@@ -41,7 +41,9 @@ NO_ERP_TIME = "1970-01-01T00:00:00"
 document's would compete with that clock, and the ERP's own vendor of the same day would lose."""
 STEMS_FROM_A_DOCUMENT = "ivesk_document_id"
 """By this field a record of `vendors` is known that an earlier version of the mapper made."""
-KEPT = frozenset(map(canonical, (MARK, STEMS_FROM_A_DOCUMENT)))
+FORMER_MARK = canonical(STEMS_FROM_A_DOCUMENT)
+"""The same in canonical spelling."""
+KEPT = frozenset((canonical(MARK), FORMER_MARK))
 """Fields that stream maps neither drop nor rename: without them a document's vendor would look like the ERP's."""
 
 _MOST_SHOWN = 5

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
+
+from msgspec import structs
 
 from ap_connectors.core.companies import Identity
 from ap_connectors.core.errors import Reject
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.sink import UNCHANGED, Outcome
-from target_vicai.document_vendors import MARK, STEMS_FROM_A_DOCUMENT, Known, vendor_of
+from target_vicai.document_vendors import FORMER_MARK, MARK, Known, vendor_of
 from target_vicai.sink import TEXT, Item, VicSink
 
-_STEMS = canonical(STEMS_FROM_A_DOCUMENT)
 _MOVED, _LEFT_OUT = "ivesk_moved_to", "ivesk_left_out_as"
 OF_IVESK: Mapping[str, Any] = {"ivesk_document_id": TEXT, _MOVED: TEXT, _LEFT_OUT: TEXT}
 """What the mapper says of the document: its id; or only that it is another company's, by that one's code, or that it
@@ -67,13 +67,13 @@ class InvoiceSink(VicSink):
         if known is None:
             return item
         self.context.document_vendors.tell_of_account(known, item.body.get("paymentInfo"))
-        return self.named(replace(item, extras={**item.extras, MARK: None}), known)
+        return self.named(structs.replace(item, extras={**item.extras, MARK: None}), known)
 
     def _as_of_old(self, item: Item, record: Mapping[str, Any], key: str) -> Item:
         """Return a record without a mark: of version 0.1.0's mapper only the vendor's own record tells who it is."""
         if not key or not self.context.document_vendors.has_answers:
             return item
-        if not any(canonical(name) == _STEMS and value for name, value in record.items()):
+        if not any(canonical(name) == FORMER_MARK and value for name, value in record.items()):
             return item
         found = self.context.document_vendors.key_instead_of(key)
         return item if found == key else self.named(item, Known(found, Identity(), None))
@@ -91,7 +91,7 @@ class InvoiceSink(VicSink):
                 "vendor_without_external_id",
                 vendor=known.name or known.id or "",
             )
-        return replace(item, body={**item.body, "vendorExternalId": known.key})
+        return structs.replace(item, body={**item.body, "vendorExternalId": known.key})
 
     def require_vendor(self, item: Item) -> None:
         """Check that the vendor is there, if a document named it; not every service refuses one that is unknown.

@@ -6,11 +6,11 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec import structs
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
@@ -91,7 +91,7 @@ class Invoices(InvoiceSink):
     def named(self, item: Item, known: Known) -> Item:
         """Return a record that names a vendor: by Vic's id if the ERP does not know it yet."""
         reference = {"internalId": known.id} if known.key is None else {"externalId": known.key}
-        return replace(item, body={**item.body, "vendor": reference})
+        return structs.replace(item, body={**item.body, "vendor": reference})
 
     def delete(self, item: Item) -> Outcome:
         """Delete an invoice by the ERP's id."""

@@ -7,6 +7,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from msgspec import structs
+
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.sink import UNCHANGED, Outcome
@@ -41,19 +43,24 @@ class Upsert(ComparedSink):
     def comparison(self, item: Item, *, fresh: bool = False) -> Comparison:
         """Compare a record with Vic's copy, references resolved."""
         body, parents = self._resolved(item)
-        found = self._found(item)
+        found, compares = self._found(item), self.compares(item)
         if fresh and found is not None and self.is_old(found.at):
             found = self.context.fetch(self.name, item.key)
-        if found is not None and self.compares(item) and (older := self.older(body, found.record)):
+        if found is not None and compares and (older := self.older(body, found.record)):
             return Comparison(body, found.record, found.at, outcome=older, parents=parents)
         if found is not None and self.context.options.merge:
             body = _beside_others(body, found.record)
-        body, aside = self.adjusted(item, body, found and found.record)
         if found is None:
+            body, aside = self.adjusted(item, body, None)
             return Comparison(body, parents=parents, aside=aside)
-        changes, outcome = self.changes(body, found.record), None
-        if self.compares(item) and not changes:
-            outcome = replace(UNCHANGED, aside=aside)
+        changes, aside, outcome = self.changes(body, found.record), (), None
+        # What does not differ at all, as most records of a load, needs no look at what may be written of it.
+        if changes or not compares:
+            adjusted, aside = self.adjusted(item, body, found.record)
+            if adjusted is not body:
+                body, changes = adjusted, self.changes(adjusted, found.record)
+        if compares and not changes:
+            outcome = replace(UNCHANGED, aside=aside) if aside else UNCHANGED
         return Comparison(body, found.record, found.at, changes, outcome, parents, aside=aside)
 
     def adjusted(
@@ -141,8 +148,8 @@ def _beside_others(body: JsonObject, present: JsonObject) -> JsonObject:
     All other free-form objects are the ERP's, as wholes.
     """
     for name in ("externalData", "remoteData"):
-        ours, theirs = body.get(name), present.get(name)
-        if isinstance(ours, dict) and isinstance(theirs, dict) and ours.keys() == {"saft"}:
+        ours = body.get(name)
+        if isinstance(ours, dict) and ours.keys() == {"saft"} and isinstance(theirs := present.get(name), dict):
             body = {**body, name: {**theirs, **ours}}
     return body
 
@@ -188,7 +195,7 @@ class VatCodes(Upsert):
             found = self.context.find(self.name, former)
             if found is not None and found.record.get("code") == item.body.get("code"):
                 body = {**item.body, self.key_field: former}
-                item = replace(
+                item = structs.replace(
                     item,
                     key=former,
                     order_key=self.order_key(former, body, item.extras),

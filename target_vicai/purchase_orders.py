@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
+
+import msgspec
+from msgspec import structs
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
@@ -42,8 +44,7 @@ from target_vicai.record_cache import Reading, RecordCache
 from target_vicai.sink import TEXT, Item, missing_key
 
 
-@dataclass(frozen=True)
-class _Plan(Comparison):
+class _Plan(Comparison, frozen=True, kw_only=True):
     """What a record asks for.
 
     Args:
@@ -55,7 +56,7 @@ class _Plan(Comparison):
     """
 
     head: JsonObject | None = None
-    lines: LineChanges = field(default_factory=LineChanges)
+    lines: LineChanges = msgspec.field(default_factory=LineChanges)
     status: str | None = None
     refused: tuple[Reject, ...] = ()
     to_process: bool = False
@@ -144,7 +145,7 @@ class PurchaseOrders(ComparedSink):
         if "lineItems" in body:
             body["lineItems"] = parse_lines(body["lineItems"], live=self.context.client.is_live)
             body["amount"] = order_amount(body, body["lineItems"])
-        return replace(item, body=body, extras={"status": status and status.casefold()})
+        return structs.replace(item, body=body, extras={"status": status and status.casefold()})
 
     def _may_be_null(self, name: str) -> bool:
         # Without its id we would not find the order again.
@@ -162,7 +163,7 @@ class PurchaseOrders(ComparedSink):
 
     def deletion(self, key: str) -> Item:
         """Return an item that deletes an order."""
-        return replace(super().deletion(key), body={"externalId": key})
+        return structs.replace(super().deletion(key), body={"externalId": key})
 
     # What Vic has
 
@@ -249,8 +250,18 @@ class PurchaseOrders(ComparedSink):
         # An order that has not changed since its record was set aside was perhaps written, and not processed.
         was_not_processed = changed_since_reject(item, order) is False and not self._processes_itself
         to_process = self._pending.has(item.key, "process") or was_not_processed
-        plan = _Plan(item.body, order, found.at, tuple(changes), None, {}, whole, lines, status, refused, to_process)
-        return plan if plan.writes or to_process or refused else replace(plan, outcome=UNCHANGED)
+        plan = _Plan(
+            item.body,
+            order,
+            found.at,
+            tuple(changes),
+            head=whole,
+            lines=lines,
+            status=status,
+            refused=refused,
+            to_process=to_process,
+        )
+        return plan if plan.writes or to_process or refused else structs.replace(plan, outcome=UNCHANGED)
 
     def _without_fixed(self, head: JsonObject, order: JsonObject) -> tuple[JsonObject, list[Reject]]:
         """Return a head without what has to stay today while an invoice is matched to a line, and why not."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from msgspec import structs
+
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.diff import Change, diff, merge_missing
@@ -16,7 +18,7 @@ from target_vicai.compared_sink import Comparison
 from target_vicai.context import ResourceSpec
 from target_vicai.document_vendors import (
     FIELDS,
-    KEPT,
+    FORMER_MARK,
     MARK,
     NO_ERP_TIME,
     DocumentVendor,
@@ -51,28 +53,31 @@ class Vendors(Upsert):
         "vendorGroupName": ("vendorGroupId", "vendor_groups"),
     }
 
-    def parse(self, record: Mapping[str, Any], rejected: Mapping[str, Any] | None) -> Item:
+    def as_marked(self, item: Item, unknown: JsonObject) -> Item:
         """Return a record; one that a document made has the key of the vendor that is found for it.
 
         Raises:
-            Reject: also if it is not clear which vendor that is.
+            Reject: it is not clear which vendor that is.
         """
-        item = super().parse(record, rejected)
         vendors = self.context.document_vendors
-        if not any(value is not None and canonical(name) in KEPT for name, value in record.items()):
+        is_old = bool(unknown) and any(
+            value is not None and canonical(name) == FORMER_MARK for name, value in unknown.items()
+        )
+        if item.extras.get(MARK) is None and not is_old:
             vendors.others_wait = True
             return item
         self.lists_all = False
         vendor = vendor_of(item.extras.get(MARK) or {}, item.key, item.body)
         key = vendors.announced(vendor).key or item.key
         extras = {**item.extras, MARK: replace(vendor, key=key)}
-        return replace(item, key=key, order_key=(self.name, key), extras=extras, provides=(self.name, key))
+        return structs.replace(item, key=key, order_key=(self.name, key), extras=extras, provides=(self.name, key))
 
     def compare(self, item: Item) -> Outcome | Comparison | None:
         """Return the outcome if nothing is to be written. What a document or an approval changes is read anew first."""
         compared = super().compare(item)
-        is_watched = MARK in item.extras or _is_awaited(item)
-        return None if is_watched and not isinstance(compared, Outcome) else compared
+        if isinstance(compared, Outcome):
+            return compared
+        return None if MARK in item.extras or _is_awaited(item) else compared
 
     def can_compare(self, item: Item) -> bool:
         """Return whether a record can be compared without a request of its own; for documents Vic's list is read."""

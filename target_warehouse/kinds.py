@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ap_connectors.core.exact import NotAnAmountError, canonical
+from ap_connectors.core.instants import USUAL_CLOCK, USUAL_DAY
 
 Cell = str | int | bool | None
 """A value as the database gets it: text but for whole numbers and truth values."""
@@ -106,9 +107,6 @@ def json_texts(segment: Segment) -> list[str | None]:
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)").fullmatch
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
-_USUAL_DAY = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
-"""Days that every month has; the others are looked up."""
-_USUAL_CLOCK = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
 _CLOCK = r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(:[0-5][0-9])?(\.[0-9]{1,6}0*|\.)?"
 _WALL = re.compile(_CLOCK).fullmatch
 _INSTANT = re.compile(_CLOCK + r" ?(?:([Zz])|([+-])(0[0-9]|1[0-4])(?::?([0-5][0-9]))?)").fullmatch
@@ -160,9 +158,9 @@ def _never(text: str) -> bool:  # noqa: ARG001 - whatever it is
 
 
 _USUAL: Mapping[str, Callable[[str], object]] = {
-    "date": re.compile(_USUAL_DAY).fullmatch,
-    "instant": re.compile(_USUAL_DAY + _USUAL_CLOCK + "Z").fullmatch,
-    "wall": re.compile(_USUAL_DAY + _USUAL_CLOCK).fullmatch,
+    "date": re.compile(USUAL_DAY).fullmatch,
+    "instant": re.compile(USUAL_DAY + USUAL_CLOCK + "Z").fullmatch,
+    "wall": re.compile(USUAL_DAY + USUAL_CLOCK).fullmatch,
 }
 
 

@@ -252,8 +252,12 @@ def _date(value: str) -> str:
     return day
 
 
-@lru_cache(maxsize=8192)
 def _date_time(value: str) -> str:
+    return value if instants.is_usual(value) else _odd_date_time(value)
+
+
+@lru_cache(maxsize=8192)
+def _odd_date_time(value: str) -> str:
     try:
         # A day alone, or hours and minutes, are read as a time here, but refused by services.
         if not value.isascii() or not _WITH_CLOCK(value):

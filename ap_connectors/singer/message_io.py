@@ -14,6 +14,7 @@ import sys
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import GeneratorType
 from typing import IO, Any, NoReturn, cast
 
 import msgspec
@@ -57,8 +58,9 @@ class LineReader(GenericSingerReader[str]):
         """Read all lines; return how many there were of each type."""
         counts: Counter[str] = Counter()
         for line in messages.read(byte_lines(file_input or sys.stdin), raw_records=self.raw_records):
-            callbacks[cast("Any", line.message.type)](line)
-            counts[line.message.type] += 1
+            kind = line.message.type
+            callbacks[kind](line)
+            counts[kind] += 1
         if not counts:
             _log.warning("The input is empty: not one message came. If a tap failed, see its messages.")
         return counts
@@ -145,6 +147,8 @@ def byte_lines(file: IO[str] | Iterable[bytes] | None) -> Iterator[bytes]:
     """
     if file is None:
         raise Stop("Standard input is closed, so there is nothing to read.")
+    if isinstance(file, GeneratorType):
+        return file  # one of ours, which yields bytes
     buffer: Iterable[bytes] | None = getattr(file, "buffer", None)
     if buffer is not None:
         return iter(buffer)

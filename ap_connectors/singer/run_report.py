@@ -49,12 +49,12 @@ class StreamCounts:
 
     def add(self, metric: Metric, n: int = 1) -> None:
         """Count `n` more records."""
+        now = time.monotonic()
         with self._lock:
-            now = time.monotonic()
             if self._began is None:
                 self._began = now
             self.seconds = now - self._began
-            setattr(self, metric, getattr(self, metric) + n)
+            self.__dict__[metric] += n
 
     def as_json(self) -> dict[str, Any]:
         """Return the twelve figures of the report."""

@@ -153,8 +153,9 @@ class ObjectSchema(Schema):
         self._names: dict[str, str] = {}
         for name in members:
             self._names.setdefault(canonical(name), name)
+        self._entries = {name: self._entry(name) for name in members}
         # Also names that no field has: None.
-        self._spellings: dict[str, _Entry | None] = {name: self._entry(name) for name in members}
+        self._spellings: dict[str, _Entry | None] = dict(self._entries)
 
     @classmethod
     def of(cls, json_schema: Mapping[str, Any]) -> ObjectSchema:
@@ -219,6 +220,22 @@ class ObjectSchema(Schema):
         return coerced
 
     def _members_of(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        if not record.keys() <= self.members.keys():
+            return self._spelled_members_of(record)
+        # All names are the contract's own, as in nearly all objects; and most values stay as they are.
+        known = dict(record)
+        entries = self._entries
+        name = ""
+        try:
+            for name, value in record.items():
+                _, most, fit = entries[name]
+                if value is not None and not (type(value) is str and len(value) <= most and value.isascii()):
+                    known[name] = fit(value)
+        except CoercionError as error:
+            raise error.within(name) from None
+        return known, {}
+
+    def _spelled_members_of(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         known: dict[str, Any] = {}
         unknown: dict[str, Any] = {}
         spellings = self._spellings

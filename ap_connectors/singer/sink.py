@@ -105,6 +105,8 @@ _DELETED = canonical("_sdc_deleted_at")
 
 def is_deletion(unknown: Mapping[str, Any]) -> bool:
     """Return whether the fields that a schema does not know say that the record's object was deleted."""
+    if not unknown:
+        return False
     marks = [name for name, value in unknown.items() if value is not None and name[:1] == "_"]
     return any(name.lower().startswith(_OF_THE_TARGET) and canonical(name) == _DELETED for name in marks)
 
@@ -129,6 +131,8 @@ class UnknownFields:
 
     def report(self, unknown: Mapping[str, Any]) -> None:
         """Warn of those fields that were not reported before; the target's own (`_sdc_...`) need no warning."""
+        if not unknown:
+            return
         new = [name for name in unknown if name not in self._reported and not name.lower().startswith(_OF_THE_TARGET)]
         if not new:
             return

@@ -33,6 +33,26 @@ def test_milliseconds(written: str, milliseconds: int) -> None:
     assert instants.milliseconds(written) == NEW_YEAR + milliseconds
 
 
+def test_what_is_usual_is_an_instant() -> None:
+    days = [
+        f"{year}-{month:02}-{day:02}" for year in ("0000", "0001", "9999") for month in range(14) for day in range(33)
+    ]
+    clocks = [
+        f"T{hour:02}:{minute}:{second}"
+        for hour in range(26)
+        for minute in ("00", "59", "60")
+        for second in ("00", "59", "60")
+    ]
+    found = 0
+    for text in [f"{day}T10:11:12" for day in days] + [f"2026-02-28{clock}" for clock in clocks]:
+        for end in ("", ".1", ".123456", ".", "Z", "z", ".5Z", "+00:00", "\n", "\u0661"):
+            if instants.is_usual(written := f"{text}{end}"):
+                instants.milliseconds(written)
+                assert (instants.has_zone(written), written.isascii()) == (written.endswith("Z"), True)
+                found += 1
+    assert found > 3000
+
+
 @pytest.mark.parametrize(
     "written", ["", "soon", "2026", "2026-13-01", "2026-02-30", "2026-01-01T25:00:00Z", "1767225600"]
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 from collections import Counter
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer.sink import Outcome
@@ -251,7 +251,7 @@ def test_a_record_that_had_to_wait_is_compared_anew(loader: TargetVicai, monkeyp
             raise loader.context.missing([("dimensions", "D-1")])
         return Outcome("created")
 
-    monkeypatch.setattr(sink, "compare", lambda item: dataclasses.replace(item, key="compared"))
+    monkeypatch.setattr(sink, "compare", lambda item: structs.replace(item, key="compared"))
     monkeypatch.setattr(sink, "apply", apply)
     account = {"externalId": "K-1", "externalUpdatedAt": AT, "number": "1", "name": "Nauja"}
     dimension = {"externalId": "D-1", "externalUpdatedAt": AT, "name": "Tiltas"}

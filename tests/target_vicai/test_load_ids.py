@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from ap_connectors.core.validate import id_text
-from target_vicai.ids import as_meant
+from ap_connectors.singer.schema import ChoiceSchema, ListSchema, ObjectSchema, ScalarSchema, Schema
+from ap_connectors.vicai import contract
+from target_vicai.ids import IdFields, as_meant
 from tests.campaign import one_in
 from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import Record, Target, load
@@ -164,6 +166,35 @@ def test_padded_references_find_what_they_mean(store: Store, target: Target) -> 
     assert (term["name"], made["paymentTermId"]) == ("Terminas", term["id"])
     assert (po["externalId"], po["poNumber"], po["vendor"]["externalId"]) == ("UZS-1", "1", "V-1")
     assert [one["externalId"] for one in po["lineItems"][0]["dimensions"]] == [dimension]
+
+
+def _padded(schema: Schema, text: str) -> Any:
+    """Return a value whose texts, wherever a schema allows any, are all the same; with fields that it does not have."""
+    if isinstance(schema, ChoiceSchema):
+        return _padded(schema.alternatives[-1], text)
+    if isinstance(schema, ListSchema):
+        return [_padded(schema.items, text), _padded(schema.items, "1")]
+    if isinstance(schema, ObjectSchema):
+        members = {name: _padded(member, text) for name, member in schema.members.items()}
+        return members | {"otherId": text, "other": {"externalId": text, "name": text}}
+    assert isinstance(schema, ScalarSchema)
+    if schema.kind in ("object", "any"):
+        return {"externalId": text, "parts": [{"code": text, "text": text}]}
+    return {"boolean": True, "integer": 1}.get(schema.kind, text)
+
+
+@pytest.mark.parametrize("text", ["1", " 1\u200b", " "])
+def test_ids_are_found_by_the_schema_as_without_it(text: str) -> None:
+    found = 0
+    for operation in contract.operations().values():
+        for schema in (Schema.of(contract.inlined(body)) for body in operation.body.values()):
+            if isinstance(schema, ObjectSchema):
+                whole = _padded(schema, text)
+                known = {name: value for name, value in whole.items() if name in schema.members}
+                for record in (whole, known, {}, dict.fromkeys(known)):
+                    assert IdFields(schema, {"name"}).as_meant(record) == as_meant(record, {"name"}), operation.name
+                found += as_meant(known, {"name"}) is not known
+    assert found == 0 if text == "1" else found > 20
 
 
 def test_a_name_that_vic_has_padded_is_found(store: Store, target: Target) -> None:
