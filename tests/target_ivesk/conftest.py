@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests import preloaded
-from tests.target_vicai.conftest import Message, Result, lines
+from tests.target_vicai.conftest import Result, Target, runner
 from tests.target_vicai.scene import PDF
 
 Record = dict[str, Any]
@@ -49,31 +46,10 @@ def ledger(folder: Path) -> list[Record]:
     return [json.loads(text) for text in (folder / "ledger.jsonl").read_text().splitlines()]
 
 
-Target = Callable[..., Result]
-
-
 @pytest.fixture
 def target(ivesk: SandboxProcess, tmp_path: Path) -> Target:
     """Run the real `target-ivesk` as a process: `target(messages, expect=0)`; other keywords are settings."""
-    numbers = itertools.count(1)
-
-    def run(
-        messages: Iterable[Message],
-        *arguments: str,
-        expect: int | None = 0,
-        env: dict[str, str] | None = None,
-        **changed: Any,
-    ) -> Result:
-        folder = tmp_path / f"run{next(numbers)}"
-        folder.mkdir()
-        ivesk.control.clear_calls()
-        done = preloaded.run([*command(ivesk, folder, changed), *arguments], input=lines(messages), env=env)
-        assert expect in {None, done.returncode}, done.stderr.decode()[-3000:]
-        result = Result(done, folder, ivesk.control.calls())
-        assert_secret(ivesk, result)
-        return result
-
-    return run
+    return runner(ivesk, tmp_path, command, lambda run: assert_secret(ivesk, run))
 
 
 def assert_secret(ivesk: SandboxProcess, run: Result) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests.target_ivesk.conftest import API, Record, Target, pdf
-from tests.target_vicai.conftest import load
+from tests.target_ivesk.conftest import API, Record, pdf
+from tests.target_vicai.conftest import Target, load
 
 
 class Bad(NamedTuple):

@@ -19,8 +19,8 @@ from ap_connectors.singer import input_files as given
 from ap_connectors.singer.document_sources import DocumentSources
 from target_ivesk.documents import LIMIT
 from tests.conftest import Run, runner
-from tests.target_ivesk.conftest import Record, Target, held, ledger, pdf, puts
-from tests.target_vicai.conftest import STYLES, load, state, styled
+from tests.target_ivesk.conftest import Record, held, ledger, pdf, puts
+from tests.target_vicai.conftest import STYLES, Target, load, state, styled
 from tests.target_vicai.scene import PDF
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "peppol"

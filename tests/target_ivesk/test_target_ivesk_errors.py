@@ -13,7 +13,7 @@ import pytest
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.campaign import one_in
 from tests.target_ivesk.conftest import API, Record, Target, held, ledger, pdf
-from tests.target_vicai.conftest import lines, load, record, schema, state
+from tests.target_vicai.conftest import Target, lines, load, record, schema, state
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.conftest import renewed
+from tests.target_vicai.scene import Scene
 from tests.target_vicai.store import Store
 
 Record = dict[str, Any]
@@ -34,6 +36,15 @@ def vicai(_sandbox_process: SandboxProcess) -> SandboxProcess:
     """A sandbox with the master data of a company, and no invoices."""
     fresh(_sandbox_process)
     return _sandbox_process
+
+
+@pytest.fixture
+def scene(vicai: SandboxProcess, tmp_path: Path) -> Scene:
+    """A company with an invoice that waits for the ERP, and others."""
+    fresh(vicai, invoices=3)
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    return Scene(vicai, folder)
 
 
 def fresh(vicai: SandboxProcess, invoices: int = 0, **options: Any) -> None:
@@ -171,6 +182,16 @@ Target = Callable[..., Result]
 @pytest.fixture
 def target(vicai: SandboxProcess, tmp_path: Path) -> Target:
     """Run the real `target-vicai` as a process: `target(messages, expect=0, compare="none")`; keywords are settings."""
+    return runner(vicai, tmp_path, command)
+
+
+def runner(
+    sandbox: SandboxProcess,
+    tmp_path: Path,
+    command: Callable[[SandboxProcess, Path, Record], list[str]],
+    check: Callable[[Result], None] = lambda _result: None,
+) -> Target:
+    """Return what runs a target in a folder of its own, and checks what goes for every run."""
     numbers = itertools.count(1)
 
     def run(
@@ -182,12 +203,30 @@ def target(vicai: SandboxProcess, tmp_path: Path) -> Target:
     ) -> Result:
         folder = tmp_path / f"run{next(numbers)}"
         folder.mkdir()
-        vicai.control.clear_calls()
-        done = preloaded.run([*command(vicai, folder, changed), *arguments], input=lines(messages), env=env)
+        sandbox.control.clear_calls()
+        done = preloaded.run([*command(sandbox, folder, changed), *arguments], input=lines(messages), env=env)
         assert expect in {None, done.returncode}, done.stderr.decode()[-3000:]
-        return Result(done, folder, vicai.control.calls())
+        result = Result(done, folder, sandbox.control.calls())
+        check(result)
+        return result
 
     return run
+
+
+@contextmanager
+def loading(
+    vicai: SandboxProcess, folder: Path, messages: Iterable[Message], **changed: Any
+) -> Iterator[preloaded.Process | subprocess.Popen[bytes]]:
+    """Start a load that is to be ended before its end; `folder` is made, and `out` and `err` there are what it said."""
+    folder.mkdir()
+    (folder / "input.jsonl").write_bytes(lines(messages))
+    with (
+        (folder / "input.jsonl").open("rb") as source,
+        (folder / "out").open("wb") as out,
+        (folder / "err").open("wb") as err,
+        preloaded.start(command(vicai, folder, changed), stdin=source, stdout=out, stderr=err) as process,
+    ):
+        yield process
 
 
 def command(vicai: SandboxProcess, folder: Path, changed: Record) -> list[str]:

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests import preloaded
 from tests.target_vicai.cases_documents import confirmation, order_line
-from tests.target_vicai.conftest import PREFIX, Message, Target, command, fresh, lines, load
+from tests.target_vicai.conftest import PREFIX, Message, Target, fresh, load, loading
 from tests.target_vicai.scene import AT, LATER, PDF, Scene
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_deletes import owned
@@ -218,17 +217,8 @@ def test_killed_and_applied_again(
     messages: list[Message] = list(planned(store))
     vicai.control.vicai.options(latency_ms=20)
     for number, after in enumerate((1, 3, 5)):
-        folder = tmp_path / f"killed{number}"
-        folder.mkdir()
-        (folder / "input.jsonl").write_bytes(lines(messages))
         vicai.control.clear_calls()
-        with (
-            (folder / "input.jsonl").open("rb") as source,
-            (folder / "out").open("wb") as out,
-            preloaded.start(
-                command(vicai, folder, APPROVED | {"apply_plan": str(plan)}), stdin=source, stdout=out, stderr=out
-            ) as process,
-        ):
+        with loading(vicai, tmp_path / f"killed{number}", messages, apply_plan=str(plan), **APPROVED) as process:
             while process.poll() is None:
                 writes = [one for one in vicai.control.calls() if one["method"] != "GET"]
                 if len(writes) > after:

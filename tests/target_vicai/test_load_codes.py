@@ -83,15 +83,6 @@ class Bad(NamedTuple):
     replayed: str | None = None
 
 
-@pytest.fixture
-def scene(vicai: SandboxProcess, tmp_path: Path) -> Scene:
-    """A company with an invoice that waits for the ERP, and others."""
-    fresh(vicai, invoices=3)
-    folder = tmp_path / "documents"
-    folder.mkdir()
-    return Scene(vicai, folder)
-
-
 def account(**changed: Any) -> Record:
     return {"externalId": "K-1", "externalUpdatedAt": AT, "number": "1", "name": "S"} | changed
 

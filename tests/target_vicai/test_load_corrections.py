@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from ap_connectors.sandbox.process import SandboxProcess
 from tests.target_vicai.cases_documents import invoice, training_invoice
-from tests.target_vicai.conftest import Record, Result, Target, fresh, load
+from tests.target_vicai.conftest import Record, Result, Target, load
 from tests.target_vicai.scene import AT, LATER, PDF, Scene, without
 from tests.target_vicai.store import Store
 
@@ -31,14 +30,6 @@ LINES = [
     {"index": 1, "amount": "10.00", "costAccount": {"externalId": "KTO-1000"}, "vat": {"code": "0", "amount": "0"}},
     {"index": 2, "amount": "5.50", "costAccount": {"externalId": "KTO-1200"}},
 ]
-
-
-@pytest.fixture
-def scene(vicai: SandboxProcess, tmp_path: Path) -> Scene:
-    fresh(vicai, invoices=3)
-    folder = tmp_path / "documents"
-    folder.mkdir()
-    return Scene(vicai, folder)
 
 
 def full(scene: Scene) -> Record:

@@ -5,12 +5,8 @@ from __future__ import annotations
 import datetime
 import unicodedata
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from ap_connectors.sandbox.process import SandboxProcess
 from target_vicai.duplicates import Duplicates, Facts
 from tests.target_vicai.cases_documents import invoice, training_invoice
 from tests.target_vicai.conftest import PREFIX, Record, Target, fresh, load, state
@@ -18,14 +14,6 @@ from tests.target_vicai.scene import AT, Scene, without
 
 VENDOR: Record = {"vendor": {"externalId": "T-1"}}
 OTHER: Record = {"vendor": {"externalId": "T-2"}}
-
-
-@pytest.fixture
-def scene(vicai: SandboxProcess, tmp_path: Path) -> Scene:
-    fresh(vicai, invoices=3)
-    folder = tmp_path / "documents"
-    folder.mkdir()
-    return Scene(vicai, folder)
 
 
 def vendors(*ids: str) -> list[Record]:

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests import preloaded
 from tests.campaign import one_in
 from tests.target_vicai.cases_documents import invoice, training_invoice
-from tests.target_vicai.conftest import PREFIX, Record, Target, command, fresh, lines, load, record, state
+from tests.target_vicai.conftest import PREFIX, Record, Target, load, loading, record, state
 from tests.target_vicai.scene import AT, LATER, PDF, Scene, without
 from tests.target_vicai.store import Documents, covers
 from tests.vicai.scripted import Asked, Said, granting, serving
@@ -25,24 +24,9 @@ STEPS = {"create": "/invoices", "document": "/invoices/PIRK-1/document", "proces
 ALL = [("POST", path) for path in STEPS.values()]
 
 
-@pytest.fixture
-def scene(vicai: SandboxProcess, tmp_path: Path) -> Scene:
-    fresh(vicai, invoices=3)
-    folder = tmp_path / "documents"
-    folder.mkdir()
-    return Scene(vicai, folder)
-
-
 def killed(vicai: SandboxProcess, folder: Path, messages: list[Record], hits: int = 1) -> None:
     """Load, and kill the target while it waits for another try of the call that a fault hit."""
-    folder.mkdir()
-    (folder / "input.jsonl").write_bytes(lines(messages))
-    with (
-        (folder / "input.jsonl").open("rb") as source,
-        (folder / "out").open("wb") as out,
-        (folder / "err").open("wb") as err,
-        preloaded.start(command(vicai, folder, {}), stdin=source, stdout=out, stderr=err) as process,
-    ):
+    with loading(vicai, folder, messages) as process:
         deadline = time.monotonic() + 60
         while sum(fault["hits"] for fault in vicai.control.faults()) < hits:
             assert process.poll() is None, (folder / "err").read_text()

@@ -11,7 +11,7 @@ from typing import Any
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.campaign import BOTH_AGES, seeds
-from tests.target_vicai.conftest import PREFIX, command, lines, load, state
+from tests.target_vicai.conftest import PREFIX, command, lines, load, loading, state
 from tests.target_vicai.scene import PDF
 from tests.target_vicai.store import Record, Snapshot
 from tests.target_vicai.world import World
@@ -37,15 +37,8 @@ def interrupted(
     **settings: Any,
 ) -> tuple[list[int], int]:
     """Load, end the target once Vic saw so many writes and `wait` seconds went by; return its STATEs and its status."""
-    folder.mkdir()
-    (folder / "input.jsonl").write_bytes(lines(messages))
     vicai.control.clear_calls()
-    with (
-        (folder / "input.jsonl").open("rb") as source,
-        (folder / "out").open("wb") as out,
-        (folder / "err").open("wb") as errors,
-        preloaded.start(command(vicai, folder, settings), stdin=source, stdout=out, stderr=errors) as process,
-    ):
+    with loading(vicai, folder, messages, **settings) as process:
         while process.poll() is None:
             if after is not None and writes(vicai) >= after:
                 time.sleep(wait)

@@ -14,21 +14,12 @@ from typing import Any
 
 import pytest
 
-from ap_connectors.sandbox.process import SandboxProcess
 from tests.campaign import one_in
 from tests.target_vicai.cases_documents import confirmation, rejection
-from tests.target_vicai.conftest import PREFIX, Record, Target, command, fresh, lines, load, state
+from tests.target_vicai.conftest import PREFIX, Record, Target, command, lines, load, state
 from tests.target_vicai.scene import PDF, Scene
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "peppol"
-
-
-@pytest.fixture
-def scene(vicai: SandboxProcess, tmp_path: Path) -> Scene:
-    fresh(vicai, invoices=3)
-    folder = tmp_path / "documents"
-    folder.mkdir()
-    return Scene(vicai, folder)
 
 
 def becomes(scene: Scene, **members: Any) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from tests import preloaded
 from tests.campaign import one_in
-from tests.target_vicai.conftest import PREFIX, Record, Target, command, lines, load, state
+from tests.target_vicai.conftest import PREFIX, Record, Target, load, loading, state
 from tests.target_vicai.orders.conftest import (
     ADD,
     BOTH,
@@ -59,15 +58,8 @@ def order_fault(vicai: SandboxProcess, kind: str, step: str, age: str, **order: 
 
 def kill_before(vicai: SandboxProcess, folder: Path, messages: list[Record], step: str, age: str) -> None:
     """Load, and kill the target when everything before a step is done, and the step is not."""
-    folder.mkdir()
     order_fault(vicai, "status", step, age, status=503, times=1000)
-    (folder / "input.jsonl").write_bytes(lines(messages))
-    with (
-        (folder / "input.jsonl").open("rb") as source,
-        (folder / "out").open("wb") as out,
-        (folder / "err").open("wb") as err,
-        preloaded.start(command(vicai, folder, {}), stdin=source, stdout=out, stderr=err) as process,
-    ):
+    with loading(vicai, folder, messages) as process:
         deadline = time.monotonic() + 60
         while not vicai.control.faults()[0]["hits"]:
             assert process.poll() is None
