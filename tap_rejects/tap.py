@@ -16,7 +16,7 @@ from ap_connectors.core.raw_json import Record
 from ap_connectors.singer.stream import Batch, ExactStream
 from ap_connectors.singer.tap import ExactTap
 from tap_rejects.source import DEFAULT, Origin, Place, Source, fields, find, origin, places
-from tap_rejects.speaker import Reason, Speaker
+from tap_rejects.wording import Reason, Wording
 
 if TYPE_CHECKING:
     from singer_sdk import Tap
@@ -110,7 +110,7 @@ class SyncErrors(ExactStream):
 
     def _rejects(self, source: Source, since: Place) -> Iterator[list[Record]]:
         """Yield what to tell of each record of a file."""
-        speaker = Speaker(self.config.get("language") or "lt")
+        wording = Wording(self.config.get("language") or "lt")
         unmarked = None
         marked = False
         for line in source.lines(since):
@@ -119,19 +119,19 @@ class SyncErrors(ExactStream):
                     unmarked = unmarked or line.number
                     continue
                 marked = True
-                yield self._sync_error(source, line, speaker, fresh=source.start >= since.size)
+                yield self._sync_error(source, line, wording, fresh=source.start >= since.size)
         if unmarked and not marked:
             raise Stop(
                 f"{source.path}, line {unmarked}: no record of this file says why it was set aside (rejected), so it "
                 "is not a reject file. Set path to reject files only."
             )
 
-    def _sync_error(self, source: Source, line: Line, speaker: Speaker, *, fresh: bool) -> list[Record]:
+    def _sync_error(self, source: Source, line: Line, wording: Wording, *, fresh: bool) -> list[Record]:
         """Return what to tell of a reject: one record; none if it was told before or does not concern ivesk."""
         stream, mark = line.message.stream or "", line.message.rejected or {}
         record = fields(line.message.record or {})
         # Also for what was read before: it explains what follows, and must not be told twice.
-        message = speaker.message(stream, record, Reason.of(mark))
+        message = wording.message(stream, record, Reason.of(mark))
         try:
             found = origin(stream, record, self.config.get("company_code"), mark)
         except Stop as error:

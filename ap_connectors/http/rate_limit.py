@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from ap_connectors.core.errors import Outage
 from ap_connectors.http import shutdown
-from ap_connectors.http.at_once import AtOnce
+from ap_connectors.http.adaptive_concurrency import AdaptiveConcurrency
 from ap_connectors.http.shared_window import SharedWindow
 
 _LOOK_AGAIN = 0.5
@@ -30,8 +30,8 @@ class RateLimit:
     Args:
         requests: how many.
         seconds: in how long.
-        adapts: whether the number of requests under way is kept to what the limit has use for (see `AtOnce`); else
-            only the callers' threads bound it.
+        adapts: whether the number of requests under way is kept to what the limit has use for (see
+            `AdaptiveConcurrency`); else only the callers' threads bound it.
         shared: what other processes send to the same account counts, too.
     """
 
@@ -45,7 +45,7 @@ class RateLimit:
         self._free_at: deque[float] = deque()
         self._held_until = 0.0
         self._quickest = math.inf
-        self._at_once = AtOnce(requests / seconds) if adapts else None
+        self._at_once = AdaptiveConcurrency(requests / seconds) if adapts else None
         self._shared = shared
 
     @contextmanager

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.http import shared_window
-from ap_connectors.http.at_once import MOST
+from ap_connectors.http.adaptive_concurrency import MOST
 from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.transport import REGIONS

@@ -17,8 +17,8 @@ from cryptography.x509.oid import NameOID
 from ap_connectors.core.errors import ApError, Outage
 from ap_connectors.http.session import HttpClient, RetryPolicy
 from ap_connectors.webhooks.errors import Refused, unavailable
-from ap_connectors.webhooks.patience import Patience
 from ap_connectors.webhooks.sns import Hosts, Message
+from ap_connectors.webhooks.time_limits import TimeLimit
 
 _CERTIFICATE_OWNER = re.compile(r"sns[a-z0-9.-]*\.amazonaws\.com(\.cn)?")
 
@@ -27,7 +27,7 @@ _CACHED_CERTIFICATES = 16
 _CACHE_SECONDS = 24 * 3600.0
 _CACHE_REFUSED_SECONDS = 60.0
 _RETRY_POLICY = RetryPolicy(tries=2, first_pause=0.2, longest_asked=2)
-_PATIENCE_SECONDS = 8.0
+_LIMIT_SECONDS = 8.0
 """SNS waits 15 s for our answer, and the message has to be stored afterwards."""
 _MOST_CALLS = 16
 
@@ -47,7 +47,7 @@ class Certificates:
     def __init__(self, hosts: Hosts, *, timeout: float = 3) -> None:
         self._hosts = hosts
         self._http = HttpClient("SNS", explain=_explain, timeout=timeout, retry_policy=_RETRY_POLICY)
-        self._patience = Patience(_PATIENCE_SECONDS, _MOST_CALLS)
+        self._time_limit = TimeLimit(_LIMIT_SECONDS, _MOST_CALLS)
         self._fetching: dict[str, asyncio.Task[RSAPublicKey | Refused]] = {}
         self._cache: OrderedDict[str, tuple[float, RSAPublicKey | Refused]] = OrderedDict()
 
@@ -72,7 +72,7 @@ class Certificates:
             Refused: 503, SNS did not accept it; it will ask again.
         """
         url = self._hosts.confirmation(message)
-        await self._patience.call(partial(self._confirm, url), "The confirmation of the subscription")
+        await self._time_limit.call(partial(self._confirm, url), "The confirmation of the subscription")
 
     def _confirm(self, url: str) -> None:
         try:
@@ -88,7 +88,7 @@ class Certificates:
         """Fetch a certificate; messages that name the same one wait together, and those that name others do not."""
         task = self._fetching.get(address)
         if task is None:
-            call = self._patience.call(partial(self._fetched, address), "The certificate of the signature")
+            call = self._time_limit.call(partial(self._fetched, address), "The certificate of the signature")
             task = self._fetching[address] = asyncio.ensure_future(call)
             task.add_done_callback(lambda _: self._fetching.pop(address))
         return task
@@ -136,7 +136,7 @@ def _public_key(text: bytes) -> RSAPublicKey:
 
 def _short_body(response: requests.Response) -> bytes:
     """Return the body, which may not be longer than any certificate is, nor come longer than anyone waits for it."""
-    found, until = b"", time.monotonic() + _PATIENCE_SECONDS
+    found, until = b"", time.monotonic() + _LIMIT_SECONDS
     encoded = "Content-Encoding" in response.headers
     while piece := response.raw.read1(8192, decode_content=encoded):
         found += piece

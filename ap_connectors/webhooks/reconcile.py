@@ -14,7 +14,7 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.ivesk.contract import companies
 from ap_connectors.vicai.client import Forbidden, VicaiClient
-from ap_connectors.webhooks import company_subscriptions, deliveries, kinds, record
+from ap_connectors.webhooks import company_subscriptions, deliveries, event_log, kinds
 from ap_connectors.webhooks.database import now_ms
 from ap_connectors.webhooks.inbox import Delivery, Inbox
 from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, WAITING, Runs, opened
@@ -202,7 +202,7 @@ class _Comparison:
     def _recorded(self, client: VicaiClient) -> bool:
         """Compare the service's own record of events; return whether it has one."""
         try:
-            events = record.read(client, self._since, now_ms())
+            events = event_log.read(client, self._since, now_ms())
         except Forbidden as error:
             self._report.notes.append(f"Vic.ai's own record of events was not compared: {error}")
             return True
@@ -218,7 +218,7 @@ class _Comparison:
             self._report.notes.append(
                 f"{foreign} recorded events are of kinds that are neither subscribed here nor wanted by a rule."
             )
-        for event in record.missing(ours, self._inbox, self._since):
+        for event in event_log.missing(ours, self._inbox, self._since):
             delivery = event.delivery
             about = f" of {event.about}" if event.about else ""
             known = ", and Vic.ai knows that it was not delivered" if event.undelivered else ""
@@ -229,7 +229,7 @@ class _Comparison:
                 self._coming.setdefault(delivery.kind, set()).add(event.about)
         return True
 
-    def _ours(self, events: Sequence[record.Recorded]) -> list[record.Recorded]:
+    def _ours(self, events: Sequence[event_log.Recorded]) -> list[event_log.Recorded]:
         """Leave out the kinds that only other receivers' subscriptions name."""
         subscribed = company_subscriptions.kinds_of(self._settings)
         found = {event.delivery.kind for event in events}

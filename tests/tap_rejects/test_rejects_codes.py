@@ -12,7 +12,7 @@ import pytest
 from ap_connectors.core.reject_codes import CODES
 from tap_rejects import old_reasons
 from tap_rejects.phrases import ANSWERS, CLAUSES, OF_A_LINE, OF_A_VENDOR, REST, SAID, SENTENCES, Phrase
-from tap_rejects.speaker import Reason, Speaker, steady
+from tap_rejects.wording import Reason, Wording, steady
 from tests.conftest import RunTap
 from tests.mapper_ivesk_vicai.conftest import Mapper, document, line, messages
 
@@ -26,10 +26,10 @@ LANGUAGES = ["lt", "en"]
 
 
 def told(language: str, row: Row, mark: Row) -> str:
-    speaker = Speaker(language)
+    wording = Wording(language)
     for stream, record, reason in row.get("before", []):
-        speaker.message(stream, record, Reason.of({"reason": reason}))
-    return speaker.message(row["stream"], row["record"], Reason.of(mark))
+        wording.message(stream, record, Reason.of({"reason": reason}))
+    return wording.message(row["stream"], row["record"], Reason.of(mark))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -70,20 +70,20 @@ def test_an_unknown_code_quotes_the_sentence(language: str) -> None:
         {"code": "whose_document", "params": {"company": "1", "buyer": "A", "seller": "B"}},
     ):
         reason = Reason.of({**mark, "reason": "No {new} ąčę."})
-        assert Speaker(language).message("invoices", {}, reason) == rest.format(reason="No {new} ąčę."), mark
+        assert Wording(language).message("invoices", {}, reason) == rest.format(reason="No {new} ąčę."), mark
 
 
 def test_parameters_are_steady_too() -> None:
     said = "IBAN is wrong at 2026-11-20T16:05:31.123Z; request id 7-a; see https://vic.example/x?signature=s3cret"
     mark = {"code": "service_refused", "params": {"said": said}, "reason": "x"}
-    message = Speaker("en").message("invoices", {}, Reason.of(mark))
+    message = Wording("en").message("invoices", {}, Reason.of(mark))
     assert '"IBAN is wrong at …; see https://vic.example/x?***"' in message
 
 
 def test_a_document_with_many_wrong_lines_makes_a_message_of_bounded_length() -> None:
     reasons = [{"code": "no_subtotal", "params": {"where": f"lines[{number}]"}} for number in range(1000)]
     mark = {"code": "several", "params": {"reasons": reasons}, "reason": "x"}
-    message = Speaker("en").message("exported_documents", {}, Reason.of(mark))
+    message = Wording("en").message("exported_documents", {}, Reason.of(mark))
     assert message.startswith("Line 1: there is no subtotal. Line 2: there")
     assert message.endswith("…. Correct it in ivesk, then export the document again.")
     assert len(message) < 2100
@@ -93,7 +93,7 @@ def test_both_sides_of_a_vendor_are_told() -> None:
     ours = {"name": "Lusitana Lda", "country": "PT", "code": "912345678", "vat": "PT912345678"}
     theirs = [{"externalId": "50010", "name": "Nordlys AS", "country": "NO"}, {"externalId": "", "code": "5"}]
     mark = {"code": "vendor_differs", "params": {"document": ours, "vendors": theirs}, "reason": "x"}
-    message = Speaker("en").message("training_invoices", {}, Reason.of(mark))
+    message = Wording("en").message("training_invoices", {}, Reason.of(mark))
     assert "Lusitana Lda (PT, registration code 912345678, VAT number PT912345678)" in message
     assert "Vic.ai 50010 Nordlys AS (NO); " in message
     assert "without a name (registration code 5)" in message
@@ -182,7 +182,7 @@ def test_a_reworded_reason_is_told_in_the_same_words(mapper: Mapper, tap: RunTap
     rejects = mapper(messages(*wrong), expect=1).reject_path.read_text(encoding="utf-8")
     path = tmp_path / "rejects-1.jsonl"
     for language in LANGUAGES:
-        old = [Speaker(language).message("x", {}, Reason.of({"reason": reason})) for _, reason in SET_ASIDE]
+        old = [Wording(language).message("x", {}, Reason.of({"reason": reason})) for _, reason in SET_ASIDE]
         for content in (rejects, "".join(_reworded(one) + "\n" for one in rejects.splitlines())):
             path.write_text(content, encoding="utf-8")
             assert [each["message"] for each in tap(language=language).records["sync_errors"]] == old

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tap_rejects.speaker import Reason, Speaker, steady
+from tap_rejects.wording import Reason, Wording, steady
 
 CLASH = (
     "TI-1 exists at Vic.ai with currency EUR, and the record says USD. Vic.ai offers no way to change an invoice: x."
@@ -121,7 +121,7 @@ CASES = [
 
 def told(language: str, reason: str) -> str:
     """What is told of a training invoice that version 0.1 refused."""
-    return Speaker(language).message("training_invoices", {}, Reason.of({"reason": reason}))
+    return Wording(language).message("training_invoices", {}, Reason.of({"reason": reason}))
 
 
 @pytest.mark.parametrize(("reason", "lithuanian", "english"), CASES, ids=[case[0][:60] for case in CASES])
@@ -170,9 +170,9 @@ def test_no_signature_gets_through() -> None:
 
 @pytest.mark.parametrize("language", ["lt", "en"])
 def test_an_invoice_that_waited_for_a_refused_vendor(language: str) -> None:
-    speaker = Speaker(language)
+    wording = Wording(language)
     refusal = "vicai: PUT /vendors/1: the service refuses the call: status 422 (IBAN is wrong; request id 1)."
-    of_vendor = speaker.message(
+    of_vendor = wording.message(
         "vendors", {"externalid": "300", "name": "UAB „Žalgiris“"}, Reason.of({"reason": refusal})
     )
     assert "UAB „Žalgiris“ (300)" in of_vendor
@@ -180,9 +180,9 @@ def test_an_invoice_that_waited_for_a_refused_vendor(language: str) -> None:
     waited = (
         "Unknown to Vic.ai, and not loaded in this run: vendor 300. vicai: PUT /x: ... status 422 (no; request id 2)."
     )
-    assert speaker.message("training_invoices", {}, Reason.of({"reason": waited})) == of_vendor
+    assert wording.message("training_invoices", {}, Reason.of({"reason": waited})) == of_vendor
     two = "Unknown to Vic.ai, and not loaded in this run: vendor 300, account 6001."
-    both = speaker.message("invoices", {}, Reason.of({"reason": two}))
+    both = wording.message("invoices", {}, Reason.of({"reason": two}))
     assert both.startswith(of_vendor + " ")
     assert "6001" in both
     # Another file, another load: there the vendor was not refused.

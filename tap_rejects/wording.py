@@ -55,7 +55,7 @@ class Reason(NamedTuple):
         return cls(code, _steadied(params) if isinstance(params, Mapping) else {}, sentence)
 
 
-class Speaker:
+class Wording:
     """Say in one language what is wrong, for the records of one file: a vendor's refusal explains its invoices'.
 
     Args:

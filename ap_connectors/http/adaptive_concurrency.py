@@ -13,7 +13,7 @@ _DRIFT = 1.0002
 _SLOW, _NOISE = 2.0, 0.1
 
 
-class AtOnce:
+class AdaptiveConcurrency:
     """Adapts the number of requests under way to how long answers take. Its owner has a lock around every call.
 
     By Little's law as many are under way as are sent in the time of an answer. What counts for that is how long

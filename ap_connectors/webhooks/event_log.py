@@ -15,7 +15,7 @@ from ap_connectors.webhooks.errors import Refused
 from ap_connectors.webhooks.inbox import Delivery, Inbox
 from ap_connectors.webhooks.kinds import BATCH
 
-_LOG = logging.getLogger("ap_connectors.webhooks.record")
+_LOG = logging.getLogger("ap_connectors.webhooks.event_log")
 
 _WINDOW = 30 * 86_400_000 - 60_000
 """Milliseconds of a call: the service allows 30 days."""

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from ap_connectors.http.at_once import LEAST, MOST, AtOnce
+from ap_connectors.http.adaptive_concurrency import LEAST, MOST, AdaptiveConcurrency
 from ap_connectors.http.rate_limit import RateLimit
 from tests.target_vicai.conftest import Record, Target, load, target, vicai
 from tests.vicai.scripted import Asked, Said, granting, serving
@@ -19,9 +19,11 @@ __all__ = ["target", "vicai"]
 RATE = 50.0
 
 
-def after(seconds: float, answers: int = 200, *, limit: AtOnce | None = None, kind: str = "PUT") -> AtOnce:
+def after(
+    seconds: float, answers: int = 200, *, limit: AdaptiveConcurrency | None = None, kind: str = "PUT"
+) -> AdaptiveConcurrency:
     """What is allowed after so many answers."""
-    limit = limit or AtOnce(RATE)
+    limit = limit or AdaptiveConcurrency(RATE)
     for _ in range(answers):
         limit.answered(kind, seconds)
     return limit
@@ -39,7 +41,7 @@ def test_the_farther_the_more(seconds: float, allowed: int) -> None:
 
 def test_a_generous_limit_needs_more_and_a_narrow_one_less() -> None:
     for rate, allowed in ((500.0, MOST), (5.0, LEAST)):
-        limit = AtOnce(rate)
+        limit = AdaptiveConcurrency(rate)
         for _ in range(50):
             limit.answered("PUT", 0.1)
         assert limit.allowed == allowed
@@ -65,12 +67,12 @@ def test_a_service_that_fails_gets_fewer() -> None:
 
 def test_calls_that_take_long_by_themselves_are_no_sign() -> None:
     """Uploads take longer than looks, and the first look does not make an upload slow."""
-    limit = AtOnce(RATE)
+    limit = AdaptiveConcurrency(RATE)
     for _ in range(300):
         limit.answered("GET", 0.1)
         limit.answered("POST", 2.0)
     assert limit.allowed == MOST
-    assert after(0.004, 500, limit=AtOnce(RATE)).allowed == LEAST
+    assert after(0.004, 500, limit=AdaptiveConcurrency(RATE)).allowed == LEAST
 
 
 def test_what_is_under_way_is_what_is_allowed() -> None:

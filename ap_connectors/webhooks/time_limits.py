@@ -1,4 +1,4 @@
-"""Calls that may hang, in threads of their own: whoever waits for one waits so long, and no one else waits."""
+"""Calls that may hang, in threads of their own: a caller waits so many seconds for its call, and others do not wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ap_connectors.webhooks.errors import unavailable
 T = TypeVar("T")
 
 
-class Patience:
+class TimeLimit:
     """Runs calls in daemon threads, so that one that never ends cannot keep the process from ending.
 
     Args:
@@ -43,7 +43,7 @@ class Patience:
             finally:
                 self._free.release()
 
-        threading.Thread(target=run, name="patience", daemon=True).start()
+        threading.Thread(target=run, name="time-limit", daemon=True).start()
         try:
             # Shielded: the thread cannot be stopped, and a future that is cancelled takes no result.
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), self._seconds)
