@@ -130,7 +130,6 @@ def report_case(stream: str) -> Case:
         lambda _: {field: "2026-03-05T00:00:00Z"},
         shown=lambda _, given: {part: [given]},
         adds=False,
-        is_new=True,
     )
 
 
@@ -204,7 +203,6 @@ DOCUMENTS = (
         (r"POST /invoices/\d+/supporting-attachments",),
         shown=lambda scene, _: {"invoiceId": scene.waiting, "filesize": len(PDF), "contentType": "application/pdf"},
         by_vic=frozenset({"filename"}),
-        is_new=True,
     ),
     Case(
         "invoice_payments",
@@ -215,7 +213,6 @@ DOCUMENTS = (
         (r"PUT /invoices/\d+/external",),
         lambda _: {"externalPaymentStatus": "voided", "externalPaymentDate": "2026-03-05"},
         adds=False,
-        is_new=True,
     ),
     Case(
         "attachments",

@@ -205,7 +205,6 @@ MASTER_DATA = (
         (r"POST /dimensionDependencies",),
         lambda _: {"active": False},
         dependency_shown,
-        is_new=True,
     ),
     Case(
         "vendor_errors",

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.vicai import contract
+from target_vicai.streams import ALL
 from tests.target_vicai.store import Record, Store
 
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n% \xc4\x85\xc5\xbe\xc5\xab\n%%EOF\n"
@@ -77,7 +79,6 @@ class Case:
         shown: what Vic shows of a record once it is loaded.
         by_vic: members that Vic fills by itself.
         adds: the load adds a record; else it changes one.
-        is_new: the stream exists in the live age only.
         also_first: a further write that 0.20.0 needs at the end.
     """
 
@@ -91,8 +92,13 @@ class Case:
     shown: Shown = as_given
     by_vic: frozenset[str] = field(default=frozenset())
     adds: bool = True
-    is_new: bool = False
     also_first: tuple[str, ...] = ()
+
+    @cached_property
+    def is_new(self) -> bool:
+        """Whether the stream exists in the live age only."""
+        (sink,) = (sink for sink in ALL if sink.name == self.stream)
+        return contract.operation(sink.operation).since != contract.FIRST
 
     def writes_in(self, age: str) -> tuple[str, ...]:
         """The calls of a load of `new` in an age."""

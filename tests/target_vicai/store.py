@@ -39,9 +39,14 @@ class Change:
 
     def only(self, **counts: tuple[int, int, int]) -> Change:
         """Check that exactly so many records were added, changed and removed, by resource; all else is as it was."""
+        nothing = (0, 0, 0)
         told = {name: (len(p.added), len(p.changed), len(p.removed)) for name, p in self.parts.items()}
-        wrong = {name: part for name, part in self.parts.items() if told[name] != counts.get(name)}
-        assert told == counts, wrong
+        wrong = [name for name in {**told, **counts} if told.get(name, nothing) != counts.get(name, nothing)]
+        assert not wrong, "\n".join(
+            f"{name}: (added, changed, removed) is {told.get(name, nothing)}, not {counts.get(name, nothing)}: "
+            f"{self.parts.get(name)}"
+            for name in wrong
+        )
         return self
 
     def added(self, resource: str) -> list[Record]:

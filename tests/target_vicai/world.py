@@ -13,7 +13,7 @@ from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import fresh, load, record, state
 from tests.target_vicai.scene import AT, BOOKED, LATER, PDF, WAITING, without
 from tests.target_vicai.store import Documents, Record, Snapshot, covers, key
-from tests.target_vicai.world_shown import RESOURCES, SHOWN, as_given, same
+from tests.target_vicai.world_shown import RESOURCES, SHOWN, as_given, same, streams_of
 
 INVOICES = 6
 PAID = 6
@@ -111,6 +111,9 @@ class World:
         }
         if self.age == "live":
             streams |= self._of_today()
+        assert streams.keys() == streams_of(self.age), (
+            f"Records are needed in _fill, or in _of_today: {streams_of(self.age) ^ streams.keys()}"
+        )
         streams["vendors"] = [one for one in streams["vendors"] if one["externalId"]]
         names = list(streams)
         # Streams come in some order, children before parents too.

@@ -6,33 +6,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+from tests.target_vicai.cases import BY_STREAM
 from tests.target_vicai.scene import without
 from tests.target_vicai.store import Record, Snapshot, covers
 
-RESOURCES = {
-    "accounts": "accounts",
-    "dimensions": "dimensions",
-    "vendors": "vendors",
-    "vat_codes": "vatCodes",
-    "vendor_groups": "vendorGroups",
-    "payment_terms": "paymentTerms",
-    "tags": "tags",
-    "tax_codes": "taxCodes",
-    "vendor_tags": "vendorTags",
-    "purchase_orders": "purchaseOrders",
-    "training_invoices": "trainingInvoices",
-    "invoices": "invoices",
-    "invoice_confirmations": "invoices",
-    "invoice_rejections": "invoices",
-    "vendor_errors": "vendors",
-    "payment_confirmations": "paymentBatches",
-    "payment_failures": "paymentBatches",
-    "credit_confirmations": "paymentBatches",
-    "credit_failures": "paymentBatches",
-    "invoice_payments": "invoices",
-    "supporting_attachments": "supportingAttachments",
-    "dimension_dependencies": "dimensionDependencies",
-}
+RESOURCES = {stream: case.resource for stream, case in BY_STREAM.items() if stream != "attachments"}
+"""What a `World` has records of, by stream; uploads alone are loaded apart from it."""
 _KEYS = {
     "vendor_groups": "name",
     "payment_terms": "name",
@@ -44,14 +23,18 @@ _KEYS = {
     "invoice_payments": "internalId",
     "vendor_errors": "internalId",
 }
-
-
+"""The field that tells which of Vic's records one is, where that is not `externalId`."""
 _PARTS = {
     "payment_confirmations": "payments",
     "payment_failures": "payments",
     "credit_confirmations": "credits",
     "credit_failures": "credits",
 }
+
+
+def streams_of(age: str) -> set[str]:
+    """The streams of a `World` that the service of an age has."""
+    return {stream for stream in RESOURCES if age == "live" or not BY_STREAM[stream].is_new}
 
 
 def same(stream: str, given: Record, shown: Record, now: Snapshot) -> bool:
