@@ -160,7 +160,10 @@ def test_a_page_for_every_command() -> None:
 
 def test_the_site_has_every_page_in_its_contents() -> None:
     listed = re.findall(r'"([\w/-]+\.md)"', (ROOT / "zensical.toml").read_text(encoding="utf-8"))
-    assert sorted(listed) == sorted(str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md"))
+    pages = [str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")]
+    wrong = sorted({*listed} ^ {*pages})
+    assert not wrong, f"In `nav` of zensical.toml, or in docs/, but not in both: {wrong}"
+    assert len(listed) == len(pages), "a page is listed twice"
 
 
 def test_readme_is_short() -> None:

@@ -224,8 +224,8 @@ LIVE = (payments_back, events, companies, attached, more_of_the_old)
 def test_every_operation_works_and_answers_by_the_contract(either: Vic) -> None:
     for section in (*SECTIONS, *(LIVE if either.age == "live" else ())):
         section(either)
-    assert contract.operations(either.age).keys() == either.called
-    assert len(either.called) == {"0.20": 71, "live": 107}[either.age]
+    missing = sorted(contract.operations(either.age).keys() - either.called)
+    assert not missing, f"No section here calls {missing}: a new operation is called in one of LIVE"
 
 
 def test_the_first_age_has_no_operation_of_the_live_one(vic: Vic) -> None:

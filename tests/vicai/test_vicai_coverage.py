@@ -34,10 +34,14 @@ def rows() -> dict[str, tuple[str, str, str]]:
 def test_every_operation_is_listed_as_it_is() -> None:
     written = {name: (method, path) for name, (method, path, _) in rows().items()}
     unused = {name: tuple(call.split()) for name, (call, _) in contract.unused().items()}
-    assert written == {name: (one.method, one.path) for name, one in contract.operations().items()} | unused
+    known = {name: (one.method, one.path) for name, one in contract.operations().items()} | unused
+    wrong = sorted(name for name in written.keys() | known.keys() if written.get(name) != known.get(name))
+    assert not wrong, f"Rows that the contract does not have so, or that are missing: {wrong}"
     assert len(written) == 173
     reasons = {name: used for name, (_, _, used) in rows().items() if used.startswith("no: ")}
-    assert reasons == {name: f"no: {why}" for name, (_, why) in contract.unused().items()}
+    unused_for = {name: f"no: {why}" for name, (_, why) in contract.unused().items()}
+    wrong = sorted(name for name in reasons.keys() | unused_for.keys() if reasons.get(name) != unused_for.get(name))
+    assert not wrong, f"Rows whose reason is not that of x-unused in live.json, or that are used by now: {wrong}"
 
 
 def test_streams_are_listed_with_the_operation_they_use() -> None:
@@ -50,7 +54,8 @@ def test_streams_are_listed_with_the_operation_they_use() -> None:
             else stream
         )
         used[stream.name] = source.operation  # type: ignore[misc, union-attr]
-    assert written == used
+    wrong = sorted(name for name in written.keys() | used.keys() if written.get(name) != used.get(name))
+    assert not wrong, f"Streams without a row that says stream `NAME`, or in the row of another operation: {wrong}"
 
 
 def test_users_are_named_in_one_way() -> None:
@@ -82,7 +87,10 @@ def test_what_is_listed_as_read_is_really_called(sandbox: SandboxProcess, tmp_pa
         for (method, path), name in patterns.items()
         if call["method"] == method and path.fullmatch(call["path"])
     }
-    assert called == {name for name, (_, _, used) in rows().items() if "stream `" in used} | EVERYBODY
+    listed = {name for name, (_, _, used) in rows().items() if "stream `" in used} | EVERYBODY
+    assert not (unlisted := sorted(called - listed)), f"Called for a stream, and in no row of one: {unlisted}"
+    uncalled = sorted(listed - called)
+    assert not uncalled, f"In a row of a stream, and never called: {uncalled}; what is read: STREAMS, LIVE"
 
 
 def root(path: str) -> str:
@@ -92,14 +100,17 @@ def root(path: str) -> str:
 def test_target_uses_what_is_listed_as_loaded_and_nothing_else() -> None:
     """What a load of a stream calls, its page says; tests/target_vicai/test_load_docs.py sees to that."""
     loads = {name: re.findall(r"load of `(\w+)`", used) for name, (_, _, used) in rows().items()}
-    assert {name for name, found in loads.items() if found} == set(named("target_vicai"))
-    assert {stream for found in loads.values() for stream in found} == {sink.name for sink in ALL}
+    wrong = {name for name, found in loads.items() if found} ^ set(named("target_vicai"))
+    assert not wrong, f"Named in target_vicai, or listed with a load, but not both: {sorted(wrong)}"
+    wrong = {stream for found in loads.values() for stream in found} ^ {sink.name for sink in ALL}
+    assert not wrong, f"Sinks without a row that says load of `NAME`, or rows without a sink: {sorted(wrong)}"
 
 
 @pytest.mark.parametrize("command", ["ap-webhooks", "ap-tieout"])
 def test_other_commands_use_what_is_listed_and_nothing_else(command: str) -> None:
     listed = {name for name, (_, _, used) in rows().items() if command in used.split(", ")}
-    assert listed == set(named(f"ap_connectors/{command.removeprefix('ap-')}"))
+    wrong = listed ^ set(named(f"ap_connectors/{command.removeprefix('ap-')}"))
+    assert not wrong, f"Named in the sources of {command}, or in a row that lists it, but not both: {sorted(wrong)}"
 
 
 def named(package: str) -> Iterator[str]:
