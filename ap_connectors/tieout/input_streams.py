@@ -268,18 +268,16 @@ def _tax(line: Given) -> str | None:
     return None
 
 
-_NAMED = {"vendor_groups": "name", "tags": "value", "payment_terms": "name", "tax_codes": "code"}
 _COMPONENTS = {
     **{"accounts": "Account", "dimensions": "Dimension", "vendors": "Vendor", "vat_codes": "VatCode"},
     **{"vendor_groups": "VendorGroup", "tags": "Tag", "payment_terms": "PaymentTerm", "tax_codes": "TaxCode"},
 }
-_BY_NAME = tuple(
-    InputSpec(spec, _COMPONENTS[spec.stream], ((_NAMED[spec.stream],), ("id",)))
+"""What target-vicai loads of `MASTER_DATA`, and the contract's name of it; of the rest records are counted only."""
+_MASTER_DATA = tuple(
+    InputSpec(spec, _COMPONENTS[spec.stream], (("externalId",),) if spec.instant else ((spec.label,), ("id",)))
     for spec in MASTER_DATA
-    if spec.stream in _NAMED
+    if spec.stream in _COMPONENTS
 )
-_BY_ID = tuple(InputSpec(spec, _COMPONENTS[spec.stream]) for spec in MASTER_DATA if spec.instant is not None)
-
 _REPORTED = tuple(
     InputSpec(
         PartsOfBatches(f"{part}_{said}", (), key=("id",), label="id", instant=None, part=f"{part}s"),
@@ -302,8 +300,7 @@ _PAID_BY_ERP = replace(
 INPUT_SPECS: Mapping[str, InputSpec] = {
     spelling(spec.stream): spec
     for spec in (
-        *_BY_ID,
-        *_BY_NAME,
+        *_MASTER_DATA,
         *_REPORTED,
         InputSpec(_PAID_BY_ERP, "Invoice", (("internalId",), ("externalId",))),
         InputSpec(PURCHASE_ORDERS, "PurchaseOrder", (("externalId",), ("poNumber",))),
