@@ -57,8 +57,15 @@ class Call:
 
     @property
     def resource(self) -> ResourceSpec:
-        """The resource that the path names."""
-        return RESOURCES[self.operation.path.split("/")[1]]
+        """The resource that the path names.
+
+        Raises:
+            LookupError: there is none of that name.
+        """
+        name = self.operation.path.split("/")[1]
+        if name not in RESOURCES:
+            raise LookupError(f"{self.operation.name}: sandbox/vicai/resources.py has no resource {name}")
+        return RESOURCES[name]
 
     @property
     def id(self) -> str:

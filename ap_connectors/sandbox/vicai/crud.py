@@ -19,10 +19,10 @@ def default(operation: Operation) -> Handler:
     """Return what an operation does by its verb, and by whether its path ends in an id.
 
     Raises:
-        KeyError: Nothing follows from these; the operation needs a rule.
+        LookupError: Nothing follows from these; the operation needs a rule.
     """
     if operation.path.count("/") != 1 + operation.path.endswith("}"):
-        raise KeyError(operation.name)
+        raise LookupError(f"{operation.name} needs a handler in sandbox/vicai/rules")
     return _BY_SHAPE[operation.method, operation.path.endswith("}")]
 
 
