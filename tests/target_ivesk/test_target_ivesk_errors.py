@@ -12,7 +12,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.campaign import one_in
-from tests.target_ivesk.conftest import API, Record, Target, held, ledger, pdf
+from tests.target_ivesk.conftest import API, Record, held, ledger, pdf
 from tests.target_vicai.conftest import Target, lines, load, record, schema, state
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.campaign import one_in, seeds
-from tests.target_ivesk.conftest import API, STORAGE, Record, Target, command, held, ledger, pdf, puts
+from tests.target_ivesk.conftest import API, STORAGE, Record, command, held, ledger, pdf, puts
 from tests.target_vicai.conftest import Target, lines, load, state
 
 
