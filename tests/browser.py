@@ -93,6 +93,12 @@ class Tab:
         root = "document.documentElement"
         return int(self.page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
 
+    @property
+    def sideways(self) -> int:
+        """How many tables scroll by themselves."""
+        wide = "[...document.querySelectorAll('.wide')]"
+        return int(self.page.evaluate(f"{wide}.filter((one) => one.scrollWidth > one.clientWidth).length"))
+
     def pdf(self) -> bytes:
         """Print it on A4."""
         return self.page.pdf(prefer_css_page_size=True)

@@ -1,11 +1,17 @@
-"""`python -m tests.screenshots`: takes the pictures of pages that the documentation shows, of the sandbox's data."""
+"""`python -m tests.screenshots`: takes the pictures of pages that the documentation shows, of the sandbox's data.
+
+With a folder it takes each page there, whole, wide and narrow, light and dark, and prints it on A4: to look at.
+"""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.browser import Tab, launched
@@ -18,35 +24,61 @@ from tests.target_vicai.test_load_plan import planned
 from tests.tieout.conftest import Tables, load_ivesk, run_tieout
 from tests.webhooks.serve_process import Webhooks, rule
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 FOLDER = Path(__file__).parent.parent / "docs" / "images"
 WIDTH, HEIGHT = 960, 760
 
 
+Take = Callable[[str, "Path | str"], None]
+
+
 def main() -> None:
-    FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name, launched(Path(name)) as browser:
-        folder = Path(name)
-        with SandboxProcess(documents=0, big_amounts=False) as sandbox:
-            made = {"certificate": certificate(sandbox, folder), **of_loads(sandbox, folder)}
-        for picture, path in made.items():
-            with Tab(browser, width=WIDTH, height=HEIGHT) as tab:
-                tab.open(path)
-                tab.page.screenshot(path=FOLDER / f"{picture}.png", animations="disabled")
-        with (
-            SandboxProcess(documents=120, invoices=90, companies=3, big_amounts=False) as sandbox,
-            Tab(browser, width=WIDTH, height=HEIGHT, online=True) as tab,
-        ):
-            page = tab.open(sandbox.ivesk_url.removesuffix("/ivesk/api"))
-            page.wait_for_selector("h2")
-            page.screenshot(path=FOLDER / "sandbox.png")
-        with receiver(folder) as hooks, Tab(browser, width=WIDTH, height=HEIGHT, online=True) as tab:
-            page = tab.open(hooks.page)
-            page.wait_for_selector("h2")
-            page.screenshot(path=FOLDER / "receiver.png")
+        if len(sys.argv) > 1:
+            to_look_at(browser, Path(name), Path(sys.argv[1]))
+        else:
+            FOLDER.mkdir(exist_ok=True)
+            pages(Path(name), lambda picture, where: for_the_documentation(browser, picture, where))
 
 
-def certificate(sandbox: SandboxProcess, folder: Path) -> Path:
-    """A certificate that does not tie."""
+def pages(folder: Path, take: Take, *languages: str) -> None:
+    """Make each page, and take it; certificates also in further languages."""
+    with SandboxProcess(documents=0, big_amounts=False) as sandbox:
+        made = certificates(sandbox, folder, "en", *languages) | of_loads(sandbox, folder)
+    for picture, path in made.items():
+        take(picture, path)
+    with SandboxProcess(documents=120, invoices=90, companies=3, big_amounts=False) as sandbox:
+        take("sandbox", sandbox.ivesk_url.removesuffix("/ivesk/api"))
+    with receiver(folder) as hooks:
+        take("receiver", hooks.page)
+
+
+def for_the_documentation(browser: Browser, picture: str, where: Path | str) -> None:
+    with Tab(browser, width=WIDTH, height=HEIGHT, online=isinstance(where, str)) as tab:
+        page = tab.open(where)
+        page.wait_for_selector("h2")
+        page.screenshot(path=FOLDER / f"{picture}.png", animations="disabled")
+
+
+def to_look_at(browser: Browser, folder: Path, into: Path) -> None:
+    into.mkdir(exist_ok=True)
+
+    def take(picture: str, where: Path | str) -> None:
+        for width in (1280, 400):
+            for scheme in ("light", "dark"):
+                with Tab(browser, width=width, height=900, scheme=scheme, online=isinstance(where, str)) as tab:
+                    page = tab.open(where)
+                    page.wait_for_selector("h2")
+                    page.screenshot(path=into / f"{picture}-{width}-{scheme}.png", full_page=True)
+                    (into / f"{picture}.pdf").write_bytes(tab.pdf())
+
+    pages(folder, take, "lt", "no")
+
+
+def certificates(sandbox: SandboxProcess, folder: Path, *languages: str) -> dict[str, Path]:
+    """A certificate that does not tie, in each language."""
     renewed(sandbox, documents=DOCUMENTS)
     tables = Tables(folder / "warehouse.duckdb", "ivesk")
     load_ivesk(sandbox, tables)
@@ -56,10 +88,14 @@ def certificate(sandbox: SandboxProcess, folder: Path) -> Path:
         f"update exported_documents set total = '1250.00' where id = '{ids[1]}'",
         f"delete from document_files where document_id = '{ids[2]}'",
     )
-    page = folder / "certificate.html"
     settings = {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url}
-    run_tieout(folder, settings, "ivesk-warehouse", "--warehouse", str(tables.path), "--report", str(page))
-    return page
+    made = {}
+    for language in languages:
+        name = "certificate" if language == "en" else f"certificate-{language}"
+        made[name] = folder / f"{name}.html"
+        arguments = ("--warehouse", str(tables.path), "--report", str(made[name]), "--language", language)
+        run_tieout(folder, settings, "ivesk-warehouse", *arguments)
+    return made
 
 
 def of_loads(sandbox: SandboxProcess, folder: Path) -> dict[str, Path]:

@@ -33,11 +33,16 @@ const live = (() => {
   }
 
   function put(part, fresh) {
-    if (!fresh || part.innerHTML === fresh.innerHTML) return;
+    if (!fresh) return;
+    prepare(fresh);
+    const before = [...part.querySelectorAll(".wide")];
+    fresh.querySelectorAll(".wide").forEach((one, number) => one.classList.toggle("stacked", Boolean(before[number]?.classList.contains("stacked"))));
+    if (part.innerHTML === fresh.innerHTML) return;
     const wide = part.querySelector(".wide");
     const [left, focused] = [wide && wide.scrollLeft, part.contains(document.activeElement) && document.activeElement];
     const place = [...part.querySelectorAll("button, a")].indexOf(focused);
     part.replaceChildren(...fresh.childNodes);
+    fit();
     if (left) part.querySelector(".wide").scrollLeft = left;
     if (!focused) return;
     /* Where a button has gone, the one in its place gets the focus, and not the top of the page. */

@@ -18,8 +18,23 @@ function compareValues(a, b, numeric) {
   return a.localeCompare(b, document.documentElement.lang, { numeric: true });
 }
 
-/* Makes tables of a part of the page sortable, and searchable. */
+/* Lets the cells of tables that do not fit into a narrow window stand below each other. */
+function fit() {
+  for (const wide of document.querySelectorAll(".wide")) {
+    wide.classList.remove("stacked");
+    wide.classList.toggle("stacked", wide.scrollWidth > wide.clientWidth);
+  }
+}
+addEventListener("resize", fit);
+
+/* Makes tables of a part of the page sortable, and searchable, and tells each cell the head of its column. */
 function prepare(root) {
+  for (const wide of root.querySelectorAll(".wide")) {
+    const heads = [...wide.querySelector("thead tr").cells].map((head) => head.textContent.trim());
+    for (const row of wide.querySelectorAll("tbody tr:not(.head)")) {
+      [...row.cells].forEach((cell, column) => { if (heads[column]) cell.dataset.head = heads[column]; });
+    }
+  }
   /* Rows of the class "head" stay where they are, and those of "more" at the end; each body of a table is sorted by itself. */
   for (const table of root.querySelectorAll("table[data-sortable]")) {
     const heads = [...table.tHead.rows[0].cells];
@@ -64,3 +79,4 @@ function prepare(root) {
   }
 }
 prepare(document);
+fit();

@@ -6,6 +6,7 @@ which reading takes off again.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -165,14 +166,15 @@ def _read_xlsx(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         book = load_workbook(path, read_only=True, data_only=False)
     except (BadZipFile, InvalidFileException, KeyError, ValueError):
         raise Stop(f"{path} is not an Excel workbook (.xlsx).") from None
-    for page in book.worksheets:
-        rows = page.iter_rows()
-        heads = [str(head.value or "").strip() for head in next(rows, ())]
-        for number, row in enumerate(rows, 2):
-            if any(cell.value is not None for cell in row):
-                where = f"sheet {page.title}, row {number}"
-                cells = _whole(heads, row, None)
-                yield where, [(head, _text(cell, f"{path}, {where}, {head}")) for head, cell in cells]
+    with contextlib.closing(book):
+        for page in book.worksheets:
+            rows = page.iter_rows()
+            heads = [str(head.value or "").strip() for head in next(rows, ())]
+            for number, row in enumerate(rows, 2):
+                if any(cell.value is not None for cell in row):
+                    where = f"sheet {page.title}, row {number}"
+                    cells = _whole(heads, row, None)
+                    yield where, [(head, _text(cell, f"{path}, {where}, {head}")) for head, cell in cells]
 
 
 def _text(cell: Any, where: str) -> str:

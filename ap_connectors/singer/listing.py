@@ -41,7 +41,7 @@ class Listing:
         facts: what else there is to say of it, by name.
         columns: heads of the columns.
         groups: of rows, in the order in which a person reads them.
-        counts: a table above the list: heads and rows; the first column is text, the others numbers.
+        counts: a table above the list: heads, those of numbers with a #, and rows; the first column is text.
         more: sheets with all that is needed to go on with it; a page does not have them.
         wide: columns with sentences.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +27,9 @@ _EFFECTS = {
 _PLAN = ("record", "name", "field", "is now", "will be", "why")
 _MOST_WHOLE = 1000
 """New records of a stream that a plan shows field by field; of more it shows keys and names."""
+_MOST_OF_A_NAME = 80
+_made_up = re.compile(r"planned-[0-9]+").fullmatch
+"""Ids of what the plan itself creates: they mean nothing to people."""
 _REJECTS = ("record", "what is wrong", "field", "value", "line", "code")
 
 
@@ -59,7 +63,8 @@ def _kind(effect: str) -> str:
 
 def _planned(entry: Mapping[str, Any], *, whole: bool) -> list[list[str]]:
     """Return a row for each field that would change; of a new record, if it is shown whole, for each that it has."""
-    place = [str(entry["key"]), str(entry.get("name") or "")]
+    name = str(entry.get("name") or "")
+    place = [str(entry["key"]), name if len(name) <= _MOST_OF_A_NAME else f"{name[:_MOST_OF_A_NAME]}…"]
     changes = [(one["field"], _text(one["old"]), _text(one["new"])) for one in entry.get("changes") or []]
     calls = (entry.get("approve") or {}).get("calls") if whole and "changes" not in entry else None
     body = next((call["body"] for call in calls or () if isinstance(call["body"], dict)), {})
@@ -74,6 +79,8 @@ def _text(value: Any) -> str:
         return "(nothing)"
     if isinstance(value, Decimal):
         return f"{value:f}"
+    if isinstance(value, str) and _made_up(value):
+        return "(the new one)"
     return value if isinstance(value, str) else reject_sheets.as_text(value)
 
 
@@ -108,7 +115,7 @@ def report(document: Mapping[str, Any], rejects: Sequence[Rejected], path: str) 
         facts,
         _REJECTS,
         [Group(name, rows, len(rows), "bad") for name, rows in groups.items()],
-        counts=(["stream", *metrics], rows),
+        counts=(["stream", *(f"#{metric}" for metric in metrics)], rows),
         more=_sheets(rejects, path, metrics, rows),
         wide=frozenset({"what is wrong"}),
     )

@@ -19,7 +19,7 @@ _SENTENCES = (
     (
         r"Files are looked for in the warehouse only: what is in them is not compared without --files\.",
         "Failų ieškoma tik saugykloje: jų turinys be --files nelyginamas.",
-        "Filer er bare lett etter i datavarehuset: innholdet sammenlignes ikke uten --files.",
+        "Det er bare lett etter filer i datavarehuset: innholdet sammenlignes ikke uten --files.",
     ),
     (
         r"Only keys, times of change, dates, currencies and amounts are compared \(--no-fields\)\.",
@@ -38,6 +38,61 @@ _SENTENCES = (
         "{0} har ingen kolonne for {1}: ikke sammenlignet.",
     ),
     (r"(\S+) is not compared \((.+)\)\.", "{0} nelyginta ({1}).", "{0} er ikke sammenlignet ({1})."),
+    (rf"(\S+) is not compared: {_COUNTED}\.", "{0} nelyginta (įrašų: {1}).", "{0} er ikke sammenlignet ({1} poster)."),
+    (
+        r"(\S+) is not compared: links are made anew for every answer\.",
+        "{0} nelyginta: nuorodos kaskart sukuriamos iš naujo.",
+        "{0} er ikke sammenlignet: lenkene lages på nytt i hvert svar.",
+    ),
+    (
+        r"(\S+) is not compared: it is kept as JSON, whose numbers the loader rounds\.",
+        "{0} nelyginta: laikoma JSON formatu, kurio skaičius įkeliant suapvalinta.",
+        "{0} er ikke sammenlignet: feltet er lagret som JSON, der tall ble avrundet ved lasting.",
+    ),
+    (
+        r"(\S+) is kept as JSON, whose numbers the loader rounds: lines are not compared\. Load anew with "
+        r"target-warehouse, which keeps them \(docs/upgrade\.md\)\.",
+        "{0} laikoma JSON formatu, kurio skaičius įkeliant suapvalinta: eilutės nelyginamos. Įkelkite iš naujo su "
+        "target-warehouse, kuris juos išsaugo (docs/upgrade.md).",
+        "{0} er lagret som JSON, der tall ble avrundet ved lasting: linjene er ikke sammenlignet. Last på nytt med "
+        "target-warehouse, som beholder dem (docs/upgrade.md).",
+    ),
+    (
+        r"(\S+) is not compared: the loader put it aside when the field's type changed\.",
+        "{0} nelyginta: pasikeitus lauko tipui, įkėlimo programa stulpelį atidėjo.",
+        "{0} er ikke sammenlignet: kolonnen ble lagt til side da feltets type endret seg.",
+    ),
+    (
+        r"(\S+) is not in the warehouse: lines are not compared\.",
+        "Lentelės {0} saugykloje nėra: eilutės nelyginamos.",
+        "{0} er ikke i datavarehuset: linjene er ikke sammenlignet.",
+    ),
+    (
+        rf"{_COUNTED} of (\S+) of columns that the settings do not name: not compared\.",
+        "Lentelės {1} eilutės stulpelių, kurių nustatymai nenurodo: {0}; nelyginta.",
+        "{0} rader i {1} fra kolonner som innstillingene ikke nevner: ikke sammenlignet.",
+    ),
+    (
+        r"The input has no records of streams that can be compared\.",
+        "Įvestyje nėra įrašų, kuriuos galima palyginti.",
+        "Inndataene har ingen poster som kan sammenlignes.",
+    ),
+    (
+        r"(.+) So each record was asked for by itself\.",
+        "Sąrašo gauti nepavyko, todėl kiekvieno įrašo klausta atskirai. Tarnybos atsakymas: {0}",
+        "Listen var ikke tilgjengelig, så det ble spurt etter hver post for seg. Tjenestens svar: {0}",
+    ),
+    (
+        r"vendors: (\d+) vendors? of documents: only whether Vic\.ai has them was compared\.",
+        "Dokumentuose nurodyti tiekėjai ({0}): tikrinta tik tai, ar jie yra Vic.ai.",
+        "{0} leverandører fra bilag: det er bare sjekket om Vic.ai har dem.",
+    ),
+    (
+        r"the input says that it is deleted, and Vic\.ai still has it",
+        "įvestyje pažymėta kaip ištrinta, o Vic.ai dar yra",
+        "slettet i inndataene, men finnes fortsatt hos Vic.ai",
+    ),
+    (r"(.+) cannot be read: (\S+)", "{0} nepavyko perskaityti: {1}", "{0} kan ikke leses: {1}"),
     (
         r"Of the table company only the name is compared\.",
         "Iš lentelės company lygintas tik pavadinimas.",
@@ -77,7 +132,7 @@ _SENTENCES = (
     (
         rf"{_COUNTED} of (\S+) of companies or types that the settings do not name: not compared\.",
         "Lentelės {1} eilutės tų įmonių ar rūšių, kurių nustatymai nenurodo: {0}; nelyginta.",
-        "{0} rader i {1} av selskaper eller typer som innstillingene ikke nevner: ikke sammenlignet.",
+        "{0} rader i {1} fra selskaper eller av typer som innstillingene ikke nevner: ikke sammenlignet.",
     ),
     (
         rf"Vic\.ai holds {_COUNTED} that the input does not name \(see --complete\)\.",
@@ -102,12 +157,12 @@ _SENTENCES = (
     (r"it is not at Vic\.ai", "Vic.ai jo nėra", "finnes ikke hos Vic.ai"),
     (r"the record has no natural key", "įrašas neturi natūralaus rakto", "posten har ingen naturlig nøkkel"),
     (r"no row in (\S+)", "lentelėje {0} nėra eilutės", "ingen rad i {0}"),
-    (r"it has no path", "nėra kelio", "den har ingen sti"),
+    (r"it has no path", "nenurodytas kelias iki failo", "filen har ingen sti"),
     (r"(.+) does not exist", "{0} neegzistuoja", "{0} finnes ikke"),
     (
         r"the SHA-256 of (.+) is not the one in the warehouse",
         "{0} SHA-256 ne toks kaip saugykloje",
-        "SHA-256 for {0} er ikke den i datavarehuset",
+        "SHA-256 for {0} er en annen enn i datavarehuset",
     ),
     (r"(\d+) times", "kartų: {0}", "{0} ganger"),
 )
@@ -131,9 +186,17 @@ _PARTS = (
     (rf"(subtotal|vat|total) ({_AMOUNT}|nothing) became ({_AMOUNT}|nothing)", "{0} {1} → {2}", "{0} {1} → {2}"),
     (
         r"its state of (\S+) is there as of (\S+)",
-        "{0} būklė ten yra {1} būklės",
+        "čia {0} būklė, ten – {1}",
         "tilstanden fra {0} er der slik den var {1}",
     ),
+    (
+        r"(\d+) lines? became something that is not a list of lines",
+        "eilučių čia {0}, o ten ne eilučių sąrašas",
+        "{0} linjer her, og der noe som ikke er en liste av linjer",
+    ),
+    (r"rejected: (.+)", "atmesta: {0}", "avvist: {0}"),
+    (r"a line's (\S+) is ('.*?')", "eilutės {0} yra {1}", "linjens {0} er {1}"),
+    (r"(\S+) is ('.*?')", "{0} yra {1}", "{0} er {1}"),
     (r"(\d+) lines? became (\d+)", "eilučių {0} → {1}", "linjer {0} → {1}"),
     (r"(company|date|currency) (.+?) became (.+?)", "{0} {1} → {2}", "{0} {1} → {2}"),
     (r"(\S+) (.+?) became (.+?)", "{0} {1} → {2}", "{0} {1} → {2}"),

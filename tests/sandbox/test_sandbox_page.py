@@ -254,5 +254,6 @@ def test_a_small_dark_window_will_do(browser: Browser, sandbox: SandboxProcess) 
         for path in ("/", *(f"/?view={view}" for view in VIEWS), "/_control"):
             window = tab.open(sandbox.url + path)
             assert tab.overflow <= 0, path
+            assert tab.sideways == 0, path
         assert window.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
         assert tab.complaints == []

@@ -76,7 +76,7 @@ def test_what_failed_is_shown_and_retried_in_a_browser(hooks: Paged, browser: Br
             assert (
                 page.locator("[data-live=rules]").get_by_text("its program no-such-program is not found").is_visible()
             )
-            assert tab.overflow == 0
+            assert (tab.overflow, tab.sideways) == (0, 0)
             assert page.locator("main img, main script").count() == 0
             if width == 1280:
                 (hooks.folder / "good").touch()
