@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent.parent / "docs" / "images"
 WIDTH, HEIGHT = 960, 760
+A4 = 688
+"""Pixels between the margins of a page of paper."""
 
 
 Take = Callable[[str, "Path | str"], None]
@@ -72,7 +74,12 @@ def to_look_at(browser: Browser, folder: Path, into: Path) -> None:
                     page = tab.open(where)
                     page.wait_for_selector("h2")
                     page.screenshot(path=into / f"{picture}-{width}-{scheme}.png", full_page=True)
-                    (into / f"{picture}.pdf").write_bytes(tab.pdf())
+        with Tab(browser, width=A4, height=1000, online=isinstance(where, str)) as tab:
+            page = tab.open(where)
+            page.wait_for_selector("h2")
+            (into / f"{picture}.pdf").write_bytes(tab.pdf())
+            page.emulate_media(media="print")
+            page.screenshot(path=into / f"{picture}-a4.png", full_page=True)
 
     pages(folder, take, "lt", "no")
 

@@ -61,8 +61,13 @@ def is_listing(path: str) -> bool:
     return Path(path).suffix.lower() in _PAGES | sheets.SUFFIXES
 
 
-def require(setting: str, path: str) -> None:
+def require(setting: str, path: str, endings: Sequence[str] = _ENDINGS) -> None:
     """Check that a file of this name can be written.
+
+    Args:
+        setting: that names it.
+        path: of the file.
+        endings: which are possible.
 
     Raises:
         Stop: its ending is not known, or what writes it is not installed.
@@ -70,11 +75,9 @@ def require(setting: str, path: str) -> None:
     suffix = Path(path).suffix.lower()
     # A device such as /dev/stderr gets JSON.
     is_device = Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
-    if suffix not in _ENDINGS and not is_device:
+    if suffix not in endings and not is_device:
         what = f"the ending {suffix}" if suffix else "no ending"
-        raise Stop(
-            f"{setting}: {path} has {what}. Name a file that ends in {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}."
-        )
+        raise Stop(f"{setting}: {path} has {what}. Name a file that ends in {' or '.join(endings)}.")
     if suffix in _PAGES:
         pages.require(f"{setting}: {path}")
     elif suffix == ".xlsx":

@@ -13,6 +13,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 
 from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.messages import Line
+from ap_connectors.singer import listing
 from ap_connectors.singer.message_io import Interrupted, InterruptibleReader, RecordWriter
 from ap_connectors.singer.plugin import ClearPlugin
 from ap_connectors.singer.rejects import RejectFile
@@ -108,6 +109,8 @@ class ExactMapper(ClearPlugin, InterruptibleReader):
             Stop: the input is wrong, or more records were set aside than allowed. All that could be mapped is out.
         """
         source = file_input or sys.stdin
+        if path := self.config.get("report_path"):
+            listing.require("report_path", path, [".json"])
         self.rejects.check(source)
         try:
             self.read_lines(source)

@@ -127,7 +127,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "reviewed": "Patikrino (vardas, pavardė)",
         "fingerprint": "Duomenų kontrolinė suma (SHA-256)",
         "data": "duomenys JSON formatu",
-        "fingerprint_words": "įdėti į šį puslapį; to failo sha256sum turi sutapti su šia kontroline suma.",
+        "fingerprint_words": "įdėtas į šį puslapį; šio failo sha256sum turi sutapti su kontroline suma.",
     },
     "no": {
         "title": "Avstemmingsattest",

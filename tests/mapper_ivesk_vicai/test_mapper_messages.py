@@ -173,3 +173,11 @@ def test_a_reader_that_goes_away_is_named(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert "The program that reads our output has ended" in err
     assert "Traceback" not in err
+
+
+def test_a_report_is_json(mapper: Mapper, tmp_path: Path) -> None:
+    """The mapper makes no pages: an ending that is not known is refused before anything is mapped."""
+    path = tmp_path / "report.html"
+    run = mapper(messages(document()), expect=1, report_path=str(path))
+    assert f"report_path: {path} has the ending .html. Name a file that ends in .json." in run.err
+    assert (run.lines, path.exists()) == ([], False)
