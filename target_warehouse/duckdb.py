@@ -58,8 +58,8 @@ class DuckDB(Warehouse):
         others: as of `Warehouse`.
     """
 
-    most = kinds.decimal(29, 9)
-    same_case = True
+    most = kinds.MOST_OF_DUCKDB
+    is_duckdb = same_case = True
     errors = (duckdb.Error,) if duckdb else ()
     refusals = (duckdb.Error,) if duckdb else ()
     data_errors = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException) if duckdb else ()

@@ -62,6 +62,10 @@ def decimal(whole: int, scale: int) -> Kind:
     return Kind("decimal", whole, scale)
 
 
+MOST_OF_DUCKDB, MOST_OF_POSTGRESQL = decimal(29, 9), decimal(1000, 1000)
+"""The decimals that a database has: of 38 digits in all; any number."""
+
+
 def join(column: Kind, declared: Kind) -> Kind:
     """Return the kind that a column needs for what a SCHEMA declares; what only values tell is left to them."""
     if column == declared or (declared == MOMENT and column in (INSTANT, WALL, DATE)):

@@ -19,9 +19,7 @@ from ap_connectors.singer.message_io import Interrupted, LineReader, write_out
 from ap_connectors.singer.settings import MAX_REJECTS, REJECTS_PATH, TARGET_REPORT_PATH
 from ap_connectors.singer.sink import Sink
 from ap_connectors.singer.target import ExactTarget
-from target_warehouse.duckdb import DuckDB
 from target_warehouse.loader import Loader
-from target_warehouse.postgres import PostgreSQL
 from target_warehouse.tables import Settings
 from target_warehouse.views.definition import Absent
 from target_warehouse.views.install import Installer, Places
@@ -178,8 +176,13 @@ class TargetWarehouse(ExactTarget):
         """Return the database, not open."""
         others = self.schema, self.config.get("company")
         wait = functools.partial(self.logger.warning, "%s")
+        # A driver takes longer to load than a few thousand records.
         if self._is_postgresql:
+            from target_warehouse.postgres import PostgreSQL  # noqa: PLC0415 - DuckDB does without it
+
             return PostgreSQL(self._database, self._pipeline, wait, *others)
+        from target_warehouse.duckdb import DuckDB  # noqa: PLC0415 - PostgreSQL does without it
+
         return DuckDB(self._database, (self.config.get("memory_mb") or _MEMORY) // 2, wait, *others)
 
     @property

@@ -48,6 +48,8 @@ class Warehouse(Database):
         self.has_states = False
         """Whether there is a table of states, as of the last look at the tables."""
 
+    is_duckdb = False
+    """Whether views are written in the SQL of DuckDB."""
     data_errors: tuple[type[Exception], ...] = ()
     """What it raises for a row that it does not take."""
     errors: tuple[type[Exception], ...] = ()

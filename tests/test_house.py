@@ -81,6 +81,16 @@ def test_the_sdk_is_for_plugins_and_their_base(room: str) -> None:
     assert "singer_sdk" not in imports(room)
 
 
+def test_a_database_does_without_the_drivers_of_others() -> None:
+    drivers = {"duckdb", "pyarrow", "psycopg", "target_warehouse.duckdb", "target_warehouse.postgres"}
+    for path in folder("target_warehouse").rglob("*.py"):
+        if path.stem not in ("duckdb", "postgres"):
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                named += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                assert not drivers & set(named), f"{path}: import it where it is needed, so that a load begins sooner"
+
+
 def test_the_sandbox_stands_alone() -> None:
     assert imports("sandbox") & FLOORS.keys() <= {"core", "vicai"}
     # The frame of commands and pages, sums; and of the client the contract, which is data: no code that it tests.

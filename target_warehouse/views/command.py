@@ -11,8 +11,6 @@ from pathlib import Path
 
 from ap_connectors.core import cli, database_urls
 from ap_connectors.core.errors import ApError, Stop
-from target_warehouse.duckdb import DuckDB
-from target_warehouse.postgres import PostgreSQL
 from target_warehouse.views.definition import SERVICES, Lacking, views
 from target_warehouse.views.install import Installer, Places
 from target_warehouse.warehouse import Warehouse
@@ -111,9 +109,13 @@ def _with(installer: Installer, places: Places, given: argparse.Namespace) -> No
 
 def _warehouse(database: str) -> Warehouse:
     if database_urls.is_postgresql(database):
+        from target_warehouse.postgres import PostgreSQL  # noqa: PLC0415 - DuckDB does without it
+
         return PostgreSQL(database, "ap-views", _tell, "public", None)
     if not Path(database).is_file():
         raise Stop(f"--database {database}: there is no such file. Name the DuckDB file that target-warehouse writes.")
+    from target_warehouse.duckdb import DuckDB  # noqa: PLC0415 - PostgreSQL does without it
+
     return DuckDB(database, _MEMORY, _tell, "main", None)
 
 

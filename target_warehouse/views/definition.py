@@ -22,9 +22,7 @@ from importlib import resources
 
 from target_warehouse import kinds
 from target_warehouse.declared import COMPANY, DELETED
-from target_warehouse.duckdb import DuckDB
 from target_warehouse.kinds import Kind
-from target_warehouse.postgres import PostgreSQL
 from target_warehouse.sql import quoted
 from target_warehouse.tables import Table
 
@@ -155,13 +153,13 @@ def _of_integers(a: str, b: str) -> str:
 _TYPES = {"date": "DATE", "moment": "TIMESTAMP", "json": "JSON", "boolean": "BOOLEAN", "integer": "BIGINT"}
 DUCKDB = Dialect(
     {"text": "VARCHAR", "decimal": "DECIMAL(38,9)", **_TYPES},
-    {DuckDB.most},
+    {kinds.MOST_OF_DUCKDB},
     r"^-?[0-9]{1,29}(\.[0-9]{1,9}0*)?$",
     _of_integers,
 )
 POSTGRESQL = Dialect(
     {"text": "text", "decimal": "numeric", **_TYPES},
-    {PostgreSQL.most},
+    {kinds.MOST_OF_POSTGRESQL},
     r"^-?[0-9]+(\.[0-9]+)?$",
     # The factor gives the quotient places enough, so that it is rounded once.
     lambda a, b: f"round(abs({a}) * 1.00000000000000000000 / ({b}), 2)",

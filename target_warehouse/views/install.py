@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ap_connectors.core.errors import Stop
-from target_warehouse.duckdb import DuckDB
 from target_warehouse.sql import literal, quoted
 from target_warehouse.views.definition import DUCKDB, POSTGRESQL, SERVICES, Compiler, Lacking, View, views
 from target_warehouse.warehouse import Warehouse
@@ -63,7 +62,7 @@ class Installer:
     def __init__(self, warehouse: Warehouse, places: Places) -> None:
         self._warehouse, self.places = warehouse, places
         self._target = warehouse.in_schema(places.into)
-        self._is_duckdb = isinstance(warehouse, DuckDB)
+        self._is_duckdb = warehouse.is_duckdb
         self._changed = False
 
     def apply(self) -> Outcome:
@@ -106,7 +105,7 @@ class Installer:
     @classmethod
     def reading(cls, warehouse: Warehouse) -> list[Installer]:
         """Return what installs the views anew that read the warehouse's schema."""
-        if isinstance(warehouse, DuckDB):
+        if warehouse.is_duckdb:
             statement = "SELECT schema_name, comment FROM duckdb_views() WHERE database_name = current_database()"
         else:
             statement = (
