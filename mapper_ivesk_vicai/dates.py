@@ -56,6 +56,6 @@ def exported(document: JsonObject) -> str:
 
 
 def payment_days(document: JsonObject, *, least: int) -> int | None:
-    """Return the term in days; None if it is not a whole number of at least so many. The due date says it as well."""
+    """Return the term in days; None if it is not a whole number of at least `least`. The due date says it as well."""
     days = number_or_words(document, "paymentterm")
     return int(days) if days is not None and days == days.to_integral_value() and days >= least else None

@@ -21,7 +21,7 @@ _MOST_NAMED = 10
 
 @dataclasses.dataclass
 class Sums:
-    """Exact sums of so many documents of one currency, with ivesk's signs."""
+    """How many documents of one currency there are, and their exact sums, with ivesk's signs."""
 
     documents: int = 0
     subtotal: Decimal = Decimal(0)
@@ -58,7 +58,7 @@ class Rounded:
 
 @dataclasses.dataclass
 class Untaught:
-    """Lines without an account: so many, of so many documents, and the number of one of these."""
+    """Lines without an account: how many, of how many documents, and the number of one of these."""
 
     lines: int = 0
     documents: int = 0

@@ -1,4 +1,4 @@
-"""A rate limit on our side, stricter than the service's own: at most so many requests in any so many seconds."""
+"""A rate limit on our side, stricter than the service's own: at most N requests in any window of S seconds."""
 
 from __future__ import annotations
 

@@ -18,5 +18,5 @@ def is_requested() -> bool:
 
 
 def wait(seconds: float) -> bool:
-    """Sleep for so many seconds; return True, early, once the process is about to exit."""
+    """Sleep for `seconds`; return True, early, once the process is about to exit."""
     return _requested.wait(seconds)

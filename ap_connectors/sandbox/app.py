@@ -82,7 +82,7 @@ class _StatusLogger:
 
 
 def build(setup: Setup, companies: int = 1) -> ASGIApp:
-    """Return the ASGI application with so many companies; `setup` is the first one's."""
+    """Return the ASGI application for a number of companies; `setup` is the first one's."""
     tenants = Tenants(setup, companies)
 
     parts: tuple[control.Part, ...] = (lambda _: control.AllCalls(tenants), control.SharedCalls, IveskCalls, VicaiCalls)

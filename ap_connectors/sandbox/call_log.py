@@ -31,7 +31,7 @@ class LoggedCall:
 
 
 class CallLog:
-    """The latest calls, so many of them."""
+    """The latest calls, `most` of them, and how many there were in all."""
 
     def __init__(self, most: int = MOST) -> None:
         self.latest: deque[LoggedCall] = deque(maxlen=most)

@@ -188,7 +188,7 @@ class SdkStream(Stream):
         self._write_state_message()
 
     def check_record_limit(self, count: int) -> None:
-        """End the sync, as the SDK does for --test, when so many records are enough."""
+        """End the sync, as the SDK does for --test, once enough records were read."""
         self._check_max_record_limit(count)
 
     def sync_records(self) -> None:

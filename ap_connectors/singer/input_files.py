@@ -18,7 +18,7 @@ from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.singer.document_sources import DocumentSources, show, unreadable, unusable
 
 LONGEST_START = 1024
-"""So many bytes tell the type of a file: a PDF may have so many before its mark."""
+"""Bytes that tell the type of a file: a PDF may have as many before its mark."""
 
 _CHUNK = 256 * 1024
 _IN_BASE64 = "in documentBase64"
@@ -33,7 +33,7 @@ class Limit:
     service: str
 
     def check(self, shown: str, size: int) -> None:
-        """Raise Reject if a document of so many bytes is too large; messages call it `shown`."""
+        """Raise Reject if a document of `size` bytes is too large; messages call it `shown`."""
         if size > self.most_bytes:
             raise Reject(
                 f"The document {shown} is larger than {self.written}, which is the most that {self.service} takes.",

@@ -31,7 +31,7 @@ class Purged:
 
 
 def purge(settings: Settings, inbox: Inbox, seconds: float) -> Purged:
-    """Delete the events that are older than so many seconds and that every rule is done with, and their runs.
+    """Delete the events that are older than `seconds` and that every rule is done with, and their runs.
 
     The newest event stays, as its number is how readers know the inbox.
 

@@ -87,7 +87,7 @@ class Report:
 
 
 def lines(report: Report, named: int) -> list[str]:
-    """Return a report for people, with at most so many gaps of each kind."""
+    """Return a report for people that names at most `named` gaps of each kind."""
     found = [f"{count} {what} compared." for what, count in sorted(report.compared.items())]
     for kind, title in _TITLES.items():
         gaps = [gap for gap in report.gaps if gap.kind == kind]

@@ -1,4 +1,4 @@
-"""Calls that may hang, in threads of their own: a caller waits so many seconds for its call, and others do not wait."""
+"""Calls that may hang, in threads of their own: a caller waits no longer than a limit, and holds up no other."""
 
 from __future__ import annotations
 

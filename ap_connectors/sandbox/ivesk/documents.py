@@ -41,7 +41,7 @@ class Record(NamedTuple):
 
 
 class Renderer:
-    """Renders a store's documents and keeps the latest used ones, at most so many bytes of them."""
+    """Renders a store's documents, and keeps the most recently used ones up to a number of bytes."""
 
     def __init__(self, store: Store, most_bytes: int = MOST_BYTES) -> None:
         self._store, self._most = store, most_bytes

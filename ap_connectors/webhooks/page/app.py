@@ -31,7 +31,7 @@ _HERE = Path(__file__).parent
 _LOG = logging.getLogger("ap_connectors.webhooks.page")
 _MOST_BYTES = 4096
 _SHARE = 10
-"""What takes long to read is read again after so many times as long, however many people look at it."""
+"""What takes S seconds to read is read again after this many times S, however many people look at it."""
 
 
 def create(settings: Settings, inbox: Inbox, wake: Callable[[], None]) -> ASGIApp:
