@@ -271,7 +271,8 @@ class KeyedWorkerPool:
             self._make_ready(key)
         else:
             del self._queues[key]
-        if job.provides is None:
+        if job.provides is None or job.provides in self._queues:
+            # Nothing waits for this, or it is still under way: what waits would look in vain, once for each change.
             return
         for ended in self._ended.values():
             ended.add(job.provides)

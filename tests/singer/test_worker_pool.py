@@ -178,6 +178,36 @@ def test_a_parent_whose_last_job_ends_while_its_child_looks(pool: KeyedWorkerPoo
     assert log.done == ["parent 0", "parent 1", "child"]
 
 
+def test_many_changes_of_a_parent_do_not_wake_its_children_each_time(pool: KeyedWorkerPool, log: Log) -> None:
+    """A child asks the service each time that it runs; while changes of its parent are left, it would ask in vain."""
+    looks: list[str] = []
+    begun = threading.Event()
+
+    def child(name: str) -> Job:
+        job = log.job(name, name)
+        run = job.run
+
+        def look() -> bool:
+            looks.append(name)
+            if pool.is_busy("parent"):
+                raise Missing("parent is under way", ["parent"])
+            return run()
+
+        job.run = look
+        return job
+
+    for number in range(40):
+        pool.submit(log.job(f"parent {number}", "parent", provides="parent", work=begun.wait if number == 0 else None))
+    for number in range(100):
+        pool.submit(child(f"child {number}"))
+    begun.set()
+    pool.finish()
+    assert sorted(log.done[40:]) == sorted(f"child {number}" for number in range(100))
+    assert log.given_up == []
+    # One in vain, perhaps one that met the end of the last change, and the one that counts.
+    assert len(looks) <= 300
+
+
 def test_a_circle_of_parents_ends(pool: KeyedWorkerPool, log: Log) -> None:
     pool.submit(log.job("a", "a", needs="b", provides="a"))
     pool.submit(log.job("b", "b", needs="a", provides="b"))
