@@ -45,7 +45,8 @@ class Bookmark:
         bookmark = state.get("replication_key_value")
         if bookmark is None or clock.setting("replication_key_value in --state", str(bookmark)) < not_before:
             return cls(not_before=not_before)
-        return cls(str(bookmark), state.get("seen") or {}, not_before, state.get("settled"))
+        settled = state.get("settled")
+        return cls(str(bookmark), state.get("seen") or {}, not_before, None if settled is None else str(settled))
 
     def to_state(self) -> dict[str, Any]:
         """Return the Singer bookmark."""

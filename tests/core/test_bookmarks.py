@@ -182,6 +182,8 @@ class TestState:
             Bookmark.from_state({}, "soon", clock)
         with pytest.raises(Stop, match="seen in --state: 'once'"):
             DedupWindow(Bookmark(T0, {"once": ["a"]}), clock)
+        with pytest.raises(Stop, match="settled in --state: '7'"):
+            DedupWindow(Bookmark.from_state({"replication_key_value": T0, "settled": 7}, None, clock), clock)
 
 
 def test_keys() -> None:
