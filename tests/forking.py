@@ -30,6 +30,7 @@ LIBRARIES = {
         "mapper_ivesk_vicai.mapper",
         "ap_connectors.tieout.cli",
         "ap_connectors.fleet.cli",
+        *("duckdb", "psycopg"),
     ),
     "webhooks": (
         *("ap_connectors.webhooks.cli", "ap_connectors.webhooks.serve", "ap_connectors.webhooks.subscriptions"),
