@@ -211,13 +211,26 @@ class DocumentVendors:
         if not ours or known.id is None or told in self._told_of:
             return
         self._told_of.add(told)
-        theirs = accounts((self._cache().by_id(known.id) or {}).get(FIELD))
-        if not ours & theirs:
-            self._warn(
-                f"vendors {known.key or known.id}: a document names another bank account, {', '.join(sorted(ours))}. "
-                f"Vic.ai has {', '.join(sorted(theirs)) or 'none'} for the vendor, and keeps it. Ask the vendor before "
-                "the invoice is paid."
-            )
+        theirs = self._accounts_at_vic(known)
+        if ours & theirs:
+            return
+        named = ", ".join(sorted(ours))
+        kept = (
+            f"{', '.join(sorted(theirs))} for the vendor, and keeps it. An invoice to process is loaded without {named}"
+        )
+        none = "none for the vendor, and gets none from a document; only the invoice has it"
+        self._warn(
+            f"vendors {known.key or known.id}: a document names another bank account, {named}. Vic.ai has "
+            f"{kept if theirs else none}. Ask the vendor before the invoice is paid."
+        )
+
+    def is_foreign(self, known: Known, info: Mapping[str, Any] | None) -> bool:
+        """Return whether a document names an account, and its vendor at Vic.ai has only others."""
+        theirs = self._accounts_at_vic(known) if info else frozenset()
+        return bool(theirs) and bool(ours := accounts(info)) and not ours & theirs
+
+    def _accounts_at_vic(self, known: Known) -> frozenset[str]:
+        return accounts((self._cache().by_id(known.id) or {}).get(FIELD)) if known.id else frozenset()
 
     def known(self, vendor: DocumentVendor) -> Known | None:
         """Return who a vendor is; None if neither Vic.ai nor this run has it.

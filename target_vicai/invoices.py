@@ -30,6 +30,7 @@ POSTED = frozenset({"POSTED", "TRANSFERRED"})
 """Statuses of invoices that are in the books."""
 
 _NEW = "NOT_READY"
+_ACCOUNT = "paymentInfo"
 _VAT_CODES = "vat_codes"
 _NO_DOCUMENT = "it waits for its document at Vic.ai: send the record with one"
 _NO_CHANGE = "Vic.ai offers no way to change an invoice"
@@ -79,7 +80,7 @@ class Invoices(InvoiceSink):
             return self._continue(item, body, present)
         with documents.opened(item.extras, self.context.sources, live=self.context.client.is_live) as document:
             try:
-                self._create(item.key, self.complete(body))
+                self._create(item.key, self.complete(body), withheld=_ACCOUNT if item.extras.get(_ACCOUNT) else None)
             except Refused:
                 # A call that we gave up on may have been done while we asked once more.
                 if (present := self._now(item.key)) is None:
@@ -89,9 +90,14 @@ class Invoices(InvoiceSink):
             return self._with_document(item.key, document, "created")
 
     def named(self, item: Item, known: Known) -> Item:
-        """Return a record that names a vendor: by Vic's id if the ERP does not know it yet."""
+        """Return a record that names a vendor: by Vic's id if the ERP does not know it yet.
+
+        It is not to be paid to an account that only the document says is the vendor's: the document may be forged.
+        """
         reference = {"internalId": known.id} if known.key is None else {"externalId": known.key}
-        return structs.replace(item, body={**item.body, "vendor": reference})
+        withheld = self.context.document_vendors.is_foreign(known, item.body.get(_ACCOUNT))
+        extras = {**item.extras, _ACCOUNT: withheld}
+        return structs.replace(item, body={**item.body, "vendor": reference}, extras=extras)
 
     def delete(self, item: Item) -> Outcome:
         """Delete an invoice by the ERP's id."""
@@ -196,9 +202,11 @@ class Invoices(InvoiceSink):
             )
         return Outcome("unchanged", note=f"it is posted, and differs from the record. {_NO_CHANGE}")
 
-    def _create(self, key: str, body: JsonObject) -> None:
+    def _create(self, key: str, body: JsonObject, *, withheld: str | None) -> None:
+        sent = {name: value for name, value in body.items() if name != withheld}
+
         def create() -> JsonObject:
-            return self.context.writer.send(self.operation, body, find_done=lambda: self._now(key))
+            return self.context.writer.send(self.operation, sent, find_done=lambda: self._now(key))
 
         self._require_vat_codes(body)
         with self.context.duplicates.claim(key, body) if self.context.options.finds_duplicates else nullcontext():

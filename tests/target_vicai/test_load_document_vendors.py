@@ -113,6 +113,13 @@ def test_the_vendor_of_the_erp_is_found_and_left_alone(store: Store, target: Tar
     account = {"kind": "IBAN", "accountNumber": THIRD_IBAN}
     run = target(load("invoices", invoice(pdf, paymentInfo=account)))
     assert f"a document names another bank account, {THIRD_IBAN[4:]}. Vic.ai has {ERP_IBAN}" in run.err
+    # Nor is the invoice to be paid there. Its own account, however it is spelled, goes along.
+    own = {"kind": "IBAN", "accountNumber": "lt60 1010 0123 4567 8901"}
+    more = [invoice(pdf, externalId="d-2", refNumber="SF-2", paymentInfo=own), invoice(pdf, paymentInfo=account)]
+    assert target(load("invoices", *more)).counts("invoices")["unchanged"] == 1
+    paid = {one["externalId"]: one.get("paymentInfo") or {} for one in store.vicai.control.vicai.records("invoices")}
+    assert paid["d-1"] == {}
+    assert paid["d-2"]["internationalBankAccount"]["iban"] == own["accountNumber"]
     same = target(load("vendors", document_vendor(iban="lt60 1010 0123 4567 8901"), document_vendor(iban=None)))
     assert "another bank account" not in same.err
 
