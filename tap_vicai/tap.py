@@ -7,6 +7,7 @@ import functools
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
+from ap_connectors.core.companies import same_spelling
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.exact import counted
 from ap_connectors.core.raw_json import Record, text
@@ -108,7 +109,7 @@ class TapVicai(ExactTap):
         """
         own = text(self.company, "company")
         expected = (self.config.get("expected_company") or "").strip()
-        if expected and (own or "").strip() != expected:
+        if expected and not same_spelling(own or "", expected):
             said = f'are of "{own}"' if own else "are of a company that the health check does not name"
             raise Stop(
                 f'The credentials {said}; expected_company is "{expected}". Nothing was read. Set the right '

@@ -12,6 +12,7 @@ import msgspec
 from singer_sdk import typing as th
 
 from ap_connectors.core import instants
+from ap_connectors.core.companies import same_spelling
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.messages import Line, Message
 from ap_connectors.core.raw_json import text
@@ -219,7 +220,7 @@ class TargetVicai(ExactTarget):
         """The company that the credentials belong to, as the health check says."""
         own = (text(self.client.company(), "company") or "").strip() or None
         expected = (self.config.get("expected_company") or "").strip()
-        if expected and expected != own:
+        if expected and not same_spelling(own or "", expected):
             said = f'are of "{own}"' if own else "are of a company that the health check does not name"
             raise Stop(
                 f'The credentials {said}; expected_company is "{expected}". Nothing was loaded. Set the right '

@@ -34,6 +34,15 @@ def same_company(one: str | None, other: str | None) -> bool:
     return bool(number) and number == other_number and (not country or not other_country or country == other_country)
 
 
+def same_spelling(one: str, other: str) -> bool:
+    """Whether two names are one but for blanks, and for how an editor has put Ą together."""
+    return _spelled(one) == _spelled(other)
+
+
+def _spelled(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
 # Who is who
 
 DOCUMENT_VENDOR = "documentVendor"

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ap_connectors.core.companies import same_spelling
 from ap_connectors.core.errors import ApError, Outage
 from ap_connectors.core.raw_json import text
 from ap_connectors.core.redact import Redactor
@@ -82,7 +83,7 @@ def _whose(settings: Mapping[str, Any]) -> int:
         return children.OUTAGE if isinstance(error, Outage) else 1
     print(f'the credentials of "{own}"' if own else "the credentials of a company without a name")  # noqa: T201
     expected = (settings.get("expected_company") or "").strip()
-    if expected and expected != own:
+    if expected and not same_spelling(own, expected):
         print(f'expected_company is "{expected}", but these are the credentials of "{own}".')  # noqa: T201
         return 1
     return 0

@@ -11,6 +11,7 @@ from jsonschema import Draft7Validator
 
 from ap_connectors.core import database_urls, settings
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.redact import printable
 from ap_connectors.fleet import listed, pipelines, plugins, values
 from ap_connectors.fleet.members import ALL, TIE_OUT, Company, Dagster, Fleet, meant
 from ap_connectors.fleet.pipelines import Pipeline
@@ -32,6 +33,7 @@ _LEAST = {"time_limit": 1, "retries": 0, "retry_pause": 0, "batch": 1}
 _OURS = {"target-warehouse": {"database": "warehouse", "company": "id"}}
 """Settings that follow from others of the file."""
 _VARIANTS = {pipelines.TAP_IVESK_FOR_VIC: "tap-ivesk"}
+_LONGEST = 70
 _SHOWN = 50
 """Problems that are said at once."""
 
@@ -68,8 +70,10 @@ class _Reader:
         companies: dict[str, Company] = {}
         for value in self._listed(top.get("companies")):
             company = self._company(value, common, usual, warehouse)
-            if company and companies.setdefault(company.id.lower(), company) is not company:
-                self._wrong(value, company.id, "the id is taken by another company; each needs one of its own.")
+            # As variables spell it: else a company might get another's secrets.
+            if company and (first := companies.setdefault(company.places["COMPANY"], company)) is not company:
+                like = "" if first.id == company.id else f", {first.id}: capitals, '.', '_' and '-' tell no two apart"
+                self._wrong(value, company.id, f"the id is taken by another company{like}; each needs one of its own.")
         self._label = "line"
         limits = ("time_limit", "retries", "retry_pause")
         numbers: dict[str, Any] = {name: self._number(top[name], name) for name in limits if name in top}
@@ -128,7 +132,8 @@ class _Reader:
         members = self._members(value, "companies")
         id_ = self._text(members.get("id"), "companies", "id")
         if not id_ or not _ID.fullmatch(id_):
-            self._wrong(value, "companies", f"each needs an id of {_NAME}.")
+            said = f"the id {printable(id_[:_LONGEST])} cannot be: " if id_ else ""
+            self._wrong(value, "companies", f"{said}each needs an id of {_NAME}.")
             return None
         self._members(value, id_, _COMPANY)
         own = self._settings(members.get("settings"), id_)

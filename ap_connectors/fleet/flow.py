@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
+from ap_connectors.core.errors import Stop
 from ap_connectors.fleet import children
 from ap_connectors.fleet.results import Status
 
@@ -98,7 +99,7 @@ class Flow:
     def follow(self) -> None:
         """Read what they say and the STATEs until all have ended."""
         try:
-            with self._log.open("ab") as log, _wakeup() as woken:
+            with self._log.open("ab", buffering=0) as log, _wakeup() as woken:
                 self._log.chmod(0o600)
                 self._read_all(log, woken)
         except BaseException:
@@ -162,12 +163,17 @@ class Flow:
             lines, child.rest = [*lines, child.rest], b""
         for line in lines:
             text = self._mask(line.decode(errors="replace"))
-            log.write(f"{child.plugin}: {text}\n".encode())
+            self._write(log, f"{child.plugin}: {text}\n".encode())
             *heads, words = (part.strip() for part in text.split(" | "))
             child.last = words or child.last
             if {"ERROR", "CRITICAL"} & set(heads):
                 child.error = f"{child.error} {words}".strip()
-        log.flush()
+
+    def _write(self, log: IO[bytes], line: bytes) -> None:
+        try:
+            log.write(line)
+        except OSError as error:
+            raise Stop(f"{self._log}: the log cannot be written: {error.strerror}.") from None
 
     def _take_states(self, content: bytes) -> None:
         *lines, self._out_rest = (self._out_rest + content).split(b"\n")

@@ -47,7 +47,7 @@ class History:
         self._url = str(values.fetched(fleet.state, "state", [])) if fleet.state is not None else None
         self._connection: Any = None
         self._journal: Journal = (
-            FolderJournal(self.path.parent / "batches") if self._url is None else PostgresJournal(self._opened)
+            FolderJournal(self.path.parent / ".batches") if self._url is None else PostgresJournal(self._opened)
         )
         self._batch = ""
         self._pending: list[Result] = []
@@ -99,7 +99,8 @@ class History:
             yield
         except (OSError, ApError) as error:
             if not self._has_warned:
-                _LOG.warning("the history could not be written: %s", error)
+                words = f"{error.filename or self.path}: {error.strerror}." if isinstance(error, OSError) else error
+                _LOG.warning("the history could not be written: %s", words)
             self._has_warned = True
 
     def results(self, companies: Sequence[str], most: int) -> list[Result]:

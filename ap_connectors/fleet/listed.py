@@ -103,7 +103,8 @@ def _csv(value: Value, base: Path) -> tuple[Sequence[str], Iterable[Row]]:
         raise Stop("csv must be a path.")
     path = base / value.content
     lines = text_files.read(path)
-    separator = ";" if lines.partition("\n")[0].count(";") > lines.partition("\n")[0].count(",") else ","
+    head = lines.partition("\n")[0]
+    separator = max(",;\t", key=head.count)
     reader = csv.reader(io.StringIO(lines), delimiter=separator)
     try:
         (_, names), *found = [(reader.line_num, row) for row in reader if row] or [(1, [])]

@@ -6,8 +6,10 @@ It is fetched when its company runs, by the process of that company alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -241,22 +243,27 @@ def _unset(variable: str) -> str:
 def _printed(command: Command, name: str) -> str:
     program = command.words[0]
     try:
-        done = subprocess.run(  # noqa: S603 - the person who writes companies.yml names it
+        process = subprocess.Popen(  # noqa: S603 - the person who writes companies.yml names it
             command.words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=command.folder,
-            timeout=_COMMAND_SECONDS,
-            check=False,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        raise Stop(f"{name}: the command {program} did not end within {_COMMAND_SECONDS} s.") from None
     except OSError as error:
         raise Stop(f"{name}: the command {program} cannot be run: {error.strerror}.") from None
-    if done.returncode:
-        raise Stop(f"{name}: the command {program} ended with status {done.returncode}.")
-    found = text_files.decode(done.stdout, f"{name}: what {program} prints").strip()
+    with process:
+        try:
+            printed, _ = process.communicate(timeout=_COMMAND_SECONDS)
+        except subprocess.TimeoutExpired:
+            # With what it has started: a shell would leave behind what it waits for.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise Stop(f"{name}: the command {program} did not end within {_COMMAND_SECONDS} s.") from None
+    if process.returncode:
+        raise Stop(f"{name}: the command {program} ended with status {process.returncode}.")
+    found = text_files.decode(printed, f"{name}: what {program} prints").strip()
     if not found:
         raise Stop(f"{name}: the command {program} printed nothing.")
     return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
-from ap_connectors.core.companies import Identity, same_name, two_letters
+from ap_connectors.core.companies import Identity, same_name, same_spelling, two_letters
 
 of = Identity.of
 ZALIA = of("LT", "304111222", "LT100001234567")
@@ -59,6 +61,13 @@ def test_how_two_companies_are_related(other: Identity, relation: str) -> None:
 def test_two_companies_of_two_countries_may_have_one_number() -> None:
     one, other = of("NO", "912345678", "NO912345678MVA"), of("PT", "912345678", "PT912345678")
     assert one.relation(other) == "other"
+
+
+def test_spellings() -> None:
+    """An editor may write Ą as A and a tail; whose credentials these are hangs on nothing but the name."""
+    assert same_spelling("Ąžuolas  UAB", unicodedata.normalize("NFD", " Ąžuolas UAB"))
+    assert not same_spelling("Ąžuolas UAB", "Azuolas UAB")
+    assert not same_spelling("Ąžuolas UAB", "ąžuolas UAB")
 
 
 def test_names() -> None:

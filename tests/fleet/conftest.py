@@ -46,6 +46,11 @@ class Fleet:
         company = self.of(number)
         return {"client_id": company.client_id, "client_secret": company.client_secret}
 
+    def name(self, number: int) -> str:
+        """What the services call a company, whatever an earlier test has called it."""
+        self.of(number)
+        return str(self.sandbox.control.companies()[number - 1]["name"])
+
     def company(self, number: int, **more: Any) -> dict[str, Any]:
         """A company that may read its Vic.ai, as the file has it."""
         return {"id": f"c{number}", "settings": {"tap-vicai": self.credentials(number)}, **more}

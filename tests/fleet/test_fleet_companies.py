@@ -8,8 +8,9 @@ import duckdb
 import pytest
 
 from ap_connectors.core.errors import Stop
+from ap_connectors.fleet import values
 from ap_connectors.fleet.companies import read
-from tests.fleet.conftest import VIC, Fleet, needs_postgresql
+from tests.fleet.conftest import VIC, Fleet, needs_postgresql, wait_for
 
 GOOD = """\
 warehouse: warehouse.duckdb
@@ -96,12 +97,13 @@ companies:
         "line 11, acme: the id is taken by another company; each needs one of its own.",
         "line 12, companies: each needs an id of letters, digits, '.', '_' and '-', 64 at most, with a letter or a "
         "digit first.",
-        "line 13, companies: each needs an id of letters, digits, '.', '_' and '-', 64 at most, with a letter or a "
-        "digit first.",
+        "line 13, companies: the id ../etc cannot be: each needs an id of letters, digits, '.', '_' and '-', 64 at "
+        "most, with a letter or a digit first.",
         "line 16, Acme: tap-saft: path: must be {file: PATH}, or {command: [PROGRAM, ARGUMENT, ...]} with texts.",
         "line 14, Acme: tap-saft: path is missing.",
         "line 14, Acme: target-vicai: client_id and client_secret are missing.",
-        "line 14, Acme: the id is taken by another company; each needs one of its own.",
+        "line 14, Acme: the id is taken by another company, acme: capitals, '.', '_' and '-' tell no two apart; each "
+        "needs one of its own.",
         "line 2, time_limit: must be a whole number, 1 or more.",
     ]
 
@@ -213,6 +215,53 @@ def test_companies_of_a_csv_file(tmp_path: Path) -> None:
     assert fetched(found["client_secret"], "x", []) == "${HOME}"
 
 
+SHORT = """\
+warehouse: w.duckdb
+defaults: {pipelines: [vic-to-warehouse], settings: {tap-vicai: {client_id: a, client_secret: '${S_{COMPANY}}'}}}
+companies:
+- id: acme
+  name: Ąžuolas UAB
+- id: 007"""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + SHORT.encode(),
+        SHORT.encode("utf-16"),
+        SHORT.replace("\n", "\r\n").encode(),
+        SHORT.partition("companies:")[0].encode() + b"companies: {csv: list.csv}",
+    ],
+    ids=["BOM", "UTF-16", "CRLF", "CSV"],
+)
+def test_however_an_editor_saves_it(tmp_path: Path, content: bytes) -> None:
+    rows = "\ufeffid\tname\r\nacme\tĄžuolas UAB\r\n\r\n\t\r\n007\t"
+    (tmp_path / "list.csv").write_bytes(rows.encode())
+    (tmp_path / "companies.yml").write_bytes(content)
+    found = [(company.id, company.name) for company in read(tmp_path / "companies.yml").companies]
+    assert found == [("acme", "Ąžuolas UAB"), ("007", "007")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        # By {COMPANY} one would get the other's secrets.
+        (
+            "- id: acme_1\n- id: acme-1",
+            "acme-1: the id is taken by another company, acme_1: capitals, '.', '_' and '-'",
+        ),
+        ("- id: acme\n- id: Acme", "Acme: the id is taken by another company, acme: capitals, "),
+        ('- id: acme\n- id: "a\\e[1mb"', "the id a\\x1b[1mb cannot be: each needs an id of letters, digits, "),
+        ("- id: acme\n\t- id: beta", "line 5: is not valid YAML: "),
+    ],
+)
+def test_ids_that_cannot_be(tmp_path: Path, changed: str, said: str) -> None:
+    (tmp_path / "companies.yml").write_text(SHORT.partition("- id")[0] + changed, encoding="utf-8")
+    with pytest.raises(Stop) as caught:
+        read(tmp_path / "companies.yml")
+    assert said in str(caught.value)
+
+
 def test_a_row_of_more_fields_than_columns(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("id,name,tap-vicai.client_id\nx1,Berg, Dahl AS,012\n", encoding="utf-8")
     (problem,) = complaint(tmp_path, "companies: {csv: list.csv}")
@@ -272,6 +321,16 @@ def test_secrets_come_from_files_commands_and_variables_and_are_nowhere(fleet: F
         assert not fleet.differences(number)
 
 
+def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "_COMMAND_SECONDS", 2)
+    hangs = values.Command(("sh", "-c", "sleep 600 & echo $! > pid; wait"), str(tmp_path))
+    with pytest.raises(Stop, match=r"api_key: the command sh did not end within 2 s\.") as caught:
+        values.fetched(hangs, "api_key", [])
+    assert "sleep" not in str(caught.value)
+    state = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+    wait_for(lambda: not state.exists() or ") Z " in state.read_text())
+
+
 def test_pipelines_of_the_file_s_own(fleet: Fleet, tmp_path: Path) -> None:
     """Any tap and any target: also programs that are installed elsewhere."""
     program = fleet.folder / "tap-own"
@@ -306,7 +365,7 @@ def test_pipelines_of_the_file_s_own(fleet: Fleet, tmp_path: Path) -> None:
 def test_a_company_that_was_renamed_keeps_its_rows(big_fleet: Fleet) -> None:
     """Its id is what rows have; another name at the service stops the run until the file has it, too."""
     fleet = big_fleet
-    name = fleet.sandbox.control.companies()[0]["name"]
+    name = fleet.name(1)
     fleet.write(fleet.company(1, expected_company=name))
     fleet.run()
     fleet.of(1).control.vicai.options(company="Naujas vardas UAB")

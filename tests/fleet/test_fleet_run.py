@@ -25,7 +25,7 @@ def test_companies_fail_each_for_itself(big_fleet: Fleet) -> None:
     fleet.of(4).control.fault("status", path="/vicai/v0/vendors", rate=1, status=503)
     fleet.of(5).control.fault("slow", path="/vicai/v0/vendors", rate=1, seconds=60)
     fleet.write(
-        fleet.company(1, expected_company=fleet.sandbox.control.companies()[0]["name"]),
+        fleet.company(1, expected_company=fleet.name(1)),
         {"id": "wrong", "settings": {"tap-vicai": wrong}},
         {"id": "lacking", "settings": {"tap-vicai": lacking}},
         fleet.company(3),
@@ -73,7 +73,13 @@ def test_companies_fail_each_for_itself(big_fleet: Fleet) -> None:
 
 def test_a_table_for_people(fleet: Fleet) -> None:
     fleet.write(fleet.company(1), {"id": "bad", "settings": {"tap-vicai": {"client_id": "x", "client_secret": "y"}}})
+    if (full := Path("/dev/full")).exists():
+        history = fleet.folder / "output" / "state" / "history.jsonl"
+        history.parent.mkdir(parents=True)
+        history.symlink_to(full)
     said = fleet.ask("run", expect=1)
+    # That it cannot be written is said once, and holds up nothing.
+    assert said.count(": the history could not be written: ") == full.exists()
     assert said.splitlines()[0].split() == ["company", "pipeline", "read", "written", "set", "aside", "seconds"]
     assert "1 of 2 pipelines done" in said
     assert "bad vic-to-warehouse: failed: tap-vicai: vicai: client_id and client_secret are not accepted" in said
