@@ -62,7 +62,6 @@ class Approval:
     def __init__(self) -> None:
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._works: dict[Place, Work] = {}
         self._written: Counter[Place] = Counter()
         self._met: set[Place] = set()
         self._done: set[Place] = set()
@@ -73,14 +72,12 @@ class Approval:
 
     @contextmanager
     def _working_on(self, stream: str, item: Item) -> Iterator[None]:
-        place = (stream, item.key)
-        fingerprint = digest([item.deleted, item.body, item.extras])
-        with self._lock:
-            self._met.add(place)
-            work = self._works.get(place)
-            if work is None or work.record != fingerprint:
-                work = self._works[place] = Work(place, fingerprint, _name(item.body))
-        self._local.work = work
+        if not item.works:
+            place = (stream, item.key)
+            item.works.append(Work(place, digest([item.deleted, item.body, item.extras]), _name(item.body)))
+            with self._lock:
+                self._met.add(place)
+        self._local.work = item.works[0]
         try:
             yield
         finally:
@@ -118,22 +115,21 @@ class Approval:
     def _check(self, work: Work, made: dict[str, Any], *, is_file: bool) -> None:
         pass
 
-    def done(self, stream: str, key: str, effect: str) -> dict[str, Any]:
+    def done(self, stream: str, item: Item, effect: str) -> dict[str, Any]:
         """Say that a record is done with, and what became of it; return what a plan keeps of it, to be approved."""
         if not self.is_used:
             return {}
         with self._lock:
-            work = self._works.pop((stream, key), None)
             if effect != "older":
-                self._done.add((stream, key))
-        return self._kept(work) if work else {}
+                self._done.add((stream, item.key))
+            return self._kept(item.works[0]) if item.works else {}
 
-    def name_of(self, stream: str, key: str, record: Mapping[str, Any]) -> str:
+    @staticmethod
+    def name_of(item: Item | None, record: Mapping[str, Any]) -> str:
         """Return what people call a record that is set aside: as it says itself, or else as Vic.ai does."""
-        with self._lock:
-            work = self._works.pop((stream, key), None)
         own = {canonical(name): value for name, value in record.items()}
-        return _name({name: own.get(canonical(name)) for name in _NAMES}) or (work.name if work else "")
+        named = _name({name: own.get(canonical(name)) for name in _NAMES})
+        return named or (item.works[0].name if item and item.works else "")
 
     def _kept(self, work: Work) -> dict[str, Any]:  # noqa: ARG002
         return {}

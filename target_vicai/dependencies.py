@@ -11,6 +11,7 @@ from ap_connectors.core.raw_json import JsonObject, text, truth
 from ap_connectors.singer.diff import Change
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai import contract
+from target_vicai.approval import PLANNED
 from target_vicai.bulk import BulkCalls
 from target_vicai.context import LoadContext
 from target_vicai.sink import TEXT, Item, VicSink, missing_key
@@ -114,6 +115,8 @@ class DimensionDependencies(VicSink):
         return known
 
     def _read(self, dimension: str) -> dict[str, bool]:
+        if dimension.startswith(PLANNED):
+            return {}  # a plan creates it, so nothing depends on it yet
         found = self.context.client.whole_list("listDimensionDependencies", id=dimension, useSystem="INTERNAL")
         return {text(one, "internalId") or "": truth(one, "active") for one in found}
 

@@ -20,6 +20,7 @@ from ap_connectors.singer.sink import UNCHANGED, Outcome, UnknownFields, is_dele
 from ap_connectors.singer.worker_pool import Parent
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import NotFound, Refused
+from target_vicai.approval import Work
 from target_vicai.context import LoadContext, Reference, ResourceSpec
 from target_vicai.ids import IdFields
 from target_vicai.record_cache import Reading
@@ -54,6 +55,7 @@ class Item(msgspec.Struct, frozen=True):
         deleted: it says that the object is to be deleted.
         rejected: what an earlier run said when it set the record aside, if one did.
         provides: what records of other streams may wait for, and have once this one is loaded.
+        works: what a plan notes of it; two records may have one key, so the key does not tell.
     """
 
     key: str
@@ -63,6 +65,7 @@ class Item(msgspec.Struct, frozen=True):
     deleted: bool = False
     rejected: Mapping[str, Any] | None = None
     provides: Parent | None = None
+    works: list[Work] = msgspec.field(default_factory=list)
 
     @property
     def replayed(self) -> str | None:

@@ -242,9 +242,9 @@ class TargetVicai(ExactTarget):
         """What is told of every record and call."""
         return approval_of(self.config, self.company, service_of(self.config, self.client.age))
 
-    def name_of(self, sink: Sink, key: str, record: Mapping[str, Any]) -> str:
+    def name_of(self, item: ParsedRecord | None, record: Mapping[str, Any]) -> str:
         """Return what people call a record that would be set aside."""
-        return self.approval.name_of(sink.name, key, record)
+        return self.approval.name_of(cast("Item | None", item), record)
 
     def plan_document(self, plan: Mapping[str, Any]) -> Mapping[str, Any]:
         """Seal the plan, so that it can be applied."""
@@ -256,7 +256,7 @@ class TargetVicai(ExactTarget):
 
     def done(self, sink: Sink, item: ParsedRecord, effect: str) -> Mapping[str, Any]:
         """Tell that a record is done with."""
-        return self.approval.done(sink.name, item.key, effect)
+        return self.approval.done(sink.name, cast(Item, item), effect)
 
     def redact(self, text: str) -> str:
         """Mask client_secret and tokens."""
@@ -352,7 +352,7 @@ class TargetVicai(ExactTarget):
             return self.attempt(sink, item, lambda: sink.apply(item), line)
 
         def on_unresolved(missing: Missing) -> None:
-            self.set_aside(sink, key, line, missing)
+            self.set_aside(sink, key, line, missing, item)
 
         self.pool.submit(Job(item.order_key, run, on_unresolved, lambda: self.report.of(stream).add("failed")))
 

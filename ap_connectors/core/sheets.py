@@ -168,13 +168,14 @@ def _read_xlsx(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         raise Stop(f"{path} is not an Excel workbook (.xlsx).") from None
     with contextlib.closing(book):
         for page in book.worksheets:
-            rows = page.iter_rows()
-            heads = [str(head.value or "").strip() for head in next(rows, ())]
-            for number, row in enumerate(rows, 2):
-                if any(cell.value is not None for cell in row):
-                    where = f"sheet {page.title}, row {number}"
-                    cells = _whole(heads, row, None)
-                    yield where, [(head, _text(cell, f"{path}, {where}, {head}")) for head, cell in cells]
+            # Before the book, which leaves the file open while a page is being read.
+            with contextlib.closing(page.iter_rows()) as rows:
+                heads = [str(head.value or "").strip() for head in next(rows, ())]
+                for number, row in enumerate(rows, 2):
+                    if any(cell.value is not None for cell in row):
+                        where = f"sheet {page.title}, row {number}"
+                        cells = _whole(heads, row, None)
+                        yield where, [(head, _text(cell, f"{path}, {where}, {head}")) for head, cell in cells]
 
 
 def _text(cell: Any, where: str) -> str:

@@ -135,8 +135,8 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         """Say that a record is done with, and what became of it; return what a plan keeps of it beside that."""
         return {}
 
-    def name_of(self, sink: Sink, key: str, record: Mapping[str, Any]) -> str:  # noqa: ARG002
-        """Return what people call a record that would be set aside."""
+    def name_of(self, item: ParsedRecord | None, record: Mapping[str, Any]) -> str:  # noqa: ARG002
+        """Return what people call a record that would be set aside; without `item` it could not be read."""
         return ""
 
     def plan_document(self, plan: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -255,7 +255,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             return there
 
         def on_unresolved(missing: Missing) -> None:
-            self.set_aside(sink, item.key, line, missing)
+            self.set_aside(sink, item.key, line, missing, item)
             self.state_gate.ack(number)
 
         def abandoned() -> None:
@@ -275,7 +275,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         except Missing:
             raise
         except Reject as error:
-            self.set_aside(sink, item.key, line, error)
+            self.set_aside(sink, item.key, line, error, item)
             return False
         self._count(sink, item, outcome, line)
         return outcome.effect != "deleted"
@@ -283,7 +283,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
     def _count(self, sink: Sink, item: ParsedRecord, outcome: Outcome, line: Line) -> None:
         self.report.of(sink.name).add(outcome.effect)
         for reject in outcome.aside:
-            self.set_aside(sink, item.key, line, reject)
+            self.set_aside(sink, item.key, line, reject, item)
         for change in outcome.bank_changes:
             self.report.bank_change(sink.name, item.key, change)
             head = "Bank details would change" if self.plan is not None else "Bank details changed"
@@ -305,9 +305,9 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             self.unread[sink.name] += 1
         elif line.message.version is not None:
             sink.mark_seen(key, line.message.version)
-        self.set_aside(sink, key, line, reject)
+        self.set_aside(sink, key, line, reject, None)
 
-    def set_aside(self, sink: Sink, key: str | None, line: Line, reject: Reject) -> None:
+    def set_aside(self, sink: Sink, key: str | None, line: Line, reject: Reject, item: ParsedRecord | None) -> None:
         """Put a record into the reject file."""
         reject.params = located(reject.params, line.message.record or {})
         name = key or f"line {line.number}"
@@ -315,7 +315,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         self.rejects.add(line.message.stream or sink.name, line.raw, reject, line=line.number)
         self.report.reject(sink.name, name, line.number, reject, self.redact)
         if self.plan is not None:
-            called = self.redact(self.name_of(sink, name, line.message.record or {}))
+            called = self.redact(self.name_of(item, line.message.record or {}))
             self.plan.reject(sink.name, name, self.redact(str(reject)), called)
         self.rejects.log(self.logger, f"{sink.name} {key or 'without a key'}", reject, line=line.number)
 

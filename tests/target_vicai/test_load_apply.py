@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import seeds
 from tests.target_vicai.cases_documents import confirmation, order_line
 from tests.target_vicai.conftest import PREFIX, Message, Target, fresh, load, loading
 from tests.target_vicai.scene import AT, LATER, PDF, Scene
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_deletes import owned
 from tests.target_vicai.test_load_document_vendors import document_vendor, erp_vendor, mark
+from tests.target_vicai.test_load_kill import interrupted
 from tests.target_vicai.test_load_payments import REPORTS, STREAM, given_payments, shown
 from tests.target_vicai.test_load_plan import planned
+from tests.target_vicai.world import World
 
 APPROVED: dict[str, Any] = {"deletes": "records", "max_rejects": 1}
 
@@ -373,3 +377,29 @@ def test_a_plan_of_a_run_that_broke_off_is_not_written(
     path = tmp_path / "plan.json"
     target([*planned(store), "not a message"], dry_run=True, plan_path=str(path), expect=1, **APPROVED)
     assert not path.exists()
+
+
+@seeds(range(6))
+def test_every_stream_is_applied_exactly_through_kills(vicai: SandboxProcess, tmp_path: Path, seed: int) -> None:
+    check_applied(World(vicai, tmp_path, seed), tmp_path)
+
+
+@seeds(range(6, 9), sample=0)
+def test_an_older_service_too(vicai: SandboxProcess, tmp_path: Path, seed: int) -> None:
+    check_applied(World(vicai, tmp_path, seed, "0.20"), tmp_path)
+
+
+def check_applied(world: World, tmp_path: Path) -> None:
+    """Killed again and again: nothing of it is refused, and Vic holds the input, each thing once."""
+    vicai, path = world.vicai, tmp_path / "plan.json"
+    interrupted(vicai, tmp_path / "plan", world.messages(), dry_run=True, plan_path=str(path))
+    vicai.control.vicai.options(latency_ms=3)
+    for number in range(5):
+        after, wait = 2 + world.dice.randrange(14), world.dice.uniform(0, 0.012)
+        how = world.dice.choice([signal.SIGKILL, signal.SIGTERM])
+        folder = tmp_path / f"run{number}"
+        interrupted(vicai, folder, world.messages(), after=after, how=how, wait=wait, apply_plan=str(path))
+    _, status = interrupted(vicai, tmp_path / "last", world.messages(), apply_plan=str(path))
+    assert status == 0
+    vicai.control.vicai.options(latency_ms=0)
+    world.check()
