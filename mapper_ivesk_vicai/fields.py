@@ -31,10 +31,11 @@ def text(fields: JsonObject, name: str, line: int | None = None) -> str | None:
     value = fields.get(name)
     if value is None:
         return None
-    try:
-        value = _text(value)
-    except CoercionError as error:
-        raise _reject(error, name, line) from None
+    if type(value) is not str or not value.isascii():  # else it is as it should be
+        try:
+            value = _text(value)
+        except CoercionError as error:
+            raise _reject(error, name, line) from None
     return value if value.strip() else None
 
 

@@ -233,11 +233,8 @@ class TargetWarehouse(ExactTarget):
             (exact,) = messages.read([line.raw])
             super().on_record(Line(line.number, line.raw, exact.message))
             return
-        self.check_signal()
-        message = line.message
-        if message.rejected is not None:
-            self.rejects.is_ours(message.rejected, line.number)
-        self._take(message.stream or "", cast("RawMessage", message).record, line)
+        self.begin(line)
+        self._take(line.message.stream or "", cast("RawMessage", line.message).record, line)
 
     def _load(self, stream: str, record: Mapping[str, Any], line: Line) -> None:
         # What stream maps made of a record.
@@ -319,7 +316,6 @@ class TargetWarehouse(ExactTarget):
     def _refuse(self, stream: str, key: str | None, line: tuple[int, bytes], reject: Reject) -> None:
         """Set a record aside."""
         number, raw = line
-        self.report.of(stream).add("rejected")
         self.rejects.add(self._origins.get(stream, stream), raw, reject, line=number)
         self.report.reject(stream, key or f"line {number}", number, reject, self.redact)
         self.rejects.log(self.logger, f"{stream} {key or 'without a key'}", reject, line=number)

@@ -207,8 +207,16 @@ def _links(text: str) -> list[str]:
     return _CHAIN.split(text) if "://" in text else [text]
 
 
+_is_plain_web = re.compile(
+    "https?://[a-z0-9][a-z0-9.-]*(?::(?:[0-9]{1,4}|[1-5][0-9]{4}))?/[A-Za-z0-9_.~/?=&%+-]*"
+).fullmatch
+"""True of most links of documents, which need no parsing; there is a link for each."""
+
+
 def is_web(text: str) -> bool:
     """Return whether a text is an address of the web, and not a chain with one in it."""
+    if _is_plain_web(text):
+        return True
     try:
         return len(_links(text)) == 1 and _scheme(text) in _WEB and bool(parse_url(text).host)
     except LocationParseError:

@@ -102,6 +102,7 @@ class RunReport:
             reject: why.
             redact: masks secrets in a text.
         """
+        self.of(stream).add("rejected")
         with self._lock:
             self._codes[reject.code] += 1
             if len(self._rejects) < _MOST_REJECTS:

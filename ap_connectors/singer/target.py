@@ -180,10 +180,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
 
     def on_record(self, line: Line) -> None:
         """Load the record, or what stream maps make of it."""
-        self.check_signal()
-        self._progress.advance()
-        if line.message.rejected is not None:
-            self.rejects.is_ours(line.message.rejected, line.number)
+        self.begin(line)
         stream, record = line.message.stream or "", line.message.record or {}
         if not self._maps:
             self._load(stream, record, line)
@@ -196,10 +193,15 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             if mapped is not None:
                 self._load(each.stream_alias, self._with_kept(mapped, record), line)
 
+    def begin(self, line: Line) -> None:
+        """Begin with a record: end if a signal asked for it, or if the line was set aside for another company."""
+        self.check_signal()
+        self._progress.advance()
+        if line.message.rejected is not None:
+            self.rejects.is_ours(line.message.rejected, line.number)
+
     def _with_kept(self, mapped: Mapping[str, Any], record: Mapping[str, Any]) -> Mapping[str, Any]:
         kept = {name: value for name, value in record.items() if canonical(name) in self.kept_fields}
-        if not kept:
-            return mapped
         spelled = set(map(canonical, kept))
         return {name: value for name, value in mapped.items() if canonical(name) not in spelled} | kept
 
@@ -311,7 +313,6 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         """Put a record into the reject file."""
         reject.params = located(reject.params, line.message.record or {})
         name = key or f"line {line.number}"
-        self.report.of(sink.name).add("rejected")
         self.rejects.add(line.message.stream or sink.name, line.raw, reject, line=line.number)
         self.report.reject(sink.name, name, line.number, reject, self.redact)
         if self.plan is not None:

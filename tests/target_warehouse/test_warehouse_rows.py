@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ap_connectors.core.progress import Progress
+from target_warehouse.target import TargetWarehouse
 from tests.target_vicai.conftest import record, state, version
 from tests.target_warehouse.conftest import Database, Record, Target, raw, schema
 
@@ -20,6 +25,17 @@ def test_the_last_of_a_key_counts(target: Target, database: Database) -> None:
     run = target([HEAD, raw("things", '{"id": "1", "n": 3, "amount": null}'), record("things", id="2", n=4)])
     assert run.counts("things") == {"received": 2, "updated": 1, "unchanged": 1}
     assert database.rows("SELECT id, n FROM things ORDER BY id") == [("1", 3), ("2", 4)]
+
+
+def test_each_record_is_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(Progress, "advance", lambda _, count=1: told.append(count))
+    monkeypatch.chdir(tmp_path)
+    lines = [json.dumps(one) for one in (HEAD, record("things", id="1"), record("things", id="2"))]
+    for settings in ({}, {"stream_maps": {"things": {"n": "1"}}}):
+        told.clear()
+        TargetWarehouse(config={"database": "w.duckdb", **settings}).run(io.StringIO("\n".join(lines)))
+        assert told == [1, 1]
 
 
 def test_keys_are_equal_as_the_database_compares_them(target: Target, database: Database) -> None:
