@@ -18,6 +18,7 @@ from tests.target_vicai.store import Store
 
 ERP_IBAN, OTHER_IBAN, THIRD_IBAN = "LT601010012345678901", "LT121000011101001000", "NO9386011117947"
 NEVER = "1970-01-01T00:00:00"
+REFERENCE = {"kind": "vendor", "key": "LT-304111222", "field": "vendorExternalId"}
 
 
 def erp_vendor(**changes: Any) -> Record:
@@ -462,7 +463,7 @@ def test_an_invoice_waits_for_no_vendor_that_is_unknown(store: Store, target: Ta
     for stream, record in (("training_invoices", training(pdf)), ("invoices", invoice(pdf))):
         run = target(load(stream, record), expect=1)
         assert [one["rejected"]["code"] for one in run.rejects] == ["unknown_reference"]
-        assert run.rejects[0]["rejected"]["params"]["references"] == [{"kind": "vendor", "key": "LT-304111222"}]
+        assert run.rejects[0]["rejected"]["params"]["references"] == [REFERENCE]
     store.untouched()
 
 
