@@ -60,8 +60,8 @@ class Facts(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The facts as one text."""
-        return "\n".join(self)
+        """The facts as one text, but for the currency: an ERP may leave its own unsaid, which Vic.ai then fills in."""
+        return "\n".join((self.number, self.issued, self.total, self.type))
 
 
 class Duplicates:
@@ -106,10 +106,14 @@ class Duplicates:
         if facts is None or not vendor:
             return
         for known in self._present(facts):
-            if _is_of(vendor, known) and known.get("externalId") != key:
-                raise _reject(body, facts, _named(known))
+            if not _is_of(vendor, known) or known.get("externalId") == key:
+                continue
+            theirs = str(known.get("currency") or "").upper()
+            if facts.currency in {theirs, ""} or not theirs:
+                raise _reject(body, facts._replace(currency=facts.currency or theirs), _named(known))
         with self._lock:
-            claimed = self._claims.setdefault((facts.key, repr(sorted(vendor.items(), key=str))), key)
+            claim = f"{facts.key}\n{facts.currency}", repr(sorted(vendor.items(), key=str))
+            claimed = self._claims.setdefault(claim, key)
         if claimed != key:
             raise _reject(body, facts, claimed)
 

@@ -44,6 +44,8 @@ def test_an_invoice_that_vic_has_under_another_id_is_set_aside(scene: Scene, tar
         {},
         {"refNumber": invoice(scene)["refNumber"].lower().replace("-", " ")},
         {"totalAmount": f"{invoice(scene)['totalAmount']}00"},
+        # The ERP's own currency goes without saying.
+        {"currency": None},
         # Something else each time, so another invoice.
         OTHER,
         {"refNumber": "another"},
@@ -56,18 +58,18 @@ def test_an_invoice_that_vic_has_under_another_id_is_set_aside(scene: Scene, tar
     )
     run = target([*said, state(1)], expect=1)
     rejected = {one["record"]["externalId"]: one["rejected"] for one in run.rejects}
-    assert rejected.keys() == {"K-1", "K-2"}
+    assert rejected.keys() == {"K-1", "K-2", "K-3"}
     assert {one["code"] for one in rejected.values()} == {"duplicate"}
     first = rejected["K-1"]
     assert (first["params"]["other"], first["params"]["docnum"]) == ("K-0", said[2]["record"]["refNumber"])
     assert "as K-0: the same vendor, number, date and total (" in first["reason"]
-    assert present(scene) == {"K-0", *(f"K-{n}" for n in range(3, 11))}
+    assert present(scene) == {"K-0", *(f"K-{n}" for n in range(4, 12))}
     assert run.states == [{"n": 1}]
     # The first copy is the same invoice, whatever else there is; and whoever wants both has both.
     again = target(copies(scene, {}))
     assert (again.counts("invoices")["unchanged"], lists(again.calls)) == (1, [])
     allowed = target(said, duplicates="allow")
-    assert present(scene) == {f"K-{n}" for n in range(11)}
+    assert present(scene) == {f"K-{n}" for n in range(12)}
     assert lists(allowed.calls) == []
 
 
@@ -180,7 +182,10 @@ def test_vat_codes_are_looked_up_as_accounts_are(scene: Scene, target: Target) -
     target(vendors("T-1"))
     for unknown in ({"code": "PVM99"}, {"externalId": "PVM99"}, {"code": "PVM99", "externalId": None}):
         run = target(load("invoices", coded(scene, **unknown)), expect=1)
-        assert run.rejects[0]["rejected"]["params"]["references"] == [{"kind": "vat_code", "key": "PVM99"}]
+        by = "code" if unknown.get("code") else "externalId"
+        assert run.rejects[0]["rejected"]["params"]["references"] == [
+            {"kind": "vat_code", "key": "PVM99", "field": f"lineItems[0].vat.{by}"}
+        ]
         assert run.writes == []
     known = scene.vicai.control.vicai.records("vatCodes")[0]
     for number, given in enumerate(({"code": known["code"]}, {"externalId": known["externalId"], "code": "any"})):
