@@ -109,7 +109,7 @@ def test_a_failed_company_hides_no_other_and_is_run_again_alone(fleet: Fleet, ru
     fleet.write(fleet.company(1), wrong(2), other, fleet.company(4))
     assert not runs.run("c1", "c4")
     first, *lines = runs.failure.splitlines()
-    assert first == "2 of 4 companies failed; the others are done."
+    assert first == "2 of 4 companies not done (2 failed); the others are."
     assert sorted(line.split(": ")[:2] for line in lines) == [
         ["c2 vic-to-warehouse", "failed"],
         ["c3 erp-to-vic", "failed"],
