@@ -190,6 +190,19 @@ def test_a_batch_that_was_cut_off_is_told_of(big_fleet: Fleet, place: str) -> No
     assert not any(fleet.differences(number) for number in (1, 2))
 
 
+def test_a_reader_that_has_enough_ends_the_batch_as_a_signal_does(fleet: Fleet) -> None:
+    fleet.write(*fleet.companies(2))
+    source, sink = os.pipe()
+    with Path(os.devnull).open("r+b") as null, os.fdopen(sink, "wb") as out:
+        process = preloaded.start(
+            fleet.command("run", "--format=json", "--jobs=1"), stdin=null, stdout=out, stderr=null
+        )
+    os.close(source)
+    assert process.wait(60) == 128 + signal.SIGPIPE
+    told = [json.loads(line) for line in fleet.ask("history", "--format=json").splitlines()]
+    assert [(one["company"], one["status"]) for one in told] == [("c1", "done"), ("c2", "ended")]
+
+
 def test_two_runs_of_a_company_do_not_overlap(fleet: Fleet) -> None:
     fleet.write(fleet.company(1))
     fleet.run()
