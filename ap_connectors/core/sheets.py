@@ -6,14 +6,14 @@ which reading takes off again.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -117,70 +117,96 @@ def xlsx_bytes(sheets: Sequence[Sheet]) -> bytes:
     return out.getvalue()
 
 
-def read(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield each row of a sheet that is not empty: where it stands, and a cell for each head.
+@dataclass(frozen=True)
+class Row:
+    """A row of a sheet that is not empty.
+
+    Args:
+        page: the sheet of a workbook; empty in CSV.
+        where: it stands, in words.
+        number: counted from 1, as a spreadsheet shows it; the heads are row 1.
+        cells: a cell for each head, with it.
+        beyond: how many cells have something in them, and no head above.
+    """
+
+    page: str
+    where: str
+    number: int
+    cells: Sequence[tuple[str, str]]
+    beyond: int
+
+
+def read(path: Path, *, escaped: bool = True) -> Generator[Row, None, None]:
+    """Yield the rows of a sheet that are not empty.
+
+    Args:
+        path: of the file.
+        escaped: whether `csv_bytes` has put apostrophes before cells of CSV.
 
     Raises:
         Stop: the file cannot be read, or has a formula, or a number whose digits a spreadsheet has rounded.
     """
     try:
         if path.suffix.lower() == ".csv":
-            yield from _read_csv(path)
+            yield from _read_csv(path, "'" if escaped else "")
         else:
             yield from _read_xlsx(path)
     except OSError as error:
         raise Stop(f"{path} cannot be read: {error.strerror or type(error).__name__}.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise Stop(f"{path} is not CSV in UTF-8: {error}. Save it as “CSV UTF-8”, or as .xlsx.") from None
+    except UnicodeDecodeError:
+        raise Stop(f"{path} is not UTF-8 text. Save it as “CSV UTF-8”, or as .xlsx.") from None
+    except csv.Error as error:
+        raise Stop(
+            f"{path} is not CSV: {error}. Look for a quotation mark that is not closed, or save it as .xlsx."
+        ) from None
 
 
-def _read_csv(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _read_csv(path: Path, escape: str) -> Iterator[Row]:
     csv.field_size_limit(1 << 30)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
-        file.seek(0)
         # Excel writes semicolons where the comma is the decimal sign.
-        rows = csv.reader(file, delimiter=max(",;\t", key=first.count))
+        delimiter = max(",;\t", key=file.readline().count)
+        file.seek(0)
+        rows = csv.reader(file, delimiter=delimiter, strict=True)
         heads = [head.strip() for head in next(rows, [])]
-        for row in rows:
-            if any(row):
-                yield f"line {rows.line_num}", [(head, _plain(cell)) for head, cell in _whole(heads, row, "")]
+        for number, row in enumerate(rows, 2):
+            cells = [cell.removeprefix(escape) for cell in row]
+            yield from _row("", f"line {rows.line_num}", number, heads, cells)
 
 
-def _whole(heads: Sequence[str], row: Sequence[Any], empty: Any) -> Iterator[tuple[str, Any]]:
-    """Return a cell for each head, also for those that a row lacks at its end."""
-    return zip(heads, [*row, *[empty] * (len(heads) - len(row))], strict=False)
+def _row(page: str, where: str, number: int, heads: Sequence[str], cells: Sequence[str]) -> Iterator[Row]:
+    if any(cell.strip() for cell in cells):
+        whole = [*cells, *[""] * (len(heads) - len(cells))]
+        beyond = [cell for head, cell in zip_longest(heads, cells, fillvalue="") if cell.strip() and not head]
+        yield Row(page, where, number, [*zip(heads, whole, strict=False)], len(beyond))
 
 
-def _plain(cell: str) -> str:
-    return cell.removeprefix("'")
-
-
-def _read_xlsx(path: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _read_xlsx(path: Path) -> Iterator[Row]:
     from zipfile import BadZipFile  # noqa: PLC0415
 
     from openpyxl import load_workbook  # noqa: PLC0415
     from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
 
     try:
-        book = load_workbook(path, read_only=True, data_only=False)
+        # Of bytes, as a file would stay open when a row is refused.
+        book = load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=False)
     except (BadZipFile, InvalidFileException, KeyError, ValueError):
-        raise Stop(f"{path} is not an Excel workbook (.xlsx).") from None
-    with contextlib.closing(book):
-        for page in book.worksheets:
-            # Before the book, which leaves the file open while a page is being read.
-            with contextlib.closing(page.iter_rows()) as rows:
-                heads = [str(head.value or "").strip() for head in next(rows, ())]
-                for number, row in enumerate(rows, 2):
-                    if any(cell.value is not None for cell in row):
-                        where = f"sheet {page.title}, row {number}"
-                        cells = _whole(heads, row, None)
-                        yield where, [(head, _text(cell, f"{path}, {where}, {head}")) for head, cell in cells]
+        raise Stop(
+            f"{path} is not an Excel workbook (.xlsx). Open it in a spreadsheet, and save it as .xlsx."
+        ) from None
+    for page in book.worksheets:
+        rows = page.iter_rows()
+        heads = [str(head.value or "").strip() for head in next(rows, ())]
+        for number, row in enumerate(rows, 2):
+            where = f"sheet {page.title}, row {number}"
+            places = (f"{path}, {where}, {head}".removesuffix(", ") for head in [*heads, *[""] * len(row)])
+            texts = [_text(cell, place) for cell, place in zip(row, places, strict=False)]
+            yield from _row(page.title, where, number, heads, texts)
 
 
 def _text(cell: Any, where: str) -> str:
     """Return a cell as text; what a spreadsheet has made a number of must have all its digits."""
-    value = None if cell is None else cell.value
+    value = cell.value
     if value is None:
         return ""
     if cell.data_type in {"f", "e"}:
@@ -201,5 +227,7 @@ def _text(cell: Any, where: str) -> str:
                 f"{where}: {text} is a number that the spreadsheet may have rounded. Make the cell text, and type it "
                 "anew."
             )
-        return Retyped(text)
+        # A column of the format 00000 shows zeros that its numbers do not have.
+        zeros = cell.number_format or ""
+        return Retyped(text.zfill(len(zeros)) if text.isdigit() and set(zeros) == {"0"} else text)
     return str(value)

@@ -119,7 +119,7 @@ def messages(path: Path) -> Iterator[bytes]:
     Raises:
         Stop: it is no sheet of rejects, or not clear what was meant; or a cell cannot be what it should be.
     """
-    rows = [_Row(path, where, cells) for where, cells in sheets.read(path)]
+    rows = [_Row(path, row.where, row.cells) for row in sheets.read(path)]
     _check_heads(path, rows)
     announced: dict[str, set[str]] = {}
     for row in rows:

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from ap_connectors.core import sheets
 from ap_connectors.core.errors import Stop
-from ap_connectors.singer import listing, reject_sheets, run_pages
+from ap_connectors.singer import listing, reject_sheets, run_pages, sheet_lists
 from ap_connectors.singer.message_io import byte_lines
 from ap_connectors.singer.run_report import write_json
 
@@ -75,22 +75,13 @@ def advice(command: str, report: str | None, rejects: str | None) -> str:
 
 
 def lines(source: IO[str]) -> Iterable[bytes]:
-    """Return the lines of an input: a file of Singer messages, or a corrected sheet (.xlsx, .csv).
+    """Return the lines of an input: a file of Singer messages, or a sheet: a list, or corrected rejects.
 
     Raises:
         Stop: it is not what its name says.
     """
     name = getattr(source, "name", None)
-    suffix = Path(name).suffix.lower() if isinstance(name, str) else ""
-    if suffix in sheets.SUFFIXES:
-        return _of_sheet(Path(str(name)))
-    if suffix in _NOT_READ:
-        raise Stop(f"--input: {name} cannot be loaded. Save it as .xlsx, or load the reject file (.jsonl).")
-    return _no_sheet(byte_lines(source))
-
-
-_NOT_READ = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".html", ".htm", ".pdf"})
-"""Endings of what a person may take for a sheet to be loaded."""
+    return sheet_lists.messages(Path(name)) if sheet_lists.is_sheet(name) else _no_sheet(byte_lines(source))
 
 
 def _no_sheet(given: Iterable[bytes]) -> Iterator[bytes]:
@@ -102,8 +93,3 @@ def _no_sheet(given: Iterable[bytes]) -> Iterator[bytes]:
     if first:
         yield first
     yield from lines
-
-
-def _of_sheet(path: Path) -> Iterator[bytes]:
-    listing.require("--input", str(path))
-    yield from reject_sheets.messages(path)

@@ -164,7 +164,8 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             else:
                 raise Stop(
                     f"Line {line.number}: the stream {name} is unknown. {self.name} loads {', '.join(self.streams)}. "
-                    "Leave it out at the tap (select), rename it (stream_maps), or set unknown_streams to ignore."
+                    "Leave it out at the tap (select), rename it (stream_maps; of a list, the file), or set "
+                    "unknown_streams to ignore."
                 )
         self.rejects.schema(stream, line.raw)
 

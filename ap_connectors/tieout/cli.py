@@ -149,7 +149,9 @@ def _parser() -> argparse.ArgumentParser:
         help="Singer input, as given to target-vicai, against Vic.ai",
         description="Compare Singer input, as it was given to target-vicai, with what Vic.ai holds now.",
     )
-    command.add_argument("files", nargs="+", metavar="FILE", help="files of Singer messages; - for standard input")
+    command.add_argument(
+        "files", nargs="+", metavar="FILE", help="files of Singer messages, lists (.xlsx, .csv); - for standard input"
+    )
     command.add_argument(
         "--rejects",
         action="append",

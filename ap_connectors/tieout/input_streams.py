@@ -14,6 +14,7 @@ from ap_connectors.core import messages
 from ap_connectors.core.companies import Identity
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text
+from ap_connectors.singer import sheet_lists
 from ap_connectors.tieout.document_vendors import identity_of
 from ap_connectors.tieout.input_fields import GivenRecords, StatedFields
 from ap_connectors.tieout.snapshot import Amounts, DocumentSummary, LinesSummary, Snapshot
@@ -76,10 +77,10 @@ class Input:
 
 
 def read(files: Iterable[str], *, deletes: bool = False) -> Input:
-    """Read files of Singer messages.
+    """Read files of Singer messages, and sheets.
 
     Args:
-        files: paths; "-" is standard input.
+        files: paths, of sheets too; "-" is standard input.
         deletes: whether what is marked as deleted is to be gone at Vic.ai.
 
     Raises:
@@ -87,6 +88,9 @@ def read(files: Iterable[str], *, deletes: bool = False) -> Input:
     """
     inputs = Input()
     for file in files:
+        if sheet_lists.is_sheet(file):
+            _take(inputs, file, sheet_lists.messages(Path(file)), deletes=deletes)
+            continue
         with ExitStack() as opened:
             try:
                 lines: IO[bytes] = sys.stdin.buffer if file == "-" else opened.enter_context(Path(file).open("rb"))

@@ -156,7 +156,7 @@ def test_a_page_of_it(store: Store, target: Target, browser: Browser, tmp_path: 
 def test_a_plan_as_a_sheet(store: Store, target: Target, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"plan.{suffix}"
     target(planned(store), dry_run=True, plan_path=str(path), deletes="records", max_rejects=1)
-    rows = [dict(cells) for _, cells in sheets.read(path)]
+    rows = [dict(row.cells) for row in sheets.read(path)]
     (renamed,) = [row for row in rows if row["will be"] == "Pervadinta"]
     assert (renamed["what"], renamed["field"], bool(renamed["is now"])) == ("accounts: would be changed", "name", True)
     # What would be deleted or left out says so in its row: a sheet has no headings between rows.
@@ -221,7 +221,7 @@ def test_what_was_not_touched_keeps_its_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([["externalId", "amount"], ["1", "5"]], "is missing or changed"),
+        ([["(what to do)", "amount"], ["correct it", "5"]], "is missing or changed"),
         ([["lines", reject_sheets.ORIGINAL], ["1, 2", LINE]], "row 2, lines: this is not JSON any more"),
         ([["amount", reject_sheets.ORIGINAL], [1234567890123456789.0, LINE]], "may have rounded"),
     ],
@@ -355,7 +355,7 @@ def test_field_and_value_of_each_reject(vicai: SandboxProcess, target: Target, t
     for suffix in ("csv", "xlsx"):
         path = tmp_path / f"fields.{suffix}"
         run = target(load("vendors", *vendors), report_path=str(path), expect=1)
-        rows = [dict(cells) for _, cells in sheets.read(path)]
+        rows = [dict(row.cells) for row in sheets.read(path)]
         assert {row["(key)"]: (row["(field)"], row["(value)"]) for row in rows} == {
             "R-1": ("paymentTermName", quoted),
             "R-2": ("paymentTermName", "Dvigubas"),
@@ -396,7 +396,7 @@ def test_a_sheet_that_is_not_named_as_one(store: Store, target: Target, tmp_path
         assert "The input is a sheet. Name it" in run.complaints[-1]
         other = path.rename(path.with_suffix(".xls" if suffix == "xlsx" else ".html"))
         run = target([], "--input", str(other), expect=1)
-        assert "Save it as .xlsx, or load the reject file" in run.complaints[-1]
+        assert "Save it as .xlsx, or load a file" in run.complaints[-1]
     store.untouched()
 
 

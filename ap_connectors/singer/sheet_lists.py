@@ -1,0 +1,104 @@
+"""Lists that people keep in a spreadsheet, as Singer input: a row is a record, its heads are the names of the fields.
+
+Nothing is guessed: a cell is text, an empty one says nothing, and what leaves a doubt ends the reading.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from ap_connectors.core import sheets
+from ap_connectors.core.errors import Stop
+from ap_connectors.singer import listing, reject_sheets
+
+_NOT_READ = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".html", ".htm", ".pdf"})
+"""Endings of what a person may take for a sheet to be loaded."""
+_day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+_stream = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
+
+
+def is_sheet(name: Any) -> TypeGuard[str]:
+    """Return whether a file of this name is a sheet.
+
+    Raises:
+        Stop: it is one that cannot be read.
+    """
+    suffix = Path(name).suffix.lower() if isinstance(name, str) else ""
+    if suffix in _NOT_READ:
+        raise Stop(f"{name} cannot be loaded. Save it as .xlsx, or load a file of Singer messages (.jsonl).")
+    return suffix in sheets.SUFFIXES
+
+
+def messages(path: Path) -> Iterator[bytes]:
+    """Yield the lines of Singer input that a sheet stands for: corrected rejects, or a list.
+
+    A list is read whole before anything of it goes on. Its n-th line is its n-th row, so that messages name the row.
+
+    Raises:
+        Stop: it cannot be read, or not without a guess.
+    """
+    listing.require("the input", str(path))
+    with closing(sheets.read(path, escaped=False)) as rows:
+        first = next(rows, None)
+        if first is None:
+            raise Stop(f"{path} has no rows below its first one, which names the fields.")
+        is_list = not {reject_sheets.ORIGINAL, *reject_sheets.LEAD} & {head for head, _ in first.cells}
+        lines = _list(path, [first, *rows]) if is_list else ()
+    yield from lines or reject_sheets.messages(path)
+
+
+def _list(path: Path, rows: Sequence[sheets.Row]) -> list[bytes]:
+    names = _names(path, [head for head, _ in rows[0].cells])
+    found = _stream.match(path.stem)
+    stream = found.group() if found else path.stem
+    schema = {"type": "object", "properties": {name[0]: {} for name in names if name[0]}}
+    lines = [_line({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": []})]
+    for row in rows:
+        if row.page != rows[0].page:
+            raise Stop(f"{path} has lists in more than one sheet. Save the one that is meant as a file of its own.")
+        if row.beyond:
+            more = "1 more cell" if row.beyond == 1 else f"{row.beyond} more cells"
+            raise Stop(
+                f"{path}, {row.where}: {more} than the first row has heads. The first row names the fields; in CSV a "
+                "text with a comma stands in quotation marks."
+            )
+        lines += [b"\n"] * (row.number - len(lines) - 1)
+        record = _record(names, [_value(text) for _, text in row.cells])
+        lines.append(_line({"type": "RECORD", "stream": stream, "record": record}))
+    return lines
+
+
+def _names(path: Path, heads: Sequence[str]) -> list[list[str]]:
+    """Return the fields of the columns: `taxInfo.orgNumber` is a member of `taxInfo`."""
+    names = [head.strip().split(".") for head in heads]
+    doubled = [".".join(name) for name, times in Counter(map(tuple, names)).items() if times > 1 and name[0]]
+    doubled += [".".join(name) for name in names for other in names if name == other[: len(name)] and name != other]
+    if doubled:
+        raise Stop(f"{path}: the first row names {doubled[0]} more than once. Which column counts? Remove the other.")
+    return names
+
+
+def _record(names: Sequence[Sequence[str]], cells: Sequence[str]) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for (*parents, name), text in zip(names, cells, strict=False):
+        if text.strip():
+            place = record
+            for parent in parents:
+                place = place.setdefault(parent, {})
+            place[name] = text
+    return record
+
+
+def _value(text: str) -> str:
+    """Return a cell; a day that a spreadsheet has as a date is one for fields that are times, too."""
+    return f"{text}T00:00:00" if isinstance(text, sheets.Retyped) and _day(text) else text
+
+
+def _line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message, ensure_ascii=False).encode() + b"\n"

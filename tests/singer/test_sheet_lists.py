@@ -1,0 +1,113 @@
+"""Lists of a spreadsheet as input: text stays text, an empty cell says nothing, and a doubt ends the reading."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from ap_connectors.core import messages
+from ap_connectors.core.errors import Stop
+from ap_connectors.singer import sheet_lists
+
+HEADS = "externalId;externalUpdatedAt;name;taxInfo.orgNumber"
+
+
+def book(path: Path, *rows: list[Any], more: list[Any] | None = None) -> Path:
+    made = openpyxl.Workbook()
+    assert made.active
+    for row in rows:
+        made.active.append(row)
+    if more:
+        made.create_sheet("More").append(more)
+        made["More"].append(more)
+    made.save(path)
+    return path
+
+
+def read(path: Path) -> tuple[str, list[tuple[int, Any]]]:
+    """The stream, and records with the number of their line."""
+    found = [*messages.read(sheet_lists.messages(path))]
+    return str(found[0].message.stream), [(line.number, line.message.record) for line in found[1:]]
+
+
+def test_a_row_is_a_record(tmp_path: Path) -> None:
+    path = book(
+        tmp_path / "vat_codes - Kopi (2).xlsx",
+        ["externalId ", "changed", "day", "taxInfo.orgNumber", "taxInfo.a.b", "rate", "open", None],
+        ["007", datetime(2026, 11, 20, 14, 2, 11), date(2026, 11, 20), 914782345, "x", 0.0825, True, None],
+        [None, " ", None, None, None, None, None, None],
+        [12, None, None, None, None, 0, False, ""],
+        [None] * 8,
+    )
+    changed = openpyxl.load_workbook(path)
+    assert changed.active
+    changed.active["A4"].number_format = "00000"
+    changed.save(path)
+    first = {
+        "externalId": "007",
+        "changed": "2026-11-20T14:02:11",
+        "day": "2026-11-20T00:00:00",
+        "taxInfo": {"orgNumber": "914782345", "a": {"b": "x"}},
+        "rate": "0.0825",
+        "open": "true",
+    }
+    second = {"externalId": "00012", "rate": "0", "open": "false"}
+    assert read(path) == ("vat_codes", [(2, first), (4, second)])
+
+
+@pytest.mark.parametrize("sign", [";", ",", "\t"])
+def test_csv_as_spreadsheets_write_it(tmp_path: Path, sign: str) -> None:
+    path = tmp_path / "vendors_2026.csv"
+    rows = [HEADS.replace(";", sign), sign.join(["1", "'t", '"Ąžuolas, ""AS"";\n2"', ""]), sign * 3, "", f"2{sign}x"]
+    path.write_text("\r\n".join(rows), "utf-8-sig", newline="")
+    expected = [
+        (2, {"externalId": "1", "externalUpdatedAt": "'t", "name": 'Ąžuolas, "AS";\n2'}),
+        (5, {"externalId": "2", "externalUpdatedAt": "x"}),
+    ]
+    # A blank line counts in a spreadsheet, too.
+    assert read(path) == ("vendors", expected)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["externalId,name", "1,A, B AS"], "line 2: 1 more cell than the first row has heads"),
+        (["Vendors per 1.11.;;", "", HEADS, "1;2;3;4"], "line 3"),
+        (["a;b;a", "1;2;3"], "names a more than once"),
+        (["a.b;a", "1;2"], "names a more than once"),
+        ([HEADS], "has no rows below its first one"),
+        ([], "has no rows below its first one"),
+        ([HEADS, '1;2;"UAB Ą', "2;3;x"], "quotation mark that is not closed"),
+    ],
+)
+def test_csv_that_leaves_a_doubt(tmp_path: Path, rows: list[str], words: str) -> None:
+    path = tmp_path / "vendors.csv"
+    path.write_text("\n".join(rows), "utf-8")
+    with pytest.raises(Stop, match=words):
+        read(path)
+
+
+def test_workbooks_that_leave_a_doubt(tmp_path: Path) -> None:
+    path = tmp_path / "vendors.xlsx"
+    for rows, more, words in (
+        ([["a", "b"], ["1", "=A2&A2"]], None, "row 2, b: this is a formula"),
+        ([["a", "b"], ["1", "#N/A"]], None, "this is an error"),
+        ([["a", "b"], ["1", 1234567890123456789.0]], None, "may have rounded"),
+        ([["a"], ["1"]], ["a"], "in more than one sheet"),
+    ):
+        with pytest.raises(Stop, match=words):
+            read(book(path, *rows, more=more))
+    path.write_bytes("a;b\nĄ;1".encode("cp1257"))
+    with pytest.raises(Stop, match="not an Excel workbook"):
+        read(path)
+    with pytest.raises(Stop, match="is not UTF-8 text"):
+        read(path.rename(tmp_path / "vendors.csv"))
+    for name in ("vendors.xls", "vendors.ods"):
+        with pytest.raises(Stop, match="Save it as"):
+            sheet_lists.is_sheet(name)
+    assert not sheet_lists.is_sheet("<stdin>")
+    assert not sheet_lists.is_sheet(0)

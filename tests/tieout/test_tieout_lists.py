@@ -1,0 +1,25 @@
+"""Lists of a spreadsheet as the input of a comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ap_connectors.core.errors import Stop
+from ap_connectors.tieout import input_vic
+
+HEADS = "externalId;externalUpdatedAt;name;taxInfo.orgNumber\n"
+
+
+def test_a_list_is_compared_as_it_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "vendors 2026.csv"
+    path.write_text(f"{HEADS}007;2026-11-20T10:00:00;Ąžuolas;914782345\n;2026-11-20T10:00:00;x;\n", "utf-8")
+    given = input_vic.read([str(path)]).streams["vendors"]
+    assert list(given.names) == ["007"]
+    assert given.keyless == [f"line 3 of {path}"]
+    path.write_text(f"{HEADS}1;2;3;4;5\n", "utf-8")
+    with pytest.raises(Stop, match="1 more cell"):
+        input_vic.read([str(path)])
+    with pytest.raises(Stop, match="Save it as"):
+        input_vic.read(["vendors.xls"])
