@@ -50,6 +50,7 @@ definitions: $(VENV)/.dev  ## Write settings and streams into docs/, plugins/ an
 
 site: $(VENV)/.dev  ## Build the documentation as a site, into output/site
 	@$(BIN)/zensical build --strict --clean
+	@echo "Open output/site/index.html; to search it: $(BIN)/python -m http.server --directory output/site"
 
 bench: $(VENV)/.dev  ## Measure speed and memory beside the alternatives
 	@$(BIN)/python -m benchmarks
