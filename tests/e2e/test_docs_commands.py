@@ -28,6 +28,8 @@ ELSEWHERE = {
     "dagster": "test_fleet_dagster, test_fleet_dagster_kill",
     "podman": "test_container, step by step",
     "pip": "test_extras",
+    "python3": "makes an environment",
+    ".": "activates it",
     "cat": "shows a file",
     "mkdir": "the folder is there",
 }
