@@ -226,6 +226,11 @@ class TargetWarehouse(ExactTarget):
                 key = list(each.transformed_key_properties or ())
                 self.loader.declare(each.stream_alias, each.transformed_schema, key)
 
+    def begin(self, line: Line) -> None:
+        """Begin with a record; what is gathered counts as progress, as it is written many at a time."""
+        super().begin(line)
+        self._progress.advance()
+
     def on_record(self, line: Line) -> None:
         """Take a record; write what has gathered when it is much."""
         self._line = line

@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, a line every ten seconds elsewhere, nothing between programs.
+"""How far long work is: a bar on a terminal, a line every ten seconds in a log, nothing between programs.
 
 Nothing is said of work that takes less than two seconds.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TypeVar
@@ -19,10 +20,12 @@ _BAR_SECONDS, _LINE_SECONDS = 0.2, 10.0
 _WIDTH, _NARROWEST = 24, 5
 _COLUMNS = 80
 _CLEAR = "\x1b[2K"
+_MELTANO = "MELTANO_PROJECT_ROOT"
+"""Meltano gives this variable to what it runs."""
 
 
 class Progress:
-    """The progress of one piece of work; a context manager. Call it from one thread.
+    """The progress of one piece of work; a context manager.
 
     Args:
         what: is done ("exported_documents").
@@ -47,15 +50,16 @@ class Progress:
         self._began = clock()
         self._next = self._began + (_FIRST if self._is_bar else _LINE_SECONDS)
         self._drawn = False
-        self._rated = rated
+        self._rated, self._lock = rated, threading.Lock()
         self.note = ""
         """What else there is to say, such as how much has failed."""
 
     def advance(self, count: int = 1) -> None:
-        """Say that so much more is done."""
-        self._done += count
-        if self._out is not None:
-            self._show()
+        """Say that so much more is done, from any thread."""
+        with self._lock:
+            self._done += count
+            if self._out is not None:
+                self._show()
 
     def reached(self, done: int) -> None:
         """Say how much is done in all."""
@@ -126,8 +130,15 @@ def watched(items: Iterable[T], what: str, total: int | None = None, unit: str =
 
 
 def _place() -> tuple[IO[str] | None, bool]:
-    """Return where to show it, and whether as a bar; None where a program reads what we print."""
-    if sys.stderr is None or _is_pipe(sys.stdout) or _is_pipe(sys.stderr):
+    """Return where to show it, and whether as a bar; None where a program reads what we print.
+
+    Meltano reads it, too, but keeps it in its log, for people.
+    """
+    if sys.stderr is None:
+        return None, False
+    if _MELTANO in os.environ and not sys.stderr.isatty():
+        return sys.stderr, False
+    if _is_pipe(sys.stdout) or _is_pipe(sys.stderr):
         return None, False
     return sys.stderr, sys.stderr.isatty()
 

@@ -164,8 +164,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             else:
                 raise Stop(
                     f"Line {line.number}: the stream {name} is unknown. {self.name} loads {', '.join(self.streams)}. "
-                    "Leave it out at the tap (select), rename it (stream_maps; of a list, the file), or set "
-                    "unknown_streams to ignore."
+                    "Leave it out (select), rename it (stream_maps; a list: the file), or set unknown_streams: ignore."
                 )
         self.rejects.schema(stream, line.raw)
 
@@ -197,7 +196,6 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
     def begin(self, line: Line) -> None:
         """Begin with a record: end if a signal asked for it, or if the line was set aside for another company."""
         self.check_signal()
-        self._progress.advance()
         if line.message.rejected is not None:
             self.rejects.is_ours(line.message.rejected, line.number)
 
@@ -284,6 +282,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         return outcome.effect != "deleted"
 
     def _count(self, sink: Sink, item: ParsedRecord, outcome: Outcome, line: Line) -> None:
+        self._progress.advance()
         self.report.of(sink.name).add(outcome.effect)
         for reject in outcome.aside:
             self.set_aside(sink, item.key, line, reject, item)
@@ -293,11 +292,10 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             told = f"{change.path} {_bank_detail(change.old)} -> {_bank_detail(change.new)}"
             self.logger.warning("%s: %s %s: %s.", head, sink.name, item.key, told)
         if outcome.note:
-            level = logging.WARNING if outcome.effect == "older" else logging.INFO
-            note = level, sink.name, outcome.note
+            note = logging.WARNING if outcome.effect == "older" else logging.INFO, sink.name, outcome.note
             self._notes[note] += 1
             if self._notes[note] == 1:
-                self.logger.log(level, "%s %s: %s.", sink.name, item.key, outcome.note)
+                self.logger.log(note[0], "%s %s: %s.", sink.name, item.key, outcome.note)
         approve = self.done(sink, item, outcome.effect)
         if self.plan is not None:
             self.plan.add(sink.name, item.key, outcome, approve)
@@ -312,6 +310,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
 
     def set_aside(self, sink: Sink, key: str | None, line: Line, reject: Reject, item: ParsedRecord | None) -> None:
         """Put a record into the reject file."""
+        self._progress.advance()
         reject.params = located(reject.params, line.message.record or {})
         name = key or f"line {line.number}"
         self.rejects.add(line.message.stream or sink.name, line.raw, reject, line=line.number)

@@ -104,3 +104,11 @@ def test_nothing_between_programs(tmp_path: Path, piped: str) -> None:
         os.close(sink)
         told = pipe.read() + (tmp_path / "file").read_bytes()
     assert told == b"done\n"
+
+
+def test_lines_in_the_log_of_meltano() -> None:
+    script = SCRIPT.format(what="vendors", total=None, unit="records", step=1, rated=True, note="")
+    environment = {**os.environ, "MELTANO_PROJECT_ROOT": "/project"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, timeout=60, text=True)
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert done.stderr.splitlines() == ["vendors: 10 records, 1 records/s", "vendors: 20 records, 1 records/s"]
