@@ -272,6 +272,7 @@ class Columns(IncrementalStream):
     """Values of master-data columns, such as departments (Įvesk REST API, columns)."""
 
     name, schema_name = "columns", "column_value"
+    read_with = "columns"
     key_fields = ("company_code", "column", "code")
     own_fields: ClassVar = {
         "company_code": {"type": ["string"], "description": "Registration code of the company."},

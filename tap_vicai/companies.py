@@ -34,6 +34,7 @@ class CompanyInvoices(VicaiStream):
     """Invoices of several companies, as v2 shows them; read when `company_ids` is set (Invoices)."""
 
     name, operation, component = "company_invoices", "listInvoicesV2", "BillV2"
+    read_with = "company_ids"
     key_fields = ("company_id", "id")
     instant_field = "updated_at"
     own_fields: ClassVar = {"company_id": {"type": ["string", "null"], "description": "Id of the company."}}

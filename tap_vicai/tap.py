@@ -87,6 +87,12 @@ class TapVicai(ExactTap):
         super().before_sync()
         self._require_own_state()
 
+    def check_access(self) -> str:
+        """Check that the credentials are accepted, and those of the company that is expected; say whose they are."""
+        self._require_own_state()
+        own, version = text(self.company, "company"), text(self.company, "version")
+        return f"the credentials are those of {own or 'a company without a name'}; Vic.ai {version or '(no version)'}"
+
     def after_sync(self) -> None:
         """Tell of the streams that the company has no right to.
 

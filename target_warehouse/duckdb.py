@@ -89,6 +89,8 @@ class DuckDB(Warehouse):
     def prove(self) -> str:
         """Look at the file without changing it, or at the folder that it would be made in."""
         self._require()
+        if self._path.startswith(":memory:"):
+            raise self._forgets()
         path = Path(self._path).expanduser()
         is_there = path.exists()
         folder = next(each for each in path.absolute().parents if each.exists())
@@ -129,7 +131,19 @@ class DuckDB(Warehouse):
                 told = True
                 time.sleep(_PAUSE)
         self.execute("SET TimeZone = 'UTC'")
-        self._catalog = self.execute("SELECT current_database()")[0][0]
+        ((self._catalog, path),) = self.execute(
+            "SELECT database_name, path FROM duckdb_databases() WHERE database_name = current_database()"
+        )
+        if not path:
+            # What DuckDB makes of :memory:, and of files that it can only query, such as CSV, goes with the process.
+            self.close()
+            raise self._forgets()
+
+    def _forgets(self) -> Stop:
+        return Stop(
+            f"database: {self._path} is not a DuckDB file: DuckDB would keep what is loaded in memory only. Name a "
+            ".duckdb file; a new one is made."
+        )
 
     def _closed(self, error: Exception) -> Stop:
         """Say why the file cannot be opened."""
@@ -139,6 +153,8 @@ class DuckDB(Warehouse):
                 f"database: {self._path} is in use by {_holder(words)}, which did not let go of it. DuckDB lets one "
                 "program write to a file, and only while no other reads it. Nothing was loaded; run again later."
             )
+        if "in-memory database" in words:
+            return self._forgets()
         line = words.splitlines()[0].removeprefix("IO Error: ")[:300]
         return Stop(f"database: {self._path} cannot be opened as a DuckDB file by DuckDB {duckdb.__version__}: {line}")
 

@@ -68,6 +68,10 @@ class Stop(ApError):
     """End the run with status 1: a setting, a credential or the input must be changed first."""
 
 
+class Unauthorized(Stop):
+    """The credentials are not accepted, so nothing else can be asked."""
+
+
 class Outage(Stop):
     """End the run with status 1: the service or the network failed for longer than the retry policy allows.
 

@@ -15,7 +15,7 @@ import urllib3
 
 from ap_connectors.core import instants, validate
 from ap_connectors.core.bookmarks import Bookmark, Page
-from ap_connectors.core.errors import ApError, Reject, Retry, Stop
+from ap_connectors.core.errors import ApError, Reject, Retry, Stop, Unauthorized
 from ap_connectors.core.raw_json import Record, decode, text
 from ap_connectors.http.bodies import PLAIN, body
 from ap_connectors.http.session import HttpClient, RetryPolicy
@@ -315,7 +315,8 @@ class IveskClient:
         said = self._api.redact(_message(response))
         quoted = f" ({said})" if said else ""
         if status in {401, 403}:
-            return Stop(f"ivesk: the api_key is not accepted: status {status}{quoted}. Make a new key at {KEY_PAGE}.")
+            told = f"ivesk: the api_key is not accepted: status {status}{quoted}. Make a new key at {KEY_PAGE}."
+            return Unauthorized(told) if status == 401 else Stop(told)
         if status == 404 and what.startswith(_SYNC_ERRORS):
             return NotFound(f"ivesk: {what}: it does not exist there{quoted}.", what, status, said)
         if status == 404:

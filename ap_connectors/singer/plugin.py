@@ -97,6 +97,7 @@ class ClearPlugin(SdkPlugin):
     def get_singer_command(cls) -> click.Command:
         """Return the SDK's command, in the form that explains errors."""
         command = super().get_singer_command()
+        cls.logger.addFilter(_is_news)
         return ClearCommand(
             name=command.name,
             callback=command.callback,
@@ -118,6 +119,9 @@ class ClearPlugin(SdkPlugin):
             if path != "ENV":
                 given |= settings.read_file(path, cls.config_jsonschema["properties"])
         return ConfigInput(given, parse_env="ENV" in value)
+
+
+_NO_NEWS = ("Added '%s' as child stream", "Parsing env var", "Skipping parse of env var")
 
 
 class ClearCommand(SingerCommand):
@@ -186,9 +190,11 @@ class ClearCommand(SingerCommand):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; say when the reader of our output has ended, which click would keep to itself."""
+        logging.captureWarnings(capture=True)
         try:
             try:
-                return super().invoke(ctx)
+                # The SDK's own would explain settings once more.
+                return super(SingerCommand, self).invoke(ctx)
             finally:
                 cli.flush_output()
         except BrokenPipeError:
@@ -205,6 +211,11 @@ class ClearCommand(SingerCommand):
         debug = logging.getLogger().isEnabledFor(logging.DEBUG)
         self.logger.error("%s", message, exc_info=debug)
         sys.exit(1)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether a line of the SDK's log tells a user anything."""
+    return record.levelno > logging.INFO or not str(record.msg).startswith(_NO_NEWS)
 
 
 def _set_log_level(ctx: click.Context, param: click.Parameter, value: str | None) -> None:  # noqa: ARG001

@@ -63,6 +63,8 @@ class ExactStream(SdkStream):
 
     key_fields: ClassVar[tuple[str, ...]]
     instant_field: ClassVar[str | None] = None
+    read_with: ClassVar[str] = ""
+    """The setting that the stream needs, if it needs one."""
     parent_keys: ClassVar[Mapping[str, str]] = {}
     """For parts of a parent's record: our fields that name it, and its own (`x-parent` of the SCHEMA)."""
     parent_version: ClassVar[Mapping[str, str]] = {}

@@ -16,7 +16,7 @@ from singer_sdk.exceptions import AbortedSyncFailedException, AbortedSyncPausedE
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
-from ap_connectors.core.errors import ApError, Outage
+from ap_connectors.core.errors import ApError, Outage, Unauthorized
 from ap_connectors.singer import tap_input
 from ap_connectors.singer._sdk import ConfigInput, SdkTap
 from ap_connectors.singer.downloads import FileStore, FileStream
@@ -57,6 +57,14 @@ class ExactTap(ClearPlugin, SdkTap):
         wants_files = any(isinstance(stream, FileStream) and stream.selected for stream in self.streams.values())
         if wants_files and self.config.get("documents_dir"):
             _ = self.files
+
+    def check_access(self) -> str:
+        """Check, before streams are tried, that the credentials are those that are meant; say what there is to say.
+
+        Raises:
+            ApError: they are not.
+        """
+        return ""
 
     def after_sync(self) -> None:
         """Say what there is to say once every stream was read; what it raises ends the run."""
@@ -116,6 +124,8 @@ class ExactTap(ClearPlugin, SdkTap):
         Raises:
             ApError: one cannot, or the service is not there.
         """
+        if told := self.check_access():
+            click.echo(f"{self.name}: {told}.")
         self.metrics_logger.setLevel(logging.WARNING)
         if isinstance(self.message_writer, RecordWriter):
             self.message_writer.silent = True
@@ -128,14 +138,18 @@ class ExactTap(ClearPlugin, SdkTap):
                 if not any(stream in each.child_streams for each in self.streams.values()):
                     click.echo(f"{stream.name}: was not tried; it is read in a run only.")
                 continue
+            setting = stream.read_with if isinstance(stream, ExactStream) else ""
+            if setting and not self.config.get(setting):
+                click.echo(f"{stream.name}: was not tried; it is read when {setting} is set.")
+                continue
             try:
                 with contextlib.suppress(AbortedSyncFailedException, AbortedSyncPausedException):
                     stream.sync()
-            except Outage:
+            except (Outage, Unauthorized):
                 raise
             except ApError as error:
                 if str(error) == str(failure):
-                    # It is not the stream: the credentials are wrong, say.
+                    # It is not the stream.
                     raise
                 failure = failure or error
                 _tell(stream, str(error))
@@ -168,7 +182,8 @@ def _tell(tried: Stream, trouble: str) -> None:
     """Say whether a stream, and what is derived from it, can be read."""
     for stream in (tried, *tried.child_streams):
         if trouble:
-            click.echo(f"{stream.name}: cannot be read: {trouble}")
+            why = trouble if stream is tried else f"it comes with {tried.name}."
+            click.echo(f"{stream.name}: cannot be read: {why}")
         else:
             empty = "" if isinstance(stream, ExactStream) and stream.written else "; no record came"
             click.echo(f"{stream.name}: can be read{empty}.")

@@ -18,7 +18,7 @@ import requests
 import urllib3
 
 from ap_connectors.core import validate
-from ap_connectors.core.errors import ApError, Reject, Retry, Stop
+from ap_connectors.core.errors import ApError, Reject, Retry, Stop, Unauthorized
 from ap_connectors.core.raw_json import Record, decode, text
 from ap_connectors.http.bodies import PLAIN, body
 from ap_connectors.http.rate_limit import RateLimit
@@ -286,7 +286,7 @@ class Transport:
     def _explain_token(self, response: requests.Response, what: str) -> ApError:
         said = _quoted(*self._said(response))
         if response.status_code in {400, 401, 403, 422}:
-            return Stop(
+            return Unauthorized(
                 f"vicai: client_id and client_secret are not accepted at {self._url}: status {response.status_code}"
                 f"{said}. Check both, and region: credentials of one region do not work in another."
             )

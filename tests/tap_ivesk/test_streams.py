@@ -373,7 +373,7 @@ def test_connection_test_reads_one_record_of_each(sandbox: SandboxProcess, tap: 
     run = tap("--test")
     # One sentence for each stream, and nothing else: not a SCHEMA, RECORD or STATE.
     assert run.lines == [
-        "columns: can be read; no record came.",
+        "columns: was not tried; it is read when columns is set.",
         "digitized_documents: can be read.",
         "digitized_document_lines: can be read.",
         "document_files: was not tried; it is read in a run only.",
@@ -383,6 +383,11 @@ def test_connection_test_reads_one_record_of_each(sandbox: SandboxProcess, tap: 
     assert not run.complaints
     assert not [line for line in run.err.splitlines() if "METRIC" in line or "Beginning sync" in line]
     assert [call["status"] for call in sandbox.control.calls()] == [200] * len(sandbox.control.calls())
+    refused = tap("--test", expect=1, api_key="wrong-key")
+    # What is wrong with all of them is said once.
+    assert not [line for line in refused.lines if "read:" in line or "can be read" in line]
+    assert len(refused.complaints) == 1
+    assert "the api_key is not accepted" in refused.complaints[0]
 
 
 def test_a_run_ends_with_a_line_for_each_stream(sandbox: SandboxProcess, tap: RunTap) -> None:

@@ -230,3 +230,19 @@ def test_test_makes_nothing(target: Target, database: Database, tmp_path: Path) 
         assert f"{tmp_path} cannot be written to by this user" in done.stderr.decode()
     target([schema("rates", {"id": "string"}), raw("rates", '{"id": "7"}')])
     assert target([], "--test").out.endswith("is there; a load could begin.\n")
+
+
+def test_a_database_that_would_forget_is_refused(tmp_path: Path) -> None:
+    """DuckDB opens CSV and `:memory:` as well: what is loaded there is gone at the end, and its STATE would be out."""
+    there = tmp_path / "list.csv"
+    there.write_text("a,b\n1,2\n")
+    messages = (
+        b'{"type":"SCHEMA","stream":"t","schema":{"properties":{"id":{"type":"string"}}},"key_properties":["id"]}\n'
+        b'{"type":"RECORD","stream":"t","record":{"id":"1"}}\n{"type":"STATE","value":{"n":1}}\n'
+    )
+    for path in (str(there), ":memory:"):
+        for option in ([], ["--test"]):
+            done = preloaded.run([*command(tmp_path, Database(path)), *option], input=messages)
+            assert (done.returncode, done.stdout) == (1, b""), done.stderr
+            assert "is not a DuckDB file" in done.stderr.decode()
+    assert there.read_text() == "a,b\n1,2\n"
