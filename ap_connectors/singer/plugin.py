@@ -62,7 +62,8 @@ class ClearPlugin(SdkPlugin):
         """Return what is wrong with the settings; warn of unknown ones that are not a misspelling of a known one."""
         # Before the schema is looked at, which fills in the defaults.
         unknown = list(settings.unknown(self.given_settings, self.config_jsonschema["properties"]))
-        problems = list(settings.explain(self.schema_errors(), self.env_prefix()))
+        # The SDK may name what is required twice.
+        problems = list(dict.fromkeys(settings.explain(self.schema_errors(), self.env_prefix())))
         for name, meant in unknown:
             variable = f"{self.env_prefix()}{name.upper()}"
             in_environment = self.given_settings[name] == variable

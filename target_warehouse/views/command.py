@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ap_connectors.core import cli, database_urls
 from ap_connectors.core.errors import ApError, Stop
-from target_warehouse.views.definition import SERVICES, Lacking, views
+from target_warehouse.views.definition import SERVICES, Absent, Lacking, views
 from target_warehouse.views.install import Installer, Places
 from target_warehouse.warehouse import Warehouse
 
@@ -87,6 +87,9 @@ def _with(installer: Installer, places: Places, given: argparse.Namespace) -> No
         outcome = installer.apply()
         for name, lacking in outcome.left_out.items():
             _tell(f"{name} is left out: {lacking}.")
+        for service in SERVICES:
+            if installer.loaded(service):
+                _advise(f"tap-{service}", outcome.left_out.values(), service)
         sys.stdout.write(f"{len(outcome.made)} views are in the schema {places.into}: {', '.join(outcome.made)}\n")
     elif given.what == "drop":
         sys.stdout.write(f"{len(installer.drop())} views are dropped from the schema {places.into}.\n")
@@ -105,6 +108,17 @@ def _with(installer: Installer, places: Places, given: argparse.Namespace) -> No
             raise Stop(f"{view.name} cannot be made: {lacking}.") from None
         head = "\n".join(line for line in view.text.splitlines() if line.startswith("--"))
         sys.stdout.write(f"{head}\nCREATE OR REPLACE VIEW {places.into}.{view.name} AS\n{select}\n")
+
+
+def _advise(tap: str, reasons: Iterable[Lacking], service: str) -> None:
+    """Say how the tables of a service that are missing are loaded."""
+    wanted = dict.fromkeys(one.table for one in reasons if isinstance(one, Absent) and one.service == service)
+    if wanted:
+        select = "; ".join(f"meltano select {tap} {stream} '*'" for stream in wanted)
+        _tell(
+            f"What is missing of {tap} is loaded by: {select}; meltano run --full-refresh {tap} target-warehouse. "
+            f"Without Meltano, select them in a catalog ({tap} --discover > catalog.json), then run without --state."
+        )
 
 
 def _warehouse(database: str) -> Warehouse:

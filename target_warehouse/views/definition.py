@@ -37,7 +37,17 @@ class Lacking(Exception):
 
 
 class Absent(Lacking):
-    """A view cannot be made, for a table is not there: perhaps it is not wanted."""
+    """A view cannot be made, for a table is not there: perhaps it is not wanted.
+
+    Args:
+        words: what is missing.
+        service: whose table is missing; empty if it is that of another view.
+        table: that is missing, called as its stream.
+    """
+
+    def __init__(self, words: str, service: str = "", table: str = "") -> None:
+        super().__init__(words)
+        self.service, self.table = service, table
 
 
 @dataclass(frozen=True)
@@ -240,7 +250,8 @@ class Compiler:
             where = f"{self._schemas[source.service]}.{source.table}"
             if table:
                 raise Lacking(f"the table {where} was not made by target-warehouse")
-            raise Absent(f"the table {where} is not there. Select its stream, and load it")
+            told = f"the table {where} is not there: the stream {source.table} of tap-{source.service} was not loaded"
+            raise Absent(told, source.service, source.table)
         columns = [quoted(COMPANY) if table.by_company else f"CAST('' AS VARCHAR) AS {quoted(COMPANY)}"]
         columns += [f"{self._value(source, table, column)} AS {quoted(column.names[0])}" for column in source.columns]
         gone = f" WHERE {quoted(DELETED)} IS NULL" if DELETED in table.columns else ""

@@ -90,6 +90,10 @@ class Installer:
                 pass
         return outcome
 
+    def loaded(self, service: str) -> bool:
+        """Return whether tables of a service are there; of one that is not used none are missed."""
+        return any(table.stream for table in self._tables.get(service, {}).values())
+
     def drop(self) -> list[str]:
         """Remove the views that we have made; return their names."""
         ours = [name for name, comment in self.existing().items() if _is_ours(comment)]
