@@ -236,9 +236,9 @@ def _value(before: Any, text: str, where: str) -> Any:
     if text == "":
         return None
     if isinstance(text, sheets.Retyped):
-        # A spreadsheet does not show the midnight of a time.
-        has_clock = isinstance(before, str) and "T" in before and UTC.knows(before)
-        text = f"{text}T00:00:00" if has_clock and len(text) == 10 and UTC.knows(text) else str(text)
+        # A spreadsheet does not show the midnight of a time; and for a field that is a day, midnight passes.
+        was_day = isinstance(before, str) and len(before) == 10 and UTC.knows(before)
+        text = f"{text}T00:00:00" if not was_day and len(text) == 10 and UTC.knows(text) else str(text)
     if isinstance(before, bool) and text.lower() in {"true", "false"}:
         return text.lower() == "true"
     if isinstance(before, int | Decimal) and not isinstance(before, bool) and _number(text):

@@ -319,6 +319,10 @@ def test_what_people_and_spreadsheets_do(tmp_path: Path, suffix: str) -> None:
         for number in (1234567890123450000, 1.23456789012345e18):
             assert "may have rounded" in refused(with_cells(ref=number))
         assert loaded(with_cells(at=datetime(2026, 4, 1)))[0]["at"] == "2026-04-01T00:00:00"
+        # What was no date is a time, too: of a field that is a day the contract takes midnight.
+        assert read(sheet(tmp_path, ["note", reject_sheets.ORIGINAL], [datetime(2026, 4, 1), LINE]))["note"] == (
+            "2026-04-01T00:00:00"
+        )
         assert "this is a formula" in refused(with_cells(name="=A1"))
         assert "this is an error (#REF!)" in refused(with_cells(amount="#REF!"))
     # What was changed. A decimal comma stays for the target to refuse: 1,234 may be either.
@@ -416,3 +420,32 @@ def test_a_long_record_goes_on_in_the_next_column(tmp_path: Path) -> None:
         path = tmp_path / f"long.{suffix}"
         path.write_bytes(sheets.csv_bytes(found) if suffix == "csv" else sheets.xlsx_bytes([found]))
         assert [*reject_sheets.messages(path)][-1] == line + b"\n"
+
+
+# Lists that were never rejects
+
+
+def test_a_list_is_loaded(store: Store, target: Target, tmp_path: Path) -> None:
+    heads = ["externalId", "externalUpdatedAt", "name", "taxInfo.orgNumber", "email", "nonsense"]
+    path = sheet(
+        tmp_path,
+        heads,
+        ["L-1", datetime(2026, 3, 1), "Ąžuolas", 914782345, "a@b.lt", None],
+        ["L-2", "01.03.2026", "Bad time", None, None, None],
+        [None] * 6,
+        ["L-3", datetime(2026, 3, 1, 10), "Third", None, None, "x"],
+    ).rename(tmp_path / "Vendors 2026.xlsx")
+    run = target([], "--input", str(path), expect=1)
+    assert (run.counts("vendors")["created"], run.counts("vendors")["rejected"]) == (2, 1)
+    assert "L-2 (line 3)" in run.err
+    assert "nonsense: ignored" in run.err
+    store.look()
+    first = store.one("vendors", externalId="L-1")
+    assert (first["taxInfo"]["orgNumber"], first["externalUpdatedAt"]) == ("914782345", "2026-03-01T00:00:00")
+    # An empty cell says nothing, and what is the same is not written.
+    path = sheet(tmp_path, heads[:5], ["L-1", datetime(2026, 3, 2), "Ąžuolas", None, None]).rename(path)
+    assert target([], "--input", str(path)).counts("vendors")["updated"] == 1
+    store.look()
+    kept = store.one("vendors", externalId="L-1")
+    assert (kept["email"], kept["taxInfo"]["orgNumber"]) == ("a@b.lt", "914782345")
+    assert target([], "--input", str(path)).writes == []
