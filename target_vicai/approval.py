@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PLANNED = "planned-"
 """How ids begin that a plan makes up for what it would create."""
-encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
+_encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 _NAMES = ("name", "description", "refNumber", "poNumber", "value", "code", "number")
 """Fields by which people know a record."""
 Place = tuple[str, str]
@@ -32,7 +32,7 @@ Place = tuple[str, str]
 
 def digest(value: Any) -> str:
     """Return a fingerprint of JSON: the same for the same values, in whatever order they were written."""
-    return hashlib.sha256(encode(value)).hexdigest()
+    return hashlib.sha256(_encode(value)).hexdigest()
 
 
 @dataclass

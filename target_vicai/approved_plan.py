@@ -14,14 +14,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.exact import EXACT
 from ap_connectors.singer.diff import same_json
 from ap_connectors.vicai.settings import address
-from target_vicai.approval import PLANNED, Approval, Place, Planning, Work, digest, encode
+from target_vicai.approval import PLANNED, Approval, Place, Planning, Work, digest
 
 VERSION = 2
 _SEAL = "seal"
+_in_order = msgspec.json.Encoder(decimal_format="number").encode
+"""Writes members in the order in which people read them."""
 _WHOSE = ("company", "service", "plan_version")
 """Members of a plan that say for whom it was made."""
 
@@ -54,7 +58,7 @@ def sealed(plan: Mapping[str, Any], service: Mapping[str, str]) -> dict[str, Any
         plan: as a dry run has made it.
         service: where it is, and by whose credentials it was asked.
     """
-    whole: dict[str, Any] = _read(encode({**plan, "plan_version": VERSION, "service": service}))
+    whole: dict[str, Any] = _read(_in_order({**plan, "plan_version": VERSION, "service": service}))
     for stream, effect, entry in _written(whole):
         entry[_SEAL] = _seal(whole, stream, effect, entry)
     return whole
