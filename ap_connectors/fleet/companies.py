@@ -11,8 +11,9 @@ from jsonschema import Draft7Validator
 
 from ap_connectors.core import database_urls, settings
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.exact import counted
 from ap_connectors.core.redact import printable
-from ap_connectors.fleet import listed, pipelines, plugins, values
+from ap_connectors.fleet import listed, pipelines, plugins, values, variables
 from ap_connectors.fleet.members import ALL, TIE_OUT, Company, Dagster, Fleet, meant
 from ap_connectors.fleet.pipelines import Pipeline
 from ap_connectors.fleet.values import AsIs, Value
@@ -53,11 +54,16 @@ class _Reader:
         self._problems: list[str] = []
         self._label = "line"
         """What the numbers of values are: lines of the file, or rows of a list."""
-        self._list = self._path
+        self._list: Path | None = None
+        """The file that the rows are of; the file itself after a query; None outside of a list."""
         self._holders: set[Path] = set()
         """Files that hold secrets."""
         self._pipelines: dict[str, Pipeline] = dict(pipelines.BY_NAME)
         self._validators: dict[str, Draft7Validator] = {}
+        self._meant: set[str] = set()
+        """Names, and settings as PLUGIN.NAME, that are given, but misspelt or wrong: what follows is not said again."""
+        self._alike: dict[str, tuple[int, int]] = {}
+        """By what is wrong: which problem says it, and for how many more companies it is so."""
 
     def fleet(self) -> Fleet:
         """Return what the file says."""
@@ -74,7 +80,7 @@ class _Reader:
             if company and (first := companies.setdefault(company.places["COMPANY"], company)) is not company:
                 like = "" if first.id == company.id else f", {first.id}: capitals, '.', '_' and '-' tell no two apart"
                 self._wrong(value, company.id, f"the id is taken by another company{like}; each needs one of its own.")
-        self._label = "line"
+        self._label, self._list = "line", None
         limits = ("time_limit", "retries", "retry_pause")
         numbers: dict[str, Any] = {name: self._number(top[name], name) for name in limits if name in top}
         fleet = Fleet(
@@ -87,6 +93,8 @@ class _Reader:
             dagster=self._dagster(top.get("dagster")),
             **numbers,
         )
+        for place, count in self._alike.values():
+            self._problems[place] += f" (So {counted(count, 'time')} more.)" if count else ""
         if self._problems:
             shown = self._problems[:_SHOWN]
             more = [f"... and {len(self._problems) - _SHOWN} more."] if len(self._problems) > _SHOWN else []
@@ -95,8 +103,14 @@ class _Reader:
             settings.warn_if_open(path, "secrets, which may be in files or in the environment instead")
         return fleet
 
-    def _wrong(self, value: Value | None, where: str, problem: str) -> None:
-        """Add a problem, with the line or the row that it is on."""
+    def _wrong(self, value: Value | None, where: str, problem: str, *, alike: str = "") -> None:
+        """Add a problem, with the line or the row that it is on; what is `alike` for several companies is said once."""
+        if alike in self._alike:
+            place, count = self._alike[alike]
+            self._alike[alike] = place, count + 1
+            return
+        if alike:
+            self._alike[alike] = len(self._problems), 0
         parts = ([f"{self._label} {value.line}"] if value and value.line else []) + ([where] if where else [])
         self._problems.append(": ".join([*([", ".join(parts)] if parts else []), problem]))
 
@@ -115,9 +129,9 @@ class _Reader:
             except Stop as error:
                 self._wrong(value, "companies", str(error))
                 return
-            self._label = "row"
-            if "csv" in content:
-                self._list = self._base / str(content["csv"].content)
+            is_file = "csv" in content
+            self._label = f"{content['csv'].content}, row" if is_file else "row"
+            self._list = self._base / str(content["csv"].content) if is_file else self._path
             yield from rows
         else:
             self._wrong(value, "companies", "must be a list, or {csv: PATH}, or {query: {database: ..., sql: ...}}.")
@@ -135,6 +149,7 @@ class _Reader:
             said = f"the id {printable(id_[:_LONGEST])} cannot be: " if id_ else ""
             self._wrong(value, "companies", f"{said}each needs an id of {_NAME}.")
             return None
+        meant_by_all = set(self._meant)
         self._members(value, id_, _COMPANY)
         own = self._settings(members.get("settings"), id_)
         company = Company(
@@ -145,25 +160,41 @@ class _Reader:
             settings={one: {**common.get(one, {}), **own.get(one, {})} for one in {**common, **own}},
             warehouse=self._place(members.get("warehouse"), id_, "warehouse") or warehouse,
         )
-        if not company.pipelines:
+        if not company.pipelines and not self._meant & {"defaults", "pipelines"}:
             self._wrong(value, id_, "has no pipelines; name some there or in defaults.")
-        for problem in self._lacking(company):
-            self._wrong(value, id_, problem)
+        if not self._meant & {"defaults", "settings"}:
+            for problem in self._lacking(company):
+                self._wrong(value, id_, problem)
+        self._variables(value, company)
+        self._meant = meant_by_all
         return company
 
     def _lacking(self, company: Company) -> Iterator[str]:
         """Yield what the plugins of a company's pipelines cannot do without, and do not have."""
         lacking: dict[str, None] = {}
         for pipeline in (self._pipelines[name] for name in company.pipelines if name in self._pipelines):
-            if pipeline.to_warehouse and company.warehouse is None:
+            if pipeline.to_warehouse and company.warehouse is None and "warehouse" not in self._meant:
                 yield f"{pipeline.name} needs a warehouse: name one there, or one for all."
             for plugin in pipeline.plugins:
                 given = set(pipeline.settings.get(plugin, ())) | set(_OURS.get(plugin, ()))
                 given.update(name for one in pipeline.names_of(plugin) for name in company.settings.get(one, ()))
-                missing = sorted(set(self._schema(plugin).get("required", ())) - given)
+                required = self._schema(plugin).get("required", ())
+                missing = [name for name in sorted({*required} - given) if not self._is_meant(pipeline, plugin, name)]
                 if missing:
                     lacking[f"{plugin}: {' and '.join(missing)} {'are' if missing[1:] else 'is'} missing."] = None
         yield from lacking
+
+    def _is_meant(self, pipeline: Pipeline, plugin: str, name: str) -> bool:
+        return any({one, f"{one}.{name}"} & self._meant for one in pipeline.names_of(plugin))
+
+    def _variables(self, value: Value, company: Company) -> None:
+        """Look at variables whose names depend on the company."""
+        names = {**variables.ANY, **company.places}
+        given = {f"{plugin}: {name}": one for plugin, own in company.settings.items() for name, one in own.items()}
+        for name, setting in {**given, "warehouse": company.warehouse}.items():
+            if problem := variables.wrong(setting, names):
+                # One text of defaults may be wrong for all.
+                self._wrong(value, company.id, f"{name}: {problem}", alike=f"{name} {setting}")
 
     # Settings and pipelines
 
@@ -181,6 +212,7 @@ class _Reader:
                 schema = plugins.schema(command)
             except Stop as error:
                 self._wrong(given, where, str(error))
+                self._meant.add(settings.closest(plugin, [*plugins.names(), *_VARIANTS]) or plugin)
             else:
                 found[plugin] = self._checked(command, schema, self._members(given, f"{where}: {plugin}"), where)
         return found
@@ -195,17 +227,31 @@ class _Reader:
             at = f"{where}: {plugin}"
             if source := _OURS.get(plugin, {}).get(name):
                 self._wrong(value, at, f"{name} follows from the company's {source}; leave it out.")
-            elif properties and name not in properties:
+                continue
+            if properties and name not in properties:
                 self._wrong(value, at, f"{name} is not a setting{meant(name, properties)}")
-            elif (setting := self._setting(value, f"{at}: {name}", properties.get(name, {}))) is not None:
-                found[name] = _as_is(setting) if self._label == "row" else setting
-                if properties.get(name, {}).get("secret") and values.is_literal(found[name]):
-                    self._holders.add(self._list if self._label == "row" else self._path)
-                if not isinstance(setting, values.File | values.Command) and not any(values.variables(setting)):
-                    plain[name] = setting
+                self._meant.add(f"{plugin}.{settings.closest(name, properties)}")
+                continue
+            schema_of = properties.get(name, {})
+            is_cell, is_secret = self._list is not None, bool(schema_of.get("secret"))
+            setting = self._setting(listed.as_list(value, schema_of) if is_cell else value, f"{at}: {name}", schema_of)
+            setting = _as_is(setting) if is_cell else setting
+            problem = variables.wrong(setting, variables.ANY)
+            if problem:
+                self._wrong(value, f"{at}: {name}", problem, alike=f"{at} {problem}" if is_cell else "")
+            if problem or setting is None:
+                self._meant.add(f"{plugin}.{name}")
+                continue
+            found[name] = setting
+            if is_secret and values.is_literal(setting):
+                self._holders.add(self._list or self._path)
+            if not isinstance(setting, values.File | values.Command) and not any(values.variables(setting)):
+                plain[name] = setting
         for problem in settings.explain(self._validator(plugin, schema).iter_errors(plain), ""):
-            about = next((value for name, value in members.items() if problem.startswith(name)), None)
-            self._wrong(about, f"{where}: {plugin}", problem)
+            about = next((name for name in members if problem.startswith(name)), "")
+            told = problem + (listed.how(plugin, about, properties.get(about, {})) if self._list else "")
+            alike = f"{plugin}.{problem}" if self._list else ""
+            self._wrong(members.get(about), f"{where}: {plugin}", told, alike=alike)
         return found
 
     def _validator(self, plugin: str, schema: Mapping[str, Any]) -> Draft7Validator:
@@ -277,6 +323,7 @@ class _Reader:
         for name, member in value.content.items():
             if known is not None and name not in known:
                 self._wrong(member, where, f"{name} is not known here{meant(name, known)}")
+                self._meant.add(settings.closest(name, known) or name)
         return {name: member for name, member in value.content.items() if member.content is not None}
 
     def _text(self, value: Value | None, where: str, name: str) -> str | None:
@@ -308,10 +355,15 @@ class _Reader:
     def _place(self, value: Value | None, where: str, name: str) -> Any:
         """Return a text, or where a secret is."""
         found = self._setting(value, f"{where}: {name}" if where else name, {"type": "string"}) if value else None
-        if found is not None and not isinstance(found, str | values.File | values.Command):
+        if value and (problem := variables.wrong(found, variables.ANY)):
+            self._wrong(value, where, f"{name}: {problem}")
+            found = None
+        elif found is not None and not isinstance(found, str | values.File | values.Command):
             self._wrong(value, where, f"{name} must be a text, {{file: PATH}} or {{command: [PROGRAM, ...]}}.")
         if isinstance(found, str) and any(database_urls.passwords(found)):
             self._holders.add(self._path)
+        if value and found is None:
+            self._meant.add(name)
         return found
 
     def _number(self, value: Value, name: str) -> int:

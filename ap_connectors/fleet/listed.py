@@ -90,6 +90,33 @@ def _setting(text: str, number: int) -> Value:
     return Value(text, number, kind)
 
 
+def as_list(value: Value, schema: Mapping[str, Any]) -> Value:
+    """Return a cell as the list that its setting wants: one value, or several with commas, need no brackets."""
+    if not isinstance(value.content, str) or not _is_list(schema) or value.content.startswith(("[", "{")):
+        return value
+    parts = [part.strip() for part in value.content.split(",")]
+    return Value([_setting(part, value.line) for part in parts if part], value.line)
+
+
+def how(plugin: str, name: str, schema: Mapping[str, Any]) -> str:
+    """Return how the cell of a setting is written, for the end of a message; "" where that is plain."""
+    if not name:
+        return ""
+    column = f" In the column {plugin}.{name}"
+    return f'{column} write 1234, or several with commas in quotes: "1234, 5678".' if _is_list(schema) else f"{column}."
+
+
+def _is_list(schema: Mapping[str, Any]) -> bool:
+    """Whether a setting is a list of texts or numbers, and nothing else."""
+    types, plain = _types(schema), {"string", "integer", "number"}
+    return "array" in types and not plain & {*types} and bool(plain & {*_types(schema.get("items") or {})})
+
+
+def _types(schema: Mapping[str, Any]) -> Sequence[str]:
+    found = schema.get("type", ())
+    return (found,) if isinstance(found, str) else tuple(found)
+
+
 def _text(content: Any) -> str:
     return "" if content is None else str(content).strip()
 

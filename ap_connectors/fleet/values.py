@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from ap_connectors.core.errors import Stop
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+_TAB = re.compile(r" *\t")
+_UNQUOTED = re.compile(r"[:,-]\s+(\{\w+\}[^\s,}]+)")
 _COMMAND_SECONDS = 60
 _KINDS = {"tag:yaml.org,2002:bool": "boolean", "tag:yaml.org,2002:int": "integer", "tag:yaml.org,2002:float": "number"}
 _NULL = "tag:yaml.org,2002:null"
@@ -77,9 +79,21 @@ def parse(path: Path, problems: list[str]) -> Value:
         return _value(node, problems) if node is not None else Value({}, 1)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise Stop(f"{path}{line}: is not valid YAML: {error.problem or 'it cannot be read'}.") from None
+        lines = content.splitlines()[: error.problem_mark.line + 1] if error.problem_mark else []
+        said = _usual_slip(lines) or f"{error.problem or 'it cannot be read'}."
+        raise Stop(f"{path}{line}: is not valid YAML: {said}") from None
     except (yaml.YAMLError, RecursionError):
         raise Stop(f"{path}: is not valid YAML.") from None
+
+
+def _usual_slip(lines: Sequence[str]) -> str:
+    """Return what is usually wrong with such a line, the last one or the one before; "" if that is not known."""
+    for text in reversed(lines[-2:]):
+        if _TAB.match(text):
+            return "a tab is before the text. Indent with blanks."
+        if found := _UNQUOTED.search(text):
+            return f"a text that begins with a brace stands in quotes: '{found[1]}'."
+    return ""
 
 
 def _value(node: yaml.Node, problems: list[str]) -> Value:
@@ -147,7 +161,11 @@ def setting(value: Value, schema: Mapping[str, Any], base: Path) -> Any:
             return Command(tuple(map(str, words)), str(base))
         raise ValueError("must be {file: PATH}, or {command: [PROGRAM, ARGUMENT, ...]} with texts")
     if isinstance(content, Mapping) and set(content) == {"env"} and not schema.get("properties"):
-        raise ValueError("a variable of the environment is written as '${NAME}'")
+        name = content["env"].content
+        shown = name if isinstance(name, str) and re.fullmatch(r"\w+", name) else "NAME"
+        raise ValueError(
+            f"a variable of the environment is written as '${{{shown}}}'; else {{file: PATH}} or {{command: [...]}}"
+        )
     return typed(value, schema)
 
 
