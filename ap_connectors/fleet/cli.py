@@ -20,7 +20,7 @@ from ap_connectors.core.redact import printable
 from ap_connectors.fleet import batch, check, companies, export, rejects, remove
 from ap_connectors.fleet.history import History
 from ap_connectors.fleet.members import Fleet
-from ap_connectors.fleet.order import Order, jobs_of
+from ap_connectors.fleet.order import Order, jobs_of, left_out
 from ap_connectors.fleet.results import Result, Status, counts, summary, table
 
 DONE, FAILED, NOT_BEGUN = 0, 1, 2
@@ -47,6 +47,8 @@ def _run(given: argparse.Namespace) -> int:
             return DONE
     again = (given.stream, given.since) if given.stream else None
     order = Order(only, _listed(given.pipeline), given.jobs, again)
+    if again and (others := left_out(fleet, order)):
+        print(f"Left out, for {given.stream} is not read there: {', '.join(others)}.", file=sys.stderr)  # noqa: T201
     began = time.monotonic()
     as_json = given.format == "json"
     progress = _progress(fleet, order)

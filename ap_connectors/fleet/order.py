@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ap_connectors.core import settings
 from ap_connectors.core.errors import Stop
 from ap_connectors.fleet import children, databases, plugins, values
-from ap_connectors.fleet.members import Fleet
+from ap_connectors.fleet.members import Fleet, meant
 from ap_connectors.fleet.worker import Job
 from ap_connectors.http.shared_window import FOLDER
 
@@ -50,10 +51,49 @@ def jobs_of(fleet: Fleet, order: Order) -> list[list[Job]]:
         ]
         for company in companies
     ]
+    if order.again:
+        found = _that_read(fleet, order.again[0], found)
     found = [jobs for jobs in found if jobs]
     if not found:
         raise Stop("There is nothing to run: none of the companies has such a pipeline.")
     return found
+
+
+def left_out(fleet: Fleet, order: Order) -> list[str]:
+    """Return the pipelines that an order leaves out because they do not read the stream that is read anew."""
+    chosen = {job.pipeline.name for jobs in jobs_of(fleet, order) for job in jobs}
+    return sorted({job.pipeline.name for jobs in jobs_of(fleet, replace(order, again=None)) for job in jobs} - chosen)
+
+
+def _that_read(fleet: Fleet, stream: str, found: Sequence[Sequence[Job]]) -> list[list[Job]]:
+    """Return the jobs whose pipelines read a stream, or may read it: a program of someone else's does not say.
+
+    Raises:
+        Stop: none of them does.
+    """
+    known: dict[str, Collection[str] | None] = {}
+    for job in (job for jobs in found for job in jobs):
+        if job.pipeline.name not in known:
+            known[job.pipeline.name] = _streams(fleet, job)
+    chosen = [[job for job in jobs if (one := known[job.pipeline.name]) is None or stream in one] for jobs in found]
+    if any(found) and not any(chosen):
+        streams = {name for one in known.values() for name in one or ()}
+        raise Stop(f"--stream {stream}: {', '.join(known)} do not read such a stream{meant(stream, streams)}")
+    return chosen
+
+
+def _streams(fleet: Fleet, job: Job) -> Collection[str] | None:
+    tap = job.pipeline.tap
+    catalog = plugins.catalog(tap, job.pipeline.select, fleet.settings_of(job.company, job.pipeline, tap))
+    if catalog is None:
+        return None
+    streams = json.loads(catalog)["streams"]
+    # Its own entry says whether a stream is selected.
+    return {
+        one["tap_stream_id"]
+        for one in streams
+        if any(not entry["breadcrumb"] and entry["metadata"].get("selected") for entry in one["metadata"])
+    }
 
 
 def warm(fleet: Fleet, jobs: Iterable[Job]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import configparser
+import os
 import re
+import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -117,3 +119,19 @@ def test_snippets_can_be_read() -> None:
     for line in re.findall(r"^[\d*]+ .*", blocks(SCHEDULERS, "text")[0], re.MULTILINE):
         assert len(line.split()[:6]) == 6
         assert line.split()[5] == "ap"
+
+
+def test_cron_mails_only_what_failed(tmp_path: Path) -> None:
+    """A run that takes long says how far it is, where standard error is no terminal: cron mails whatever is printed."""
+    program = tmp_path / "ap-fleet"
+    program.write_text('#!/bin/sh\necho "ap-fleet: 3 of 40" >&2\necho "the table of $1"\nexit $STATUS\n', "utf-8")
+    program.chmod(0o700)
+    (tmp_path / "secrets.env").write_text("export STATUS=$WANTED\n", "utf-8")
+    lines = re.findall(r"^[\d*]+ (?:\S+ ){5}(.*)", blocks(SCHEDULERS, "text")[0], re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        for wanted in ("0", "1"):
+            env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "WANTED": wanted}
+            command = ["/bin/sh", "-c", line.replace("/srv/fleet", str(tmp_path))]
+            done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+            assert ("the table of" in done.stdout, done.stderr) == (wanted == "1", ""), line

@@ -99,7 +99,15 @@ def test_a_stream_is_read_anew_and_no_other(fleet: Fleet) -> None:
     # The next run goes on from where reading anew has ended.
     report = json.loads(Path(fleet.run()["c1"]["report"]).read_text(encoding="utf-8"))["streams"]
     assert report["vendors"]["received"] == 0
-    assert "has no bookmark of it" in fleet.run("--from", moment, "--stream", "vendor", expect=1)["c1"]["error"]
+    # What does not read the stream is left alone.
+    settings = {"tap-saft": {"path": SAFT}, "target-vicai": fleet.credentials(2)}
+    other = {"id": "c2", "pipelines": ["erp-to-vic"], "settings": settings}
+    fleet.write(fleet.company(1), other)
+    said = fleet.ask("run", "--from", moment, "--stream", "invoices")
+    assert "Left out, for invoices is not read there: erp-to-vic." in said
+    assert "1 of 1 pipelines done" in said
+    meant = "--stream invoicess: vic-to-warehouse, erp-to-vic do not read such a stream; did you mean invoices?"
+    assert meant in fleet.ask("run", "--from", moment, "--stream", "invoicess", expect=2)
     assert "go together" in fleet.ask("run", "--stream", "vendors", expect=2)
 
 
