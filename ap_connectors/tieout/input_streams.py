@@ -30,6 +30,9 @@ from ap_connectors.tieout.vic_streams import (
 )
 from ap_connectors.tieout.warehouse import spelling
 
+NOT_BOOKED = ("ivesk_moved_to", "ivesk_left_out_as")
+"""What the mapper says of a document that is not booked: it is another company's, a sale, or of a kind left out."""
+
 
 @dataclass
 class StreamInput:
@@ -40,7 +43,7 @@ class StreamInput:
         snapshot: what is compared, by natural key; the last record of a key counts.
         records: as they were given, by natural key.
         names: what each is found by.
-        deleted: keys that it marks as deleted.
+        deleted: keys of what is to be gone: why.
         keyless: lines (as messages name them) that have no natural key.
         marks: who the vendors are of records that name them as a document does (`documentVendor`), by natural key.
     """
@@ -49,7 +52,7 @@ class StreamInput:
     snapshot: Snapshot = field(default_factory=Snapshot)
     records: GivenRecords = field(default_factory=GivenRecords)
     names: dict[str, Names] = field(default_factory=dict)
-    deleted: set[str] = field(default_factory=set)
+    deleted: dict[str, str] = field(default_factory=dict)
     keyless: list[str] = field(default_factory=list)
     marks: dict[str, Identity] = field(default_factory=dict)
 
@@ -123,12 +126,12 @@ def _take(inputs: Input, file: str, lines: Iterable[bytes], *, deletes: bool) ->
         is_deleted = given.get(spelling("_sdc_deleted_at")) is not None
         if is_deleted and not deletes:
             continue
-        if is_deleted:
+        if is_deleted or any(given.get(spelling(name)) for name in NOT_BOOKED):
             stream.names[key] = spec.found_by(given)
-            stream.deleted.add(key)
+            stream.deleted[key] = "it is deleted" if is_deleted else "it is not to be booked here"
             stream.snapshot.drop(key)
             continue
-        stream.deleted.discard(key)
+        stream.deleted.pop(key, None)
         stream.put(key, message.record)
         stream.marks.pop(key, None)
         if (identity := identity_of(given)) is not None:

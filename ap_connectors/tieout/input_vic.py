@@ -194,9 +194,13 @@ class _Stream:
             self._compare_single_lines()
         for key in self._given.snapshot:
             self._pair(key)
-        for key in sorted(self._given.deleted):
+        for key, why in sorted(self._given.deleted.items()):
             if key in self._found.snapshot:
-                self._comparison.add("changed", key, "", "the input says that it is deleted, and Vic.ai still has it")
+                words = f"the input says that {why}, and Vic.ai still has it"
+                if reason := self._reasons.get(key):
+                    self._comparison.add("explained", key, "", f"{words}; rejected: {reason}")
+                else:
+                    self._comparison.add("changed", key, "", words)
         for place in self._given.keyless:
             self._comparison.add("missing", place, "", "the record has no natural key")
         others = list(self._found.others)

@@ -92,6 +92,11 @@ _SENTENCES = (
         "įvestyje pažymėta kaip ištrinta, o Vic.ai dar yra",
         "slettet i inndataene, men finnes fortsatt hos Vic.ai",
     ),
+    (
+        r"the input says that it is not to be booked here, and Vic\.ai still has it",
+        "pagal įvestį čia neregistruotina, o Vic.ai dar yra",
+        "skal etter inndataene ikke bokføres her, men finnes fortsatt hos Vic.ai",
+    ),
     (r"(.+) cannot be read: (\S+)", "{0} nepavyko perskaityti: {1}", "{0} kan ikke leses: {1}"),
     (
         r"Of the table company only the name is compared\.",

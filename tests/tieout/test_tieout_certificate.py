@@ -206,6 +206,7 @@ SAID = (
     "1 line of older exports left over in t.",
     "2 lines in t of documents that are not compared.",
     "the input says that it is deleted, and Vic.ai still has it",
+    "the input says that it is not to be booked here, and Vic.ai still has it",
     "the record has no natural key",
     "it is not at Vic.ai",
     "it has no path",

@@ -165,6 +165,24 @@ def test_without_the_rejects_one_is_missing(load: Load, tie_input: TieOut) -> No
     assert result.found("training_invoices") == {"missing": (1, ["T-3"])}
 
 
+def test_documents_that_are_not_booked(load: Load, tie_input: TieOut) -> None:
+    """The mapper says of sales and of other companies' documents only that: they are no invoices that are missing."""
+    given = load.streams["training_invoices"]
+    given += [{"externalId": f"S-{n}", "ivesk_document_id": f"S-{n}", "ivesk_left_out_as": "sale"} for n in range(2)]
+    given.append({"externalId": "M-1", "ivesk_document_id": "M-1", "ivesk_moved_to": "391016469"})
+    given.append(given[2] | {"external_id": "T-4", "ref_number": "R-T-4", "ivesk_document_id": "T-4"})
+    load.run()
+
+    def found() -> dict[str, tuple[int, list[str]]]:
+        return tie_input(str(load.input), "--rejects", str(load.rejects)).found("training_invoices")
+
+    assert found() == {"explained": (1, ["T-3"])}
+    given.append({"externalId": "T-4", "ivesk_document_id": "T-4", "ivesk_left_out_as": "proforma"})
+    assert found() == {"explained": (1, ["T-3"]), "changed": (1, ["T-4"])}
+    load.run()
+    assert found() == {"explained": (2, ["T-3", "T-4"])}
+
+
 def test_what_is_not_there_and_what_is_different(load: Load, tie_input: TieOut) -> None:
     vic = load.vicai.control.vicai
     gone = next(one["internalId"] for one in vic.records("accounts") if one.get("externalId") == "K-2")
