@@ -22,7 +22,7 @@ from ap_connectors.singer.settings import (
 )
 from ap_connectors.singer.tap import ExactTap
 from ap_connectors.vicai import contract
-from ap_connectors.vicai.client import VicaiClient, require_company
+from ap_connectors.vicai.client import RIGHT_STATE, VicaiClient, require_company
 from ap_connectors.vicai.settings import client, connected
 from tap_vicai import streams
 
@@ -132,8 +132,7 @@ class TapVicai(ExactTap):
             own,
             [kept.setdefault("tenant", own)],
             what="The state",
-            remedy="Nothing was read. Hand in the right state, or none to begin anew; if the company was merely "
-            "renamed, change bookmarks.company.tenant in the state.",
+            remedy=f"Nothing was read. {RIGHT_STATE}",
         )
 
     @functools.cached_property

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from ap_connectors.core.companies import same_spelling
 from ap_connectors.core.errors import ApError, Outage
@@ -32,6 +36,7 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
     """Try each plugin of a pipeline with a company's settings; nothing is read or written but what it takes to try."""
     began = time.monotonic()
     said: list[str] = []
+    owners: dict[str, None] = {}
     status: Status = "done"
     error, redact = "", Redactor()
     os.chdir(fleet.path.parent)
@@ -39,7 +44,9 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
         given = Settings(fleet, job.company, job.pipeline)
         redact = given.redact
         for plugin in job.pipeline.plugins:
-            said.append(f"{plugin}: {_tried(plugin, given.of[plugin], min(until, time.monotonic() + _SECONDS))}")
+            told, owner = _tried(plugin, given.of[plugin], min(until, time.monotonic() + _SECONDS))
+            said.append(f"{plugin}: {told}")
+            owners.update({owner: None} if owner else {})
     except Outage as trouble:
         status, error = "outage", str(trouble)
     except Exception as trouble:
@@ -51,28 +58,70 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
         seconds=round(time.monotonic() - began, 3),
         error=redact(error, limit=500),
         said=redact("; ".join(said), limit=1000),
+        owners=tuple(owners),
     )
 
 
-def _tried(plugin: str, settings: Mapping[str, Any], until: float) -> str:
-    """Return what the trial has shown.
+def lines(fleet: Fleet, results: Sequence[Result], kind: str) -> Iterator[str]:
+    """Yield what a check prints.
+
+    Args:
+        fleet: that was checked.
+        results: in the order of the file.
+        kind: "table": what is wrong last, and names for `expected_company` where it is empty; "json"; "csv": id, name
+            and expected_company of each company, to be a list of companies.
+    """
+    if kind == "json":
+        yield from (msgspec.json.encode(one).decode() for one in results)
+        return
+    owners: dict[str, set[str]] = {}
+    for one in results:
+        owners.setdefault(one.company, set()).update(one.owners)
+    companies = [company for company in fleet.companies if company.id in owners]
+    # Of two names one is wrong.
+    found = {id_: next(iter(names)) for id_, names in owners.items() if len(names) == 1}
+    if kind == "csv":
+        for row in (
+            ("id", "name", "expected_company"),
+            *((one.id, one.name, one.expected_company or found.get(one.id, "")) for one in companies),
+        ):
+            text = io.StringIO()
+            csv.writer(text, lineterminator="").writerow(row)
+            yield text.getvalue()
+        return
+    for one in sorted(results, key=lambda one: not one.is_done):
+        yield f"{one.company} {one.pipeline}: {one.said if one.is_done else f'{one.status}: {one.error}'}"
+    for id_, names in owners.items():
+        if len(names) > 1:
+            yield f"{id_}: its credentials are of several companies: {', '.join(sorted(names))}. Look which are wrong."
+    if missing := [one.id for one in companies if not one.expected_company and one.id in found]:
+        yield (
+            "These have no expected_company, so credentials of another company would not be noticed. If the names are "
+            "right, write them into the file (as columns of a list: ap-fleet check --format csv):"
+        )
+        yield from (f"- id: {id_}\n  expected_company: {json.dumps(found[id_], ensure_ascii=False)}" for id_ in missing)
+
+
+def _tried(plugin: str, settings: Mapping[str, Any], until: float) -> tuple[str, str]:
+    """Return what the trial has shown, and whose the credentials are if the service says so.
 
     Raises:
         _Failed: it did not work.
     """
     if {"client_id", "client_secret"} <= settings.keys():
-        return _captured(plugin, lambda: _whose(settings), until)
+        own = _captured(plugin, lambda: _whose(settings), until)
+        return f'the credentials of "{own}"' if own else "the credentials of a company without a name", own
     if plugin.startswith("mapper-"):
         # Without input it checks its settings and tables.
         _captured(plugin, lambda: _run(plugin, settings, []), until)
-        return "the settings are right"
+        return "the settings are right", ""
     lines = _captured(plugin, lambda: _run(plugin, settings, ["--test"]), until).splitlines()
     told = [line.removeprefix(f"{plugin}: ") for line in lines if line.strip()]
-    return told[0].rstrip(".") if len(told) == 1 else f"{len(told)} streams can be read"
+    return told[0].rstrip(".") if len(told) == 1 else f"{len(told)} streams can be read", ""
 
 
 def _whose(settings: Mapping[str, Any]) -> int:
-    """Print whose credentials of Vic.ai these are; check the name, if one is expected."""
+    """Print whose credentials of Vic.ai these are; say so if another company is expected."""
     vic = client(
         {**settings, "max_concurrency": 1}, timeout=settings.get("request_timeout") or 60, user_agent="ap-fleet"
     )
@@ -81,9 +130,10 @@ def _whose(settings: Mapping[str, Any]) -> int:
     except ApError as error:
         print(error)  # noqa: T201
         return children.OUTAGE if isinstance(error, Outage) else 1
-    print(f'the credentials of "{own}"' if own else "the credentials of a company without a name")  # noqa: T201
     expected = (settings.get("expected_company") or "").strip()
-    if expected and not same_spelling(own, expected):
+    if not expected or same_spelling(own, expected):
+        print(own)  # noqa: T201
+    else:
         print(f'expected_company is "{expected}", but these are the credentials of "{own}".')  # noqa: T201
         return 1
     return 0

@@ -95,9 +95,13 @@ class _Teller:
             self._progress.note = counts(self._ends)
             self._progress.end()
         if not result.is_done and at_once:
-            said = printable(f"{result.company} {result.pipeline}: {result.status}: {result.error}")
-            print(said, file=sys.stderr, flush=True)  # noqa: T201
+            self.say(result)
         self._progress.advance()
+
+    def say(self, result: Result) -> None:
+        """Say what is not done, on standard error."""
+        said = printable(f"{result.company} {result.pipeline}: {result.status}: {result.error}")
+        print(said, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _check(given: argparse.Namespace) -> int:
@@ -107,9 +111,12 @@ def _check(given: argparse.Namespace) -> int:
     teller = _Teller(progress)
     results = batch.run(replace(fleet, retries=0), order, lambda one: teller.tell(one, at_once=False), check.work)
     progress.end()
-    for result in sorted(_ordered(fleet, results), key=lambda one: not one.is_done):
-        told = result.said if result.is_done else f"{result.status}: {result.error}"
-        _line(f"{result.company} {result.pipeline}: {told}")
+    for line in check.lines(fleet, _ordered(fleet, results), given.format):
+        _line(line)
+    if given.format != "table":
+        for result in results:
+            if not result.is_done:
+                teller.say(result)
     return DONE if all(one.is_done for one in results) else FAILED
 
 
@@ -201,6 +208,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     check_ = _command(commands, "check", "connect to everything, and say whose credentials they are", _check)
     _which(check_)
+    check_.add_argument(
+        "--format",
+        choices=("table", "json", "csv"),
+        default="table",
+        help="json: a line for each result; csv: id, name and expected_company, as the services call the companies",
+    )
     for name, words, what in (
         ("status", "say how each pipeline of each company ended the last time", _status),
         ("history", "list the runs, newest last", _history),

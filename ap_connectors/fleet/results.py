@@ -40,6 +40,7 @@ class Result(msgspec.Struct, kw_only=True, frozen=True):
         run_id: of the last try, in history and lineage.
         said: what there is to say though all went well.
         batch: id of the batch, in the history.
+        owners: whose the credentials are, as the service says; of a check.
     """
 
     company: str
@@ -59,6 +60,7 @@ class Result(msgspec.Struct, kw_only=True, frozen=True):
     run_id: str = ""
     said: str = ""
     batch: str = ""
+    owners: tuple[str, ...] = ()
 
     @property
     def is_done(self) -> bool:

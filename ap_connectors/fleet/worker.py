@@ -24,6 +24,7 @@ from ap_connectors.fleet.members import Company, Fleet
 from ap_connectors.fleet.pipelines import Pipeline
 from ap_connectors.fleet.results import Result, Status
 from ap_connectors.fleet.state import Busy, DuckDBStore, FolderStore, PostgresStore, Store, WarehouseStore
+from ap_connectors.vicai.client import RIGHT_STATE
 
 __all__ = ["GRACE", "Job", "Settings", "store", "work"]
 
@@ -33,6 +34,14 @@ _ENDS: Mapping[str, str] = {
     "late": "it took longer than {0} s (time_limit) and was ended; the next run goes on from the last STATE.",
     "ended": "the batch was ended; the next run goes on from the last STATE.",
 }
+
+
+_OTHER_STATE = (
+    "If these credentials are right, earlier runs had wrong ones, and brought the other company's records: `ap-fleet "
+    "remove {0} --rows --files --yes` takes them out (the subscription to webhooks, too), and the next run begins "
+    "anew. Write expected_company into the file first. If the company was merely renamed, change its name in the state."
+)
+"""In place of `RIGHT_STATE`: a fleet is handed no state."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,7 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
         pipeline=job.pipeline.name,
         status=status,
         seconds=round(time.monotonic() - began, 3),
-        error=run.redact(error, limit=500),
+        error=run.redact(error.replace(RIGHT_STATE, _OTHER_STATE.format(job.company.id)), limit=700),
         began=at,
         run_id=job.run_id,
         **run.facts(),

@@ -300,6 +300,13 @@ class VicaiClient:
             return self._transport.call(operation, _answered, arguments, form=form, find_done=find_done)
 
 
+RIGHT_STATE = (
+    "Hand in the right state, or none to begin anew; if the company was merely renamed, change "
+    "bookmarks.company.tenant in the state."
+)
+"""What to do with the state of another company, for a person who hands it in; a fleet has other words."""
+
+
 def require_company(own: str, known: Collection[str], *, what: str, remedy: str) -> None:
     """Stop if something belongs to another company than the credentials; it may not say whose it is.
 

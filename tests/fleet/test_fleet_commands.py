@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -44,6 +45,16 @@ def test_check_says_whose_credentials_they_are(fleet: Fleet) -> None:
     assert "bad vic-to-warehouse: failed: tap-vicai: vicai: client_id and client_secret are not accepted" in said
     assert "wrong-secret-4711" not in said + fleet.written
     assert fleet.of(1).client_secret not in said
+    # What is not expected yet is ready to be written down.
+    fleet.write(fleet.company(1, name="Mano, UAB"), fleet.company(2, expected_company=names[1]))
+    said = fleet.ask("check")
+    assert said.endswith(
+        f'(as columns of a list: ap-fleet check --format csv):\n- id: c1\n  expected_company: "{names[0]}"\n'
+    )
+    rows = list(csv.reader(fleet.ask("check", "--format=csv").splitlines()))
+    assert rows == [["id", "name", "expected_company"], ["c1", "Mano, UAB", names[0]], ["c2", "c2", names[1]]]
+    told = map(json.loads, fleet.ask("check", "--format=json").splitlines())
+    assert [(one["company"], one["owners"]) for one in told] == [("c1", names[:1]), ("c2", names[1:])]
 
 
 def test_status_and_history(fleet: Fleet) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,18 @@ def test_for_programs_a_batch_is_a_process_of_its_own(fleet: Fleet) -> None:
 def test_what_cannot_begin_has_status_2(fleet: Fleet, arguments: list[str], said: str) -> None:
     fleet.write({**fleet.company(1), "id": "acme"})
     assert said in fleet.ask("run", *arguments, expect=2)
+
+
+def test_the_way_out_after_wrong_credentials(fleet: Fleet) -> None:
+    """A first run with another company's credentials: what the message names brings the right records alone."""
+    fleet.write({"id": "c1", "settings": {"tap-vicai": fleet.credentials(2)}})
+    fleet.run()
+    fleet.write(fleet.company(1, expected_company=fleet.name(1)))
+    error = fleet.run(expect=1)["c1"]["error"]
+    assert f'it is of "{fleet.name(2)}"' in error
+    assert "Hand in" not in error
+    (command,) = re.findall(r"`ap-fleet (.*?)`", error)
+    fleet.ask(*command.split())
+    fleet.run()
+    assert not fleet.differences(1)
+    assert fleet.run()["c1"]["written"] == 0
