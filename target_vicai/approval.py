@@ -19,7 +19,7 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.schema import canonical
 
 if TYPE_CHECKING:
-    from target_vicai.sink import Item
+    from target_vicai.item import Item
 
 PLANNED = "planned-"
 """How ids begin that a plan makes up for what it would create."""

@@ -15,7 +15,8 @@ from ap_connectors.singer.ledger import DeliveryUnknown, Entry, SendOnce
 from ap_connectors.singer.sink import Outcome
 from ap_connectors.vicai import contract
 from target_vicai.documents import FIELDS, Document, is_given, opened
-from target_vicai.sink import Item, VicSink
+from target_vicai.item import Item
+from target_vicai.sink import VicSink
 
 log = logging.getLogger("target-vicai")
 

@@ -13,7 +13,8 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.diff import Change
 from ap_connectors.singer.sink import Outcome
 from target_vicai.context import Reference
-from target_vicai.sink import Item, VicSink
+from target_vicai.item import Item
+from target_vicai.sink import VicSink
 
 _FRESH_SECONDS = 10.0
 """A record of Vic's that is older is read again before it is changed: somebody may have changed it there."""

@@ -14,7 +14,8 @@ from ap_connectors.vicai import contract
 from target_vicai.approval import PLANNED
 from target_vicai.bulk import BulkCalls
 from target_vicai.context import LoadContext
-from target_vicai.sink import TEXT, Item, VicSink, missing_key
+from target_vicai.item import Item, missing_key
+from target_vicai.sink import TEXT, VicSink
 
 MOST = 20
 """Pairs of one call: all are set, or none."""

@@ -15,7 +15,8 @@ from ap_connectors.http.bodies import file_pieces
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai import contract
 from target_vicai.documents import FIELDS, Document, is_given, opened
-from target_vicai.sink import TEXT, Item, VicSink, missing_key
+from target_vicai.item import Item, missing_key
+from target_vicai.sink import TEXT, VicSink
 
 _IDS: dict[str, Any] = {"internalId": TEXT, "externalId": TEXT}
 

@@ -13,7 +13,8 @@ from ap_connectors.core.errors import Reject
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from target_vicai.document_vendors import FORMER_MARK, MARK, Known, vendor_of
-from target_vicai.sink import TEXT, Item, VicSink
+from target_vicai.item import Item
+from target_vicai.sink import TEXT, VicSink
 
 _MOVED, _LEFT_OUT = "ivesk_moved_to", "ivesk_left_out_as"
 OF_IVESK: Mapping[str, Any] = {"ivesk_document_id": TEXT, _MOVED: TEXT, _LEFT_OUT: TEXT}

@@ -24,7 +24,8 @@ from target_vicai.document_vendors import Known
 from target_vicai.documents import Document
 from target_vicai.invoice_diff import changed_fields, differences, hashes
 from target_vicai.invoice_sink import OF_IVESK, InvoiceSink
-from target_vicai.sink import EXTERNAL, TEXT, Item, as_param
+from target_vicai.item import Item, as_param
+from target_vicai.sink import EXTERNAL, TEXT
 
 POSTED = frozenset({"POSTED", "TRANSFERRED"})
 """Statuses of invoices that are in the books."""

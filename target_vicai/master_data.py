@@ -16,8 +16,9 @@ from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Refused
 from target_vicai.compared_sink import ComparedSink, Comparison
 from target_vicai.context import Reference, ResourceSpec
+from target_vicai.item import Item, as_param, missing_key
 from target_vicai.record_cache import Reading
-from target_vicai.sink import EXTERNAL, TEXT, Item, as_param, missing_key
+from target_vicai.sink import EXTERNAL, TEXT
 
 
 class Upsert(ComparedSink):

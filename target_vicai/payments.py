@@ -16,8 +16,9 @@ from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai import contract
 from target_vicai.bulk import BulkCalls
 from target_vicai.context import LoadContext
+from target_vicai.item import Item
 from target_vicai.payment_book import PaymentBook
-from target_vicai.sink import Item, VicSink
+from target_vicai.sink import VicSink
 
 MOST = 100
 """Payments of one call; the contract says it of failures only."""

@@ -11,7 +11,8 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai.client import Refused
 from target_vicai.invoices import POSTED, status_of
-from target_vicai.sink import TEXT, Item, VicSink, as_param
+from target_vicai.item import Item, as_param
+from target_vicai.sink import TEXT, VicSink
 
 _READY = ("READY_FOR_POST", "READY_FOR_TRANSFER")
 _WITH_VIC = {"NOT_READY", "IN_APPROVALS"}

@@ -19,7 +19,8 @@ from ap_connectors.singer.diff import Change, diff, merge_missing
 from ap_connectors.singer.schema import ObjectSchema
 from ap_connectors.vicai import contract
 from target_vicai.context import Reference
-from target_vicai.sink import TEXT, Item, as_param
+from target_vicai.item import Item, as_param
+from target_vicai.sink import TEXT
 
 _DIMENSION_IDS = "dimensionsExternalIds"
 _MATCHING = ("TWO_WAY", "THREE_WAY", "FOUR_WAY")

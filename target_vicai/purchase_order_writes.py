@@ -14,8 +14,8 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.ledger import Ledger
 from ap_connectors.vicai.client import NotFound
 from target_vicai.context import LoadContext
+from target_vicai.item import Item
 from target_vicai.purchase_order_lines import LineChanges
-from target_vicai.sink import Item
 
 PendingStep = Literal["process", "close"]
 

@@ -20,6 +20,7 @@ from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Refused
 from target_vicai.compared_sink import ComparedSink, Comparison
 from target_vicai.context import LoadContext, ResourceSpec
+from target_vicai.item import Item, missing_key
 from target_vicai.purchase_order_lines import (
     LineChanges,
     compare_lines,
@@ -41,7 +42,7 @@ from target_vicai.purchase_order_writes import (
     status_of,
 )
 from target_vicai.record_cache import Reading, RecordCache
-from target_vicai.sink import TEXT, Item, missing_key
+from target_vicai.sink import TEXT
 
 
 class _Plan(Comparison, frozen=True, kw_only=True):

@@ -39,7 +39,8 @@ from target_vicai.approval import Approval, WatchedWriter
 from target_vicai.approved_plan import Applying, approval_of, sealed, service_of
 from target_vicai.context import DryRunWriter, LoadContext, LoadOptions
 from target_vicai.document_vendors import KEPT
-from target_vicai.sink import Item, VicSink
+from target_vicai.item import Item
+from target_vicai.sink import VicSink
 from target_vicai.streams import ALL
 
 
@@ -343,8 +344,7 @@ class TargetVicai(ExactTarget):
 
     def _submit_delete(self, stream: str, key: str) -> None:
         sink, told = self._sinks_by_name[canonical(stream)], self._full_loads[stream].stream
-        item = sink.deletion(key)
-        record = {"externalId": key, "_sdc_deleted_at": "1970-01-01T00:00:00Z"}
+        item, record = sink.deletion(key), {"externalId": key, "_sdc_deleted_at": "1970-01-01T00:00:00Z"}
         raw = msgspec.json.encode({"type": "RECORD", "stream": told, "record": record})
         line = Line(0, raw, Message(type="RECORD", stream=told, record=record))
 

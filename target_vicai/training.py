@@ -17,7 +17,7 @@ from ap_connectors.vicai.client import Part
 from target_vicai import document_vendors, documents
 from target_vicai.documents import Document
 from target_vicai.invoice_sink import OF_IVESK, InvoiceSink
-from target_vicai.sink import Item
+from target_vicai.item import Item
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 

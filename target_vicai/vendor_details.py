@@ -13,8 +13,9 @@ from ap_connectors.singer.worker_pool import Missing
 from ap_connectors.vicai.client import Refused
 from target_vicai.compared_sink import ComparedSink, Comparison
 from target_vicai.context import ResourceSpec
+from target_vicai.item import Item, missing_key
 from target_vicai.record_cache import Reading
-from target_vicai.sink import TEXT, Item, VicSink, missing_key
+from target_vicai.sink import TEXT, VicSink
 
 _INTERNAL = {"useSystem": "INTERNAL"}
 

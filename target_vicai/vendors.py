@@ -26,9 +26,10 @@ from target_vicai.document_vendors import (
     is_of_documents,
     vendor_of,
 )
+from target_vicai.item import Item
 from target_vicai.master_data import Upsert
 from target_vicai.record_cache import Reading
-from target_vicai.sink import EXTERNAL, TEXT, Item
+from target_vicai.sink import EXTERNAL, TEXT
 
 _NAME_AND_ADDRESS = ("name", "addressStreet", "addressCity", "addressState", "addressPostalCode")
 

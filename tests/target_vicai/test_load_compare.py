@@ -15,8 +15,8 @@ from msgspec import structs
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer.sink import Outcome
 from target_vicai.compared_sink import ComparedSink, Comparison
+from target_vicai.item import Item
 from target_vicai.purchase_orders import PurchaseOrders
-from target_vicai.sink import Item
 from target_vicai.streams import ALL
 from target_vicai.target import TargetVicai
 from tests.target_vicai.cases_documents import order_line

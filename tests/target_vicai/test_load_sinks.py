@@ -8,7 +8,8 @@ import pytest
 
 from ap_connectors.singer.sink import Outcome
 from ap_connectors.vicai import contract
-from target_vicai.sink import Item, VicSink
+from target_vicai.item import Item
+from target_vicai.sink import VicSink
 from target_vicai.streams import ALL
 from tests.target_vicai.cases import BY_STREAM
 
