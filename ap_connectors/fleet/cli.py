@@ -64,9 +64,8 @@ def _run(given: argparse.Namespace) -> int:
     if not as_json:
         for line in table(_ordered(fleet, results)):
             _line(line)
-        waiting = {one.company: rejects.waiting(fleet, one.company) for one in results}
-        if aside := ", ".join(f"{count:,} of {company}" for company, count in waiting.items() if count):
-            _line(f"Set aside, of this run and earlier ones: {aside}.")
+        for line in rejects.lines(fleet, dict.fromkeys(one.company for one in _ordered(fleet, results))):
+            _line(line)
         _line(summary(results, time.monotonic() - began))
     return DONE if all(one.is_done for one in results) else FAILED
 
@@ -138,9 +137,8 @@ def _status(given: argparse.Namespace) -> int:
             rows.append(latest.get(job, never))
     _show(given, rows)
     if given.format != "json":
-        for company in fleet.companies:
-            if (not only or company.id in only) and (count := rejects.waiting(fleet, company.id)):
-                _line(f"{company.id}: {count:,} set aside, in files of {rejects.folder(fleet, company.id)}")
+        for line in rejects.lines(fleet, (one.id for one in fleet.companies if not only or one.id in only)):
+            _line(line)
     return DONE if all(one.is_done for one in rows) else FAILED
 
 

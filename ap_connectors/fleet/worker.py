@@ -18,7 +18,7 @@ from typing import Any
 from ap_connectors.core import database_urls
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.core.redact import Redactor
-from ap_connectors.fleet import children, lineage, plugins, since, values
+from ap_connectors.fleet import children, lineage, plugins, rejects, since, values
 from ap_connectors.fleet.flow import GRACE, Flow, Start
 from ap_connectors.fleet.members import Company, Fleet
 from ap_connectors.fleet.pipelines import Pipeline
@@ -42,6 +42,8 @@ _OTHER_STATE = (
     "anew. Write expected_company into the file first. If the company was merely renamed, change its name in the state."
 )
 """In place of `RIGHT_STATE`: a fleet is handed no state."""
+_TOO_MANY = "(max_rejects)"
+"""In the message of a plugin that has set aside more than allowed."""
 
 
 @dataclass(frozen=True)
@@ -138,15 +140,20 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
         status, error = "outage", str(trouble)
     except Exception as trouble:
         error = children.words(trouble)
+    facts = run.facts()
+    if _TOO_MANY in error and facts.get("rejects"):
+        # The plugin that fails first speaks of its own file, and of its own command.
+        name, has_mapper = job.pipeline.name, job.pipeline.mapper is not None
+        error = rejects.advice(job.company.id, name, has_mapper=has_mapper, paths=facts["rejects"])
     result = Result(
         company=job.company.id,
         pipeline=job.pipeline.name,
         status=status,
         seconds=round(time.monotonic() - began, 3),
-        error=run.redact(error.replace(RIGHT_STATE, _OTHER_STATE.format(job.company.id)), limit=700),
+        error=run.redact(error.replace(RIGHT_STATE, _OTHER_STATE.format(job.company.id)), limit=1000),
         began=at,
         run_id=job.run_id,
-        **run.facts(),
+        **facts,
     )
     lineage.ended(fleet, result, job.pipeline)
     return result
@@ -216,11 +223,14 @@ class _Run:
 
     def _make_room(self, given: Settings) -> None:
         """Move the last run's files out of the way, and remember which reject files there are."""
-        for path in (self._log, self._report):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._report.unlink(missing_ok=True)
-        if self._log.exists():
-            self._log.replace(self._log.with_suffix(".1.log"))
+        try:
+            for path in (self._log, self._report):
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._report.unlink(missing_ok=True)
+            if self._log.exists():
+                self._log.replace(self._log.with_suffix(".1.log"))
+        except OSError as error:
+            raise Stop(f"{error.filename}: logs and reports cannot be written there: {error.strerror}.") from None
         target = self._job.pipeline.target
         if plugins.has(target, "report_path"):
             given.of[target]["report_path"] = str(self._report)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 from ap_connectors.fleet import pipelines
 from tests.fleet.conftest import VIC, Fleet
@@ -15,7 +17,7 @@ def test_all_pipelines_of_a_company(fleet: Fleet) -> None:
     company = fleet.of(1)
     code = company.control.ivesk(sums=False)["companies"][0]["code"]
     tables = {name: str(DEMO / "tables" / f"{name}.csv") for name in ("accounts", "objects")}
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "tap-saft": {"path": str(DEMO / "saft")},
         "tap-ivesk": {"api_key": company.api_key},
         "tap-ivesk-for-vic": {"company_codes": [code]},
@@ -50,7 +52,23 @@ def test_all_pipelines_of_a_company(fleet: Fleet) -> None:
     # What the first run set aside is told as long as its files are there, by runs that set nothing aside, too.
     aside = sum(one["set_aside"] or 0 for one in found.values())
     assert aside > 0
-    assert f"c1: {aside} set aside, in files of " in fleet.ask("status")
+    told = f"c1: {aside} set aside, in files of "
+    assert told in fleet.ask("status")
+    # Read anew they are set aside anew, and counted once; the files, the reasons and the way on are named.
+    for plugin in ("mapper-ivesk-vicai", "target-vicai"):
+        settings[plugin]["max_rejects"] = 0
+    fleet.write({"id": "c1", "pipelines": names, "settings": settings})
+    one = ["--pipeline=ivesk-to-vic", "--from=2000-01-01", "--stream=exported_documents"]
+    error = fleet.run(*one, expect=1)["c1"]["error"]
+    number = to_vic["set_aside"]
+    files = [name for name in fleet.folder.rglob("rejects/c1/ivesk-to-vic-*.jsonl") if name.name in error]
+    assert files
+    assert error.startswith(f"{number} set aside in {fleet.folder}/output/rejects/c1/ivesk-to-vic-")
+    assert " --only c1 --pipeline ivesk-to-vic --from DATE --stream STREAM), and move the files away." in error
+    reasons = re.findall(r"\b(\d+): [^;]{10}", error.partition(" (")[2])
+    assert reasons
+    assert sum(map(int, reasons)) <= number
+    assert told in fleet.ask("status", expect=1)
 
 
 def test_processes_of_one_client_share_its_rate_limit(fleet: Fleet) -> None:
