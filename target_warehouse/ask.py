@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from ap_connectors.core import cli, database_urls
-from ap_connectors.core.errors import ApError, Stop
+from ap_connectors.core.errors import Stop
 
 _MOST = 1000
 
@@ -23,8 +23,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Print the answer to one question; return the exit status."""
-    cli.prepare_output()
-    parser = argparse.ArgumentParser(prog="ap-sql", description="Ask a warehouse something, in SQL. It is only read.")
+    parser = cli.parser("ap-sql", "Ask a warehouse something, in SQL. It is only read.")
     parser.add_argument("query", help="one SELECT")
     parser.add_argument(
         "--database",
@@ -32,14 +31,14 @@ def run(arguments: Sequence[str]) -> int:
         help="DuckDB file, or URL of a PostgreSQL database; default: TARGET_WAREHOUSE_DATABASE",
     )
     parser.add_argument("--csv", action="store_true", help="the answer as CSV, all rows")
-    given = parser.parse_args(arguments)
-    try:
-        if not given.database:
-            raise Stop("Name the database: --database FILE, or TARGET_WAREHOUSE_DATABASE.")
-        names, rows = _answer(given.database, given.query)
-    except ApError as error:
-        print(f"ap-sql: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+    cli.runs(parser, _ask)
+    return cli.main(parser, arguments)
+
+
+def _ask(given: argparse.Namespace) -> int:
+    if not given.database:
+        raise Stop("Name the database: --database FILE, or TARGET_WAREHOUSE_DATABASE.")
+    names, rows = _answer(given.database, given.query)
     _write(names, rows, as_csv=given.csv)
     return 0
 

@@ -155,6 +155,11 @@ class DuckDB(Warehouse):
             )
         if "in-memory database" in words:
             return self._forgets()
+        if "Permission denied" in words:
+            return Stop(
+                f"database: {self._path} cannot be opened: the user that runs this may not read and write the file, or "
+                "not write to its folder (Permission denied). Change their owner or mode."
+            )
         line = words.splitlines()[0].removeprefix("IO Error: ")[:300]
         return Stop(f"database: {self._path} cannot be opened as a DuckDB file by DuckDB {duckdb.__version__}: {line}")
 

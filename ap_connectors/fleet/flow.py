@@ -99,8 +99,7 @@ class Flow:
     def follow(self) -> None:
         """Read what they say and the STATEs until all have ended."""
         try:
-            with self._log.open("ab", buffering=0) as log, _wakeup() as woken:
-                self._log.chmod(0o600)
+            with self._opened() as log, _wakeup() as woken:
                 self._read_all(log, woken)
         except BaseException:
             for child in self._children:
@@ -169,11 +168,22 @@ class Flow:
             if {"ERROR", "CRITICAL"} & set(heads):
                 child.error = f"{child.error} {words}".strip()
 
+    def _opened(self) -> IO[bytes]:
+        try:
+            log = self._log.open("ab", buffering=0)
+            self._log.chmod(0o600)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        return log
+
     def _write(self, log: IO[bytes], line: bytes) -> None:
         try:
             log.write(line)
         except OSError as error:
-            raise Stop(f"{self._log}: the log cannot be written: {error.strerror}.") from None
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> Stop:
+        return Stop(f"{self._log}: the log cannot be written: {error.strerror}.")
 
     def _take_states(self, content: bytes) -> None:
         *lines, self._out_rest = (self._out_rest + content).split(b"\n")

@@ -73,8 +73,11 @@ class FolderStore(Store):
     def lock(self) -> None:
         """Lock a file beside the state; its holder's children hold it, too."""
         path = self.path.with_suffix(".lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise Stop(f"{path}: the lock cannot be written: {error.strerror}.") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ap_connectors.core import cli, database_urls
-from ap_connectors.core.errors import ApError, Stop
+from ap_connectors.core.errors import Stop
 from target_warehouse.views.definition import SERVICES, Absent, Lacking, views
 from target_warehouse.views.install import Installer, Places
 from target_warehouse.warehouse import Warehouse
@@ -25,22 +25,11 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Do one thing; return the exit status."""
-    cli.prepare_output()
-    given = _parser().parse_args(arguments)
-    try:
-        if not given.database:
-            raise Stop("Name the database: --database FILE, or TARGET_WAREHOUSE_DATABASE.")
-        _do(given)
-    except ApError as error:
-        _tell(str(error))
-        return 1
-    return 0
+    return cli.main(_parser(), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ap-views", description="Views that answer questions about a warehouse: docs/warehouse.md."
-    )
+    parser = cli.parser("ap-views", "Views that answer questions about a warehouse: docs/warehouse.md.")
     what = parser.add_subparsers(dest="what", required=True)
     for name, words in (
         ("apply", "make all views whose tables are there"),
@@ -65,10 +54,13 @@ def _parser() -> argparse.ArgumentParser:
         for service in SERVICES:
             command.add_argument(f"--{service}", metavar="SCHEMA", help=f"the schema of tap-{service}, if not alike")
         command.add_argument("--into", metavar="SCHEMA", help="the schema of the views, if not alike")
+        cli.runs(command, _do)
     return parser
 
 
-def _do(given: argparse.Namespace) -> None:
+def _do(given: argparse.Namespace) -> int:
+    if not given.database:
+        raise Stop("Name the database: --database FILE, or TARGET_WAREHOUSE_DATABASE.")
     places = Places.beside(given.schema)
     named = {service: schema for service in SERVICES if (schema := getattr(given, service))}
     places = replace(places, schemas={**places.schemas, **named}, into=given.into or places.into)
@@ -80,6 +72,7 @@ def _do(given: argparse.Namespace) -> None:
         raise Stop(database_urls.masked(str(error).strip().splitlines()[0], given.database)) from None
     finally:
         warehouse.close()
+    return 0
 
 
 def _with(installer: Installer, places: Places, given: argparse.Namespace) -> None:

@@ -180,3 +180,16 @@ def test_the_way_out_after_wrong_credentials(fleet: Fleet) -> None:
     fleet.run()
     assert not fleet.differences(1)
     assert fleet.run()["c1"]["written"] == 0
+
+
+def test_files_that_cannot_be_written(fleet: Fleet) -> None:
+    """Log, report and lock: the file and why, for that company alone."""
+    fleet.write(*fleet.companies(4))
+    output = fleet.folder / "output"
+    for place in (f"logs/c1/{VIC}.1.log/x", f"logs/c1/{VIC}.log/x", f"reports/c2/{VIC}.json", f"state/c3/{VIC}.lock"):
+        (output / place).mkdir(parents=True)
+    found = fleet.run(expect=1)
+    errors = {name: one["error"] for name, one in found.items()}
+    assert errors.pop("c1").startswith(f"{output}/logs/c1/{VIC}.log: logs and reports cannot be written there: ")
+    assert errors.pop("c2").startswith(f"{output}/reports/c2/{VIC}.json: logs and reports cannot be written there: ")
+    assert errors == {"c3": f"{output}/state/c3/{VIC}.lock: the lock cannot be written: Is a directory.", "c4": ""}

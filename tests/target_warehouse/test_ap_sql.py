@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
 import pytest
 
 from target_warehouse import ask
+from target_warehouse.duckdb import DuckDB
 from tests.target_vicai.conftest import record
 from tests.target_warehouse.conftest import Database, Target, raw, schema
 
@@ -39,3 +46,32 @@ def test_no_database(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     monkeypatch.delenv("TARGET_WAREHOUSE_DATABASE", raising=False)
     assert ask.run(["select 1"]) == 1
     assert "TARGET_WAREHOUSE_DATABASE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [("target_warehouse.ask", ["--csv", "select 1 as one"]), ("target_warehouse.views.command", ["list"])],
+)
+def test_whoever_reads_has_enough(module: str, arguments: list[str], tmp_path: Path) -> None:
+    """As `head` has: the status of all commands, and no traceback."""
+    duckdb.connect(tmp_path / "w.duckdb").close()
+    read, write = os.pipe()
+    os.close(read)
+    command = [
+        sys.executable,
+        "-c",
+        f"from {module} import main; main()",
+        *arguments,
+        f"--database={tmp_path}/w.duckdb",
+    ]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr.decode()) == (141, "")
+
+
+def test_a_file_of_another_user(tmp_path: Path) -> None:
+    """What DuckDB says of it is no matter of its version."""
+    database = DuckDB(str(tmp_path / "w.duckdb"), 512, print, "main", None)
+    said = str(database._closed(OSError(f'IO Error: Cannot open file "{tmp_path}/w.duckdb": Permission denied')))
+    assert "may not read and write the file" in said
+    assert "DuckDB 1." not in said
