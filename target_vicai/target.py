@@ -366,8 +366,7 @@ class TargetVicai(ExactTarget):
     @functools.cached_property
     def context(self) -> LoadContext:
         """What all sinks share."""
-        settings = self.config
-        approval = self.approval
+        settings, approval = self.config, self.approval
         options = LoadOptions(
             compare=settings["compare"] == "vic",
             merge=settings["update_mode"] == "merge",
