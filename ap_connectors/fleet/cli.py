@@ -123,14 +123,16 @@ def _status(given: argparse.Namespace) -> int:
     fleet = companies.read(given.companies)
     history = History(fleet)
     latest, under_way = history.latest(), history.under_way()
-    only = set(_listed(given.only))
+    only, wanted = set(_listed(given.only)), {fleet.pipeline(name).name for name in _listed(given.pipeline)}
     for name in only:
         fleet.company(name)
     rows: list[Result] = []
     for company in fleet.companies:
         for pipeline in company.pipelines if not only or company.id in only else ():
+            if wanted and pipeline not in wanted:
+                continue
             job = company.id, pipeline
-            never = Result(company=company.id, pipeline=pipeline, status="failed", error="it was never run.")
+            never = Result(company=company.id, pipeline=pipeline, status="not run")
             if began := under_way.get(job):
                 words = f"its first run is under way, in the batch that began at {began}."
                 never = msgspec.structs.replace(never, status="busy", error=words)
@@ -139,7 +141,7 @@ def _status(given: argparse.Namespace) -> int:
     if given.format != "json":
         for line in rejects.lines(fleet, (one.id for one in fleet.companies if not only or one.id in only)):
             _line(line)
-    return DONE if all(one.is_done for one in rows) else FAILED
+    return DONE if all(one.is_done or one.status == "not run" for one in rows) else FAILED
 
 
 def _history(given: argparse.Namespace) -> int:
@@ -158,13 +160,20 @@ def _show(given: argparse.Namespace, results: Sequence[Result]) -> None:
 
 def _remove(given: argparse.Namespace) -> int:
     fleet = companies.read(given.companies)
+    # What is probably meant is another client.
+    if given.company not in {company.id for company in fleet.companies}:
+        raise Stop(
+            f"{fleet.path}: there is no company {given.company}; nothing was removed. If its entry was taken out "
+            "already, put it back with its settings, remove what it has left, and take it out again."
+        )
     company = fleet.company(given.company)
     steps, stores = remove.steps(fleet, company, rows=given.rows, files=given.files)
     if not given.yes:
         _line(f"{company.id} ({company.name}): with --yes these are removed:")
         for step in steps:
             _line(f"  {step.words}")
-        _line(f"Rows stay without --rows, files without --files. Then remove {company.id} from {fleet.path.name}.")
+        stay = [f"{what} stay without --{what}" for what in ("rows", "files") if not getattr(given, what)]
+        _line(f"{', '.join(stay).capitalize()}. " * bool(stay) + f"Then remove {company.id} from {fleet.path.name}.")
         return DONE
     for store in stores:
         store.lock()
@@ -218,6 +227,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         shown = _command(commands, name, words, what)
         shown.add_argument("--only", action="append", metavar="COMPANY", help=_ONLY)
+        if name == "status":
+            shown.add_argument("--pipeline", action="append", metavar="NAME", help=_ONLY.replace("company", "pipeline"))
         shown.add_argument("--format", choices=("table", "json"), default="table", help="json: a line for each result")
     shown.add_argument("--limit", type=_count, default=100, help="how many (default: 100)")
     gone = _command(

@@ -111,7 +111,8 @@ def warm(fleet: Fleet, jobs: Iterable[Job]) -> None:
                 databases.driver("psycopg")
     # Once for all, instead of by each worker.
     settings.warn_if_some_are_open(_secret_files(fleet, jobs), "a secret")
-    for folder in ("logs", "reports", "state"):
+    # The folder itself first: all in it is for this user alone, documents and reject files included.
+    for folder in ("", "logs", "reports", "state"):
         try:
             (fleet.folder / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:

@@ -11,9 +11,10 @@ import msgspec
 
 from ap_connectors.core.redact import printable
 
-Status = Literal["done", "failed", "outage", "busy", "late", "ended", "cut off"]
+Status = Literal["done", "failed", "outage", "busy", "late", "ended", "cut off", "not run"]
 """done; failed: someone has to change something; outage: the next run goes on; busy: another run is under way; late: it
-took longer than allowed; ended: the batch was ended by a signal; cut off: the batch was killed, and could not tell."""
+took longer than allowed; ended: the batch was ended by a signal; cut off: the batch was killed, and could not tell; not
+run: there is no result yet."""
 
 _WIDE = 100
 """So long is a reason on a terminal; elsewhere it is whole."""

@@ -11,21 +11,24 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
 from ap_connectors.core import settings, text_files
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.redact import Redactor
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _TAB = re.compile(r" *\t")
 _UNQUOTED = re.compile(r"[:,-]\s+(\{\w+\}[^\s,}]+)")
 _COMMAND_SECONDS = 60
+_MOST_SAID, _MOST_READ = 200, 65536
 _KINDS = {"tag:yaml.org,2002:bool": "boolean", "tag:yaml.org,2002:int": "integer", "tag:yaml.org,2002:float": "number"}
 _NULL = "tag:yaml.org,2002:null"
 _TRUE = {"true", "yes", "on"}
@@ -258,14 +261,27 @@ def _unset(variable: str) -> str:
     return f"the variable {variable} is not set in the environment{f'; did you mean {meant}?' if meant else '.'}"
 
 
+def _last(said: bytes, printed: bytes) -> str:
+    """Return the last line that a command says of its failure, without what it has printed: that may be the secret."""
+    lines = said.decode(errors="replace").strip().splitlines()
+    secrets = printed.decode(errors="replace").split()
+    return f": {Redactor(secrets)(lines[-1], limit=_MOST_SAID).rstrip('.')}" if lines else ""
+
+
 def _printed(command: Command, name: str) -> str:
+    # A file: what the command leaves running may keep it open.
+    with tempfile.TemporaryFile() as errors:
+        return _printed_by(command, name, errors)
+
+
+def _printed_by(command: Command, name: str, errors: IO[bytes]) -> str:
     program = command.words[0]
     try:
         process = subprocess.Popen(  # noqa: S603 - the person who writes companies.yml names it
             command.words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=errors,
             cwd=command.folder,
             start_new_session=True,
         )
@@ -280,7 +296,9 @@ def _printed(command: Command, name: str) -> str:
                 os.killpg(process.pid, signal.SIGKILL)
             raise Stop(f"{name}: the command {program} did not end within {_COMMAND_SECONDS} s.") from None
     if process.returncode:
-        raise Stop(f"{name}: the command {program} ended with status {process.returncode}.")
+        errors.seek(0)
+        said = errors.read(_MOST_READ)
+        raise Stop(f"{name}: the command {program} ended with status {process.returncode}{_last(said, printed)}.")
     found = text_files.decode(printed, f"{name}: what {program} prints").strip()
     if not found:
         raise Stop(f"{name}: the command {program} printed nothing.")

@@ -39,7 +39,7 @@ _ENDS: Mapping[str, str] = {
 _OTHER_STATE = (
     "If these credentials are right, earlier runs had wrong ones, and brought the other company's records: `ap-fleet "
     "remove {0} --rows --files --yes` takes them out (the subscription to webhooks, too), and the next run begins "
-    "anew. Write expected_company into the file first. If the company was merely renamed, change its name in the state."
+    "anew. Write expected_company into the file first; if the company was merely renamed, change its name in the state."
 )
 """In place of `RIGHT_STATE`: a fleet is handed no state."""
 _TOO_MANY = "(max_rejects)"

@@ -59,11 +59,16 @@ def test_check_says_whose_credentials_they_are(fleet: Fleet) -> None:
 
 def test_status_and_history(fleet: Fleet) -> None:
     fleet.write(fleet.company(1), {"id": "bad", "settings": {"tap-vicai": {"client_id": "x", "client_secret": "y"}}})
-    assert "it was never run" in fleet.ask("status", expect=1)
+    # What was never run has not failed.
+    assert [line.split()[-1] for line in fleet.ask("status").splitlines()[1:]] == ["run", "run"]
+    assert "no pipeline vic-to-warehous; did you mean" in fleet.ask("status", "--pipeline=vic-to-warehous", expect=2)
+    assert len(fleet.ask("status", f"--pipeline={VIC}").splitlines()) == 3
+    assert (fleet.folder / "output").exists() is False
     fleet.run(expect=1)
     with (fleet.folder / "output" / "state" / "history.jsonl").open("ab") as file:
         # What a full disk, or the end of the machine, leaves of a line takes no other one with it.
         file.write(b'{"company": "c1", "pipe')
+    assert (fleet.folder / "output").stat().st_mode & 0o777 == 0o700
     fleet.run("--only=c1")
     said = fleet.ask("status", expect=1)
     assert "are not accepted" in said
@@ -79,7 +84,12 @@ def test_remove_names_everything_first(big_fleet: Fleet) -> None:
     fleet.write(*fleet.companies(2))
     fleet.run()
     before = fleet.rows("SELECT count(*) FROM vicai.vendors")
+    gone = fleet.ask("remove", "c11", "--rows", expect=2)
+    assert "there is no company c11; nothing was removed. If its entry was taken out already, put it back" in gone
+    assert "did you mean" not in gone
+    assert "\nFiles stay without --files. Then remove" in fleet.ask("remove", "c1", "--rows")
     named = fleet.ask("remove", "c1", "--rows", "--files")
+    assert "stay" not in named
     assert "rows of vicai.vendors" in named
     assert "the STATE in vicai._state" in named
     assert str(fleet.folder / "output" / "logs" / "c1") in named

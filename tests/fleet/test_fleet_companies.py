@@ -213,6 +213,7 @@ def test_companies_of_a_csv_file(tmp_path: Path) -> None:
     assert fleet.settings_of(beta, fleet.pipelines["vic-to-warehouse"], "tap-vicai")["company_ids"] == ["017", "18"]
 
 
+_FAILS = ["sh", "-c", "echo part-4711; echo first >&2; echo 'no entry for c4 (part-4711)' >&2; exit 3"]
 SHORT = """\
 warehouse: w.duckdb
 defaults: {pipelines: [vic-to-warehouse], settings: {tap-vicai: {client_id: a, client_secret: '${S_{COMPANY}}'}}}
@@ -306,14 +307,14 @@ def test_secrets_come_from_files_commands_and_variables_and_are_nowhere(fleet: F
             },
         },
         {"id": "c3", "settings": {"tap-vicai": {**fleet.credentials(3), "client_secret": "${AP_SECRET_{COMPANY}}"}}},
-        {"id": "c4", "settings": {"tap-vicai": {**fleet.credentials(4), "client_secret": {"command": ["false"]}}}},
+        {"id": "c4", "settings": {"tap-vicai": {**fleet.credentials(4), "client_secret": {"command": _FAILS}}}},
         {"id": "c5", "settings": {"tap-vicai": {**fleet.credentials(5), "client_secret": {"file": "secrets/none"}}}},
         retries=0,
     )
     done = fleet.done("run", env={"AP_SECRET_C3": fleet.of(3).client_secret, "LOGLEVEL": "debug"})
     said = (done.stdout + done.stderr).decode()
     assert "3 of 5 pipelines done" in said
-    assert "tap-vicai: client_secret: the command false ended with status 1." in said
+    assert "tap-vicai: client_secret: the command sh ended with status 3: no entry for c4 (***)." in said
     assert f"tap-vicai: client_secret: {fleet.folder}/secrets/none: No such file or directory." in said
     for number in (1, 2, 3):
         assert fleet.of(number).client_secret not in said + fleet.written
