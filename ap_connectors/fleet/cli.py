@@ -21,9 +21,10 @@ from ap_connectors.fleet import batch, check, companies, export, rejects, remove
 from ap_connectors.fleet.history import History
 from ap_connectors.fleet.members import Fleet
 from ap_connectors.fleet.order import Order, jobs_of, left_out
-from ap_connectors.fleet.results import Result, Status, counts, summary, table
+from ap_connectors.fleet.results import Result, Status, counts, shortened, summary, table
 
 DONE, FAILED, NOT_BEGUN = 0, 1, 2
+_TOLD = 160
 _CODES = "AP_WEBHOOKS_COMPANIES"
 """Codes of Įvesk that a rule of `ap-webhooks` tells its command; none: it is about all."""
 
@@ -62,7 +63,7 @@ def _run(given: argparse.Namespace) -> int:
     results = batch.run(fleet, order, on_result, history=History(fleet))
     progress.end()
     if not as_json:
-        for line in table(_ordered(fleet, results)):
+        for line in table(_ordered(fleet, results), _names(fleet)):
             _line(line)
         for line in rejects.lines(fleet, dict.fromkeys(one.company for one in _ordered(fleet, results))):
             _line(line)
@@ -100,7 +101,8 @@ class _Teller:
     def say(self, result: Result) -> None:
         """Say what is not done, on standard error."""
         said = printable(f"{result.company} {result.pipeline}: {result.status}: {result.error}")
-        print(said, file=sys.stderr, flush=True)  # noqa: T201
+        # The table, or the line of JSON, has the whole of it.
+        print(shortened(said, _TOLD), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _check(given: argparse.Namespace) -> int:
@@ -137,7 +139,7 @@ def _status(given: argparse.Namespace) -> int:
                 words = f"its first run is under way, in the batch that began at {began}."
                 never = msgspec.structs.replace(never, status="busy", error=words)
             rows.append(latest.get(job, never))
-    _show(given, rows)
+    _show(given, fleet, rows)
     if given.format != "json":
         for line in rejects.lines(fleet, (one.id for one in fleet.companies if not only or one.id in only)):
             _line(line)
@@ -146,16 +148,18 @@ def _status(given: argparse.Namespace) -> int:
 
 def _history(given: argparse.Namespace) -> int:
     fleet = companies.read(given.companies)
-    _show(given, History(fleet).results(_listed(given.only), given.limit))
+    _show(given, fleet, History(fleet).results(_listed(given.only), given.limit))
     return DONE
 
 
-def _show(given: argparse.Namespace, results: Sequence[Result]) -> None:
-    lines = (
-        (msgspec.json.encode(one).decode() for one in results) if given.format == "json" else table(results, when=True)
-    )
-    for line in lines:
+def _show(given: argparse.Namespace, fleet: Fleet, results: Sequence[Result]) -> None:
+    encoded = (msgspec.json.encode(one).decode() for one in results)
+    for line in encoded if given.format == "json" else table(results, _names(fleet), when=True):
         _line(line)
+
+
+def _names(fleet: Fleet) -> dict[str, str]:
+    return {company.id: company.name for company in fleet.companies}
 
 
 def _remove(given: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ import msgspec
 
 from ap_connectors.core.redact import printable
 from ap_connectors.fleet.members import Fleet
+from ap_connectors.fleet.results import shortened
 
 _KINDS = 3
 """Kinds of reasons that are told."""
@@ -80,14 +81,6 @@ def _why(given: Any) -> tuple[str, str]:
     found = given if isinstance(given, dict) else {}
     reason = printable(str(found.get("reason") or "without a reason")).rstrip(".")
     return str(found.get("code") or reason), shortened(reason, _LONG)
-
-
-def shortened(text: str, most: int) -> str:
-    """Return a text cut behind a word, with an ellipsis, if it is longer."""
-    if len(text) <= most:
-        return text
-    head = text[: most - 1]
-    return f"{head.rpartition(' ')[0] or head}…"
 
 
 def folder(fleet: Fleet, company: str) -> Path:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from ap_connectors.core.exact import counted
 from ap_connectors.core.redact import printable
 
 Status = Literal["done", "failed", "outage", "busy", "late", "ended", "cut off", "not run"]
@@ -16,6 +17,8 @@ Status = Literal["done", "failed", "outage", "busy", "late", "ended", "cut off",
 took longer than allowed; ended: the batch was ended by a signal; cut off: the batch was killed, and could not tell; not
 run: there is no result yet."""
 
+_NAME = 24
+"""So much is shown of a company's name."""
 _WIDE = 100
 """So long is a reason on a terminal; elsewhere it is whole."""
 
@@ -69,15 +72,27 @@ class Result(msgspec.Struct, kw_only=True, frozen=True):
         return self.status == "done"
 
 
-def table(results: Sequence[Result], *, when: bool = False) -> Iterator[str]:
+def shortened(text: str, most: int) -> str:
+    """Return a text cut behind a word, with an ellipsis, if it is longer."""
+    if len(text) <= most:
+        return text
+    head = text[: most - 1]
+    return f"{head.rpartition(' ')[0] or head}…"
+
+
+def table(results: Sequence[Result], names: Mapping[str, str], *, when: bool = False) -> Iterator[str]:
     """Yield the lines of a table.
 
     Args:
         results: to show: of a batch those that failed come last, where a terminal shows them.
+        names: of the companies, by their ids.
         when: show when each began, and leave them in their order.
     """
     shown = list(results) if when else sorted(results, key=lambda one: not one.is_done)
-    cells = [("company", "pipeline", "read", "written", "set aside", "seconds", ""), *map(_cells, shown)]
+    cells = [
+        ("company", "pipeline", "read", "written", "set aside", "seconds", ""),
+        *(_cells(one, names.get(one.company, "")) for one in shown),
+    ]
     times = ["began", *(one.began for one in shown)]
     wide = [max(len(row[place]) for row in cells) for place in range(6)]
     for row, time in zip(cells, times, strict=True):
@@ -88,7 +103,7 @@ def table(results: Sequence[Result], *, when: bool = False) -> Iterator[str]:
 def summary(results: Sequence[Result], seconds: float) -> str:
     """Return the last line: how many are done, how many ended otherwise, and how."""
     ends = Counter(one.status for one in results)
-    told = f"{ends.pop('done', 0)} of {len(results)} pipelines done in {seconds:.1f} s"
+    told = f"{ends.pop('done', 0)} of {counted(len(results), 'pipeline')} done in {seconds:.1f} s"
     return f"{told}; {counts(ends)}." if ends else f"{told}."
 
 
@@ -97,9 +112,10 @@ def counts(ends: Mapping[Status, int]) -> str:
     return ", ".join(f"{count:,} {status}" for status, count in ends.items())
 
 
-def _cells(result: Result) -> tuple[str, ...]:
+def _cells(result: Result, name: str) -> tuple[str, ...]:
+    company = printable(f"{result.company} {shortened(name, _NAME)}" if name != result.company else name).strip()
     counts = ("" if number is None else f"{number:,}" for number in (result.read, result.written, result.set_aside))
     said = "done" if result.is_done else f"{result.status}: {result.error}" if result.error else result.status
-    if sys.stdout.isatty() and len(said) > _WIDE:
-        said = f"{said[: _WIDE - 1]}…"
-    return (result.company, result.pipeline, *counts, f"{result.seconds:.1f}", printable(said))
+    if sys.stdout.isatty():
+        said = shortened(said, _WIDE)
+    return (company, result.pipeline, *counts, f"{result.seconds:.1f}", printable(said))

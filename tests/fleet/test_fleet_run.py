@@ -73,7 +73,9 @@ def test_companies_fail_each_for_itself(big_fleet: Fleet) -> None:
 
 
 def test_a_table_for_people(fleet: Fleet) -> None:
-    fleet.write(fleet.company(1), {"id": "bad", "settings": {"tap-vicai": {"client_id": "x", "client_secret": "y"}}})
+    name = "Ąžuolo ir partnerių knygynas Vilniuje"
+    bad = {"id": "bad", "name": name, "settings": {"tap-vicai": {"client_id": "x", "client_secret": "y"}}}
+    fleet.write(fleet.company(1), bad)
     if (full := Path("/dev/full")).exists():
         history = fleet.folder / "output" / "state" / "history.jsonl"
         history.parent.mkdir(parents=True)
@@ -83,6 +85,7 @@ def test_a_table_for_people(fleet: Fleet) -> None:
     assert said.count(": the history could not be written: ") == full.exists()
     assert said.splitlines()[0].split() == ["company", "pipeline", "read", "written", "set", "aside", "seconds"]
     assert "1 of 2 pipelines done" in said
+    assert "\nbad Ąžuolo ir partnerių…  vic-to-warehouse  " in said
     assert "bad vic-to-warehouse: failed: tap-vicai: vicai: client_id and client_secret are not accepted" in said
 
 
@@ -106,7 +109,7 @@ def test_a_stream_is_read_anew_and_no_other(fleet: Fleet) -> None:
     fleet.write(fleet.company(1), other)
     said = fleet.ask("run", "--from", moment, "--stream", "invoices")
     assert "Left out, for invoices is not read there: erp-to-vic." in said
-    assert "1 of 1 pipelines done" in said
+    assert "1 of 1 pipeline done" in said
     meant = "--stream invoicess: vic-to-warehouse, erp-to-vic do not read such a stream; did you mean invoices?"
     assert meant in fleet.ask("run", "--from", moment, "--stream", "invoicess", expect=2)
     assert "go together" in fleet.ask("run", "--stream", "vendors", expect=2)
