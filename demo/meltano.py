@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ap_connectors.core.redact import shortened
 from demo import commands
 from demo.project import ROOT, SYSTEM, DemoError
 
@@ -89,7 +90,7 @@ class Meltano:
                 text = _readable(entry)
                 log.write(f"{text}\n")
                 log.flush()
-                tail.append(text[:_WIDE])
+                tail.append(shortened(text, _WIDE))
                 if entry.get("event") == "Block run completed" and entry.get("success"):
                     done(entry["set_number"], run)
             status = child.wait()

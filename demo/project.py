@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ap_connectors.core.redact import shortened
+
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "output" / "demo"
 SYSTEM = ROOT / ".meltano"
@@ -92,4 +94,4 @@ class Teller:
         """Print the rest of the line that has begun, and further lines below it."""
         print(f"{outcome:{_WIDE - 30}}{time.monotonic() - self._began:6.1f} s")
         for line in more:
-            print(f"  {'':20}{line}"[:_WIDE], flush=True)
+            print(f"  {'':20}{shortened(line, _WIDE - 22)}", flush=True)

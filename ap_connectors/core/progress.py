@@ -161,7 +161,7 @@ def _is_pipe(stream: IO[str] | None) -> bool:
 
 def _amount(count: int, unit: str) -> str:
     if unit != "B":
-        return f"{count:,} {unit}"
+        return f"{count:,} {unit.removesuffix('s') if count == 1 else unit}"
     return f"{count / 1_000_000:,.1f} MB"
 
 

@@ -101,6 +101,14 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() or one == "\xa0" else one.encode("unicode_escape").decode() for one in text)
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a text cut behind a word, with an ellipsis, if it is longer."""
+    if len(text) <= most:
+        return text
+    head = text[: most - 1]
+    return f"{head.rpartition(' ')[0] or head}…"
+
+
 def _pattern(secret: str) -> re.Pattern[str]:
     literal = re.escape(secret)
     if f" {secret.lower()} " in _WORDS or (secret.isdecimal() and len(secret) < _SHORT):

@@ -16,12 +16,12 @@ import msgspec
 from ap_connectors.core import cli
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.progress import Progress
-from ap_connectors.core.redact import printable
+from ap_connectors.core.redact import printable, shortened
 from ap_connectors.fleet import batch, check, companies, export, rejects, remove
 from ap_connectors.fleet.history import History
 from ap_connectors.fleet.members import Fleet
 from ap_connectors.fleet.order import Order, jobs_of, left_out
-from ap_connectors.fleet.results import Result, Status, counts, shortened, summary, table
+from ap_connectors.fleet.results import Result, Status, counts, summary, table
 
 DONE, FAILED, NOT_BEGUN = 0, 1, 2
 _TOLD = 160

@@ -12,9 +12,8 @@ from typing import Any
 
 import msgspec
 
-from ap_connectors.core.redact import printable
+from ap_connectors.core.redact import printable, shortened
 from ap_connectors.fleet.members import Fleet
-from ap_connectors.fleet.results import shortened
 
 _KINDS = 3
 """Kinds of reasons that are told."""

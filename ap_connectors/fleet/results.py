@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from ap_connectors.core.exact import counted
-from ap_connectors.core.redact import printable
+from ap_connectors.core.redact import printable, shortened
 
 Status = Literal["done", "failed", "outage", "busy", "late", "ended", "cut off", "not run"]
 """done; failed: someone has to change something; outage: the next run goes on; busy: another run is under way; late: it
@@ -70,14 +70,6 @@ class Result(msgspec.Struct, kw_only=True, frozen=True):
     def is_done(self) -> bool:
         """Whether all went well."""
         return self.status == "done"
-
-
-def shortened(text: str, most: int) -> str:
-    """Return a text cut behind a word, with an ellipsis, if it is longer."""
-    if len(text) <= most:
-        return text
-    head = text[: most - 1]
-    return f"{head.rpartition(' ')[0] or head}…"
 
 
 def table(results: Sequence[Result], names: Mapping[str, str], *, when: bool = False) -> Iterator[str]:

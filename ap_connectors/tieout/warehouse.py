@@ -239,7 +239,7 @@ class Warehouse:
         if not known or company in known or (company is None and len(known) == 1):
             return
         self._engine.close()
-        names = f"{', '.join(known[:10])}{', ...' if len(known) > 10 else ''}"
+        names = f"{', '.join(known[:10])}{f' and {len(known) - 10} more' if len(known) > 10 else ''}"
         if company is None:
             raise Stop(f"--company is missing: the schema {self.schema} holds several companies. Name one of: {names}.")
         raise Stop(f"--company {company}: the schema {self.schema} holds nothing of it, but of: {names}.")

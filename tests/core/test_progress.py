@@ -36,8 +36,8 @@ def test_lines_in_a_file(tmp_path: Path) -> None:
         run(out.fileno(), err.fileno())
     assert (tmp_path / "out").read_text() == "done\n"
     assert (tmp_path / "err").read_text().splitlines() == [
-        "vendors: 10 records, 1 records/s (20%, 40 s left)",
-        "vendors: 20 records, 1 records/s (40%, 30 s left)",
+        "vendors: 10 records, 1 record/s (20%, 40 s left)",
+        "vendors: 20 records, 1 record/s (40%, 30 s left)",
     ]
 
 
@@ -70,7 +70,7 @@ def drawn(tmp_path: Path, columns: int, **given: Any) -> list[str]:
 @pytest.mark.parametrize("columns", [0, 80, 200])
 def test_a_bar_on_a_terminal(tmp_path: Path, columns: int) -> None:
     bars = drawn(tmp_path, columns)
-    assert "vendors: [############............] 25 records, 1 records/s (50%, 25 s left)\r" in bars
+    assert "vendors: [############............] 25 records, 1 record/s (50%, 25 s left)\r" in bars
     assert bars[-1] == "", "and it goes away"
     assert "\n" not in "".join(bars)
 
@@ -78,8 +78,8 @@ def test_a_bar_on_a_terminal(tmp_path: Path, columns: int) -> None:
 @pytest.mark.parametrize(
     ("columns", "last"),
     [
-        (80, "Making documents: [#######.......] 25 documents, 1 documents/s (50%, 25 s left)"),
-        (64, "Making documents: 25 documents, 1 documents/s (50%, 25 s left)"),
+        (80, "Making documents: [########.......] 25 documents, 1 document/s (50%, 25 s left)"),
+        (64, "Making documents: 25 documents, 1 document/s (50%, 25 s left)"),
         (20, "Making documents: 2"),
     ],
 )
@@ -111,4 +111,4 @@ def test_lines_in_the_log_of_meltano() -> None:
     environment = {**os.environ, "MELTANO_PROJECT_ROOT": "/project"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, timeout=60, text=True)
     assert (done.returncode, done.stdout) == (0, "done\n")
-    assert done.stderr.splitlines() == ["vendors: 10 records, 1 records/s", "vendors: 20 records, 1 records/s"]
+    assert done.stderr.splitlines() == ["vendors: 10 records, 1 record/s", "vendors: 20 records, 1 record/s"]
