@@ -81,7 +81,6 @@ def run(
     if threading.active_count() > 1:
         raise RuntimeError("a batch forks, so its process must not have other threads")
     jobs = jobs_of(fleet, order)
-    warm(fleet, [job for each in jobs for job in each])
     return _Batch(fleet, order, jobs, on_result, work, history=history).run()
 
 
@@ -107,6 +106,7 @@ class _Batch:
         self._in_use: dict[str, int] = {}
         self._results: list[Result] = []
         self._signal = 0
+        self._is_loading = False
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> list[Result]:
@@ -119,13 +119,16 @@ class _Batch:
         self._selector.register(told, selectors.EVENT_READ)
         self._files = told, tell
         try:
+            self._load()
             if self._history:
                 self._history.begin(
                     [(job.company.id, job.pipeline.name) for each in self._waiting for job in each.jobs]
                 )
             while self._waiting or self._running:
                 self._begin()
-                self._look()
+                # After a signal nothing may be left: then there is nothing to wait for.
+                if self._waiting or self._running:
+                    self._look()
             if self._history:
                 self._history.end()
         finally:
@@ -142,6 +145,15 @@ class _Batch:
         if self._broken:
             raise self._broken
         return self._results
+
+    def _load(self) -> None:
+        """Load what the workers need; a signal ends this at once, for nothing will be run."""
+        with contextlib.suppress(KeyboardInterrupt):
+            try:
+                self._is_loading = True
+                warm(self._fleet, [job for each in self._waiting for job in each.jobs])
+            finally:
+                self._is_loading = False
 
     def _begin(self) -> None:
         """Start what may start now."""
@@ -183,6 +195,9 @@ class _Batch:
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self._running[source] = _Running(queue, pid, until + _MARGIN, time.monotonic(), at)
         self._selector.register(source, selectors.EVENT_READ)
+        if self._signal:
+            # It came meanwhile, when this one was not among those that are told.
+            _send(pid, signal.SIGTERM)
 
     def _look(self) -> None:
         """Wait for something to happen, and see to it."""
@@ -207,7 +222,7 @@ class _Batch:
         for running in self._running.values():
             if time.monotonic() >= running.until:
                 _kill(running.pid, signal.SIGKILL)
-                running.is_late = True
+                running.is_late = running.is_late or not self._signal
                 running.until += worker.GRACE
 
     def _end(self, file: int) -> None:
@@ -291,7 +306,10 @@ class _Batch:
         """Ask the workers to end; the second time, have them killed."""
         for running in self._running.values():
             _kill(running.pid, signal.SIGKILL) if self._signal else _send(running.pid, signal.SIGTERM)
+            running.until = min(running.until, time.monotonic() + _MARGIN)
         self._signal = self._signal or number
+        if self._is_loading:
+            raise KeyboardInterrupt
 
 
 def _file_of(job: Job) -> str | None:

@@ -7,6 +7,7 @@ import functools
 import importlib
 import json
 import logging
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib import metadata
@@ -104,7 +105,7 @@ def catalog(tap: str, select: Sequence[str], given: Mapping[str, Any]) -> bytes 
     }
     key = json.dumps([tap, *select, shaping], sort_keys=True, default=str)
     if key not in _catalogs:
-        with _quiet():
+        with _quiet(), _own_signals():
             whole = found(config=dict(shaping), validate_config=False).catalog_dict
         _select(whole, select)
         _catalogs[key] = json.dumps(whole).encode()
@@ -120,6 +121,20 @@ def _own_log() -> Iterator[None]:
     finally:
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Have plugins leave the handlers of signals as they are: each sets its own as it is made, and would end us."""
+    numbers = {signal.SIGINT, signal.SIGTERM}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 @contextlib.contextmanager

@@ -20,10 +20,21 @@ import pytest
 
 from tests import postgresql, preloaded
 from tests.campaign import seeds
-from tests.fleet.conftest import Fleet, children, needs_postgresql, wait_for
+from tests.fleet.conftest import VIC, Fleet, children, needs_postgresql, wait_for
 from tests.preloaded import Process
 
 KILLS = 4
+SIGNAL_WHILE_LOADING = """
+import os, signal
+from ap_connectors.fleet import children
+from ap_connectors.fleet.cli import main
+load = children.preload
+def preload(names):
+    os.kill(os.getpid(), signal.SIGINT)
+    load(names)
+children.preload = preload
+"""
+"""The signal comes when plugins are loaded, and before anything is run."""
 DEMO = Path(__file__).parent.parent.parent / "demo"
 
 
@@ -152,6 +163,39 @@ def test_a_signal_ends_taps_between_records_and_keeps_the_state(fleet: Fleet) ->
     fleet.of(1).control.clear_faults()
     fleet.run()
     assert not any(fleet.differences(number) for number in (1, 2))
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize("moment", ["loading", "at work"])
+def test_a_batch_that_is_told_to_end_ends_and_tells_of_each_pipeline(fleet: Fleet, command: str, moment: str) -> None:
+    """Also when what was ended is the last that was under way, and its company has further pipelines to run."""
+    fleet.of(1).control.fault("slow", rate=1, seconds=30)
+    companies = fleet.companies(2)
+    for one in companies:
+        one["pipelines"] = [VIC, "again"]
+        one["settings"] = {"tap-vicai": one["settings"]["tap-vicai"]}
+    fleet.write(*companies, pipelines={"again": {"tap": "tap-vicai", "target": "target-warehouse", "schema": "again"}})
+    code = SIGNAL_WHILE_LOADING if moment == "loading" else "from ap_connectors.fleet.cli import main"
+    given = [command, "--companies", str(fleet.path), "--jobs=1"]
+    ask = [sys.executable, "-c", f"import sys\n{code}\nsys.exit(main({given!r}))"]
+    with (fleet.folder / "said").open("w+b") as said:
+        process = subprocess.Popen(ask, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
+        try:
+            if moment == "at work":
+                wait_for(fleet.of(1).control.calls)
+                process.send_signal(signal.SIGINT)
+            status = process.wait(60)
+        finally:
+            process.kill()
+            process.wait()
+    told = (fleet.folder / "said").read_text(encoding="utf-8")
+    assert told.count(": ended: the batch was ended before it began.") >= (4 if moment == "loading" else 3), told
+    assert status == 1, told
+    assert "Traceback" not in told
+    if command == "run":
+        assert "0 of 4 pipelines done" in told
+        ends = [json.loads(line)["status"] for line in fleet.ask("history", "--format=json").splitlines()]
+        assert ends == ["ended"] * 4
 
 
 @needs_postgresql
