@@ -280,7 +280,8 @@ class _Reader:
                 except Stop as error:
                     self._wrong(given, where, str(error))
             select = self._texts(members.get("select"), f"{where}: select")
-            self._pipelines[name] = Pipeline(name, tap, target, mapper, select, schema)
+            files = {one: pipelines.FILES[one] for one in (target, mapper) if one in pipelines.FILES}
+            self._pipelines[name] = Pipeline(name, tap, target, mapper, select, schema, files)
 
     def _names(self, value: Value | None, where: str) -> tuple[str, ...]:
         found = self._texts(value, f"{where}: pipelines")

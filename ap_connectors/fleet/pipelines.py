@@ -62,6 +62,18 @@ _VICAI_STREAMS = (
 _REJECTS = "{folder}/rejects/{company}/{pipeline}-{timestamp}.jsonl"
 _TO_VIC = {"rejects_path": _REJECTS, "ledger_path": "{folder}/ledgers/{company}/target-vicai.jsonl"}
 _TO_WAREHOUSE = {"rejects_path": "{folder}/rejects/{company}/warehouse/{pipeline}-{timestamp}.jsonl"}
+_TO_IVESK = {
+    "rejects_path": "{folder}/rejects/{company}/sync-errors/{timestamp}.jsonl",
+    "ledger_path": "{folder}/ledgers/{company}/target-ivesk.jsonl",
+}
+_MAPPED = {"rejects_path": "{folder}/rejects/{company}/{pipeline}-mapper-{timestamp}.jsonl"}
+FILES = {
+    "target-warehouse": _TO_WAREHOUSE,
+    "target-vicai": _TO_VIC,
+    "target-ivesk": _TO_IVESK,
+    "mapper-ivesk-vicai": _MAPPED,
+}
+"""Settings of plugins, in whatever pipeline, that keep the files of companies apart."""
 
 
 def _streams(names: str) -> tuple[str, ...]:
@@ -111,10 +123,7 @@ ALL = (
         variant=TAP_IVESK_FOR_VIC,
         settings={
             "tap-ivesk": {"documents_dir": _IVESK_DOCUMENTS},
-            "mapper-ivesk-vicai": {
-                "documents_from": [_IVESK_DOCUMENTS],
-                "rejects_path": "{folder}/rejects/{company}/{pipeline}-mapper-{timestamp}.jsonl",
-            },
+            "mapper-ivesk-vicai": {**_MAPPED, "documents_from": [_IVESK_DOCUMENTS]},
             "target-vicai": {**_TO_VIC, "documents_from": [_IVESK_DOCUMENTS]},
         },
     ),
@@ -125,10 +134,7 @@ ALL = (
         select=_streams("sync_errors"),
         settings={
             "tap-rejects": {"path": "{folder}/rejects/{company}/ivesk-to-vic-*.jsonl"},
-            "target-ivesk": {
-                "rejects_path": "{folder}/rejects/{company}/sync-errors/{timestamp}.jsonl",
-                "ledger_path": "{folder}/ledgers/{company}/target-ivesk.jsonl",
-            },
+            "target-ivesk": _TO_IVESK,
         },
     ),
 )

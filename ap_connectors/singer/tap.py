@@ -173,9 +173,15 @@ class ExactTap(ClearPlugin, SdkTap):
             self.message_writer.after_writing = None
         if self.state:
             self.state_writer.write_state(self.state)
-        self.logger.warning("Ended by signal %d; the next run goes on from the last STATE.", signum)
-        # No waiting for threads in the middle of a request: files become visible only when they are whole.
-        os._exit(128 + signum)
+        told = f"Ended by signal {signum}; the next run goes on from the last STATE."
+        try:
+            self.logger.warning("%s", told)
+        except RuntimeError:
+            # The signal came while a line of the log was being written, and no other can be begun.
+            os.write(2, f"\n{told}\n".encode())
+        finally:
+            # No waiting for threads in the middle of a request: files become visible only when they are whole.
+            os._exit(128 + signum)
 
 
 def _tell(tried: Stream, trouble: str) -> None:

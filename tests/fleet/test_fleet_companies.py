@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -359,6 +360,32 @@ def test_pipelines_of_the_file_s_own(fleet: Fleet, tmp_path: Path) -> None:
     assert ends["gone"]["error"] == f"{gone}: the program cannot be run: No such file or directory."
     assert ends["refused"]["error"] == f"{refused}: the program cannot be run: Permission denied."
     assert fleet.rows("SELECT id, company FROM erp.dues") == [("7", "c1")]
+
+
+def test_files_of_a_pipeline_of_the_file_s_own_are_in_folders_of_the_company(fleet: Fleet) -> None:
+    """What a target sets aside and remembers of one company is never in a file of another's."""
+    program = fleet.folder / "tap-erp"
+    vendor = {"externalId": "V-1", "externalUpdatedAt": "2026-03-01T10:00:00", "name": "UAB Viena"}
+    attached = {"invoiceInternalId": "1", "document": "none.pdf"}
+    records = [("vendors", vendor), ("vendors", {"externalId": "V-2"}), ("attachments", attached)]
+    messages = [{"type": "SCHEMA", "stream": name, "schema": {}, "key_properties": []} for name in dict(records)]
+    messages += [{"type": "RECORD", "stream": name, "record": record} for name, record in records]
+    lines = "".join(f"{json.dumps(one)}\n" for one in messages)
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{lines}END\n", encoding="utf-8")
+    program.chmod(0o700)
+    companies = [
+        {"id": f"c{n}", "pipelines": ["erp"], "settings": {"target-vicai": {**fleet.credentials(n), "max_rejects": 9}}}
+        for n in (1, 2)
+    ]
+    fleet.write(*companies, pipelines={"erp": {"tap": str(program), "target": "target-vicai"}})
+    before = {path.name for path in fleet.folder.iterdir()} | {"output"}
+    ends = fleet.run()
+    assert {path.name for path in fleet.folder.iterdir()} == before
+    for company in ("c1", "c2"):
+        (kept,) = (fleet.folder / "output/rejects" / company).iterdir()
+        assert ends[company]["rejects"] == [str(kept)]
+        text = kept.read_text(encoding="utf-8")
+        assert ("V-2" in text, "V-1" in text, "none.pdf" in text) == (True, False, True)
 
 
 @needs_postgresql

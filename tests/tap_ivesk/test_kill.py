@@ -124,6 +124,32 @@ def test_a_terminated_run_is_not_called_done(sandbox: SandboxProcess, tmp_path: 
     assert len(run.ids()) > 30
 
 
+SIGNAL_IN_A_LINE_OF_THE_LOG = """
+import io, os, runpy, signal, sys
+
+class Log(io.RawIOBase):
+    def writable(self):
+        return True
+
+    def write(self, line):
+        if b"Beginning sync" in bytes(line):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return os.write(2, line)
+
+sys.stderr = io.TextIOWrapper(io.BufferedWriter(Log()), line_buffering=True)
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_signal_that_comes_while_the_log_is_written_ends_it(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    python, _, *arguments = tap_command(tmp_path, {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url})
+    ask = [python, "-c", SIGNAL_IN_A_LINE_OF_THE_LOG, *arguments]
+    done = subprocess.run(ask, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr[-3000:]
+    assert "Ended by signal 15; the next run goes on from the last STATE." in done.stderr
+
+
 def test_a_reader_that_goes_away_is_explained(sandbox: SandboxProcess, tmp_path: Path) -> None:
     sandbox.control.reset(documents=DOCUMENTS)
     command = tap_command(tmp_path, {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url})
