@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 LINKS_PER_FILE = 3
 """How many links to one file may expire before the run ends."""
 _MOST_NAMED = 10
+_PASSED = (
+    "The bookmark is behind them: if a code or the key is wrong, correct it and run this stream once without its state."
+)
+_KEPT = (
+    "No bookmark is kept before the first one comes: if a code or the key is wrong, correct it and run again, and "
+    "nothing is missed."
+)
 
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _as_json = msgspec.json.Encoder().encode
@@ -79,8 +86,13 @@ class Documents(IveskStream):
     key_fields = ("id",)
 
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
-        """Yield the queue's pages after the bookmark."""
-        since = Bookmark.from_state(self.last_bookmark(context), self.config.get("start_date"))
+        """Yield the queue's pages after the bookmark.
+
+        Before the first document of a company that is wanted there is no bookmark: with another account's key, or a
+        wrong code, it would pass those that are to come.
+        """
+        state = self.last_bookmark(context)
+        began, since = "replication_key_value" in state, Bookmark.from_state(state, self.config.get("start_date"))
         codes = [code for code in self.config.get("company_codes") or () if code.strip()]
         kinds = Doctypes(self.config.get("doctype"))
         read = kept = of_other_kinds = 0
@@ -92,18 +104,18 @@ class Documents(IveskStream):
             of_other_kinds += len(page.records) - len(of_kind)
             if not kept and len(others) < _MOST_NAMED:
                 others.update(code for document in of_kind for code in contract.companies(document))
-            yield Batch(wanted, page.bookmark.to_state())
+            yield Batch(wanted, page.bookmark.to_state() if kept or began or not codes else {})
         if of_other_kinds:
             self.logger.info("%d documents of kinds that are not in doctype were left out", of_other_kinds)
         if read > kept:
             self.logger.info("%d documents of companies that are not in company_codes were left out", read - kept)
         if read and not kept:
             self.logger.warning(
-                "%s: company_codes left out all %d documents that came; they are of %s. The bookmark is behind them: "
-                "if a code is wrong, correct it and run this stream once without its state.",
+                "%s: company_codes left out all %d documents that came; they are of %s. %s",
                 self.name,
                 read,
                 ", ".join(sorted(others)[:_MOST_NAMED]) or "companies without a code",
+                _PASSED if began else _KEPT,
             )
 
 

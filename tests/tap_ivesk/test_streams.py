@@ -217,8 +217,17 @@ def test_a_filter_that_leaves_out_everything_is_warned_of(sandbox: SandboxProces
     (warned,) = [line for line in run.err.splitlines() if "WARN" in line]
     assert f"company_codes left out all {len(sandbox.control.documents())} documents that came; they are of " in warned
     assert sandbox.control.documents()[0]["buyercode"] in warned
-    # Nothing new is not nothing wanted.
-    assert "left out all" not in tap(company_codes=["100000001"], state=run.state).err
+    # It is as if nothing had been read: nothing is behind the bookmark when the code, or the key, is put right.
+    code = next(one["buyercode"] for one in sandbox.control.documents() if one["buyerisfavorite"])
+    ours = tap(company_codes=[code]).ids()
+    later = tap(company_codes=[code], state=run.state)
+    assert later.ids() == ours != []
+    # Once there was one, others are passed; nothing new is not nothing wanted.
+    sandbox.control.add(1, overrides={"buyercode": "100000002", "buyerisfavorite": True, "sellerisfavorite": False})
+    passed = tap(company_codes=[code], state=later.state)
+    assert not passed.ids()
+    assert "The bookmark is behind them" in passed.err
+    assert "left out all" not in tap(company_codes=[code], state=passed.state).err
 
 
 def test_only_one_kind_of_document(sandbox: SandboxProcess, tap: RunTap) -> None:
