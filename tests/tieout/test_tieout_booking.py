@@ -120,7 +120,9 @@ def overwritten(books: Load) -> list[tuple[str, str, dict[str, Any], list[str]]]
     place = next(n for n, line in enumerate(order["lineItems"]) if line["lineNumber"] == 2)
     vendor, was = vendors[1], books.streams["training_invoices"][0]["vendorExternalId"]
     ref = {name: vendor.get(name) for name in ("internalId", "externalId", "name", "orgNumber", "countryCode")}
-    terms = vic.records("paymentTerms")
+    # By id, so that the one that was loaded may be anywhere among them.
+    term = books.streams["vendors"][0]["paymentTermName"]
+    other = next(each for each in vic.records("paymentTerms") if each["name"] != term)
     return [
         ("accounts", "K-1", {"number": "1"}, ["number 01 became 1"]),
         ("dimensions", "P-1", {"name": "X", "type": "Q"}, ["name Projektas 1 became X", "type P became Q"]),
@@ -146,7 +148,7 @@ def overwritten(books: Load) -> list[tuple[str, str, dict[str, Any], list[str]]]
                     "internationalBankAccount": {"iban": "LT601010012345678901", "bic": "HABALT22"},
                     "paymentTerm": {"count": 14, "unit": "DAYS"},
                 },
-                "paymentTermId": terms[1]["id"],
+                "paymentTermId": other["id"],
                 "externalUpdatedAt": LATER,
             },
             [
@@ -156,7 +158,7 @@ def overwritten(books: Load) -> list[tuple[str, str, dict[str, Any], list[str]]]
                 "taxInfo.orgNumber 300001 became 300002",
                 "iban LT121000011101001000 became LT601010012345678901",
                 "paymentTerm.count 30 became 14",
-                f"paymentTermName {terms[0]['name']} became {terms[1]['name']}",
+                f"paymentTermName {term} became {other['name']}",
                 f"externalUpdatedAt {AT} became {LATER}",
             ],
         ),
