@@ -66,7 +66,7 @@ class Manner:
     def date(self, text: str) -> str:
         """Return a day ("2026-01-05"), a month ("2026-01") or an instant ("2026-01-05T10:29:57.534Z") in words.
 
-        What is none of these is returned as it is.
+        Anything else is returned as it is.
         """
         day, t, time = text.partition("T")
         try:

@@ -1,4 +1,4 @@
-"""What looks like a variable of the environment and is none: a service would get it for the secret itself."""
+"""Misspelt variables of the environment: a service would get their text as the secret itself."""
 
 from __future__ import annotations
 

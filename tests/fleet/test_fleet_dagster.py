@@ -210,7 +210,7 @@ def test_a_click_on_export_runs_that_company(fleet: Fleet, runs: Runs, database:
     # The daemon was killed before it kept the cursor: the same run again, which Dagster knows by its key.
     assert look(runs, json.dumps({"inbox": 0})) == ([request], cursor)
     assert look(runs, cursor)[0] == []
-    # Of nobody who says so: of who does not say. Without a company: of all that hear of the service.
+    # A code that no company names goes to those that name none; an event without a company to all of the service.
     store(received, ("ivesk", "1"), ("vicai", None))
     found, cursor = look(runs, cursor)
     assert [companies_of(one) for one in found] == [([IVESK], "c3", "c3"), ([VIC], "c1", "c3")]

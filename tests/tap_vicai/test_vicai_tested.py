@@ -70,7 +70,7 @@ BY_HAND: dict[str, dict[str, Test | str]] = {
     "companies": {"all records": COMPANIES, "incremental": COMPANIES},
     "company_invoices": {"all records": COMPANIES, "incremental": COMPANIES},
 }
-"""Tests that are about single streams; or why there is none."""
+"""Tests that are about single streams; or why a stream has no such test."""
 
 
 def untested() -> Iterator[str]:

@@ -161,7 +161,7 @@ def test_a_change_is_held_and_all_else_is_loaded(known: Store, target: Target, s
     assert reject["rejected"]["params"] == {"vendor": "50010", "changes": [{"field": IBAN, "from": OLD, "to": NEW}]}
     assert f"{IBAN} {OLD} -> {NEW}" in reject["rejected"]["reason"]
     assert run.report["bank_changes"] == []
-    # Nobody has approved it: it stays held, however often the file is loaded.
+    # Without an approval it stays held, however often the file is loaded.
     for _ in range(2):
         run = target(run.reject_text.splitlines(), expect=1, **HELD, **settings)
         assert codes(run) == ["bank_change"]

@@ -246,7 +246,7 @@ def test_mirror_counts_only_rows_of_its_version(store: Store, target: Target) ->
 
 @pytest.mark.parametrize(("stream", "resource"), [("tags", "tags"), ("vendor_groups", "vendorGroups")])
 def test_mirror_leaves_what_has_no_external_id(store: Store, target: Target, stream: str, resource: str) -> None:
-    """Nobody can tell whose tag it is."""
+    """It does not say whose tag it is."""
     one = store.all(resource)[0]
     target(full(stream, [one]), deletes="mirror", max_delete_fraction=1, expect=None)
     store.untouched()

@@ -47,7 +47,7 @@ def test_what_full_loads_delete_from_has_an_id_of_the_erp(sink: type[VicSink]) -
 def test_every_stream_has_a_case() -> None:
     """By which it goes through lost answers, replays, spellings and plans as all others do."""
     lacking = BY_STREAM.keys() ^ {sink.name for sink in ALL}
-    assert not lacking, f"In tests/target_vicai/cases_*.py, or in ALL of target_vicai/streams.py, is none of {lacking}"
+    assert not lacking, f"{lacking}: add them to tests/target_vicai/cases_*.py, or to ALL of target_vicai/streams.py"
 
 
 def test_a_wrong_name_is_told() -> None:

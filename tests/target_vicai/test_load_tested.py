@@ -54,7 +54,7 @@ BY_HAND: dict[str, dict[str, Test | str]] = {
     "invoice_confirmations": {"updated": test_load_postings.test_one_that_is_confirmed_under_another_id_is_set_aside},
     "invoice_rejections": {"updated": "an invoice that is with Vic again does not wait for the ERP"},
 }
-"""Tests that are about single streams; or why there is none."""
+"""Tests that are about single streams; or why a stream has no such test."""
 
 
 def run_with(test: Test) -> set[tuple[str, str]]:
@@ -84,7 +84,7 @@ def test_every_stream_has_every_kind_of_test_in_every_age() -> None:
     missing = list(untested())
     assert not missing, (
         f"No test shows {'; '.join(missing)}. A case in cases_*.py brings all of it, but for "
-        "what is not changed by it, or needs a test of its own: that, or why there is none, goes into BY_HAND here."
+        "what is not changed by it, or needs a test of its own: that test, or why it has none, goes into BY_HAND here."
     )
 
 

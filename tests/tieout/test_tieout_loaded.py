@@ -140,7 +140,7 @@ _ODD: dict[str, tuple[str, ...]] = {
 
 
 def _make_odd(warehouse: Loaded, dice: random.Random, tables: Iterable[str]) -> list[str]:
-    """Change tables as nobody should: null, blank, another type, no rows, rows twice, infinity; return how."""
+    """Damage tables: null, blank, another type, no rows, rows twice, infinity; return how."""
     types = (
         "select table_name, column_name, lower(data_type) from information_schema.columns where table_schema = 'vic'"
     )

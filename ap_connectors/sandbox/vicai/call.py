@@ -60,7 +60,7 @@ class Call:
         """The resource that the path names.
 
         Raises:
-            LookupError: there is none of that name.
+            LookupError: the sandbox has no such resource.
         """
         name = self.operation.path.split("/")[1]
         if name not in RESOURCES:
