@@ -44,6 +44,7 @@ class Work:
         record: its fingerprint.
         name: what people call it.
         present: the fingerprint of what Vic has; None if it has no such record, as far as is known.
+        copy: what Vic has, of what can be written.
         calls: those that it has made.
     """
 
@@ -51,6 +52,7 @@ class Work:
     record: str
     name: str = ""
     present: str | None = None
+    copy: JsonObject = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -87,7 +89,8 @@ class Approval:
         """Say what Vic has of the record: of that, what can be written counts."""
         if self.is_used and (work := getattr(self._local, "work", None)) is not None and not work.calls:
             work.name = work.name or _name(present)
-            work.present = digest({name: present[name] for name in names if present.get(name) is not None})
+            work.copy = {name: present[name] for name in names if present.get(name) is not None}
+            work.present = digest(work.copy)
 
     def call(self, operation: str, body: Any = None, **arguments: str) -> None:
         """Say what is about to be written.

@@ -186,6 +186,8 @@ class Applying(Approval):
         if not calls:
             # A plan sends no files, so it does not know of the calls that do.
             return is_file
+        if entry.get("follows"):
+            made = _without_what_stays(made, calls, work.copy)
         place = next((number for number, one in enumerate(calls) if _fits(one, made)), None)
         # A later step of a record whose first steps an earlier run has taken finds Vic's copy changed by these.
         return place is not None and (place > 0 or bool(work.calls) or self._is_as_planned(entry, work))
@@ -193,6 +195,19 @@ class Applying(Approval):
     def not_done(self) -> list[Place]:
         """Return what the plan has and no record of this run was about."""
         return sorted(self._approved.keys() - self._met)
+
+
+def _without_what_stays(made: dict[str, Any], calls: list[dict[str, Any]], copy: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a call without the members of its body that no approved one has, and that are as Vic has them.
+
+    What Vic fills in when it gets the first state of a record, the plan could not know, and the next state keeps.
+    """
+    body = made["body"]
+    if not isinstance(body, Mapping):
+        return made
+    approved = {name for one in calls if isinstance(one["body"], Mapping) for name in one["body"]}
+    kept = {name: value for name, value in body.items() if name in approved or not same_json(value, copy.get(name))}
+    return {**made, "body": kept}
 
 
 def _fits(approved: Any, made: Any) -> bool:

@@ -331,6 +331,30 @@ def test_what_follows_what_was_refused_is_refused_too(store: Store, target: Targ
     assert store.one("accounts", externalId=account["externalId"])["name"] == "Antra"
 
 
+def test_two_states_of_a_record_that_is_new(store: Store, target: Target, tmp_path: Path) -> None:
+    """As a list has them in which a key stands twice; the plan could not know what Vic fills in after the first."""
+    vendor = {"externalId": "00012", "externalUpdatedAt": AT, "name": "UAB Viena", "addressStreet": "Gedimino pr. 12"}
+    account = {"externalId": "K-00012", "externalUpdatedAt": AT, "number": "012", "name": "Pirma"}
+    messages = [
+        *load("vendors", vendor, vendor | {"addressStreet": "Kita g. 1"}),
+        *load("accounts", account, account | {"name": "Antra"}),
+    ]
+    path = tmp_path / "plan.json"
+    target(messages, dry_run=True, plan_path=str(path))
+    target(messages, apply_plan=str(path))
+    change = store.change().only(vendors=(1, 0, 0), accounts=(1, 0, 0))
+    assert change.added("vendors")[0]["addressStreet"] == "Kita g. 1"
+    assert change.added("accounts")[0]["name"] == "Antra"
+    # Not what somebody has changed between the two, and the plan would put back.
+    again = [*load("vendors", vendor | {"name": "UAB Dvi"}, vendor | {"name": "UAB Trys"})]
+    target(again, dry_run=True, plan_path=str(path))
+    store.vicai.control.vicai.touch("vendors", [change.added("vendors")[0]["internalId"]], email="kita@example.lt")
+    store.look()
+    run = target(again, apply_plan=str(path), expect=1)
+    assert [one["rejected"]["code"] for one in run.rejects] == ["changed_since_plan"] * 2
+    store.untouched()
+
+
 def test_other_settings_than_those_of_the_plan(store: Store, target: Target, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     vendor = next(one for one in owned(store, "vendors") if one.get("email"))
