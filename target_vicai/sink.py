@@ -13,7 +13,7 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.core.validate import id_text
 from ap_connectors.singer.diff import Change, diff, merge_missing
 from ap_connectors.singer.schema import ObjectSchema, canonical
-from ap_connectors.singer.sink import UNCHANGED, Outcome, UnknownFields, is_deletion
+from ap_connectors.singer.sink import UNCHANGED, Outcome, UnknownFields, is_deletion, paths
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import NotFound, Refused
 from target_vicai.context import LoadContext, Reference, ResourceSpec
@@ -66,7 +66,9 @@ class VicSink(ABC):
 
     def __init__(self, context: LoadContext) -> None:
         self.context = context
-        self.unknown_fields = UnknownFields(self.name, "Vic.ai", self._warn, _EXPECTED)
+        self.unknown_fields = UnknownFields(
+            self.name, "Vic.ai", self._warn, _EXPECTED, lambda: paths(self._record_schema)
+        )
         self.lists_all = True
         """Whether a full load may name all that there is; what documents name never is."""
         self.told: list[JsonObject] = []

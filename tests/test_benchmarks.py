@@ -98,8 +98,8 @@ def test_what_a_loader_lost_altered_or_doubled_is_counted(service: Service, tmp_
     ]
 
 
-@pytest.mark.parametrize("name", further("ivesk", "webhooks"))
-def test_a_service_is_measured(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", further("vicai", "ivesk", "loading", "distances", "warehouse", "fleet", "webhooks"))
+def test_every_service_is_measured(name: str, tmp_path: Path) -> None:
     records = "3" if name == "fleet" else "120"
     command = [sys.executable, "-m", "benchmarks", "--service", name, "--records", records, "--rounds", "1"]
     command += ["--memory", "200", "--json", str(tmp_path / "figures")]

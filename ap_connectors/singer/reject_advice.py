@@ -15,7 +15,8 @@ ADVICE: Sequence[tuple[str, Sequence[str]]] = (
         "Load what it refers to first, or correct the reference",
         ("unknown_reference", "ambiguous_name", "ambiguous_vendor", "vendor_without_external_id"),
     ),
-    ("Have the change approved", ("bank_change", "bank_account")),
+    ("Have the change approved", ("bank_change",)),
+    ("Correct the account number, and send the record again", ("bank_account",)),
     ("Make a new plan, and have it approved", ("not_in_plan", "not_as_approved", "changed_since_plan")),
     (
         "Add the missing row to the table, or say what becomes of such documents",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from ap_connectors.core.errors import Reject
+from ap_connectors.core.settings import closest
 from ap_connectors.singer.diff import Change
-from ap_connectors.singer.schema import canonical
+from ap_connectors.singer.schema import ObjectSchema, Schema, canonical
 from ap_connectors.singer.worker_pool import Parent
 
 Effect = Literal["created", "updated", "unchanged", "older", "deleted"]
@@ -119,10 +120,19 @@ class UnknownFields:
         service: whose contract does not have them.
         warn: shows a message to the user.
         expected: names, in canonical spelling, that need no warning.
+        known: returns the names of the contract, members of objects as "taxInfo.orgNumber": one of them may be meant.
     """
 
-    def __init__(self, stream: str, service: str, warn: Callable[[str], None], expected: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        stream: str,
+        service: str,
+        warn: Callable[[str], None],
+        expected: Collection[str] = (),
+        known: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._stream, self._service, self._warn, self._expected = stream, service, warn, {*expected}
+        self._known = known
         self._reported: set[str] = set()
 
     def expect(self, names: Iterable[str]) -> None:
@@ -140,4 +150,16 @@ class UnknownFields:
         ignored = [name for name in new if canonical(name) not in self._expected]
         if ignored:
             kind = "field" if len(ignored) == 1 else "fields"
-            self._warn(f"{self._stream}: {', '.join(ignored)}: ignored; {self._service} has no such {kind}.")
+            # The record's own members before those of objects in it.
+            inmost_first = sorted(self._known(), key=lambda path: -path.count("."))
+            names = {canonical(path.rpartition(".")[2]): path for path in inmost_first}
+            meant = [names.get(canonical(name)) or names.get(closest(canonical(name), names) or "") for name in ignored]
+            hint = f" Did you mean {', '.join(filter(None, meant))}?" if any(meant) else ""
+            self._warn(f"{self._stream}: {', '.join(ignored)}: ignored; {self._service} has no such {kind}.{hint}")
+
+
+def paths(schema: Schema, within: str = "") -> Iterator[str]:
+    """Yield the names of an object's members, and of those of objects in it as "taxInfo.orgNumber"."""
+    for name, member in schema.members.items() if isinstance(schema, ObjectSchema) else ():
+        yield f"{within}{name}"
+        yield from paths(member, f"{within}{name}.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ap_connectors.core.reject_codes import CODES
-from ap_connectors.singer.schema import canonical
-from ap_connectors.singer.sink import UnknownFields, is_deletion
+from ap_connectors.singer.schema import ObjectSchema, canonical
+from ap_connectors.singer.sink import UnknownFields, is_deletion, paths
 from ap_connectors.singer.worker_pool import Missing
 
 
@@ -19,6 +19,18 @@ def test_unknown_fields_are_told_once() -> None:
     assert said == [
         "vendors: shoeSize: ignored; Vic.ai has no such field.",
         "vendors: hat, colour: ignored; Vic.ai has no such fields.",
+    ]
+
+
+def test_a_misspelt_field_is_told_what_it_may_mean() -> None:
+    said: list[str] = []
+    iban = {"type": "object", "properties": {"iban": {"type": "string"}}}
+    schema = ObjectSchema.of({"type": "object", "properties": {"externalId": {"type": "string"}, "account": iban}})
+    fields = UnknownFields("vendors", "Vic.ai", said.append, known=lambda: paths(schema))
+    fields.report({"IBAN": "LT1", "external_idd": "1", "shoeSize": 1})
+    assert said == [
+        "vendors: IBAN, external_idd, shoeSize: ignored; Vic.ai has no such fields. "
+        "Did you mean account.iban, externalId?"
     ]
 
 
