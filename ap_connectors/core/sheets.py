@@ -15,7 +15,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.redact import printable
@@ -32,6 +32,7 @@ _month = re.compile(
     r"[a-z]*[-/. ]?[0-9]{1,4}",
     re.IGNORECASE,
 ).fullmatch
+_merged = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?\bref=[\"']([^\"']+)").search
 
 
 class Retyped(str):
@@ -182,19 +183,30 @@ def _row(page: str, where: str, number: int, heads: Sequence[str], cells: Sequen
 
 
 def _read_xlsx(path: Path) -> Iterator[Row]:
+    from xml.etree.ElementTree import ParseError  # noqa: PLC0415
     from zipfile import BadZipFile  # noqa: PLC0415
+    from zlib import error as zlib_error  # noqa: PLC0415
 
-    from openpyxl import load_workbook  # noqa: PLC0415
     from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
 
+    # Of bytes, as a file would stay open when a row is refused.
+    content = io.BytesIO(path.read_bytes())
     try:
-        # Of bytes, as a file would stay open when a row is refused.
-        book = load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=False)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError):
+        yield from _rows_of_book(path, content)
+    except (BadZipFile, InvalidFileException, KeyError, IndexError, ValueError, ParseError, EOFError, zlib_error):
         raise Stop(
-            f"{path} is not an Excel workbook (.xlsx). Open it in a spreadsheet, and save it as .xlsx."
+            f"{path} is not an Excel workbook (.xlsx), or is damaged. Open it in a spreadsheet, and save it as .xlsx."
         ) from None
+
+
+def _rows_of_book(path: Path, content: IO[bytes]) -> Iterator[Row]:
+    from openpyxl import load_workbook  # noqa: PLC0415
+
+    book = load_workbook(content, read_only=True, data_only=False)
+    _require_unmerged(path, content)
     for page in book.worksheets:
+        # How large a sheet is, some programs write wrongly; what is beyond would be left out.
+        page.reset_dimensions()
         rows = page.iter_rows()
         heads = [str(head.value or "").strip() for head in next(rows, ())]
         for number, row in enumerate(rows, 2):
@@ -202,6 +214,23 @@ def _read_xlsx(path: Path) -> Iterator[Row]:
             places = (f"{path}, {where}, {head}".removesuffix(", ") for head in [*heads, *[""] * len(row)])
             texts = [_text(cell, place) for cell, place in zip(row, places, strict=False)]
             yield from _row(page.title, where, number, heads, texts)
+
+
+def _require_unmerged(path: Path, content: IO[bytes]) -> None:
+    """Check that no cells are merged: all of them but the first are empty in the file, and do not look it.
+
+    Raises:
+        Stop: some are.
+    """
+    from zipfile import ZipFile  # noqa: PLC0415
+
+    with ZipFile(content) as parts:
+        for name in parts.namelist():
+            if name.startswith("xl/worksheets/") and (found := _merged(parts.read(name))):
+                raise Stop(
+                    f"{path}: the cells {found[1].decode()} are merged, so only the first of them has the value. "
+                    "Unmerge them, and write into each cell what it is to have."
+                )
 
 
 def _text(cell: Any, where: str) -> str:

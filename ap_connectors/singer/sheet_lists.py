@@ -20,6 +20,11 @@ from ap_connectors.singer import listing, reject_sheets
 _NOT_READ = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".html", ".htm", ".pdf"})
 """Endings of what a person may take for a sheet to be loaded."""
 _day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+_not_a_value = re.compile(
+    r"-?[0-9](?:[.,][0-9]+)?E[-+][0-9]{2,}|#(?:[^\W\d_]+(?:/0)?[!?]|[^\W\d_]/[^\W\d_])|#{2,}"
+).fullmatch
+"""What a spreadsheet writes into CSV of a long number, of an error, and of what its column is too narrow for."""
+_like_a_day = re.compile(r"[0-9]{1,4}[-./ ]+[0-9]{1,2}[-./ ]+[0-9]{1,4}(?:[^0-9].*)?").match
 _stream = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 
 
@@ -69,9 +74,26 @@ def _list(path: Path, rows: Sequence[sheets.Row]) -> list[bytes]:
                 "text with a comma stands in quotation marks."
             )
         lines += [b"\n"] * (row.number - len(lines) - 1)
-        record = _record(names, [_value(text) for _, text in row.cells])
+        record = _record(names, [_value(text, f"{path}, {row.where}, {head}") for head, text in row.cells])
         lines.append(_line({"type": "RECORD", "stream": stream, "record": record}))
+    _check_days(path, rows)
     return lines
+
+
+def _check_days(path: Path, rows: Sequence[sheets.Row]) -> None:
+    """Check that no column has both days and what is none: a spreadsheet makes a day of a code such as MAR-1.
+
+    Raises:
+        Stop: one has.
+    """
+    others = {head for row in rows for head, text in row.cells if text.strip() and not _like_a_day(text)}
+    for row in rows:
+        for head, text in row.cells:
+            if head in others and _is_day(text):
+                raise Stop(
+                    f"{path}, {row.where}, {head}: this is the day {text}, and the column has other values than "
+                    "days, too. If the spreadsheet has made a day of it, make the cell text, and type it anew."
+                )
 
 
 def _names(path: Path, heads: Sequence[str]) -> list[list[str]]:
@@ -95,9 +117,22 @@ def _record(names: Sequence[Sequence[str]], cells: Sequence[str]) -> dict[str, A
     return record
 
 
-def _value(text: str) -> str:
-    """Return a cell; a day that a spreadsheet has as a date is one for fields that are times, too."""
-    return f"{text}T00:00:00" if isinstance(text, sheets.Retyped) and _day(text) else text
+def _value(text: str, where: str) -> str:
+    """Return a cell; a day that a spreadsheet has as a date is one for fields that are times, too.
+
+    Raises:
+        Stop: it is not the value, but what a spreadsheet shows instead.
+    """
+    if _not_a_value(text):
+        raise Stop(
+            f"{where}: {text} is what a spreadsheet shows instead of the value. Write the value with all its digits, "
+            "and save the list as .xlsx, with the cell as text."
+        )
+    return f"{text}T00:00:00" if _is_day(text) else text
+
+
+def _is_day(text: str) -> bool:
+    return isinstance(text, sheets.Retyped) and bool(_day(text))
 
 
 def _line(message: dict[str, Any]) -> bytes:

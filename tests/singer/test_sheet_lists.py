@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import openpyxl
 import pytest
@@ -13,6 +14,8 @@ from ap_connectors.core import messages
 from ap_connectors.core.errors import Stop
 from ap_connectors.singer import sheet_lists
 
+_SHOWN = ("1.23457E+18", "1,2E+12", "#N/A", "#I/T", "#DIV/0!", "#REIKŠMĖ!", "#NAVN?", "########")
+"""What spreadsheets write into CSV of long numbers, errors, and dates in narrow columns."""
 HEADS = "externalId;externalUpdatedAt;name;taxInfo.orgNumber"
 
 
@@ -82,6 +85,7 @@ def test_csv_as_spreadsheets_write_it(tmp_path: Path, sign: str) -> None:
         ([HEADS], "has no rows below its first one"),
         ([], "has no rows below its first one"),
         ([HEADS, '1;2;"UAB Ą', "2;3;x"], "quotation mark that is not closed"),
+        *((["a;b", f"1;{shown}"], "line 2, b: .* instead of the value") for shown in _SHOWN),
     ],
 )
 def test_csv_that_leaves_a_doubt(tmp_path: Path, rows: list[str], words: str) -> None:
@@ -98,9 +102,16 @@ def test_workbooks_that_leave_a_doubt(tmp_path: Path) -> None:
         ([["a", "b"], ["1", "#N/A"]], None, "this is an error"),
         ([["a", "b"], ["1", 1234567890123456789.0]], None, "may have rounded"),
         ([["a"], ["1"]], ["a"], "in more than one sheet"),
+        ([["a", "b"], ["1", "MAR-A"], ["2", date(2026, 3, 1)]], None, "row 3, b: this is the day 2026-03-01"),
     ):
         with pytest.raises(Stop, match=words):
             read(book(path, *rows, more=more))
+    merged = openpyxl.load_workbook(book(path, ["a", "b"], ["1", "x"], ["2", None]))
+    assert merged.active
+    merged.active.merge_cells("B2:B3")
+    merged.save(path)
+    with pytest.raises(Stop, match="the cells B2:B3 are merged"):
+        read(path)
     path.write_bytes("a;b\nĄ;1".encode("cp1257"))
     with pytest.raises(Stop, match="not an Excel workbook"):
         read(path)
@@ -111,3 +122,36 @@ def test_workbooks_that_leave_a_doubt(tmp_path: Path) -> None:
             sheet_lists.is_sheet(name)
     assert not sheet_lists.is_sheet("<stdin>")
     assert not sheet_lists.is_sheet(0)
+
+
+@pytest.mark.parametrize("said", [b"A1", b"A1:B2", b""])
+def test_a_workbook_that_is_larger_than_it_says(tmp_path: Path, said: bytes) -> None:
+    """Programs other than spreadsheets write a wrong dimension, or none."""
+    path = book(tmp_path / "vendors.xlsx", ["a", "b"], ["1", "x"], ["2", "y"], [None, None], ["3", "ž", None])
+    parts = sheet_parts(path)
+    name = "xl/worksheets/sheet1.xml"
+    parts[name] = parts[name].replace(b'<dimension ref="A1:C5"', b'<dimension ref="%b"' % said if said else b"<unknown")
+    assert b"A1:C5" not in parts[name]
+    write_parts(path, parts)
+    expected = [(2, {"a": "1", "b": "x"}), (3, {"a": "2", "b": "y"}), (5, {"a": "3", "b": "ž"})]
+    assert read(path) == ("vendors", expected)
+
+
+def test_a_workbook_that_is_spoilt(tmp_path: Path) -> None:
+    path = book(tmp_path / "vendors.xlsx", ["a"], ["1"])
+    parts = sheet_parts(path)
+    parts["xl/worksheets/sheet1.xml"] = parts["xl/worksheets/sheet1.xml"][:-40]
+    write_parts(path, parts)
+    with pytest.raises(Stop, match="is not an Excel workbook"):
+        read(path)
+
+
+def sheet_parts(path: Path) -> dict[str, bytes]:
+    with ZipFile(path) as parts:
+        return {name: parts.read(name) for name in parts.namelist()}
+
+
+def write_parts(path: Path, parts: dict[str, bytes]) -> None:
+    with ZipFile(path, "w") as made:
+        for name, content in parts.items():
+            made.writestr(name, content)
