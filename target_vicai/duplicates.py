@@ -80,7 +80,8 @@ class Duplicates:
         self._cache: RecordCache | None = None
         self._since = datetime.date.max
         self._margin = _FIRST_MARGIN
-        self._claims: dict[tuple[str, str], str] = {}
+        # By facts and vendor: whose they are, and in which currency.
+        self._claims: dict[tuple[str, str], dict[str, str]] = {}
         self._unnamed = itertools.count()
 
     @contextlib.contextmanager
@@ -109,17 +110,21 @@ class Duplicates:
             if not _is_of(vendor, known) or known.get("externalId") == key:
                 continue
             theirs = str(known.get("currency") or "").upper()
-            if facts.currency in {theirs, ""} or not theirs:
+            if _may_be_one(facts.currency, theirs):
                 raise _reject(body, facts._replace(currency=facts.currency or theirs), _named(known))
         with self._lock:
-            claim = f"{facts.key}\n{facts.currency}", repr(sorted(vendor.items(), key=str))
-            claimed = self._claims.setdefault(claim, key)
-        if claimed != key:
-            raise _reject(body, facts, claimed)
+            claims = self._claims.setdefault((facts.key, repr(sorted(vendor.items(), key=str))), {})
+            same = ((other, theirs) for other, theirs in claims.items() if other != key)
+            found = next(((other, theirs) for other, theirs in same if _may_be_one(facts.currency, theirs)), None)
+            if found is None:
+                claims[key] = facts.currency
+        if found is not None:
+            raise _reject(body, facts._replace(currency=facts.currency or found[1]), found[0])
 
     def _release(self, key: str) -> None:
         with self._lock:
-            self._claims = {claim: owner for claim, owner in self._claims.items() if owner != key}
+            for owners in self._claims.values():
+                owners.pop(key, None)
 
     def _present(self, facts: Facts) -> Iterator[JsonObject]:
         try:
@@ -140,6 +145,10 @@ class Duplicates:
         # Training invoices are shown without ids.
         id_ = invoice.get("internalId") or invoice.get("id") or f"unnamed-{next(self._unnamed)}"
         return Keys(str(id_), None if facts is None else facts.key)
+
+
+def _may_be_one(currency: str, other: str) -> bool:
+    return currency == other or not currency or not other
 
 
 def _named(invoice: JsonObject) -> str:

@@ -96,6 +96,15 @@ def test_two_copies_of_one_run(scene: Scene, target: Target) -> None:
     assert f"since={issued - datetime.timedelta(days=92)}" in asked["query"]
 
 
+def test_copies_of_one_run_of_which_one_leaves_its_currency_unsaid(scene: Scene, target: Target) -> None:
+    first = [{"currency": None}, {}, {"currency": "SEK"}]
+    second = [{**one, "issueDate": "2026-02-02"} for one in ({"currency": "SEK"}, {}, {"currency": None})]
+    run = target([*vendors("T-1"), *copies(scene, *first, *second)], expect=1, max_concurrency=1)
+    # One that says no currency is a copy of any; of two that say different ones none is.
+    assert {one["rejected"]["code"] for one in run.rejects} == {"duplicate"}
+    assert present(scene) == {"K-0", "K-3", "K-4"}
+
+
 def test_a_copy_of_what_vic_refused_is_not_lost(scene: Scene, target: Target) -> None:
     target(vendors("T-1"))
     bad = {"lineItems": [{"amount": "1.00", "costAccount": {"externalId": "none"}}]}
