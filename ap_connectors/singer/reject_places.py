@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ap_connectors.singer.coercion import joined
+from ap_connectors.singer.schema import canonical
+
+_holds_ids = re.compile(r"(?:id|ids|code|number|name)(?:\[[0-9]+\])?$", re.IGNORECASE).search
+"""True of paths of fields that may name another record."""
 
 
 def located(params: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a reject, with the `field` of each reference that the record has literally.
+    """Return the parameters of a reject, with the `field` of each reference, where only one can be meant.
 
     Args:
         params: of any code; of several reasons each is completed.
@@ -26,8 +31,15 @@ def located(params: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, A
 
 
 def _with_field(params: Mapping[str, Any], key: Any, record: Mapping[str, Any]) -> dict[str, Any]:
-    field = next((path for path, value in _leaves(record, "") if str(value) == str(key)), None)
-    return {**params} if field is None or "field" in params else {**params, "field": field}
+    if "field" in params:
+        return {**params}
+    found = [path for path, value in _leaves(record, "") if str(value) == str(key)]
+    # An amount may have the digits of a key, and an index those of an account.
+    kind = canonical(str(params.get("kind") or ""))
+    named = [path for path in found if kind and kind in canonical(path)]
+    ids = [path for path in found if _holds_ids(path)]
+    field = named[0] if named else ids[0] if len(ids) == 1 else None
+    return {**params} if field is None else {**params, "field": field}
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
