@@ -26,8 +26,8 @@ VERSION = 2
 _SEAL = "seal"
 _in_order = msgspec.json.Encoder(decimal_format="number").encode
 """Writes members in the order in which people read them."""
-_WHOSE = ("company", "service", "plan_version")
-"""Members of a plan that say for whom it was made."""
+_WHICH = ("company", "service", "plan_version", "made_at")
+"""Members of a plan that say for whom it was made, and when: that tells it from all others."""
 
 
 def approval_of(settings: Mapping[str, Any], company: str | None, service: Mapping[str, str]) -> Approval:
@@ -77,7 +77,7 @@ def _plain(value: Any) -> Any:
 def _seal(plan: Mapping[str, Any], stream: str, effect: str, entry: Mapping[str, Any]) -> str:
     """Return the fingerprint of an entry as it stands in a plan."""
     members = {name: value for name, value in entry.items() if name != _SEAL}
-    return digest(_plain([{name: plan.get(name) for name in _WHOSE}, stream, effect, members]))
+    return digest(_plain([{name: plan.get(name) for name in _WHICH}, stream, effect, members]))
 
 
 def _read(content: bytes) -> Any:
@@ -127,7 +127,7 @@ class Applying(Approval):
             plan: dict[str, Any] = _read(Path(self._path).read_bytes())
             if plan["plan_version"] == VERSION:
                 # All that is read later; what an entry holds, its seal vouches for.
-                list(map(plan.__getitem__, _WHOSE))
+                list(map(plan.__getitem__, _WHICH))
                 for _, _, entry in _written(plan):
                     entry["key"], entry["approve"]["calls"]
         except OSError as error:

@@ -129,6 +129,7 @@ def test_a_plan_that_was_changed_by_hand(
     vicai.control.vicai.options(company="Another AS")
     target(planned(store), dry_run=True, plan_path=str(other), **APPROVED)
     vicai.control.vicai.options(company=json.loads(whole)["company"])
+    target(planned(store), dry_run=True, plan_path=str(later := tmp_path / "later.json"), **APPROVED)
 
     def entry(plan: Any, effect: str = "updated") -> Any:
         return plan["plan"]["accounts"][effect][0]
@@ -154,10 +155,13 @@ def test_a_plan_that_was_changed_by_hand(
     def of_another(plan: Any) -> None:
         plan["plan"]["accounts"] = json.loads(other.read_bytes())["plan"]["accounts"]
 
+    def of_a_later_one(plan: Any) -> None:
+        plan["plan"]["accounts"] = json.loads(later.read_bytes())["plan"]["accounts"]
+
     def all_of_another(plan: Any) -> None:
         plan |= json.loads(other.read_bytes()) | {"company": plan["company"]}
 
-    for spoil in (value, shown, swapped, moved, unsealed, free, of_another, all_of_another):
+    for spoil in (value, shown, swapped, moved, unsealed, free, of_another, of_a_later_one, all_of_another):
         changed = json.loads(whole)
         spoil(changed)
         plan.write_text(json.dumps(changed), encoding="utf-8")
