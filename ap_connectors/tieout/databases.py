@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from ap_connectors.core.database_urls import is_postgresql, masked
+from ap_connectors.core.database_urls import POSTGRESQL, is_postgresql, masked
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.redact import printable
 
@@ -47,16 +47,15 @@ def connect(where: str) -> Engine:
     Raises:
         Stop: it cannot be opened; the message says why and shows no password.
     """
-    if "://" not in where:
+    if "://" in where and not where.startswith(POSTGRESQL):
+        return Sql(where)
+    if not is_postgresql(where):
         return DuckDB(where)
-    if is_postgresql(where):
-        try:
-            import psycopg  # noqa: F401, PLC0415 - only who asks for it needs it
-        except ImportError:
-            pass  # SQLAlchemy has other drivers
-        else:
-            return PostgreSQL(where)
-    return Sql(where)
+    try:
+        import psycopg  # noqa: F401, PLC0415 - only who asks for it needs it
+    except ImportError:
+        return Sql(where)  # it has other drivers
+    return PostgreSQL(where)
 
 
 class DuckDB:
@@ -209,7 +208,7 @@ class Sql:
             self._shown = made.render_as_string(hide_password=True)
             self._engine = sqlalchemy.create_engine(made)
             self._connection = self._engine.connect()
-        except sqlalchemy.exc.ArgumentError:
+        except (sqlalchemy.exc.ArgumentError, ValueError):
             raise Stop("--warehouse: is not a URL that SQLAlchemy understands (postgresql://user@host/name).") from None
         except ImportError as error:
             raise Stop(f"--warehouse: the driver for this database is not installed ({error.name}).") from None

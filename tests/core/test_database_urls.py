@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ap_connectors.core.database_urls import host, masked
+from ap_connectors.core.database_urls import host, is_postgresql, masked
+from ap_connectors.core.errors import Stop
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,26 @@ def test_no_password_is_shown(url: str, said: str, shown: str) -> None:
 def test_the_host_is_shown() -> None:
     assert host("postgresql://ap:geheim@db.example.com:5432/w") == "db.example.com"
     assert host("postgresql:///w") == "the local server"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "host=db user=ap password=geheim dbname=w",
+        "dbname = w password = 'geheim'",
+        "POSTGRESQL://ap:geheim@db/w",
+        "postgresql+psycopg://ap:geheim@db/w",
+        "postgresql:/ap:geheim@db/w",
+        "postgres//ap:geheim@db/w",
+    ],
+)
+def test_other_ways_to_name_postgresql_are_no_files(given: str) -> None:
+    """A DuckDB file of that name got the data, and showed the password."""
+    with pytest.raises(Stop, match=r"written like this: postgresql://user@host:5432/name\.$"):
+        is_postgresql(given)
+    assert "geheim" not in masked(f"{given}: no such file geheim", given)
+
+
+@pytest.mark.parametrize("given", ["warehouse.duckdb", "/srv/host/w.duckdb", ":memory:", "postgresql.duckdb", "C:/w"])
+def test_files_are_files(given: str) -> None:
+    assert not is_postgresql(given)
