@@ -12,10 +12,11 @@ import msgspec
 from ap_connectors.core.bookmarks import Bookmark, DedupWindow, key_of
 from ap_connectors.core.companies import same_company
 from ap_connectors.core.errors import Reject, Retry, Stop
+from ap_connectors.core.exact import counted
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.http.bodies import file_pieces
 from ap_connectors.ivesk import contract
-from ap_connectors.ivesk.client import LinkExpired, LinkRefused, Queue
+from ap_connectors.ivesk.client import RIGHT_STATE, LinkExpired, LinkRefused, Queue
 from ap_connectors.ivesk.doctypes import Doctypes
 from ap_connectors.singer.downloads import FileStream, safe_part
 from ap_connectors.singer.stream import Batch, ExactStream
@@ -49,6 +50,10 @@ class Source(Protocol):
     @property
     def client(self) -> IveskClient:
         """The one client that all streams share."""
+
+    @property
+    def account(self) -> str:
+        """The fingerprint of the key: another one may be another account's."""
 
     @property
     def files(self) -> FileStore:
@@ -90,8 +95,12 @@ class Documents(IveskStream):
 
         Before the first document of a company that is wanted there is no bookmark: with another account's key, or a
         wrong code, it would pass those that are to come.
+
+        Raises:
+            Stop: the bookmark is of another account.
         """
         state = self.last_bookmark(context)
+        self._require_own(state)
         began, since = "replication_key_value" in state, Bookmark.from_state(state, self.config.get("start_date"))
         codes = [code for code in self.config.get("company_codes") or () if code.strip()]
         kinds = Doctypes(self.config.get("doctype"))
@@ -104,7 +113,8 @@ class Documents(IveskStream):
             of_other_kinds += len(page.records) - len(of_kind)
             if not kept and len(others) < _MOST_NAMED:
                 others.update(code for document in of_kind for code in contract.companies(document))
-            yield Batch(wanted, page.bookmark.to_state() if kept or began or not codes else {})
+            bookmark = page.bookmark.to_state() if kept or began or not codes else {}
+            yield Batch(wanted, bookmark and {**bookmark, "account": self.source.account})
         if of_other_kinds:
             self.logger.info("%d documents of kinds that are not in doctype were left out", of_other_kinds)
         if read > kept:
@@ -117,6 +127,27 @@ class Documents(IveskStream):
                 ", ".join(sorted(others)[:_MOST_NAMED]) or "companies without a code",
                 _PASSED if began else _KEPT,
             )
+
+    def _require_own(self, state: Mapping[str, Any]) -> None:
+        """Stop if the documents that were read last cannot be seen with this key, which is another than theirs.
+
+        Įvesk has no call that says whose a key is. A key that was renewed sees what the old one saw.
+        """
+        seen = {id_ for ids in (state.get("seen") or {}).values() for id_ in ids}
+        if state.get("account") in {None, self.source.account} or not seen:
+            return
+        since = Bookmark(str(state["replication_key_value"]))
+        # What was digitized may have been exported since.
+        queues: dict[Queue, None] = {self.queue: None, "exported": None}
+        for queue in queues:
+            for page in self.source.client.pages(queue, since):
+                if any(text(document, "id") in seen for document in page.records):
+                    return
+        raise Stop(
+            f"{self.name}: the state belongs to another Įvesk account: it was made with another api_key, and what was "
+            f"read last ({counted(len(seen), 'document')}) cannot be seen with this one. Nothing was read. "
+            f"{RIGHT_STATE}"
+        )
 
 
 class ExportedDocuments(Documents):

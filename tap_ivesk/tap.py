@@ -9,7 +9,7 @@ from singer_sdk import typing as th
 
 from ap_connectors.ivesk import doctypes
 from ap_connectors.ivesk.client import IveskClient
-from ap_connectors.ivesk.settings import client, connected
+from ap_connectors.ivesk.settings import client, connected, fingerprint
 from ap_connectors.singer import decimals
 from ap_connectors.singer.settings import REQUEST_TIMEOUT, USER_AGENT, documents_dir, start_date
 from ap_connectors.singer.tap import ExactTap
@@ -74,6 +74,11 @@ class TapIvesk(ExactTap):
         if not known:
             streams.attach_files(found)
         return found
+
+    @functools.cached_property
+    def account(self) -> str:
+        """The fingerprint of the key."""
+        return fingerprint(self.config)
 
     @functools.cached_property
     def client(self) -> IveskClient:

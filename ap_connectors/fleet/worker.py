@@ -24,7 +24,8 @@ from ap_connectors.fleet.members import Company, Fleet
 from ap_connectors.fleet.pipelines import Pipeline
 from ap_connectors.fleet.results import Result, Status
 from ap_connectors.fleet.state import Busy, DuckDBStore, FolderStore, PostgresStore, Store, WarehouseStore
-from ap_connectors.vicai.client import RIGHT_STATE
+from ap_connectors.ivesk import client as ivesk
+from ap_connectors.vicai import client as vicai
 
 __all__ = ["GRACE", "Job", "Settings", "store", "work"]
 
@@ -39,9 +40,14 @@ _ENDS: Mapping[str, str] = {
 _OTHER_STATE = (
     "If these credentials are right, earlier runs had wrong ones, and brought the other company's records: `ap-fleet "
     "remove {0} --rows --files --yes` takes them out (the subscription to webhooks, too), and the next run begins "
-    "anew. Write expected_company into the file first; if the company was merely renamed, change its name in the state."
+    "anew. "
 )
-"""In place of `RIGHT_STATE`: a fleet is handed no state."""
+_OTHER_STATES = {
+    vicai.RIGHT_STATE: f"{_OTHER_STATE}Write expected_company into the file first; if the company was merely renamed, "
+    "change its name in the state.",
+    ivesk.RIGHT_STATE: f"{_OTHER_STATE}Write company_codes of tap-ivesk into the file first.",
+}
+"""What takes the place of what a plugin says: a fleet is handed no state."""
 _TOO_MANY = "(max_rejects)"
 """In the message of a plugin that has set aside more than allowed."""
 
@@ -150,13 +156,19 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
         pipeline=job.pipeline.name,
         status=status,
         seconds=round(time.monotonic() - began, 3),
-        error=run.redact(error.replace(RIGHT_STATE, _OTHER_STATE.format(job.company.id)), limit=1000),
+        error=run.redact(_for_a_fleet(error, job), limit=1000),
         began=at,
         run_id=job.run_id,
         **facts,
     )
     lineage.ended(fleet, result, job.pipeline)
     return result
+
+
+def _for_a_fleet(error: str, job: Job) -> str:
+    for said, instead in _OTHER_STATES.items():
+        error = error.replace(said, instead.format(job.company.id))
+    return error
 
 
 class _Run:

@@ -29,6 +29,12 @@ Queue = Literal["exported", "digitized"]
 DEFAULT_URL = "https://app.ivesk.lt/api"
 KEY_PAGE = "https://app.ivesk.lt/settings/apikey"
 
+RIGHT_STATE = (
+    "Set the right key, or hand in the right state, or none to begin anew; if it is the same account, and these "
+    "documents were deleted there, take account out of the stream's bookmark in the state."
+)
+"""What to do with the state of another account, for a person who hands it in; a fleet has other words."""
+
 
 class Refused(Reject):
     """The service refuses what it was sent: say why, and go on with the rest.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,11 @@ def connected(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a plugin's settings schema with those of the connection before its own."""
     required = [*REQUIRED, *schema.get("required", ())]
     return {**schema, "properties": {**CONNECTION, **schema["properties"]}, "required": required}
+
+
+def fingerprint(settings: Mapping[str, Any]) -> str:
+    """Return what tells an api_key from another, and does not show it (16 hex digits)."""
+    return hashlib.sha256(settings["api_key"].strip().encode()).hexdigest()[:16]
 
 
 def client(settings: Mapping[str, Any], *, timeout: float, user_agent: str) -> IveskClient:

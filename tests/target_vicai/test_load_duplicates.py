@@ -97,7 +97,7 @@ def test_two_copies_of_one_run(scene: Scene, target: Target) -> None:
 
 
 def test_copies_of_one_run_of_which_one_leaves_its_currency_unsaid(scene: Scene, target: Target) -> None:
-    first = [{"currency": None}, {}, {"currency": "SEK"}]
+    first: list[dict[str, Any]] = [{"currency": None}, {}, {"currency": "SEK"}]
     second = [{**one, "issueDate": "2026-02-02"} for one in ({"currency": "SEK"}, {}, {"currency": None})]
     run = target([*vendors("T-1"), *copies(scene, *first, *second)], expect=1, max_concurrency=1)
     # One that says no currency is a copy of any; of two that say different ones none is.
