@@ -137,8 +137,10 @@ class DedupWindow:
         """Return up to where the list was complete when it was read (milliseconds since 1970)."""
         if self._clock.local:
             return newest
+        # While a machine sleeps, one of its clocks stands still.
+        since = max(int((time.monotonic() - self._begun) * 1000), time.time_ns() // 1_000_000 - self._began_at)
         # Where this machine's clock is behind, the service's own times say how late it is.
-        began_at = max(self._began_at, newest - int((time.monotonic() - self._begun) * 1000))
+        began_at = max(self._began_at, newest - since)
         return min(newest, began_at - SETTLES)
 
     def _kept(self, newest: int) -> Iterator[tuple[str, list[str]]]:
