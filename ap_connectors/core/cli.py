@@ -178,6 +178,10 @@ def start(name: str, extra: str, module: str) -> int:
     """Run `main` of a command's module; if what its extra brings is not installed, say so in a line and return 1."""
     try:
         status: int = importlib.import_module(module).main()
+    except KeyboardInterrupt:
+        # Parts were loaded, which takes a moment; `main` has words of its own.
+        _tell(name, "Interrupted.")
+        return 128 + signal.SIGINT
     except ModuleNotFoundError as error:
         if not _is_foreign(error):
             raise

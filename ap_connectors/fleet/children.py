@@ -21,6 +21,7 @@ from ap_connectors.fleet import plugins
 
 OUTAGE = 75
 """Exit status of a plugin that ended because of an outage (EX_TEMPFAIL); as a command of its own it ends with 1."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
@@ -42,14 +43,22 @@ def fork(work: Callable[[], int]) -> int:
     A signal ends it like any other command; it ends when this process does (on Linux).
     """
     parent = os.getpid()
-    child = os.fork()
+    # A signal that came before the handlers are its own would be handled as ours, and not end it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    child = -1
+    try:
+        child = os.fork()
+    finally:
+        if child:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if child:
         return child
     status = 1
     try:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _end_with(parent)
         status = work()
     except SystemExit as ending:

@@ -112,3 +112,16 @@ def test_a_full_disk_is_told_once() -> None:
 def test_the_version_is_the_distribution_s() -> None:
     status, out, _ = ended("--version")
     assert (status, out.startswith("ap-test "), out.count("\n")) == (0, True, 1)
+
+
+def test_an_interrupt_while_parts_are_loaded_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "parts.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n", encoding="utf-8")
+    code = "import sys; from ap_connectors.core import cli; sys.exit(cli.start('ap-test', 'test', 'parts'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=30,
+        env={"PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "ap-test: Interrupted.\n")
