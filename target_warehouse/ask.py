@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from ap_connectors.core import cli, database_urls
+from ap_connectors.core import cli, database_urls, duckdb_files
 from ap_connectors.core.errors import Stop
 
 _MOST = 1000
@@ -58,14 +58,18 @@ def _answer(database: str, query: str) -> tuple[list[str], list[tuple[Any, ...]]
                 return [column.name for column in cursor.description or ()], cursor.fetchall()
         except psycopg.Error as error:
             raise Stop(database_urls.masked(str(error).strip(), database)) from None
-    import duckdb  # noqa: PLC0415 - PostgreSQL does without it
+    with duckdb_files.connect(database, _tell, read_only=True) as connection:
+        import duckdb  # noqa: PLC0415 - PostgreSQL does without it
 
-    try:
-        with duckdb.connect(database, read_only=True) as connection:
+        try:
             found = connection.execute(query)
             return [column[0] for column in found.description or ()], found.fetchall()
-    except duckdb.Error as error:
-        raise Stop(str(error).strip()) from None
+        except duckdb.Error as error:
+            raise Stop(str(error).strip()) from None
+
+
+def _tell(words: str) -> None:
+    print(f"ap-sql: {words}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _write(names: Sequence[str], rows: Sequence[tuple[Any, ...]], *, as_csv: bool) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ap_connectors.core.errors import Outage, Stop
+from ap_connectors.core import duckdb_files
+from ap_connectors.core.errors import Stop
 from target_warehouse import kinds, sql
 from target_warehouse.declared import COMPANY
 from target_warehouse.dependents import rebind
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_PATIENCE, _PAUSE = 300.0, 0.2
-"""Seconds to wait for another program that has the file open, and between two tries."""
 _TRIAL_PATIENCE = 10.0
+"""Seconds that a trial waits for another program that has the file open."""
 _MOST_MEMORY = 4096
 _TYPES: Mapping[str, str] = {
     "boolean": "BOOLEAN",
@@ -70,13 +69,13 @@ class DuckDB(Warehouse):
         self._catalog = ""
         self._connection: duckdb.DuckDBPyConnection | None = None
 
-    def open(self, patience: float = _PATIENCE) -> None:
+    def open(self) -> None:
         """Open the file, once it is free."""
         try:
             Path(self._path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise Stop(f"database: {self._path} cannot be made: {error.strerror}.") from None
-        self.connect(patience)
+        self.connect()
         # What Arrow has done with goes back to the machine; its own allocator keeps it.
         pa.set_memory_pool(pa.system_memory_pool())
         self.execute("SET preserve_insertion_order = false")
@@ -84,13 +83,13 @@ class DuckDB(Warehouse):
         try:
             self.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._catalog)}.{quoted(self.schema)}")
         except duckdb.Error as error:
-            raise self._closed(error) from None
+            raise duckdb_files.trouble(error, self._path) from None
 
     def prove(self) -> str:
         """Look at the file without changing it, or at the folder that it would be made in."""
         self._require()
         if self._path.startswith(":memory:"):
-            raise self._forgets()
+            raise duckdb_files.forgets(self._path)
         path = Path(self._path).expanduser()
         is_there = path.exists()
         folder = next(each for each in path.absolute().parents if each.exists())
@@ -114,22 +113,12 @@ class DuckDB(Warehouse):
         if duckdb is None:
             raise Stop("DuckDB is not installed here: pip install 'ap-connectors[duckdb]'.")
 
-    def connect(self, patience: float = _PATIENCE, *, read_only: bool = False) -> None:
+    def connect(self, patience: float = duckdb_files.PATIENCE, *, read_only: bool = False) -> None:
         """Connect to the file, once it is free."""
         self._require()
-        until, told = time.monotonic() + patience, False
-        while self._connection is None:
-            try:
-                self._connection = duckdb.connect(
-                    self._path, read_only=read_only, config={"memory_limit": f"{self._memory}MB"}
-                )
-            except duckdb.Error as error:
-                if "lock on file" not in str(error) or time.monotonic() >= until:
-                    raise self._closed(error) from None
-                if not told:
-                    self._wait(f"{self._path} is in use by {_holder(str(error))}; waiting until it is free.")
-                told = True
-                time.sleep(_PAUSE)
+        self._connection = duckdb_files.connect(
+            self._path, self._wait, read_only=read_only, most=patience, config={"memory_limit": f"{self._memory}MB"}
+        )
         self.execute("SET TimeZone = 'UTC'")
         ((self._catalog, path),) = self.execute(
             "SELECT database_name, path FROM duckdb_databases() WHERE database_name = current_database()"
@@ -137,31 +126,7 @@ class DuckDB(Warehouse):
         if not path:
             # What DuckDB makes of :memory:, and of files that it can only query, such as CSV, goes with the process.
             self.close()
-            raise self._forgets()
-
-    def _forgets(self) -> Stop:
-        return Stop(
-            f"database: {self._path} is not a DuckDB file: DuckDB would keep what is loaded in memory only. Name a "
-            ".duckdb file; a new one is made."
-        )
-
-    def _closed(self, error: Exception) -> Stop:
-        """Say why the file cannot be opened."""
-        words = str(error)
-        if "lock on file" in words:
-            return Outage(
-                f"database: {self._path} is in use by {_holder(words)}, which did not let go of it. DuckDB lets one "
-                "program write to a file, and only while no other reads it. Nothing was loaded; run again later."
-            )
-        if "in-memory database" in words:
-            return self._forgets()
-        if "Permission denied" in words:
-            return Stop(
-                f"database: {self._path} cannot be opened: the user that runs this may not read and write the file, or "
-                "not write to its folder (Permission denied). Change their owner or mode."
-            )
-        line = words.splitlines()[0].removeprefix("IO Error: ")[:300]
-        return Stop(f"database: {self._path} cannot be opened as a DuckDB file by DuckDB {duckdb.__version__}: {line}")
+            raise duckdb_files.forgets(self._path)
 
     def close(self) -> None:
         """Close the file."""
@@ -305,9 +270,3 @@ _AS_THEY_ARE = {"boolean", "integer", "text"}
 
 def _arrow(kind: Kind) -> Any:
     return {"boolean": pa.bool_(), "integer": pa.int64()}.get(kind.name, pa.string())
-
-
-def _holder(words: str) -> str:
-    """Return who has the file, as DuckDB says it."""
-    found = re.search(r"held in (.+?) \(PID (\d+)\)", words)
-    return f"{Path(found[1]).name} (process {found[2]})" if found else "another program"

@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from ap_connectors.core import duckdb_files
 from ap_connectors.fleet import children, journal, lineage, worker
 from ap_connectors.fleet.history import History
 from ap_connectors.fleet.members import Fleet
@@ -104,6 +105,8 @@ class _Batch:
         self._waiting = [_Queue(0.0, next(numbers), deque(each)) for each in jobs]
         self._running: dict[int, _Running] = {}
         self._in_use: dict[str, int] = {}
+        self._missed: set[str] = set()
+        """DuckDB files of an outage since which nothing was done in them: one company has waited for all."""
         self._results: list[Result] = []
         self._signal = 0
         self._is_loading = False
@@ -183,6 +186,8 @@ class _Batch:
             for file in others:
                 os.close(file)
             os.setpgid(0, 0)
+            if _file_of(job) in self._missed:
+                os.environ[duckdb_files.VARIABLE] = "0"
             result = self._work(self._fleet, job, until)
             with os.fdopen(sink, "wb") as out:
                 out.write(msgspec.json.encode(result))
@@ -239,6 +244,11 @@ class _Batch:
             _kill(running.pid, signal.SIGTERM)
             result = self._lost(running, job, status)
         self._in_use = {name: number for name, number in self._in_use.items() if number != queue.number}
+        if written := _file_of(job):
+            if result.is_done:
+                self._missed.discard(written)
+            elif result.status == "outage":
+                self._missed.add(written)
         queue.spent += result.seconds
         if result.status == "outage" and queue.tries <= self._fleet.retries and not self._signal:
             queue.ready_at = time.monotonic() + self._fleet.retry_pause * 2 ** (queue.tries - 1)

@@ -8,9 +8,11 @@ import io
 import json
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -18,7 +20,7 @@ import msgspec
 from ap_connectors.core.companies import same_spelling
 from ap_connectors.core.errors import ApError, Outage
 from ap_connectors.core.raw_json import text
-from ap_connectors.core.redact import Redactor
+from ap_connectors.core.redact import Redactor, printable
 from ap_connectors.fleet import children
 from ap_connectors.fleet.members import Fleet
 from ap_connectors.fleet.results import Result, Status
@@ -44,7 +46,8 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
         given = Settings(fleet, job.company, job.pipeline)
         redact = given.redact
         for plugin in job.pipeline.plugins:
-            told, owner = _tried(plugin, given.of[plugin], min(until, time.monotonic() + _SECONDS))
+            trial = _Trial(plugin, min(until, time.monotonic() + _SECONDS), _teller(job, plugin, redact))
+            told, owner = _tried(trial, given.of[plugin])
             said.append(f"{plugin}: {told}")
             owners.update({owner: None} if owner else {})
     except Outage as trouble:
@@ -102,20 +105,37 @@ def lines(fleet: Fleet, results: Sequence[Result], kind: str) -> Iterator[str]:
         yield from (f"- id: {id_}\n  expected_company: {json.dumps(found[id_], ensure_ascii=False)}" for id_ in missing)
 
 
-def _tried(plugin: str, settings: Mapping[str, Any], until: float) -> tuple[str, str]:
+@dataclass(frozen=True)
+class _Trial:
+    plugin: str
+    until: float
+    tell: Callable[[str], None]
+    """Is told of warnings as they come, such as for what it waits."""
+
+
+def _teller(job: Job, plugin: str, redact: Redactor) -> Callable[[str], None]:
+    def tell(words: str) -> None:
+        said = printable(redact(f"{job.company.id} {job.pipeline.name}: {plugin}: {words}"))
+        print(said, file=sys.stderr, flush=True)  # noqa: T201
+
+    return tell
+
+
+def _tried(trial: _Trial, settings: Mapping[str, Any]) -> tuple[str, str]:
     """Return what the trial has shown, and whose the credentials are if the service says so.
 
     Raises:
         _Failed: it did not work.
     """
+    plugin = trial.plugin
     if {"client_id", "client_secret"} <= settings.keys():
-        own = _captured(plugin, lambda: _whose(settings), until)
+        own = _captured(trial, lambda: _whose(settings))
         return f'the credentials of "{own}"' if own else "the credentials of a company without a name", own
     if plugin.startswith("mapper-"):
         # Without input it checks its settings and tables.
-        _captured(plugin, lambda: _run(plugin, settings, []), until)
+        _captured(trial, lambda: _run(plugin, settings, []))
         return "the settings are right", ""
-    lines = _captured(plugin, lambda: _run(plugin, settings, ["--test"]), until).splitlines()
+    lines = _captured(trial, lambda: _run(plugin, settings, ["--test"])).splitlines()
     told = [line.removeprefix(f"{plugin}: ") for line in lines if line.strip()]
     return told[0].rstrip(".") if len(told) == 1 else f"{len(told)} streams can be read", ""
 
@@ -145,7 +165,7 @@ def _run(plugin: str, settings: Mapping[str, Any], arguments: list[str]) -> int:
     return children.command(plugin, ["--config", f"/dev/fd/{config}", *arguments])
 
 
-def _captured(plugin: str, do: Callable[[], int], until: float) -> str:
+def _captured(trial: _Trial, do: Callable[[], int]) -> str:
     """Return what a process prints that does something.
 
     Raises:
@@ -154,7 +174,7 @@ def _captured(plugin: str, do: Callable[[], int], until: float) -> str:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as log, open(os.devnull, "rb") as null:  # noqa: PTH123
         files = (null.fileno(), out.fileno(), log.fileno())
         pid = children.fork(lambda: children.with_files(files, do))
-        status = _waited(pid, until)
+        status = _waited(pid, trial.until, _follower(log.fileno(), trial.tell))
         out.seek(0)
         log.seek(0)
         printed, said = out.read().decode(errors="replace"), log.read().decode(errors="replace")
@@ -163,14 +183,32 @@ def _captured(plugin: str, do: Callable[[], int], until: float) -> str:
     errors = [line.split(" | ")[-1].strip() for line in said.splitlines() if "| ERROR" in line]
     told = " ".join(errors) or printed.strip().split("\n")[-1] or said.strip().split("\n")[-1]
     if status == children.OUTAGE:
-        raise Outage(f"{plugin}: {told}")
-    raise _Failed(f"{plugin}: {told or 'it did not answer in time' if status >= 0 else 'it did not answer in time'}")
+        raise Outage(f"{trial.plugin}: {told}")
+    raise _Failed(
+        f"{trial.plugin}: {told or 'it did not answer in time' if status >= 0 else 'it did not answer in time'}"
+    )
 
 
-def _waited(pid: int, until: float) -> int:
-    """Wait for a process; kill it when its time is over. Return its status."""
+def _follower(log: int, tell: Callable[[str], None]) -> Callable[[], None]:
+    """Return what tells of the warnings that a log has gained."""
+    place = 0
+
+    def look() -> None:
+        nonlocal place
+        whole, end, _ = os.pread(log, 1 << 16, place).rpartition(b"\n")
+        place += len(whole + end)
+        for line in whole.decode(errors="replace").splitlines():
+            if "| WARNING" in line:
+                tell(line.split(" | ")[-1].strip())
+
+    return look
+
+
+def _waited(pid: int, until: float, look: Callable[[], None]) -> int:
+    """Wait for a process, and look what it does meanwhile; kill it when its time is over. Return its status."""
     while time.monotonic() < until:
         found, status = os.waitpid(pid, os.WNOHANG)
+        look()
         if found:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.02)

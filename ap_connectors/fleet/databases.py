@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import database_urls
+from ap_connectors.core import database_urls, duckdb_files
 from ap_connectors.core.database_urls import host, is_postgresql
 from ap_connectors.core.errors import Outage, Stop
 
@@ -60,17 +61,24 @@ class Database:
         return [column[0] for column in cursor.description or ()], list(cursor.fetchall())
 
 
+def _tell(words: str) -> None:
+    print(f"ap-fleet: {words}", file=sys.stderr, flush=True)  # noqa: T201
+
+
 @contextmanager
-def opened(database: str, base: Path | None = None, *, write: bool = False) -> Iterator[Database]:
+def opened(
+    database: str, base: Path | None = None, *, write: bool = False, tell: duckdb_files.Tell = _tell
+) -> Iterator[Database]:
     """Open a database; close it behind the block.
 
     Args:
         database: URL, or path of a file.
         base: where relative paths begin.
         write: whether it may be changed.
+        tell: is told which program has the file open, when it has to be waited for.
 
     Raises:
-        Stop: it cannot be opened, or refuses a statement. Outage: another program has it open, or it is not there now.
+        Stop: it cannot be opened, or refuses a statement. Outage: another program keeps it, or it is not there now.
     """
     if is_postgresql(database):
         psycopg = driver("psycopg")
@@ -83,11 +91,10 @@ def opened(database: str, base: Path | None = None, *, write: bool = False) -> I
         except psycopg.Error as error:
             raise Stop(trouble(error, database)) from None
         return
-    duckdb = driver("duckdb")
     path = str((base or Path()) / database)
-    try:
-        with duckdb.connect(path, read_only=not write) as connection:
+    with duckdb_files.connect(path, tell, read_only=not write) as connection:
+        duckdb = driver("duckdb")
+        try:
             yield Database(connection, is_postgresql=False)
-    except duckdb.Error as error:
-        words = " ".join(str(error).split())[:300]
-        raise (Outage if "lock on file" in words else Stop)(f"{path}: {words}") from None
+        except duckdb.Error as error:
+            raise Stop(f"{path}: {' '.join(str(error).split())[:300]}") from None

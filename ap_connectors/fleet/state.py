@@ -11,7 +11,9 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import socket
+import sys
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any
 
 from ap_connectors.core import files
 from ap_connectors.core.errors import Outage, Stop
-from ap_connectors.fleet import databases
+from ap_connectors.fleet import children, databases
 
 TABLE = "fleet_state"
 
@@ -54,6 +56,9 @@ class Store(ABC):
     @abstractmethod
     def remove(self) -> bool:
         """Forget the STATE; return whether there was one."""
+
+    def end(self) -> None:  # noqa: B027 - only one has to wait
+        """Wait no longer for what another program has: a signal has come. `read` then raises Outage."""
 
 
 class FolderStore(Store):
@@ -244,35 +249,54 @@ class DuckDBStore(FolderStore):
     def __init__(self, where: tuple[Path, str, str], database: str, schema: str, state_id: str) -> None:
         super().__init__(*where)
         self._row = database, where[1], schema, state_id
+        self._name = " ".join(where[1:])
+        self._reader = 0
+        self._is_ended = False
 
     def read(self) -> bytes | None:
         """Read the row in a process of its own: DuckDB leaves threads behind, and we have to fork."""
-        database, company, schema, state_id = self._row
-        if not Path(database).exists():
+        if not Path(self._row[0]).exists():
             return None
         source, sink = os.pipe()
-        child = os.fork()
-        if child == 0:
-            found: dict[str, str | None] = {}
-            try:
-                with databases.opened(database) as opened:
-                    state = warehouse_state(opened, company, schema, state_id)
-                    found = {"state": state.decode() if state is not None else None}
-            except Outage as error:
-                found = {"outage": str(error)}
-            except BaseException as error:
-                found = {"stop": str(error)}
-            finally:
-                with os.fdopen(sink, "wb") as out:
-                    out.write(json.dumps(found).encode())
-                os._exit(0)
+        self._reader = children.fork(lambda: self._tell(sink))
         os.close(sink)
+        if self._is_ended:
+            # The signal came before there was whom to tell.
+            self.end()
         with os.fdopen(source, "rb") as told:
-            answer = json.loads(told.read() or b'{"stop": "DuckDB ended early."}')
-        os.waitpid(child, 0)
+            content = told.read()
+        reader, self._reader = self._reader, 0
+        os.waitpid(reader, 0)
+        answer = json.loads(content or b'{"outage": "DuckDB was ended while it read the STATE; the next run goes on."}')
         if "state" not in answer:
             raise (Outage if "outage" in answer else Stop)(next(iter(answer.values())))
         return answer["state"].encode() if answer["state"] is not None else None
+
+    def end(self) -> None:
+        """End the process that waits for the file."""
+        self._is_ended = True
+        if self._reader:
+            os.kill(self._reader, signal.SIGTERM)
+
+    def _tell(self, sink: int) -> int:
+        """Write into a pipe what was found."""
+        database, *row = self._row
+        found: dict[str, str | None] = {}
+        try:
+            # As target-warehouse opens it soon: whoever is in its way is told of here, before anything was read.
+            with databases.opened(database, write=True, tell=self._say) as opened:
+                state = warehouse_state(opened, *row)
+                found = {"state": state.decode() if state is not None else None}
+        except Outage as error:
+            found = {"outage": str(error)}
+        except Exception as error:
+            found = {"stop": children.words(error)}
+        with os.fdopen(sink, "wb") as out:
+            out.write(json.dumps(found).encode())
+        return 0
+
+    def _say(self, words: str) -> None:
+        print(f"{self._name}: {words}", file=sys.stderr, flush=True)  # noqa: T201
 
     def write(self, state: bytes) -> None:
         """Do nothing: target-warehouse has written it with the rows."""

@@ -194,7 +194,12 @@ class _Run:
         self.redact = given.redact
         self._store = store(self._fleet, self._job.company, pipeline, given.of[pipeline.target])
         self._store.lock()
-        state = _checked(self._store.read())
+        try:
+            state = _checked(self._store.read())
+        except Stop:
+            if self._signals:
+                return "ended", _ENDS["ended"]
+            raise
         if self._job.again:
             state = since.set_back(state, *self._job.again)
         self._make_room(given)
@@ -271,6 +276,8 @@ class _Run:
 
     def _on_signal(self, number: int, _: object) -> None:
         self._signals.append(number)
+        if self._store:
+            self._store.end()
         if self._flow:
             self._flow.stop("ended")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ap_connectors.core import duckdb_files
 from target_warehouse import ask
-from target_warehouse.duckdb import DuckDB
 from tests.target_vicai.conftest import record
 from tests.target_warehouse.conftest import Database, Target, raw, schema
 
@@ -71,7 +71,7 @@ def test_whoever_reads_has_enough(module: str, arguments: list[str], tmp_path: P
 
 def test_a_file_of_another_user(tmp_path: Path) -> None:
     """What DuckDB says of it is no matter of its version."""
-    database = DuckDB(str(tmp_path / "w.duckdb"), 512, print, "main", None)
-    said = str(database._closed(OSError(f'IO Error: Cannot open file "{tmp_path}/w.duckdb": Permission denied')))
+    error = OSError(f'IO Error: Cannot open file "{tmp_path}/w.duckdb": Permission denied')
+    said = str(duckdb_files.trouble(error, str(tmp_path / "w.duckdb")))
     assert "may not read and write the file" in said
     assert "DuckDB 1." not in said

@@ -7,8 +7,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.campaign import seeds
 from tests.conftest import catalogs, tap_command
+from tests.duckdb_held import held
 from tests.target_vicai.conftest import lines, record, settings, state
 from tests.target_warehouse.conftest import SCHEMA, Database, Target, command, raw, schema
 from tests.target_warehouse.test_warehouse_streams import check, held_by_vic
@@ -150,15 +149,8 @@ def holding(database: Database) -> Iterator[None]:
             connection.execute(f"SELECT pg_advisory_lock(hashtextextended('{run}', 0))")
             yield
         return
-    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, database.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"open\n"
+    with held(database.url):
         yield
-        assert process.stdin
-        process.stdin.close()
 
 
 def test_a_run_waits_for_another(target: Target, database: Database, tmp_path: Path) -> None:

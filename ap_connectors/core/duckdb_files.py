@@ -1,0 +1,111 @@
+"""Files of DuckDB: one program may have a file open to write, and only while no other reads it. The others wait."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ap_connectors.core.errors import Outage, Stop
+
+if TYPE_CHECKING:
+    import duckdb
+
+VARIABLE = "AP_DUCKDB_WAIT"
+"""Seconds to wait for a file, in the environment; `PATIENCE` without it."""
+PATIENCE = 300.0
+_PAUSE = 0.2
+_LONGEST = 300
+
+Tell = Callable[[str], None]
+
+
+def connect(
+    path: str, tell: Tell, *, read_only: bool = False, most: float = PATIENCE, config: Mapping[str, Any] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Connect to a file, once it is free.
+
+    Args:
+        path: of the file.
+        tell: is told once for whom it waits.
+        read_only: whether nothing is written.
+        most: seconds to wait; fewer if `VARIABLE` says so.
+        config: of DuckDB.
+
+    Raises:
+        Outage: another program did not let go of the file in time. Stop: it cannot be opened.
+    """
+    try:
+        import duckdb  # noqa: PLC0415 - an extra brings it
+    except ImportError:
+        raise Stop("duckdb is not installed here: pip install 'ap-connectors[duckdb]'.") from None
+
+    patience = min(most, _patience())
+    until, told = time.monotonic() + patience, False
+    while True:
+        try:
+            return duckdb.connect(path, read_only=read_only, config=dict(config or {}))
+        except duckdb.Error as error:
+            if not _is_held(error) or time.monotonic() >= until:
+                raise trouble(error, path) from None
+            if not told:
+                tell(f"{path} is in use by {_holder(error)}; waiting until it is free, {_long(patience)} at most.")
+            told = True
+            time.sleep(max(0.0, min(_PAUSE, until - time.monotonic())))
+
+
+def trouble(error: Exception, path: str) -> Stop:
+    """Say what DuckDB says of a file that cannot be opened, or of a statement; without its links."""
+    words = str(error)
+    if _is_held(error):
+        return Outage(
+            f"database: {path} is in use by {_holder(error)}, which did not let go of it. DuckDB lets one program "
+            "write to a file, and only while no other reads it. Close it there, or run again later."
+        )
+    if "in-memory database" in words:
+        return forgets(path)
+    if "Permission denied" in words:
+        return Stop(
+            f"database: {path} cannot be opened: the user that runs this may not read and write the file, or not write "
+            "to its folder (Permission denied). Change their owner or mode."
+        )
+    if not Path(path).expanduser().exists():
+        return Stop(f"database: {path}: there is no such file. Name the DuckDB file that target-warehouse writes.")
+    import duckdb  # noqa: PLC0415 - as above
+
+    line = words.splitlines()[0].removeprefix("IO Error: ")[:_LONGEST]
+    return Stop(f"database: {path} cannot be opened as a DuckDB file by DuckDB {duckdb.__version__}: {line}")
+
+
+def forgets(path: str) -> Stop:
+    """Say that a path names no file of DuckDB."""
+    return Stop(
+        f"database: {path} is not a DuckDB file: DuckDB would keep what is loaded in memory only. Name a .duckdb file; "
+        "a new one is made."
+    )
+
+
+def _patience() -> float:
+    given = os.environ.get(VARIABLE, "").strip()
+    if not given:
+        return PATIENCE
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", given):
+        raise Stop(f"{VARIABLE} must be a number of seconds, such as 60.")
+    return float(given)
+
+
+def _is_held(error: Exception) -> bool:
+    return "lock on file" in str(error)
+
+
+def _holder(error: Exception) -> str:
+    """Return who has the file, as DuckDB says it."""
+    found = re.search(r"held in (.+?) \(PID (\d+)\)", str(error))
+    return f"{Path(found[1]).name} (process {found[2]})" if found else "another program"
+
+
+def _long(seconds: float) -> str:
+    return f"{seconds / 60:g} minutes" if seconds >= 120 else f"{seconds:g} s"
