@@ -101,7 +101,9 @@ class Documents(IveskStream):
         """
         state = self.last_bookmark(context)
         self._require_own(state)
-        began, since = "replication_key_value" in state, Bookmark.from_state(state, self.config.get("start_date"))
+        since = Bookmark.from_state(state, self.config.get("start_date"))
+        # A bookmark before start_date counts no more than none.
+        began = since.instant is not None
         codes = [code for code in self.config.get("company_codes") or () if code.strip()]
         kinds = Doctypes(self.config.get("doctype"))
         read = kept = of_other_kinds = 0

@@ -222,6 +222,11 @@ def test_a_filter_that_leaves_out_everything_is_warned_of(sandbox: SandboxProces
     ours = tap(company_codes=[code]).ids()
     later = tap(company_codes=[code], state=run.state)
     assert later.ids() == ours != []
+    # A bookmark before start_date is none: reading begins there.
+    begin: dict[str, Any] = {"start_date": "2020-01-02"}
+    state = {"bookmarks": {"exported_documents": {"replication_key_value": "2020-01-01T00:00:00.000Z"}}}
+    wrong = tap(company_codes=["100000001"], state=state, **begin)
+    assert tap(company_codes=[code], state=wrong.state, **begin).ids() == ours
     # Once there was one, others are passed; nothing new is not nothing wanted.
     sandbox.control.add(1, overrides={"buyercode": "100000002", "buyerisfavorite": True, "sellerisfavorite": False})
     passed = tap(company_codes=[code], state=later.state)
