@@ -105,7 +105,7 @@ class Purchase:
             invoices to process, which do not need it.
         seller: as the document names it.
         payment_days: None where Vic.ai does not take the term.
-        rate: of the document's currency, so many units of it for one euro; None if it is not a number.
+        rate: units of the document's currency for one euro; None if it is not a number.
         kid: reference that a payment must quote (Norway); None if its control digit does not fit.
         rounding: what the lines lack of the header's total, which rounding explains.
         further: the fields that have no place of their own at Vic.ai.

@@ -70,7 +70,7 @@ class Tolerance:
         return _first(self.whole, _NONE)
 
     def of_lines(self, currency: str, lines: int, rates: int) -> Decimal:
-        """Return how far so many lines, of so many VAT rates, may miss what the header states."""
+        """Return how far `lines` lines, of `rates` VAT rates, may together miss what the header states."""
         if self.whole is not None:
             return self.whole
         per_line, per_rate = (_first(one, _half(currency)) for one in (self.per_line, self.per_rate))

@@ -126,7 +126,7 @@ class Applying(Approval):
         try:
             plan: dict[str, Any] = _read(Path(self._path).read_bytes())
             if plan["plan_version"] == VERSION:
-                # All that is read later; what an entry holds, its seal vouches for.
+                # All that is read later. The seal covers the rest of an entry.
                 list(map(plan.__getitem__, _WHICH))
                 for _, _, entry in _written(plan):
                     entry["key"], entry["approve"]["calls"]

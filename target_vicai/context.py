@@ -30,7 +30,7 @@ from target_vicai.payment_book import PaymentBook
 from target_vicai.record_cache import Keys, Reading, RecordCache
 
 _SINGLE_READS = 16
-"""So many records are read one by one before their whole list is read: an hourly load has a handful of changes,
+"""How many records are read one by one before their whole list is read: an hourly load has a handful of changes,
 and the company may have a hundred thousand vendors."""
 
 Reference = tuple[str, str]

@@ -1,4 +1,4 @@
-"""A record as a sink has read it, and what is said of a key that it lacks."""
+"""A record as a sink has read it, and the reject of one without a key."""
 
 from __future__ import annotations
 

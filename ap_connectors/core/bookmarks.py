@@ -52,7 +52,7 @@ class Bookmark:
         """Return the Singer bookmark."""
         if self.instant is None:
             return {}
-        # Null, too, is said: it takes the place of what the last run said.
+        # Null is written, too: it replaces the value that the last run wrote.
         return {"replication_key_value": self.instant, "seen": dict(self.seen), "settled": self.settled}
 
 

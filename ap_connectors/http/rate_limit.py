@@ -16,7 +16,7 @@ from ap_connectors.http.shared_window import SharedWindow
 
 _LOOK_AGAIN = 0.5
 _SURE, _NOISE = 0.9, 0.1
-"""So much of the quickest answer so far, less so many seconds, is distance for sure; the rest may be chance."""
+"""Of the quickest answer so far this part, less these seconds, is surely distance; the rest may be chance."""
 
 
 class RateLimit:

@@ -81,7 +81,7 @@ def _list(path: Path, rows: Sequence[sheets.Row]) -> list[bytes]:
 
 
 def _check_days(path: Path, rows: Sequence[sheets.Row]) -> None:
-    """Check that no column has both days and what is none: a spreadsheet makes a day of a code such as MAR-1.
+    """Check that no column mixes days with other values: a spreadsheet makes a day of a code such as MAR-1.
 
     Raises:
         Stop: one has.
