@@ -58,7 +58,7 @@ class RetryPolicy:
     longest_asked: float = 300.0
 
     def pause(self, failures: int) -> float:
-        """Return the seconds to wait after a number of failures, with jitter so that many runs do not return at once."""
+        """Return the seconds to wait after some failures, with jitter so that many runs do not return at once."""
         full = min(self.longest_pause, self.first_pause * 2.0 ** (failures - 1))
         return full * random.uniform(0.5, 1)  # noqa: S311 - jitter, not cryptography
 

@@ -139,6 +139,13 @@ class TestLateRecords:
         assert [show(window, key, at) for key, at in (("a", T0), ("late", T1), ("b", T2))] == [False, True, False]
         assert window.bookmark() == Bookmark(T2, {T1: ["late"], T2: ["b"]})
 
+    def test_a_kill_while_that_is_read_again(self) -> None:
+        window = DedupWindow(again(Bookmark(T2, {T0: ["a"], T2: ["b"]}, settled=T0)))
+        assert not show(window, "a", T0)
+        window = DedupWindow(again(window.bookmark()))
+        assert window.ask() == "2026-01-05T09:59:59.999Z"
+        assert [show(window, key, at) for key, at in (("a", T0), ("late", T1), ("b", T2))] == [False, True, False]
+
     def test_a_machine_that_sleeps_in_mid_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What was read before may lack what appeared meanwhile: the next run reads it again."""
         now = UTC.milliseconds("2199-01-05T10:00:00Z") * 1_000_000
