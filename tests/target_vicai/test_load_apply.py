@@ -431,3 +431,18 @@ def check_applied(world: World, tmp_path: Path) -> None:
     assert status == 0
     vicai.control.vicai.options(latency_ms=0)
     world.check()
+
+
+def test_a_state_between_two_others_that_was_taken_out(store: Store, target: Target, tmp_path: Path) -> None:
+    """What follows it was approved as what follows it."""
+    account, path = owned(store, "accounts")[0], tmp_path / "plan.json"
+    names = ("Pirma", "Antra", "Trečia")
+    messages = load("accounts", *({**account, "name": name, "externalUpdatedAt": LATER} for name in names))
+    target(messages, dry_run=True, plan_path=str(path))
+    document = json.loads(path.read_bytes())
+    del document["plan"]["accounts"]["updated"][1]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    run = target(messages, apply_plan=str(path), expect=1)
+    assert [one["rejected"]["code"] for one in run.rejects] == ["not_as_approved", "changed_since_plan"]
+    store.look()
+    assert store.one("accounts", externalId=account["externalId"])["name"] == "Pirma"
