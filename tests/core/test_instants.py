@@ -33,6 +33,18 @@ def test_milliseconds(written: str, milliseconds: int) -> None:
     assert instants.milliseconds(written) == NEW_YEAR + milliseconds
 
 
+@pytest.mark.parametrize("clock", ["T10:11:12", "T10:11:12.5", " 10:11", "T10:11:12 "])
+@pytest.mark.parametrize("zone", ["Z", "z", "+02", "-0200", "+02:00", "Z ", " Z", "+02:00\n", ""])
+def test_a_zone_is_seen_whatever_blanks_there_are(clock: str, zone: str) -> None:
+    assert instants.has_zone(f" 2026-01-05{clock}{zone}") == bool(zone)
+
+
+def test_a_blank_behind_a_zone_makes_no_other_clock_of_it() -> None:
+    """A record was left out as older, or written over a newer one."""
+    assert instants.is_earlier("2026-01-05T10:11:12Z ", "2026-01-05T09:12:00-02:00")
+    assert not instants.is_earlier("2026-01-05T09:12:00-02:00", "2026-01-05T10:11:12Z ")
+
+
 def test_what_is_usual_is_an_instant() -> None:
     days = [
         f"{year}-{month:02}-{day:02}" for year in ("0000", "0001", "9999") for month in range(14) for day in range(33)
