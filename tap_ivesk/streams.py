@@ -138,7 +138,8 @@ class Documents(IveskStream):
         seen = {id_ for ids in (state.get("seen") or {}).values() for id_ in ids}
         if state.get("account") in {None, self.source.account} or not seen:
             return
-        since = Bookmark(str(state["replication_key_value"]))
+        # The newest may have been deleted; those that are remembered begin with `settled`.
+        since = Bookmark(str(state.get("settled") or state["replication_key_value"]))
         # What was digitized may have been exported since.
         queues: dict[Queue, None] = {self.queue: None, "exported": None}
         for queue in queues:

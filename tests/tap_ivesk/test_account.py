@@ -83,3 +83,15 @@ def test_what_was_digitized_may_have_been_exported_since(both: SandboxProcess, t
     assert read(tmp_path, one, state, stream).status == 0
     state["bookmarks"][stream]["seen"] = {at: ["gone"] for at in state["bookmarks"][stream]["seen"]}
     assert read(tmp_path, one, state, stream).status == 1
+
+
+def test_a_renewed_key_after_the_newest_document_was_deleted(both: SandboxProcess, tmp_path: Path) -> None:
+    """What was read shortly before it is remembered, too, and tells whose the key is."""
+    one = both.company(1)
+    first = read(tmp_path, one)
+    held = first.state["bookmarks"][STREAM]
+    gone = {"replication_key_value": "2199-01-01T00:01:00.000Z", "account": "of the former key"}
+    seen = {**held["seen"], "2199-01-01T00:01:00.000Z": ["deleted"]}
+    held |= {**gone, "settled": held["replication_key_value"], "seen": seen}
+    run = read(tmp_path, one, first.state)
+    assert (run.status, run.ids()) == (0, [])
