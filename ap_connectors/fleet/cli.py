@@ -14,10 +14,10 @@ from pathlib import Path
 import msgspec
 
 from ap_connectors.core import cli
-from ap_connectors.core.errors import Stop
+from ap_connectors.core.errors import ApError, Stop
 from ap_connectors.core.progress import Progress
 from ap_connectors.core.redact import printable, shortened
-from ap_connectors.fleet import batch, check, companies, export, rejects, remove
+from ap_connectors.fleet import batch, check, children, companies, export, rejects, remove
 from ap_connectors.fleet.history import History
 from ap_connectors.fleet.members import Fleet
 from ap_connectors.fleet.order import Order, jobs_of, left_out
@@ -183,7 +183,13 @@ def _remove(given: argparse.Namespace) -> int:
         store.lock()
     failed = False
     for step in steps:
-        said = step.do()
+        try:
+            said = step.do()
+        except (ApError, OSError) as error:
+            # What comes behind it may be what tells a next run what is left.
+            _line(f"{step.words}: not removed: {children.words(error)}")
+            print("ap-fleet: nothing that comes behind it was removed. Run the same again.", file=sys.stderr)  # noqa: T201
+            return FAILED
         failed = failed or said.startswith("not ")
         _line(f"{step.words}: {said}")
     _line(f"Now remove {company.id} from {fleet.path.name}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -215,3 +216,23 @@ def test_events_that_cannot_be_sent_only_warn(fleet: Fleet) -> None:
     fleet.write(fleet.company(1), lineage="http://127.0.0.1:9")
     said = fleet.ask("run")
     assert "OpenLineage: the event could not be sent: 127.0.0.1:9 refuses connections (nothing is listening" in said
+
+
+@needs_postgresql
+def test_what_cannot_be_removed_is_told_and_left_for_the_next_time(big_fleet: Fleet) -> None:
+    fleet = big_fleet
+    fleet.write(fleet.company(1))
+    fleet.run()
+    fleet.rows(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'kept for the auditor'; END $$; "
+        "CREATE TRIGGER refuse BEFORE DELETE ON vicai.invoices EXECUTE FUNCTION refuse()"
+    )
+    said = fleet.ask("remove", "c1", "--rows", "--files", "--yes", expect=1)
+    assert re.search(r"rows of vicai.invoices: not removed: PostgreSQL at \S+: kept for the auditor", said), said
+    assert "ap-fleet: nothing that comes behind it was removed. Run the same again." in said
+    assert (fleet.folder / "output" / "logs" / "c1").exists()
+    fleet.rows("DROP TRIGGER refuse ON vicai.invoices")
+    assert "Now remove c1 from companies.yml." in fleet.ask("remove", "c1", "--rows", "--files", "--yes")
+    assert not (fleet.folder / "output" / "logs" / "c1").exists()
+    for table in ("invoices", "vendors", "_state"):
+        assert fleet.rows(f"SELECT count(*) FROM vicai.{table} WHERE company = 'c1'") == [(0,)]
