@@ -74,8 +74,15 @@ def trouble(error: Exception, path: str) -> Stop:
         )
     if not Path(path).expanduser().exists():
         return Stop(f"database: {path}: there is no such file. Name the DuckDB file that target-warehouse writes.")
+    if "not a valid DuckDB" in words:
+        return Stop(f"database: {path} is not a DuckDB file. Name one; a new one is made by the first load.")
     import duckdb  # noqa: PLC0415 - as above
 
+    if "version number" in words:
+        return Stop(
+            f"database: {path}: a newer DuckDB wrote it than the one that is installed here ({duckdb.__version__}). "
+            "Install the one that wrote it: pip install --upgrade duckdb."
+        )
     line = words.splitlines()[0].removeprefix("IO Error: ")[:_LONGEST]
     return Stop(f"database: {path} cannot be opened as a DuckDB file by DuckDB {duckdb.__version__}: {line}")
 

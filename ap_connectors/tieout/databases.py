@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from ap_connectors.core import duckdb_files
 from ap_connectors.core.database_urls import POSTGRESQL, is_postgresql, masked
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.redact import printable
@@ -58,6 +60,10 @@ def connect(where: str) -> Engine:
     return PostgreSQL(where)
 
 
+def _tell(words: str) -> None:
+    print(f"ap-tieout: {words}", file=sys.stderr, flush=True)  # noqa: T201
+
+
 class DuckDB:
     """A DuckDB file, whatever its name is."""
 
@@ -70,8 +76,8 @@ class DuckDB:
         import duckdb  # noqa: PLC0415 - other databases do without it
 
         self._path, self._duckdb = path, duckdb
+        self._connection = duckdb_files.connect(path, _tell, read_only=True)
         try:
-            self._connection = duckdb.connect(path, read_only=True)
             # Without it instants are told in the time zone of this machine.
             self._connection.execute("SET TimeZone = 'UTC'")
         except duckdb.Error as error:
@@ -115,18 +121,6 @@ class DuckDB:
 
     def _trouble(self, error: Exception) -> Stop:
         problem = str(error).splitlines()[0]
-        if "lock" in problem:
-            return Stop(
-                f"--warehouse {self._path}: another process has the file open for writing, perhaps a load that is "
-                "under way. Run again when it has ended."
-            )
-        if "not a valid DuckDB" in problem:
-            return Stop(f"--warehouse {self._path}: is not a DuckDB file.")
-        if "version number" in problem:
-            return Stop(
-                f"--warehouse {self._path}: a newer DuckDB wrote it than the one that is installed here "
-                f"({self._duckdb.__version__}). Install the one that the loader has: pip install --upgrade duckdb."
-            )
         return Stop(f"--warehouse {self._path}: DuckDB cannot read it: {problem[:200]}")
 
 

@@ -89,7 +89,12 @@ def test_what_another_program_made_is_refused(target: Target, database: Database
 def test_wrong_settings(target: Target, database: Database, tmp_path: Path) -> None:
     (tmp_path / "text.duckdb").write_text("no database" * 100)
     for url, words in (
-        (str(tmp_path / "text.duckdb"), "cannot be opened as a DuckDB file"),
+        (str(tmp_path / "text.duckdb"), "is not a DuckDB file"),
+        # As SQLAlchemy writes it. A file of that name was made, and the password was in the log.
+        (
+            "postgresql+psycopg2://user:hunter2secret@127.0.0.1:1/x",
+            "neither the path of a DuckDB file nor a URL of PostgreSQL",
+        ),
         ("/proc/none/w.duckdb", "cannot be made"),
         ("postgresql://user:hunter2secret@127.0.0.1:1/x", "PostgreSQL at 127.0.0.1: "),
     ):
@@ -97,6 +102,7 @@ def test_wrong_settings(target: Target, database: Database, tmp_path: Path) -> N
         assert words in run.complaint
         assert "hunter2secret" not in run.err
         assert run.out == ""
+    assert not list(Path().glob("postgresql*"))
 
 
 def test_names_that_are_odd(target: Target, database: Database) -> None:

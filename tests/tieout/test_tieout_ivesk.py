@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections import defaultdict
 from decimal import Decimal
@@ -331,11 +332,13 @@ def test_a_database_that_cannot_be_reached(sandbox: SandboxProcess, tie_ivesk: T
         assert "a-secret-word" not in result.err
 
 
-def test_a_file_that_somebody_writes_to(ivesk: Tables, tie_ivesk: TieOut) -> None:
+def test_a_file_that_somebody_writes_to(ivesk: Tables, tie_ivesk: TieOut, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AP_DUCKDB_WAIT", "0.2")
     with duckdb.connect(str(ivesk.path)):
         result = tie_ivesk(process=True)
     assert result.status == 2
-    assert "another process has the file open" in result.err
+    assert f"process {os.getpid()}); waiting until it is free, 0.2 s at most." in result.err
+    assert f"process {os.getpid()}), which did not let go of it." in result.err
 
 
 def test_no_warehouse(tmp_path: Path, ivesk: Tables, tie_ivesk: TieOut) -> None:
