@@ -96,9 +96,11 @@ class TargetIvesk(ExactTarget):
 
     @functools.cached_property
     def _sinks_by_name(self) -> dict[str, IveskSink]:
+        # A key may be renewed: what was sent to this host with any key is known.
+        ledger = Ledger(self.config["ledger_path"], self._owner, self._name, alike=f"{self._host} ")
         account = Account(
             self.client,
-            SendOnce(Ledger(self.config["ledger_path"], self._owner, self._name), SERVICE),
+            SendOnce(ledger, SERVICE),
             self._options,
             self._sources,
             warn=lambda message: self.logger.warning("%s", message),
@@ -112,4 +114,8 @@ class TargetIvesk(ExactTarget):
     @property
     def _owner(self) -> str:
         fingerprint = hashlib.sha256(self.config["api_key"].strip().encode()).hexdigest()[:16]
-        return f"{urlsplit(self.client.url).netloc} {fingerprint}"
+        return f"{self._host} {fingerprint}"
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.client.url).netloc

@@ -68,6 +68,8 @@ CODES: Mapping[str, str] = {
     "not_found": "The service, or its storage, does not have the object. service, call, status, said.",
     "link_expired": "The link to a file was too old. service, call, status, said.",
     "delivery_unknown": "It may have arrived: the answer of the service was lost. name, service, at, ledger, key.",
+    "sent_with_another_key": "It was sent, or may have been, with another key to the same service. name, service, at, "
+    "ledger, key: of its line; owner: this account, other: the one that sent it.",
     # target-vicai
     "missing_key": "The record has no key. fields: one of them is needed.",
     "key_not_addressable": "The key cannot be part of an address. field, value.",

@@ -62,15 +62,17 @@ class Ledger:
         path: of the file; it is created with the first line.
         owner: whose lines count: identifies an account of the service, and is not a secret.
         company: what a person calls that account.
+        alike: how owners begin whose accounts may be this one under a former key; what they sent is known, too.
 
     Raises:
         Stop: the file can't be read or written, or is damaged (by every method).
     """
 
-    def __init__(self, path: str, owner: str, company: str | None = None) -> None:
-        self.path = path
-        self._file, self._owner, self._company = Path(path).expanduser(), owner, company
+    def __init__(self, path: str, owner: str, company: str | None = None, *, alike: str | None = None) -> None:
+        self.path, self.owner = path, owner
+        self._file, self._company, self._alike = Path(path).expanduser(), company, alike
         self._entries: dict[str, Entry] = {}
+        self._others: dict[str, dict[str, Entry]] = {}
         self._read_to = self._lines = 0
         self._unended = b""
         self._lock = threading.Lock()
@@ -91,7 +93,7 @@ class Ledger:
                 self._turns.notify_all()
 
     def find(self, key: str) -> Entry | None:
-        """Return the entry of a thing; None if nothing of it can have arrived."""
+        """Return the entry of a thing, maybe of an owner alike; None if nothing of it can have arrived."""
         with self._lock, self._opened(os.O_RDONLY) as file:
             if file is not None:
                 self._read(file)
@@ -129,11 +131,11 @@ class Ledger:
         self, key: str, state: State, *, name: str | None, id_: str | None = None, fields: str | None = None
     ) -> Entry:
         at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Entry(key, at, self._owner, state, name, id_, self._company, fields)
+        return Entry(key, at, self.owner, state, name, id_, self._company, fields)
 
     def _open_entry(self, key: str) -> Entry | None:
-        entry = self._entries.get(key)
-        return entry if entry is not None and entry.state in {"sending", "sent"} else None
+        found = (entries.get(key) for entries in (self._entries, *self._others.values()))
+        return next((entry for entry in found if entry is not None and entry.state in {"sending", "sent"}), None)
 
     # The file
 
@@ -175,6 +177,7 @@ class Ledger:
         if size < self._read_to:
             # A person took lines out.
             self._entries.clear()
+            self._others.clear()
             self._read_to = self._lines = 0
         data = os.pread(file, size - self._read_to, self._read_to)
         whole = data[: data.rfind(b"\n") + 1]
@@ -200,8 +203,10 @@ class Ledger:
                 f"ledger_path: line {number} of {self.path} is damaged ({error}). Repair it, or restore a copy of "
                 "the file; until then nothing is sent, for what was sent before is unknown."
             ) from None
-        if entry.owner == self._owner:
+        if entry.owner == self.owner:
             self._entries[entry.key] = entry
+        elif self._alike is not None and entry.owner.startswith(self._alike):
+            self._others.setdefault(entry.owner, {})[entry.key] = entry
 
     def _keep_copy(self, content: bytes) -> None:
         """Keep the file as it is, before anything of it is cut."""
@@ -287,7 +292,7 @@ class SendOnce:
         """Return the outcome if a thing was sent before; None if nothing of it can have arrived.
 
         Raises:
-            Reject: it may have arrived.
+            Reject: it may have arrived, or was sent with another key.
         """
         return self._outcome(self._ledger.find(key), key, name)
 
@@ -308,7 +313,8 @@ class SendOnce:
             before: what can be done beforehand, with nothing sent yet.
 
         Raises:
-            Reject: the service does not take it, or it may have arrived before. Outage: the service failed.
+            Reject: the service does not take it, it may have arrived before, or was sent with another key.
+            Outage: the service failed.
         """
         with self._ledger.turn(key):
             if before is not None:
@@ -338,6 +344,8 @@ class SendOnce:
     def _outcome(self, known: Entry | None, key: str, name: str) -> Outcome | None:
         if known is None:
             return None
+        if known.owner != self._ledger.owner:
+            raise self._of_another_key(known, name)
         if known.state == "sent":
             return UNCHANGED
         raise self._may_have_arrived(key, name, known.at)
@@ -353,4 +361,20 @@ class SendOnce:
             at=at,
             ledger=self._ledger.path,
             key=key,
+        )
+
+    def _of_another_key(self, known: Entry, name: str) -> Reject:
+        own, sent = self._ledger.owner, "was" if known.state == "sent" else "may have been"
+        return Reject(
+            f"{name} {sent} sent to {self._service} with another key ({known.at}), and is not sent twice. If the key "
+            f'was renewed, write "{own}" for "{known.owner}" (owner) in {self._ledger.path}, and load this record '
+            "again. If the key is another company's, give each company a ledger of its own (ledger_path).",
+            "sent_with_another_key",
+            name=name,
+            service=self._service,
+            at=known.at,
+            ledger=self._ledger.path,
+            key=known.key,
+            owner=own,
+            other=known.owner,
         )

@@ -11,6 +11,7 @@ ADVICE: Sequence[tuple[str, Sequence[str]]] = (
         "Look at the service whether it arrived, before you send it again",
         ("delivery_unknown", "partly_written", "not_processed"),
     ),
+    ("Say in the ledger whether the key was renewed, or give the company its own", ("sent_with_another_key",)),
     (
         "Load what it refers to first, or correct the reference",
         ("unknown_reference", "ambiguous_name", "ambiguous_vendor", "vendor_without_external_id"),
