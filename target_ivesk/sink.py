@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -71,11 +71,13 @@ class IveskSink(ABC):
         name: of the stream.
         fields: of a record, by name with their JSON schemas.
         expected: unknown fields that need no warning, in canonical spelling.
+        list_keys: none; what is equal is sent once, and the rest are different things.
     """
 
     name: ClassVar[str]
     fields: ClassVar[Mapping[str, Any]]
     expected: ClassVar[Collection[str]] = ()
+    list_keys: ClassVar[Sequence[str]] = ()
 
     def __init__(self, account: Account) -> None:
         self.account = account

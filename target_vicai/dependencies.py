@@ -48,6 +48,11 @@ class DimensionDependencies(VicSink):
         active = body["properties"]["dependencies"]["items"]["properties"]["active"]
         return {"type": "object", "properties": {"active": active}}
 
+    @property
+    def list_keys(self) -> Sequence[str]:
+        """No field tells rows apart: one dimension may depend on several."""
+        return ()
+
     def key(self, body: JsonObject, extras: JsonObject) -> str:  # noqa: ARG002
         """Return both ids, Vic's or the ERP's."""
         return " -> ".join(_id(extras, side) for side in ("dimension", "dependent"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -100,6 +100,11 @@ class SupportingAttachments(_OfInvoice):
     def contract_schema(self) -> contract.Schema:
         """Return a schema without fields: all that is sent is the file."""
         return {"type": "object", "properties": {}}
+
+    @property
+    def list_keys(self) -> Sequence[str]:
+        """No field tells rows apart: an invoice may have several files."""
+        return ()
 
     def key(self, body: JsonObject, extras: JsonObject) -> str:
         """Return the invoice's id; a file is there, too."""

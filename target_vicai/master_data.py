@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -223,6 +223,11 @@ class Named(ComparedSink):
     @property
     def _name_field(self) -> str:
         return self.resource.key[0]
+
+    @property
+    def list_keys(self) -> Sequence[str]:
+        """Fields that tell the rows of a list apart."""
+        return ("id", self._name_field)
 
     def key(self, body: JsonObject, extras: JsonObject) -> str:
         """Return the name, or the id of something that is to be deleted."""

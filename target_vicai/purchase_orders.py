@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -117,6 +117,11 @@ class PurchaseOrders(ComparedSink):
     def head_schema(self) -> ObjectSchema:
         """What an order without its lines looks like when it is written."""
         return ObjectSchema.of(contract.inlined(contract.operation("updatePurchaseOrder").body["application/json"]))
+
+    @property
+    def list_keys(self) -> Sequence[str]:
+        """Fields that tell the rows of a list apart."""
+        return ("externalId", "poNumber")
 
     def key(self, body: JsonObject, extras: JsonObject) -> str:  # noqa: ARG002
         """Return the ERP's id, or else the order's number."""

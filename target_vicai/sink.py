@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from ap_connectors.core import instants
@@ -99,6 +99,11 @@ class VicSink(ABC):
     def contract_schema(self) -> contract.Schema:
         """Return the contract's schema of the body."""
         return contract.operation(self.operation).body["application/json"]
+
+    @property
+    def list_keys(self) -> Sequence[str]:
+        """Fields that tell the rows of a list apart."""
+        return (self.key_field,)
 
     def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the first of the usual keys that a record has, however wrong the rest of it is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,6 +11,7 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.singer import listing, reject_sheets, run_pages, sheet_lists
 from ap_connectors.singer.message_io import byte_lines
 from ap_connectors.singer.run_report import write_json
+from ap_connectors.singer.sink import Sink
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -74,14 +75,20 @@ def advice(command: str, report: str | None, rejects: str | None) -> str:
     return f"{page}Correct them there, and load that file: {command} < {rejects}"
 
 
-def lines(source: IO[str]) -> Iterable[bytes]:
+def lines(source: IO[str], sink_for: Callable[[str], Sink | None]) -> Iterable[bytes]:
     """Return the lines of an input: a file of Singer messages, or a sheet: a list, or corrected rejects.
+
+    Args:
+        source: the input.
+        sink_for: the sink of a stream, which knows by what the rows of a list are told apart.
 
     Raises:
         Stop: it is not what its name says.
     """
     name = getattr(source, "name", None)
-    return sheet_lists.messages(Path(name)) if sheet_lists.is_sheet(name) else _no_sheet(byte_lines(source))
+    if not sheet_lists.is_sheet(name):
+        return _no_sheet(byte_lines(source))
+    return sheet_lists.messages(Path(name), lambda stream: sink.list_keys if (sink := sink_for(stream)) else ())
 
 
 def _no_sheet(given: Iterable[bytes]) -> Iterator[bytes]:

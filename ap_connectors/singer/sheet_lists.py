@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -16,6 +16,7 @@ from typing import Any, TypeGuard
 from ap_connectors.core import sheets
 from ap_connectors.core.errors import Stop
 from ap_connectors.singer import listing, reject_sheets
+from ap_connectors.singer.schema import canonical
 
 _NOT_READ = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".html", ".htm", ".pdf"})
 """Endings of what a person may take for a sheet to be loaded."""
@@ -25,6 +26,8 @@ _not_a_value = re.compile(
 ).fullmatch
 """What a spreadsheet writes into CSV of a long number, of an error, and of what its column is too narrow for."""
 _like_a_day = re.compile(r"[0-9]{1,4}[-./ ]+[0-9]{1,2}[-./ ]+[0-9]{1,4}(?:[^0-9].*)?").match
+_MOST_DOUBLED = 5
+"""Keys that a message names."""
 _stream = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 
 
@@ -40,10 +43,14 @@ def is_sheet(name: Any) -> TypeGuard[str]:
     return suffix in sheets.SUFFIXES
 
 
-def messages(path: Path) -> Iterator[bytes]:
+def messages(path: Path, keys_of: Callable[[str], Sequence[str]] = lambda _: ()) -> Iterator[bytes]:
     """Yield the lines of Singer input that a sheet stands for: corrected rejects, or a list.
 
     A list is read whole before anything of it goes on. Its n-th line is its n-th row, so that messages name the row.
+
+    Args:
+        path: of the sheet.
+        keys_of: the fields that tell the records of a stream apart, by its name: of each row the first with a value.
 
     Raises:
         Stop: it cannot be read, or not without a guess.
@@ -54,11 +61,11 @@ def messages(path: Path) -> Iterator[bytes]:
         if first is None:
             raise Stop(f"{path} has no rows below its first one, which names the fields.")
         is_list = not {reject_sheets.ORIGINAL, *reject_sheets.LEAD} & {head for head, _ in first.cells}
-        lines = _list(path, [first, *rows]) if is_list else ()
+        lines = _list(path, [first, *rows], keys_of) if is_list else ()
     yield from lines or reject_sheets.messages(path)
 
 
-def _list(path: Path, rows: Sequence[sheets.Row]) -> list[bytes]:
+def _list(path: Path, rows: Sequence[sheets.Row], keys_of: Callable[[str], Sequence[str]]) -> list[bytes]:
     names = _names(path, [head for head, _ in rows[0].cells])
     found = _stream.match(path.stem)
     stream = found.group() if found else path.stem
@@ -77,7 +84,42 @@ def _list(path: Path, rows: Sequence[sheets.Row]) -> list[bytes]:
         record = _record(names, [_value(text, f"{path}, {row.where}, {head}") for head, text in row.cells])
         lines.append(_line({"type": "RECORD", "stream": stream, "record": record}))
     _check_days(path, rows)
+    for row in _repeated(path, rows, [canonical(name) for name in keys_of(stream)]):
+        lines[row.number - 1] = b"\n"
     return lines
+
+
+def _repeated(path: Path, rows: Sequence[sheets.Row], keys: Sequence[str]) -> list[sheets.Row]:
+    """Return the rows that say once more what another one says of the same key.
+
+    Raises:
+        Stop: rows say different things of one key: each load would take the first, and then the last.
+    """
+    firsts: dict[tuple[str, str], tuple[sheets.Row, dict[str, str]]] = {}
+    again: list[sheets.Row] = []
+    doubled: list[str] = []
+    for row in rows:
+        cells = {head.strip(): text.strip() for head, text in row.cells if text.strip()}
+        by_name = {canonical(head): head for head in cells}
+        head = next((by_name[name] for name in keys if name in by_name), None)
+        if head is None:
+            continue
+        first, said = firsts.setdefault((canonical(head), cells[head]), (row, cells))
+        if cells != said:
+            differ = [name for name in {**said, **cells} if said.get(name) != cells.get(name)]
+            doubled.append(
+                f"{first.where} and {row.where} have the same {head} {cells[head]}: {', '.join(differ)} differ"
+                + "s" * (len(differ) == 1)
+            )
+        elif first is not row:
+            again.append(row)
+    if doubled:
+        more = [f"{len(doubled) - _MOST_DOUBLED} more"] if len(doubled) > _MOST_DOUBLED else []
+        raise Stop(
+            f"{path}: {'; '.join(doubled[:_MOST_DOUBLED] + more)}. Which row counts? Remove the other; nothing was "
+            "loaded."
+        )
+    return again
 
 
 def _check_days(path: Path, rows: Sequence[sheets.Row]) -> None:

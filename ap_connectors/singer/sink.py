@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -60,6 +60,10 @@ class Sink(Protocol):
     @property
     def name(self) -> str:
         """The stream's name."""
+
+    @property
+    def list_keys(self) -> Sequence[str]:
+        """Fields of which the first with a value tells the rows of a person's list apart; none if they may be equal."""
 
     def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the natural key of a record that cannot be parsed, if it shows one."""

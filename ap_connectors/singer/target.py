@@ -343,7 +343,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             self.logger.info(
                 "Loading into %s%s.", self.destination, " (a plan only: nothing is written)" * bool(self.plan)
             )
-            self.read_lines(self.rejects.guard(run_files.lines(file_input or sys.stdin), self.logger))
+            self.read_lines(self.rejects.guard(run_files.lines(file_input or sys.stdin, self.sink_for), self.logger))
         except Interrupted as interrupted:
             self._close()
             self.end_by_signal(interrupted, "what was under way is finished")

@@ -92,7 +92,7 @@ def read(files: Iterable[str], *, deletes: bool = False) -> Input:
     inputs = Input()
     for file in files:
         if sheet_lists.is_sheet(file):
-            _take(inputs, file, sheet_lists.messages(Path(file)), deletes=deletes)
+            _take(inputs, file, sheet_lists.messages(Path(file), _list_keys), deletes=deletes)
             continue
         with ExitStack() as opened:
             try:
@@ -136,6 +136,12 @@ def _take(inputs: Input, file: str, lines: Iterable[bytes], *, deletes: bool) ->
         stream.marks.pop(key, None)
         if (identity := identity_of(given)) is not None:
             stream.marks[key] = identity
+
+
+def _list_keys(stream: str) -> list[str]:
+    """Return the fields of which the first with a value tells the rows of a list apart."""
+    spec = INPUT_SPECS.get(spelling(stream))
+    return [fields[0] for fields in spec.names if len(fields) == 1] if spec else []
 
 
 Given = Mapping[str, Any]

@@ -16,6 +16,7 @@ from ap_connectors.singer import sheet_lists
 
 _SHOWN = ("1.23457E+18", "1,2E+12", "#N/A", "#I/T", "#DIV/0!", "#REIKŠMĖ!", "#NAVN?", "########")
 """What spreadsheets write into CSV of long numbers, errors, and dates in narrow columns."""
+KEYS = {"vendors": ["externalId"], "purchase_orders": ["externalId", "poNumber"]}
 HEADS = "externalId;externalUpdatedAt;name;taxInfo.orgNumber"
 
 
@@ -33,7 +34,7 @@ def book(path: Path, *rows: list[Any], more: list[Any] | None = None) -> Path:
 
 def read(path: Path) -> tuple[str, list[tuple[int, Any]]]:
     """The stream, and records with the number of their line."""
-    found = [*messages.read(sheet_lists.messages(path))]
+    found = [*messages.read(sheet_lists.messages(path, lambda stream: KEYS.get(stream, ())))]
     return str(found[0].message.stream), [(line.number, line.message.record) for line in found[1:]]
 
 
@@ -82,6 +83,11 @@ def test_csv_as_spreadsheets_write_it(tmp_path: Path, sign: str) -> None:
         (["Vendors per 1.11.;;", "", HEADS, "1;2;3;4"], "line 3"),
         (["a;b;a", "1;2;3"], "names a more than once"),
         (["a.b;a", "1;2"], "names a more than once"),
+        (
+            ["External_ID;name", "V3;A", "V3 ;B"],
+            "line 2 and line 3 have the same External_ID V3: name differs. Which row",
+        ),
+        (["externalId;b", *(f"{n};{b}" for b in "xyz" for n in (1, 2, 3))], "externalId 2: b differs; 1 more. Which"),
         ([HEADS], "has no rows below its first one"),
         ([], "has no rows below its first one"),
         ([HEADS, '1;2;"UAB Ą', "2;3;x"], "quotation mark that is not closed"),
@@ -93,6 +99,13 @@ def test_csv_that_leaves_a_doubt(tmp_path: Path, rows: list[str], words: str) ->
     path.write_text("\n".join(rows), "utf-8")
     with pytest.raises(Stop, match=words):
         read(path)
+
+
+def test_rows_that_say_the_same_are_one(tmp_path: Path) -> None:
+    path = tmp_path / "purchase_orders.csv"
+    path.write_text("poNumber;externalId;a\n7;;x\n8;7;x\n7; ;x \n;;y\n;;y\n", "utf-8")
+    first, other, none = {"poNumber": "7", "a": "x"}, {"poNumber": "8", "externalId": "7", "a": "x"}, {"a": "y"}
+    assert read(path)[1] == [(2, first), (3, other), (5, none), (6, none)]
 
 
 def test_workbooks_that_leave_a_doubt(tmp_path: Path) -> None:

@@ -96,6 +96,22 @@ def test_a_corrected_sheet_is_loaded(vicai: SandboxProcess, target: Target, tmp_
     assert (order["poNumber"], order["amount"]) == ("007", BIG)
 
 
+def test_a_key_that_stands_twice_in_a_list(vicai: SandboxProcess, target: Target, tmp_path: Path) -> None:
+    """Each load would flip the vendor there and back: nothing of the list is loaded until it says one thing."""
+    path = tmp_path / "vendors.csv"
+    rows = [f"V1;{AT};Ąžuolas", f"V2;{AT};B", f"V3;{AT};C", f"V3;{AT};D", f"V1;{AT};Ąžuolas"]
+    path.write_text("\n".join(["externalId;externalUpdatedAt;name", *rows]), "utf-8")
+    run = target([], "--input", str(path), expect=1)
+    assert "line 4 and line 5 have the same externalId V3: name differs. Which row counts?" in run.err
+    assert run.writes == []
+    path.write_text(path.read_text("utf-8").replace(rows[3], ""), "utf-8")
+    assert target([], "--input", str(path)).counts("vendors")["created"] == 3
+    # A group has no id of the ERP's: the name is its key.
+    path = tmp_path / "vendor_groups.csv"
+    path.write_text("name;description\nA;x\nA;y\n", "utf-8")
+    assert "line 2 and line 3 have the same name A" in target([], "--input", str(path), expect=1).err
+
+
 def test_a_sheet_is_text(target: Target, tmp_path: Path) -> None:
     path = tmp_path / "rejects.xlsx"
     target(wrong(), report_path=str(path), expect=1)

@@ -18,6 +18,9 @@ def test_a_list_is_compared_as_it_is_loaded(tmp_path: Path) -> None:
     given = input_vic.read([str(path)]).streams["vendors"]
     assert list(given.names) == ["007"]
     assert given.keyless == [f"line 3 of {path}"]
+    path.write_text(f"{HEADS}007;;Ąžuolas;1\n007;;Ąžuolas;2\n", "utf-8")
+    with pytest.raises(Stop, match=r"line 2 and line 3 have the same externalId 007: taxInfo\.orgNumber differs"):
+        input_vic.read([str(path)])
     path.write_text(f"{HEADS}1;2;3;4;5\n", "utf-8")
     with pytest.raises(Stop, match="1 more cell"):
         input_vic.read([str(path)])
