@@ -268,7 +268,7 @@ def _command(
 ) -> argparse.ArgumentParser:
     made = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
     made.add_argument("--companies", default="companies.yml", metavar="FILE", help="the fleet (default: companies.yml)")
-    cli.runs(made, run, failed=NOT_BEGUN, interrupted=FAILED)
+    cli.runs(made, run, failed=NOT_BEGUN)
     return made
 
 

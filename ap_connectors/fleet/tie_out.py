@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--companies", default="companies.yml")
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--pipeline", action="append", default=[])
-    cli.runs(parser, _run, failed=2, interrupted=1)
+    cli.runs(parser, _run, failed=2)
     return cli.main(parser, arguments)
 
 
