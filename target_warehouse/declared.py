@@ -71,6 +71,7 @@ class Declared:
         kinds: of its fields, by name.
         key: names of the key's fields; empty if rows have none.
         decimals_as_text: fields whose decimals are strings.
+        keys_of_parts: fields of the key that are declared as objects or lists: their text is the key.
         parent: whose parts the records are, if they are any (`x-parent`).
         deletions: what the records say is deleted (`x-deletes`).
     """
@@ -79,6 +80,7 @@ class Declared:
     kinds: dict[str, Kind]
     key: tuple[str, ...]
     decimals_as_text: Collection[str]
+    keys_of_parts: Collection[str]
     parent: Link | None
     deletions: Link | None
 
@@ -94,18 +96,20 @@ class Declared:
         """
         properties = schema.get("properties") or {}
         found: dict[str, Kind] = {}
-        as_text = set()
+        as_text, of_parts = set(), set()
         for name, prop in properties.items():
             types, formats = _types(prop, schema, 0)
             found[name] = kind_of(types, formats, prop, most)
             if found[name].name == "decimal" and "string" in types:
                 as_text.add(name)
+            if name in key and types & {"object", "array"}:
+                of_parts.add(name)
         for name in key:
             found.setdefault(name, kinds.TEXT)
             if found[name] == kinds.JSON:
                 found[name] = kinds.TEXT  # JSON cannot be compared
         parent, deletions = Link.of(schema.get("x-parent")), Link.of(schema.get("x-deletes"))
-        return cls(stream, found, tuple(key), as_text, parent, deletions)
+        return cls(stream, found, tuple(key), as_text, of_parts, parent, deletions)
 
 
 def kind_of(types: set[str], formats: set[str], prop: Any, most: Kind) -> Kind:

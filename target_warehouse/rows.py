@@ -35,7 +35,11 @@ class Rows:
         """Find the kind of each column, and make its cells."""
         for name, column in self._columns.items():
             existing = self._before.columns.get(column) if self._before else None
-            self.cells[column] = self._column(column, self._segments[name], existing, declared, name)
+            segments, parts = self._segments[name], dict[int, str]()
+            if name in declared.key and name not in declared.keys_of_parts:
+                segments, parts = _without_parts(segments)
+            kind, _ = self.cells[column] = self._column(column, segments, existing, declared, name)
+            self._bad.update({row: _no_key(name, kind, text) for row, text in parts.items()})
         for name in declared.key:
             for row, cell in enumerate(self.cells[self._columns[name]][1]):
                 if cell is None and row not in self._bad:
@@ -95,12 +99,7 @@ class Rows:
         found = [text for segment in segments for text in kinds.texts(segment)]
         for row, text in enumerate(found):
             if text in misfits:
-                self._bad[row] = Reject(
-                    f"{name} is part of the key, whose column holds {kind}, and {text[:60]!r} is something else",
-                    "key_does_not_fit",
-                    field=name,
-                    value=text[:60],
-                )
+                self._bad[row] = _no_key(name, kind, text)
 
     def digests(self, declared: Declared) -> list[Cell]:
         """Return what tells rows without a key apart: a hash of their values, numbers in one form."""
@@ -155,3 +154,32 @@ class Rows:
 
 def _is_before(one: tuple[Cell, ...], other: tuple[Cell, ...]) -> bool:
     return None not in (*one, *other) and one < other
+
+
+def _without_parts(segments: list[Segment]) -> tuple[list[Segment], dict[int, str]]:
+    """Return keys without lists and objects, whose text would be another key than the one in it; and these by row."""
+    kept: list[Segment] = []
+    parts: dict[int, str] = {}
+    row = 0
+    for how, values in segments:
+        if how == "raw":
+            found = {
+                n: str(raw, "utf-8") for n, raw in enumerate(values) if raw is not None and bytes(raw)[:1] in b"[{"
+            }
+            parts.update({row + n: text for n, text in found.items()})
+            kept.append(
+                (how, [None if n in found else raw for n, raw in enumerate(values)]) if found else (how, values)
+            )
+        else:
+            kept.append((how, values))
+        row += len(values)
+    return kept, parts
+
+
+def _no_key(name: str, kind: Kind, text: str) -> Reject:
+    return Reject(
+        f"{name} is part of the key, whose column holds {kind}, and {text[:60]!r} is something else",
+        "key_does_not_fit",
+        field=name,
+        value=text[:60],
+    )

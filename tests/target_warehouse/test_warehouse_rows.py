@@ -76,6 +76,44 @@ def test_a_key_of_another_kind_is_set_aside(target: Target, database: Database) 
     assert target([head, record("things", id=1, n=1)]).counts("things") == {"received": 1, "unchanged": 1}
 
 
+def test_a_list_or_an_object_is_no_key(target: Target, database: Database) -> None:
+    """Its text would be a key of its own, beside the one that is meant."""
+    kinds = {"text": "string", "whole": "integer", "number": "number", "truth": "boolean", "anything": {}, "at": MOMENT}
+    values = {
+        "text": '"101"',
+        "whole": "101",
+        "number": "1.5",
+        "truth": "true",
+        "anything": '"101"',
+        "at": '"2026-01-05"',
+    }
+    bad = ('["101"]', '{"id": 101}', "[]", "{}", "[101]")
+    messages = []
+    for name, kind in kinds.items():
+        head = schema(name, {"id": kind, "a": "integer"})
+        rows = [f'{{"id": {value}, "a": {n}}}' for n, value in enumerate([values[name], *bad, values[name]])]
+        messages += [head, *(raw(name, row) for row in rows)]
+    for created in (1, 0):  # Into new tables, and into those that are there.
+        run = target(messages, expect=1)
+        assert [(one["code"], one["params"]) for one in run.rejected] == [
+            ("key_does_not_fit", {"field": "id", "value": value}) for _ in kinds for value in bad
+        ]
+        for name in kinds:
+            counts = run.counts(name)
+            assert (counts.get("created", 0), counts["rejected"]) == (created, len(bad))
+            assert database.rows(f'SELECT a FROM "{name}"') == [(6,)]
+    # Text that looks like a list is text. Where the SCHEMA says that keys are objects or lists, they are.
+    target([schema("text", {"id": "string", "a": "integer"}), raw("text", '{"id": "[\\"101\\"]", "a": 7}')])
+    assert database.rows("SELECT a FROM text ORDER BY a") == [(6,), (7,)]
+    target(
+        [
+            schema("listed", {"id": {"type": ["array", "object"]}}),
+            *(raw("listed", f'{{"id": {one}}}') for one in bad[:3]),
+        ]
+    )
+    assert len(database.rows("SELECT * FROM listed")) == 3
+
+
 def test_equal_rows_without_a_key_are_one(target: Target, database: Database) -> None:
     head = schema("log", {"n": "integer", "amount": "number", "text": "string"}, [])
     rows = [
