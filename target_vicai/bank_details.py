@@ -128,7 +128,7 @@ def checked(body: JsonObject, present: JsonObject | None) -> tuple[JsonObject, t
             right[path] = read(number)
         except ValueError as error:
             wrong.append((path, number, str(error)))
-    return _with(body, right, {path for path, _, _ in wrong}), tuple(_reject(*each) for each in wrong)
+    return _with(body, right, {path for path, _, _ in wrong}), tuple(_reject(*each, keeps=bool(old)) for each in wrong)
 
 
 def _reader(path: str, country: str | None, number: Any) -> Callable[[str], str] | None:
@@ -159,10 +159,11 @@ def _with(body: JsonObject, right: Mapping[str, str], wrong: set[str]) -> JsonOb
     return others | ({FIELD: info} if info else {})
 
 
-def _reject(path: str, number: str, words: str) -> Reject:
+def _reject(path: str, number: str, words: str, *, keeps: bool) -> Reject:
+    kept = ", and keeps the bank details that it has" if keeps else ""
     message = (
-        f"The account {number} ({FIELD}.{path}) {words}. The vendor is loaded without it, and keeps the bank details "
-        "that it has. Correct the number, and send the record again."
+        f"The account {number} ({FIELD}.{path}) {words}. The vendor is loaded without it{kept}. Correct the number, "
+        "and send the record again."
     )
     return Reject(message, "bank_account", field=f"{FIELD}.{path}", value=number)
 

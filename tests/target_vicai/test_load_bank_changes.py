@@ -114,6 +114,9 @@ def test_an_account_that_cannot_be_right_is_set_aside_by_itself(known: Store, ta
     rejects = sorted(run.rejects, key=lambda one: int(one["rejected"]["line"]))
     values = [one["rejected"]["params"]["value"] for one in rejects]
     assert values == ["LT991000011101001000", "LT991000011101001000", "8601.11.17948"]
+    kept = [", and keeps the bank details that it has" in one["rejected"]["reason"] for one in rejects]
+    assert kept == [True, False, False], "a new one has none"
+    assert all("The vendor is loaded without it" in one["rejected"]["reason"] for one in rejects)
     assert iban_of(known) == OLD
     assert known.one("vendors", externalId="50010")["name"] == "UAB Pervadinta"
     info = {key: known.one("vendors", externalId=key).get("defaultPaymentInfo") or {} for key in ("n-1", "n-2", "n-3")}
