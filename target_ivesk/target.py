@@ -85,6 +85,17 @@ class TargetIvesk(ExactTarget):
         self.client.check()
         return self._name
 
+    @property
+    def destination(self) -> str:
+        """The service, and which key: the account has no name."""
+        return f"ivesk at {self._host} (key with the fingerprint {self._fingerprint})"
+
+    @property
+    def proof(self) -> str:
+        """What `--test` has found out."""
+        self.client.check()
+        return f"ivesk at {self._host} accepts the key with the fingerprint {self._fingerprint}"
+
     def redact(self, text: str) -> str:
         """Mask the key, and links that give write access."""
         return self.client.mask(text)
@@ -113,9 +124,12 @@ class TargetIvesk(ExactTarget):
 
     @property
     def _owner(self) -> str:
-        fingerprint = hashlib.sha256(self.config["api_key"].strip().encode()).hexdigest()[:16]
-        return f"{self._host} {fingerprint}"
+        return f"{self._host} {self._fingerprint}"
 
     @property
     def _host(self) -> str:
         return urlsplit(self.client.url).netloc
+
+    @property
+    def _fingerprint(self) -> str:
+        return hashlib.sha256(self.config["api_key"].strip().encode()).hexdigest()[:16]

@@ -304,7 +304,7 @@ class TargetWarehouse(ExactTarget):
         self.loader.flush(activate)
         self._size = 0
 
-    def _close(self) -> None:
+    def _close(self, *, failed: bool = False) -> None:
         error = sys.exc_info()[1]
         try:
             if "loader" in self.__dict__ and not self.loader.has_failed:
@@ -316,7 +316,7 @@ class TargetWarehouse(ExactTarget):
         finally:
             if "warehouse" in self.__dict__:
                 self.warehouse.close()
-            super()._close()
+            super()._close(failed=failed)
 
     def _refuse(self, stream: str, key: str | None, line: tuple[int, bytes], reject: Reject) -> None:
         """Set a record aside."""

@@ -73,7 +73,7 @@ def trouble(error: Exception, path: str) -> Stop:
             "to its folder (Permission denied). Change their owner or mode."
         )
     if not Path(path).expanduser().exists():
-        return Stop(f"database: {path}: there is no such file. Name the DuckDB file that target-warehouse writes.")
+        return Stop(f"database: {path}: there is no such file; the first load of target-warehouse makes it.")
     if "not a valid DuckDB" in words:
         return Stop(f"database: {path} is not a DuckDB file. Name one; a new one is made by the first load.")
     import duckdb  # noqa: PLC0415 - as above

@@ -177,7 +177,7 @@ def _syntax_error(where: str, error: json.JSONDecodeError) -> str:
         return f"{where} ends in the middle of a message: did the tap break off? See its own messages."
     return (
         f"{where} is not JSON at column {error.colno}: {_quote(text)}. "
-        "Is the tap's log mixed into its output? It belongs on standard error."
+        "Is the tap's log mixed into its output? A list is named: --input FILE.csv."
     )
 
 

@@ -283,6 +283,19 @@ def unknown(settings: Mapping[str, Any], known: Collection[str]) -> Iterator[tup
             yield name, closest(name, unset)
 
 
+def no_effect(name: str, known: Collection[str], prefix: str = "") -> str:
+    """Return the warning of a setting that does not exist, although what it may mean is set.
+
+    Args:
+        name: as it was given.
+        known: settings that exist.
+        prefix: of variables, if the name is one.
+    """
+    meant = closest(name.removeprefix(prefix), known)
+    hint = f"; did you mean {prefix}{meant.upper() if prefix else meant}, which is set as well?" if meant else "."
+    return f"{name} is unknown and has no effect{hint}"
+
+
 def closest(name: str, known: Collection[str]) -> str | None:
     """Return the known name that a misspelt one probably means, if there is such; case does not count."""
     by_case = {each.lower(): each for each in known}

@@ -169,7 +169,7 @@ class HttpClient:
                 try:
                     if failure.after is None:
                         failed += 1
-                        pause = self._pause_after_failure(failure, failed, what)
+                        pause = self._pause_after_failure(failure, failed, what, url)
                     else:
                         pause = self._pause_asked_for(failure, failure.after, waited, what)
                         waited += pause
@@ -272,13 +272,13 @@ class HttpClient:
         except _TRANSIENT as error:
             raise Retry(describe(error, response.url)) from None
 
-    def _pause_after_failure(self, failure: Retry, failed: int, what: str) -> float:
+    def _pause_after_failure(self, failure: Retry, failed: int, what: str, url: str) -> float:
         tries = min(self._retry_policy.tries, failure.tries or self._retry_policy.tries)
         reason = self.redact(str(failure))
         if failed >= tries:
             raise Outage(
-                f"{self.service}: {what} failed {failed} times, last: {reason}. "
-                "Check the network and the address; the next run goes on from the last STATE."
+                f"{self.service}: {what} failed {failed} times, last: {reason}. {_check_first(url)}, and run it again; "
+                "a pipeline goes on from its last STATE."
             ) from None
         pause = self._retry_policy.pause(failed)
         self._log.warning("%s: %s; try %d of %d in %.1f s", what, reason, failed + 1, tries, pause)
@@ -289,7 +289,7 @@ class HttpClient:
         if waited + asked > self._retry_policy.longest_asked:
             raise Outage(
                 f"{self.service}: {what}: {reason}; after {waited:.0f} s of waiting it asks for {asked:.0f} s more. "
-                "Run again later; the next run goes on from the last STATE."
+                "Run it again later; a pipeline goes on from its last STATE."
             ) from None
         # A service that says "0 seconds" would otherwise be asked in a tight loop.
         pause = max(asked, self._retry_policy.first_pause) + random.uniform(0, 0.25)  # noqa: S311 - jitter
@@ -355,6 +355,13 @@ _TRANSIENT = (
     requests.exceptions.ContentDecodingError,
 )
 """Errors after which the same call may succeed."""
+
+
+def _check_first(url: str) -> str:
+    """Return what to look at when a service fails for long."""
+    if urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}:
+        return "Check the address, and whether it is running on this machine (ap-sandbox)"
+    return "Check the network and the address"
 
 
 def _never_sent(error: Exception) -> bool:

@@ -68,8 +68,9 @@ class ClearPlugin(SdkPlugin):
             variable = f"{self.env_prefix()}{name.upper()}"
             in_environment = self.given_settings[name] == variable
             if meant is None:
+                given, prefix = (variable, self.env_prefix()) if in_environment else (name, "")
                 self.logger.warning(
-                    "The setting %s is unknown and has no effect.", variable if in_environment else name
+                    "The setting %s", settings.no_effect(given, self.config_jsonschema["properties"], prefix)
                 )
             elif in_environment:
                 problems.append(f"{variable} sets nothing; did you mean {self.env_prefix()}{meant.upper()}?")

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import msgspec
 
-from ap_connectors.core import files, instants, messages, text_files
+from ap_connectors.core import files, instants, messages, sheets, text_files
 from ap_connectors.core.errors import Reject, Stop
 
 _log = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ class RejectFile:
         """Whose records they are; set once that is known."""
         self.path: str | None = None
         """Where the rejects are; None before the first one."""
+        self._of_sheet = False
         self._dry_run, self._is_own = dry_run, "{timestamp}" in path
         self._path = path.replace("{timestamp}", time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         self._redact, self._mark = redact, mark or {}
@@ -82,6 +83,7 @@ class RejectFile:
         Raises:
             Stop: the file cannot be written, or is the input.
         """
+        self._of_sheet = Path(str(getattr(source, "name", ""))).suffix.lower() in sheets.SUFFIXES
         if self._dry_run:
             return
         path = Path(self._path)
@@ -137,10 +139,14 @@ class RejectFile:
         if theirs is None or own is None:
             return False
         if theirs not in (own, self._masked_text(own)):
+            what, where, change = ("file", f"line {number}", "change rejected.company in each line.")
+            if self._of_sheet:
+                what, where = "sheet", "a record"
+                change = "load the reject file that the sheet was made of, with rejected.company changed in each line."
             raise Stop(
-                f'The reject file belongs to another company: line {number} is of "{theirs}", the credentials are of '
+                f'The reject {what} belongs to another company: {where} is of "{theirs}", the credentials are of '
                 f'"{own}". Nothing of it was loaded. Hand in the right file, or set the right credentials; if the '
-                "company was merely renamed, or its key renewed, change rejected.company in each line."
+                f"company was merely renamed, or its key renewed, {change}"
             )
         return True
 

@@ -209,6 +209,11 @@ class Plan:
         with self._lock:
             self._changes.append(PlannedChange(stream, key, "rejected", reason=reason, kept=kept))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no record has come."""
+        return not (self._changes or self._unchanged)
+
     def table(self) -> str:
         """Return the plan as a text for people, changes field by field; its head explains the signs."""
         return "\n".join(self._lines()) + "\n"

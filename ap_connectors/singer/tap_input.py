@@ -26,6 +26,8 @@ def state(where: str, text: str, logger: logging.Logger) -> dict[str, Any]:
     Raises:
         Stop: it is not a state.
     """
+    if _is_log(text):
+        raise Stop(f"{where}: holds more than one line of STATE. Hand in the last: tail -1 FILE > state.json")
     found = settings.json_value(where, text) if text.strip() else None
     if isinstance(found, dict):
         if found.get("type") == "STATE":
@@ -47,6 +49,12 @@ def state(where: str, text: str, logger: logging.Logger) -> dict[str, Any]:
                 "from the beginning."
             )
     return found
+
+
+def _is_log(text: str) -> bool:
+    """Return whether a text is lines of JSON, as a target prints one STATE after the other."""
+    lines = text.strip().splitlines()[:2]
+    return len(lines) > 1 and all(line.startswith("{") and line.rstrip().endswith("}") for line in lines)
 
 
 def check_bookmarks(state: Mapping[str, Any], streams: Mapping[str, Stream], tap: str, logger: logging.Logger) -> None:

@@ -356,14 +356,14 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
                     # The input is wrong from here on; what came before is right, and is finished.
                     self.pool.wait()
             finally:
-                self._close()
+                self._close(failed=True)
             raise
         self._close()
         self._write_plan()
         advice = run_files.advice(f"{self.name} --config ...", self.config.get("report_path"), self.rejects.path)
         self.rejects.end(self.config.get("max_rejects") or 0, advice)
 
-    def _close(self) -> None:
+    def _close(self, *, failed: bool = False) -> None:
         self.pool.close(_PATIENCE)
         self.rejects.sync()
         for line in self.report.lines(planned=self.plan is not None):
@@ -371,7 +371,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         for (level, stream, note), times in self._notes.items():
             if times > 1:
                 self.logger.log(level, "%s: %d records: %s.", stream, times, note)
-        if self.plan is not None:
+        if self.plan is not None and not (failed and self.plan.is_empty):
             sys.stderr.write(self.plan.table())
         if path := self.config.get("report_path"):
             told = {"plan": self.plan.as_json()} if self.plan is not None else {}

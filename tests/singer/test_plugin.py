@@ -45,6 +45,20 @@ def test_an_unknown_setting_is_a_warning(caplog: pytest.LogCaptureFixture) -> No
     assert caplog.messages == ["The setting colour is unknown and has no effect."]
 
 
+def test_what_may_mean_a_setting_that_is_set_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("MAX_REJECTS", "MAX_REJECT"):
+        monkeypatch.setenv(f"TARGET_TRIAL_{name}", "3")
+    with caplog.at_level(logging.WARNING):
+        Plugin(config={"report_path": "a.json", "report_paht": "x"}, parse_env_config=True)
+    hint = "is unknown and has no effect; did you mean"
+    assert caplog.messages == [
+        f"The setting report_paht {hint} report_path, which is set as well?",
+        f"The setting TARGET_TRIAL_MAX_REJECT {hint} TARGET_TRIAL_MAX_REJECTS, which is set as well?",
+    ]
+
+
 def test_a_misspelt_variable_is_named_as_in_a_file(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

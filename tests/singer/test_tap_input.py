@@ -91,6 +91,15 @@ def test_a_state_of_something_else_is_refused(files: RunFiles, state: Any, words
     assert len(run.complaints) == 1
 
 
+def test_a_log_of_states_is_told_from_a_state(files: RunFiles) -> None:
+    log = "".join(f"{json.dumps(STATE)}\n" for _ in range(3)).encode()
+    run = files(state=log)
+    assert (run.status, run.records, len(run.complaints)) == (1, {}, 1)
+    assert "state: holds more than one line of STATE. Hand in the last: tail -1" in run.complaints[0]
+    # One that an editor has spread over lines is one.
+    assert files(state=json.dumps(STATE, indent=1).encode()).ids() == []
+
+
 def test_a_bookmark_too_many_is_a_warning(files: RunFiles) -> None:
     run = files(state=json.dumps({"bookmarks": {**STATE["bookmarks"], **OF_ANOTHER["bookmarks"]}}).encode())
     assert (run.status, run.ids()) == (0, [])

@@ -76,6 +76,9 @@ def test_nothing_listens(tap: RunTap) -> None:
         run = tap(api_url=f"http://127.0.0.1:{unused.getsockname()[1]}/api", expect=1)
     assert len(run.complaints) == 1
     assert "nothing is listening" in run.complaints[0]
+    assert (
+        "whether it is running on this machine (ap-sandbox), and run it again; a pipeline goes on" in run.complaints[0]
+    )
 
 
 def test_an_unknown_host(tap: RunTap) -> None:

@@ -160,7 +160,8 @@ def test_a_reject_file_is_not_read_and_written_at_once(target: Target, tmp_path:
 
 def test_looking_whether_a_load_could_begin(ivesk: SandboxProcess, target: Target) -> None:
     run = target([], "--test")
-    assert run.out.startswith("target-ivesk: the credentials are those of ivesk at 127.0.0.1")
+    assert run.out.startswith("target-ivesk: ivesk at 127.0.0.1")
+    assert "accepts the key with the fingerprint " in run.out
     assert [call["path"] for call in run.calls] == [f"{API}/exported"]
 
 

@@ -207,6 +207,7 @@ def test_settings_that_contradict_each_other(store: Store, target: Target, plan:
     assert "set dry_run to true" in target(planned(store), plan_path=str(plan), expect=1).complaints[-1]
     both = target(planned(store), apply_plan=str(plan), dry_run=True, expect=1)
     assert "apply_plan writes" in both.complaints[-1]
+    assert "Plan:" not in both.err
     store.untouched()
 
 

@@ -425,7 +425,8 @@ def test_another_company_s_sheet_is_not_loaded(vicai: SandboxProcess, target: Ta
     target(wrong(), report_path=str(path), expect=1)
     vicai.control.vicai.options(company="Another AS")
     run = target([], "--input", str(path), expect=1)
-    assert "belongs to another company" in run.complaints[-1]
+    assert "The reject sheet belongs to another company" in run.complaints[-1]
+    assert "load the reject file that the sheet was made of" in run.complaints[-1]
     assert run.writes == []
 
 

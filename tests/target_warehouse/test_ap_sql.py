@@ -46,6 +46,8 @@ def test_no_database(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     monkeypatch.delenv("TARGET_WAREHOUSE_DATABASE", raising=False)
     assert ask.run(["select 1"]) == 1
     assert "TARGET_WAREHOUSE_DATABASE" in capsys.readouterr().err
+    assert ask.run(["select 1", "--database", "nope.duckdb"]) == 1
+    assert "nope.duckdb: there is no such file; the first load of target-warehouse makes it." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
