@@ -21,10 +21,10 @@ from ap_connectors.core.companies import same_spelling
 from ap_connectors.core.errors import ApError, Outage
 from ap_connectors.core.raw_json import text
 from ap_connectors.core.redact import Redactor, printable
-from ap_connectors.fleet import children
+from ap_connectors.fleet import children, dangers
 from ap_connectors.fleet.members import Fleet
 from ap_connectors.fleet.results import Result, Status
-from ap_connectors.fleet.worker import Job, Settings
+from ap_connectors.fleet.worker import Job, Settings, store
 from ap_connectors.vicai.settings import client
 
 _SECONDS = 300.0
@@ -49,7 +49,9 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
             trial = _Trial(plugin, min(until, time.monotonic() + _SECONDS), _teller(job, plugin, redact))
             told, owner = _tried(trial, given.of[plugin])
             said.append(f"{plugin}: {told}")
-            owners.update({owner: None} if owner else {})
+            if owner:
+                _require_own_rows(fleet, job, given, owner)
+                owners[owner] = None
     except Outage as trouble:
         status, error = "outage", str(trouble)
     except Exception as trouble:
@@ -81,8 +83,10 @@ def lines(fleet: Fleet, results: Sequence[Result], kind: str) -> Iterator[str]:
     for one in results:
         owners.setdefault(one.company, set()).update(one.owners)
     companies = [company for company in fleet.companies if company.id in owners]
-    # Of two names one is wrong.
-    found = {id_: next(iter(names)) for id_, names in owners.items() if len(names) == 1}
+    same = dangers.shared(fleet, companies)
+    # Of two names, or two companies of one name, one is wrong.
+    unsure = {id_ for name, ids in same if name == "client_id" for id_ in ids}
+    found = {id_: next(iter(names)) for id_, names in owners.items() if len(names) == 1 and id_ not in unsure}
     if kind == "csv":
         for row in (
             ("id", "name", "expected_company"),
@@ -97,6 +101,7 @@ def lines(fleet: Fleet, results: Sequence[Result], kind: str) -> Iterator[str]:
     for id_, names in owners.items():
         if len(names) > 1:
             yield f"{id_}: its credentials are of several companies: {', '.join(sorted(names))}. Look which are wrong."
+    yield from dangers.lines(fleet, companies, same)
     if missing := [one.id for one in companies if not one.expected_company and one.id in found]:
         yield (
             "These have no expected_company, so credentials of another company would not be noticed. If the names are "
@@ -119,6 +124,26 @@ def _teller(job: Job, plugin: str, redact: Redactor) -> Callable[[str], None]:
         print(said, file=sys.stderr, flush=True)  # noqa: T201
 
     return tell
+
+
+def _require_own_rows(fleet: Fleet, job: Job, given: Settings, own: str) -> None:
+    """Check that the rows that a pipeline has brought into the warehouse are those of the credentials' company.
+
+    Raises:
+        _Failed: they are another company's.
+    """
+    if job.pipeline.tap != "tap-vicai" or not job.pipeline.to_warehouse:
+        return
+    kept = None
+    # A warehouse that cannot be read is told by the trial of its plugin.
+    with contextlib.suppress(ApError, ValueError):
+        state = store(fleet, job.company, job.pipeline, given.of[job.pipeline.target]).read()
+        kept = json.loads(state or b"{}").get("bookmarks", {}).get("company", {}).get("tenant")
+    if kept and not same_spelling(kept, own):
+        raise _Failed(
+            f'the rows in the warehouse are of "{kept}", but these are the credentials of "{own}"; they look swapped. '
+            "Set the right credentials; remove nothing before."
+        )
 
 
 def _tried(trial: _Trial, settings: Mapping[str, Any]) -> tuple[str, str]:

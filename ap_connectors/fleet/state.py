@@ -224,6 +224,8 @@ class WarehouseStore(_Locked):
 
     def read(self) -> bytes | None:
         """Read the row."""
+        # A check reads without the lock, so nothing has connected yet.
+        self._rows("SELECT 1")
         return warehouse_state(
             databases.Database(self._connection, is_postgresql=True), self._company, self._schema, self._state_id
         )

@@ -38,14 +38,20 @@ _ENDS: Mapping[str, str] = {
 
 
 _OTHER_STATE = (
-    "If these credentials are right, earlier runs had wrong ones, and brought the other company's records: `ap-fleet "
-    "remove {0} --rows --files --yes` takes them out (the subscription to webhooks, too), and the next run begins "
-    "anew. "
+    "Look at the credentials first: if they are wrong, set the right ones, and the next run goes on; {same} in the "
+    "state. Only if neither is so did earlier runs have wrong ones, and bring the other company's records: write "
+    "{setting} into the file, then `ap-fleet remove {company} --rows --files --yes` takes them out (the subscription "
+    "to webhooks, too), and the next run begins anew."
 )
 _OTHER_STATES = {
-    vicai.RIGHT_STATE: f"{_OTHER_STATE}Write expected_company into the file first; if the company was merely renamed, "
-    "change its name in the state.",
-    ivesk.RIGHT_STATE: f"{_OTHER_STATE}Write company_codes of tap-ivesk into the file first.",
+    vicai.RIGHT_STATE: {
+        "same": "if the company was merely renamed, change its name",
+        "setting": "expected_company",
+    },
+    ivesk.RIGHT_STATE: {
+        "same": "if it is the same account, and these documents were deleted there, take account out of the bookmark",
+        "setting": "company_codes of tap-ivesk",
+    },
 }
 """What takes the place of what a plugin says: a fleet is handed no state."""
 _TOO_MANY = "(max_rejects)"
@@ -166,8 +172,8 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
 
 
 def _for_a_fleet(error: str, job: Job) -> str:
-    for said, instead in _OTHER_STATES.items():
-        error = error.replace(said, instead.format(job.company.id))
+    for said, words in _OTHER_STATES.items():
+        error = error.replace(said, _OTHER_STATE.format(company=job.company.id, **words))
     return error
 
 

@@ -58,6 +58,45 @@ def test_check_says_whose_credentials_they_are(fleet: Fleet) -> None:
     assert [(one["company"], one["owners"]) for one in told] == [("c1", names[:1]), ("c2", names[1:])]
 
 
+def test_check_says_what_is_dangerous_and_silent(fleet: Fleet) -> None:
+    def reads(number: int, id_: str, **settings: Any) -> dict[str, Any]:
+        of_tap = {"api_key": fleet.of(number).api_key, **settings}
+        return {"id": id_, "pipelines": ["ivesk-to-warehouse"], "settings": {"tap-ivesk": of_tap}}
+
+    fleet.write(
+        fleet.company(1),
+        {**fleet.company(1), "id": "copy"},
+        {**reads(3, "all"), "expected_company": "Mano, UAB"},
+        reads(4, "one", company_codes=["1"]),
+        reads(4, "two", company_codes=["2"]),
+        reads(5, "three", company_codes=["3"]),
+        reads(5, "same", company_codes=["3"]),
+    )
+    said = fleet.ask("check")
+    assert "c1 and copy have the same client_id, so each gets the records of one company." in said
+    assert "three and same have the same api_key, so each" in said
+    assert "one and two" not in said
+    assert "documents of another account would not be noticed: all.\n" in said
+    assert "expected_company has no effect without a pipeline of Vic.ai: all.\n" in said
+    # One of the two is wrong, so neither gets the name.
+    assert fleet.name(1) not in said.partition("have the same")[2]
+    assert fleet.of(1).client_id not in said
+    assert fleet.of(5).api_key not in said
+
+
+def test_check_offers_no_name_of_swapped_credentials(fleet: Fleet) -> None:
+    fleet.write(fleet.company(1), fleet.company(2))
+    fleet.run()
+    fleet.write(*({"id": f"c{one}", "settings": {"tap-vicai": fleet.credentials(3 - one)}} for one in (1, 2)))
+    said = fleet.ask("check", expect=1)
+    own, other = fleet.name(1), fleet.name(2)
+    assert f'the rows in the warehouse are of "{own}", but these are the credentials of "{other}"; they look' in said
+    assert "expected_company: " not in said
+    told = fleet.run(expect=1)["c1"]["error"]
+    assert told.index("Look at the credentials first") < told.index("ap-fleet remove c1 --rows")
+    assert fleet.done("check", "--format=csv").stdout.decode() == "id,name,expected_company\nc1,c1,\nc2,c2,\n"
+
+
 def test_status_and_history(fleet: Fleet) -> None:
     fleet.write(fleet.company(1), {"id": "bad", "settings": {"tap-vicai": {"client_id": "x", "client_secret": "y"}}})
     # What was never run has not failed.
