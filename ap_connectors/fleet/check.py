@@ -130,15 +130,19 @@ def _require_own_rows(fleet: Fleet, job: Job, given: Settings, own: str) -> None
     """Check that the rows that a pipeline has brought into the warehouse are those of the credentials' company.
 
     Raises:
-        _Failed: they are another company's.
+        _Failed: they are another company's. Outage: the warehouse did not answer.
     """
     if job.pipeline.tap != "tap-vicai" or not job.pipeline.to_warehouse:
         return
-    kept = None
-    # A warehouse that cannot be read is told by the trial of its plugin.
-    with contextlib.suppress(ApError, ValueError):
+    try:
         state = store(fleet, job.company, job.pipeline, given.of[job.pipeline.target]).read()
         kept = json.loads(state or b"{}").get("bookmarks", {}).get("company", {}).get("tenant")
+    except Outage:
+        # Whose the rows are is not known yet, so no name may be offered.
+        raise
+    except (ApError, ValueError):
+        # What is wrong with the warehouse is told by the trial of its plugin.
+        return
     if kept and not same_spelling(kept, own):
         raise _Failed(
             f'the rows in the warehouse are of "{kept}", but these are the credentials of "{own}"; they look swapped. '

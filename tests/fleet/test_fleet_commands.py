@@ -84,7 +84,9 @@ def test_check_says_what_is_dangerous_and_silent(fleet: Fleet) -> None:
     assert fleet.of(5).api_key not in said
 
 
-def test_check_offers_no_name_of_swapped_credentials(fleet: Fleet) -> None:
+@pytest.mark.parametrize("kind", ["fleet", pytest.param("big_fleet", marks=needs_postgresql)])
+def test_check_offers_no_name_of_swapped_credentials(kind: str, request: pytest.FixtureRequest) -> None:
+    fleet: Fleet = request.getfixturevalue(kind)
     fleet.write(fleet.company(1), fleet.company(2))
     fleet.run()
     fleet.write(*({"id": f"c{one}", "settings": {"tap-vicai": fleet.credentials(3 - one)}} for one in (1, 2)))
