@@ -135,11 +135,11 @@ def _require_own_rows(fleet: Fleet, job: Job, given: Settings, own: str) -> None
     if job.pipeline.tap != "tap-vicai" or not job.pipeline.to_warehouse:
         return
     try:
-        state = store(fleet, job.company, job.pipeline, given.of[job.pipeline.target]).read()
+        state = store(fleet, job.company, job.pipeline, given.of[job.pipeline.target]).look()
         kept = json.loads(state or b"{}").get("bookmarks", {}).get("company", {}).get("tenant")
-    except Outage:
+    except Outage as error:
         # Whose the rows are is not known yet, so no name may be offered.
-        raise
+        raise Outage(f"{job.pipeline.target}: {error}") from None
     except (ApError, ValueError):
         # What is wrong with the warehouse is told by the trial of its plugin.
         return

@@ -45,6 +45,10 @@ class Store(ABC):
     def read(self) -> bytes | None:
         """Return the STATE; None before the first."""
 
+    def look(self) -> bytes | None:
+        """Return the STATE without the lock, so that it cannot be written after."""
+        return self.read()
+
     @abstractmethod
     def write(self, state: bytes) -> None:
         """Replace the STATE that was read or written last.
@@ -224,11 +228,14 @@ class WarehouseStore(_Locked):
 
     def read(self) -> bytes | None:
         """Read the row."""
-        # A check reads without the lock, so nothing has connected yet.
-        self._rows("SELECT 1")
         return warehouse_state(
             databases.Database(self._connection, is_postgresql=True), self._company, self._schema, self._state_id
         )
+
+    def look(self) -> bytes | None:
+        """Connect, and read the row."""
+        self._rows("SELECT 1")
+        return self.read()
 
     def write(self, state: bytes) -> None:
         """Do nothing: target-warehouse has written it with the rows."""
@@ -256,11 +263,19 @@ class DuckDBStore(FolderStore):
         self._is_ended = False
 
     def read(self) -> bytes | None:
+        """Read the row, opened as target-warehouse opens it soon: who is in its way is told of first."""
+        return self._read(write=True)
+
+    def look(self) -> bytes | None:
+        """Read the row; others may read the file, too."""
+        return self._read(write=False)
+
+    def _read(self, *, write: bool) -> bytes | None:
         """Read the row in a process of its own: DuckDB leaves threads behind, and we have to fork."""
         if not Path(self._row[0]).exists():
             return None
         source, sink = os.pipe()
-        self._reader = children.fork(lambda: self._tell(sink))
+        self._reader = children.fork(lambda: self._tell(sink, write))
         os.close(sink)
         if self._is_ended:
             # The signal came before there was whom to tell.
@@ -280,13 +295,12 @@ class DuckDBStore(FolderStore):
         if self._reader:
             os.kill(self._reader, signal.SIGTERM)
 
-    def _tell(self, sink: int) -> int:
+    def _tell(self, sink: int, write: bool) -> int:
         """Write into a pipe what was found."""
         database, *row = self._row
         found: dict[str, str | None] = {}
         try:
-            # As target-warehouse opens it soon: whoever is in its way is told of here, before anything was read.
-            with databases.opened(database, write=True, tell=self._say) as opened:
+            with databases.opened(database, write=write, tell=self._say) as opened:
                 state = warehouse_state(opened, *row)
                 found = {"state": state.decode() if state is not None else None}
         except Outage as error:

@@ -26,6 +26,7 @@ ELSEWHERE = {
     "comma_in_tag",
     "control_character",
     "no_form_fits",
+    "sent_with_another_key",
     # of target-warehouse: tests/target_warehouse
     "key_does_not_fit",
     "too_many_fields",
