@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 from singer_sdk import typing as th
 
 from ap_connectors.ivesk.client import IveskClient
-from ap_connectors.ivesk.settings import client, connected
+from ap_connectors.ivesk.settings import client, connected, fingerprint
 from ap_connectors.singer.document_sources import DocumentSources
 from ap_connectors.singer.ledger import Ledger, SendOnce
 from ap_connectors.singer.schema import canonical
@@ -132,4 +131,4 @@ class TargetIvesk(ExactTarget):
 
     @property
     def _fingerprint(self) -> str:
-        return hashlib.sha256(self.config["api_key"].strip().encode()).hexdigest()[:16]
+        return fingerprint(self.config)
