@@ -180,7 +180,7 @@ def test_killed_at_random_moments(big_fleet: Fleet, seed: int) -> None:
                     with_pid(os.kill, pid)
             daemon.tend()
         change(chance.choice(list(inboxes)))
-        until = time.monotonic() + 420
+        until = time.monotonic() + 900
         while (left := {number: found for number in inboxes if (found := behind(fleet, number))}) and (
             time.monotonic() < until
         ):
