@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import subprocess
@@ -23,7 +24,8 @@ from starlette.exceptions import HTTPException
 from ap_connectors.sandbox.options import Options
 from ap_connectors.sandbox.process import SandboxError, SandboxProcess
 from ap_connectors.sandbox.webhooks import sender, signer
-from ap_connectors.sandbox.webhooks.dispatcher import Dispatcher, RetryPolicy
+from ap_connectors.sandbox.webhooks.dispatcher import Delivery, Dispatcher, RetryPolicy
+from ap_connectors.sandbox.webhooks.sender import OutgoingRequest, WithheldError
 from ap_connectors.sandbox.webhooks.sns import Topics
 from tests.sandbox.emulated import DECODER, call
 from tests.sandbox.receiver import Receiver, verified
@@ -296,6 +298,26 @@ def test_the_start_page_shows_webhooks_without_secrets(sandbox: SandboxProcess, 
     assert page.count("on_exported") >= 2
     assert "delivered" in page
     assert "s3cret" not in page
+
+
+def test_a_reset_in_the_middle_of_a_delivery_leaves_none_waiting() -> None:
+    """Its answer may come with the cancellation, and is then counted no more."""
+
+    async def delivered() -> tuple[int, bool]:
+        dispatcher, asked = Dispatcher(), asyncio.Event()
+
+        async def request() -> OutgoingRequest:
+            dispatcher.clear()
+            asked.set()
+            raise WithheldError("not sent")
+
+        policy = RetryPolicy(1.0, 0, 0.0, 0.0, frozenset())
+        dispatcher.send("a", Delivery("ivesk", "on_exported", "1", "http://127.0.0.1:9", request, policy))
+        await asked.wait()
+        await asyncio.sleep(0)
+        return dispatcher.waiting, await dispatcher.idle(5)
+
+    assert asyncio.run(delivered()) == (0, True)
 
 
 def test_a_reset_forgets_deliveries_and_keeps_the_certificate(sandbox: SandboxProcess, receiver: Receiver) -> None:

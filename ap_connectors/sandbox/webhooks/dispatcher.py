@@ -97,6 +97,7 @@ class _DeliveryQueue:
 
     waiting: asyncio.Queue[Delivery] = field(default_factory=asyncio.Queue)
     senders: list[asyncio.Task[None]] = field(default_factory=list)
+    is_forgotten: bool = False
 
 
 class Dispatcher:
@@ -110,6 +111,7 @@ class Dispatcher:
     def clear(self) -> None:
         """Forget all deliveries, also those under way."""
         for queue in self._queues.values():
+            queue.is_forgotten = True
             for task in queue.senders:
                 task.cancel()
         self._queues = {}
@@ -157,6 +159,9 @@ class Dispatcher:
                 traceback.print_exc()
                 attempt.outcome, attempt.why = "withheld", f"The sandbox itself has failed: {error!r}"
             attempt.seconds = round(time.monotonic() - began, 3)
+            if queue.is_forgotten:
+                # Before Python 3.12 `wait_for` swallows a cancellation that comes with its answer.
+                return
             if attempt.outcome == "failed":
                 # Others need not wait for this one's turn, as with the services.
                 asyncio.get_running_loop().call_later(
