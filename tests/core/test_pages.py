@@ -17,6 +17,7 @@ from ap_connectors.core import pages
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.manners import MANNERS
 from tests.browser import Tab
+from tests.campaign import one_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -158,6 +159,7 @@ def test_sort_and_search_with_the_keyboard(written: Path, tab: Tab) -> None:
     assert tab.complaints == []
 
 
+@one_in(3)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_it_is_read_on_any_screen(browser: Browser, written: Path, scheme: str, width: int) -> None:

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from demo import commands, meltano
 from demo.project import ROOT
 from tests import preloaded
+from tests.campaign import one_in
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def command_of(plugin: dict[str, Any]) -> list[str]:
     return [sys.executable, "-m", plugin["namespace"]]
 
 
+@one_in(4)
 @pytest.mark.e2e
 @pytest.mark.parametrize("own", sorted(path.stem for path in (ROOT / "plugins").glob("*.yml")), indirect=True)
 def test_another_project_can_add_it_without_the_hub(own: dict[str, Any], tmp_path: Path) -> None:

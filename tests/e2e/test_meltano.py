@@ -72,6 +72,7 @@ def test_the_warehouse_gets_every_digit_every_field_and_nothing_twice(
     assert list(stored.differences(stored.ivesk(control), file)) == []
 
 
+@pytest.mark.long
 def test_lines_of_an_older_export_go(meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path) -> None:
     control, file = sandbox.control, tmp_path / "warehouse.duckdb"
     control.reset(documents=0)

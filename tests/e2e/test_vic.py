@@ -64,6 +64,7 @@ def test_everything_then_nothing_then_the_news(
     ]
 
 
+@pytest.mark.long
 def test_digits_texts_and_wall_clocks_stay_what_they_are(
     meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_digits_texts_and_wall_clocks_stay_what_they_are(
     assert rows(file, f"select rate from vicai.vat_codes {rate}") == [(Decimal("25.00"),)]
 
 
+@pytest.mark.long
 def test_small_tables_of_nothing_but_text_are_whole(
     meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -116,6 +118,7 @@ def test_small_tables_of_nothing_but_text_are_whole(
     assert [len(there.records[name]) for name in streams if name != "training_invoices"] == [1] * 5
 
 
+@pytest.mark.long
 def test_lines_that_an_order_no_longer_has_go(
     meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -133,6 +136,7 @@ def test_lines_that_an_order_no_longer_has_go(
     assert list(stored.differences(stored.vic(control), file)) == []
 
 
+@pytest.mark.long
 def test_each_version_of_a_training_invoice_is_a_row(
     meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -153,6 +157,7 @@ def test_each_version_of_a_training_invoice_is_a_row(
     assert rows(file, latest) == [("changed",)]
 
 
+@pytest.mark.long
 def test_another_companys_state_stops_the_job(
     meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -166,6 +171,7 @@ def test_another_companys_state_stops_the_job(
     assert rows(tmp_path / "warehouse.duckdb", "select company from vicai.company") == [("Fjordlys Regnskap AS",)]
 
 
+@pytest.mark.long
 def test_files_come_when_there_is_a_folder(
     meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ import yaml
 
 from demo import commands
 from tests import preloaded
+from tests.campaign import one_in
 from tests.fleet.conftest import VIC, Fleet, children, needs_postgresql, wait_for
 
 
@@ -84,6 +85,7 @@ def test_check_says_what_is_dangerous_and_silent(fleet: Fleet) -> None:
     assert fleet.of(5).api_key not in said
 
 
+@one_in(2)
 @pytest.mark.parametrize("kind", ["fleet", pytest.param("big_fleet", marks=needs_postgresql)])
 def test_check_offers_no_name_of_swapped_credentials(kind: str, request: pytest.FixtureRequest) -> None:
     fleet: Fleet = request.getfixturevalue(kind)
@@ -149,6 +151,7 @@ def test_remove_names_everything_first(big_fleet: Fleet) -> None:
     assert fleet.run("--only=c2")["c2"]["written"] == 0
 
 
+@pytest.mark.long
 def test_export_of_a_meltano_project(fleet: Fleet) -> None:
     """Names, jobs and selection; no secret; Meltano runs it."""
     fleet.write(

@@ -388,6 +388,7 @@ def test_files_of_a_pipeline_of_the_file_s_own_are_in_folders_of_the_company(fle
         assert ("V-2" in text, "V-1" in text, "none.pdf" in text) == (True, False, True)
 
 
+@pytest.mark.long
 @needs_postgresql
 def test_a_company_that_was_renamed_keeps_its_rows(big_fleet: Fleet) -> None:
     """Its id is what rows have; another name at the service stops the run until the file has it, too."""

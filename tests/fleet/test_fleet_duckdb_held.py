@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import preloaded
+from tests.campaign import one_in
 from tests.duckdb_held import held
 from tests.fleet.conftest import Fleet, wait_for
 from tests.preloaded import Process
@@ -30,6 +31,7 @@ def waits(fleet: Fleet) -> bool:
     return b"waiting until it is free, 5 minutes at most" in (fleet.folder / "said").read_bytes()
 
 
+@one_in(2)
 @pytest.mark.parametrize("how", ["write", "read"])
 def test_it_ends_in_words_once_the_wait_is_over(fleet: Fleet, how: str) -> None:
     """One company waits for all: a hundred would wait for a day."""
@@ -81,6 +83,7 @@ def test_it_ends_in_words_once_the_wait_is_over(fleet: Fleet, how: str) -> None:
     assert not [raw for raw in RAW if raw in shown]
 
 
+@pytest.mark.long
 def test_it_goes_on_once_the_file_is_free_and_a_signal_ends_the_wait(fleet: Fleet) -> None:
     fleet.write(*fleet.companies(2))
     fleet.run("--only=c1")

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from tests import postgresql, preloaded
-from tests.campaign import seeds
+from tests.campaign import one_in, seeds
 from tests.fleet.conftest import VIC, Fleet, children, needs_postgresql, wait_for
 from tests.preloaded import Process
 
@@ -66,6 +66,7 @@ def hurt(process: Process | subprocess.Popen[bytes], dice: random.Random) -> Non
             os.kill(dice.choice(victims), signal.SIGKILL)
 
 
+@pytest.mark.long
 @needs_postgresql
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc")
 @seeds(range(5), sample=1)
@@ -166,6 +167,7 @@ def test_a_signal_ends_taps_between_records_and_keeps_the_state(fleet: Fleet) ->
     assert not any(fleet.differences(number) for number in (1, 2))
 
 
+@one_in(3)
 @pytest.mark.parametrize("command", ["run", "check"])
 @pytest.mark.parametrize("moment", ["loading", "at work"])
 def test_a_batch_that_is_told_to_end_ends_and_tells_of_each_pipeline(fleet: Fleet, command: str, moment: str) -> None:
@@ -199,6 +201,7 @@ def test_a_batch_that_is_told_to_end_ends_and_tells_of_each_pipeline(fleet: Flee
         assert ends == ["ended"] * 4
 
 
+@one_in(2)
 @needs_postgresql
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc")
 @pytest.mark.parametrize("place", ["folder", "postgresql"])
@@ -260,6 +263,7 @@ def test_two_runs_of_a_company_do_not_overlap(fleet: Fleet) -> None:
     assert fleet.run()["c1"]["status"] == "done"
 
 
+@pytest.mark.long
 @needs_postgresql
 def test_two_runs_of_a_company_do_not_overlap_in_postgresql(big_fleet: Fleet) -> None:
     fleet = big_fleet

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ap_connectors.fleet import pipelines
 from tests.fleet.conftest import VIC, Fleet
 
@@ -71,6 +73,7 @@ def test_all_pipelines_of_a_company(fleet: Fleet) -> None:
     assert told in fleet.ask("status", expect=1)
 
 
+@pytest.mark.long
 def test_processes_of_one_client_share_its_rate_limit(fleet: Fleet) -> None:
     """Four companies by one client id, side by side: the service never has to say 429."""
     company = fleet.of(1)

@@ -89,6 +89,7 @@ def test_a_table_for_people(fleet: Fleet) -> None:
     assert "bad vic-to-warehouse: failed: tap-vicai: vicai: client_id and client_secret are not accepted" in said
 
 
+@pytest.mark.long
 def test_a_stream_is_read_anew_and_no_other(fleet: Fleet) -> None:
     fleet.write(fleet.company(1))
     first = fleet.run()["c1"]
@@ -146,6 +147,7 @@ def test_a_state_in_postgresql_goes_on(big_fleet: Fleet) -> None:
     assert fleet.ask("history", "--only=other", "--format=json") == ""
 
 
+@pytest.mark.long
 def test_for_programs_a_batch_is_a_process_of_its_own(fleet: Fleet) -> None:
     fleet.write(*fleet.companies(2))
     told: list[Result] = []
@@ -170,6 +172,7 @@ def test_what_cannot_begin_has_status_2(fleet: Fleet, arguments: list[str], said
     assert said in fleet.ask("run", *arguments, expect=2)
 
 
+@pytest.mark.long
 def test_the_way_out_after_wrong_credentials(fleet: Fleet) -> None:
     """A first run with another company's credentials: what the message names brings the right records alone."""
     fleet.write({"id": "c1", "settings": {"tap-vicai": fleet.credentials(2)}})

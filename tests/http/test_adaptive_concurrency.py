@@ -11,6 +11,7 @@ import pytest
 
 from ap_connectors.http.adaptive_concurrency import LEAST, MOST, AdaptiveConcurrency
 from ap_connectors.http.rate_limit import RateLimit
+from tests.campaign import one_in
 from tests.target_vicai.conftest import Record, Target, load, target, vicai
 from tests.vicai.scripted import Asked, Said, granting, serving
 
@@ -97,6 +98,7 @@ def test_what_is_under_way_is_what_is_allowed() -> None:
     assert going["now"] == 0
 
 
+@one_in(2)
 @pytest.mark.parametrize(("setting", "most"), [("auto", MOST), ("5", 5), (20, 20)])
 def test_a_load_from_afar(target: Target, setting: str | int, most: int) -> None:
     """Each answer takes 0.3 s: eight at once would not use the limit."""

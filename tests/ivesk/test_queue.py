@@ -14,6 +14,7 @@ from ap_connectors.core.raw_json import text
 from ap_connectors.http.session import RetryPolicy
 from ap_connectors.ivesk.client import IveskClient, Queue
 from ap_connectors.sandbox.process import Control, SandboxProcess
+from tests.campaign import one_in
 
 MEANINGS = list(itertools.product(("exclusive", "inclusive"), ("whole", "cut"), ("more", "always")))
 
@@ -100,6 +101,7 @@ def test_a_document_exported_again_comes_again(
     assert sorted(id_ for id_, _ in marks) == sorted(again)
 
 
+@one_in(3)
 def test_going_on_after_any_page(sandbox: SandboxProcess, client: IveskClient, meaning: tuple[str, ...]) -> None:
     """Whichever page is the last one kept, the next run brings exactly the rest."""
     sandbox.control.add(130, instant="2027-03-01T08:00:00.000Z")
@@ -123,6 +125,7 @@ def test_export_again_while_paging(sandbox: SandboxProcess, client: IveskClient,
     assert len(seen) == len(set(seen))
 
 
+@one_in(3)
 @pytest.mark.parametrize("queue", ["exported", "digitized"])
 def test_what_appears_behind_newer_documents_comes(
     sandbox: SandboxProcess, client: IveskClient, meaning: tuple[str, ...], queue: Queue

@@ -14,6 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
+
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.conftest import tap_command
@@ -139,6 +141,7 @@ def fresh(sandbox: SandboxProcess, documents: int) -> None:
     sandbox.control.reset(documents=documents, vicai=loading.OPTIONS)
 
 
+@pytest.mark.long
 def test_a_thousand_documents_tie_to_the_cent(sandbox: SandboxProcess, tmp_path: Path) -> None:
     fresh(sandbox, DOCUMENTS)
     control = sandbox.control
@@ -230,6 +233,7 @@ def _key(document: Record) -> str:
     return f"{country}-{code}" if code else str(document["sellervat"] or document["sellerid"])
 
 
+@pytest.mark.long
 def test_invoices_to_process_tie_as_well(sandbox: SandboxProcess, tmp_path: Path) -> None:
     fresh(sandbox, 300)
     pipeline = Pipeline(sandbox, tmp_path, invoices_as="invoices")
@@ -248,6 +252,7 @@ EVERY = 10
 """Documents between two STATEs."""
 
 
+@pytest.mark.long
 def test_killed_in_the_middle_and_run_again_nothing_is_lost_or_doubled(sandbox: SandboxProcess, tmp_path: Path) -> None:
     fresh(sandbox, 400)
     dice = random.Random(1)

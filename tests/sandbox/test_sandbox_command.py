@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from ap_connectors.sandbox.process import Control, SandboxError, SandboxProcess
+from tests.campaign import one_in
 from tests.sandbox.emulated import page
 
 COMMAND = [sys.executable, "-m", "ap_connectors.sandbox"]
@@ -79,6 +80,7 @@ def test_a_wrong_option_is_refused() -> None:
         SandboxProcess(1, page_size=0)
 
 
+@one_in(2)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_quietly_and_soon_even_in_the_middle_of_a_call(number: int) -> None:
     child = subprocess.Popen([*COMMAND, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

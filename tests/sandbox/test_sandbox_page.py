@@ -205,6 +205,7 @@ def test_buttons_do_what_an_accountant_does_and_the_page_follows(sandbox: Sandbo
     assert window.evaluate("document.activeElement.tagName") == "BUTTON"  # and not the page: its neighbour
 
 
+@pytest.mark.long
 def test_it_updates_by_itself_and_text_stays_text(sandbox: SandboxProcess, vic: Vic, tab: Tab) -> None:
     window = tab.open(f"{sandbox.url}/?view=documents")
     button = window.get_by_role("button", name="Export three")
@@ -226,6 +227,7 @@ def test_it_updates_by_itself_and_text_stays_text(sandbox: SandboxProcess, vic: 
     assert tab.overflow <= 0
 
 
+@pytest.mark.long
 def test_faults_are_ordered_and_a_sandbox_that_is_gone_is_told(sandbox: SandboxProcess, tab: Tab) -> None:
     window = tab.open(f"{sandbox.url}/?view=faults")
     window.get_by_role("combobox", name="what").select_option("status")

@@ -11,6 +11,7 @@ from ap_connectors.core.errors import Stop
 from tap_saft.checking import check, peek, portions
 from tap_saft.file_state import FileState
 from tap_saft.sources import find
+from tests.campaign import one_in
 from tests.conftest import RunTap
 from tests.tap_saft.conftest import EVERYTHING, NORWAY_110, Write
 
@@ -131,6 +132,7 @@ def test_document_types_are_refused(tap: RunTap, write: Write) -> None:
     assert "y.xml, line 2: a DOCTYPE" in complaint(path)
 
 
+@one_in(2)
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -17,6 +17,7 @@ from ap_connectors.core.raw_json import Record
 from ap_connectors.sandbox.process import SandboxProcess
 from tap_vicai.invoices import InvoiceLineItems
 from tap_vicai.tap import TapVicai
+from tests.campaign import one_in
 from tests.conftest import MakeCatalog, Run, RunTap
 
 
@@ -122,6 +123,7 @@ def test_concurrency_is_as_set(vicai: SandboxProcess, tap: RunTap, catalog: Make
     assert alone.records == together.records
 
 
+@one_in(2)
 @pytest.mark.parametrize("requests", [40, 500])
 def test_the_rate_limit_is_never_exceeded(
     vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog, requests: int

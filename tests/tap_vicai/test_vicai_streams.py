@@ -14,7 +14,7 @@ import pytest
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai import contract
 from tap_vicai.streams import ALL
-from tests.campaign import BOTH_AGES, further
+from tests.campaign import BOTH_AGES, further, one_in
 from tests.conftest import MakeCatalog, Run, RunTap
 from tests.tap_vicai.test_payment_batches import of_batch
 
@@ -123,6 +123,7 @@ def check_everything(vicai: SandboxProcess, run: Run, streams: list[str]) -> Non
         assert got, stream
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     "options",
     [
@@ -176,6 +177,7 @@ def test_external_times_stay_as_they_are(vicai: SandboxProcess, tap: RunTap, cat
     assert "%2B" not in query
 
 
+@one_in(2)
 @BOTH_AGES
 @pytest.mark.parametrize("since_is", ["inclusive", "exclusive"])
 def test_touched_records_come_and_no_others(

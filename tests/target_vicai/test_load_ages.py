@@ -30,6 +30,7 @@ def order(**more: Any) -> Record:
     return {"externalId": "UZS-1", "poNumber": "UZS-1", "issuedOn": "2026-03-01", "lineItems": [line]} | more
 
 
+@pytest.mark.long
 @BOTH_AGES
 def test_the_same_300_tags_and_400_vendor_tags_again_write_nothing(
     vicai: SandboxProcess, target: Target, tmp_path: Path, age: str

@@ -171,6 +171,7 @@ def test_views_stay_when_a_column_becomes_wider(warehouse: Warehouse) -> None:
         warehouse.values("DROP ROLE controller")
 
 
+@pytest.mark.long
 def test_a_view_of_duckdb_never_rounds(tmp_path: Path) -> None:
     """DuckDB rounds where decimals of several scales come together, and where a view was made of a smaller scale."""
     warehouse = Warehouse(str(tmp_path / "warehouse.duckdb"), tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.tieout.conftest import PAYMENT, VIC, Tables, TieOut, latest
 
@@ -19,6 +21,7 @@ VENDORS = VIC["vendors"] | dict.fromkeys(
 PAYMENTS = PAYMENT | {"status": "varchar", **dict.fromkeys(("fundedAt", "voidedAt", "rejectedAt"), "timestamp")}
 
 
+@pytest.mark.long
 def test_each_kind_of_field(vicai: SandboxProcess, vic: Tables, tie_vic: TieOut) -> None:
     control = vicai.control.vicai
     invoices = [one for one in control.records("invoices") if one["status"] == "POSTED"]

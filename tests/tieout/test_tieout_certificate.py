@@ -20,6 +20,7 @@ from ap_connectors.tieout import certificate, certificate_words
 from ap_connectors.tieout.result import DIFFERENCE_TYPES, Difference
 from ap_connectors.tieout.sentence_words import sentence
 from tests.browser import Tab
+from tests.campaign import one_in
 from tests.tieout.conftest import Tables, TieOut
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def test_it_says_what_was_compared(
     assert {round(float(one.mediabox[3])) for one in printed.pages} == {842}
 
 
+@one_in(2)
 @pytest.mark.parametrize(
     ("language", "verdict", "amount", "words"),
     [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from ap_connectors.sandbox.process import SandboxProcess
 from tests.tieout.conftest import Tables, TieOut
 
@@ -83,6 +85,7 @@ OF_VIC = [
 ]
 
 
+@pytest.mark.long
 def test_what_of_vic_is_not_as_it_was_sent(vicai: SandboxProcess, vic: Tables, tie_vic: TieOut) -> None:
     control = vicai.control.vicai
     lines = [

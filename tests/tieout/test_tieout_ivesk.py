@@ -371,6 +371,7 @@ def test_settings_that_cannot_be(tie_ivesk: TieOut, changed: dict[str, Any], sai
     assert "Traceback" not in result.err
 
 
+@pytest.mark.long
 def test_settings_from_the_environment(sandbox: SandboxProcess, tie_ivesk: TieOut) -> None:
     env = {"TAP_IVESK_API_KEY": sandbox.api_key, "TAP_IVESK_API_URL": sandbox.ivesk_url}
     assert tie_ivesk("--config=ENV", env=env).status == 0

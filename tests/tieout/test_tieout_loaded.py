@@ -16,7 +16,7 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
-from tests.campaign import seeds
+from tests.campaign import one_in, seeds
 from tests.conftest import catalogs, discovered, runner
 from tests.postgresql import empty_database, needs_postgresql
 from tests.tieout.conftest import run_tieout, vic_settings
@@ -65,6 +65,7 @@ def everything(module: str) -> tuple[str, ...]:
     return tuple(name for one in streams if (name := one["tap_stream_id"]) not in FILES)
 
 
+@one_in(2)
 def test_vic_as_it_is_loaded(vicai: SandboxProcess, warehouse: Loaded, tmp_path: Path) -> None:
     vicai.control.vicai.options(extra_fields=True)
     tap = runner("tap_vicai", tmp_path, vic_settings(vicai))
@@ -114,6 +115,7 @@ def test_vic_as_it_is_loaded(vicai: SandboxProcess, warehouse: Loaded, tmp_path:
     assert after.found("accounts")["missing"][0] == 1
 
 
+@one_in(2)
 def test_ivesk_as_it_is_loaded(sandbox: SandboxProcess, warehouse: Loaded, tmp_path: Path) -> None:
     settings = {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url}
     tap = runner("tap_ivesk", tmp_path, settings)
@@ -167,6 +169,7 @@ def _make_odd(warehouse: Loaded, dice: random.Random, tables: Iterable[str]) -> 
     return done
 
 
+@one_in(2)
 @seeds(range(20), sample=1)
 def test_whatever_the_tables_hold_is_told_in_words(
     vicai: SandboxProcess, warehouse: Loaded, tmp_path: Path, seed: int

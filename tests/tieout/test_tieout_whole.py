@@ -70,6 +70,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.long
 def test_what_used_to_tie(whole: Tables, tie_vic: TieOut) -> None:
     before = tie_vic()
     assert before.status == 0, before.out
@@ -203,6 +204,7 @@ OF_IVESK = [
 ]
 
 
+@pytest.mark.long
 def test_the_other_tables_of_ivesk(sandbox: SandboxProcess, ivesk: Tables, tie_ivesk: TieOut) -> None:
     digitized = sandbox.control.documents("digitized")
     lines = [

@@ -148,6 +148,7 @@ def test_numbers_and_names_that_are_too_long_for_anything(receiver: ReceiverProc
     assert first["body"] == json.dumps({"event": "Ž" * 70_000, "data": fields}).encode()
 
 
+@pytest.mark.long
 def test_a_company_of_70000_letters_does_not_stop_its_rule(tmp_path: Path) -> None:
     told = 'echo "$AP_WEBHOOKS_EVENT_COUNT $AP_WEBHOOKS_COMPANIES ${PGPASSWORD-none}" >> done.txt'
     with Webhooks(tmp_path, rules=[rule(told, retries=0, max_wait="300ms")]).serve() as hooks:
@@ -201,6 +202,7 @@ class SlowCertificates:
 BEGINNINGS = (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: ")
 
 
+@pytest.mark.long
 def test_certificates_that_do_not_come_hold_up_no_other_delivery(sns: SnsDouble, tmp_path: Path) -> None:
     with ExitStack() as stack:
         slow = [stack.enter_context(closing(SlowCertificates(begin))) for begin in BEGINNINGS]

@@ -316,6 +316,7 @@ def test_a_farewell_is_told(receiver: ReceiverProcess, sns: SnsDouble, new: New)
     assert new() == []
 
 
+@pytest.mark.long
 def test_topics_are_pinned_when_none_is_named(sns: SnsDouble, tmp_path: Path) -> None:
     other = TOPIC.replace("onexport", "ondigitize")
     foreign = TOPIC.replace("000000000001", "000000000666")

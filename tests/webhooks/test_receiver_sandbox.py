@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import one_in
 from tests.sandbox.emulated_vic import Vic
 from tests.webhooks.receiver_process import SECRET, ReceiverProcess
 from tests.webhooks.serve_process import Webhooks
@@ -18,6 +19,7 @@ def place(sandbox: SandboxProcess) -> str:
     return sandbox.url.removeprefix("http://")
 
 
+@one_in(2)
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_exports_and_digitized_documents(sandbox: SandboxProcess, tmp_path: Path, version: str) -> None:
     control = sandbox.control

@@ -13,6 +13,7 @@ from tests.postgresql import empty_database, needs_postgresql
 from tests.webhooks.serve_process import Webhooks, rule
 
 
+@pytest.mark.long
 @needs_postgresql
 def test_runs_with_postgresql(tmp_path: Path) -> None:
     inbox = empty_database("webhooks")

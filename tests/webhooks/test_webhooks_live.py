@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from tests.campaign import one_in
 from tests.conftest import runner
 from tests.webhooks.serve_process import Webhooks, rule
 
@@ -35,6 +36,7 @@ def settled(hooks: Webhooks) -> bool:
     return set(hooks.statuses()) == {"done"} and {row["id"] for row in rows} == covered
 
 
+@pytest.mark.long
 def test_an_hour_of_a_thousand_events(hooks: Webhooks, vic: SandboxProcess) -> None:
     control = vic.control.vicai
     hooks.write(rules=[ALL])
@@ -82,6 +84,7 @@ def token(hooks: Webhooks) -> str:
     return json.dumps(tokens[0]["token"])
 
 
+@one_in(2)
 @pytest.mark.parametrize("body", ["envelope", "data"])
 def test_what_is_mended_is_what_was_delivered(hooks: Webhooks, vic: SandboxProcess, body: str) -> None:
     control = vic.control
@@ -304,6 +307,7 @@ def test_a_document_that_cannot_be_had_fails_the_run_and_is_asked_for_again(
     assert [row["document"][:4] for row in hooks.rows("events")] == [b"%PDF"]
 
 
+@pytest.mark.long
 def test_vic_is_asked_for_a_synchronisation(hooks: Webhooks, vic: SandboxProcess) -> None:
     config = f"--config {hooks.config}"
     script = f"ap-webhooks synchronize vicai vendors {config} >> done.txt 2>&1; echo $? >> done.txt"

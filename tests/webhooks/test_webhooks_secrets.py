@@ -64,6 +64,7 @@ def test_no_message_shows_the_password_of_the_inbox(tmp_path: Path, given: str) 
         assert not list(tmp_path.glob("*name*"))
 
 
+@pytest.mark.long
 def test_a_job_gets_no_password_of_the_inbox_unless_its_rule_hands_it_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
