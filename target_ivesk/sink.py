@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.singer.document_sources import DocumentSources
 from ap_connectors.singer.ledger import SendOnce
 from ap_connectors.singer.schema import ObjectSchema, canonical
-from ap_connectors.singer.sink import Outcome, UnknownFields, is_deletion
+from ap_connectors.singer.sink import ListColumns, Outcome, UnknownFields, is_deletion
 from ap_connectors.singer.worker_pool import Parent
 from target_ivesk.options import Query
 
@@ -71,13 +71,11 @@ class IveskSink(ABC):
         name: of the stream.
         fields: of a record, by name with their JSON schemas.
         expected: unknown fields that need no warning, in canonical spelling.
-        list_keys: none; what is equal is sent once, and the rest are different things.
     """
 
     name: ClassVar[str]
     fields: ClassVar[Mapping[str, Any]]
     expected: ClassVar[Collection[str]] = ()
-    list_keys: ClassVar[Sequence[str]] = ()
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -86,6 +84,11 @@ class IveskSink(ABC):
     @functools.cached_property
     def _schema(self) -> ObjectSchema:
         return ObjectSchema.of({"type": "object", "properties": self.fields})
+
+    @property
+    def list_columns(self) -> ListColumns:
+        """The fields. None tells rows apart: what is equal is sent once, and the rest are different things."""
+        return ListColumns(known=[*self.fields])
 
     def parse(self, record: Mapping[str, Any], rejected: Mapping[str, Any] | None) -> Item:  # noqa: ARG002
         """Return a record in our names and types.

@@ -26,6 +26,11 @@ class _OfInvoice(VicSink):
 
     key_field = "internalId"
 
+    @property
+    def list_keys(self) -> Sequence[str]:
+        """Fields that tell the rows of a list apart."""
+        return ("internalId", "externalId")
+
     def key(self, body: JsonObject, extras: JsonObject) -> str:  # noqa: ARG002
         """Return the invoice's id: Vic's, or else the ERP's."""
         key = extras.get("internalId") or extras.get("externalId")

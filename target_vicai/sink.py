@@ -13,7 +13,7 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.core.validate import id_text
 from ap_connectors.singer.diff import Change, diff, merge_missing
 from ap_connectors.singer.schema import ObjectSchema, canonical
-from ap_connectors.singer.sink import UNCHANGED, Outcome, UnknownFields, is_deletion, paths
+from ap_connectors.singer.sink import UNCHANGED, ListColumns, Outcome, UnknownFields, is_deletion, paths
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import NotFound, Refused
 from target_vicai.context import LoadContext, Reference, ResourceSpec
@@ -104,6 +104,12 @@ class VicSink(ABC):
     def list_keys(self) -> Sequence[str]:
         """Fields that tell the rows of a list apart."""
         return (self.key_field,)
+
+    @property
+    def list_columns(self) -> ListColumns:
+        """What the columns of a person's list are called."""
+        known = [*paths(self._record_schema)]
+        return ListColumns([key for key in self.list_keys if key in known], known, [*self.body_schema.required])
 
     def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the first of the usual keys that a record has, however wrong the rest of it is."""

@@ -11,7 +11,7 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.singer import listing, reject_sheets, run_pages, sheet_lists
 from ap_connectors.singer.message_io import byte_lines
 from ap_connectors.singer.run_report import write_json
-from ap_connectors.singer.sink import Sink
+from ap_connectors.singer.sink import ListColumns, Sink
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -75,12 +75,13 @@ def advice(command: str, report: str | None, rejects: str | None) -> str:
     return f"{page}Correct them there, and load that file: {command} < {rejects}"
 
 
-def lines(source: IO[str], sink_for: Callable[[str], Sink | None]) -> Iterable[bytes]:
+def lines(source: IO[str], sink_for: Callable[[str], Sink | None], *, mapped: bool) -> Iterable[bytes]:
     """Return the lines of an input: a file of Singer messages, or a sheet: a list, or corrected rejects.
 
     Args:
         source: the input.
-        sink_for: the sink of a stream, which knows by what the rows of a list are told apart.
+        sink_for: the sink of a stream, which knows how the columns of a list are called.
+        mapped: whether stream maps give streams and columns other names.
 
     Raises:
         Stop: it is not what its name says.
@@ -88,7 +89,14 @@ def lines(source: IO[str], sink_for: Callable[[str], Sink | None]) -> Iterable[b
     name = getattr(source, "name", None)
     if not sheet_lists.is_sheet(name):
         return _no_sheet(byte_lines(source))
-    return sheet_lists.messages(Path(name), lambda stream: sink.list_keys if (sink := sink_for(stream)) else ())
+
+    def columns_of(stream: str) -> ListColumns:
+        sink = sink_for(stream)
+        if sink is None:
+            return ListColumns()
+        return ListColumns(sink.list_columns.keys) if mapped else sink.list_columns
+
+    return sheet_lists.messages(Path(name), columns_of)
 
 
 def _no_sheet(given: Iterable[bytes]) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from ap_connectors.core import sheets
 from ap_connectors.core.errors import Stop
 from ap_connectors.singer import listing, reject_sheets
 from ap_connectors.singer.schema import canonical
+from ap_connectors.singer.sink import ListColumns
 
 _NOT_READ = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".html", ".htm", ".pdf"})
 """Endings of what a person may take for a sheet to be loaded."""
@@ -43,14 +44,14 @@ def is_sheet(name: Any) -> TypeGuard[str]:
     return suffix in sheets.SUFFIXES
 
 
-def messages(path: Path, keys_of: Callable[[str], Sequence[str]] = lambda _: ()) -> Iterator[bytes]:
+def messages(path: Path, columns_of: Callable[[str], ListColumns] = lambda _: ListColumns()) -> Iterator[bytes]:
     """Yield the lines of Singer input that a sheet stands for: corrected rejects, or a list.
 
     A list is read whole before anything of it goes on. Its n-th line is its n-th row, so that messages name the row.
 
     Args:
         path: of the sheet.
-        keys_of: the fields that tell the records of a stream apart, by its name: of each row the first with a value.
+        columns_of: what the columns of a stream are called, by its name. Headings are checked where fields are known.
 
     Raises:
         Stop: it cannot be read, or not without a guess.
@@ -61,14 +62,16 @@ def messages(path: Path, keys_of: Callable[[str], Sequence[str]] = lambda _: ())
         if first is None:
             raise Stop(f"{path} has no rows below its first one, which names the fields.")
         is_list = not {reject_sheets.ORIGINAL, *reject_sheets.LEAD} & {head for head, _ in first.cells}
-        lines = _list(path, [first, *rows], keys_of) if is_list else ()
+        lines = _list(path, [first, *rows], columns_of) if is_list else ()
     yield from lines or reject_sheets.messages(path)
 
 
-def _list(path: Path, rows: Sequence[sheets.Row], keys_of: Callable[[str], Sequence[str]]) -> list[bytes]:
+def _list(path: Path, rows: Sequence[sheets.Row], columns_of: Callable[[str], ListColumns]) -> list[bytes]:
     names = _names(path, [head for head, _ in rows[0].cells])
     found = _stream.match(path.stem)
     stream = found.group() if found else path.stem
+    columns = columns_of(stream)
+    _check_heads(path, stream, [".".join(name) for name in names if name[0]], columns)
     schema = {"type": "object", "properties": {name[0]: {} for name in names if name[0]}}
     lines = [_line({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": []})]
     for row in rows:
@@ -84,9 +87,37 @@ def _list(path: Path, rows: Sequence[sheets.Row], keys_of: Callable[[str], Seque
         record = _record(names, [_value(text, f"{path}, {row.where}, {head}") for head, text in row.cells])
         lines.append(_line({"type": "RECORD", "stream": stream, "record": record}))
     _check_days(path, rows)
-    for row in _repeated(path, rows, [canonical(name) for name in keys_of(stream)]):
+    for row in _repeated(path, rows, [canonical(name) for name in columns.keys]):
         lines[row.number - 1] = b"\n"
     return lines
+
+
+def _check_heads(path: Path, stream: str, heads: Sequence[str], columns: ListColumns) -> None:
+    """Check that the key's column is there, and that no heading of a field that is needed is misspelt.
+
+    Otherwise each row would be set aside by itself, for one mistake.
+
+    Raises:
+        Stop: it is not, or one is.
+    """
+    if not columns.known:
+        return
+    there = {canonical(head) for head in heads}
+    keyless = bool(columns.keys) and not there & {canonical(name) for name in columns.keys}
+    wanted = [name for name in columns.needed if canonical(name) not in there] + [*columns.keys] * keyless
+    unknown = [head for head in heads if canonical(head) not in {canonical(name) for name in columns.known}]
+    meant = {head: field for head in unknown if (field := columns.meant_by(head)) in wanted}
+    if meant:
+        told = "; ".join(f"{head}: did you mean {field}?" for head, field in meant.items())
+        raise Stop(
+            f"{path}: {stream} have no such field as the first row names: {told} Correct the heading; nothing was "
+            "loaded."
+        )
+    if keyless:
+        raise Stop(
+            f"{path}: no column is called {' or '.join(columns.keys)}, which is the key of {stream}. The first row "
+            f"names the columns, and has {', '.join(heads) or 'no names'}. Correct the heading; nothing was loaded."
+        )
 
 
 def _repeated(path: Path, rows: Sequence[sheets.Row], keys: Sequence[str]) -> list[sheets.Row]:

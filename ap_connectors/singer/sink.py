@@ -38,6 +38,26 @@ class Outcome:
 UNCHANGED = Outcome("unchanged")
 
 
+@dataclass(frozen=True)
+class ListColumns:
+    """What the columns of a person's list are called.
+
+    Args:
+        keys: fields of which the first with a value tells its rows apart; none if they may be equal.
+        known: all fields, members of objects as "taxInfo.orgNumber".
+        needed: those without which nothing new can be loaded.
+    """
+
+    keys: Sequence[str] = ()
+    known: Sequence[str] = ()
+    needed: Sequence[str] = ()
+
+    def meant_by(self, head: str) -> str | None:
+        """Return the field that a misspelt heading probably means, if there is one."""
+        fields = {canonical(name): name for name in self.known}
+        return fields.get(closest(canonical(head), fields) or "")
+
+
 class ParsedRecord(Protocol):
     """A record that its sink has read."""
 
@@ -62,8 +82,8 @@ class Sink(Protocol):
         """The stream's name."""
 
     @property
-    def list_keys(self) -> Sequence[str]:
-        """Fields of which the first with a value tells the rows of a person's list apart; none if they may be equal."""
+    def list_columns(self) -> ListColumns:
+        """What the columns of a person's list are called."""
 
     def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the natural key of a record that cannot be parsed, if it shows one."""

@@ -340,10 +340,10 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             self.rejects.check(file_input or sys.stdin)
             with counting(self.report.request_counts):
                 self.rejects.company = self.company
-            self.logger.info(
-                "Loading into %s%s.", self.destination, " (a plan only: nothing is written)" * bool(self.plan)
-            )
-            self.read_lines(self.rejects.guard(run_files.lines(file_input or sys.stdin, self.sink_for), self.logger))
+            planned = " (a plan only: nothing is written)" * bool(self.plan)
+            self.logger.info("Loading into %s%s.", self.destination, planned)
+            given = run_files.lines(file_input or sys.stdin, self.sink_for, mapped=self._maps)
+            self.read_lines(self.rejects.guard(given, self.logger))
         except Interrupted as interrupted:
             self._close()
             self.end_by_signal(interrupted, "what was under way is finished")

@@ -15,6 +15,7 @@ from ap_connectors.core.companies import Identity
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.singer import sheet_lists
+from ap_connectors.singer.sink import ListColumns
 from ap_connectors.tieout.document_vendors import identity_of
 from ap_connectors.tieout.input_fields import GivenRecords, StatedFields
 from ap_connectors.tieout.snapshot import Amounts, DocumentSummary, LinesSummary, Snapshot
@@ -92,7 +93,7 @@ def read(files: Iterable[str], *, deletes: bool = False) -> Input:
     inputs = Input()
     for file in files:
         if sheet_lists.is_sheet(file):
-            _take(inputs, file, sheet_lists.messages(Path(file), _list_keys), deletes=deletes)
+            _take(inputs, file, sheet_lists.messages(Path(file), _list_columns), deletes=deletes)
             continue
         with ExitStack() as opened:
             try:
@@ -138,10 +139,11 @@ def _take(inputs: Input, file: str, lines: Iterable[bytes], *, deletes: bool) ->
             stream.marks[key] = identity
 
 
-def _list_keys(stream: str) -> list[str]:
-    """Return the fields of which the first with a value tells the rows of a list apart."""
+def _list_columns(stream: str) -> ListColumns:
+    """Return what the key's column of a list may be called."""
     spec = INPUT_SPECS.get(spelling(stream))
-    return [fields[0] for fields in spec.names if len(fields) == 1] if spec else []
+    keys = [fields[0] for fields in spec.names if len(fields) == 1] if spec else []
+    return ListColumns(keys, keys)
 
 
 Given = Mapping[str, Any]

@@ -13,10 +13,15 @@ import pytest
 from ap_connectors.core import messages
 from ap_connectors.core.errors import Stop
 from ap_connectors.singer import sheet_lists
+from ap_connectors.singer.sink import ListColumns
 
 _SHOWN = ("1.23457E+18", "1,2E+12", "#N/A", "#I/T", "#DIV/0!", "#REIKŠMĖ!", "#NAVN?", "########")
 """What spreadsheets write into CSV of long numbers, errors, and dates in narrow columns."""
-KEYS = {"vendors": ["externalId"], "purchase_orders": ["externalId", "poNumber"]}
+COLUMNS = {
+    "vendors": ListColumns(["externalId"], ["externalId", "name", "taxInfo.orgNumber", "email"], ["name"]),
+    "purchase_orders": ListColumns(["externalId", "poNumber"]),
+    "accounts": ListColumns(["externalId"]),
+}
 HEADS = "externalId;externalUpdatedAt;name;taxInfo.orgNumber"
 
 
@@ -34,7 +39,7 @@ def book(path: Path, *rows: list[Any], more: list[Any] | None = None) -> Path:
 
 def read(path: Path) -> tuple[str, list[tuple[int, Any]]]:
     """The stream, and records with the number of their line."""
-    found = [*messages.read(sheet_lists.messages(path, lambda stream: KEYS.get(stream, ())))]
+    found = [*messages.read(sheet_lists.messages(path, lambda stream: COLUMNS.get(stream, ListColumns())))]
     return str(found[0].message.stream), [(line.number, line.message.record) for line in found[1:]]
 
 
@@ -95,10 +100,34 @@ def test_csv_as_spreadsheets_write_it(tmp_path: Path, sign: str) -> None:
     ],
 )
 def test_csv_that_leaves_a_doubt(tmp_path: Path, rows: list[str], words: str) -> None:
-    path = tmp_path / "vendors.csv"
+    path = tmp_path / "accounts.csv"
     path.write_text("\n".join(rows), "utf-8")
     with pytest.raises(Stop, match=words):
         read(path)
+
+
+def test_a_heading_that_is_wrong_is_told_once(tmp_path: Path) -> None:
+    """Of the key, and of what is needed: each row would be set aside by itself. Other columns are only warned of."""
+    for name, heads, words in (
+        ("vendors", "External ID;name", "External ID: did you mean externalId?"),
+        ("vendors", "externalld;nmae", "externalld: did you mean externalId.; nmae: did you mean name?"),
+        ("vendors", "externalId;names", "names: did you mean name?"),
+        ("vendors", "Supplier no;name", "no column is called externalId, .* has Supplier no, name"),
+        ("vendors", "Vendors per 1.11.;", "no column is called externalId"),
+        ("purchase_orders", "PO no;name", ""),
+        ("vendors", "externalId;emial;names;name;iban", ""),
+        ("vendors", "external_id;NAME;tax_info.org_number", ""),
+        ("suppliers", "Supplier no;name", ""),
+    ):
+        path = tmp_path / f"{name}.csv"
+        path.write_text(f"{heads}\n1;2;3;4;5\n2;2;3;4;5\n".replace(";3;4;5", ";" * (heads.count(";") - 1)), "utf-8")
+        if not words:
+            assert len(read(path)[1]) == 2
+            continue
+        with pytest.raises(Stop, match=words) as stop:
+            read(path)
+        assert str(path) in str(stop.value)
+        assert "nothing was loaded" in str(stop.value)
 
 
 def test_rows_that_say_the_same_are_one(tmp_path: Path) -> None:
@@ -109,7 +138,7 @@ def test_rows_that_say_the_same_are_one(tmp_path: Path) -> None:
 
 
 def test_workbooks_that_leave_a_doubt(tmp_path: Path) -> None:
-    path = tmp_path / "vendors.xlsx"
+    path = tmp_path / "accounts.xlsx"
     for rows, more, words in (
         ([["a", "b"], ["1", "=A2&A2"]], None, "row 2, b: this is a formula"),
         ([["a", "b"], ["1", "#N/A"]], None, "this is an error"),
@@ -129,7 +158,7 @@ def test_workbooks_that_leave_a_doubt(tmp_path: Path) -> None:
     with pytest.raises(Stop, match="not an Excel workbook"):
         read(path)
     with pytest.raises(Stop, match="is not UTF-8 text"):
-        read(path.rename(tmp_path / "vendors.csv"))
+        read(path.rename(tmp_path / "accounts.csv"))
     for name in ("vendors.xls", "vendors.ods"):
         with pytest.raises(Stop, match="Save it as"):
             sheet_lists.is_sheet(name)
@@ -140,18 +169,18 @@ def test_workbooks_that_leave_a_doubt(tmp_path: Path) -> None:
 @pytest.mark.parametrize("said", [b"A1", b"A1:B2", b""])
 def test_a_workbook_that_is_larger_than_it_says(tmp_path: Path, said: bytes) -> None:
     """Programs other than spreadsheets write a wrong dimension, or none."""
-    path = book(tmp_path / "vendors.xlsx", ["a", "b"], ["1", "x"], ["2", "y"], [None, None], ["3", "ž", None])
+    path = book(tmp_path / "accounts.xlsx", ["a", "b"], ["1", "x"], ["2", "y"], [None, None], ["3", "ž", None])
     parts = sheet_parts(path)
     name = "xl/worksheets/sheet1.xml"
     parts[name] = parts[name].replace(b'<dimension ref="A1:C5"', b'<dimension ref="%b"' % said if said else b"<unknown")
     assert b"A1:C5" not in parts[name]
     write_parts(path, parts)
     expected = [(2, {"a": "1", "b": "x"}), (3, {"a": "2", "b": "y"}), (5, {"a": "3", "b": "ž"})]
-    assert read(path) == ("vendors", expected)
+    assert read(path) == ("accounts", expected)
 
 
 def test_a_workbook_that_is_spoilt(tmp_path: Path) -> None:
-    path = book(tmp_path / "vendors.xlsx", ["a"], ["1"])
+    path = book(tmp_path / "accounts.xlsx", ["a"], ["1"])
     parts = sheet_parts(path)
     parts["xl/worksheets/sheet1.xml"] = parts["xl/worksheets/sheet1.xml"][:-40]
     write_parts(path, parts)

@@ -113,6 +113,31 @@ def test_a_key_that_stands_twice_in_a_list(vicai: SandboxProcess, target: Target
     assert "line 2 and line 3 have the same name A" in target([], "--input", str(path), expect=1).err
 
 
+def test_a_wrong_heading_of_a_list(store: Store, target: Target, tmp_path: Path) -> None:
+    """It is told once, before anything is loaded, and not of each row."""
+    path = tmp_path / "vendors.csv"
+    rows = [f"V{number};{AT};B" for number in range(20)]
+
+    def refused(heads: str) -> str:
+        path.write_text("\n".join([heads, *rows]), "utf-8")
+        run = target([], "--input", str(path), expect=1)
+        assert (run.writes, run.rejects, len(run.complaints)) == ([], [], 1)
+        return run.complaints[0]
+
+    assert "External ID: did you mean externalId?" in refused("External ID;externalUpdatedAt;name")
+    assert "externalUpdated: did you mean externalUpdatedAt?" in refused("externalId;externalUpdated;name")
+    assert "no column is called externalId" in refused("Supplier no;externalUpdatedAt;name")
+    store.untouched()
+    # Stream maps give columns other names; an invoice is known by either id.
+    path.write_text("\n".join(["Supplier no;Changed;name", *rows]), "utf-8")
+    maps = {"vendors": {"externalId": "record['Supplier no']", "externalUpdatedAt": "Changed", "name": "name"}}
+    assert target([], "--input", str(path), stream_maps=maps).counts("vendors")["created"] == 20
+    path = tmp_path / "invoice_payments.csv"
+    path.write_text("externalId;externalPaymentMethod\nI1;a\nI1;b\n", "utf-8")
+    run = target([], "--input", str(path), expect=1)
+    assert "line 2 and line 3 have the same externalId I1" in run.complaints[0]
+
+
 def test_a_sheet_is_text(target: Target, tmp_path: Path) -> None:
     path = tmp_path / "rejects.xlsx"
     target(wrong(), report_path=str(path), expect=1)

@@ -24,5 +24,8 @@ def test_a_list_is_compared_as_it_is_loaded(tmp_path: Path) -> None:
     path.write_text(f"{HEADS}1;2;3;4;5\n", "utf-8")
     with pytest.raises(Stop, match="1 more cell"):
         input_vic.read([str(path)])
+    path.write_text("External ID;name\n1;2\n3;4\n", "utf-8")
+    with pytest.raises(Stop, match="did you mean externalId"):
+        input_vic.read([str(path)])
     with pytest.raises(Stop, match="Save it as"):
         input_vic.read(["vendors.xls"])
