@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import zip_longest
@@ -33,6 +33,11 @@ _month = re.compile(
     re.IGNORECASE,
 ).fullmatch
 _merged = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?\bref=[\"']([^\"']+)").search
+_elements = re.compile(rb"<(?:\w+:)?(row|col)\b([^>]*)>").finditer
+_is_hidden = re.compile(rb"\bhidden=[\"'](?:1|true)[\"']").search
+_attribute = re.compile(rb"\b(r|min|max)=[\"'](\d+)[\"']").findall
+_MOST_HIDDEN = 5
+"""Hidden rows that a message names."""
 
 
 class Retyped(str):
@@ -128,6 +133,7 @@ class Row:
         number: counted from 1, as a spreadsheet shows it; the heads are row 1.
         cells: a cell for each head, with it.
         beyond: how many cells have something in them, and no head above.
+        unseen: heads of hidden columns in which it has something.
     """
 
     page: str
@@ -135,6 +141,7 @@ class Row:
     number: int
     cells: Sequence[tuple[str, str]]
     beyond: int
+    unseen: Sequence[str] = ()
 
 
 def read(path: Path, *, escaped: bool = True) -> Generator[Row, None, None]:
@@ -145,7 +152,8 @@ def read(path: Path, *, escaped: bool = True) -> Generator[Row, None, None]:
         escaped: whether `csv_bytes` has put apostrophes before cells of CSV.
 
     Raises:
-        Stop: the file cannot be read, or has a formula, or a number whose digits a spreadsheet has rounded.
+        Stop: the file cannot be read, or has a formula, a number whose digits a spreadsheet has rounded, or, at the
+            end, rows that are hidden.
     """
     try:
         if path.suffix.lower() == ".csv":
@@ -200,37 +208,94 @@ def _read_xlsx(path: Path) -> Iterator[Row]:
 
 
 def _rows_of_book(path: Path, content: IO[bytes]) -> Iterator[Row]:
-    from openpyxl import load_workbook  # noqa: PLC0415
+    from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415
 
-    book = load_workbook(content, read_only=True, data_only=False)
-    _require_unmerged(path, content)
-    for page in book.worksheets:
+    # What `load_workbook` does; but only the reader tells which part of the file a sheet is.
+    reader = ExcelReader(content, read_only=True, data_only=False)
+    reader.read()
+    parts = {sheet.name: part.target for sheet, part in reader.parser.find_sheets()}
+    hidden = []
+    for page in reader.wb.worksheets:
+        part = reader.archive.read(parts[page.title])
+        _require_unmerged(path, part)
+        unseen = _Unseen.of(part)
         # How large a sheet is, some programs write wrongly; what is beyond would be left out.
         page.reset_dimensions()
+        if 1 in unseen.rows:
+            hidden.append(f"sheet {page.title}, row 1")
         rows = page.iter_rows()
         heads = [str(head.value or "").strip() for head in next(rows, ())]
         for number, row in enumerate(rows, 2):
             where = f"sheet {page.title}, row {number}"
             places = (f"{path}, {where}, {head}".removesuffix(", ") for head in [*heads, *[""] * len(row)])
             texts = [_text(cell, place) for cell, place in zip(row, places, strict=False)]
-            yield from _row(page.title, where, number, heads, texts)
+            for found in _row(page.title, where, number, heads, texts):
+                if page.sheet_state != "visible":
+                    raise Stop(
+                        f"{path}: the sheet {page.title} is hidden, and has rows. Show it if they are to be loaded, "
+                        "else delete it; nothing was loaded."
+                    )
+                if number in unseen.rows:
+                    hidden.append(where)
+                heads_unseen = [
+                    head
+                    for column, (head, text) in enumerate(found.cells, 1)
+                    if head and text.strip() and any(column in columns for columns in unseen.columns)
+                ]
+                yield replace(found, unseen=heads_unseen)
+    _require_shown(path, hidden)
 
 
-def _require_unmerged(path: Path, content: IO[bytes]) -> None:
+@dataclass(frozen=True)
+class _Unseen:
+    """Numbers of the rows and of the columns of a sheet that are hidden, by hand, by a filter or folded away."""
+
+    rows: frozenset[int]
+    columns: Sequence[range]
+
+    @classmethod
+    def of(cls, part: bytes) -> _Unseen:
+        """Return those of a sheet, by the part of the file that it is; openpyxl passes over it when it streams."""
+        rows, columns, number = set(), [], 0
+        for element in _elements(part):
+            numbers = {name: int(value) for name, value in _attribute(element[2])}
+            is_row = element[1] == b"row"
+            if is_row:
+                number = numbers.get(b"r", number + 1)
+            if _is_hidden(element[2]) and is_row:
+                rows.add(number)
+            elif _is_hidden(element[2]):
+                columns.append(range(numbers.get(b"min", 0), numbers.get(b"max", 0) + 1))
+        return cls(frozenset(rows), columns)
+
+
+def _require_shown(path: Path, hidden: Sequence[str]) -> None:
+    """Check that no row with something in it is hidden: for a spreadsheet it is there, for who looks at it it is not.
+
+    Raises:
+        Stop: some are.
+    """
+    if hidden:
+        more = [f"{len(hidden) - _MOST_HIDDEN} more"] if len(hidden) > _MOST_HIDDEN else []
+        rows = "1 row is hidden" if len(hidden) == 1 else f"{len(hidden)} rows are hidden"
+        raise Stop(
+            f"{path}: {rows} by a filter or by hand ({'; '.join([*hidden[:_MOST_HIDDEN], *more])}), so it is not clear "
+            "whether they are to be loaded; nothing was. Show them if they are; else delete them, or copy what is "
+            "visible into a new file."
+        )
+
+
+def _require_unmerged(path: Path, part: bytes) -> None:
     """Check that no cells are merged: all of them but the first are empty in the file, and do not look it.
 
     Raises:
         Stop: some are.
     """
-    from zipfile import ZipFile  # noqa: PLC0415
-
-    with ZipFile(content) as parts:
-        for name in parts.namelist():
-            if name.startswith("xl/worksheets/") and (found := _merged(parts.read(name))):
-                raise Stop(
-                    f"{path}: the cells {found[1].decode()} are merged, so only the first of them has the value. "
-                    "Unmerge them, and write into each cell what it is to have."
-                )
+    if found := _merged(part):
+        raise Stop(
+            f"{path}: the cells {found[1].decode()} are merged, so only the first of them has the value. Unmerge them, "
+            "and write into each cell what it is to have."
+        )
 
 
 def _text(cell: Any, where: str) -> str:

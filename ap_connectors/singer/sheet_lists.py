@@ -83,6 +83,11 @@ def _list(path: Path, rows: Sequence[sheets.Row], columns_of: Callable[[str], Li
                 f"{path}, {row.where}: {more} than the first row has heads. The first row names the fields; in CSV a "
                 "text with a comma stands in quotation marks."
             )
+        if row.unseen:
+            raise Stop(
+                f"{path}, {row.where}: the hidden column {row.unseen[0]} has a value, which you may not see. Show the "
+                "column if it is to be loaded, else delete it; nothing was loaded."
+            )
         lines += [b"\n"] * (row.number - len(lines) - 1)
         record = _record(names, [_value(text, f"{path}, {row.where}, {head}") for head, text in row.cells])
         lines.append(_line({"type": "RECORD", "stream": stream, "record": record}))

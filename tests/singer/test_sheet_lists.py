@@ -188,6 +188,44 @@ def test_a_workbook_that_is_spoilt(tmp_path: Path) -> None:
         read(path)
 
 
+def test_what_is_hidden_is_not_loaded(tmp_path: Path) -> None:
+    """A filter leaves rows in the file that its user believes left out; a bank account may stand in a hidden column."""
+    path = tmp_path / "accounts.xlsx"
+
+    def refused(*rows: int, columns: str = "", sheet: bool = False, spelled: bytes = b' hidden="1"') -> str:
+        made = openpyxl.load_workbook(book(path, ["a", "b"], *([str(n), "x"] for n in range(2, 10)), [], [None, " "]))
+        page = made.worksheets[0]
+        page.append(["11", None, None])
+        for row in rows:
+            page.row_dimensions[row].hidden = True
+        for column in columns:
+            page.column_dimensions[column].hidden = True
+        if sheet:
+            page.sheet_state = "hidden"
+            made.create_sheet("Empty")
+        page.auto_filter.ref = "A1:B9"
+        made.save(path)
+        write_parts(path, {name: part.replace(b' hidden="1"', spelled) for name, part in sheet_parts(path).items()})
+        try:
+            assert len(read(path)[1]) == 9
+        except Stop as stop:
+            return str(stop)
+        return ""
+
+    assert refused(10, 11, columns="CDE") == "", "nothing stands there"
+    for spelled in (b' hidden="1"', b' hidden="true"', b" hidden='1'"):
+        words = refused(3, 5, 10, spelled=spelled)
+        assert "2 rows are hidden by a filter or by hand (sheet Sheet, row 3; sheet Sheet, row 5), so it" in words
+    assert refused(3, 5, spelled=b' hidden="0"') == ""
+    assert "1 row is hidden by a filter or by hand (sheet Sheet, row 12)" in refused(12)
+    assert "7 rows are hidden" in (words := refused(*range(2, 9)))
+    assert words.count("; sheet Sheet, row") == 4
+    assert "; 2 more), so" in words
+    assert "sheet Sheet, row 1)" in refused(1)
+    assert "row 2: the hidden column b has a value, which you may not see" in refused(columns="B")
+    assert "the sheet Sheet is hidden, and has rows" in refused(sheet=True)
+
+
 def sheet_parts(path: Path) -> dict[str, bytes]:
     with ZipFile(path) as parts:
         return {name: parts.read(name) for name in parts.namelist()}

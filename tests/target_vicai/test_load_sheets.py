@@ -436,6 +436,33 @@ def test_an_ending_that_is_not_known_is_refused_at_the_start(store: Store, targe
     store.untouched()
 
 
+def test_hidden_rows_are_not_loaded(vicai: SandboxProcess, target: Target, tmp_path: Path) -> None:
+    """A filter leaves the others in the file; so also in a sheet of rejects, whose last column is hidden."""
+    path = tmp_path / "rejects.xlsx"
+    target(wrong(), report_path=str(path), expect=1)
+    changes = {key: {"name": "UAB"} for key in ("000123", "V-2", "V-3")}
+    correct(path, changes)
+    book = openpyxl.load_workbook(path)
+    book["vendors"].row_dimensions[3].hidden = True
+    book.save(path)
+    run = target([], "--input", str(path), expect=1)
+    assert "1 row is hidden by a filter or by hand (sheet vendors, row 3)" in run.complaints[-1]
+    assert run.writes == []
+    book["vendors"].row_dimensions[3].hidden = False
+    book.save(path)
+    assert target([], "--input", str(path), expect=1).counts("vendors")["created"] == 3
+    book = openpyxl.Workbook()
+    page = book.active
+    assert page
+    for row in (["externalId", "externalUpdatedAt", "name"], ["H-1", AT, "A"], ["H-2", AT, "B"]):
+        page.append(row)
+    page.row_dimensions[2].hidden = True
+    book.save(path := tmp_path / "vendors.xlsx")
+    run = target([], "--input", str(path), expect=1)
+    assert "nothing was. Show them if they are" in run.complaints[-1]
+    assert run.writes == []
+
+
 def test_a_sheet_that_is_not_named_as_one(store: Store, target: Target, tmp_path: Path) -> None:
     for suffix in ("xlsx", "csv"):
         path, _, _ = odd_sheet(tmp_path, suffix)
