@@ -109,7 +109,11 @@ class VicSink(ABC):
     def list_columns(self) -> ListColumns:
         """What the columns of a person's list are called."""
         known = [*paths(self._record_schema)]
-        return ListColumns([key for key in self.list_keys if key in known], known, [*self.body_schema.required])
+        return ListColumns(
+            [key for key in self.list_keys if key in known],
+            known,
+            contract.inlined(self.contract_schema()).get("required", ()),
+        )
 
     def key_hint(self, record: Mapping[str, Any]) -> str | None:
         """Return the first of the usual keys that a record has, however wrong the rest of it is."""

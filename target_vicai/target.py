@@ -40,6 +40,7 @@ from target_vicai.approved_plan import Applying, approval_of, sealed, service_of
 from target_vicai.context import DryRunWriter, LoadContext, LoadOptions
 from target_vicai.document_vendors import KEPT
 from target_vicai.item import Item
+from target_vicai.list_templates import template
 from target_vicai.sink import VicSink
 from target_vicai.streams import ALL
 
@@ -198,6 +199,7 @@ class TargetVicai(ExactTarget):
     # What the base asks for
 
     kept_fields = KEPT
+    list_template = staticmethod(template)
 
     @property
     def streams(self) -> Iterable[str]:
@@ -337,10 +339,8 @@ class TargetVicai(ExactTarget):
             if one.keys and (unread := self.unread[one.stream]):
                 yield f"{unread} records of {one.stream} could not be read, so it is not known what is gone"
             elif one.fraction > most:
-                yield (
-                    f"{len(one.keys)} of {one.total} {one.stream} would be deleted, "
-                    f"more than max_delete_fraction ({most:g})"
-                )
+                told = f"{len(one.keys)} of {one.total} {one.stream} would be deleted"
+                yield f"{told}, more than max_delete_fraction ({most:g})"
 
     def _submit_delete(self, stream: str, key: str) -> None:
         sink, told = self._sinks_by_name[canonical(stream)], self._full_loads[stream].stream

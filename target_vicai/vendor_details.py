@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.diff import Change, diff
-from ap_connectors.singer.sink import UNCHANGED, Outcome
+from ap_connectors.singer.sink import UNCHANGED, ListColumns, Outcome
 from ap_connectors.singer.worker_pool import Missing
 from ap_connectors.vicai.client import Refused
 from target_vicai.compared_sink import ComparedSink, Comparison
@@ -31,6 +32,11 @@ class VendorTags(ComparedSink):
         ("vendorId", "vendorExternalId", "vendors", "internalId"),
         ("tagId", "tagValue", "tags", "id"),
     )
+
+    @property
+    def list_columns(self) -> ListColumns:
+        """What the columns of a person's list are called; vendor and tag are known by either id."""
+        return replace(super().list_columns, needed=())
 
     def key(self, body: JsonObject, extras: JsonObject) -> str:
         """Return what names the vendor, and what names the tag."""

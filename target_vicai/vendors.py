@@ -48,7 +48,11 @@ class Vendors(Upsert):
     delete_operation = "deleteVendor"
     resource = ResourceSpec("vendor", "listVendors", "getVendor", aliases=aliases)
     omitted_is_cleared = True
-    extras: ClassVar[dict[str, Any]] = {"paymentTermName": TEXT, "vendorGroupName": TEXT, **FIELDS}
+    extras: ClassVar[dict[str, Any]] = {
+        "paymentTermName": {**TEXT, "description": "Name of the payment term, in place of paymentTermId."},
+        "vendorGroupName": {**TEXT, "description": "Name of the vendor group, in place of vendorGroupId."},
+        **FIELDS,
+    }
     references: ClassVar[Mapping[str, tuple[str, str]]] = {
         "paymentTermName": ("paymentTermId", "payment_terms"),
         "vendorGroupName": ("vendorGroupId", "vendor_groups"),

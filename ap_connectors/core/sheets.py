@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -56,6 +56,8 @@ class Sheet:
         rows: cells as text; what a row lacks at its end is empty.
         hidden: heads of columns that people need not see.
         wide: heads of columns with sentences.
+        notes: what people see who point at a head, by head.
+        formats: of the empty cells of a column, by head, as spreadsheets write them ("@" is text).
     """
 
     name: str
@@ -63,6 +65,8 @@ class Sheet:
     rows: Sequence[Sequence[str]]
     hidden: frozenset[str] = frozenset()
     wide: frozenset[str] = field(default=frozenset())
+    notes: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
 
 
 def cut(text: str) -> list[str]:
@@ -94,6 +98,7 @@ def xlsx_bytes(sheets: Sequence[Sheet]) -> bytes:
     """Return a workbook; openpyxl has to be installed."""
     from openpyxl import Workbook  # noqa: PLC0415 - an extra brings it
     from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+    from openpyxl.comments import Comment  # noqa: PLC0415
     from openpyxl.styles import Alignment, Font  # noqa: PLC0415
     from openpyxl.utils import get_column_letter  # noqa: PLC0415
 
@@ -106,6 +111,8 @@ def xlsx_bytes(sheets: Sequence[Sheet]) -> bytes:
             column = page.column_dimensions[get_column_letter(number)]
             column.hidden = head in sheet.hidden
             column.width = 60 if head in sheet.wide else 18
+            if kind := sheet.formats.get(head):
+                column.number_format = kind
         for number, row in enumerate([sheet.heads, *sheet.rows]):
             cells = []
             for head, text in zip(sheet.heads, row, strict=False):
@@ -114,6 +121,8 @@ def xlsx_bytes(sheets: Sequence[Sheet]) -> bytes:
                 cell.data_type, cell.number_format, cell.quotePrefix = "s", "@", True
                 if number == 0:
                     cell.font = bold
+                    if note := sheet.notes.get(head):
+                        cell.comment = Comment(note, "ap-connectors")
                 elif head in sheet.wide:
                     cell.alignment = wrapped
                 cells.append(cell)

@@ -44,6 +44,12 @@ def is_sheet(name: Any) -> TypeGuard[str]:
     return suffix in sheets.SUFFIXES
 
 
+def stream_of(path: Path) -> str:
+    """Return the stream that the name of a file begins with: "vat_codes - Kopi (2).xlsx"."""
+    found = _stream.match(path.stem)
+    return found.group() if found else path.stem
+
+
 def messages(path: Path, columns_of: Callable[[str], ListColumns] = lambda _: ListColumns()) -> Iterator[bytes]:
     """Yield the lines of Singer input that a sheet stands for: corrected rejects, or a list.
 
@@ -68,8 +74,7 @@ def messages(path: Path, columns_of: Callable[[str], ListColumns] = lambda _: Li
 
 def _list(path: Path, rows: Sequence[sheets.Row], columns_of: Callable[[str], ListColumns]) -> list[bytes]:
     names = _names(path, [head for head, _ in rows[0].cells])
-    found = _stream.match(path.stem)
-    stream = found.group() if found else path.stem
+    stream = stream_of(path)
     columns = columns_of(stream)
     _check_heads(path, stream, [".".join(name) for name in names if name[0]], columns)
     schema = {"type": "object", "properties": {name[0]: {} for name in names if name[0]}}

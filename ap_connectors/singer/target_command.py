@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import click
 from singer_sdk import Target
 
+from ap_connectors.core import files, sheets
+from ap_connectors.core.errors import Stop
+from ap_connectors.singer import listing, sheet_lists
 from ap_connectors.singer._sdk import ConfigInput
 
 
 class LoadCommand(Target):
     """A target whose command can also check whether a load could begin."""
+
+    list_template: ClassVar[staticmethod[[str], sheets.Sheet] | None] = None
+    """Returns the blank list of a stream, where streams have columns that are known."""
 
     @property
     @abstractmethod
@@ -37,7 +44,42 @@ class LoadCommand(Target):
                 help="Check credentials and address, and load nothing.",
             )
         )
+        if cls.list_template is not None:
+            command.params.append(
+                click.Option(
+                    ["--template"],
+                    metavar="FILE",
+                    is_eager=True,
+                    expose_value=False,
+                    callback=cls.cb_template,
+                    help="Write a blank list (vendors.xlsx, vendors.csv) to fill in and to load, and end.",
+                )
+            )
         return command
+
+    @classmethod
+    def cb_template(cls, ctx: click.Context, param: click.Option, value: str | None) -> None:  # noqa: ARG003
+        """Write a blank list, and say what to do with it.
+
+        Raises:
+            Stop: it cannot be written, or something of this name is there.
+        """
+        if not value or cls.list_template is None:
+            return
+        path = Path(value)
+        listing.require("--template", value, (".xlsx", ".csv"))
+        blank = cls.list_template(sheet_lists.stream_of(path))
+        if path.exists():
+            raise Stop(f"--template: {value} exists, and may have been filled in. Name another file.")
+        try:
+            files.replace(path, sheets.csv_bytes(blank) if path.suffix == ".csv" else sheets.xlsx_bytes([blank]))
+        except OSError as error:
+            raise Stop(f"--template: {value} cannot be written: {error.strerror or type(error).__name__}.") from None
+        click.echo(
+            f"{value} has the columns of {blank.name}. Fill in a row for each, delete the columns that are not needed, "
+            f"and load it: {cls.name} --config ... --input {value}"
+        )
+        ctx.exit()
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: bool) -> None:  # noqa: ARG003
