@@ -27,6 +27,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _EXACT = 15
 """Digits that a number of a spreadsheet keeps."""
 _plain_number = re.compile(r"0|[1-9][0-9]{0,14}").fullmatch
+_number = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?").fullmatch
 _month = re.compile(
     r"(jan|feb|mar|apr|ma[yi]|jun|jul|aug|sep|o[ck]t|nov|de[cs]|sau|[v]as|kov|bal|geg|bir|lie|rgp|rgs|spa|lap|gru)"
     r"[a-z]*[-/. ]?[0-9]{1,4}",
@@ -41,7 +42,7 @@ _MOST_HIDDEN = 5
 
 
 class Retyped(str):
-    """What a spreadsheet has made a number or a date of, as text."""
+    """What a spreadsheet has made a number or a date of, as text; in CSV it may have."""
 
     __slots__ = ()
 
@@ -166,7 +167,7 @@ def read(path: Path, *, escaped: bool = True) -> Generator[Row, None, None]:
     """
     try:
         if path.suffix.lower() == ".csv":
-            yield from _read_csv(path, "'" if escaped else "")
+            yield from _read_csv(path, escaped=escaped)
         else:
             yield from _read_xlsx(path)
     except OSError as error:
@@ -179,7 +180,7 @@ def read(path: Path, *, escaped: bool = True) -> Generator[Row, None, None]:
         ) from None
 
 
-def _read_csv(path: Path, escape: str) -> Iterator[Row]:
+def _read_csv(path: Path, *, escaped: bool) -> Iterator[Row]:
     csv.field_size_limit(1 << 30)
     with path.open(encoding="utf-8-sig", newline="") as file:
         # Excel writes semicolons where the comma is the decimal sign.
@@ -188,8 +189,13 @@ def _read_csv(path: Path, escape: str) -> Iterator[Row]:
         rows = csv.reader(file, delimiter=delimiter, strict=True)
         heads = [head.strip() for head in next(rows, [])]
         for number, row in enumerate(rows, 2):
-            cells = [cell.removeprefix(escape) for cell in row]
+            cells = [_unescaped(cell) for cell in row] if escaped else row
             yield from _row("", f"line {rows.line_num}", number, heads, cells)
+
+
+def _unescaped(cell: str) -> str:
+    """Return a cell that `csv_bytes` has written; a number without an apostrophe may have been typed with more."""
+    return Retyped(cell) if _number(cell) else cell.removeprefix("'")
 
 
 def _row(page: str, where: str, number: int, heads: Sequence[str], cells: Sequence[str]) -> Iterator[Row]:

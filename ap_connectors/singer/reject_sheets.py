@@ -14,9 +14,11 @@ import msgspec
 
 from ap_connectors.core import sheets
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.exact import EXACT
 from ap_connectors.core.instants import UTC
 from ap_connectors.core.redact import printable
 from ap_connectors.singer.reject_advice import field_and_value, order, what_to_do
+from ap_connectors.singer.schema import canonical
 
 ORIGINAL = "(original line: leave it as it is)"
 LEAD = ("(what to do)", "(what is wrong)", "(field)", "(value)", "(stream)", "(key)", "(line)", "(code)")
@@ -202,20 +204,48 @@ class _Row:
         """Return whether a cell says what was there, also if a spreadsheet has made a number or a date of it.
 
         Raises:
-            Stop: it may be what a spreadsheet has made of it, or what a person has.
+            Stop: it may be what a spreadsheet has made of it, or of what a person has typed.
         """
-        shown = _cell(before)
+        shown, is_retyped = _cell(before), isinstance(text, sheets.Retyped)
+        is_number = bool(_digits(text) and _digits(shown))
         if _lines(text) in {_lines(shown), _lines(printable(shown))}:
+            # Text became a number there: it was typed anew. In CSV numbers look like texts.
+            if is_number and is_retyped and not self._is_csv and self._is_at_fault(head):
+                raise self._in_doubt(text, shown, head)
             return True
-        is_number = bool(_digits(text) and _digits(shown)) and Decimal(text) == Decimal(shown)
-        if self._is_csv and (_shortened(text) or (is_number and _is_code(shown))):
-            raise Stop(
-                f"{self._where}, {head}: {text} is what a spreadsheet makes of {shown or 'a long number'}. Write it "
-                "with all its digits, after an apostrophe; or take a sheet in .xlsx, where numbers stay as they are."
-            )
-        if is_number:
-            return self._is_csv or isinstance(text, sheets.Retyped) or not isinstance(before, str)
-        return isinstance(text, sheets.Retyped) and _is_time(text, shown)
+        if self._is_csv and _shortened(text):
+            raise self._in_doubt(text, shown, head)
+        if not is_number:
+            return is_retyped and _is_time(text, shown)
+        is_equal = Decimal(text) == Decimal(shown)
+        if not is_retyped:
+            return is_equal and not isinstance(before, str) and not _is_code(text)
+        if text != _as_number(text):
+            # No spreadsheet adds zeros by itself.
+            return False
+        if _is_code(shown) or (is_equal and self._is_at_fault(head)):
+            raise self._in_doubt(text, shown, head)
+        return is_equal
+
+    def _is_at_fault(self, head: str) -> bool:
+        """Return whether a field is the one for which the record was set aside."""
+        field, _ = field_and_value((self.message.get("rejected") or {}).get("params") or {})
+        return canonical(field) == canonical(head)
+
+    def _in_doubt(self, text: str, shown: str, head: str) -> Stop:
+        """Return what to say of a number that may have lost zeros, a plus or digits to a spreadsheet."""
+        todo = "Make the cell text, and type it with all that belongs to it"
+        if self._is_csv:
+            todo = "Write it with all its digits, after an apostrophe; or take a sheet in .xlsx, whose cells are text"
+        return Stop(
+            f"{self._where}, {head}: {text} may be what a spreadsheet has made of it (zeros in front, a plus and long "
+            f"numbers get lost), and the record had {shown or 'nothing'}. {todo}. Nothing was loaded."
+        )
+
+
+def _as_number(text: str) -> str:
+    """Return a number as a spreadsheet writes it, without a plus and without zeros at both ends."""
+    return f"{Decimal(text).normalize(EXACT):f}"
 
 
 def _is_code(shown: str) -> bool:
