@@ -52,7 +52,11 @@ def _compare(given: argparse.Namespace, compare: Callable[[argparse.Namespace], 
     if given.format == "html":
         shown = certificate.page(result, data.encode(), given.language)
     else:
-        shown = data if given.format == "json" else "\n".join([*render.lines(result, brief=given.brief), ""])
+        shown = (
+            data
+            if given.format == "json"
+            else "\n".join([*render.lines(result, brief=given.brief, language=given.language), ""])
+        )
     print(shown, end="")  # noqa: T201
     return TIES if result.ties else DIFFERS
 
@@ -205,7 +209,10 @@ def _common(command: argparse.ArgumentParser, compare: Callable[[argparse.Namesp
         "--format", choices=["table", "json", "html"], default="table", help="html: a page to print and sign"
     )
     command.add_argument(
-        "--language", choices=certificate.LANGUAGES, default="en", help="of the page (default: %(default)s)"
+        "--language",
+        choices=certificate.LANGUAGES,
+        default="en",
+        help="of pages and of the table (default: %(default)s)",
     )
     command.add_argument(
         "--report",

@@ -16,7 +16,7 @@ import pypdf
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
-from ap_connectors.tieout import certificate, certificate_words
+from ap_connectors.tieout import certificate, certificate_words, render_words
 from ap_connectors.tieout.result import DIFFERENCE_TYPES, Difference
 from ap_connectors.tieout.sentence_words import sentence
 from tests.browser import Tab
@@ -135,6 +135,13 @@ def test_in_other_languages(
     words: str,
 ) -> None:
     path, _ = written(tie_ivesk, tmp_path, "--language", language)
+    # What is printed is in that language, too.
+    printed = tie_ivesk("--language", language).out.replace("\xa0", " ")
+    assert amount in printed
+    assert words in printed
+    assert printed.rstrip().splitlines()[-1].startswith(("NESUTAMPA: Eksp", "Det stemmer IKKE: Eksp"))
+    english = ("became", "not compared", "lines of", "TIE", "  ties", "at the", "document_lines of", "period", " is ")
+    assert not [one for one in english if one in printed], printed
     for scheme, width in (("light", 1280), ("dark", 320)):
         with Tab(browser, scheme=scheme, width=width) as tab:
             page = tab.open(path)
@@ -156,11 +163,16 @@ def test_on_standard_output(ivesk: Tables, tie_ivesk: TieOut) -> None:
     assert "What was compared ties (" in result.out
 
 
+def _gaps(words: str) -> list[str]:
+    return sorted(re.findall(r"{\w*}", words))
+
+
 def test_every_word_in_every_language() -> None:
-    english, *others = certificate_words.WORDS.values()
-    assert all(words.keys() == english.keys() for words in others)
-    for words in others:
-        assert all(words[name].count("{}") == english[name].count("{}") for name in english)
+    for table in (certificate_words.WORDS, render_words.WORDS):
+        english, *others = table.values()
+        assert all(words.keys() == english.keys() for words in others)
+        for words in others:
+            assert [name for name in english if _gaps(words[name]) != _gaps(english[name])] == []
     assert certificate_words.KINDS.keys() == DIFFERENCE_TYPES.keys()
 
 
