@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -18,7 +18,7 @@ from ap_connectors.core import pages
 from ap_connectors.core.exact import EXACT
 from ap_connectors.core.manners import MANNERS
 from ap_connectors.tieout.booking import balance
-from ap_connectors.tieout.certificate_words import KINDS, STREAMS, WORDS
+from ap_connectors.tieout.certificate_words import KINDS, SIDES, STREAMS, WORDS
 from ap_connectors.tieout.result import Comparison, Difference, Result, Row, Sums
 from ap_connectors.tieout.sentence_words import sentence
 
@@ -47,7 +47,7 @@ def page(result: Result, data: bytes, language: str = "en") -> str:
         "certificate",
         language=language,
         words={**told, **{f"kind_{kind}": words[place] for kind, words in KINDS.items()}},
-        result=result,
+        result=replace(result, source=SIDES[language].get(result.source, result.source)),
         made_by=f"ap-tieout {result.name}, ap-connectors {metadata.version('ap-connectors')}",
         companies=[result.company] if result.company else companies,
         records=sum(one.whole.destination.documents for one in result.comparisons),
@@ -74,12 +74,17 @@ def _has_codes(comparison: Comparison) -> bool:
 
 
 def _ages(result: Result) -> list[tuple[str, int]]:
-    """Return how many differences that count are how old, by days ("0–30"); the last are over a year, or undated."""
+    """Return how many differences that count are how old, by days ("0–30"); the last are over a year, or undated.
+
+    Without a single date, as in master data, there is nothing to tell.
+    """
     today, found = date.fromisoformat(result.made_at[:10]), Counter[str]()
     for one in result.comparisons:
         for differences in one.failing.values():
             for day, count in differences.days.items():
                 found[_age(day, today)] += count
+    if not {*found} - {""}:
+        return []
     order = [f"{low}–{high}" for low, high in _spans()]
     return [(name, found[name]) for name in (*order, ">", "") if found[name] or (found and name in order)]
 

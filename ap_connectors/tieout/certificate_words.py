@@ -193,6 +193,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+SIDES: Mapping[str, Mapping[str, str]] = {"en": {}, "lt": {"input": "įvestis"}, "no": {"input": "inndata"}}
+"""Sides of a comparison that are no names."""
+
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "missing": ("Not at the destination", "Nėra paskirties sistemoje", "Finnes ikke i målet"),
     "extra": ("At the destination only", "Yra tik paskirties sistemoje", "Finnes bare i målet"),

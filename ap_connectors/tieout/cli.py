@@ -154,7 +154,10 @@ def _parser() -> argparse.ArgumentParser:
         description="Compare Singer input, as it was given to target-vicai, with what Vic.ai holds now.",
     )
     command.add_argument(
-        "files", nargs="+", metavar="FILE", help="files of Singer messages, lists (.xlsx, .csv); - for standard input"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="files of Singer messages, lists, corrected rejects (.xlsx, .csv); the last of a key counts; - is stdin",
     )
     command.add_argument(
         "--rejects",

@@ -72,8 +72,9 @@ class StreamInput:
 
 @dataclass
 class Input:
-    """An input by stream; `others` are streams that cannot be compared, and their counts."""
+    """An input by stream; `others` are streams that cannot be compared, and their counts; `files` are its names."""
 
+    files: list[str] = field(default_factory=list)
     streams: dict[str, StreamInput] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
     reasons: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -92,6 +93,7 @@ def read(files: Iterable[str], *, deletes: bool = False) -> Input:
     """
     inputs = Input()
     for file in files:
+        inputs.files.append("standard input" if file == "-" else file)
         if sheet_lists.is_sheet(file):
             _take(inputs, file, sheet_lists.messages(Path(file), _list_columns), deletes=deletes)
             continue

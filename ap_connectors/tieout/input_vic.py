@@ -156,7 +156,7 @@ def compare(
             f"Nothing of the input can be compared: {found}. Hand in what the target loads, with the contract's names "
             "of streams and fields; stream_maps of its settings are not applied here."
         )
-    result = Result("input-vic", "input", "Vic.ai")
+    result = Result("input-vic", "input", "Vic.ai", files=given.files)
     result.company = company = text(client.company(), "company") or ""
     result.notes += settle(client, given)
     for stream in given.streams.values():

@@ -9,8 +9,8 @@ from functools import partial
 from ap_connectors.core.exact import money
 from ap_connectors.core.manners import MANNERS
 from ap_connectors.tieout.booking import Pair, balance
-from ap_connectors.tieout.certificate_words import KINDS, STREAMS
-from ap_connectors.tieout.render_words import SIDES, WORDS
+from ap_connectors.tieout.certificate_words import KINDS, SIDES, STREAMS
+from ap_connectors.tieout.render_words import WORDS
 from ap_connectors.tieout.result import (
     DIFFERENCE_TYPES,
     Comparison,

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-SIDES: Mapping[str, Mapping[str, str]] = {"en": {}, "lt": {"input": "įvestis"}, "no": {"input": "inndata"}}
-"""Sides of a comparison that are no names."""
-
 WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "as_of": ", as of {}",

@@ -245,6 +245,7 @@ class Result:
         not_compared: tables that were not looked at, a sentence each.
         company: whose data it is, as the service says; "" if the rows say it.
         since: what is older was left out; "" if nothing was.
+        files: that the source was read from, if it was.
         made_at: when the comparison began (an instant).
     """
 
@@ -256,6 +257,7 @@ class Result:
     not_compared: list[str] = field(default_factory=list)
     company: str = ""
     since: str = ""
+    files: list[str] = field(default_factory=list)
     made_at: str = field(default_factory=lambda: instants.text(time.time_ns() // 1_000_000))
 
     @property
@@ -284,6 +286,7 @@ class Result:
             "company": self.company,
             "made_at": self.made_at,
             "since": self.since or None,
+            "files": self.files,
             "ties": self.ties,
             "ap_balance": [
                 {"currency": currency, "source": f"{ours:f}", "destination": f"{theirs:f}", "ties": ours == theirs}

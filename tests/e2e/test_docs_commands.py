@@ -209,7 +209,7 @@ class World:
         assert said in done.stdout + done.stderr, command
         if "--discover >" in command:
             self._select()
-        if "output/rejects.xlsx" in command:
+        if "REPORT_PATH=output/rejects.xlsx" in command:
             self._correct()
 
     def _select(self) -> None:
@@ -228,6 +228,15 @@ class World:
         assert book.active
         assert (book.active["G4"].value, book.active["B5"].value) == ("45 dager", "22.11.2026")
         book.active["G4"], book.active["B5"] = "30 dager netto", datetime(2026, 11, 22)
+        book.save(path)
+        # Or in the sheet of what was set aside.
+        path = self._folder / "output/rejects.xlsx"
+        book = openpyxl.load_workbook(path)
+        assert book.active
+        changed = {"45 dager": "30 dager netto", "22.11.2026": "2026-11-22T00:00:00"}
+        for cell in (cell for row in book.active.iter_rows(min_row=2, min_col=9) for cell in row):
+            if str(cell.value) in changed:
+                cell.value = changed[str(cell.value)]
         book.save(path)
 
     def _serve(self, command: str) -> None:

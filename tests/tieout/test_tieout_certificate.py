@@ -17,7 +17,8 @@ import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.tieout import certificate, certificate_words, render_words
-from ap_connectors.tieout.result import DIFFERENCE_TYPES, Difference
+from ap_connectors.tieout.compare import Options
+from ap_connectors.tieout.result import DIFFERENCE_TYPES, Difference, Result
 from ap_connectors.tieout.sentence_words import sentence
 from tests.browser import Tab
 from tests.campaign import one_in
@@ -255,3 +256,18 @@ def test_only_what_a_browser_opens_is_a_link() -> None:
     }
     found = {file: certificate._link(Difference("k", "l", file=file)) for file in links}
     assert found == links
+
+
+def test_of_a_list() -> None:
+    """It names the file; records without dates have no age."""
+    comparison = Options().comparison("vendors")
+    comparison.add("field", "007", "", "name A became B")
+    result = Result("input-vic", "input", "Vic.ai", [comparison], files=["vendors 2026.xlsx", "rejects.xlsx"])
+    for language, source, ages in (("lt", "įvestis", "amžių dienomis"), ("en", "input", "by age of the document")):
+        comparison.differences["field"].days.pop("2026-01-05", None)
+        page = certificate.page(result, b"{}", language)
+        assert f"<dd>{source}: vendors 2026.xlsx, rejects.xlsx</dd>" in page
+        assert f"{source} → Vic.ai" in page
+        assert ages not in page
+        comparison.differences["field"].days["2026-01-05"] = 1
+        assert ages in certificate.page(result, b"{}", language)
