@@ -17,6 +17,7 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.exact import EXACT
 from ap_connectors.core.instants import UTC
 from ap_connectors.core.redact import printable
+from ap_connectors.singer.member_columns import flat, with_member
 from ap_connectors.singer.reject_advice import field_and_value, order, what_to_do
 from ap_connectors.singer.schema import canonical
 
@@ -27,6 +28,8 @@ _WIDE = frozenset(LEAD[:2])
 _LONG = "(too long to show)"
 _MOST = 2000
 """Characters of a field that are shown."""
+_MOST_COLUMNS = 200
+"""Beyond that, as where names are data, objects stay whole: a spreadsheet takes 16,384 columns."""
 _number = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?").fullmatch
 _digits = re.compile(r"[-+]?\d+(\.\d+)?").fullmatch
 _shortened = re.compile(r"-?\d+([.,]\d+)?E[-+]?\d+", re.IGNORECASE).fullmatch
@@ -85,11 +88,14 @@ def sheets_of(rejects: Iterable[Rejected], *, together: bool) -> list[sheets.She
 
 
 def _sheet(name: str, found: Sequence[tuple[Rejected, Message]]) -> sheets.Sheet:
-    fields = list(dict.fromkeys(field for _, message in found for field in message.get("record") or {}))
+    records = [message.get("record") or {} for _, message in found]
+    flattened = [flat(record) for record in records]
+    if len({field for record in flattened for field in record}) <= _MOST_COLUMNS:
+        records = flattened
+    fields = list(dict.fromkeys(field for record in records for field in record))
     pieces = [sheets.cut(one.line.decode()) for one, _ in found]
     rows = []
-    for (one, message), piece in zip(found, pieces, strict=True):
-        record = message.get("record") or {}
+    for (one, message), record, piece in zip(found, records, pieces, strict=True):
         rows.append([*_lead(one, message), *(_cell(record.get(field)) for field in fields), *piece])
     heads = [*LEAD, *fields, *([ORIGINAL] * max(map(len, pieces)))]
     return sheets.Sheet(name, heads, rows, frozenset({ORIGINAL}), _WIDE)
@@ -127,12 +133,14 @@ def messages(path: Path) -> Iterator[bytes]:
     for row in rows:
         stream, record = row.message["stream"], row.message["record"]
         changed = dict(row.changes())
-        fields = {*record, *changed}
+        for head, value in changed.items():
+            record = with_member(record, head, value)
+        fields = {*record}
         if stream not in announced or not fields <= announced[stream]:
             announced[stream] = known = announced.get(stream, set()) | fields
             schema = {"type": "object", "properties": {name: {} for name in sorted(known)}}
             yield _encode({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": []}) + b"\n"
-        whole = {**row.message, "record": {**record, **changed}}
+        whole = {**row.message, "record": record}
         yield (_encode(whole) if changed else row.original.encode()) + b"\n"
 
 
@@ -144,7 +152,7 @@ def _check_heads(path: Path, rows: Sequence[_Row]) -> None:
     """
     sheets_: dict[tuple[str, ...], set[str]] = {}
     for row in rows:
-        sheets_.setdefault(row.heads, set()).update(row.message["record"])
+        sheets_.setdefault(row.heads, set()).update(row.fields)
     for heads, fields in sheets_.items():
         own = [head for head in heads if head and head != ORIGINAL]
         if twice := sorted({head for head in own if own.count(head) > 1}):
@@ -186,6 +194,8 @@ class _Row:
                 f"{self._where}: the column “{ORIGINAL}” is missing or changed. Correct the other columns only, in a "
                 "sheet that report_path has written."
             ) from None
+        self.fields = flat(self.message["record"], [head for head in self.heads if head != ORIGINAL])
+        """The fields that have columns of their own."""
         line, ours = str((self.message.get("rejected") or {}).get("line") or ""), dict(cells).get("(line)")
         if ours and line and ours != line:
             raise Stop(
@@ -195,10 +205,10 @@ class _Row:
 
     def changes(self) -> Iterator[tuple[str, Any]]:
         """Yield the fields that a person has changed, and what they are now."""
-        record = self.message["record"]
         for head, text in self._cells:
-            if head and head != ORIGINAL and head not in LEAD and not self._is_same(record.get(head), text, head):
-                yield head, _value(record.get(head), text, f"{self._where}, {head}")
+            before = self.fields.get(head)
+            if head and head != ORIGINAL and head not in LEAD and not self._is_same(before, text, head):
+                yield head, _value(before, text, f"{self._where}, {head}")
 
     def _is_same(self, before: Any, text: str, head: str) -> bool:
         """Return whether a cell says what was there, also if a spreadsheet has made a number or a date of it.

@@ -27,8 +27,8 @@ _not_a_value = re.compile(
 ).fullmatch
 """What a spreadsheet writes into CSV of a long number, of an error, and of what its column is too narrow for."""
 _like_a_day = re.compile(r"[0-9]{1,4}[-./ ]+[0-9]{1,2}[-./ ]+[0-9]{1,4}(?:[^0-9].*)?").match
-_MOST_DOUBLED = 5
-"""Keys that a message names."""
+_MOST_NAMED = 5
+"""Keys, or headings, that a message names."""
 _stream = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 
 
@@ -124,9 +124,11 @@ def _check_heads(path: Path, stream: str, heads: Sequence[str], columns: ListCol
             "loaded."
         )
     if keyless:
+        more = [f"{len(unknown) - _MOST_NAMED} more"] if len(unknown) > _MOST_NAMED else []
+        others = f", and has {', '.join([*unknown[:_MOST_NAMED], *more])}" if unknown else ""
         raise Stop(
             f"{path}: no column is called {' or '.join(columns.keys)}, which is the key of {stream}. The first row "
-            f"names the columns, and has {', '.join(heads) or 'no names'}. Correct the heading; nothing was loaded."
+            f"names the columns{others}. Correct the heading; nothing was loaded."
         )
 
 
@@ -155,9 +157,9 @@ def _repeated(path: Path, rows: Sequence[sheets.Row], keys: Sequence[str]) -> li
         elif first is not row:
             again.append(row)
     if doubled:
-        more = [f"{len(doubled) - _MOST_DOUBLED} more"] if len(doubled) > _MOST_DOUBLED else []
+        more = [f"{len(doubled) - _MOST_NAMED} more"] if len(doubled) > _MOST_NAMED else []
         raise Stop(
-            f"{path}: {'; '.join(doubled[:_MOST_DOUBLED] + more)}. Which row counts? Remove the other; nothing was "
+            f"{path}: {'; '.join(doubled[:_MOST_NAMED] + more)}. Which row counts? Remove the other; nothing was "
             "loaded."
         )
     return again

@@ -112,7 +112,7 @@ def test_a_heading_that_is_wrong_is_told_once(tmp_path: Path) -> None:
         ("vendors", "External ID;name", "External ID: did you mean externalId?"),
         ("vendors", "externalld;nmae", "externalld: did you mean externalId.; nmae: did you mean name?"),
         ("vendors", "externalId;names", "names: did you mean name?"),
-        ("vendors", "Supplier no;name", "no column is called externalId, .* has Supplier no, name"),
+        ("vendors", "Supplier no;name", r"no column is called externalId, .* has Supplier no\. Correct"),
         ("vendors", "Vendors per 1.11.;", "no column is called externalId"),
         ("purchase_orders", "PO no;name", ""),
         ("vendors", "externalId;emial;names;name;iban", ""),

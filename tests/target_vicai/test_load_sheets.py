@@ -253,6 +253,56 @@ def test_a_cell_that_was_changed(tmp_path: Path, head: str, cell: Any, value: An
     assert read(sheet(tmp_path, heads, cells)) == RECORD | {head: value}
 
 
+def test_members_of_objects_are_columns(tmp_path: Path) -> None:
+    """As in lists, so that a bank account is corrected in a cell of its own, and not within JSON."""
+    records: list[dict[str, Any]] = [
+        {
+            "externalId": "1",
+            "pay": {"bban": "007", "bank": {"iban": "LT1", "bic": None}},
+            "tax": None,
+            "lines": [{"a": 1}],
+        },
+        {"externalId": "2", "tax": {"org": "9"}, "free": {"a.b": {"c": 1}}, "empty": {}, "pay": {"bank": "x"}},
+        {"externalId": "3", "a.b": 1, "tax": {"org": "9"}},
+        {"externalId": "4", "deep": {"a": {"b": {"c": {"d": {"e": 1}}}}}},
+    ]
+    lines = [
+        json.dumps(
+            {"type": "RECORD", "stream": "s", "record": one, "rejected": {"code": "too_long", "line": n}}
+        ).encode()
+        for n, one in enumerate(records)
+    ]
+    for suffix in ("xlsx", "csv"):
+        (found,) = reject_sheets.sheets_of(map(reject_sheets.Rejected, lines), together=suffix == "csv")
+        assert {"pay.bban", "pay.bank.iban", "pay.bank", "tax", "tax.org", "free", "a.b", "deep.a.b.c"} <= {
+            *found.heads
+        }
+        path = tmp_path / f"members.{suffix}"
+        path.write_bytes(sheets.csv_bytes(found) if suffix == "csv" else sheets.xlsx_bytes([found]))
+        read_back = [one for one in reject_sheets.messages(path) if b'"RECORD"' in one]
+        assert read_back == [line + b"\n" for line in lines], "untouched, to the byte"
+        changes = {
+            "1": {"pay.bban": "008", "pay.bank.bic": "B", "tax.org": "5"},
+            "2": {"tax.org": "", "pay.bban": "6"},
+            "3": {"tax": '{"org": "8"}'},
+        }
+        correct(path, changes)
+        changed = [json.loads(one)["record"] for one in reject_sheets.messages(path) if b'"RECORD"' in one]
+        first = {"pay": {"bban": "008", "bank": {"iban": "LT1", "bic": "B"}}, "tax": {"org": "5"}}
+        assert changed == [
+            records[0] | first,
+            records[1] | {"tax": {"org": None}, "pay": {"bank": "x", "bban": "6"}},
+            records[2] | {"tax": {"org": "8"}},
+            records[3],
+        ]
+    # Names that are data would be more columns than a spreadsheet takes.
+    many = [lines[0].replace(b'"bban"', f'"bban{n}"'.encode()) for n in range(300)]
+    (found,) = reject_sheets.sheets_of(map(reject_sheets.Rejected, many), together=False)
+    path.with_suffix(".xlsx").write_bytes(sheets.xlsx_bytes([found]))
+    assert "pay" in found.heads
+    assert [*reject_sheets.messages(path.with_suffix(".xlsx"))][1:] == [line + b"\n" for line in many]
+
+
 def test_what_was_not_touched_keeps_its_bytes(tmp_path: Path) -> None:
     line = LINE.replace('"amount": 5', '"amount" :5.00').encode()
     (found,) = reject_sheets.sheets_of([reject_sheets.Rejected(line)], together=False)
