@@ -29,6 +29,7 @@ _not_a_value = re.compile(
 _like_a_day = re.compile(r"[0-9]{1,4}[-./ ]+[0-9]{1,2}[-./ ]+[0-9]{1,4}(?:[^0-9].*)?").match
 _MOST_NAMED = 5
 """Keys, or headings, that a message names."""
+_is_padded = re.compile(r"0[0-9]+").fullmatch
 _stream = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 
 
@@ -97,7 +98,9 @@ def _list(path: Path, rows: Sequence[sheets.Row], columns_of: Callable[[str], Li
         record = _record(names, [_value(text, f"{path}, {row.where}, {head}") for head, text in row.cells])
         lines.append(_line({"type": "RECORD", "stream": stream, "record": record}))
     _check_days(path, rows)
-    for row in _repeated(path, rows, [canonical(name) for name in columns.keys]):
+    keys = [canonical(name) for name in columns.keys]
+    _check_zeros(path, rows, keys)
+    for row in _repeated(path, rows, keys):
         lines[row.number - 1] = b"\n"
     return lines
 
@@ -178,6 +181,23 @@ def _check_days(path: Path, rows: Sequence[sheets.Row]) -> None:
                 raise Stop(
                     f"{path}, {row.where}, {head}: this is the day {text}, and the column has other values than "
                     "days, too. If the spreadsheet has made a day of it, make the cell text, and type it anew."
+                )
+
+
+def _check_zeros(path: Path, rows: Sequence[sheets.Row], keys: Sequence[str]) -> None:
+    """Check that no key is a number shorter than others that begin with zeros: who types 008 into such a cell gets 8.
+
+    Raises:
+        Stop: one is.
+    """
+    for key in keys:
+        cells = [(row, head, text) for row in rows for head, text in row.cells if canonical(head) == key]
+        padded = min((text for *_, text in cells if _is_padded(text.strip())), key=len, default="")
+        for row, head, text in cells:
+            if isinstance(text, sheets.Retyped) and text.isdigit() and len(text) < len(padded):
+                raise Stop(
+                    f"{path}, {row.where}, {head}: {text} is a number, and other rows have zeros in front ({padded}), "
+                    "which a spreadsheet takes off numbers. Make the cell text, and type it anew; nothing was loaded."
                 )
 
 

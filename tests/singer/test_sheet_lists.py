@@ -188,6 +188,15 @@ def test_a_workbook_that_is_spoilt(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_key_that_has_lost_its_zeros(tmp_path: Path) -> None:
+    """It would be another vendor, and a new one."""
+    path = tmp_path / "accounts.xlsx"
+    with pytest.raises(Stop, match=r"row 3, externalId: 8 is a number, and other rows have zeros in front \(007\)"):
+        read(book(path, ["externalId", "addressPostalCode"], ["007", "0150"], [8, 5003]))
+    for second in ("8", 123, 1234, "V8"):
+        assert len(read(book(path, ["externalId", "phone"], ["007", "0047123"], [second, 123]))[1]) == 2
+
+
 def test_what_is_hidden_is_not_loaded(tmp_path: Path) -> None:
     """A filter leaves rows in the file that its user believes left out; a bank account may stand in a hidden column."""
     path = tmp_path / "accounts.xlsx"
