@@ -28,6 +28,8 @@ from ap_connectors.fleet.worker import Job, Settings, store
 from ap_connectors.vicai.settings import client
 
 _SECONDS = 300.0
+_UNSURE = {"same_client_id", "several_owners"}
+"""Dangers with which a name is not offered."""
 
 
 class _Failed(ApError):
@@ -67,47 +69,57 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
     )
 
 
-def lines(fleet: Fleet, results: Sequence[Result], kind: str) -> Iterator[str]:
-    """Yield what a check prints.
+class Checked:
+    """What a check has found.
 
     Args:
         fleet: that was checked.
         results: in the order of the file.
-        kind: "table": what is wrong last, and names for `expected_company` where it is empty; "json"; "csv": id, name
-            and expected_company of each company, to be a list of companies.
     """
-    if kind == "json":
-        yield from (msgspec.json.encode(one).decode() for one in results)
-        return
-    owners: dict[str, set[str]] = {}
-    for one in results:
-        owners.setdefault(one.company, set()).update(one.owners)
-    companies = [company for company in fleet.companies if company.id in owners]
-    same = dangers.shared(fleet, companies)
-    # Of two names, or two companies of one name, one is wrong.
-    unsure = {id_ for name, ids in same if name == "client_id" for id_ in ids}
-    found = {id_: next(iter(names)) for id_, names in owners.items() if len(names) == 1 and id_ not in unsure}
-    if kind == "csv":
-        for row in (
-            ("id", "name", "expected_company"),
-            *((one.id, one.name, one.expected_company or found.get(one.id, "")) for one in companies),
-        ):
+
+    def __init__(self, fleet: Fleet, results: Sequence[Result]) -> None:
+        self._fleet, self._results = fleet, results
+        owners: dict[str, set[str]] = {}
+        for one in results:
+            owners.setdefault(one.company, set()).update(one.owners)
+        self._companies = [company for company in fleet.companies if company.id in owners]
+        self._dangers = dangers.found(fleet, owners)
+        # Of two names, or two companies of one name, one is wrong.
+        unsure = {id_ for one in self._dangers if one.kind in _UNSURE for id_ in one.companies}
+        self._names = {id_: next(iter(names)) for id_, names in owners.items() if names and id_ not in unsure}
+
+    def json(self) -> Iterator[str]:
+        """Yield the results, each with the dangers of its company."""
+        for one in self._results:
+            own = tuple(danger for danger in self._dangers if one.company in danger.companies)
+            yield msgspec.json.encode(msgspec.structs.replace(one, dangers=own)).decode()
+
+    def csv(self) -> Iterator[str]:
+        """Yield id, name and expected_company of each company, to be a list of companies."""
+        names = ((one.id, one.name, one.expected_company or self._names.get(one.id, "")) for one in self._companies)
+        for row in (("id", "name", "expected_company"), *names):
             text = io.StringIO()
             csv.writer(text, lineterminator="").writerow(row)
             yield text.getvalue()
-        return
-    for one in sorted(results, key=lambda one: not one.is_done):
-        yield f"{one.company} {one.pipeline}: {one.said if one.is_done else f'{one.status}: {one.error}'}"
-    for id_, names in owners.items():
-        if len(names) > 1:
-            yield f"{id_}: its credentials are of several companies: {', '.join(sorted(names))}. Look which are wrong."
-    yield from dangers.lines(fleet, companies, same)
-    if missing := [one.id for one in companies if not one.expected_company and one.id in found]:
-        yield (
-            "These have no expected_company, so credentials of another company would not be noticed. If the names are "
-            "right, write them into the file (as columns of a list: ap-fleet check --format csv):"
-        )
-        yield from (f"- id: {id_}\n  expected_company: {json.dumps(found[id_], ensure_ascii=False)}" for id_ in missing)
+
+    def dangers(self) -> Iterator[str]:
+        """Yield what is dangerous, but for what is answered by a list with the names that were found."""
+        yield from dangers.lines(self._fleet, [one for one in self._dangers if one.kind != dangers.UNCHECKED])
+
+    def table(self) -> Iterator[str]:
+        """Yield what people read: what is wrong last, and names for `expected_company` where it is empty."""
+        for one in sorted(self._results, key=lambda one: not one.is_done):
+            said = one.said if one.is_done else f"{one.status}: {one.error}"
+            yield f"{self._fleet.company(one.company).called} {one.pipeline}: {said}"
+        yield from self.dangers()
+        unchecked = [id_ for one in self._dangers if one.kind == dangers.UNCHECKED for id_ in one.companies]
+        if missing := [id_ for id_ in unchecked if id_ in self._names]:
+            yield (
+                "These have no expected_company, so credentials of another company would not be noticed. If the names "
+                "are right, write them into the file (as columns of a list: ap-fleet check --format csv):"
+            )
+            for id_ in missing:
+                yield f"- id: {id_}\n  expected_company: {json.dumps(self._names[id_], ensure_ascii=False)}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,7 @@ class _Trial:
 
 def _teller(job: Job, plugin: str, redact: Redactor) -> Callable[[str], None]:
     def tell(words: str) -> None:
-        said = printable(redact(f"{job.company.id} {job.pipeline.name}: {plugin}: {words}"))
+        said = printable(redact(f"{job.company.called} {job.pipeline.name}: {plugin}: {words}"))
         print(said, file=sys.stderr, flush=True)  # noqa: T201
 
     return tell

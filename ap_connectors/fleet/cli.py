@@ -53,7 +53,7 @@ def _run(given: argparse.Namespace) -> int:
     began = time.monotonic()
     as_json = given.format == "json"
     progress = _progress(fleet, order)
-    teller = _Teller(progress)
+    teller = _Teller(fleet, progress)
 
     def on_result(result: Result) -> None:
         teller.tell(result)
@@ -84,8 +84,8 @@ def _ordered(fleet: Fleet, results: Sequence[Result]) -> list[Result]:
 class _Teller:
     """Says how far a batch is, and at once what is not done."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, fleet: Fleet, progress: Progress) -> None:
+        self._fleet, self._progress = fleet, progress
         self._ends: Counter[Status] = Counter()
 
     def tell(self, result: Result, *, at_once: bool = True) -> None:
@@ -100,7 +100,8 @@ class _Teller:
 
     def say(self, result: Result) -> None:
         """Say what is not done, on standard error."""
-        said = printable(f"{result.company} {result.pipeline}: {result.status}: {result.error}")
+        called = self._fleet.company(result.company).called
+        said = printable(f"{called} {result.pipeline}: {result.status}: {result.error}")
         # The table, or the line of JSON, has the whole of it.
         print(shortened(said, _TOLD), file=sys.stderr, flush=True)  # noqa: T201
 
@@ -109,15 +110,20 @@ def _check(given: argparse.Namespace) -> int:
     fleet = companies.read(given.companies)
     order = Order(_listed(given.only), _listed(given.pipeline), given.jobs)
     progress = _progress(fleet, order)
-    teller = _Teller(progress)
+    teller = _Teller(fleet, progress)
     results = batch.run(replace(fleet, retries=0), order, lambda one: teller.tell(one, at_once=False), check.work)
     progress.end()
-    for line in check.lines(fleet, _ordered(fleet, results), given.format):
+    checked = check.Checked(fleet, _ordered(fleet, results))
+    for line in {"table": checked.table, "json": checked.json, "csv": checked.csv}[given.format]():
         _line(line)
     if given.format != "table":
         for result in results:
             if not result.is_done:
                 teller.say(result)
+    if given.format == "csv":
+        # A list has no place for them.
+        for line in checked.dangers():
+            print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
     return DONE if all(one.is_done for one in results) else FAILED
 
 
@@ -229,7 +235,8 @@ def _parser() -> argparse.ArgumentParser:
         "--format",
         choices=("table", "json", "csv"),
         default="table",
-        help="json: a line for each result; csv: id, name and expected_company, as the services call the companies",
+        help="json: a line for each result, with its dangers; csv: id, name and expected_company, as the services call "
+        "the companies",
     )
     for name, words, what in (
         ("status", "say how each pipeline of each company ended the last time", _status),

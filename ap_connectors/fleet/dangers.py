@@ -3,53 +3,74 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ap_connectors.core.errors import ApError
 from ap_connectors.fleet import plugins, values
 from ap_connectors.fleet.members import Company, Fleet
+from ap_connectors.fleet.results import Danger
 
 _KEYS = ("api_key", "client_id")
+_SAME = "have the same {0}, so each gets the records of one company. Look which is wrong."
+_SEVERAL = "{0}: its credentials are of several companies: {1}. Look which are wrong."
+UNCHECKED = "no_expected_company"
+_EACH: Mapping[str, str] = {
+    "no_company_codes": "No company_codes for tap-ivesk, so documents of another account would not be noticed",
+    UNCHECKED: "No expected_company, so credentials of another company would not be noticed",
+    "idle_expected_company": "expected_company has no effect without a pipeline of Vic.ai",
+}
+"""What may be so for each of many: it is said once for all of them."""
 
 
-def shared(fleet: Fleet, companies: Sequence[Company]) -> list[tuple[str, list[str]]]:
-    """Return which companies have the same key: its setting, and their ids.
+def found(fleet: Fleet, owners: Mapping[str, Collection[str]]) -> list[Danger]:
+    """Return what is dangerous.
+
+    Args:
+        fleet: that is checked.
+        owners: whose the credentials are, as the services say, by the companies that were checked.
+    """
+    dangers = [
+        Danger("several_owners", (id_,), _SEVERAL.format(fleet.company(id_).called, ", ".join(sorted(names))))
+        for id_, names in owners.items()
+        if len(names) > 1
+    ]
+    for name, those in _same(fleet):
+        if owners.keys() & {one.id for one in those}:
+            message = f"{' and '.join(one.called for one in those)} {_SAME.format(name)}"
+            dangers.append(Danger(f"same_{name}", tuple(one.id for one in those), message))
+    companies = [company for company in fleet.companies if company.id in owners]
+    for kind, words in _EACH.items():
+        dangers += [Danger(kind, (one.id,), f"{words}: {one.called}.") for one in companies if _is(kind, fleet, one)]
+    return dangers
+
+
+def lines(fleet: Fleet, dangers: Sequence[Danger]) -> Iterator[str]:
+    """Yield dangers for people, each in a line."""
+    yield from (one.message for one in dangers if one.kind not in _EACH)
+    for kind, words in _EACH.items():
+        if those := [fleet.company(id_).called for one in dangers if one.kind == kind for id_ in one.companies]:
+            yield f"{words}: {', '.join(those)}."
+
+
+def _same(fleet: Fleet) -> list[tuple[str, list[Company]]]:
+    """Return which companies have the same key: its setting, and them.
 
     Companies of one account of Įvesk are told apart by `company_codes`.
     """
-    found: dict[tuple[str, Any], dict[str, Company]] = {}
-    for company in companies:
+    having: dict[tuple[str, Any], dict[str, Company]] = {}
+    for company in fleet.companies:
         for settings in _settings(fleet, company):
             for name in _KEYS:
                 key = _content(settings.get(name))
                 if key:
-                    found.setdefault((name, key), {})[company.id] = company
+                    having.setdefault((name, key), {})[company.id] = company
     return [
-        (name, list(those))
-        for (name, _), those in found.items()
-        if len(those) > 1 and not (name == "api_key" and _are_apart(those))
+        (name, list(those.values()))
+        for (name, _), those in having.items()
+        if len(those) > 1 and not (name == "api_key" and _are_apart(those.values()))
     ]
-
-
-def lines(fleet: Fleet, companies: Sequence[Company], same: Sequence[tuple[str, list[str]]]) -> Iterator[str]:
-    """Yield what is dangerous, each in a line.
-
-    Args:
-        fleet: of the companies.
-        companies: that are checked.
-        same: those with the same key.
-    """
-    for name, ids in same:
-        yield f"{' and '.join(ids)} have the same {name}, so each gets the records of one company. Look which is wrong."
-    if without := [one.id for one in companies if _reads_every_account(fleet, one)]:
-        yield (
-            "These have no company_codes for tap-ivesk, so documents of another account would not be noticed: "
-            f"{', '.join(without)}."
-        )
-    if idle := [one.id for one in companies if one.expected_company and not _asks_whose(fleet, one)]:
-        yield f"expected_company has no effect without a pipeline of Vic.ai: {', '.join(idle)}."
 
 
 def _settings(fleet: Fleet, company: Company) -> Iterator[Mapping[str, Any]]:
@@ -71,16 +92,21 @@ def _content(value: Any) -> Any:
     return None
 
 
-def _are_apart(companies: Mapping[str, Company]) -> bool:
-    codes = [one.codes for one in companies.values()]
+def _are_apart(companies: Collection[Company]) -> bool:
+    codes = [one.codes for one in companies]
     return all(codes) and sum(map(len, codes)) == len(set().union(*codes))
 
 
-def _reads_every_account(fleet: Fleet, company: Company) -> bool:
-    of_ivesk = [fleet.pipeline(name) for name in company.pipelines if fleet.pipeline(name).tap == "tap-ivesk"]
-    return any(not fleet.settings_of(company, one, one.tap).get("company_codes") for one in of_ivesk)
-
-
-def _asks_whose(fleet: Fleet, company: Company) -> bool:
-    used = {plugin for name in company.pipelines for plugin in fleet.pipeline(name).plugins}
-    return any(plugins.has(plugin, "expected_company") for plugin in used)
+def _is(kind: str, fleet: Fleet, company: Company) -> bool:
+    if kind == "no_company_codes":
+        of_ivesk = [fleet.pipeline(name) for name in company.pipelines if fleet.pipeline(name).tap == "tap-ivesk"]
+        return any(not fleet.settings_of(company, one, one.tap).get("company_codes") for one in of_ivesk)
+    asking = [
+        fleet.settings_of(company, pipeline, plugin)
+        for pipeline in map(fleet.pipeline, company.pipelines)
+        for plugin in pipeline.plugins
+        if plugins.has(plugin, "expected_company")
+    ]
+    if kind == UNCHECKED:
+        return any(not settings.get("expected_company") for settings in asking)
+    return bool(company.expected_company) and not asking

@@ -11,8 +11,10 @@ from typing import Any
 
 from ap_connectors.core import database_urls, settings
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.redact import printable, shortened
 from ap_connectors.fleet import plugins, values
 from ap_connectors.fleet.pipelines import Pipeline
+from ap_connectors.fleet.results import NAME
 from ap_connectors.fleet.values import AsIs
 
 
@@ -35,6 +37,12 @@ class Company:
     pipelines: tuple[str, ...]
     settings: Mapping[str, Mapping[str, Any]]
     warehouse: Any
+
+    @property
+    def called(self) -> str:
+        """Its id, and what people call it where the file says so."""
+        name = shortened(printable(self.name), NAME)
+        return self.id if self.name == self.id else f"{self.id} ({name})"
 
     @property
     def places(self) -> Mapping[str, str]:

@@ -91,7 +91,8 @@ def lines(fleet: Fleet, companies: Iterable[str]) -> Iterator[str]:
     """Yield a line for each company of which records are set aside."""
     for company in companies:
         if pile := Pile(folder(fleet, company).rglob("*.jsonl")):
-            yield f"{company}: {len(pile):,} set aside, in files of {folder(fleet, company)}: {pile.reasons()}."
+            called, where = fleet.company(company).called, folder(fleet, company)
+            yield f"{called}: {len(pile):,} set aside, in files of {where}: {pile.reasons()}."
 
 
 def advice(company: str, pipeline: str, *, has_mapper: bool, paths: Iterable[str]) -> str:

@@ -17,10 +17,25 @@ Status = Literal["done", "failed", "outage", "busy", "late", "ended", "cut off",
 took longer than allowed; ended: the batch was ended by a signal; cut off: the batch was killed, and could not tell; not
 run: there is no result yet."""
 
-_NAME = 24
+NAME = 24
 """So much is shown of a company's name."""
 _WIDE = 100
 """So long is a reason on a terminal; elsewhere it is whole."""
+
+
+class Danger(msgspec.Struct, frozen=True):
+    """What a check finds in the file that fails nothing, though records may come from the wrong company.
+
+    Args:
+        kind: "same_client_id", "same_api_key", "several_owners", "no_company_codes", "no_expected_company" or
+            "idle_expected_company".
+        companies: ids of those that it is about.
+        message: for people.
+    """
+
+    kind: str
+    companies: tuple[str, ...]
+    message: str
 
 
 class Result(msgspec.Struct, kw_only=True, frozen=True):
@@ -45,6 +60,7 @@ class Result(msgspec.Struct, kw_only=True, frozen=True):
         said: what there is to say though all went well.
         batch: id of the batch, in the history.
         owners: whose the credentials are, as the service says; of a check.
+        dangers: of the company; of a check.
     """
 
     company: str
@@ -65,6 +81,7 @@ class Result(msgspec.Struct, kw_only=True, frozen=True):
     said: str = ""
     batch: str = ""
     owners: tuple[str, ...] = ()
+    dangers: tuple[Danger, ...] = ()
 
     @property
     def is_done(self) -> bool:
@@ -105,7 +122,7 @@ def counts(ends: Mapping[Status, int]) -> str:
 
 
 def _cells(result: Result, name: str) -> tuple[str, ...]:
-    company = printable(f"{result.company} {shortened(name, _NAME)}" if name != result.company else name).strip()
+    company = printable(f"{result.company} {shortened(name, NAME)}" if name != result.company else name).strip()
     counts = ("" if number is None else f"{number:,}" for number in (result.read, result.written, result.set_aside))
     said = "done" if result.is_done else f"{result.status}: {result.error}" if result.error else result.status
     if sys.stdout.isatty():

@@ -66,7 +66,7 @@ def test_check_says_what_is_dangerous_and_silent(fleet: Fleet) -> None:
 
     fleet.write(
         fleet.company(1),
-        {**fleet.company(1), "id": "copy"},
+        {**fleet.company(1), "id": "copy", "name": "Kopija, UAB"},
         {**reads(3, "all"), "expected_company": "Mano, UAB"},
         reads(4, "one", company_codes=["1"]),
         reads(4, "two", company_codes=["2"]),
@@ -74,15 +74,33 @@ def test_check_says_what_is_dangerous_and_silent(fleet: Fleet) -> None:
         reads(5, "same", company_codes=["3"]),
     )
     said = fleet.ask("check")
-    assert "c1 and copy have the same client_id, so each gets the records of one company." in said
+    assert "c1 and copy (Kopija, UAB) have the same client_id, so each gets the records of one company." in said
     assert "three and same have the same api_key, so each" in said
     assert "one and two" not in said
     assert "documents of another account would not be noticed: all.\n" in said
     assert "expected_company has no effect without a pipeline of Vic.ai: all.\n" in said
+    assert "\ncopy (Kopija, UAB) vic-to-warehouse: tap-vicai: the credentials of" in said
     # One of the two is wrong, so neither gets the name.
     assert fleet.name(1) not in said.partition("have the same")[2]
     assert fleet.of(1).client_id not in said
     assert fleet.of(5).api_key not in said
+    # Programs hear of it, too; and of a key that a company has which is not among those that are checked.
+    lines = fleet.done("check", "--format=json").stdout.splitlines()
+    told = {one["company"]: one["dangers"] for one in map(json.loads, lines)}
+    assert {id_: [one["kind"] for one in those] for id_, those in told.items()} == {
+        "c1": ["same_client_id", "no_expected_company"],
+        "copy": ["same_client_id", "no_expected_company"],
+        "all": ["no_company_codes", "idle_expected_company"],
+        "one": [],
+        "two": [],
+        "three": ["same_api_key"],
+        "same": ["same_api_key"],
+    }
+    assert told["c1"][0]["companies"] == ["c1", "copy"]
+    assert all(one["message"] in said for one in told["three"] + told["all"])
+    listed = fleet.done("check", "--format=csv", "--only=copy")
+    assert listed.stdout.decode() == 'id,name,expected_company\ncopy,"Kopija, UAB",\n'
+    assert "c1 and copy (Kopija, UAB) have the same client_id, so" in listed.stderr.decode()
 
 
 @one_in(2)

@@ -57,7 +57,7 @@ def batch(context: AssetExecutionContext, path: Path) -> Iterator[Event]:
         raise Failure(str(error), allow_retries=False) from None
     if not failed:
         return
-    failure = Failure(_words(failed, len(ids)), _facts_of_failed(failed), allow_retries=False)
+    failure = Failure(_words(fleet, failed, len(ids)), _facts_of_failed(failed), allow_retries=False)
     if _to_retry(context, failed):
         context.log.warning(failure.description or "")
         raise RetryRequested(RETRIES, PAUSES * fleet.retry_pause) from failure
@@ -113,7 +113,7 @@ def _run(
                     busy[result.company] = result
                 else:
                     failed.append(result)
-                    context.log.error(_line(result))
+                    context.log.error(_line(fleet, result))
         ids = list(busy)
         if busy:
             context.log.info(f"Waiting for another run of {', '.join(busy)}")
@@ -137,7 +137,7 @@ def _compare(
                 metadata=_facts(result) | _sums(result),
             )
             if not result.is_done:
-                context.log.error(_line(result))
+                context.log.error(_line(fleet, result))
             if not result.is_done and result.report is None:
                 failed.append(result)
     return failed
@@ -146,14 +146,16 @@ def _compare(
 # Words
 
 
-def _line(result: Result) -> str:
-    return f"{result.company} {result.pipeline}: {result.status}: {result.error}"
+def _line(fleet: Fleet, result: Result) -> str:
+    return f"{fleet.company(result.company).called} {result.pipeline}: {result.status}: {result.error}"
 
 
-def _words(failed: Sequence[Result], companies: int) -> str:
+def _words(fleet: Fleet, failed: Sequence[Result], companies: int) -> str:
     count = len({one.company for one in failed})
     ends = counts(Counter(one.status for one in failed))
-    return "\n".join((f"{count} of {companies} companies not done ({ends}); the others are.", *map(_line, failed)))
+    return "\n".join(
+        (f"{count} of {companies} companies not done ({ends}); the others are.", *(_line(fleet, one) for one in failed))
+    )
 
 
 def _facts_of_failed(failed: Sequence[Result]) -> Mapping[str, Any]:
