@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from ap_connectors.core import cli, database_urls, duckdb_files
+from ap_connectors.core import cli, database_urls, duckdb_files, postgresql
 from ap_connectors.core.errors import Stop
 
 _MOST = 1000
@@ -52,7 +52,7 @@ def _answer(database: str, query: str) -> tuple[list[str], list[tuple[Any, ...]]
         import psycopg  # noqa: PLC0415
 
         try:
-            with psycopg.connect(database) as connection:
+            with postgresql.connect(database, "ap-sql") as connection:
                 connection.read_only = True
                 cursor = connection.execute(query.encode())
                 return [column.name for column in cursor.description or ()], cursor.fetchall()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from ap_connectors.core import postgresql
 from ap_connectors.core.database_urls import host, masked
 from ap_connectors.core.errors import Outage, Stop
 from target_warehouse import kinds
@@ -40,14 +41,6 @@ _TYPES: Mapping[str, str] = {
     "json": "json",
 }
 _KINDS = {type_: Kind(name) for name, type_ in _TYPES.items()} | {"numeric": kinds.MOST_OF_POSTGRESQL}
-_CONNECTION: Mapping[str, Any] = {
-    "application_name": "target-warehouse",
-    "connect_timeout": 30,
-    "keepalives_idle": 60,
-    "keepalives_interval": 15,
-    "keepalives_count": 4,
-}
-"""How to connect, unless the URL says otherwise: a server that has gone without a word is noticed in two minutes."""
 _ROWS = 2000
 """Rows that are written at once."""
 
@@ -89,8 +82,7 @@ class PostgreSQL(Warehouse):
         """Connect."""
         self.require()
         try:
-            known = {**_CONNECTION, **psycopg.conninfo.conninfo_to_dict(self._url)}
-            self._connection = psycopg.connect(**known, autocommit=True)
+            self._connection = postgresql.connect(self._url, "target-warehouse", autocommit=True)
         except psycopg.Error as error:
             raise self._closed(error) from None
         self.execute("SET TimeZone = 'UTC'")

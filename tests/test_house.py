@@ -91,6 +91,13 @@ def test_a_database_does_without_the_drivers_of_others() -> None:
                 assert not drivers & set(named), f"{path}: import it where it is needed, so that a load begins sooner"
 
 
+def test_all_connect_to_postgresql_at_one_place() -> None:
+    """Which notices that a server has gone without a word."""
+    own = re.compile(r"psycopg\.(Async)?(Connection\.)?connect\(")
+    known = [path for room in FLOORS for path in folder(room).rglob("*.py") if own.search(path.read_text("utf-8"))]
+    assert known == [folder("core") / "postgresql.py"]
+
+
 def test_the_sandbox_stands_alone() -> None:
     assert imports("sandbox") & FLOORS.keys() <= {"core", "vicai"}
     # The frame of commands and pages, sums; and of the client the contract, which is data: no code that it tests.

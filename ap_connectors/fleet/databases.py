@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import database_urls, duckdb_files
+from ap_connectors.core import database_urls, duckdb_files, postgresql
 from ap_connectors.core.database_urls import host, is_postgresql
 from ap_connectors.core.errors import Outage, Stop
 
@@ -83,7 +83,7 @@ def opened(
     if is_postgresql(database):
         psycopg = driver("psycopg")
         try:
-            with psycopg.connect(database, autocommit=True, application_name="ap-fleet") as connection:
+            with postgresql.connect(database, "ap-fleet", autocommit=True) as connection:
                 connection.read_only = not write
                 yield Database(connection, is_postgresql=True)
         except psycopg.OperationalError as error:

@@ -7,12 +7,14 @@ import errno
 import fcntl
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from ap_connectors.core import postgresql
 from ap_connectors.core.errors import ApError, Outage
 from ap_connectors.fleet import databases, journal, values
 from ap_connectors.fleet.journal import FolderJournal, Journal, PostgresJournal, Word
@@ -23,7 +25,8 @@ _LOG = logging.getLogger(__name__)
 TABLE = "fleet_history"
 _MOST = 64 * 1024 * 1024
 """Bytes after which the file is put aside for a new one; that of before is dropped."""
-_CONNECT_SECONDS = 10
+_REST = 9
+"""For so many times as long as it took to fail, a database is left alone: a batch waits a tenth of its time for it."""
 _DECODE = msgspec.json.Decoder(Result).decode
 _CUT_OFF = (
     "the run that began at {0} was cut off before this was done, at {1} or a few seconds later: it was killed, or the "
@@ -52,6 +55,7 @@ class History:
         self._batch = ""
         self._pending: list[Result] = []
         self._has_warned = False
+        self._again_at = 0.0
 
     def begin(self, jobs: Sequence[tuple[str, str]]) -> None:
         """Leave word of a batch of this process; add what batches that were cut off could not tell.
@@ -71,8 +75,9 @@ class History:
 
     def beat(self) -> None:
         """Say that the batch lives."""
-        with self._warning(), self._told():
-            self._journal.beat()
+        if not self._rests:
+            with self._warning(), self._told():
+                self._journal.beat()
         self._catch_up()
 
     def add(self, result: Result) -> None:
@@ -82,12 +87,20 @@ class History:
 
     def end(self) -> None:
         """Take back the word of the batch: all its results are told."""
+        self._again_at = 0.0
         self._catch_up()
-        with self._warning(), self._told():
-            self._journal.end()
+        if not self._rests:
+            with self._warning(), self._told():
+                self._journal.end()
+
+    @property
+    def _rests(self) -> bool:
+        return time.monotonic() < self._again_at
 
     def _catch_up(self) -> None:
         """Write what could not be written before, too."""
+        if self._rests:
+            return
         with self._warning(), self._told():
             while self._pending:
                 self._write(self._pending[0])
@@ -95,9 +108,11 @@ class History:
 
     @contextlib.contextmanager
     def _warning(self) -> Iterator[None]:
+        began = time.monotonic()
         try:
             yield
         except (OSError, ApError) as error:
+            self._again_at = time.monotonic() + _REST * (time.monotonic() - began)
             if not self._has_warned:
                 words = f"{error.filename or self.path}: {error.strerror}." if isinstance(error, OSError) else error
                 _LOG.warning("the history could not be written: %s", words)
@@ -204,10 +219,8 @@ class History:
 
     def _opened(self) -> Any:
         if self._connection is None or self._connection.closed:
-            psycopg = databases.driver("psycopg")
-            self._connection = psycopg.connect(
-                self._url, autocommit=True, application_name="ap-fleet", connect_timeout=_CONNECT_SECONDS
-            )
+            # Quick, for a batch waits for it between its companies.
+            self._connection = postgresql.connect(str(self._url), "ap-fleet", is_quick=True, autocommit=True)
             _create(self._connection)
         return self._connection
 

@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import files
+from ap_connectors.core import files, postgresql
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.fleet import children, databases
 
@@ -149,7 +149,7 @@ class _Locked(Store):
         psycopg = databases.driver("psycopg")
         try:
             if self._connection is None:
-                self._connection = psycopg.connect(self._url, autocommit=True, application_name="ap-fleet")
+                self._connection = postgresql.connect(self._url, "ap-fleet", autocommit=True)
             cursor = self._connection.execute(statement, values or None)
             return list(cursor.fetchall()) if cursor.description else []
         except psycopg.OperationalError as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from ap_connectors.core import duckdb_files
+from ap_connectors.core import duckdb_files, postgresql
 from ap_connectors.core.database_urls import POSTGRESQL, is_postgresql, masked
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.redact import printable
@@ -136,7 +136,9 @@ class PostgreSQL:
         self._url, self._error, self._numbers = url, psycopg.Error, itertools.count(1)
         try:
             # One moment for all queries, though a load may be under way.
-            self._connection = psycopg.connect(url, options="-c timezone=UTC -c default_transaction_read_only=on")
+            self._connection = postgresql.connect(
+                url, "ap-tieout", options="-c timezone=UTC -c default_transaction_read_only=on"
+            )
             self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         except (psycopg.Error, UnicodeError) as error:
             raise self._trouble(error) from None

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from ap_connectors.core import instants
+from ap_connectors.core import instants, postgresql
 from ap_connectors.core.errors import ApError, Outage, Stop
 from ap_connectors.core.files import check_link
 from ap_connectors.core.redact import Redactor
@@ -315,7 +315,10 @@ def _engine(url: URL) -> sa.Engine:
         sa.event.listen(engine, "begin", _begin)
         return engine
     options = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c synchronous_commit=on"
-    arguments = {"connect_timeout": 3, "options": options} if url.get_driver_name() == "psycopg" else {}
+    arguments: dict[str, Any] = {}
+    if url.get_driver_name() == "psycopg":
+        limits = {name: limit for name, limit in postgresql.LIMITS.items() if name not in url.query}
+        arguments = {**limits, "connect_timeout": 3, "options": options}
     try:
         return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
     except ModuleNotFoundError as error:

@@ -15,7 +15,7 @@ from ap_connectors.core.errors import Stop
 _SECRET_OPTIONS = ("password", "sslpassword")
 _OPTIONS = (
     r"application_name|channel_binding|client_encoding|connect_timeout|dbname|fallback_application_name|gss\w+|host|"
-    r"hostaddr|keepalives\w*|options|passfile|password|port|require_auth|service|ssl\w+|target_session_attrs|user"
+    r"hostaddr|keepalives\w*|options|passfile|password|port|require_auth|service|ssl\w+|target_session_attrs|tcp_user_timeout|user"
 )
 """Options of libpq, by which the query of a URL is told from a password with a question mark."""
 _POSTGRESQL = re.compile(rf"(postgres(?:ql)?(?:\+\w+)?://[^:@/?]*)(:.*?)?(@?[^@?]*)(\?(?:{_OPTIONS})=.*)?", re.DOTALL)
