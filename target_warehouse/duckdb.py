@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ap_connectors.core import duckdb_files
+from ap_connectors.core import duckdb_files, files
 from ap_connectors.core.errors import Stop
 from target_warehouse import kinds, sql
 from target_warehouse.declared import COMPANY
@@ -65,7 +65,7 @@ class DuckDB(Warehouse):
 
     def __init__(self, path: str, memory_mb: int, wait: Callable[[str], None], *others: Any) -> None:
         super().__init__(*others)
-        self._path, self._memory, self._wait = path, memory_mb, wait
+        self._path, self._memory, self._wait = files.place(path), memory_mb, wait
         self._catalog = ""
         self._connection: duckdb.DuckDBPyConnection | None = None
 
@@ -90,7 +90,7 @@ class DuckDB(Warehouse):
         self._require()
         if self._path.startswith(":memory:"):
             raise duckdb_files.forgets(self._path)
-        path = Path(self._path).expanduser()
+        path = Path(self._path)
         is_there = path.exists()
         folder = next(each for each in path.absolute().parents if each.exists())
         # Beside the file there is its log while it is written to.

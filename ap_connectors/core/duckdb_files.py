@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ap_connectors.core import files
 from ap_connectors.core.errors import Outage, Stop
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def connect(
     """Connect to a file, once it is free.
 
     Args:
-        path: of the file.
+        path: of the file; ~ is the home.
         tell: is told once for whom it waits.
         read_only: whether nothing is written.
         most: seconds to wait; fewer if `VARIABLE` says so.
@@ -43,6 +44,7 @@ def connect(
     except ImportError:
         raise Stop("duckdb is not installed here: pip install 'ap-connectors[duckdb]'.") from None
 
+    path = files.place(path)
     patience = min(most, _patience())
     until, told = time.monotonic() + patience, False
     while True:
@@ -72,7 +74,7 @@ def trouble(error: Exception, path: str) -> Stop:
             f"database: {path} cannot be opened: the user that runs this may not read and write the file, or not write "
             "to its folder (Permission denied). Change their owner or mode."
         )
-    if not Path(path).expanduser().exists():
+    if not Path(path).exists():
         return Stop(f"database: {path}: there is no such file; the first load of target-warehouse makes it.")
     if "not a valid DuckDB" in words:
         return Stop(f"database: {path} is not a DuckDB file. Name one; a new one is made by the first load.")

@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import IO
 
 
+def place(text: str) -> str:
+    """Return a path as a person writes it, with the home that ~ stands for."""
+    return os.path.expanduser(text)  # noqa: PTH111 - a Path would fail where there is no such user
+
+
 def replace(path: Path, content: bytes) -> None:
     """Write a file atomically and durably, as `replacing` does.
 

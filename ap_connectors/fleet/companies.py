@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonschema import Draft7Validator
 
-from ap_connectors.core import database_urls, settings
+from ap_connectors.core import database_urls, files, settings
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.exact import counted
 from ap_connectors.core.redact import printable
@@ -87,7 +87,7 @@ class _Reader:
             path=self._path.absolute(),
             companies=tuple(companies.values()),
             pipelines=self._pipelines,
-            folder=self._base / (self._text(top.get("folder"), "", "folder") or "output"),
+            folder=self._base / files.place(self._text(top.get("folder"), "", "folder") or "output"),
             state=self._place(top.get("state"), "", "state"),
             lineage=self._text(top.get("lineage"), "", "lineage"),
             dagster=self._dagster(top.get("dagster")),
@@ -131,7 +131,7 @@ class _Reader:
                 return
             is_file = "csv" in content
             self._label = f"{content['csv'].content}, row" if is_file else "row"
-            self._list = self._base / str(content["csv"].content) if is_file else self._path
+            self._list = self._base / files.place(str(content["csv"].content)) if is_file else self._path
             yield from rows
         else:
             self._wrong(value, "companies", "must be a list, or {csv: PATH}, or {query: {database: ..., sql: ...}}.")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import database_urls, duckdb_files, postgresql
+from ap_connectors.core import database_urls, duckdb_files, files, postgresql
 from ap_connectors.core.database_urls import host, is_postgresql
 from ap_connectors.core.errors import Outage, Stop
 
@@ -91,7 +91,7 @@ def opened(
         except psycopg.Error as error:
             raise Stop(trouble(error, database)) from None
         return
-    path = str((base or Path()) / database)
+    path = str((base or Path()) / files.place(database))
     with duckdb_files.connect(path, tell, read_only=not write) as connection:
         duckdb = driver("duckdb")
         try:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import settings, text_files
+from ap_connectors.core import files, settings, text_files
 from ap_connectors.core.errors import Stop
 from ap_connectors.fleet import databases, values
 from ap_connectors.fleet.values import Value
@@ -128,7 +128,7 @@ Row = tuple[int, Sequence[Any]]
 def _csv(value: Value, base: Path) -> tuple[Sequence[str], Iterable[Row]]:
     if not isinstance(value.content, str):
         raise Stop("csv must be a path.")
-    path = base / value.content
+    path = base / files.place(value.content)
     lines = text_files.read(path)
     head = lines.partition("\n")[0]
     separator = max(",;\t", key=head.count)

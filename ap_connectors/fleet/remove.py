@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import database_urls
+from ap_connectors.core import database_urls, files
 from ap_connectors.core.exact import counted
 from ap_connectors.fleet import databases, worker
 from ap_connectors.fleet.members import Company, Fleet
@@ -100,7 +100,7 @@ def _deletes(folder: Path) -> Callable[[], str]:
 
 def _in_warehouse(fleet: Fleet, company: Company, database: str, schema: str, *, rows: bool) -> Iterator[Step]:
     """Yield the steps in a schema: the STATE always, rows of every table that has the column company if asked for."""
-    if not database_urls.is_postgresql(database) and not (fleet.path.parent / database).exists():
+    if not database_urls.is_postgresql(database) and not (fleet.path.parent / files.place(database)).exists():
         return
     with databases.opened(database, fleet.path.parent) as opened:
         schema = schema or ("public" if opened.is_postgresql else "main")

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import yaml
 
+from ap_connectors.core import files as paths
 from ap_connectors.core import settings, text_files
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.redact import Redactor
@@ -158,7 +159,7 @@ def setting(value: Value, schema: Mapping[str, Any], base: Path) -> Any:
     if isinstance(content, Mapping) and set(content) in ({"file"}, {"command"}) and not schema.get("properties"):
         (kind, where), *_ = content.items()
         if kind == "file" and isinstance(where.content, str) and where.content:
-            return File(os.path.join(base, os.path.expanduser(where.content)))  # noqa: PTH111, PTH118 - a text of ours
+            return File(os.path.join(base, paths.place(where.content)))  # noqa: PTH118 - a text of ours
         words = [each.content for each in where.content] if isinstance(where.content, list) else []
         if kind == "command" and words and all(isinstance(word, str) and word for word in words):
             return Command(tuple(map(str, words)), str(base))

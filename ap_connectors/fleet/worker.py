@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import database_urls
+from ap_connectors.core import database_urls, files
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.core.redact import Redactor
 from ap_connectors.fleet import children, lineage, plugins, rejects, since, values
@@ -124,7 +124,7 @@ def store(fleet: Fleet, company: Company, pipeline: Pipeline, given: Mapping[str
     where = schema, str(given.get("state_id") or schema)
     if is_postgresql:
         return WarehouseStore(database, company.id, pipeline.name, *where)
-    return DuckDBStore((fleet.folder / "state", company.id, pipeline.name), database, *where)
+    return DuckDBStore((fleet.folder / "state", company.id, pipeline.name), files.place(database), *where)
 
 
 def log_of(fleet: Fleet, job: Job) -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from ap_connectors.core import duckdb_files, postgresql
+from ap_connectors.core import duckdb_files, files, postgresql
 from ap_connectors.core.database_urls import POSTGRESQL, is_postgresql, masked
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.redact import printable
@@ -71,6 +71,7 @@ class DuckDB:
     catalog = ""
 
     def __init__(self, path: str) -> None:
+        path = files.place(path)
         if not Path(path).is_file():
             raise Stop(f"--warehouse {path}: there is no such file. Name the DuckDB file that the loader writes.")
         import duckdb  # noqa: PLC0415 - other databases do without it

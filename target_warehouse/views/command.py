@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ap_connectors.core import cli, database_urls
+from ap_connectors.core import cli, database_urls, files
 from ap_connectors.core.errors import Stop
 from target_warehouse.views.definition import SERVICES, Absent, Lacking, views
 from target_warehouse.views.install import Installer, Places
@@ -119,7 +119,7 @@ def _warehouse(database: str) -> Warehouse:
         from target_warehouse.postgres import PostgreSQL  # noqa: PLC0415 - DuckDB does without it
 
         return PostgreSQL(database, "ap-views", _tell, "public", None)
-    if not Path(database).is_file():
+    if not Path(files.place(database)).is_file():
         raise Stop(f"--database {database}: there is no such file. Name the DuckDB file that target-warehouse writes.")
     from target_warehouse.duckdb import DuckDB  # noqa: PLC0415 - PostgreSQL does without it
 
