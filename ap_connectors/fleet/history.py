@@ -49,8 +49,11 @@ class History:
         self._older = self.path.with_suffix(".1.jsonl")
         self._url = str(values.fetched(fleet.state, "state", [])) if fleet.state is not None else None
         self._connection: Any = None
+        self._is_made = False
         self._journal: Journal = (
-            FolderJournal(self.path.parent / ".batches") if self._url is None else PostgresJournal(self._opened)
+            FolderJournal(self.path.parent / ".batches")
+            if self._url is None
+            else PostgresJournal(self._opened, self._readable)
         )
         self._batch = ""
         self._pending: list[Result] = []
@@ -214,15 +217,26 @@ class History:
 
     def _rows(self, query: str, *values: Any) -> list[Result]:
         with self._told():
-            found = databases.Database(self._opened(), is_postgresql=True).rows(query, *values)
+            connection = self._readable()
+            found = databases.Database(connection, is_postgresql=True).rows(query, *values) if connection else []
         return [_DECODE(text) for (text,) in found]
 
     def _opened(self) -> Any:
+        """Return a connection; the tables are there."""
+        if self._readable() is None:
+            _create(self._connection)
+        return self._connection
+
+    def _readable(self) -> Any | None:
+        """Return a connection, for which nothing is made; None where the tables are not there yet."""
         if self._connection is None or self._connection.closed:
             # Quick, for a batch waits for it between its companies.
             self._connection = postgresql.connect(str(self._url), "ap-fleet", is_quick=True, autocommit=True)
-            _create(self._connection)
-        return self._connection
+            self._is_made = False
+        if not self._is_made:
+            asked = "SELECT to_regclass(%s) IS NOT NULL"
+            self._is_made = bool(self._connection.execute(asked, (journal.TABLE,)).fetchone()[0])
+        return self._connection if self._is_made else None
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

@@ -163,10 +163,11 @@ class PostgresJournal(Journal):
 
     Args:
         opened: returns a connection; a new one after the last one has failed.
+        readable: returns one that has made nothing; None if there is no table yet.
     """
 
-    def __init__(self, opened: Callable[[], Any]) -> None:
-        self._opened = opened
+    def __init__(self, opened: Callable[[], Any], readable: Callable[[], Any | None]) -> None:
+        self._opened, self._readable = opened, readable
         self._id = ""
 
     def begin(self, batch: Batch) -> None:
@@ -189,12 +190,19 @@ class PostgresJournal(Journal):
             self._id = ""
 
     def words(self) -> list[Word]:
-        """Read the rows."""
+        """Read the rows, and who holds their locks: who took one to try would be in the way of its owner."""
+        connection = self._readable()
+        if connection is None:
+            return []
         seen = "to_char(seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
-        free = "pg_try_advisory_lock_shared(hashtextextended(%s || id, 0))"
-        rows = self._rows(f"SELECT batch::text, {seen}, {free} FROM {TABLE} ORDER BY seen_at", _NAME)  # noqa: S608
-        self._rows("SELECT pg_advisory_unlock_all()")
-        return [Word(msgspec.json.decode(text, type=Batch), not is_free, at) for text, at, is_free in rows]
+        lives = (
+            "EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND "
+            "database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND "
+            "(classid::bigint << 32) | objid::bigint = hashtextextended(%s || id, 0))"
+        )
+        asked = f"SELECT batch::text, {seen}, {lives} FROM {TABLE} ORDER BY seen_at"  # noqa: S608
+        rows = connection.execute(asked, (_NAME,)).fetchall()
+        return [Word(msgspec.json.decode(text, type=Batch), lives, at) for text, at, lives in rows]
 
     @contextmanager
     def taken(self, id_: str) -> Iterator[bool]:

@@ -169,7 +169,9 @@ class PostgresStore(_Locked):
         self.create()
 
     def create(self) -> None:
-        """Make the table unless it is there."""
+        """Make the table unless it is there; only that takes the right to make one."""
+        if self._rows("SELECT to_regclass(%s) IS NOT NULL", TABLE)[0][0]:
+            return
         with self._connection.transaction():
             self._rows("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", TABLE)
             self._rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -132,7 +133,12 @@ def test_a_state_in_a_folder_goes_on(fleet: Fleet) -> None:
 def test_a_state_in_postgresql_goes_on(big_fleet: Fleet) -> None:
     fleet = big_fleet
     settings = {"tap-saft": {"path": SAFT}, "target-vicai": {**fleet.credentials(1), "max_rejects": 1000}}
-    fleet.write({"id": "c1", "pipelines": ["erp-to-vic"], "settings": settings}, state=fleet.warehouse)
+    company = {"id": "c1", "pipelines": ["erp-to-vic"], "settings": settings}
+    fleet.write(company, state=fleet.warehouse)
+    # Who only looks makes nothing.
+    assert fleet.ask("status").splitlines()[1].endswith("not run")
+    assert fleet.ask("history", "--format=json") == ""
+    assert fleet.rows("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
     first = fleet.run()["c1"]
     assert first["state"] == "postgresql"
     assert first["read"] > 0
@@ -145,6 +151,20 @@ def test_a_state_in_postgresql_goes_on(big_fleet: Fleet) -> None:
     assert len(fleet.ask("history", "--only=c1", "--format=json").splitlines()) == 2
     assert len(fleet.ask("history", "--limit=1", "--format=json").splitlines()) == 1
     assert fleet.ask("history", "--only=other", "--format=json") == ""
+    # Tables that are there take no right to make some, and looking none to write.
+    own, database = urlsplit(fleet.warehouse), urlsplit(fleet.warehouse).path[1:]
+    for rights, command in (("SELECT", "status"), ("SELECT, INSERT, UPDATE, DELETE", "run")):
+        role = f"{command}_{database}"
+        fleet.rows(
+            f'DROP ROLE IF EXISTS "{role}"; CREATE ROLE "{role}" LOGIN; '
+            f'GRANT {rights} ON ALL TABLES IN SCHEMA public TO "{role}"; '
+            f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{role}"; REVOKE CREATE ON SCHEMA public FROM PUBLIC'
+        )
+        fleet.write(company, state=own._replace(netloc=f"{role}@{own.hostname}:{own.port}").geturl())
+        said = fleet.ask(command)
+        assert "done" in said
+        assert "could not be written" not in said
+    assert fleet.rows("SELECT count(*) FROM fleet_history") == [(3,)]
 
 
 @pytest.mark.long
