@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,17 +20,29 @@ import msgspec
 
 from ap_connectors.core.companies import same_spelling
 from ap_connectors.core.errors import ApError, Outage
+from ap_connectors.core.exact import counted
 from ap_connectors.core.raw_json import text
-from ap_connectors.core.redact import Redactor, printable
+from ap_connectors.core.redact import Redactor, printable, shortened
 from ap_connectors.fleet import children, dangers
 from ap_connectors.fleet.members import Fleet
-from ap_connectors.fleet.results import Result, Status
+from ap_connectors.fleet.results import WIDE, Result, Status, counts
 from ap_connectors.fleet.worker import Job, Settings, store
 from ap_connectors.vicai.settings import client
 
 _SECONDS = 300.0
-_UNSURE = {"same_client_id", "several_owners"}
+_UNSURE = {"same_client_id", "several_owners", "owner_is_another"}
 """Dangers with which a name is not offered."""
+
+
+_LOOK_SWAPPED = (
+    "; they look swapped. Set the right credentials; remove nothing before. If these are the right ones, write "
+    "expected_company into the file, and check again."
+)
+_ROWS_ARE_WRONG = (
+    ", as expected_company says. If it was merely renamed, change its name in the state. Else earlier runs had wrong "
+    "credentials: `ap-fleet remove {0} --rows --files --yes` takes their rows out (the subscription to webhooks, too). "
+    "Do so for every company that was mixed up; the next run begins anew."
+)
 
 
 class _Failed(ApError):
@@ -104,14 +117,25 @@ class Checked:
 
     def dangers(self) -> Iterator[str]:
         """Yield what is dangerous, but for what is answered by a list with the names that were found."""
-        yield from dangers.lines(self._fleet, [one for one in self._dangers if one.kind != dangers.UNCHECKED])
+        told = [one for one in self._dangers if one.kind != dangers.UNCHECKED]
+        yield from dangers.lines(self._fleet, told, len(self._companies))
 
     def table(self) -> Iterator[str]:
-        """Yield what people read: what is wrong last, and names for `expected_company` where it is empty."""
-        for one in sorted(self._results, key=lambda one: not one.is_done):
-            said = one.said if one.is_done else f"{one.status}: {one.error}"
-            yield f"{self._fleet.company(one.company).called} {one.pipeline}: {said}"
+        """Yield what people read: names for `expected_company` where it is empty; what is wrong last."""
+        failed = [one for one in self._results if not one.is_done]
+        for one in self._results:
+            if one.is_done:
+                yield self._line(one, shortened(one.said, WIDE) if sys.stdout.isatty() else one.said)
+        yield from self._names_to_write()
         yield from self.dangers()
+        yield from (self._line(one, f"{one.status}: {one.error}") for one in failed)
+        told = f"{len(self._results) - len(failed)} of {counted(len(self._results), 'pipeline')} can run"
+        yield "; ".join([told, *([counts(Counter(one.status for one in failed))] if failed else [])]) + "."
+
+    def _line(self, result: Result, said: str) -> str:
+        return f"{self._fleet.company(result.company).called} {result.pipeline}: {said}"
+
+    def _names_to_write(self) -> Iterator[str]:
         unchecked = [id_ for one in self._dangers if one.kind == dangers.UNCHECKED for id_ in one.companies]
         if missing := [id_ for id_ in unchecked if id_ in self._names]:
             yield (
@@ -156,9 +180,10 @@ def _require_own_rows(fleet: Fleet, job: Job, given: Settings, own: str) -> None
         # What is wrong with the warehouse is told by the trial of its plugin.
         return
     if kept and not same_spelling(kept, own):
+        is_sure = bool(given.of[job.pipeline.tap].get("expected_company"))
         raise _Failed(
-            f'the rows in the warehouse are of "{kept}", but these are the credentials of "{own}"; they look swapped. '
-            "Set the right credentials; remove nothing before."
+            f'the rows in the warehouse are of "{kept}", but these are the credentials of "{own}"'
+            f"{_ROWS_ARE_WRONG.format(job.company.id) if is_sure else _LOOK_SWAPPED}"
         )
 
 

@@ -183,7 +183,7 @@ def _remove(given: argparse.Namespace) -> int:
         for step in steps:
             _line(f"  {step.words}")
         stay = [f"{what} stay without --{what}" for what in ("rows", "files") if not getattr(given, what)]
-        _line(f"{', '.join(stay).capitalize()}. " * bool(stay) + f"Then remove {company.id} from {fleet.path.name}.")
+        _line(f"{', '.join(stay).capitalize()}. " * bool(stay) + f"Then remove {company.id} from {fleet.list_name}.")
         return DONE
     for store in stores:
         store.lock()
@@ -198,7 +198,7 @@ def _remove(given: argparse.Namespace) -> int:
             return FAILED
         failed = failed or said.startswith("not ")
         _line(f"{step.words}: {said}")
-    _line(f"Now remove {company.id} from {fleet.path.name}.")
+    _line(f"Now remove {company.id} from {fleet.list_name}, unless the next run is to load it anew.")
     return FAILED if failed else DONE
 
 

@@ -80,7 +80,7 @@ class _Reader:
             if company and (first := companies.setdefault(company.places["COMPANY"], company)) is not company:
                 like = "" if first.id == company.id else f", {first.id}: capitals, '.', '_' and '-' tell no two apart"
                 self._wrong(value, company.id, f"the id is taken by another company{like}; each needs one of its own.")
-        self._label, self._list = "line", None
+        self._label, listed_in, self._list = "line", self._list, None
         limits = ("time_limit", "retries", "retry_pause")
         numbers: dict[str, Any] = {name: self._number(top[name], name) for name in limits if name in top}
         fleet = Fleet(
@@ -91,6 +91,7 @@ class _Reader:
             state=self._place(top.get("state"), "", "state"),
             lineage=self._text(top.get("lineage"), "", "lineage"),
             dagster=self._dagster(top.get("dagster")),
+            listed_in=listed_in,
             **numbers,
         )
         for place, count in self._alike.values():

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ap_connectors.core.companies import plain_name
 from ap_connectors.core.errors import ApError
 from ap_connectors.fleet import plugins, values
 from ap_connectors.fleet.members import Company, Fleet
@@ -14,8 +15,11 @@ from ap_connectors.fleet.results import Danger
 
 _KEYS = ("api_key", "client_id")
 _SAME = "have the same {0}, so each gets the records of one company. Look which is wrong."
+_ANOTHER = '{0} has the credentials of "{1}", which is what {2} is called here; they look swapped.'
 _SEVERAL = "{0}: its credentials are of several companies: {1}. Look which are wrong."
 UNCHECKED = "no_expected_company"
+_FEW = 4
+"""Fewer companies than so many are named, though it be all."""
 _EACH: Mapping[str, str] = {
     "no_company_codes": "No company_codes for tap-ivesk, so documents of another account would not be noticed",
     UNCHECKED: "No expected_company, so credentials of another company would not be noticed",
@@ -41,17 +45,39 @@ def found(fleet: Fleet, owners: Mapping[str, Collection[str]]) -> list[Danger]:
             message = f"{' and '.join(one.called for one in those)} {_SAME.format(name)}"
             dangers.append(Danger(f"same_{name}", tuple(one.id for one in those), message))
     companies = [company for company in fleet.companies if company.id in owners]
+    dangers += _of_others(fleet, companies, owners)
     for kind, words in _EACH.items():
         dangers += [Danger(kind, (one.id,), f"{words}: {one.called}.") for one in companies if _is(kind, fleet, one)]
     return dangers
 
 
-def lines(fleet: Fleet, dangers: Sequence[Danger]) -> Iterator[str]:
-    """Yield dangers for people, each in a line."""
+def lines(fleet: Fleet, dangers: Sequence[Danger], checked: int) -> Iterator[str]:
+    """Yield dangers for people, each in a line.
+
+    Args:
+        fleet: that was checked.
+        dangers: that were found.
+        checked: how many companies were.
+    """
     yield from (one.message for one in dangers if one.kind not in _EACH)
     for kind, words in _EACH.items():
         if those := [fleet.company(id_).called for one in dangers if one.kind == kind for id_ in one.companies]:
-            yield f"{words}: {', '.join(those)}."
+            yield f"{words}: {', '.join(those) if len(those) < max(checked, _FEW) else f'all {checked} companies'}."
+
+
+def _of_others(fleet: Fleet, companies: Sequence[Company], owners: Mapping[str, Collection[str]]) -> Iterator[Danger]:
+    """Yield whose credentials are, by their name, those of another company of the file."""
+    called: dict[str, Company] = {}
+    for company in fleet.companies:
+        for name in filter(None, (company.name, company.expected_company)):
+            called.setdefault(plain_name(name), company)
+    for company in companies:
+        own = {plain_name(company.name), plain_name(company.expected_company)}
+        for name in owners[company.id]:
+            other = called.get(plain_name(name), company)
+            if other is not company and plain_name(name) not in own:
+                message = _ANOTHER.format(company.called, name, other.called)
+                yield Danger("owner_is_another", (company.id, other.id), message)
 
 
 def _same(fleet: Fleet) -> list[tuple[str, list[Company]]]:

@@ -53,6 +53,8 @@ class _Writer:
         self._plugins: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _KINDS.values()}
         self.jobs: list[dict[str, Any]] = []
         self.variables: set[str] = set()
+        self._values: dict[tuple[str, str], dict[str, str]] = {}
+        """By plugin and setting: what each company has."""
 
     def project(self) -> dict[str, Any]:
         """Return what `meltano.yml` holds."""
@@ -95,15 +97,27 @@ class _Writer:
         for name, value in given.items():
             used = list(values.variables(value))
             if name == "database" and company.duckdb_file is not None:
-                value = str(self._fleet.path.parent / value)  # noqa: PLW2901 - a path, and no secret
+                value = str(self._fleet.path.parent / files.place(value))  # noqa: PLW2901 - a path, and no secret
             elif isinstance(value, values.File | values.Command) or (
                 properties.get(name, {}).get("secret") and not used
             ):
-                used = [re.sub(r"\W", "_", f"{company.id}_{Path(plugin).name}_{name}").upper()]
+                whose = "" if self._is_common(plugin, name) else f"{company.id}_"
+                used = [re.sub(r"\W", "_", f"{whose}{Path(plugin).name}_{name}").upper()]
                 value = f"${{{used[0]}}}"  # noqa: PLW2901 - it stands for the secret
             self.variables.update(used)
             config[name] = _plain(value)
         return config
+
+    def _is_common(self, plugin: str, name: str) -> bool:
+        """Return whether all companies have one value, such as the URL of their warehouse."""
+        if not self._values:
+            for company in self._fleet.companies:
+                for pipeline in map(self._fleet.pipeline, company.pipelines):
+                    for one in pipeline.plugins:
+                        for setting, value in self._fleet.settings_of(company, pipeline, one).items():
+                            self._values.setdefault((one, setting), {})[company.id] = str(value)
+        found = self._values[plugin, name]
+        return len(found) > 1 and len(set(found.values())) == 1
 
 
 def _plain(value: Any) -> Any:

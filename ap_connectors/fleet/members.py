@@ -102,6 +102,7 @@ class Fleet:
         retry_pause: seconds before the first of them; each later one waits twice as long.
         lineage: address that OpenLineage events are sent to.
         dagster: how Dagster runs it.
+        listed_in: the file that has the entries of the companies; None: this one.
     """
 
     path: Path
@@ -114,7 +115,13 @@ class Fleet:
     retry_pause: int = 30
     lineage: str | None = None
     dagster: Dagster = field(default_factory=Dagster)
+    listed_in: Path | None = None
     _by_id: dict[str, Company] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def list_name(self) -> str:
+        """The name of the file that has the entries of the companies."""
+        return (self.listed_in or self.path).name
 
     def company(self, id_: str) -> Company:
         """Return a company.

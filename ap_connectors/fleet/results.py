@@ -19,7 +19,7 @@ run: there is no result yet."""
 
 NAME = 24
 """So much is shown of a company's name."""
-_WIDE = 100
+WIDE = 100
 """So long is a reason on a terminal; elsewhere it is whole."""
 
 
@@ -27,8 +27,8 @@ class Danger(msgspec.Struct, frozen=True):
     """What a check finds in the file that fails nothing, though records may come from the wrong company.
 
     Args:
-        kind: "same_client_id", "same_api_key", "several_owners", "no_company_codes", "no_expected_company" or
-            "idle_expected_company".
+        kind: "same_client_id", "same_api_key", "several_owners", "owner_is_another", "no_company_codes",
+            "no_expected_company" or "idle_expected_company".
         companies: ids of those that it is about.
         message: for people.
     """
@@ -126,5 +126,5 @@ def _cells(result: Result, name: str) -> tuple[str, ...]:
     counts = ("" if number is None else f"{number:,}" for number in (result.read, result.written, result.set_aside))
     said = "done" if result.is_done else f"{result.status}: {result.error}" if result.error else result.status
     if sys.stdout.isatty():
-        said = shortened(said, _WIDE)
+        said = shortened(said, WIDE)
     return (company, result.pipeline, *counts, f"{result.seconds:.1f}", printable(said))

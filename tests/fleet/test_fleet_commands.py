@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -47,11 +47,15 @@ def test_check_says_whose_credentials_they_are(fleet: Fleet) -> None:
     assert "bad vic-to-warehouse: failed: tap-vicai: vicai: client_id and client_secret are not accepted" in said
     assert "wrong-secret-4711" not in said + fleet.written
     assert fleet.of(1).client_secret not in said
+    # What is wrong is what a terminal shows last.
+    assert [line.partition(":")[0] for line in said.splitlines()[-3:-1]] == [f"{one} {VIC}" for one in ("c2", "bad")]
+    assert said.splitlines()[-1] == "2 of 4 pipelines can run; 2 failed."
     # What is not expected yet is ready to be written down.
     fleet.write(fleet.company(1, name="Mano, UAB"), fleet.company(2, expected_company=names[1]))
     said = fleet.ask("check")
     assert said.endswith(
         f'(as columns of a list: ap-fleet check --format csv):\n- id: c1\n  expected_company: "{names[0]}"\n'
+        "2 of 2 pipelines can run.\n"
     )
     rows = list(csv.reader(fleet.ask("check", "--format=csv").splitlines()))
     assert rows == [["id", "name", "expected_company"], ["c1", "Mano, UAB", names[0]], ["c2", "c2", names[1]]]
@@ -107,16 +111,37 @@ def test_check_says_what_is_dangerous_and_silent(fleet: Fleet) -> None:
 @pytest.mark.parametrize("kind", ["fleet", pytest.param("big_fleet", marks=needs_postgresql)])
 def test_check_offers_no_name_of_swapped_credentials(kind: str, request: pytest.FixtureRequest) -> None:
     fleet: Fleet = request.getfixturevalue(kind)
+    own, other = fleet.name(1), fleet.name(2)
+
+    def swapped(**more: Sequence[str]) -> list[dict[str, Any]]:
+        companies = ({**fleet.company(3 - one), "id": f"c{one}"} for one in (1, 2))
+        return [{**one, **{name: value[place] for name, value in more.items()}} for place, one in enumerate(companies)]
+
+    # Before anything is loaded their names tell it.
+    fleet.write(*swapped(name=[own.upper(), other]))
+    said = fleet.ask("check")
+    assert re.search(
+        rf'\nc1 \(.*\) has the credentials of "{other}", which is what c2 \(.*\) is called here; they', said
+    )
+    assert "expected_company: " not in said
     fleet.write(fleet.company(1), fleet.company(2))
     fleet.run()
-    fleet.write(*({"id": f"c{one}", "settings": {"tap-vicai": fleet.credentials(3 - one)}} for one in (1, 2)))
+    fleet.write(*swapped())
     said = fleet.ask("check", expect=1)
-    own, other = fleet.name(1), fleet.name(2)
     assert f'the rows in the warehouse are of "{own}", but these are the credentials of "{other}"; they look' in said
     assert "expected_company: " not in said
     told = fleet.run(expect=1)["c1"]["error"]
     assert told.index("Look at the credentials first") < told.index("ap-fleet remove c1 --rows")
     assert fleet.done("check", "--format=csv").stdout.decode() == "id,name,expected_company\nc1,c1,\nc2,c2,\n"
+    # Once it is said whose they are, it is the rows that are wrong.
+    fleet.write(*swapped(expected_company=[other, own]))
+    said = fleet.ask("check", "--only=c1", expect=1)
+    assert "they look swapped" not in said
+    assert "as expected_company says. If it was merely renamed" in said
+    assert "`ap-fleet remove c1 --rows --files --yes` takes" in said
+    for one in ("c1", "c2"):
+        assert "from companies.yml, unless" in fleet.ask("remove", one, "--rows", "--files", "--yes")
+    assert all(one["written"] == one["read"] > 0 for one in fleet.run().values())
 
 
 def test_status_and_history(fleet: Fleet) -> None:
@@ -193,6 +218,11 @@ def test_export_of_a_meltano_project(fleet: Fleet) -> None:
     preloaded.run_meltano([commands.path("meltano"), "run", f"c1--{VIC}"], commands.environment(settings), cwd=folder)
     assert not fleet.differences(1)
     assert "is there already" in fleet.ask("export", "meltano", "--folder", str(folder), expect=2)
+    # What all have is one variable.
+    fleet.write(*fleet.companies(2), warehouse="postgresql://ap@db/w")
+    fleet.ask("export", "meltano", "--folder", str(folder.with_name("other")))
+    variables = (folder.with_name("other") / ".env.example").read_text(encoding="utf-8").split()
+    assert variables == ["C1_TAP_VICAI_CLIENT_SECRET=", "C2_TAP_VICAI_CLIENT_SECRET=", "TARGET_WAREHOUSE_DATABASE="]
 
 
 @contextmanager
@@ -294,7 +324,7 @@ def test_what_cannot_be_removed_is_told_and_left_for_the_next_time(big_fleet: Fl
     assert "ap-fleet: nothing that comes behind it was removed. Run the same again." in said
     assert (fleet.folder / "output" / "logs" / "c1").exists()
     fleet.rows("DROP TRIGGER refuse ON vicai.invoices")
-    assert "Now remove c1 from companies.yml." in fleet.ask("remove", "c1", "--rows", "--files", "--yes")
+    assert "Now remove c1 from companies.yml," in fleet.ask("remove", "c1", "--rows", "--files", "--yes")
     assert not (fleet.folder / "output" / "logs" / "c1").exists()
     for table in ("invoices", "vendors", "_state"):
         assert fleet.rows(f"SELECT count(*) FROM vicai.{table} WHERE company = 'c1'") == [(0,)]
