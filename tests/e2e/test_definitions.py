@@ -75,10 +75,8 @@ def test_every_stream_is_selected_but_what_cannot_be_had_or_costs_requests(own: 
     done = preloaded.run([*command_of(own), "--discover"])
     streams = {stream["tap_stream_id"]: stream["schema"]["properties"] for stream in json.loads(done.stdout)["streams"]}
     chosen = [pattern.split(".") for pattern in own["select"] if not pattern.startswith("!")]
-    assert {name for name, _ in chosen} == streams.keys() - {
-        "training_invoice_documents",
-        "supporting_attachments",
-        "dimension_dependencies",
-    }
+    cannot_be_had_or_cost = {"training_invoice_documents", "supporting_attachments", "dimension_dependencies"}
+    odd = {name for name, _ in chosen} ^ (streams.keys() - cannot_be_had_or_cost)
+    assert not odd, f"{odd}: belongs into _VICAI_STREAMS of fleet/pipelines.py, or has to be named here"
     left_out = [pattern[1:].split(".") for pattern in own["select"] if pattern.startswith("!")]
     assert all(field in streams[name] for name, field in left_out)

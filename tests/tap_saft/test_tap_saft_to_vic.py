@@ -16,7 +16,7 @@ from tests.target_vicai.store import BY_VIC, Store, covers
 __all__ = ["store", "target", "vicai"]
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "saf-t"
-RESOURCES = {"accounts": "accounts", "dimensions": "dimensions", "vendors": "vendors", "vat_codes": "vatCodes"}
+RESOURCE_OF = {"accounts": "accounts", "dimensions": "dimensions", "vendors": "vendors", "vat_codes": "vatCodes"}
 
 
 def vics(record: dict[str, Any], stream: str) -> dict[str, Any]:
@@ -30,10 +30,10 @@ def vics(record: dict[str, Any], stream: str) -> dict[str, Any]:
 def check_store(store: Store, records: dict[str, list[dict[str, Any]]]) -> None:
     """The store has gained the records, each with all that it says, and nothing else."""
     change = store.change()
-    change.only(**{RESOURCES[stream]: (len(records[stream]), 0, 0) for stream in TO_VIC})
+    change.only(**{RESOURCE_OF[stream]: (len(records[stream]), 0, 0) for stream in TO_VIC})
     for stream in TO_VIC:
         given = {record["externalId"]: vics(record, stream) for record in records[stream]}
-        shown = {record["externalId"]: record for record in change.added(RESOURCES[stream])}
+        shown = {record["externalId"]: record for record in change.added(RESOURCE_OF[stream])}
         assert shown.keys() == given.keys()
         for key, record in given.items():
             assert {n: (v, shown[key].get(n)) for n, v in record.items() if not covers(shown[key].get(n), v)} == {}

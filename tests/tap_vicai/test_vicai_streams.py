@@ -23,7 +23,7 @@ Records = list[dict[str, Any]]
 STREAMS_OF_TAP: tuple[Any, ...] = ALL
 BY_NAME = {str(stream.name): stream for stream in STREAMS_OF_TAP}
 AGES: tuple[contract.Age, ...] = (contract.FIRST, contract.LIVE)
-RESOURCES = {
+RESOURCE_OF = {
     "accounts": "accounts",
     "dimensions": "dimensions",
     "vendors": "vendors",
@@ -91,7 +91,7 @@ def parts(batches: Records, kind: str) -> Records:
 def everything(vicai: SandboxProcess) -> dict[str, Records]:
     """What all streams (but files) should hold by now."""
     age = vicai.control.vicai.options()["age"]
-    held = {stream: vicai.control.vicai.records(RESOURCES[stream]) for stream in of_age(RESOURCES, age)}
+    held = {stream: vicai.control.vicai.records(RESOURCE_OF[stream]) for stream in of_age(RESOURCE_OF, age)}
     held["vat_codes"] = [as_text(code, "rate") for code in held["vat_codes"]]
     batches = vicai.control.vicai.records("paymentBatches")
     return held | {
@@ -111,7 +111,7 @@ def as_sent(stream: str, records: Records) -> Records:
     return records
 
 
-STREAMS = [*RESOURCES, "invoice_line_items", "purchase_order_line_items", "payment_batches", "payments", "credits"]
+STREAMS = [*RESOURCE_OF, "invoice_line_items", "purchase_order_line_items", "payment_batches", "payments", "credits"]
 
 
 def check_everything(vicai: SandboxProcess, run: Run, streams: list[str]) -> None:
@@ -149,8 +149,8 @@ def test_all_records_equal_the_store(
 def test_every_byte_of_a_value_leaves_as_it_came(vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog) -> None:
     """Decimals keep their zeros and digits, times their text: the JSON of each value is compared, not what it means."""
     vicai.control.reset(documents=0, invoices=120, vicai={"extra_fields": True})
-    run = tap(catalog=catalog(*RESOURCES), **ALL_STATES)
-    for stream, resource in RESOURCES.items():
+    run = tap(catalog=catalog(*RESOURCE_OF), **ALL_STATES)
+    for stream, resource in RESOURCE_OF.items():
         sent = {line.decode() for line in vicai.control.vicai.record_lines(resource)}
         lines = [line for line in run.lines if line.startswith(f'{{"type":"RECORD","stream":"{stream}"')]
         got = {line.partition('"record":')[2].rpartition(',"time_extracted"')[0] for line in lines}
@@ -191,7 +191,7 @@ def test_touched_records_come_and_no_others(
     assert not any(nothing.records[stream] for stream in incremental)
     changed: dict[str, list[str]] = {}
     for stream in incremental:
-        resource, bookmark = RESOURCES[stream], first.state["bookmarks"][stream]
+        resource, bookmark = RESOURCE_OF[stream], first.state["bookmarks"][stream]
         ids = [record["internalId"] for record in control.records(resource)]
         changed[stream] = [*control.touch(resource, [ids[3], ids[-1]]), *control.add(resource)]
         if "replication_key_value" in bookmark:  # orders have two bookmarks, one for each status
@@ -200,7 +200,7 @@ def test_touched_records_come_and_no_others(
     second = tap(state=nothing.state, catalog=streams, **ALL_STATES)
     for stream in incremental:
         assert sorted(record["internalId"] for record in second.records[stream]) == sorted(changed[stream]), stream
-        held = {record["internalId"]: record for record in control.records(RESOURCES[stream])}
+        held = {record["internalId"]: record for record in control.records(RESOURCE_OF[stream])}
         assert all(record == held[record["internalId"]] for record in second.records[stream]), stream
     third = tap(state=second.state, catalog=streams, **ALL_STATES)
     assert not any(third.records[stream] for stream in incremental)
@@ -223,7 +223,7 @@ def test_whole_lists_come_each_time(vicai: SandboxProcess, tap: RunTap, catalog:
     vicai.control.vicai.options(age=age)
     whole = of_age(WHOLE, age)
     first = tap(catalog=catalog(*whole))
-    more = {stream: vicai.control.vicai.add(RESOURCES[stream]) for stream in whole if stream in RESOURCES}
+    more = {stream: vicai.control.vicai.add(RESOURCE_OF[stream]) for stream in whole if stream in RESOURCE_OF}
     second = tap(state=first.state, catalog=catalog(*whole))
     held = everything(vicai)
     for stream in whole:
@@ -353,7 +353,7 @@ def test_deselected_fields_stay_and_text_leaves_as_text(
 def test_start_date_leaves_out_what_has_not_changed_since(
     vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog, stream: str
 ) -> None:
-    store = vicai.control.vicai.records(RESOURCES[stream])
+    store = vicai.control.vicai.records(RESOURCE_OF[stream])
     instants = sorted(record["internalUpdatedAt"] for record in store)
     start = instants[len(instants) // 2]
     run = tap(catalog=catalog(stream), start_date=start, **ALL_STATES)
@@ -366,11 +366,11 @@ def test_a_lone_payment_term_is_a_list_of_one(vicai: SandboxProcess, tap: RunTap
     control = vicai.control.vicai
     control.options(lone_objects=True)
     for stream in ("payment_terms", "tax_codes"):
-        rest = [record["id"] for record in control.records(RESOURCES[stream])][1:]
-        control.delete(RESOURCES[stream], rest)
+        rest = [record["id"] for record in control.records(RESOURCE_OF[stream])][1:]
+        control.delete(RESOURCE_OF[stream], rest)
     run = tap(catalog=catalog("payment_terms", "tax_codes"))
     for stream in ("payment_terms", "tax_codes"):
-        assert run.records[stream] == control.records(RESOURCES[stream])
+        assert run.records[stream] == control.records(RESOURCE_OF[stream])
         assert len(run.records[stream]) == 1
 
 

@@ -86,7 +86,7 @@ def untested() -> Iterator[str]:
 def test_every_stream_has_every_kind_of_test_in_every_age() -> None:
     missing = list(untested())
     assert not missing, (
-        f"No test shows {'; '.join(missing)}. What shows a resource of the sandbox as it is goes into RESOURCES of "
+        f"No test shows {'; '.join(missing)}. What shows a resource of the sandbox as it is goes into RESOURCE_OF of "
         "test_vicai_streams.py, and into INCREMENTAL or WHOLE there. Anything else goes into LIVE of "
         "test_live_streams.py, into everything_of_today of union.py, and into BY_HAND here with a test of its own."
     )
@@ -97,7 +97,7 @@ def test_every_stream_of_an_age_is_in_whole_runs(age: contract.Age) -> None:
     apart = {"company", "training_invoice_documents"}
     of_tap = {stream.name for stream in STREAMS_OF_TAP if age in ages_of(stream)} - apart
     assert of_tap == set(OF_AGE[age]), (
-        f"In one only of streams.ALL and union.OF_AGE: {sorted(of_tap ^ set(OF_AGE[age]))}. RESOURCES of "
+        f"In one only of streams.ALL and union.OF_AGE: {sorted(of_tap ^ set(OF_AGE[age]))}. RESOURCE_OF of "
         "test_vicai_streams.py or LIVE of test_live_streams.py brings a stream into OF_AGE."
     )
 

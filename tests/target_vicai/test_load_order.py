@@ -57,7 +57,7 @@ FAMILY: dict[str, list[Record]] = {
     "purchase_orders": [order(number, key) for number, key in enumerate(VENDORS)],
 }
 """Parents first; every record but those of the first three streams refers to one of another stream."""
-RESOURCES = {
+RESOURCE_OF = {
     "vendor_groups": "vendorGroups",
     "payment_terms": "paymentTerms",
     "tax_codes": "taxCodes",
@@ -68,7 +68,7 @@ RESOURCES = {
 
 def check_family(store: Store) -> None:
     """All of the family is there, once, and refers to itself."""
-    counts = {RESOURCES.get(stream, stream): (len(records), 0, 0) for stream, records in FAMILY.items()}
+    counts = {RESOURCE_OF.get(stream, stream): (len(records), 0, 0) for stream, records in FAMILY.items()}
     change = store.change().only(**counts)
     (group,), (term,) = change.added("vendorGroups"), change.added("paymentTerms")
     vendors = {one["externalId"]: one for one in change.added("vendors")}
@@ -265,7 +265,7 @@ def test_equal_records_make_one_object(vicai: SandboxProcess, store: Store, targ
     run = target([*messages, *messages, state(1)], max_concurrency=20, compare=compare)
     vicai.control.vicai.options(latency_ms=0)
     assert not run.rejects
-    counts = {RESOURCES.get(stream, stream): (len(records), 0, 0) for stream, records in twice.items()}
+    counts = {RESOURCE_OF.get(stream, stream): (len(records), 0, 0) for stream, records in twice.items()}
     store.change().only(**counts)
 
 

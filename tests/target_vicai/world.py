@@ -13,7 +13,7 @@ from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import fresh, load, record, state
 from tests.target_vicai.scene import AT, BOOKED, LATER, PDF, WAITING, without
 from tests.target_vicai.store import Documents, Record, Snapshot, covers, key
-from tests.target_vicai.world_shown import RESOURCES, SHOWN, as_given, same, streams_of
+from tests.target_vicai.world_shown import RESOURCE_OF, SHOWN, as_given, same, streams_of
 
 INVOICES = 6
 PAID = 6
@@ -213,23 +213,23 @@ class World:
         documents = Documents(self.vicai)
         for stream, one in self.records:
             if "document" in one and stream in {"invoices", "training_invoices"}:
-                assert documents.sha256(RESOURCES[stream], one["externalId"]), one["externalId"]
+                assert documents.sha256(RESOURCE_OF[stream], one["externalId"]), one["externalId"]
 
     def held(self, count: int, snapshot: Snapshot | None = None) -> None:
         """Check that Vic holds the first `count` records of the input."""
         now = Snapshot(self.vicai) if snapshot is None else snapshot
         for number, (stream, one) in enumerate(self.records[:count]):
             wanted = self._shown(stream, one, now)
-            found = [shown for shown in now.records[RESOURCES[stream]].values() if same(stream, one, shown, now)]
+            found = [shown for shown in now.records[RESOURCE_OF[stream]].values() if same(stream, one, shown, now)]
             assert len(found) == 1, (count, number, stream, one, len(found))
             assert covers(found[0], wanted), (count, number, stream, one, found)
 
     def _place(self, stream: str, one: Record) -> tuple[str, Record | None]:
         """The resource that a record goes to, and what was there of it before."""
         found = [
-            held for held in self.before.records[RESOURCES[stream]].values() if same(stream, one, held, self.before)
+            held for held in self.before.records[RESOURCE_OF[stream]].values() if same(stream, one, held, self.before)
         ]
-        return RESOURCES[stream], found[0] if found else None
+        return RESOURCE_OF[stream], found[0] if found else None
 
     def _shown(self, stream: str, one: Record, now: Snapshot) -> Record:
         return SHOWN.get(stream, as_given)(one, now)

@@ -10,7 +10,7 @@ from tests.target_vicai.cases import BY_STREAM
 from tests.target_vicai.scene import without
 from tests.target_vicai.store import Record, Snapshot, covers
 
-RESOURCES = {stream: case.resource for stream, case in BY_STREAM.items() if stream != "attachments"}
+RESOURCE_OF = {stream: case.resource for stream, case in BY_STREAM.items() if stream != "attachments"}
 """What a `World` has records of, by stream; uploads alone are loaded apart from it."""
 _KEYS = {
     "vendor_groups": "name",
@@ -34,7 +34,7 @@ _PARTS = {
 
 def streams_of(age: str) -> set[str]:
     """The streams of a `World` that the service of an age has."""
-    return {stream for stream in RESOURCES if age == "live" or not BY_STREAM[stream].is_new}
+    return {stream for stream in RESOURCE_OF if age == "live" or not BY_STREAM[stream].is_new}
 
 
 def same(stream: str, given: Record, shown: Record, now: Snapshot) -> bool:

@@ -17,7 +17,7 @@ from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.conftest import catalogs, discovered, tap_command
 from tests.sandbox.emulated_vic import Vic
-from tests.tap_vicai.test_vicai_streams import RESOURCES
+from tests.tap_vicai.test_vicai_streams import RESOURCE_OF
 from tests.target_vicai.conftest import settings
 from tests.target_warehouse.conftest import Database, Target, command, raw, schema
 
@@ -90,7 +90,7 @@ def held(database: Database, table: str, types: dict[str, str]) -> Iterator[dict
 
 def held_by_vic(sandbox: SandboxProcess) -> dict[str, list[dict[str, Any]]]:
     """What Vic.ai's store itself holds, by the stream that shows it: each value the bytes that are served."""
-    lines = {stream: sandbox.control.vicai.record_lines(resource) for stream, resource in RESOURCES.items()}
+    lines = {stream: sandbox.control.vicai.record_lines(resource) for stream, resource in RESOURCE_OF.items()}
     return {stream: [_message.decode(line) for line in found] for stream, found in lines.items()}
 
 

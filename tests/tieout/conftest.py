@@ -203,7 +203,7 @@ VIC = {
     "tags": {"id": "varchar", "value": "varchar"},
     "payment_batches": {"id": "varchar", "name": "varchar", "last_event_at": "timestamp"},
 }
-_RESOURCES = {
+_RESOURCE_OF = {
     "purchase_orders": "purchaseOrders",
     "training_invoices": "trainingInvoices",
     "payment_batches": "paymentBatches",
@@ -224,7 +224,7 @@ def latest(batch: Record) -> str | None:
 def load_vic(sandbox: SandboxProcess, tables: Tables) -> None:
     vic = sandbox.control.vicai
     for table, columns in VIC.items():
-        records = vic.records(_RESOURCES.get(table, table))
+        records = vic.records(_RESOURCE_OF.get(table, table))
         if table == "invoices":
             records = [one for one in records if one["status"] == "POSTED"]
             files = [{"invoice_id": one["internalId"], "path": "x.pdf"} for one in records]

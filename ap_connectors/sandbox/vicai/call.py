@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from ap_connectors.sandbox.answers import LinkKey
-from ap_connectors.sandbox.vicai.resources import ENCODER, RESOURCES, Entry, ResourceSpec
+from ap_connectors.sandbox.vicai.resources import ENCODER, RESOURCES, Entry, StoredResource
 from ap_connectors.sandbox.vicai.store import Store
 from ap_connectors.sandbox.vicai.tokens import Tokens
 from ap_connectors.vicai.contract import Age, Operation
@@ -56,7 +56,7 @@ class Call:
         return self.operation.age
 
     @property
-    def resource(self) -> ResourceSpec:
+    def resource(self) -> StoredResource:
         """The resource that the path names.
 
         Raises:

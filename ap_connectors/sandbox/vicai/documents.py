@@ -17,7 +17,6 @@ from ap_connectors.sandbox.vicai.resources import Entry
 from ap_connectors.sandbox.vicai.store import File, Store
 
 PREFIX = "/storage/vicai/"
-RESOURCES = ("invoices", "trainingInvoices")
 
 
 def document(call: Call) -> Response:

@@ -23,8 +23,8 @@ def _no_filter(_: Record) -> Any:
 
 
 @dataclass(frozen=True)
-class ResourceSpec:
-    """What there is to know of a resource, a kind of records.
+class StoredResource:
+    """A resource as the sandbox stores and lists it: one collection of records.
 
     Args:
         name: as in the paths ("vendorGroups").
@@ -62,24 +62,24 @@ def _batch_filter(record: Record) -> tuple[str, int | None]:
 
 
 _ALL = (
-    ResourceSpec("accounts", "Account"),
-    ResourceSpec("dimensions", "Dimension"),
-    ResourceSpec("vendors", "Vendor", filter_value=_vendor_filter),
-    ResourceSpec("vendorGroups", "VendorGroup", "id", uuids=True, order="id", dated=False),
-    ResourceSpec("tags", "Tag", "id", order="id", dated=False),
-    ResourceSpec("vendorTags", "VendorTag", "id", order="id", dated=False),
-    ResourceSpec("paymentTerms", "PaymentTerm", "id", uuids=True, order="id", dated=False),
-    ResourceSpec("taxCodes", "TaxCode", "id", uuids=True, order="id", dated=False),
-    ResourceSpec("vatCodes", "VatCode", order="external", filter_value=lambda record: record.get("code")),
-    ResourceSpec("invoices", "Invoice", filter_value=lambda record: str(record.get("status")).upper()),
-    ResourceSpec("trainingInvoices", "TrainingInvoice", None, order="external", dated=False),
-    ResourceSpec(
+    StoredResource("accounts", "Account"),
+    StoredResource("dimensions", "Dimension"),
+    StoredResource("vendors", "Vendor", filter_value=_vendor_filter),
+    StoredResource("vendorGroups", "VendorGroup", "id", uuids=True, order="id", dated=False),
+    StoredResource("tags", "Tag", "id", order="id", dated=False),
+    StoredResource("vendorTags", "VendorTag", "id", order="id", dated=False),
+    StoredResource("paymentTerms", "PaymentTerm", "id", uuids=True, order="id", dated=False),
+    StoredResource("taxCodes", "TaxCode", "id", uuids=True, order="id", dated=False),
+    StoredResource("vatCodes", "VatCode", order="external", filter_value=lambda record: record.get("code")),
+    StoredResource("invoices", "Invoice", filter_value=lambda record: str(record.get("status")).upper()),
+    StoredResource("trainingInvoices", "TrainingInvoice", None, order="external", dated=False),
+    StoredResource(
         "purchaseOrders", "PurchaseOrder", order="internal", filter_value=lambda r: str(r.get("status")).lower()
     ),
-    ResourceSpec(
+    StoredResource(
         "paymentBatches", "PaymentBatch", "id", uuids=True, order="id", dated=False, filter_value=_batch_filter
     ),
-    ResourceSpec("attachments", "Attachment", "id", order="id", dated=False),
+    StoredResource("attachments", "Attachment", "id", order="id", dated=False),
 )
 RESOURCES = {resource.name: resource for resource in _ALL}
 
@@ -127,7 +127,7 @@ class Collection:
     `unit` is how fine Vic's instants are, in microseconds: what is written alike sorts alike.
     """
 
-    def __init__(self, resource: ResourceSpec, unit: int) -> None:
+    def __init__(self, resource: StoredResource, unit: int) -> None:
         self.resource = resource
         self.by_id: dict[str, Entry] = {}
         self.by_external: dict[str, Entry] = {}

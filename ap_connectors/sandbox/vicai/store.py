@@ -14,7 +14,7 @@ from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.options import VicaiOptions
 from ap_connectors.sandbox.vicai import live_fields, times
 from ap_connectors.sandbox.vicai.event_log import EventLog
-from ap_connectors.sandbox.vicai.resources import DECODER, ENCODER, RESOURCES, Collection, Entry, Record, ResourceSpec
+from ap_connectors.sandbox.vicai.resources import DECODER, ENCODER, RESOURCES, Collection, Entry, Record, StoredResource
 from ap_connectors.sandbox.vicai.seed import Seed
 from ap_connectors.vicai.contract import Age
 
@@ -154,7 +154,7 @@ class Store:
         self.newest = clock.advance(self.newest // 1000, 1000) * 1000
         return self.newest
 
-    def next_id(self, resource: ResourceSpec) -> str:
+    def next_id(self, resource: StoredResource) -> str:
         """Return an id that no record has had."""
         return str(uuid.uuid4()) if resource.uuids else self._next_number(resource.name)
 
@@ -215,7 +215,7 @@ class Store:
         """Write an instant as Vic does."""
         return times.write_utc(instant, self.options.instant_digits)
 
-    def _entry(self, spec: ResourceSpec, record: Record, id_: str, instant: int, external_id: str | None) -> Entry:
+    def _entry(self, spec: StoredResource, record: Record, id_: str, instant: int, external_id: str | None) -> Entry:
         if spec.key is not None:
             record[spec.key] = id_
         if spec.dated:
@@ -229,7 +229,7 @@ class Store:
         entry.filter_value = spec.filter_value(record)
         return entry
 
-    def _seeded(self, spec: ResourceSpec, record: Record, number: int | None = None) -> Entry:
+    def _seeded(self, spec: StoredResource, record: Record, number: int | None = None) -> Entry:
         record = {**record}
         milliseconds = record.pop("internalUpdatedAt", clock.START)
         # Finer digits for those who want to see them; records of one millisecond keep sharing their instant.
