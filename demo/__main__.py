@@ -2,13 +2,12 @@
 
 import argparse
 import io
-import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ap_connectors.sandbox.process import SandboxError, SandboxProcess
+from ap_connectors.sandbox.process import SandboxError
 from demo import fleet, judge
 from demo.meltano import PLUGINS, install
 from demo.project import OUTPUT, DemoError, Places, Teller, shown
@@ -52,37 +51,33 @@ def _play(places: Places, tell: Teller) -> bool:
         exported = services.control.ivesk(sums=False)["exported"]["count"]
         invoices = services.control.vicai.overview(sums=False)["invoices"]
         tell.end(f"{exported} documents exported in Įvesk, {invoices} invoices at Vic.ai")
-        checks = Story(places, services, tell).play() + fleet.play(places, tell)
-        return report(places, services, checks, tell)
+        story = Story(places, services, tell)
+        checks = story.play() + fleet.play(places, tell)
+        return report(places, story.settings, checks, tell)
 
 
-def report(places: Places, services: SandboxProcess, checks: Sequence[Check], tell: Teller) -> bool:
+def report(places: Places, settings: Mapping[str, str], checks: Sequence[Check], tell: Teller) -> bool:
     """Compare, and print what a person wants to see; return whether everything ties."""
     tell.command("ap-tieout ivesk-warehouse, vic-warehouse, input-vic")
     tell.begin("all fields, files")
-    ties = judge.compare(places, services)
-    judge.plan(places, services)
-    tell.end(", ".join(f"{tie.name} {'ties' if tie.report['ties'] else 'DOES NOT TIE'}" for tie in ties))
+    ties = judge.compare(places, settings)
+    judge.plan(places, settings)
+    tell.end(", ".join(f"{tie.name} {'ties' if tie.ties else 'DOES NOT TIE'}" for tie in ties))
     print("", *judge.table(ties), "", sep="\n")
     problems = [str(one) for one in checks if one.found != one.expected]
     problems += [difference for tie in ties for difference in tie.differences()]
-    if problems or not all(tie.report["ties"] for tie in ties):
+    if problems or not all(tie.ties for tie in ties):
         print(f"It does NOT tie ({len(problems)} differences); {shown(places.folder)}/tie-*.txt have all of them:")
         print(*(f"  {problem}" for problem in problems[:_MOST]), sep="\n")
         return False
-    count = sum(stream["documents"]["destination"] for tie in ties for stream in tie.streams())
+    count = sum(stream["documents"]["destination"] for tie in ties for stream in tie.streams)
     files = sum(1 for path in places.documents.rglob("*") if path.is_file())
     print(f"Warehouse, PDFs, logs and reports are in {shown(places.folder)}; pages, too: tie-*.html (to sign),")
     print("rejects.html (what was set aside) and plan.html (what another try would do). Ask the warehouse:")
-    print(f'  {_command(places)} "{_QUESTION}"\n')
+    sql = Path(sys.executable).with_name("ap-sql")
+    print(f'  {shown(sql)} --database {shown(places.warehouse)} "{_QUESTION}"\n')
     print(f"It ties: {count:,} records, every field as it was sent, and {files:,} PDFs, every byte of them.")
     return True
-
-
-def _command(places: Places) -> str:
-    python = Path(sys.executable)
-    sql = python.with_name("ap-sql")
-    return f"{os.path.relpath(sql) if sql.is_relative_to(Path.cwd()) else sql} --database {shown(places.warehouse)}"
 
 
 def _stop(_number: int, _frame: object) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 from demo.project import ROOT, DemoError
 
@@ -37,11 +38,8 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 def run(
     name: str, *arguments: str, settings: Mapping[str, str] | None = None, given: str = "", ends: Collection[int] = (0,)
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command; `given` is its standard input.
-
-    Raises:
-        DemoError: It ended with a status that is not one of `ends`, or did not end in time.
-    """
+    """Run a command; `given` is its standard input. It has to end in time, with one of the statuses `ends`."""
+    line = " ".join([name, *arguments])
     try:
         done = subprocess.run(
             [path(name), *arguments],
@@ -55,23 +53,21 @@ def run(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise DemoError(f"{name} {' '.join(arguments)} has not ended after {PATIENCE:g} s.") from None
+        raise DemoError(f"{line} has not ended after {PATIENCE:g} s.") from None
     if done.returncode not in ends:
-        told = f"{name} {' '.join(arguments)} ended with status {done.returncode}"
-        raise DemoError(f"{told}:\n{done.stderr[-_TAIL:]}")
+        raise DemoError(f"{line} ended with status {done.returncode}:\n{done.stderr[-_TAIL:]}")
     return done
 
 
-def spawn(command: list[str], env: Mapping[str, str]) -> "subprocess.Popen[str]":
-    """Start a process in a group of its own, its output in a pipe."""
+def spawn(command: list[str], env: Mapping[str, str], output: int | IO[str]) -> "subprocess.Popen[str]":
+    """Start a process in a group of its own."""
     return subprocess.Popen(
         command,
         cwd=ROOT,
         env=env,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
-        text=True,
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
@@ -79,9 +75,11 @@ def spawn(command: list[str], env: Mapping[str, str]) -> "subprocess.Popen[str]"
 
 
 @contextlib.contextmanager
-def started(command: list[str], env: Mapping[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    """Start a process in a group of its own; if it does not end well, all of the group is ended."""
-    with spawn(command, env) as child:
+def started(
+    command: list[str], env: Mapping[str, str], output: int | IO[str] = subprocess.PIPE
+) -> Iterator["subprocess.Popen[str]"]:
+    """Start a process in a group of its own, its output in a pipe or a file; end the group if it did not end well."""
+    with spawn(command, env, output) as child:
         try:
             yield child
         finally:

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from ap_connectors.core.exact import money
-from ap_connectors.sandbox.process import SandboxProcess
 from demo import commands
 from demo.project import ROOT, Places
 from demo.story import COMPANY
@@ -28,105 +27,82 @@ _CURRENCIES = 3
 
 @dataclass(frozen=True)
 class Tie:
-    """What one comparison found: its report."""
+    """What one comparison found, in all and stream by stream."""
 
     name: str
-    report: Mapping[str, Any]
-
-    def streams(self) -> list[Mapping[str, Any]]:
-        """Return what was compared, stream by stream."""
-        return list(self.report["streams"])
+    ties: bool
+    streams: list[Mapping[str, Any]]
 
     def differences(self) -> Iterator[str]:
         """Yield what does not tie, a line each."""
-        for stream in self.streams():
+        for stream in self.streams:
             for kind, found in stream["differences"].items():
                 for one in found["named"] if found["counts_against"] else ():
                     name = f"{one['label']} ({one['key']})" if one["label"] else one["key"]
                     yield f"ap-tieout {self.name}, {stream['stream']}, {kind}: {name} {one['words']}"
 
 
-def compare(places: Places, services: SandboxProcess) -> list[Tie]:
-    """Run the comparisons; their reports and pages are in `tie-*.json`, `tie-*.txt` and `tie-*.html`."""
+def compare(places: Places, settings: Mapping[str, str]) -> list[Tie]:
+    """Run the comparisons with the jobs' settings; reports and pages are in `tie-*.json`, `tie-*.txt`, `tie-*.html`."""
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda name: _tie(places, services, name), COMPARISONS))
+        return list(pool.map(lambda name: _tie(places, settings, name), COMPARISONS))
 
 
-def plan(places: Places, services: SandboxProcess) -> None:
+def plan(places: Places, settings: Mapping[str, str]) -> None:
     """Write what was set aside as a page, and as another one what would happen if it were loaded again as it is."""
-    settings = {
-        **{"api_url": services.vicai_url, "client_id": services.client_id, "client_secret": services.client_secret},
-        **{"dry_run": True, "bank_changes": "hold", "max_rejects": 1000},
-        **{"plan_path": str(places.file("plan.html")), "report_path": str(places.file("rejects.html"))},
-        **{"ledger_path": str(places.file("ledger-vicai.jsonl"))},
-    }
+    pages = {"PLAN_PATH": "plan.html", "REPORT_PATH": "rejects.html", "REJECTS_PATH": "still-rejected.jsonl"}
+    settings = {**settings, **{f"TARGET_VICAI_{name}": str(places.file(file)) for name, file in pages.items()}}
     rejects = places.file("rejects-vicai.jsonl").read_text(encoding="utf-8")
-    commands.run("target-vicai", "--config", _settings(places, "plan-settings", settings), given=rejects)
+    commands.run("target-vicai", "--config=ENV", settings={**settings, "TARGET_VICAI_DRY_RUN": "true"}, given=rejects)
 
 
-def _tie(places: Places, services: SandboxProcess, name: str) -> Tie:
-    ivesk = {"api_url": services.ivesk_url, "api_key": services.api_key}
-    vic = {"api_url": services.vicai_url, "client_id": services.client_id, "client_secret": services.client_secret}
+def _tie(places: Places, settings: Mapping[str, str], name: str) -> Tie:
     if name == "input-vic":
-        given = [*_inputs(places, ivesk), "--rejects", str(places.file("rejects-vicai.jsonl"))]
+        given = [*_inputs(places, settings), "--rejects", str(places.file("rejects-vicai.jsonl"))]
     else:
         given = ["--warehouse", str(places.warehouse), "--until", "now", "--fields", "--files"]
-    config = _settings(places, f"tie-{name}-settings", ivesk if name == "ivesk-warehouse" else vic)
-    report, certificate = places.file(f"tie-{name}.json"), places.file(f"tie-{name}.html")
-    given += ["--config", config, "--report", str(report), "--report", str(certificate)]
-    page = commands.run("ap-tieout", name, *given, "--brief", ends=(0, 1)).stdout
-    places.file(f"tie-{name}.txt").write_text(page, encoding="utf-8")
-    return Tie(name, json.loads(report.read_bytes()))
+    reports = {kind: places.file(f"tie-{name}.{kind}") for kind in ("json", "html", "txt")}
+    given += ["--report", str(reports["json"]), "--report", str(reports["html"]), "--brief"]
+    reports["txt"].write_text(commands.run("ap-tieout", name, *given, settings=settings, ends=(0, 1)).stdout, "utf-8")
+    report = json.loads(reports["json"].read_bytes())
+    return Tie(name, report["ties"], report["streams"])
 
 
-def _inputs(places: Places, ivesk: Mapping[str, str]) -> list[str]:
+def _inputs(places: Places, settings: Mapping[str, str]) -> list[str]:
     """Write what the jobs had to load into Vic.ai, as Singer messages; return the files."""
-    tables = {
-        "vat_classes": "vat.csv",
-        "accounts": "accounts.csv",
-        "objects": "objects.csv",
-        "vendor_table": "vendors.csv",
-    }
+    tables = {"vat_classes": "vat", "accounts": "accounts", "objects": "objects", "vendor_table": "vendors"}
     mapping = {
         "company_code": COMPANY,
         "rejects_path": str(places.file("tie-not-mapped.jsonl")),
         "max_rejects": 1000,
-        **{name: str(ROOT / "demo" / "tables" / table) for name, table in tables.items()},
+        **{name: f"{ROOT}/demo/tables/{file}.csv" for name, file in tables.items()},
     }
-    saft = _settings(places, "tie-saft", {"path": str(ROOT / "demo" / "saft")})
-    bought = _settings(places, "tie-ivesk", {**ivesk, "company_codes": [COMPANY]})
-    documents = commands.run("tap-ivesk", "--config", bought).stdout
+    places.file("tie-mapping.json").write_text(json.dumps(mapping, indent=2), encoding="utf-8")
+    given = {name: value for name, value in settings.items() if name.startswith("TAP_IVESK_API_")}
+    given |= {"TAP_IVESK_COMPANY_CODES": json.dumps([COMPANY]), "TAP_SAFT_PATH": f"{ROOT}/demo/saft"}
+    documents = commands.run("tap-ivesk", "--config=ENV", settings=given).stdout
     written = {
-        "master-data": commands.run("tap-saft", "--config", saft).stdout,
-        "purchases": commands.run(
-            "mapper-ivesk-vicai", "--config", _settings(places, "tie-mapper", mapping), given=documents
-        ).stdout,
+        "master-data": commands.run("tap-saft", "--config=ENV", settings=given),
+        "purchases": commands.run("mapper-ivesk-vicai", f"--config={places.file('tie-mapping.json')}", given=documents),
     }
-    for name, messages in written.items():
-        lines = (line for line in messages.splitlines() if json.loads(line).get("stream") in LOADED)
+    for name, done in written.items():
+        lines = (line for line in done.stdout.splitlines() if json.loads(line).get("stream") in LOADED)
         places.file(f"input-{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
     return [str(places.file(f"input-{name}.jsonl")) for name in written]
 
 
-def _settings(places: Places, name: str, settings: Mapping[str, Any]) -> str:
-    file = places.file(f"{name}.json")
-    file.write_text(json.dumps(settings, ensure_ascii=False, indent=2), encoding="utf-8")
-    return str(file)
-
-
 def table(ties: list[Tie]) -> Iterator[str]:
     """Yield the sums of both sides, by stream and currency."""
-    streams = {stream["stream"]: stream for tie in ties for stream in tie.streams()}
+    streams = {stream["stream"]: stream for tie in ties for stream in tie.streams}
     yield f"{'':46}{'at the source':>18}{'arrived':>18}"
     for name, title in SHOWN.items():
         if stream := streams.get(name):
             heads = iter([f"{stream['documents']['destination']:,} {title}"])
             rows = sorted(stream["currencies"], key=lambda row: (row["ties"], -row["source"]["documents"]))
-            for row in rows[:_CURRENCIES]:
+            counts = [f"{row['source']['documents']:,} {row['currency']}" for row in rows]
+            for row, count in zip(rows[:_CURRENCIES], counts, strict=False):
                 source, arrived = (money(Decimal(row[side]["total"] or 0)) for side in ("source", "destination"))
                 verdict = "ties" if row["ties"] else "DOES NOT TIE"
-                count = f"{row['source']['documents']:,} {row['currency']}"
                 yield f"  {next(heads, ''):33}{count:>11}{source:>18}{arrived:>18}  {verdict}"
-            others = [f"{row['source']['documents']} {row['currency']}" for row in rows[_CURRENCIES:]]
-            if others:
+            if others := counts[_CURRENCIES:]:
                 yield f"{'':39}and {', '.join(others)}"

@@ -50,11 +50,7 @@ class Places:
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """Hold the folder for one demo at a time.
-
-        Raises:
-            DemoError: The folder has content that no demo has made, or another demo is running there.
-        """
+        """Hold the folder for one demo at a time; refuse one with content that no demo has made."""
         mark = self.folder / _MARK
         if self.folder.exists() and any(self.folder.iterdir()) and not mark.exists():
             raise DemoError(f"{shown(self.folder)} contains files that no demo has made; choose another --output.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ap_connectors.sandbox.process import Control, SandboxProcess
-from demo.meltano import Meltano, Run
+from demo.meltano import Meltano
 from demo.project import Places, Teller
 from demo.webhooks import JOB, Receiver
 
@@ -19,14 +19,8 @@ TOUCHED, ADDED = 5, 8
 COMPANY = "391016469"
 """The company whose purchases go to Vic.ai; `meltano.yml` has it, too."""
 
-JOBS = {
-    "erp-to-vic": "tap-saft",
-    "ivesk-to-vic": "tap-ivesk-for-vic",
-    "errors-to-ivesk": "tap-rejects",
-    "ivesk-to-warehouse": "tap-ivesk",
-    "vic-to-warehouse": "tap-vicai",
-}
-"""The jobs of `meltano.yml`, each with the tap that reads."""
+JOBS = ("erp-to-vic", "ivesk-to-vic", "errors-to-ivesk", "ivesk-to-warehouse", "vic-to-warehouse")
+"""The jobs of `meltano.yml`."""
 NAMES = {
     "exported_documents": "documents",
     "exported_document_lines": "lines",
@@ -85,7 +79,8 @@ class Story:
     _reasons: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._meltano = Meltano(self.places.file("meltano"), self.places.file("meltano.log"), self.settings())
+        self.settings = settings(self.places, self.services)
+        self._meltano = Meltano(self.places.file("meltano"), self.places.file("meltano.log"), self.settings)
         self._trained = self._count_trained()
 
     def play(self) -> list[Check]:
@@ -100,25 +95,24 @@ class Story:
 
     def again(self) -> None:
         """Read once more: there is nothing new."""
-        read = self.run("ivesk-to-warehouse", "vic-to-warehouse", title="again").records
+        read = self.run("ivesk-to-warehouse", "vic-to-warehouse", title="again")
         news = read.total() - sum(read[name] for name in WHOLE_LISTS)
         self.tell.end(f"{news or 'nothing'} new to read")
         self._check("again: new records read", news, 0)
 
     def from_the_start(self) -> None:
         """Load once more what was loaded: all of it is there."""
-        control = self.services.control
-        known = len(control.sync_errors())
+        known = len(self.services.control.sync_errors())
         refreshed = self.run("--full-refresh", "erp-to-vic", "errors-to-ivesk", title="from the start")
         report = self._report("load")
-        loaded, held = report["total"], _held(report)
-        shown = len(control.sync_errors()) - known
-        written = {**{name: loaded[name] for name in ("created", "updated", "rejected")}, "errors shown": shown}
+        loaded, held = report["total"], [vendor for vendor, _ in _held(report)]
+        written = {name: loaded[name] for name in ("created", "updated", "rejected")}
         written["rejected"] -= len(held)
+        written["errors shown"] = len(self.services.control.sync_errors()) - known
         done = ", ".join(f"{count} {name}" for name, count in written.items() if count) or "none written twice"
-        self.tell.end(f"{refreshed.records.total()} records read again, {done}")
+        self.tell.end(f"{refreshed.total()} records read again, {done}")
         self._check("from the start: unchanged", loaded["unchanged"], loaded["received"])
-        self._check("from the start: bank details that wait", [vendor for vendor, _ in held], [HELD[0]])
+        self._check("from the start: bank details that wait", held, [HELD[0]])
         self._check("from the start: written", written, dict.fromkeys(written, 0))
 
     def changes(self) -> None:
@@ -131,46 +125,37 @@ class Story:
         self.tell.end(f"{NEW + AGAIN} documents exported; {changed} invoices new or changed, a payment voided")
         self._click_export()
         last = self.run("ivesk-to-vic", "errors-to-ivesk", "vic-to-warehouse")
-        self._check("vic-to-warehouse: changed invoices read", last.by_tap["tap-vicai"]["invoices"], changed)
+        self._check("vic-to-warehouse: changed invoices read", last["invoices"], changed)
 
     def _check(self, what: str, found: object, expected: object) -> None:
         self.checks.append(Check(what, found, expected))
 
-    def run(self, *blocks: str, title: str = "") -> Run:
-        """Run jobs; without a title tell of each as it ends."""
+    def run(self, *blocks: str, title: str = "") -> Counter[str]:
+        """Run jobs, return what they read, by stream; without a title tell of each job as it ends."""
+        tellers = {"erp-to-vic": self._saft, "ivesk-to-vic": self._purchases, "errors-to-ivesk": self._errors}
+
+        def done(number: int, read: Counter[str]) -> None:
+            if not title:
+                self.tell.end(*tellers.get(blocks[number], self._loaded)(read))
+                for following in blocks[number + 1 : number + 2]:
+                    self.tell.begin(following)
+
         self.tell.command(f"meltano run {' '.join(blocks)}")
-        if title:
-            self.tell.begin(title)
-            return self._meltano.run(*blocks)
-
-        def done(number: int, run: Run) -> None:
-            self.tell.end(*self._outcome(blocks[number], run.by_tap[JOBS[blocks[number]]]))
-            if number + 1 < len(blocks):
-                self.tell.begin(blocks[number + 1])
-
-        self.tell.begin(blocks[0])
+        self.tell.begin(title or blocks[0])
         return self._meltano.run(*blocks, done=done)
 
-    def _outcome(self, job: str, read: Counter[str]) -> Iterator[str]:
-        """Return what a job has done, in words; note what it should have done."""
-        tellers = {"erp-to-vic": self._saft, "ivesk-to-vic": self._purchases, "errors-to-ivesk": self._errors}
-        return tellers.get(job, self._loaded)(read)
+    # What a job has done, in words; and a check of what it should have done.
 
     def _saft(self, _read: Counter[str]) -> Iterator[str]:
         report = self._report("load")
-        written = _written(report)
+        written, held = _written(report), _held(report)
+        vendor = next(one for one in self.services.control.vicai.records("vendors") if one.get("externalId") == HELD[0])
+        account = vendor["defaultPaymentInfo"]["internationalBankAccount"]["iban"]
         self._check("erp-to-vic: records loaded", sum(written.values()), report["total"]["received"])
-        yield "a SAF-T file: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in written.items())
-        held = _held(report)
         self._check("erp-to-vic: bank details that wait", [vendor for vendor, _ in held], [HELD[0]])
-        self._check("erp-to-vic: account at Vic.ai", self._account_at_vic(), HELD[1])
-        for vendor, change in held:
-            yield f"waits for approval: vendor {vendor}, {change}"
-
-    def _account_at_vic(self) -> str:
-        vendors = self.services.control.vicai.records("vendors")
-        vendor = next(one for one in vendors if one.get("externalId") == HELD[0])
-        return str(vendor["defaultPaymentInfo"]["internationalBankAccount"]["iban"])
+        self._check("erp-to-vic: account at Vic.ai", account, HELD[1])
+        yield "a SAF-T file: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in written.items())
+        yield from (f"waits for approval: vendor {vendor}, {change}" for vendor, change in held)
 
     def _errors(self, read: Counter[str]) -> Iterator[str]:
         shown = {error["documentid"] for error in self.services.control.sync_errors()}
@@ -201,14 +186,12 @@ class Story:
     def _read_reasons(self) -> dict[str, str]:
         """Return why documents were set aside, by id; of an invoice that waited for a vendor, the vendor's reason."""
         reasons: dict[str, str] = {}
-        for path in (self.places.file(f"rejects-{which}.jsonl") for which in ("mapper", "vicai")):
-            for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-                message = json.loads(line)
-                if message["type"] == "RECORD":
-                    record = message["record"]
-                    # A vendor of the ERP's stems from no document.
-                    if key := record.get("ivesk_document_id") or record.get("id"):
-                        reasons.setdefault(key, re.sub(r"\s+", " ", message["rejected"]["reason"]))
+        for path in sorted(self.places.folder.glob("rejects-*.jsonl")):
+            for message in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+                record = message.get("record", {})
+                # A vendor of the ERP's stems from no document.
+                if key := record.get("ivesk_document_id") or record.get("id"):
+                    reasons.setdefault(key, re.sub(r"\s+", " ", message["rejected"]["reason"]))
         return reasons
 
     def _click_export(self) -> None:
@@ -226,40 +209,39 @@ class Story:
         self._check("ap-webhooks: events of exports", events, CLICKS)
         self._check("ap-webhooks: how runs ended", sorted(set(runs)), ["done"])
 
-    def _report(self, name: str) -> dict[str, Any]:
-        report: dict[str, Any] = json.loads(self.places.file(f"{name}.json").read_bytes())
-        return report
+    def _report(self, name: str) -> Any:
+        return json.loads(self.places.file(f"{name}.json").read_bytes())
 
-    def settings(self) -> dict[str, str]:
-        """Return the environment variables of all jobs."""
-        services, file = self.services, self.places.file
-        ivesk = ("TAP_IVESK", "TAP_IVESK_FOR_VIC", "TARGET_IVESK")
-        vic = ("TAP_VICAI", "TARGET_VICAI")
-        plain = {
-            **{f"{plugin}_API_URL": services.ivesk_url for plugin in ivesk},
-            **{f"{plugin}_API_KEY": services.api_key for plugin in ivesk},
-            **{f"{plugin}_API_URL": services.vicai_url for plugin in vic},
-            **{f"{plugin}_CLIENT_ID": services.client_id for plugin in vic},
-            **{f"{plugin}_CLIENT_SECRET": services.client_secret for plugin in vic},
-            **{f"{plugin}_MAX_REJECTS": "1000" for plugin in ("MAPPER_IVESK_VICAI", "TARGET_VICAI", "TARGET_IVESK")},
-            "TARGET_VICAI_BANK_CHANGES": "hold",
-            "TAP_REJECTS_LANGUAGE": "en",
-        }
-        paths = {
-            "TARGET_WAREHOUSE_DATABASE": self.places.warehouse,
-            "TAP_IVESK_DOCUMENTS_DIR": self.places.documents / "ivesk",
-            "TAP_VICAI_DOCUMENTS_DIR": self.places.documents / "vicai",
-            "TAP_IVESK_FOR_VIC_DOCUMENTS_DIR": file("documents-for-vic"),
-            "MAPPER_IVESK_VICAI_REJECTS_PATH": file("rejects-mapper.jsonl"),
-            "MAPPER_IVESK_VICAI_REPORT_PATH": file("map.json"),
-            "TARGET_VICAI_REJECTS_PATH": file("rejects-vicai.jsonl"),
-            "TARGET_VICAI_REPORT_PATH": file("load.json"),
-            "TARGET_VICAI_LEDGER_PATH": file("ledger-vicai.jsonl"),
-            "TAP_REJECTS_PATH": file("rejects-*.jsonl"),
-            "TARGET_IVESK_REJECTS_PATH": file("not-shown.jsonl"),
-            "TARGET_IVESK_LEDGER_PATH": file("ledger-ivesk.jsonl"),
-        }
-        return plain | {name: str(path) for name, path in paths.items()}
+
+def settings(places: Places, services: SandboxProcess) -> dict[str, str]:
+    """Return the environment variables of all jobs."""
+    at_ivesk = {"API_URL": services.ivesk_url, "API_KEY": services.api_key}
+    at_vic = {"API_URL": services.vicai_url, "CLIENT_ID": services.client_id, "CLIENT_SECRET": services.client_secret}
+    plain: dict[str, dict[str, str]] = {
+        "TAP_IVESK": at_ivesk,
+        "TAP_IVESK_FOR_VIC": at_ivesk,
+        "TAP_VICAI": at_vic,
+        "TAP_REJECTS": {"LANGUAGE": "en"},
+        "MAPPER_IVESK_VICAI": {"MAX_REJECTS": "1000"},
+        "TARGET_VICAI": {**at_vic, "MAX_REJECTS": "1000", "BANK_CHANGES": "hold"},
+        "TARGET_IVESK": {**at_ivesk, "MAX_REJECTS": "1000"},
+    }
+    files = {
+        "TARGET_WAREHOUSE_DATABASE": places.warehouse,
+        "TAP_IVESK_DOCUMENTS_DIR": places.documents / "ivesk",
+        "TAP_VICAI_DOCUMENTS_DIR": places.documents / "vicai",
+        "TAP_IVESK_FOR_VIC_DOCUMENTS_DIR": places.file("documents-for-vic"),
+        "MAPPER_IVESK_VICAI_REJECTS_PATH": places.file("rejects-mapper.jsonl"),
+        "MAPPER_IVESK_VICAI_REPORT_PATH": places.file("map.json"),
+        "TARGET_VICAI_REJECTS_PATH": places.file("rejects-vicai.jsonl"),
+        "TARGET_VICAI_REPORT_PATH": places.file("load.json"),
+        "TARGET_VICAI_LEDGER_PATH": places.file("ledger-vicai.jsonl"),
+        "TAP_REJECTS_PATH": places.file("rejects-*.jsonl"),
+        "TARGET_IVESK_REJECTS_PATH": places.file("not-shown.jsonl"),
+        "TARGET_IVESK_LEDGER_PATH": places.file("ledger-ivesk.jsonl"),
+    }
+    found = {f"{plugin}_{name}": value for plugin, given in plain.items() for name, value in given.items()}
+    return found | {name: str(path) for name, path in files.items()}
 
 
 def change(control: Control) -> int:

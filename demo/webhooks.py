@@ -3,12 +3,9 @@
 import contextlib
 import http.client
 import json
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ap_connectors.sandbox.process import SandboxProcess
 from demo import commands
@@ -25,26 +22,14 @@ _UNFINISHED = (
 
 
 class Receiver:
-    """A running `ap-webhooks serve`, subscribed to exports in Įvesk; each export runs the job.
-
-    Args:
-        places: Where settings, inbox and log go.
-        sandbox: Who sends.
-        settings: Environment variables of the job.
-    """
+    """A running `ap-webhooks serve`, subscribed to exports in Įvesk; each export runs the job with its settings."""
 
     def __init__(self, places: Places, sandbox: SandboxProcess, settings: Mapping[str, str]) -> None:
-        self._sandbox = sandbox
-        self._log = places.file("webhooks.log")
-        self._config = places.file("webhooks.yml")
+        self._sandbox, self._log, self._config = sandbox, places.file("webhooks.log"), places.file("webhooks.yml")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        self._config.write_text(json.dumps(self._settings(port, settings), indent=2, ensure_ascii=False), "utf-8")
-
-    def _settings(self, port: int, settings: Mapping[str, str]) -> dict[str, Any]:
-        """Return the content of webhooks.yml; JSON is YAML, too."""
         rule = {
             "on": ["ivesk.on_exported"],
             "name": JOB,
@@ -53,51 +38,33 @@ class Receiver:
             "debounce": "1s",
             "env": [f"{name}={value}" for name, value in settings.items()],
         }
-        return {
+        given = {
             "public_url": self.url,
             "port": port,
-            "ivesk_api_url": self._sandbox.ivesk_url,
-            "ivesk_api_key": self._sandbox.api_key,
-            "ivesk_test_hosts": [self._sandbox.url.partition("//")[2]],
+            "ivesk_api_url": sandbox.ivesk_url,
+            "ivesk_api_key": sandbox.api_key,
+            "ivesk_test_hosts": [sandbox.url.partition("//")[2]],
             "rules": [rule],
         }
+        # JSON is YAML, too.
+        self._config.write_text(json.dumps(given, indent=2, ensure_ascii=False), encoding="utf-8")
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
-        """Start the receiver and subscribe; stop it at the end.
-
-        Raises:
-            DemoError: It does not start.
-        """
-        with (
-            self._log.open("w", encoding="utf-8") as output,
-            subprocess.Popen(
-                [commands.path("ap-webhooks"), "serve", "--config", str(self._config)],
-                cwd=ROOT,
-                env=commands.environment({}),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            ) as server,
-        ):
-            try:
-                until = time.monotonic() + _PATIENCE
-                while "receives at" not in self._logged():
-                    if server.poll() is not None or time.monotonic() > until:
-                        raise DemoError(f"ap-webhooks serve does not start:\n{self._logged()[-2000:]}")
-                    time.sleep(0.1)
-                self._command("subscribe", "ivesk", "--events", "on_exported")
-                self._sandbox.control.wait_until_confirmed(_PATIENCE)
-                yield
-            finally:
-                server.send_signal(signal.SIGTERM)
+        """Start the receiver and subscribe; stop it at the end. A `DemoError` says that it does not start."""
+        command = [commands.path("ap-webhooks"), "serve", "--config", str(self._config)]
+        with self._log.open("w") as log, commands.started(command, commands.environment({}), log) as server:
+            until = time.monotonic() + _PATIENCE
+            while "receives at" not in (said := self._log.read_text(encoding="utf-8")):
+                if server.poll() is not None or time.monotonic() > until:
+                    raise DemoError(f"ap-webhooks serve does not start:\n{said[-2000:]}")
+                time.sleep(0.1)
+            self._command("subscribe", "ivesk", "--events", "on_exported")
+            self._sandbox.control.wait_until_confirmed(_PATIENCE)
+            yield
 
     def wait(self) -> tuple[int, tuple[str, ...]]:
-        """Wait until all events have come and all runs have ended; return the number of events, and how each run ended.
-
-        Raises:
-            DemoError: That takes too long.
-        """
+        """Wait until all events have come and all runs have ended; return how many events, and how each run ended."""
         self._sandbox.control.wait_for_webhooks(_PATIENCE)
         until = time.monotonic() + _PATIENCE
         while self._busy() or not (runs := self._runs()) or {"waiting", "running"} & set(runs):
@@ -118,6 +85,3 @@ class Receiver:
 
     def _command(self, *arguments: str) -> str:
         return commands.run("ap-webhooks", *arguments, "--config", str(self._config)).stdout
-
-    def _logged(self) -> str:
-        return self._log.read_text(encoding="utf-8")

@@ -35,9 +35,9 @@ def _forks() -> Iterator[None]:
     """Runs of Meltano are forks of a process that has its libraries loaded."""
     spawn = commands.spawn
 
-    def fork(command: list[str], env: Mapping[str, str]) -> Any:
+    def fork(command: list[str], env: Mapping[str, str], output: Any) -> Any:
         runs = command[0] == commands.path("meltano") and "run" in command
-        return Forked(command, env) if runs else spawn(command, env)
+        return Forked(command, env) if runs else spawn(command, env, output)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(commands, "spawn", fork)

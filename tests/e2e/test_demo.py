@@ -65,6 +65,9 @@ def judged_again(
 ) -> Iterator[Callable[..., tuple[int, str]]]:
     """Runs the demo without its runs: one comparison is made once more. Returns the exit status and the page."""
     shutil.copy(played.places.warehouse, tmp_path / "untouched")
+    settings = story.settings(played.places, played.services)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
 
     def tieout(name: str, *arguments: str, **_: Any) -> subprocess.CompletedProcess[str]:
         """The command in this process: that saves its start."""
@@ -81,7 +84,7 @@ def judged_again(
         if comparison != "input-vic":
             monkeypatch.setattr(commands, "run", tieout)
         monkeypatch.setattr(
-            demo.__main__, "_play", lambda places, tell: demo.__main__.report(places, played.services, checks, tell)
+            demo.__main__, "_play", lambda places, tell: demo.__main__.report(places, settings, checks, tell)
         )
         status = demo.__main__.main(["--output", str(played.places.folder)])
         return status, capsys.readouterr().out
@@ -280,8 +283,8 @@ def test_the_question_that_it_suggests_has_an_answer(played: Played) -> None:
 @pytest.mark.long
 def test_a_careless_load_does_not_tie(played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real target, told to write all it gets: the demo has to notice."""
-    settings = Story.settings
-    monkeypatch.setattr(Story, "settings", lambda self: settings(self) | {"TARGET_VICAI_COMPARE": "none"})
+    settings = story.settings
+    monkeypatch.setattr(story, "settings", lambda *where: settings(*where) | {"TARGET_VICAI_COMPARE": "none"})
     for file in played.places.folder.glob("rejects-*.jsonl"):
         shutil.copy(file, tmp_path)
     shutil.copy(played.places.file("ledger-ivesk.jsonl"), tmp_path)

@@ -41,21 +41,21 @@ def test_everything_then_nothing_then_the_news(
     everything = stored.vic(control)
     first = project.run(JOB)
     expected = everything.news()
-    assert {name: first.records[name] for name in VIC} == {name: expected[name] for name in VIC}
+    assert {name: first[name] for name in VIC} == {name: expected[name] for name in VIC}
     assert all(expected[name] for name in VIC)
     before = stored.tables(file, everything)
     assert list(stored.differences(everything, file)) == []
 
     second = project.run(JOB)
     in_full = {name: len(everything.records[name]) for name, stream in VIC.items() if stream.in_full} | {"companies": 1}
-    assert {name: count for name, count in second.records.items() if count} == in_full
+    assert {name: count for name, count in second.items() if count} == in_full
     assert stored.tables(file, everything) == before
 
     story.change(control)
     at_last = stored.vic(control)
     third = project.run(JOB)
     expected = at_last.news(everything)
-    assert {name: third.records[name] for name in VIC} == {name: expected[name] for name in VIC}
+    assert {name: third[name] for name in VIC} == {name: expected[name] for name in VIC}
     assert expected["invoices"] == story.TOUCHED + story.ADDED + 1
     assert (expected["payment_batches"], expected["purchase_orders"], expected["vendors"]) == (1, 1, 1)
     assert list(stored.differences(at_last, file)) == []
@@ -179,5 +179,5 @@ def test_files_come_when_there_is_a_folder(
     folder = tmp_path / "documents"
     run = meltano(TAP_VICAI_DOCUMENTS_DIR=str(folder)).run(JOB)
     posted = len(stored.vic(sandbox.control).records["invoices"])
-    assert run.records[FILES] == posted == len(list(folder.rglob("*.pdf")))
-    assert "training_invoice_documents" not in run.records
+    assert run[FILES] == posted == len(list(folder.rglob("*.pdf")))
+    assert "training_invoice_documents" not in run
