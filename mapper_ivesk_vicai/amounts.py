@@ -119,7 +119,7 @@ def read_lines(header: Header, lines: list[JsonObject], tolerance: Tolerance) ->
         return None, [Reject.several(wrong, joint="; ")]
     alone = _header_alone_tells_vat(header, found)
     if alone:
-        # A VAT of 0 beside a rate, or because a line's total is its net amount, is no VAT of that line.
+        # A VAT of 0 beside a rate, or because a line's total is its net amount, is not the VAT of that line.
         found = [Amounts(line.subtotal, None, line.subtotal, line.percent) for line in found]
     together = _together(header, found, by_rates=alone)
     differing = [part for part in PARTS if _differs(getattr(header.amounts, part), getattr(together, part))]

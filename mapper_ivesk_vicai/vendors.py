@@ -140,7 +140,7 @@ def _first(seller: Seller, date: str) -> Vendor:
 
 def _together(known: Vendor, other: Vendor, *, stated: bool) -> Vendor:
     older, newer = (other, known) if other.date < known.date else (known, other)
-    # The same numbers, perhaps spelled otherwise, which is no news.
+    # The same numbers, perhaps spelled otherwise, which changes nothing.
     tax = {**other.facts.get("taxInfo", {}), **known.facts.get("taxInfo", {})}
     mine, its = newer.identity, older.identity
     is_newer_account = stated and other.account_date >= known.account_date

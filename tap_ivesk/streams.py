@@ -93,7 +93,7 @@ class Documents(IveskStream):
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield the queue's pages after the bookmark.
 
-        Before the first document of a company that is wanted there is no bookmark: with another account's key, or a
+        Before the first document of a company that is wanted no bookmark is kept: with another account's key, or a
         wrong code, it would pass those that are to come.
 
         Raises:

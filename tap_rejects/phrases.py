@@ -225,8 +225,8 @@ SENTENCES: Mapping[str, Phrase] = {
         "Dokumentas dabar nelaikomas pirkimu (pardavimas arba neapskaitoma rūšis: {doctype}), bet anksčiau buvo "
         "įkeltas į Vic.ai ir ten liko. Patikrinkite jo rūšį, pirkėją ir pardavėją Įvesk; jei jie teisingi, sąskaitą "
         "reikia ištrinti Vic.ai.",
-        "The document is no purchase to book now (a sale, or a kind that is left out: {doctype}), but was loaded into "
-        "Vic.ai before, and is still there. Check its kind, buyer and seller in ivesk; if they are right, the "
+        "The document is not a purchase to book now (a sale, or a kind that is left out: {doctype}), but was loaded "
+        "into Vic.ai before, and is still there. Check its kind, buyer and seller in ivesk; if they are right, the "
         "invoice has to be deleted at Vic.ai.",
     ),
     "no_right": Phrase(

@@ -34,7 +34,7 @@ def approval_of(settings: Mapping[str, Any], company: str | None, service: Mappi
     """Return what is told of every record and call: the plan that is made, or the one that was approved.
 
     Raises:
-        Stop: the settings contradict each other, or it is no plan of this company.
+        Stop: the settings contradict each other, or the plan is of another company.
     """
     plan, apply, dry_run = (settings.get(name) for name in ("plan_path", "apply_plan", "dry_run"))
     if plan and not dry_run:
@@ -101,7 +101,7 @@ class Applying(Approval):
         service: where it is, and by whose credentials it is asked (see `TargetVicai`).
 
     Raises:
-        Stop: it is no such plan, was changed, or is for another company or service.
+        Stop: it is not a plan, was changed, or is for another company or service.
     """
 
     is_used = True

@@ -25,7 +25,7 @@ is a sale or of a kind that is not booked."""
 class InvoiceSink(VicSink):
     """A sink whose records may have the mark `documentVendor`: then the vendor is the one that is found for it.
 
-    The record's own `vendorExternalId` counts where there is no mark, and for a vendor that is new. A subclass calls
+    The record's own `vendorExternalId` counts without a mark, and for a vendor that is new. A subclass calls
     `require_vendor` before it writes.
 
     Attributes:

@@ -114,7 +114,7 @@ def id_text(text: str) -> str:
 def spelled(text: str) -> str:
     """Return what all spellings of a number or a name have in common: its letters and digits, in small letters.
 
-    An accented letter may come as one character or as two (from macOS, say); that is no other letter.
+    An accented letter may come as one character or as two (from macOS, say); both are the same letter.
     """
     composed = text if text.isascii() else unicodedata.normalize("NFC", text)
     return "".join(letter for letter in composed.casefold() if letter.isalnum())

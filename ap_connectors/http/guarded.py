@@ -78,7 +78,7 @@ def pieces(url: str, judge: Judge, *, timeout: float = 60) -> Iterator[bytes]:
         timeout: seconds to connect, and between two pieces.
 
     Raises:
-        AddressRefused: the host has no address that the judge takes. FileNotFoundError: there is no such file.
+        AddressRefused: the host has no address that the judge takes. FileNotFoundError: the file does not exist.
         OSError, Retry: it cannot be fetched; what the judge raises.
     """
     auth, host = parse_url(url).auth, ""

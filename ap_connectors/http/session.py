@@ -225,7 +225,8 @@ class HttpClient:
             raise raised(describe(error, url)) from None
         except AddressRefused as refused:
             raise Reject(
-                f"{self.service}: {what}: the link leads to {refused}, which is no public address; it is not followed.",
+                f"{self.service}: {what}: the link leads to {refused}, which is not a public address; it is not "
+                "followed.",
                 "document_not_allowed",
                 document=what,
             ) from None

@@ -34,7 +34,7 @@ FILE_FACTS: dict[str, Any] = {
         "error": {"type": ["string", "null"], "description": "Why there is no file; null when there is one."},
     },
 }
-"""Schema of the facts of a file: a `StoredFile`, or the reason why there is no file."""
+"""Schema of the facts of a file: a `StoredFile`, or the reason why it was not downloaded."""
 
 _IN_MEMORY = 8 * 1024 * 1024
 _CHUNK = 256 * 1024
@@ -175,7 +175,7 @@ class FileStream(ExactStream):
         super().__init__(tap, FILE_FACTS | {"properties": own | FILE_FACTS["properties"]})
 
     def open(self, exits: ExitStack) -> None:
-        """Prepare to `emit`; tell where there is no folder to download to."""
+        """Prepare to `emit`; tell if no folder to download to is set."""
         super().open(exits)
         if not self.config.get("documents_dir"):
             self.logger.info("%s is selected, but documents_dir is not set: no files are downloaded", self.name)
@@ -193,7 +193,7 @@ class FileStream(ExactStream):
         raise NotImplementedError
 
     def derive(self, parents: list[Record]) -> Iterator[Record]:
-        """Yield the facts of the files, in the parents' order; nothing where there is no folder for them."""
+        """Yield the facts of the files, in the parents' order; nothing without a folder for them."""
         if not self.config.get("documents_dir"):
             return
         owners = [(owner, parent) for parent in parents if (owner := self.owner(parent)) is not None]

@@ -143,7 +143,7 @@ def byte_lines(file: IO[str] | Iterable[bytes] | None) -> Iterator[bytes]:
     """Return a text file's lines as the bytes that they are; lines of bytes pass.
 
     Raises:
-        Stop: there is no file.
+        Stop: the file does not exist.
     """
     if file is None:
         raise Stop("Standard input is closed, so there is nothing to read.")

@@ -125,7 +125,7 @@ def messages(path: Path) -> Iterator[bytes]:
     """Yield the lines of Singer input that a corrected sheet stands for; what was not changed is as it came.
 
     Raises:
-        Stop: it is no sheet of rejects, or not clear what was meant; or a cell cannot be what it should be.
+        Stop: it is not a sheet of rejects, or it is unclear what was meant; or a cell cannot be what it should be.
     """
     rows = [_Row(path, row.where, row.cells) for row in sheets.read(path)]
     _check_heads(path, rows)

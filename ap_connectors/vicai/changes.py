@@ -20,8 +20,8 @@ of the times. So:
    so what is from there on is read again until that brings nothing more. Where cursors may count, all of it is read
    again until two passes agree.
 
-A cursor that the service does not take any more (422) is no end: what follows is asked for by time, and the proof that
-the list is in order begins anew.
+A cursor that the service does not take any more (422) does not end the reading: what follows is asked for by time, and
+the proof that the list is in order begins anew.
 
 Reading by time alone, as for the queues of Įvesk (`ivesk.queue`), is not enough here: Įvesk's pages are in order and
 its `next` is a time. In a list that is not in order, `since` would pass over older records that stand behind newer

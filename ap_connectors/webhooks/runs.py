@@ -242,7 +242,7 @@ class Runs:
             _end(connection, run, status=DONE, exit_status=0, note=None)
 
     def failed(self, run: Run, exit_status: int | None, note: str, retry_after: float | None) -> None:
-        """Record that a run failed; its next try is due after `retry_after` seconds (None: there is no next try)."""
+        """Record that a run failed; its next try is due after `retry_after` seconds (None: it is not tried again)."""
         with self._database.writing(PLAN_LOCK) as connection:
             sibling = _waiting(connection, run.job, run.request_id)
             values: dict[str, Any] = {"status": FAILED, "exit_status": exit_status, "note": note}

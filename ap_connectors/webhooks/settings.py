@@ -53,8 +53,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         inbox: where deliveries are stored: a file (SQLite) or a `postgresql://` URL.
         host: address to listen on; put a proxy with TLS in front of it.
         port: port to listen on; 0 = any free one.
-        page_port: port of the page with runs, events, gaps and retry, for people; 0 = any free one; unless set, there
-            is no page.
+        page_port: port of the page with runs, events, gaps and retry, for people; 0 = any free one; without it the
+            page is not served.
         page_host: address of the page; another than this machine's needs `page_token`.
         page_token: password of the page, of 16 characters at least; whoever opens it gives any name with it.
         public_url: address (https) at which the services reach the receiver; they call `/vicai/...` and `/ivesk` below

@@ -84,7 +84,7 @@ def test_a_name_is_judged_by_its_addresses(web: Scripted, monkeypatch: pytest.Mo
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     inner = f"http://files.example.com:{port}/a.pdf"
     for known in ("https://vic.example.org/v0", PUBLIC):
-        with pytest.raises(Reject, match=r"files\.example\.com, which is no public address"):
+        with pytest.raises(Reject, match=r"files\.example\.com, which is not a public address"):
             read(inner, known, allow_http=True)
     refused(inner, PUBLIC)
     assert web.asked == []
@@ -100,11 +100,11 @@ def test_both_services_follow_no_link_inside(web: Scripted, link: str) -> None:
     ivesk = IveskClient("key", "https://app.example.com/api", retry_policy=QUICK)
     here = IveskClient("key", web.url, retry_policy=QUICK)
     for client, url in ((ivesk, link), (ivesk, web.url), (here, f"{web.url}/to?url={link}")):
-        with pytest.raises(Reject, match="no public address"):
+        with pytest.raises(Reject, match="not a public address"):
             client.download({}, url, lambda _: None)
     with serving(granting(lambda _: Said(status=302, headers=(("Location", link),)))) as service:
         vicai = VicaiClient("id", "secret", service.url, retry_policy=QUICK)
-        with pytest.raises(Reject, match="no public address"):
+        with pytest.raises(Reject, match="not a public address"):
             vicai.document("getInvoiceDocument", lambda _: None, id="7")
 
 

@@ -55,7 +55,7 @@ class Row:
 
 
 def row(*values: Any, acts: Sequence[Act] = ()) -> Row:
-    """Return a row; what is no cell becomes a plain one, a number one of numbers."""
+    """Return a row; what is not a cell becomes a plain one, a number one of numbers."""
     cells = [one if isinstance(one, Cell) else count(one) if type(one) is int else Cell(one) for one in values]
     return Row(cells, acts)
 
@@ -107,7 +107,7 @@ def part(total: int, page: int) -> range:
 
 
 def amount(value: Any) -> Cell:
-    """Return an amount with all its digits; what is no amount is shown as it is."""
+    """Return an amount with all its digits; what is not an amount is shown as it is."""
     try:
         number = Decimal(value)
     except (InvalidOperation, TypeError, ValueError):

@@ -42,7 +42,7 @@ class Template:
 
 @functools.cache
 def templates(age: Age) -> tuple[Template, ...]:
-    """Compile all paths of the contract, those with fixed words first (`/payments/confirm` is no `/payments/{id}`)."""
+    """Compile all paths of the contract, those with fixed words first (`/payments/confirm` is not `/payments/{id}`)."""
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations(age).values():
         by_path.setdefault(operation.path, {})[operation.method] = operation

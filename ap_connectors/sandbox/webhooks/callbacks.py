@@ -124,7 +124,7 @@ class Callbacks:
     def _send(
         self, kind: str, request_id: str, media: str, body: bytes, answered: Callable[[Answer], None] | None = None
     ) -> bool:
-        """Send to everyone who is subscribed; false if that is no one."""
+        """Send to everyone who is subscribed; false without subscribers."""
         held = [one for one in (self._store.subscription, *self._store.subscriptions_v2) if one is not None]
         wanted = [one for one in held if self._why_not(kind, one) is None]
         for subscription in wanted:
