@@ -15,16 +15,28 @@ from benchmarks.contestants import beside
 from benchmarks.processes import FailedError
 from benchmarks.results import Order, Results, machine
 
-SERVICES: Mapping[str, Callable[[Order], Results]] = {
-    "vicai": partial(reading.measured, reading.VICAI),
-    "ivesk": partial(reading.measured, reading.IVESK),
-    "loading": loading.measured,
-    "distances": distances.measured,
-    "warehouse": warehouse.measured,
-    "fleet": fleet.measured,
-    "webhooks": webhooks.measured,
+Parts = Mapping[str, Callable[[Results], None]]
+
+
+def _reading(tap: reading.Tap, **more: Callable[[Results], None]) -> Parts:
+    whole = {part.__name__: partial(part, tap) for part in (reading.speed, reading.fidelity, reading.memory)}
+    return {**whole, **more}
+
+
+SERVICES: Mapping[str, tuple[str, Parts]] = {
+    "vicai": ("tap-vicai", _reading(reading.VICAI, children=reading.children)),
+    "ivesk": ("tap-ivesk", _reading(reading.IVESK, discovery=reading.discovery)),
+    "loading": (
+        "target-vicai",
+        {one.__name__: one for one in (loading.rejects, loading.unchanged, loading.writes, loading.memory)},
+    ),
+    "distances": ("distances", {"distances": distances.measure}),
+    "warehouse": ("target-warehouse", {"speed": warehouse.speed, "memory": warehouse.memory}),
+    "fleet": ("ap-fleet", {"speed": fleet.speed}),
+    "webhooks": ("ap-webhooks", {"speed": webhooks.speed}),
 }
-PARTS = ("speed", "fidelity", "children", "memory", "discovery", "rejects", "unchanged", "writes", "distances")
+"""What is measured: the name in the report, and the parts in their order."""
+PARTS = tuple(dict.fromkeys(part for _, parts in SERVICES.values() for part in parts))
 COMPARABLE = ("speed", "unchanged", "writes")
 """Parts that another checkout is measured in."""
 NOISE = 1.1
@@ -61,14 +73,16 @@ def main() -> int:
 
     other = chosen.against and chosen.against.resolve()
     parts = frozenset(chosen.only).intersection(COMPARABLE if other else PARTS)
-    order = Order(parts, chosen.records, chosen.rounds, tuple(chosen.memory), chosen.full, other)
+    order = Order(chosen.records, chosen.rounds, tuple(chosen.memory), chosen.full, other)
     left_out = {"distances", "fleet", "webhooks"} if other else set()
     found: dict[str, Results] = {}
     print(machine())
-    for name, measured in SERVICES.items():
+    for name, (command, its_parts) in SERVICES.items():
         if chosen.service == name or (chosen.service == "all" and name not in left_out):
+            found[name] = Results(command, order)
             try:
-                found[name] = measured(order)
+                for part in (one for one in its_parts if one in parts):
+                    its_parts[part](found[name])
             except (FailedError, SandboxError) as error:
                 print(error, file=sys.stderr)
                 return 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import contestants, loading, reading
-from benchmarks.results import Order, Results
+from benchmarks.results import Results
 from benchmarks.services import LIMIT, LIMITED
 
 DISTANCES_MS = (50, 300, 800)
@@ -12,12 +12,9 @@ CREATE_SECONDS, CHILD_SECONDS, TIMES_LATENCY = 22.0, 12.0, 10.0
 """Aims: so many seconds, and ten times the latency beside; not one 429."""
 
 
-def measured(order: Order) -> Results:
+def measure(results: Results) -> None:
     """Measure both at each distance; one run each."""
-    results = Results("distances", order)
-    if "distances" not in order.parts:
-        return results
-    records = order.records or loading.RECORDS
+    records = results.order.records or loading.RECORDS
     creates, lines = [], []
     for distance in DISTANCES_MS:
         target = contestants.creating(f"target-vicai at {distance} ms", records)
@@ -38,4 +35,3 @@ def measured(order: Order) -> Results:
             words = f"{row['seconds']:.1f} s for the {what} at {distance} ms; aim {aim:.1f}"
             met = row["seconds"] <= aim and not row["throttled"]
             results.aim(met, f"{words}; {row['throttled']} times 429; aim 0")
-    return results

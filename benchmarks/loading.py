@@ -15,7 +15,7 @@ from benchmarks import contestants, inputs, services
 from benchmarks.contestants import Contestant, chosen
 from benchmarks.inputs import Given
 from benchmarks.processes import PACES, Measured, Run, in_turn, run
-from benchmarks.results import Order, Results, Row, progress
+from benchmarks.results import Results, Row, progress
 from benchmarks.services import LIMIT, LIMITED, Service
 
 RECORDS = 1_500
@@ -34,24 +34,9 @@ Store = Mapping[str, bytes]
 """Records as they are served, by Vic's own id."""
 
 
-def measured(order: Order) -> Results:
-    """Measure what is asked for."""
-    results = Results("target-vicai", order)
-    records = order.records or RECORDS
-    if "rejects" in order.parts:
-        rejects(records, results)
-    if "unchanged" in order.parts:
-        unchanged(round(records * COMPARED), results)
-    if "writes" in order.parts:
-        writes(round(records * WRITTEN), results)
-    if "memory" in order.parts:
-        memory(results)
-    return results
-
-
-def rejects(records: int, results: Results) -> None:
+def rejects(results: Results) -> None:
     """Load new vendors, 1 % of them bad, with latency and under the service's limit."""
-    rows = []
+    records, rows = results.order.records or RECORDS, []
     loaders = chosen(contestants.reject_loaders(records), results)
     for one in loaders:
         row, given = create(one, records, _LATENCY_MS, results)
@@ -80,9 +65,9 @@ def create(one: Contestant, records: int, latency_ms: int, results: Results) -> 
         return load(service, folder, one, given, results), given
 
 
-def unchanged(records: int, results: Results) -> None:
+def unchanged(results: Results) -> None:
     """Load what Vic has already, but for 12 names, under the service's limit."""
-    rows = []
+    records, rows = round((results.order.records or RECORDS) * COMPARED), []
     for one in chosen([contestants.COMPARING], results):
         progress(f"unchanged: {records:,} vendors, {one.name}")
         row = compare(one, records, results, stream="vendors", changes=CHANGES, limit=LIMIT)
@@ -108,9 +93,9 @@ def compare(
     return row
 
 
-def writes(records: int, results: Results) -> None:
+def writes(results: Results) -> None:
     """Load new vendors as fast as it goes: no limit, no latency; contestants in turn."""
-    rounds = results.order.rounds
+    records, rounds = (results.order.records or RECORDS) * WRITTEN, results.order.rounds
 
     def load_and_start(one: Contestant) -> Iterator[Measured]:
         with services.vicai() as service, services.empty_folder() as folder:

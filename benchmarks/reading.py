@@ -14,7 +14,7 @@ from benchmarks import contestants, output, services
 from benchmarks.contestants import EXACT, PLAIN, Contestant, chosen
 from benchmarks.output import Comparison, Layout
 from benchmarks.processes import HERE, PACES, Measured, in_turn, median, run
-from benchmarks.results import Order, Results, Row, progress
+from benchmarks.results import Results, Row, progress
 from benchmarks.services import LIMIT, LIMITED, Service
 
 RECORDS, MEMORY = 30_000, (10_000, 100_000)
@@ -77,22 +77,6 @@ VICAI = Tap(
     # What dlt lays out in many tables as it comes, the tuned one keeps together.
     not_compared=("dlt, default",),
 )
-
-
-def measured(tap: Tap, order: Order) -> Results:
-    """Measure what is asked for."""
-    results = Results(tap.name, order)
-    if "speed" in order.parts:
-        speed(tap, results)
-    if "fidelity" in order.parts:
-        fidelity(tap, results)
-    if "children" in order.parts and tap is VICAI:
-        children(results)
-    if "memory" in order.parts:
-        memory(tap, results)
-    if "discovery" in order.parts and tap is IVESK:
-        discovery(results)
-    return results
 
 
 def speed(tap: Tap, results: Results) -> None:

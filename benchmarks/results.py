@@ -14,9 +14,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for: parts, how many records, rounds, sizes for memory; `None` or empty is what is usual."""
+    """What is asked for: how many records, rounds, sizes for memory; `None` or empty is what is usual."""
 
-    parts: frozenset[str]
     records: int | None = None
     rounds: int = 3
     memory: tuple[int, ...] = ()

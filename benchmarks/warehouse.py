@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import contestants, services
 from benchmarks.contestants import DUCKDB, POSTGRESQL, TAP_ALONE, Contestant, chosen
 from benchmarks.processes import Measured, Run, in_turn, run
-from benchmarks.results import Order, Results, Row, progress
+from benchmarks.results import Results, Row, progress
 from benchmarks.services import Service
 
 RECORDS, MEMORY, MEGABYTES, FLAT = 30_000, (30_000, 300_000), 400.0, 1.15
@@ -26,16 +26,6 @@ RIVALS = (
 )
 _TAP_SETTINGS = {contestants.TARGET_DUCKDB.name: {"decimals": "text"}}
 _STREAM = "invoices"
-
-
-def measured(order: Order) -> Results:
-    """Measure what is asked for."""
-    results = Results("target-warehouse", order)
-    if "speed" in order.parts:
-        speed(results)
-    if "memory" in order.parts:
-        memory(results)
-    return results
 
 
 def speed(results: Results) -> None:

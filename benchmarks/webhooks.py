@@ -14,25 +14,25 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ap_connectors.sandbox.webhooks import signer as messages
-from ap_connectors.sandbox.webhooks.signer import Signer
+from urllib3.fields import RequestField
+from urllib3.filepost import encode_multipart_formdata
+
 from ap_connectors.webhooks.inbox import Inbox
 from benchmarks.contestants import has_postgresql
 from benchmarks.processes import HERE, FailedError
-from benchmarks.results import Order, Results, Row, progress
+from benchmarks.results import Results, Row, progress
 from benchmarks.services import empty_folder
 from tests import postgresql
+from tests.webhooks.sns_double import TOPIC, SnsDouble
 
 DELIVERIES, PACE = 2_000, 100.0
 """How many, and how many a second."""
 MOST_MS = 1000.0
-_TOPIC = "arn:aws:sns:eu-west-1:000000000000:benchmark_onexport"
 _TOKEN, _SECRET = "benchmark-token", "benchmark-secret"
 _WARM_UP, _SENDERS = 20, 32
 _PDF = b"%PDF-1.4\n" + bytes(range(256)) * 600
@@ -55,31 +55,26 @@ class Answer(NamedTuple):
     seconds: float
 
 
-def measured(order: Order) -> Results:
+def speed(results: Results) -> None:
     """Measure with an inbox in SQLite, and in PostgreSQL where it is installed."""
-    results = Results("ap-webhooks", order)
-    if "speed" not in order.parts:
-        return results
     _inbox("SQLite", "", results)
     if has_postgresql():
         _inbox("PostgreSQL", postgresql.empty_database("bench"), results)
     else:
         results.absent.append("PostgreSQL")
-    return results
 
 
 def _inbox(database: str, url: str, results: Results) -> None:
-    count, signer = results.order.records or DELIVERIES, Signer()
+    count = results.order.records or DELIVERIES
     progress(f"{count:,} deliveries, {database}")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with empty_folder() as folder, _certificates(signer, folder) as sns:
+    with empty_folder() as folder, closing(SnsDouble()) as sns:
         inbox = url or str(folder / "webhooks.db")
-        with _receiver(folder, inbox, sns) as port:
-            send(port, deliveries(_WARM_UP, signer, sns), _WARM_UP)
-            answers = send(port, deliveries(count, signer, sns), PACE)
-        opened = Inbox(inbox)
-        stored = opened.count() - _WARM_UP
-        opened.close()
+        with _receiver(folder, inbox, sns.place) as port:
+            send(port, deliveries(_WARM_UP, sns), _WARM_UP)
+            answers = send(port, deliveries(count, sns), PACE)
+        with closing(Inbox(inbox)) as opened:
+            stored = opened.count() - _WARM_UP
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
     taken = sum(200 <= answer.status < 300 for answer in answers)
@@ -105,7 +100,7 @@ def _row(kind: str, answers: Sequence[Answer]) -> Row:
 def _receiver(folder: Path, inbox: str, sns: str) -> Iterator[int]:
     """Run `ap-webhooks serve`; give its port. `sns` is where certificates come from."""
     settings = {"port": 0, "inbox": inbox, "vicai_token": _TOKEN, "ivesk_secret": [_SECRET]}
-    settings |= {"ivesk_topics": [_TOPIC], "ivesk_test_hosts": [sns]}
+    settings |= {"ivesk_topics": [TOPIC], "ivesk_test_hosts": [sns]}
     config = folder / "webhooks.yml"
     config.touch(0o600)
     config.write_text(json.dumps(settings), encoding="utf-8")
@@ -118,29 +113,6 @@ def _receiver(folder: Path, inbox: str, sns: str) -> Iterator[int]:
             yield int(line.rpartition(":")[2])
         finally:
             process.terminate()
-
-
-@contextmanager
-def _certificates(signer: Signer, folder: Path) -> Iterator[str]:
-    """Serve the signer's certificate; give `host:port`."""
-    served = folder / "certificates"
-    served.mkdir()
-    (served / "certificate.pem").write_bytes(signer.certificate())
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(served))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def deliveries(count: int, signer: Signer, sns: str) -> list[Delivery]:
-    """Make so many: six of ten are clicks on Export, and one of ten an invoice with 150 kB of PDF."""
-    makers: list[Callable[[], Delivery]] = [*[partial(_export, signer, sns)] * 6, *[_batch] * 2, _sync, _invoice]
-    return [makers[number % len(makers)]() for number in range(count)]
 
 
 def send(port: int, requests: Sequence[Delivery], pace: float) -> list[Answer]:
@@ -173,35 +145,35 @@ def send(port: int, requests: Sequence[Delivery], pace: float) -> list[Answer]:
     return answers
 
 
-def _export(signer: Signer, sns: str) -> Delivery:
-    message = messages.new_message(messages.NOTIFY, _TOPIC, '{"companyCode":"302320404"}')
-    body = messages.sign(message, signer, "1", f"http://{sns}/certificate.pem")
-    return Delivery("ivesk", f"/ivesk?secret={_SECRET}", messages.headers(message, f"{_TOPIC}:1"), body)
+def deliveries(count: int, sns: SnsDouble) -> list[Delivery]:
+    """Make so many: six of ten are clicks on Export, and one of ten an invoice with 150 kB of PDF."""
+    makers: list[Callable[[], Delivery]] = [*[partial(_export, sns)] * 6, *[_batch] * 2, _sync, _invoice]
+    return [makers[number % len(makers)]() for number in range(count)]
 
 
-def _authorized(kind: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {_TOKEN}", "X-Request-Id": str(uuid.uuid4()), "Content-Type": kind}
+def _export(sns: SnsDouble) -> Delivery:
+    headers = {"Content-Type": "text/plain; charset=UTF-8"}
+    return Delivery("ivesk", f"/ivesk?secret={_SECRET}", headers, json.dumps(sns.notification()).encode())
+
+
+def _of_vic(kind: str, body: Any, media: str = "application/json") -> Delivery:
+    headers = {"Authorization": f"Bearer {_TOKEN}", "X-Request-Id": str(uuid.uuid4()), "Content-Type": media}
+    return Delivery(kind, f"/vicai/{kind}", headers, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def _batch() -> Delivery:
     payments = [{"id": str(uuid.uuid4()), "amount": "200.00", "currencyId": "USD"} for _ in range(20)]
-    body = {"event": "payment_batch_processed", "data": {"id": str(uuid.uuid4()), "payments": payments}}
-    return Delivery("events", "/vicai/events", _authorized("application/json"), json.dumps(body).encode())
+    data = {"id": str(uuid.uuid4()), "payments": payments}
+    return _of_vic("events", {"event": "payment_batch_processed", "data": data})
 
 
 def _sync() -> Delivery:
-    body = json.dumps({"requestId": str(uuid.uuid4())}).encode()
-    return Delivery("syncRequest", "/vicai/syncRequest", _authorized("application/json"), body)
+    return _of_vic("syncRequest", {"requestId": str(uuid.uuid4())})
 
 
 def _invoice() -> Delivery:
-    invoice = json.dumps({"internalId": str(uuid.uuid4()), "totalAmount": "121.00"}).encode()
-    head = b"--limit\r\nContent-Disposition: form-data; name="
-    body = b"\r\n".join(
-        [
-            head + b'"invoiceData"\r\nContent-Type: application/json\r\n\r\n' + invoice,
-            head + b'"invoiceDocument"; filename="a.pdf"\r\nContent-Type: application/pdf\r\n\r\n' + _PDF,
-            b"--limit--\r\n",
-        ]
-    )
-    return Delivery("invoicePost", "/vicai/invoicePost", _authorized("multipart/form-data; boundary=limit"), body)
+    invoice = json.dumps({"internalId": str(uuid.uuid4()), "totalAmount": "121.00"})
+    data = RequestField("invoiceData", invoice)
+    data.make_multipart(content_type="application/json")
+    parts = [data, RequestField.from_tuples("invoiceDocument", ("a.pdf", _PDF, "application/pdf"))]
+    return _of_vic("invoicePost", *encode_multipart_formdata(parts))

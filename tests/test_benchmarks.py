@@ -23,7 +23,7 @@ from tests.campaign import further
 from tests.conftest import renewed
 
 ROOT = Path(__file__).parent.parent
-ORDER = Order(frozenset())
+ORDER = Order()
 
 
 def test_what_a_reader_lost_or_altered_is_counted(tmp_path: Path) -> None:

@@ -27,68 +27,58 @@ def type_of(prop: dict[str, Any]) -> str:
     return named or ("BOOLEAN" if "boolean" in kinds else "BIGINT" if "integer" in kinds else "VARCHAR")
 
 
-class Loop:
-    """Gathers rows by stream, and merges them."""
+class Table:
+    """Gathers the rows of a stream, and merges them."""
 
-    def __init__(self, path: str) -> None:
-        self._connection = duckdb.connect(path)
-        self._schemas: dict[str, tuple[dict[str, str], list[str]]] = {}
-        self._rows: dict[str, list[dict[str, msgspec.Raw]]] = {}
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, name: str, schema: dict[str, Any], key: list[str]
+    ) -> None:
+        self._connection, self._name = connection, name
+        self._types = {name: type_of(prop) for name, prop in schema["properties"].items()}
+        self._same = " AND ".join(f't."{name}" = s."{name}"' for name in key) or "FALSE"
+        self._rows: list[dict[str, msgspec.Raw]] = []
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in self._types.items())
+        connection.execute(f'CREATE TABLE IF NOT EXISTS "{self._name}" ({columns})')
 
-    def declare(self, stream: str, schema: dict[str, Any], key: list[str]) -> None:
-        """Make the table of a stream."""
-        types = {name: type_of(prop) for name, prop in schema["properties"].items()}
-        columns = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
-        self._connection.execute(f'CREATE TABLE IF NOT EXISTS "{stream}" ({columns})')
-        self._schemas[stream], self._rows[stream] = (types, key), []
-
-    def add(self, stream: str, record: msgspec.Raw) -> None:
+    def add(self, record: msgspec.Raw) -> None:
         """Add a record."""
-        rows = self._rows[stream]
-        rows.append(_line(record))
-        if len(rows) >= _BATCH:
-            self.flush(stream)
+        self._rows.append(_line(record))
+        if len(self._rows) >= _BATCH:
+            self.flush()
 
-    def flush(self, stream: str) -> None:
+    def flush(self) -> None:
         """Merge what has gathered."""
-        types, key = self._schemas[stream]
-        rows, self._rows[stream] = self._rows[stream], []
         columns: dict[str, list[str | None]] = {}
-        for name, kind in types.items():
-            read = (lambda raw: str(raw, "utf-8")) if kind == "JSON" else _plain
-            found = (row.get(name) for row in rows)
-            columns[name] = [None if raw is None or bytes(raw) == b"null" else read(raw) for raw in found]
+        for name, kind in self._types.items():
+            found = (row.get(name) for row in self._rows)
+            columns[name] = [None if raw is None or bytes(raw) == b"null" else _cell(raw, kind) for raw in found]
         staged = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})  # noqa: F841 - SQL
-        casts = ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in types.items())
-        same = " AND ".join(f't."{name}" = s."{name}"' for name in key) or "FALSE"
+        casts = ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in self._types.items())
         self._connection.execute(
-            f'MERGE INTO "{stream}" AS t USING (SELECT {casts} FROM staged) AS s ON ({same}) '
+            f'MERGE INTO "{self._name}" AS t USING (SELECT {casts} FROM staged) AS s ON ({self._same}) '
             "WHEN MATCHED THEN UPDATE WHEN NOT MATCHED THEN INSERT"
         )
-
-    def close(self) -> None:
-        """Merge the rest."""
-        for stream in self._schemas:
-            self.flush(stream)
-        self._connection.close()
+        self._rows = []
 
 
-def _plain(raw: msgspec.Raw) -> str | None:
-    return _text(raw) if bytes(raw)[:1] == b'"' else str(raw, "utf-8")
+def _cell(raw: msgspec.Raw, kind: str) -> str | None:
+    return _text(raw) if kind != "JSON" and bytes(raw)[:1] == b'"' else str(raw, "utf-8")
 
 
 def main() -> None:
     """Read lines, load them."""
-    loop = Loop(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["path"])
-    for line in sys.stdin.buffer:
-        message = _line(line)
-        kind = bytes(message["type"])
-        if kind == b'"RECORD"':
-            loop.add(str(_text(message["stream"])), message["record"])
-        elif kind == b'"SCHEMA"':
-            schema = json.loads(bytes(message["schema"]))
-            loop.declare(str(_text(message["stream"])), schema, json.loads(bytes(message["key_properties"])))
-    loop.close()
+    tables: dict[str, Table] = {}
+    with duckdb.connect(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["path"]) as connection:
+        for line in sys.stdin.buffer:
+            message = _line(line)
+            match bytes(message["type"]):
+                case b'"RECORD"':
+                    tables[str(_text(message["stream"]))].add(message["record"])
+                case b'"SCHEMA"':
+                    told = json.loads(line)
+                    tables[told["stream"]] = Table(connection, told["stream"], told["schema"], told["key_properties"])
+        for table in tables.values():
+            table.flush()
 
 
 if __name__ == "__main__":
