@@ -17,10 +17,10 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.mapper import ExactMapper
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import DOCUMENTS_FROM, MAX_REJECTS, REPORT_PATH, rejects_path
+from mapper_ivesk_vicai.doctypes import load_doctypes
+from mapper_ivesk_vicai.document_files import DocumentFiles
 from mapper_ivesk_vicai.duplicates import Duplicates, key_of
 from mapper_ivesk_vicai.fields import one_line, shown
-from mapper_ivesk_vicai.files import Files
-from mapper_ivesk_vicai.kinds import load_kinds
 from mapper_ivesk_vicai.lines import LineTables
 from mapper_ivesk_vicai.purchase import LeftOut, MappingOptions, Purchase, SetAside, read
 from mapper_ivesk_vicai.records import INVOICES, KEYS, file, not_booked, schema_of
@@ -204,7 +204,7 @@ class MapperIveskVicai(ExactMapper):
         self._options = MappingOptions(
             company=self._company,
             invoices_as=settings["invoices_as"],
-            kinds=load_kinds(settings.get("doctypes")),
+            doctypes=load_doctypes(settings.get("doctypes")),
             tables=LineTables(
                 {table: load(table, settings.get(table.setting)) for table in TABLES}, settings["unmapped"]
             ),
@@ -217,7 +217,7 @@ class MapperIveskVicai(ExactMapper):
                 self._company, load_vendor_table(settings.get("vendor_table")), settings["person_codes"] == "hide"
             ),
         )
-        self._files = Files(settings.get("documents_dir"), settings.get("documents_from"))
+        self._files = DocumentFiles(settings.get("documents_dir"), settings.get("documents_from"))
         self._vendors, self._vendors_as = Vendors(), settings["vendors"]
         self._duplicates = None if settings["duplicates"] == "allow" else Duplicates()
         self._report = Report(learns=self._options.invoices_as == "training_invoices")
@@ -278,7 +278,7 @@ class MapperIveskVicai(ExactMapper):
     def _map(self, document: JsonObject, line: Line) -> None:
         found = read(document, self._options, self._files)
         if isinstance(found, Purchase):
-            found = self._sent(found)
+            found = self._write_purchase(found)
         if isinstance(found, LeftOut) and isinstance(id_ := document.get("id"), str):
             # If it was booked before it was corrected, target-vicai remembers.
             with suppress(UnicodeEncodeError):
@@ -288,7 +288,7 @@ class MapperIveskVicai(ExactMapper):
         for reject in found.aside if isinstance(found, Purchase) else aside:
             self.set_aside(line, f"document {shown(document)} ({one_line(document.get('id'))})", reject)
 
-    def _sent(self, purchase: Purchase) -> Purchase | SetAside:
+    def _write_purchase(self, purchase: Purchase) -> Purchase | SetAside:
         """Write the records of a purchase; return why not if they cannot be written."""
         vendor, is_news = self._vendors.of(purchase.seller, purchase.issued)
         purchase = replace(purchase, seller=replace(purchase.seller, key=vendor.key))

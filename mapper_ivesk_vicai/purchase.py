@@ -16,9 +16,9 @@ from ap_connectors.ivesk import contract
 from mapper_ivesk_vicai import lines as document_lines
 from mapper_ivesk_vicai.amounts import Header, read_header, read_lines
 from mapper_ivesk_vicai.dates import check_due, exported, payment_days
+from mapper_ivesk_vicai.doctypes import Doctypes, Fate, fate_of, refusal
+from mapper_ivesk_vicai.document_files import DocumentFiles
 from mapper_ivesk_vicai.fields import as_words, code, further, given, missing, number_or_words, plain, text
-from mapper_ivesk_vicai.files import Files
-from mapper_ivesk_vicai.kinds import Fate, Kinds, fate_of, refusal
 from mapper_ivesk_vicai.lines import Line, LineTables, UnmappedCode
 from mapper_ivesk_vicai.sellers import HIDDEN, Seller, SellerOptions, is_of_a_person, read_kid, read_seller
 from mapper_ivesk_vicai.tables import Rows
@@ -41,7 +41,7 @@ class MappingOptions:
     Args:
         company: registration code of the company whose purchases are mapped.
         invoices_as: stream that they become.
-        kinds: what becomes of each kind of document.
+        doctypes: what becomes of each kind of document.
         tables: of codes.
         tolerance: how far amounts may miss each other.
         rounds: a line makes up for rounding.
@@ -53,7 +53,7 @@ class MappingOptions:
 
     company: str
     invoices_as: InvoicesAs
-    kinds: Kinds
+    doctypes: Doctypes
     tables: LineTables
     tolerance: Tolerance
     rounds: bool
@@ -146,14 +146,14 @@ class Purchase:
         return EXACT.minus(number) if self.turned else number
 
 
-def read(document: JsonObject, options: MappingOptions, files: Files) -> Purchase | LeftOut | SetAside:
+def read(document: JsonObject, options: MappingOptions, files: DocumentFiles) -> Purchase | LeftOut | SetAside:
     """Read a document."""
     try:
         id_ = text(document, "id")
         # Asked for every document, so that what the tap said of its file does not stay in memory.
         path = files.pop(id_ or "")
         doctype = code(document, "doctype")
-        fate = fate_of(doctype, options.kinds)
+        fate = fate_of(doctype, options.doctypes)
         if (not_ours := _not_ours(document, options.sellers, fate)) is not None:
             return not_ours
         if fate == "leave_out":

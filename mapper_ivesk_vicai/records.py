@@ -170,7 +170,7 @@ _SAID = frozenset({"doctype", "subtotal", "vat"})
 """What the type of an invoice and its lines say."""
 
 
-def left_out(purchase: Purchase) -> Iterator[str]:
+def fields_left_out(purchase: Purchase) -> Iterator[str]:
     """Yield the fields of a document that invoices to process have no place for; training invoices keep them all."""
     yield from (name for name in purchase.further if name not in purchase.named and name not in _SAID)
     yield from {f"lines.{name}": None for line in purchase.lines for name in line.further or ()}

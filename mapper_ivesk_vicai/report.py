@@ -13,7 +13,7 @@ from ap_connectors.singer.run_report import RunReport
 from mapper_ivesk_vicai.amounts import PARTS, Amounts
 from mapper_ivesk_vicai.fields import one_line, plain
 from mapper_ivesk_vicai.purchase import LeftOut, Purchase, SetAside
-from mapper_ivesk_vicai.records import left_out
+from mapper_ivesk_vicai.records import fields_left_out
 from mapper_ivesk_vicai.tables import TABLES, CodeTable
 
 _MOST_NAMED = 10
@@ -98,7 +98,7 @@ class Report(RunReport):
         """Documents of kinds that are left out."""
         self._learns = learns
         self._untaught = Untaught()
-        self._left_out: Counter[str] = Counter()
+        self._fields_left_out: Counter[str] = Counter()
         self._rounded: dict[str, Rounded] = {}
         self._sums: dict[str, dict[str, Sums]] = {}
         self._unmapped: dict[CodeTable, dict[str, _Unmapped]] = {table: {} for table in TABLES}
@@ -132,7 +132,7 @@ class Report(RunReport):
         if self._learns:
             self._untaught.add(purchase)
         else:
-            self._left_out.update(left_out(purchase))
+            self._fields_left_out.update(fields_left_out(purchase))
 
     @property
     def all_of_others(self) -> bool:
@@ -158,7 +158,7 @@ class Report(RunReport):
             },
             "rounded": {currency: rounded.as_json() for currency, rounded in sorted(self._rounded.items())},
             "lines_without_account": dataclasses.asdict(self._untaught),
-            "fields_left_out": dict(sorted(self._left_out.items())),
+            "fields_left_out": dict(sorted(self._fields_left_out.items())),
             "unmapped": {
                 table.setting: {code: dataclasses.asdict(missing) for code, missing in sorted(codes.items())}
                 for table, codes in self._unmapped.items()
@@ -194,8 +194,8 @@ class Report(RunReport):
 
     def without_place(self) -> Iterator[str]:
         """Yield a sentence if fields of documents have no place at Vic.ai."""
-        if self._left_out:
-            named = ", ".join(f"{name} ({count} documents)" for name, count in sorted(self._left_out.items()))
+        if self._fields_left_out:
+            named = ", ".join(f"{name} ({count} documents)" for name, count in sorted(self._fields_left_out.items()))
             yield (
                 f"Vic.ai's invoices have no place for {named}: left out. To keep one of a document, name it in fields, "
                 "with the label of a field that is configured at Vic.ai."

@@ -68,7 +68,7 @@ class InvoiceSink(VicSink):
         if known is None:
             return item
         self.context.document_vendors.tell_of_account(known, item.body.get("paymentInfo"))
-        return self.named(structs.replace(item, extras={**item.extras, MARK: None}), known)
+        return self.with_vendor(structs.replace(item, extras={**item.extras, MARK: None}), known)
 
     def _as_of_old(self, item: Item, record: Mapping[str, Any], key: str) -> Item:
         """Return a record without a mark: of version 0.1.0's mapper only the vendor's own record tells who it is."""
@@ -77,9 +77,9 @@ class InvoiceSink(VicSink):
         if not any(canonical(name) == FORMER_MARK and value for name, value in record.items()):
             return item
         found = self.context.document_vendors.key_instead_of(key)
-        return item if found == key else self.named(item, Known(found, Identity(), None))
+        return item if found == key else self.with_vendor(item, Known(found, Identity(), None))
 
-    def named(self, item: Item, known: Known) -> Item:
+    def with_vendor(self, item: Item, known: Known) -> Item:
         """Return a record that names a vendor by the ERP's id.
 
         Raises:

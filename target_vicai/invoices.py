@@ -90,7 +90,7 @@ class Invoices(InvoiceSink):
                     raise _differs(item.key, changes) from None
             return self._with_document(item.key, document, "created")
 
-    def named(self, item: Item, known: Known) -> Item:
+    def with_vendor(self, item: Item, known: Known) -> Item:
         """Return a record that names a vendor: by Vic's id if the ERP does not know it yet.
 
         It is not to be paid to an account that only the document says is the vendor's: the document may be forged.

@@ -11,7 +11,7 @@ from target_vicai.payments import CreditConfirmations, CreditFailures, PaymentCo
 from target_vicai.postings import InvoiceConfirmations, InvoiceRejections
 from target_vicai.purchase_orders import PurchaseOrders
 from target_vicai.sink import VicSink
-from target_vicai.training import TrainingInvoices
+from target_vicai.training_invoices import TrainingInvoices
 from target_vicai.vendor_details import VendorErrors, VendorTags
 from target_vicai.vendors import Vendors
 

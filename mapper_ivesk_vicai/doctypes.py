@@ -12,10 +12,10 @@ from mapper_ivesk_vicai.tables import DOCTYPES, load
 Fate = Literal["invoice", "creditnote", "leave_out", "set_aside"]
 FATES: tuple[Fate, ...] = get_args(Fate)
 
-Kinds = Mapping[str, Fate]
+Doctypes = Mapping[str, Fate]
 """What becomes of a kind of document, by its name as `spelled`."""
 
-_DEFAULTS: Kinds = {
+_DEFAULTS: Doctypes = {
     # A document that does not say what it is: it is exported to be booked, and its sign tells the rest.
     "": "invoice",
     "invoice": "invoice",
@@ -34,24 +34,24 @@ _DEFAULTS: Kinds = {
 }
 
 
-def load_kinds(given: Any) -> Kinds:
+def load_doctypes(given: Any) -> Doctypes:
     """Return what becomes of each kind: what the setting says, else what is usual.
 
     Raises:
         Stop: the table cannot be read, or says something that a kind cannot become.
     """
-    kinds: dict[str, Fate] = {}
+    doctypes: dict[str, Fate] = {}
     for name, (becomes,) in load(DOCTYPES, given).items():
         if becomes not in FATES:
             raise Stop(f"{DOCTYPES.setting}.{name} must be {', '.join(FATES[:-1])} or {FATES[-1]}.")
-        if kinds.setdefault(spelled(name), becomes) != becomes:
+        if doctypes.setdefault(spelled(name), becomes) != becomes:
             raise Stop(f"{DOCTYPES.setting}: {name} is named twice, in two spellings, and differently.")
-    return {**_DEFAULTS, **kinds}
+    return {**_DEFAULTS, **doctypes}
 
 
-def fate_of(doctype: str | None, kinds: Kinds) -> Fate | None:
+def fate_of(doctype: str | None, doctypes: Doctypes) -> Fate | None:
     """Return what becomes of a kind; None if it is unknown."""
-    return kinds.get(spelled(doctype or ""))
+    return doctypes.get(spelled(doctype or ""))
 
 
 def refusal(doctype: str | None, fate: Fate | None) -> Reject | None:

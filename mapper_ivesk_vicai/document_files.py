@@ -16,7 +16,7 @@ from ap_connectors.singer.downloads import safe_part
 _HALF = re.compile("[\ud800-\udfff]")
 
 
-class Files:
+class DocumentFiles:
     """Find the files of documents.
 
     Args:
