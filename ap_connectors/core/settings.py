@@ -201,12 +201,20 @@ def _typed(text: str, schema: Mapping[str, Any]) -> Any:
                     raise
     if not types & {"array", "object"}:
         return text
+    is_list = "array" in types and "string" in _types(schema.get("items", {}))
+    takes_text = is_list or "string" in types
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except json.JSONDecodeError:
-        if "array" in types and "string" in _types(schema.get("items", {})):
-            return text.split(",")
-        raise _WrongTypeError("JSON") from None
+        # Texts need no quotes: a list, the path of a table. What was meant as an array or an object has to be one.
+        if not takes_text or text.startswith(("[", "{")):
+            raise _WrongTypeError("JSON") from None
+        value = text
+    if not takes_text or value is None or isinstance(value, list | dict):
+        return value
+    # A code of digits is a text, too.
+    words = value if isinstance(value, str) else text
+    return words.split(",") if is_list else words
 
 
 def _types(schema: Mapping[str, Any]) -> set[str]:

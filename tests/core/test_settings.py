@@ -44,9 +44,12 @@ SCHEMA: dict[str, Any] = {
         ("report_path", "1", "1"),
         ("company_codes", '["302320404", "1"]', ["302320404", "1"]),
         ("company_codes", "302320404,1", ["302320404", "1"]),
+        ("company_codes", "302320404", ["302320404"]),
+        ("company_codes", "001", ["001"]),
         ("rate_limit", '{"requests": 250}', {"requests": 250}),
         ("table", '{"A": "1"}', {"A": "1"}),
         ("table", '"table.csv"', "table.csv"),
+        ("table", "tables/vat.csv", "tables/vat.csv"),
     ],
 )
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: Any) -> None:
@@ -65,6 +68,8 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, name: str, tex
         ("MAX_REJECTS", "s3cret", "must be a whole number"),
         ("COLUMNS", "[s3cret", "must be JSON"),
         ("RATE_LIMIT", "s3cret", "must be JSON"),
+        ("TABLE", '{"A": s3cret}', "must be JSON"),
+        ("COMPANY_CODES", "[s3cret", "must be JSON"),
     ],
 )
 def test_what_cannot_be_read_is_named_and_not_shown(
