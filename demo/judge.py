@@ -70,20 +70,20 @@ def _tie(places: Places, settings: Mapping[str, str], name: str) -> Tie:
 
 def _inputs(places: Places, settings: Mapping[str, str]) -> list[str]:
     """Write what the jobs had to load into Vic.ai, as Singer messages; return the files."""
-    tables = {"vat_classes": "vat", "accounts": "accounts", "objects": "objects", "vendor_table": "vendors"}
+    tables = {"VAT_CLASSES": "vat", "ACCOUNTS": "accounts", "OBJECTS": "objects", "VENDOR_TABLE": "vendors"}
     mapping = {
-        "company_code": COMPANY,
-        "rejects_path": str(places.file("tie-not-mapped.jsonl")),
-        "max_rejects": 1000,
+        "COMPANY_CODE": COMPANY,
+        "REJECTS_PATH": str(places.file("tie-not-mapped.jsonl")),
+        "MAX_REJECTS": "1000",
         **{name: f"{ROOT}/demo/tables/{file}.csv" for name, file in tables.items()},
     }
-    places.file("tie-mapping.json").write_text(json.dumps(mapping, indent=2), encoding="utf-8")
     given = {name: value for name, value in settings.items() if name.startswith("TAP_IVESK_API_")}
-    given |= {"TAP_IVESK_COMPANY_CODES": json.dumps([COMPANY]), "TAP_SAFT_PATH": f"{ROOT}/demo/saft"}
+    given |= {"TAP_IVESK_COMPANY_CODES": COMPANY, "TAP_SAFT_PATH": f"{ROOT}/demo/saft"}
+    given |= {f"MAPPER_IVESK_VICAI_{name}": value for name, value in mapping.items()}
     documents = commands.run("tap-ivesk", "--config=ENV", settings=given).stdout
     written = {
         "master-data": commands.run("tap-saft", "--config=ENV", settings=given),
-        "purchases": commands.run("mapper-ivesk-vicai", f"--config={places.file('tie-mapping.json')}", given=documents),
+        "purchases": commands.run("mapper-ivesk-vicai", "--config=ENV", settings=given, given=documents),
     }
     for name, done in written.items():
         lines = (line for line in done.stdout.splitlines() if json.loads(line).get("stream") in LOADED)
