@@ -76,7 +76,7 @@ class ComparedSink(VicSink):
 
     def can_compare(self, item: Item) -> bool:
         """Return whether a record can be compared without a request of its own."""
-        return self.compares(item)
+        return self.writes_only_changes(item)
 
     @abstractmethod
     def comparison(self, item: Item, *, fresh: bool = False) -> Comparison:

@@ -61,7 +61,7 @@ class DimensionDependencies(VicSink):
         """Set a pair that is not set like that."""
         pair = self._pair(item)
         active = self._of(pair.dimension).get(pair.dependent)
-        if active is pair.active and self.compares(item):
+        if active is pair.active and self.writes_only_changes(item):
             return UNCHANGED
         self.context.approval.call(self.operation, [pair.dimension, pair.dependent, pair.active, active])
         self._calls.announce(pair)()

@@ -85,7 +85,7 @@ class InvoicePayments(_OfInvoice):
         address, present = self.address(item), self.present(item)
         body = self.whole(item.body, present)
         changes = self.changes(body, present)
-        if not changes and self.compares(item):
+        if not changes and self.writes_only_changes(item):
             return UNCHANGED
 
         def find_done() -> JsonObject | None:

@@ -81,7 +81,9 @@ class Invoices(InvoiceSink):
             return self._continue(item, body, present)
         with documents.opened(item.extras, self.context.sources, live=self.context.client.is_live) as document:
             try:
-                self._create(item.key, self.complete(body), withheld=_ACCOUNT if item.extras.get(_ACCOUNT) else None)
+                self._create(
+                    item.key, self.require_complete(body), withheld=_ACCOUNT if item.extras.get(_ACCOUNT) else None
+                )
             except Refused:
                 # A call that we gave up on may have been done while we asked once more.
                 if (present := self._now(item.key)) is None:

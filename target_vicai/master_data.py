@@ -39,12 +39,12 @@ class Upsert(ComparedSink):
 
     def can_compare(self, item: Item) -> bool:
         """Return whether a record can be compared without a request of its own."""
-        return self.compares(item) and not self.context.reads_singly(self.name)
+        return self.writes_only_changes(item) and not self.context.reads_singly(self.name)
 
     def comparison(self, item: Item, *, fresh: bool = False) -> Comparison:
         """Compare a record with Vic's copy, references resolved."""
         body, parents = self._resolved(item)
-        found, compares = self._found(item), self.compares(item)
+        found, compares = self._found(item), self.writes_only_changes(item)
         if fresh and found is not None and self.is_old(found.at):
             found = self.context.fetch(self.name, item.key)
         if found is not None and compares and (older := self.older(body, found.record)):
@@ -113,13 +113,13 @@ class Upsert(ComparedSink):
         options = self.context.options
         if options.compare:
             return self.context.find(self.name, item.key)
-        if item.deleted or self.compares(item) or options.merge or self.create_operation is not None:
+        if item.deleted or self.writes_only_changes(item) or options.merge or self.create_operation is not None:
             # A load that writes all records writes many: the list is cheaper.
             return next(iter(self.context.cache(self.name).by_key(item.key)), None)
         return None
 
     def _put(self, key: str, body: JsonObject, present: JsonObject | None) -> None:
-        answer = self.context.writer.send(self.operation, self.complete(body), id=key, useSystem="EXTERNAL")
+        answer = self.context.writer.send(self.operation, self.require_complete(body), id=key, useSystem="EXTERNAL")
         self.context.learn(self.name, answer, instead_of=present)
 
     def _create(self, key: str, body: JsonObject) -> Outcome:
@@ -132,7 +132,7 @@ class Upsert(ComparedSink):
             return found and found.record
 
         try:
-            answer = self.context.writer.send(self.create_operation, self.complete(body), find_done=find_done)
+            answer = self.context.writer.send(self.create_operation, self.require_complete(body), find_done=find_done)
         except Refused:
             # Somebody else may have created it since we read the list.
             if (found := find_done()) is None:
@@ -260,7 +260,7 @@ class Named(ComparedSink):
         """Create what is not there, and change what differs."""
         present, changes = compared.present, compared.changes
         if present is None:
-            body = self.complete(item.body)
+            body = self.require_complete(item.body)
             answer = self.context.writer.send(self.operation, body, find_done=lambda: self._created(item))
             self.context.learn(self.name, answer)
             return Outcome("created")
@@ -271,7 +271,7 @@ class Named(ComparedSink):
                 "not_changeable",
                 fields=[one.path for one in changes],
             )
-        body = self.complete(self.whole(item.body, present))
+        body = self.require_complete(self.whole(item.body, present))
         answer = self.context.writer.send(self.update_operation, body, id=present["id"])
         self.context.learn(self.name, answer, instead_of=present)
         return Outcome("updated", changes)

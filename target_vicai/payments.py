@@ -110,7 +110,7 @@ class _Report(VicSink):
         self.context.approval.call(self.operation, body, id=key)
 
     def _body(self, item: Item) -> JsonObject:
-        body = self.complete(self.writable(item.body))
+        body = self.require_complete(self.writable(item.body))
         if not UTC.knows(str(body[self.time_field])):
             value = quoted(body[self.time_field])
             raise Reject(f"{self.time_field} is not a time: {value}.", "not_a_time", field=self.time_field, value=value)

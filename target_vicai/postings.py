@@ -33,7 +33,7 @@ class Posting(VicSink):
 
     def load(self, item: Item) -> Outcome:
         """Tell Vic, unless it knows."""
-        body = self.complete(self.body(item))
+        body = self.require_complete(self.body(item))
         present = self._now(item.key)
         self.context.approval.compared(present, ("status", *self.body_schema.members))
         if self.is_known(item.key, body, present):

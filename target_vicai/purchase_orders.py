@@ -224,7 +224,7 @@ class PurchaseOrders(ComparedSink):
             Reject: the amount would not be the sum of the lines.
         """
         self.context.approval.compared(found.record, ("status", *self.body_schema.members))
-        order, merge, write_all = found.record, self.context.options.merge, not self.compares(item)
+        order, merge, write_all = found.record, self.context.options.merge, not self.writes_only_changes(item)
         lines, theirs = LineChanges(), order.get("lineItems") or []
         head = {name: value for name, value in item.body.items() if name != "lineItems"}
         if "lineItems" in item.body:
@@ -337,7 +337,7 @@ class PurchaseOrders(ComparedSink):
             others.append(found.record)
             return found.record
 
-        body = self.complete(item.body)
+        body = self.require_complete(item.body)
 
         def send() -> JsonObject:
             if not self._processes_itself:

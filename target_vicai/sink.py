@@ -242,7 +242,7 @@ class VicSink(ABC):
             stream=self.name,
         )
 
-    def compares(self, item: Item) -> bool:
+    def writes_only_changes(self, item: Item) -> bool:
         """Return whether only what differs is written; a replayed record never overwrites what is newer."""
         return self.context.options.compare or item.replayed is not None
 
@@ -260,7 +260,7 @@ class VicSink(ABC):
 
     # Help for subclasses: bodies
 
-    def complete(self, body: JsonObject) -> JsonObject:
+    def require_complete(self, body: JsonObject) -> JsonObject:
         """Return the body if no required field is missing.
 
         Raises:

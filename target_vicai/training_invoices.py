@@ -47,13 +47,13 @@ class TrainingInvoices(InvoiceSink):
         """Write a training invoice if it differs from what Vic has; the first time with its document."""
         self.require_vendor(item)
         options = self.context.options
-        compares = options.compare or item.replayed is not None
+        compares = self.writes_only_changes(item)
         of_a_document = bool(item.extras.get("ivesk_document_id"))
         reads, is_whole = compares or options.merge or of_a_document, not options.merge or of_a_document
         present = self._now(item.key) if reads else None
         body = self._body(item.body, present or {}, is_whole=is_whole)
         if present is None:
-            return self._create(item, self.complete(body), is_new=reads)
+            return self._create(item, self.require_complete(body), is_new=reads)
         self.context.approval.compared(present, self.body_schema.members)
         changes = tuple(diff(self.body_schema, body, present, readable=self.read_schema))
         if compares and (older := self.older(body, present)):
@@ -61,7 +61,7 @@ class TrainingInvoices(InvoiceSink):
         if compares and not changes:
             return UNCHANGED
         whole = body if is_whole else merge_missing(self.body_schema, body, self._kept(body, present))
-        self._put(item.key, self.complete(whole), None)
+        self._put(item.key, self.require_complete(whole), None)
         return Outcome("updated", changes)
 
     def delete(self, item: Item) -> Outcome:

@@ -119,7 +119,7 @@ class VendorErrors(VicSink):
 
     def load(self, item: Item) -> Outcome:
         """Set the errors if Vic shows others."""
-        body = self.complete(item.body)
+        body = self.require_complete(item.body)
         changes = self._changes(item.key, body)
         if not changes:
             return UNCHANGED

@@ -236,7 +236,7 @@ class Vendors(Upsert):
             found = self.context.fetch(self.name, item.key)
             return found and found.record
 
-        body = self.complete(body)
+        body = self.require_complete(body)
         answer = self.context.writer.send(self.operation, body, find_done=find_done, id=item.key, **EXTERNAL)
         self.context.learn(self.name, answer)
         self.context.document_vendors.made[item.key] = item.extras[MARK].date
