@@ -12,10 +12,10 @@ from mapper_ivesk_vicai.tables import DOCTYPES, load
 Fate = Literal["invoice", "creditnote", "leave_out", "set_aside"]
 FATES: tuple[Fate, ...] = get_args(Fate)
 
-Doctypes = Mapping[str, Fate]
+DoctypeFates = Mapping[str, Fate]
 """What becomes of a kind of document, by its name as `spelled`."""
 
-_DEFAULTS: Doctypes = {
+_DEFAULTS: DoctypeFates = {
     # A document that does not say what it is: it is exported to be booked, and its sign tells the rest.
     "": "invoice",
     "invoice": "invoice",
@@ -34,7 +34,7 @@ _DEFAULTS: Doctypes = {
 }
 
 
-def load_doctypes(given: Any) -> Doctypes:
+def load_doctypes(given: Any) -> DoctypeFates:
     """Return what becomes of each kind: what the setting says, else what is usual.
 
     Raises:
@@ -49,7 +49,7 @@ def load_doctypes(given: Any) -> Doctypes:
     return {**_DEFAULTS, **doctypes}
 
 
-def fate_of(doctype: str | None, doctypes: Doctypes) -> Fate | None:
+def fate_of(doctype: str | None, doctypes: DoctypeFates) -> Fate | None:
     """Return what becomes of a kind; None if it is unknown."""
     return doctypes.get(spelled(doctype or ""))
 

@@ -16,7 +16,7 @@ from ap_connectors.singer.downloads import safe_part
 _HALF = re.compile("[\ud800-\udfff]")
 
 
-class DocumentFiles:
+class FileFinder:
     """Find the files of documents.
 
     Args:

@@ -31,7 +31,7 @@ class Dimension(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class PurchaseLine:
     """A line; account, VAT code and dimensions as Vic.ai knows them.
 
     Args:
@@ -133,16 +133,16 @@ class LineTables:
             return found, tuple(unmapped), [Reject(f"No mapping for {named}.", "no_mapping", codes=codes)]
         return found, tuple(unmapped), []
 
-    def rounding(self, rest: Amounts) -> Line | None:
+    def rounding(self, rest: Amounts) -> PurchaseLine | None:
         """Return the line that makes up for rounding; None if there is nothing to make up for."""
         net, vat = rest.subtotal, rest.vat
         if net is None or not (net or vat):
             return None
         (account,) = self.rows[ACCOUNTS].get(ROUNDING, ACCOUNTS.nothing)
-        return Line(net, vat or None, description="Rounding", account=account)
+        return PurchaseLine(net, vat or None, description="Rounding", account=account)
 
 
-def made(agreed: Agreed, lines: list[JsonObject], codes: list[Codes]) -> list[Line]:
+def made(agreed: Agreed, lines: list[JsonObject], codes: list[Codes]) -> list[PurchaseLine]:
     """Return the lines.
 
     Raises:
@@ -151,9 +151,9 @@ def made(agreed: Agreed, lines: list[JsonObject], codes: list[Codes]) -> list[Li
     return [_line(number, *each) for number, each in enumerate(zip(agreed.lines, lines, codes, strict=True), 1)]
 
 
-def _line(number: int, amounts: Amounts, line: JsonObject, codes: Codes) -> Line:
+def _line(number: int, amounts: Amounts, line: JsonObject, codes: Codes) -> PurchaseLine:
     assert amounts.subtotal is not None  # noqa: S101 - `read_lines` has rejected it
-    return Line(
+    return PurchaseLine(
         amounts.subtotal,
         amounts.vat,
         amounts.percent,

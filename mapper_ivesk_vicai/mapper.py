@@ -18,7 +18,7 @@ from ap_connectors.singer.mapper import ExactMapper
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import DOCUMENTS_FROM, MAX_REJECTS, REPORT_PATH, rejects_path
 from mapper_ivesk_vicai.doctypes import load_doctypes
-from mapper_ivesk_vicai.document_files import DocumentFiles
+from mapper_ivesk_vicai.document_files import FileFinder
 from mapper_ivesk_vicai.duplicates import Duplicates, key_of
 from mapper_ivesk_vicai.fields import one_line, shown
 from mapper_ivesk_vicai.lines import LineTables
@@ -217,7 +217,7 @@ class MapperIveskVicai(ExactMapper):
                 self._company, load_vendor_table(settings.get("vendor_table")), settings["person_codes"] == "hide"
             ),
         )
-        self._files = DocumentFiles(settings.get("documents_dir"), settings.get("documents_from"))
+        self._files = FileFinder(settings.get("documents_dir"), settings.get("documents_from"))
         self._vendors, self._vendors_as = Vendors(), settings["vendors"]
         self._duplicates = None if settings["duplicates"] == "allow" else Duplicates()
         self._report = Report(learns=self._options.invoices_as == "training_invoices")

@@ -16,10 +16,10 @@ from ap_connectors.ivesk import contract
 from mapper_ivesk_vicai import lines as document_lines
 from mapper_ivesk_vicai.amounts import Header, read_header, read_lines
 from mapper_ivesk_vicai.dates import check_due, exported, payment_days
-from mapper_ivesk_vicai.doctypes import Doctypes, Fate, fate_of, refusal
-from mapper_ivesk_vicai.document_files import DocumentFiles
+from mapper_ivesk_vicai.doctypes import DoctypeFates, Fate, fate_of, refusal
+from mapper_ivesk_vicai.document_files import FileFinder
 from mapper_ivesk_vicai.fields import as_words, code, further, given, missing, number_or_words, plain, text
-from mapper_ivesk_vicai.lines import Line, LineTables, UnmappedCode
+from mapper_ivesk_vicai.lines import LineTables, PurchaseLine, UnmappedCode
 from mapper_ivesk_vicai.sellers import HIDDEN, Seller, SellerOptions, is_of_a_person, read_kid, read_seller
 from mapper_ivesk_vicai.tables import Rows
 from mapper_ivesk_vicai.tolerance import Tolerance
@@ -53,7 +53,7 @@ class MappingOptions:
 
     company: str
     invoices_as: InvoicesAs
-    doctypes: Doctypes
+    doctypes: DoctypeFates
     tables: LineTables
     tolerance: Tolerance
     rounds: bool
@@ -129,7 +129,7 @@ class Purchase:
     total: Decimal
     is_credit: bool
     turned: bool
-    lines: list[Line]
+    lines: list[PurchaseLine]
     rate: Decimal | None
     kid: str | None
     rounding: Decimal
@@ -146,7 +146,7 @@ class Purchase:
         return EXACT.minus(number) if self.turned else number
 
 
-def read(document: JsonObject, options: MappingOptions, files: DocumentFiles) -> Purchase | LeftOut | SetAside:
+def read(document: JsonObject, options: MappingOptions, files: FileFinder) -> Purchase | LeftOut | SetAside:
     """Read a document."""
     try:
         id_ = text(document, "id")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.vicai import contract
 from mapper_ivesk_vicai.fields import given, one_line, plain
-from mapper_ivesk_vicai.lines import Line
+from mapper_ivesk_vicai.lines import PurchaseLine
 from mapper_ivesk_vicai.purchase import LeftOut, Purchase
 from mapper_ivesk_vicai.vendors import Vendor, payment_info
 
@@ -104,7 +104,7 @@ def _term(name: str, purchase: Purchase) -> JsonObject:
     return {} if days is None else {name: {"count": days, "unit": "DAYS"}}
 
 
-def _training_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
+def _training_line(purchase: Purchase, place: int, line: PurchaseLine) -> JsonObject:
     vat = None if line.vat is None else purchase.signed(line.vat)
     info = given(vatCode=line.vat_code, vatAmount=vat, vatRate=_rate(line))
     amount = {"amount": purchase.signed(line.net)}
@@ -112,7 +112,7 @@ def _training_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
     return _line(purchase, place, line) | amount | ({"invoiceLineItemInfo": info} if info else {}) | vat_only
 
 
-def _invoice_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
+def _invoice_line(purchase: Purchase, place: int, line: PurchaseLine) -> JsonObject:
     vat = None if line.vat is None else plain(purchase.signed(line.vat))
     info = given(code=line.vat_code, amount=vat, rate=_rate(line))
     amount = {"amount": plain(purchase.signed(line.net))}
@@ -121,7 +121,7 @@ def _invoice_line(purchase: Purchase, place: int, line: Line) -> JsonObject:
     return _line(purchase, place, line) | amount | ({"vat": info} if info else {})
 
 
-def _line(purchase: Purchase, place: int, line: Line) -> JsonObject:
+def _line(purchase: Purchase, place: int, line: PurchaseLine) -> JsonObject:
     dimensions = [given(externalId=one.id, typeExternalId=one.type) for one in line.dimensions]
     return given(
         index=place,
@@ -132,7 +132,7 @@ def _line(purchase: Purchase, place: int, line: Line) -> JsonObject:
     )
 
 
-def _quantity(purchase: Purchase, line: Line) -> str | None:
+def _quantity(purchase: Purchase, line: PurchaseLine) -> str | None:
     """Return the quantity with the sign of the line's amount: some sellers credit -1 piece, others a price of -100."""
     quantity, amount = line.quantity, purchase.signed(line.net)
     if quantity is None or not quantity:
@@ -178,11 +178,11 @@ def fields_left_out(purchase: Purchase) -> Iterator[str]:
         yield "the end of long lines.name"
 
 
-def _is_too_long(line: Line) -> bool:
+def _is_too_long(line: PurchaseLine) -> bool:
     return len(line.description or "") > _LONGEST_NAME
 
 
-def _rate(line: Line) -> str | None:
+def _rate(line: PurchaseLine) -> str | None:
     return None if line.vat_percent is None else plain(line.vat_percent)
 
 
