@@ -13,7 +13,7 @@ from demo.meltano import COMMAND
 from demo.project import ROOT, DemoError, Places
 
 JOB = "ivesk-to-warehouse"
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 _UNFINISHED = (
     'ap_webhooks_runs_now{status="waiting"}',
     'ap_webhooks_runs_now{status="running"}',
