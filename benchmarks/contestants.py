@@ -184,25 +184,24 @@ VICAI_RIVALS = ("dlt, default", "dlt, tuned", _AIRBYTE.name)
 NO_LIMIT: Mapping[str, Any] = {"rate_limit": {"requests": 1_000_000, "seconds": 1}}
 
 
-def with_lines(workers: int, **settings: Any) -> Contestant:
-    """Return our tap with the lines of each invoice and so many requests at once."""
-    return reading_lines(f"tap-vicai, {workers} at once", max_concurrency=workers, **settings)
-
-
-def reading_lines(name: str, **settings: Any) -> Contestant:
+def with_lines(name: str, **settings: Any) -> Contestant:
     """Return our tap with the lines of each invoice, with other settings than usual."""
     return ours("tap-vicai", name, INVOICES, INVOICE_LINES, **_ALL, **settings)
 
 
+def _at_once(workers: int, **settings: Any) -> Contestant:
+    return with_lines(f"tap-vicai, {workers} at once", max_concurrency=workers, **settings)
+
+
 _DLT_20 = dlt("dlt, 20 workers", "read", lines=True, dlt=_TUNED)
 LINE_READERS = (
-    with_lines(8, **NO_LIMIT),
-    with_lines(20, **NO_LIMIT),
+    _at_once(8, **NO_LIMIT),
+    _at_once(20, **NO_LIMIT),
     rival(PLAIN, "plain_tap_vicai", "--config", "{config}", lines=True),
     dlt("dlt, default", "read", lines=True),
     _DLT_20,
 )
-LIMITED = (with_lines(8), with_lines(20), _DLT_20)
+LIMITED = (_at_once(8), _at_once(20), _DLT_20)
 """Who is measured where the service allows 500 requests in 10 seconds; one request at a time never gets there."""
 
 # Loading.

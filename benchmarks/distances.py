@@ -18,7 +18,7 @@ def measure(results: Results) -> None:
     creates, lines = [], []
     for distance in DISTANCES_MS:
         target = contestants.creating(f"target-vicai at {distance} ms", records)
-        tap = contestants.reading_lines(f"tap-vicai at {distance} ms")
+        tap = contestants.with_lines(f"tap-vicai at {distance} ms")
         creates.append(loading.create(target, records, distance, results)[0])
         lines.append(reading.read_lines(tap, distance, LIMIT, results))
     titles = {

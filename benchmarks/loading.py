@@ -108,7 +108,8 @@ def writes(results: Results) -> None:
     rows = in_turn(chosen([contestants.WRITING, contestants.LOOP], results), rounds, load_and_start)
     loop = next((row for row in rows if row.name == contestants.LOOP.name), None)
     if loop:
-        rows = [row.with_cells(of_loop=row.times(loop, "per_second_running")) for row in rows]
+        for row in rows:
+            row.cells["of_loop"] = row.times(loop, "per_second_running")
         results.share_aim(rows[0], loop, "the loop's writes a second", LOOP_SHARE)
     title = f"{records:,} new vendors, no limit, {contestants.WORKERS} at once; medians of {rounds} rounds"
     results.table("writes", title, (*PACES, *(("of_loop",) if loop else ()), "loaded"), rows)

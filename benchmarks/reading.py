@@ -101,20 +101,15 @@ def speed(tap: Tap, results: Results) -> None:
         rows = in_turn(readers, rounds, read)
     by_name = {row.name: row for row in rows}
     plain, exact = by_name.get(PLAIN), by_name.get(EXACT)
-    rival = max(
-        (by_name[name] for name in tap.rivals if name in by_name), key=lambda row: row["per_second"], default=None
-    )
+    rivals = [by_name[name] for name in tap.rivals if name in by_name]
+    rival = max(rivals, key=lambda row: row["per_second"], default=None)
     shown = [*PACES, "records"]
     if plain and exact:
         shown = [*PACES, "times_plain", *(["times_rival"] if rival else []), "of_loop", "records"]
-        rows = [
-            row.with_cells(
-                times_plain=row.times(plain, "per_second"),
-                times_rival=rival and row.times(rival, "per_second"),
-                of_loop=row.times(exact, "per_second_running"),
-            )
-            for row in rows
-        ]
+        for row in rows:
+            row.cells["times_plain"] = row.times(plain, "per_second")
+            row.cells["times_rival"] = rival and row.times(rival, "per_second")
+            row.cells["of_loop"] = row.times(exact, "per_second_running")
         results.times_aim(by_name[tap.name], plain, "the plain tap", tap.plain_times)
         if rival:
             results.times_aim(by_name[tap.name], rival, rival.name, RIVAL_TIMES)

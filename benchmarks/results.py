@@ -88,7 +88,7 @@ class Row:
     """What was measured of one contestant; a table shows some of the cells, JSON has all."""
 
     name: str
-    cells: Mapping[str, Any]
+    cells: dict[str, Any]
 
     def __getitem__(self, cell: str) -> Any:
         return self.cells[cell]
@@ -100,10 +100,6 @@ class Row:
     def as_json(self) -> dict[str, Any]:
         """Return the cells for programs, NaN as null."""
         return {name: None if _missing(value) else value for name, value in self.cells.items()}
-
-    def with_cells(self, **cells: Any) -> Row:
-        """Return the row with more cells."""
-        return Row(self.name, {**self.cells, **cells})
 
 
 @dataclass
