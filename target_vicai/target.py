@@ -182,8 +182,8 @@ class TargetVicai(ExactTarget):
             ),
             ledger_path(
                 "target-vicai",
-                "what Vic.ai cannot be asked: which attachments were uploaded, what invoices said, and which purchase "
-                "orders still have to be processed. Keep it from run to run.",
+                "what Vic.ai cannot be asked: which attachments were uploaded, what invoices said, for what they were "
+                "rejected, and which purchase orders still have to be processed. Keep it from run to run.",
             ),
             USER_AGENT,
         ).to_dict()

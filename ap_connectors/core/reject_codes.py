@@ -93,6 +93,7 @@ CODES: Mapping[str, str] = {
     "not_deletable": "Vic.ai offers no way to delete records of this stream. stream.",
     "not_a_fraction": "A rate of a tax code is not a fraction: 25 % is 0.25. field, value.",
     "wrong_state": "The invoice has a status at Vic.ai in which this cannot be told. status.",
+    "rejected_before": "The invoice was rejected for this before, and waits for the ERP again. status, at: when.",
     "line_given_twice": "Two lines of an order have one number, or one id. line.",
     "line_matched": "The line is matched to a posted invoice, and may not change. line, field (unless it is to go).",
     "order_matched": "A line of the order is matched to a posted invoice, so this may not change. field, theirs, ours.",

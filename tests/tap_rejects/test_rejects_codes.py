@@ -117,7 +117,7 @@ WITHOUT_A_ROW |= dict.fromkeys(
     ),
     "of purchase orders, which the mapper does not make",
 )  # fmt: skip
-WITHOUT_A_ROW |= dict.fromkeys(("delivery_unknown", "wrong_state"), "of attachments and postings")
+WITHOUT_A_ROW |= dict.fromkeys(("delivery_unknown", "rejected_before", "wrong_state"), "of attachments and postings")
 WITHOUT_A_ROW["sent_with_another_key"] = "of uploads and reports to ivesk"
 WITHOUT_A_ROW |= dict.fromkeys(("comma_in_tag", "control_character"), "of uploads to ivesk")
 WITHOUT_A_ROW |= dict.fromkeys(

@@ -58,6 +58,8 @@ ELSEWHERE = {
     "bank_change",
     "vendor_differs",
     "vendor_without_external_id",
+    # of invoices that were rejected before: test_load_postings.py
+    "rejected_before",
     # of plans: test_load_apply.py
     "changed_since_plan",
     "not_as_approved",

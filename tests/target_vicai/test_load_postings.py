@@ -17,7 +17,7 @@ import pytest
 from tests.campaign import one_in
 from tests.target_vicai.cases_documents import confirmation, rejection
 from tests.target_vicai.conftest import PREFIX, Record, Target, command, lines, load, state
-from tests.target_vicai.scene import PDF, Scene
+from tests.target_vicai.scene import AT, LATER, PDF, Scene
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "peppol"
 
@@ -111,6 +111,53 @@ def test_another_rejection_of_what_is_rejected_is_set_aside(scene: Scene, target
     run = target(load("invoice_rejections", rejection(scene) | {"reason": "Kita priežastis"}), expect=1)
     assert run.writes == []
     scene.store.untouched()
+
+
+def test_a_rejection_is_told_once_however_often_its_row_comes(scene: Scene, target: Target) -> None:
+    """A tap sends its last row with every run, and a table that is read whole all of them: people have corrected since.
+
+    An invoice that was corrected at Vic, and waits for the ERP again, must not bounce back.
+    """
+    row = {"internalId": scene.waiting, "reason": "Sąskaita KTO-9300 uždaryta", "externalUpdatedAt": AT}
+    stream = "invoice_rejections"
+    assert target(load(stream, row)).counts(stream)["updated"] == 1
+    becomes(scene, status="READY_FOR_POST")
+    for again in (row, row | {"externalUpdatedAt": AT, "item": None}):
+        assert (run := target(load(stream, again))).counts(stream)["unchanged"] == 1
+        assert run.writes == []
+    scene.store.untouched()
+    # The ERP has tried again, in vain.
+    later = row | {"externalUpdatedAt": LATER}
+    assert target(load(stream, later)).counts(stream)["updated"] == 1
+    # By now it is rejected for another reason, or in the books: what was told before is no news.
+    for status, error in (("NOT_READY", "Kita"), ("READY_FOR_TRANSFER", "Kita"), ("POSTED", None)):
+        becomes(scene, status=status, postingError=error)
+        assert (run := target(load(stream, row, later))).counts(stream)["unchanged"] == 2
+        assert run.writes == []
+        scene.store.untouched()
+
+
+def test_a_rejection_without_a_time_that_may_be_meant_again_is_set_aside(
+    scene: Scene, target: Target, tmp_path: Path
+) -> None:
+    stream, row = "invoice_rejections", rejection(scene)
+    target(load(stream, row))
+    becomes(scene, status="READY_FOR_TRANSFER")
+    run = target(load(stream, row), expect=1)
+    assert (run.writes, run.rejects[0]["rejected"]["code"]) == ([], "rejected_before")
+    scene.store.untouched()
+    # It is: the ERP's time says so, in the line of the reject file.
+    said = [
+        one | ({"record": one["record"] | {"externalUpdatedAt": AT}} if "record" in one else {})
+        for one in run.reject_lines
+    ]
+    assert target(said).counts(stream)["updated"] == 1
+    # One that is known only from what Vic shows is remembered, too; a plan remembers nothing.
+    (tmp_path / "ledger.jsonl").unlink()
+    target(load(stream, row), dry_run=True)
+    assert target(load(stream, row)).counts(stream)["unchanged"] == 1
+    becomes(scene, status="READY_FOR_POST")
+    assert target(load(stream, row), expect=1).writes == []
 
 
 # Vendor errors
