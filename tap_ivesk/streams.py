@@ -297,7 +297,8 @@ class IncrementalStream(IveskStream):
         """Yield what changed; the bookmark moves at the end, because the order is not documented."""
         partition = dict(context or {})
         own = {name: msgspec.Raw(_as_json(value)) for name, value in partition.items()}
-        window = DedupWindow(Bookmark.from_state(self.last_bookmark(context), None))
+        since = Bookmark.from_state(self.last_bookmark(context), None)
+        window = DedupWindow(since, service_now=self.source.client.now)
         reached: tuple[str | None, int] | None = None
         for items in self.pages(window.ask(), partition):
             yield Batch([item | own for item in items if self._is_new(window, item)])

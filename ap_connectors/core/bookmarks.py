@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,10 +80,13 @@ class DedupWindow:
     Args:
         since: where to go on.
         clock: whose times are read.
+        service_now: what time it is at the service (milliseconds since 1970); None if it does not say.
     """
 
-    def __init__(self, since: Bookmark, clock: Clock = UTC) -> None:
-        self._clock = clock
+    def __init__(
+        self, since: Bookmark, clock: Clock = UTC, *, service_now: Callable[[], int | None] = lambda: None
+    ) -> None:
+        self._clock, self._service_now = clock, service_now
         self.not_before = since.not_before
         self.instant = since.instant
         self.newest = clock.milliseconds(since.instant) if since.instant else since.not_before
@@ -139,8 +142,9 @@ class DedupWindow:
             return newest
         # While a machine sleeps, one of its clocks stands still.
         since = max(int((time.monotonic() - self._begun) * 1000), time.time_ns() // 1_000_000 - self._began_at)
-        # Where this machine's clock is behind, the service's own times say how late it is.
-        began_at = max(self._began_at, newest - since)
+        now = self._service_now()
+        # This machine's clock may be wrong. If it is behind, the service's own times say how late it is at least.
+        began_at = max(self._began_at, newest - since) if now is None else now - since
         return min(newest, began_at - SETTLES)
 
     def _kept(self, newest: int) -> Iterator[tuple[str, list[str]]]:

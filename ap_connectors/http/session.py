@@ -30,6 +30,7 @@ from ap_connectors.core.redact import Redactor
 from ap_connectors.http import request_counts, shutdown
 from ap_connectors.http.guarded import AddressRefused, GuardedAdapter, PlainHttpRefused
 from ap_connectors.http.rate_limit import RateLimit
+from ap_connectors.http.service_clock import ServiceClock
 
 T = TypeVar("T")
 
@@ -98,6 +99,7 @@ class HttpClient:
     ) -> None:
         self.service = service
         self.redact = Redactor(secrets)
+        self.clock = ServiceClock()
         self._explain = explain
         self._timeout = timeout
         self._retry_policy = retry_policy or RetryPolicy()
@@ -269,6 +271,7 @@ class HttpClient:
     def _read(self, response: requests.Response, parse: Callable[[requests.Response], T], what: str) -> T:
         try:
             self._judge(response, what)
+            self.clock.note(response)
             return parse(response)
         except _TRANSIENT as error:
             raise Retry(describe(error, response.url)) from None

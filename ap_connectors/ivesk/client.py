@@ -140,7 +140,11 @@ class IveskClient:
         Raises:
             Stop: key, address or bookmark are wrong. Outage: the service failed for too long.
         """
-        return iter(QueueReader(lambda ask: self._page(queue, ask, doctype), f"{queue}at", since))
+        return iter(QueueReader(lambda ask: self._page(queue, ask, doctype), f"{queue}at", since, self.now))
+
+    def now(self) -> int | None:
+        """Return what time it is at the service (milliseconds since 1970); None before its first answer."""
+        return self._api.clock.now()
 
     def fresh_link(self, queue: Queue, document: Record) -> str | None:
         """Ask the queue for a document again; return its fresh link, or None if it has moved on in the queue."""

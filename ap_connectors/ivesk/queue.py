@@ -48,12 +48,19 @@ class QueueReader:
         fetch: asks the service for the page at a ``from``.
         instant_field: ``exportedat`` or ``digitizedat``.
         since: where to go on.
+        service_now: see `DedupWindow`.
     """
 
-    def __init__(self, fetch: Callable[[str], Answer], instant_field: str, since: Bookmark) -> None:
+    def __init__(
+        self,
+        fetch: Callable[[str], Answer],
+        instant_field: str,
+        since: Bookmark,
+        service_now: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._fetch = fetch
         self._field = instant_field
-        self._window = DedupWindow(since)
+        self._window = DedupWindow(since, service_now=service_now)
         self._inclusive = False
         self._looked_back_in_vain = False
         self._longest_page = 0

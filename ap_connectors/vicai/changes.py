@@ -66,17 +66,26 @@ class ChangeReader:
         key: tells records apart.
         instant_field: the time that the list is ordered by.
         clock: whose times these are.
+        service_now: see `DedupWindow`.
     """
 
     def __init__(
-        self, what: str, fetch: Fetch, since: Bookmark, *, key: Key, instant_field: str, clock: Clock = UTC
+        self,
+        what: str,
+        fetch: Fetch,
+        since: Bookmark,
+        *,
+        key: Key,
+        instant_field: str,
+        clock: Clock = UTC,
+        service_now: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._what = what
         self._key = key
         self._field = instant_field
         self._since = since
         self._clock = clock
-        self._window = DedupWindow(since, clock)
+        self._window = DedupWindow(since, clock, service_now=service_now)
         self._pages = Prefetcher[CursorSequence | CursorTest, Answer](lambda asking: fetch(asking.query()))
         self._cursors_are_places = False
         self._restarts = 0

@@ -137,7 +137,11 @@ class VicaiClient:
         def fetch(more: Mapping[str, str]) -> Answer:
             return Answer(*self._lists.following(operation, LIST, {**query, **more}))
 
-        return iter(ChangeReader(operation, fetch, since, key=key, instant_field=instant_field, clock=clock))
+        now = self._transport.now
+        reader = ChangeReader(
+            operation, fetch, since, key=key, instant_field=instant_field, clock=clock, service_now=now
+        )
+        return iter(reader)
 
     def pages_v2(self, operation: str, **query: str) -> Iterator[list[Record]]:
         """Yield the pages of a list of v2 to the end.
@@ -154,7 +158,8 @@ class VicaiClient:
         def fetch(more: Mapping[str, str]) -> Answer:
             return Answer(*self._lists.following_v2(operation, query, more))
 
-        return iter(ChangeReader(operation, fetch, since, key=key, instant_field=instant_field))
+        now = self._transport.now
+        return iter(ChangeReader(operation, fetch, since, key=key, instant_field=instant_field, service_now=now))
 
     def document(self, operation: str, read: Callable[[requests.Response], T], **arguments: str) -> T:
         """Fetch a document; `read` gets the streamed answer. A link to another address is followed without the token.

@@ -232,6 +232,10 @@ class Transport:
             data=json,
         )
 
+    def now(self) -> int | None:
+        """Return what time it is at the service (milliseconds since 1970); None before its first answer."""
+        return self._api.clock.now()
+
     def is_own(self, url: str) -> bool:
         """Return whether an address is one of the API's own, to which the token may be sent."""
         return url.isascii() and "\\" not in url and _origin(url) == _origin(self._url) is not None
