@@ -107,7 +107,9 @@ class TargetIvesk(ExactTarget):
     @functools.cached_property
     def _sinks_by_name(self) -> dict[str, IveskSink]:
         # A key may be renewed: what was sent to this host with any key is known.
-        ledger = Ledger(self.config["ledger_path"], self._owner, self._name, alike=f"{self._host} ")
+        host = f"{self._host} "
+        path, owner, name = self.config["ledger_path"], self._owner, self._name
+        ledger = Ledger(path, owner, name, alike=lambda entry: entry.owner.startswith(host))
         account = Account(
             self.client,
             SendOnce(ledger, SERVICE),

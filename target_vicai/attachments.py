@@ -60,7 +60,7 @@ class Attachments(VicSink):
         with opened(item.extras, self.context.sources, live=live) as document:
             assert document is not None  # noqa: S101 - `key` has checked
             sha256 = document.sha256()
-            once = SendOnce(ledger, "Vic.ai")
+            once = SendOnce(self.context.company_ledger, "Vic.ai")
             if self.context.options.dry_run:
                 return once.known(sha256, document.name) or Outcome("created")
 

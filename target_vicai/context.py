@@ -144,6 +144,8 @@ class LoadContext:
         """The same for training invoices."""
         self.payment_books = {part: PaymentBook(self.client, part) for part in ("payments", "credits")}
         """What Vic knows of payments and of credits."""
+        self.company_ledger = self.ledger.of_company()
+        """The ledger with what former credentials of the company have sent; another company may have its name."""
         self.vat_codes_coming: dict[str, str] = {}
         """The ERP's ids of the VAT codes that this run loads, by code: lines name them by either."""
 

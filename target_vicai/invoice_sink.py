@@ -43,7 +43,7 @@ class InvoiceSink(VicSink):
         why = _not_booked(item)
         if why is None or item.deleted:
             return super().apply(item, compared)
-        if self.context.ledger.find(self.sent + item.key) is None or not self.is_there(item.key):
+        if self.context.company_ledger.find(self.sent + item.key) is None or not self.is_there(item.key):
             return UNCHANGED
         raise why
 

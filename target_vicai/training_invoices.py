@@ -54,6 +54,7 @@ class TrainingInvoices(InvoiceSink):
         body = self._body(item.body, present or {}, is_whole=is_whole)
         if present is None:
             return self._create(item, self.require_complete(body), is_new=reads)
+        self._remember(item)
         self.context.approval.compared(present, self.body_schema.members)
         changes = tuple(diff(self.body_schema, body, present, readable=self.read_schema))
         if compares and (older := self.older(body, present)):
@@ -115,9 +116,15 @@ class TrainingInvoices(InvoiceSink):
             finds = self.context.options.finds_duplicates and is_new and item.extras.get("ivesk_document_id")
             with self.context.training_duplicates.claim(item.key, body) if finds else nullcontext():
                 self._put(item.key, body, document)
-        if item.extras.get("ivesk_document_id") and not self.context.options.dry_run:
-            self.context.ledger.end(self.sent + item.key, "sent")
+        self._remember(item)
         return Outcome("created")
+
+    def _remember(self, item: Item) -> None:
+        """Write down that a document is loaded here; a run that was killed may not have done so."""
+        if not item.extras.get("ivesk_document_id") or self.context.options.dry_run:
+            return
+        if self.context.company_ledger.find(self.sent + item.key) is None:
+            self.context.ledger.end(self.sent + item.key, "sent")
 
     def is_there(self, key: str) -> bool:
         """Return whether Vic has a training invoice."""

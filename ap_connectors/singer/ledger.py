@@ -62,13 +62,15 @@ class Ledger:
         path: of the file; it is created with the first line.
         owner: whose lines count: identifies an account of the service, and is not a secret.
         company: what a person calls that account.
-        alike: how owners begin whose accounts may be this one under a former key; what they sent is known, too.
+        alike: whether a line's account may be this one under a former key; what that sent is known, too.
 
     Raises:
         Stop: the file can't be read or written, or is damaged (by every method).
     """
 
-    def __init__(self, path: str, owner: str, company: str | None = None, *, alike: str | None = None) -> None:
+    def __init__(
+        self, path: str, owner: str, company: str | None = None, *, alike: Callable[[Entry], bool] | None = None
+    ) -> None:
         self.path, self.owner = path, owner
         self._file, self._company, self._alike = Path(path).expanduser(), company, alike
         self._entries: dict[str, Entry] = {}
@@ -78,6 +80,11 @@ class Ledger:
         self._lock = threading.Lock()
         self._turns = threading.Condition()
         self._busy: set[str] = set()
+
+    def of_company(self) -> Ledger:
+        """Return the same ledger that also knows what was sent with other credentials of a company of this name."""
+        own = self._company
+        return Ledger(self.path, self.owner, own, alike=lambda entry: own is not None and entry.company == own)
 
     @contextmanager
     def turn(self, key: str) -> Iterator[None]:
@@ -205,7 +212,7 @@ class Ledger:
             ) from None
         if entry.owner == self.owner:
             self._entries[entry.key] = entry
-        elif self._alike is not None and entry.owner.startswith(self._alike):
+        elif self._alike is not None and self._alike(entry):
             self._others.setdefault(entry.owner, {})[entry.key] = entry
 
     def _keep_copy(self, content: bytes) -> None:

@@ -314,6 +314,11 @@ def test_a_document_that_is_not_booked_here_any_more_is_told(
     ]
     assert target(load(stream, *said)).counts(stream)["unchanged"] == 2
     target(load(stream, given))
+    # Killed before the ledger had it: the record comes again. Later the company gets another client id.
+    book = scene.pdf.parent.parent / "ledger.jsonl"
+    book.unlink()
+    target(load(stream, given))
+    book.write_text(book.read_text().replace(f'"{scene.vicai.client_id}"', '"former-client"'))
     scene.store.look()
     run = target(load(stream, *said), expect=1)
     ((_, reject),) = [(one["record"], one["rejected"]) for one in run.rejects]

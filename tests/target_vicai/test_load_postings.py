@@ -218,6 +218,23 @@ def test_the_ledger_tells_what_was_sent(scene: Scene, target: Target, tmp_path: 
     assert len(ledger(tmp_path)) == 2
 
 
+def test_other_credentials_of_the_company_send_nothing_twice(scene: Scene, target: Target, tmp_path: Path) -> None:
+    """Vic.ai gave out a new client id, or the company's name is that of another: a person tells."""
+    target(load("attachments", given(scene)))
+    scene.store.look()
+    path = tmp_path / "ledger.jsonl"
+    path.write_text(path.read_text().replace(f'"{scene.vicai.client_id}"', '"former-client"'))
+    run = target(load("attachments", given(scene)), expect=1)
+    told = run.rejects[0]["rejected"]
+    assert (told["code"], told["params"]["other"], run.writes) == ("sent_with_another_key", "former-client", [])
+    scene.store.untouched()
+    path.write_text(path.read_text().replace('"former-client"', f'"{scene.vicai.client_id}"'))
+    assert target(run.reject_lines).counts("attachments")["unchanged"] == 1
+    # Another company's lines say nothing of ours.
+    path.write_text(path.read_text().replace(f'"{scene.vicai.client_id}"', '"other"').replace("Fjordlys", "Nordlys"))
+    assert target(load("attachments", given(scene))).counts("attachments")["created"] == 1
+
+
 @pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not there")
 def test_peppol_invoices_arrive_byte_for_byte(scene: Scene, target: Target) -> None:
     paths = sorted(SAMPLES.glob("*.xml"))
