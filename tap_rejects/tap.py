@@ -149,7 +149,7 @@ class SyncErrors(ExactStream):
             "documentid": found.document,
             "companycode": found.company,
             "message": message,
-            "at": mark.get("at"),
+            "at": mark.get("first_at") or mark.get("at"),
             "stream": stream,
             "key": record.get("externalid") or record.get("id"),
         }

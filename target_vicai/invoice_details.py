@@ -15,7 +15,7 @@ from ap_connectors.http.bodies import file_pieces
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from ap_connectors.vicai import contract
 from target_vicai.documents import FIELDS, Document, is_given, opened
-from target_vicai.item import Item, missing_key
+from target_vicai.item import Item, check_not_newer, missing_key
 from target_vicai.sink import TEXT, VicSink
 
 _IDS: dict[str, Any] = {"internalId": TEXT, "externalId": TEXT}
@@ -87,6 +87,9 @@ class InvoicePayments(_OfInvoice):
         changes = self.changes(body, present)
         if not changes and self.writes_only_changes(item):
             return UNCHANGED
+        if any(one.old is not None for one in changes):
+            # An earlier part of a payment, say, that was set aside: by now the ERP may have told of the rest.
+            check_not_newer(item, present, "How the ERP paid the invoice")
 
         def find_done() -> JsonObject | None:
             now = self.context.client.found("getInvoice", **address)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ap_connectors.core.errors import Reject
+from ap_connectors.core.instants import UTC
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.coercion import quoted
 from ap_connectors.singer.worker_pool import Parent
@@ -39,8 +40,38 @@ class Item(msgspec.Struct, frozen=True):
 
     @property
     def replayed(self) -> str | None:
-        """When an earlier run set it aside, if one did (an instant, UTC)."""
-        return None if self.rejected is None else str(self.rejected.get("at") or "")
+        """When an earlier run set it aside, the first of several, if one did (an instant, UTC)."""
+        mark = self.rejected
+        return None if mark is None else str(mark.get("first_at") or mark.get("at") or "")
+
+
+def changed_since_reject(item: Item, present: JsonObject) -> bool | None:
+    """Return whether Vic's record changed after ours was set aside; None if it never was, or that is not known."""
+    then, now = item.replayed, present.get("internalUpdatedAt")
+    if not then or not now or not UTC.knows(then) or not UTC.knows(now):
+        return None
+    return UTC.milliseconds(now) > UTC.milliseconds(then)
+
+
+def check_not_newer(item: Item, present: JsonObject, what: str) -> None:
+    """Check that a record which was set aside overwrites nothing newer.
+
+    Args:
+        item: the record.
+        present: what Vic has.
+        what: it is, as messages call it.
+
+    Raises:
+        Reject: that changed after the record was set aside.
+    """
+    if changed_since_reject(item, present):
+        raise Reject(
+            f"{what} {item.key} changed at Vic.ai on {present['internalUpdatedAt']}, after this record was set aside "
+            f"on {item.replayed}. Send it afresh, or remove `rejected` from its line to load it all the same.",
+            "changed_at_vicai",
+            changed=present["internalUpdatedAt"],
+            set_aside=item.replayed,
+        )
 
 
 def missing_key(*fields: str) -> Reject:

@@ -8,13 +8,10 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any, Literal
 
-from ap_connectors.core.errors import Reject
-from ap_connectors.core.instants import UTC
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.ledger import Ledger
 from ap_connectors.vicai.client import NotFound
 from target_vicai.context import LoadContext
-from target_vicai.item import Item
 from target_vicai.purchase_order_lines import LineChanges
 
 PendingStep = Literal["process", "close"]
@@ -141,30 +138,6 @@ class OrderWriter:
 def status_of(order: JsonObject) -> str:
     """Return `open` or `closed`."""
     return str(order.get("status") or "open").casefold()
-
-
-def check_not_newer(item: Item, order: JsonObject) -> None:
-    """Check that a record which was set aside overwrites nothing newer.
-
-    Raises:
-        Reject: Vic's order changed after that.
-    """
-    if changed_since_reject(item, order):
-        raise Reject(
-            f"Purchase order {item.key} changed at Vic.ai on {order['internalUpdatedAt']}, after this record was set "
-            f"aside on {item.replayed}. Send it afresh, or remove `rejected` from its line to load it all the same.",
-            "changed_at_vicai",
-            changed=order["internalUpdatedAt"],
-            set_aside=item.replayed,
-        )
-
-
-def changed_since_reject(item: Item, order: JsonObject) -> bool | None:
-    """Return whether an order changed after its record was set aside; None if it never was, or that is not known."""
-    then, now = item.replayed, order.get("internalUpdatedAt")
-    if not then or not now or not UTC.knows(then) or not UTC.knows(now):
-        return None
-    return UTC.milliseconds(now) > UTC.milliseconds(then)
 
 
 class PendingSteps:

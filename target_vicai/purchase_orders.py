@@ -20,7 +20,7 @@ from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Refused
 from target_vicai.compared_sink import ComparedSink, Comparison
 from target_vicai.context import LoadContext, ResourceSpec
-from target_vicai.item import Item, missing_key
+from target_vicai.item import Item, changed_since_reject, check_not_newer, missing_key
 from target_vicai.purchase_order_lines import (
     LineChanges,
     compare_lines,
@@ -37,8 +37,6 @@ from target_vicai.purchase_order_lines import (
 from target_vicai.purchase_order_writes import (
     OrderWriter,
     PendingSteps,
-    changed_since_reject,
-    check_not_newer,
     status_of,
 )
 from target_vicai.record_cache import Reading, RecordCache
@@ -302,7 +300,7 @@ class PurchaseOrders(ComparedSink):
         if order is None:
             return self._create(item)
         if plan.writes:
-            check_not_newer(item, order)
+            check_not_newer(item, order, "Purchase order")
         new = references(item.body.get("vendor"), item.body.get("lineItems") or [])
         new -= references(order.get("vendor"), order.get("lineItems") or [])
         self.context.await_parents(new)
@@ -318,7 +316,7 @@ class PurchaseOrders(ComparedSink):
         found = self._found(item, self.context.cache(self.name))
         if found is None:
             return UNCHANGED
-        check_not_newer(item, found.record)
+        check_not_newer(item, found.record, "Purchase order")
         self.context.approval.compared(found.record, ("status", *self.body_schema.members))
         id_ = found.record["internalId"]
         outcome = self.call_delete("deletePurchaseOrder", lambda: self._now(id_), purchaseOrderId=id_)

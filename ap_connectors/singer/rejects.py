@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 _strings = json.JSONDecoder(strict=False)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MOST_LOGGED = 20
+_LOADED_IN_PART = frozenset({"partly_written", "not_processed", "bank_account", "bank_change"})
+"""Codes of records that the service has in part: its copy is of that time."""
 _HELD = 16 * 1024 * 1024
 """Bytes of an input that are held in memory, until all of it is known to be this company's; more go to the disk."""
 
@@ -174,11 +176,13 @@ class RejectFile:
             with self._lock:
                 self.count += 1
             return
+        first = _first_at(raw_line) if reject.code not in _LOADED_IN_PART else None
         mark = {
             **self._mark,
             **({"company": self.company} if self.company is not None else {}),
             **reject.shown(lambda text: _whole(self._masked_text(text))),
             "at": instants.text(time.time_ns() // 1_000_000),
+            **({"first_at": first} if first else {}),
             "line": line,
         }
         record = self._masked(_marked(raw_line.strip(), msgspec.json.encode(mark)))
@@ -313,6 +317,13 @@ def _mark_of(raw: bytes) -> Mapping[str, Any] | None:
         return next((line.message.rejected for line in messages.read([raw])), None)
     except Stop:
         return None  # what is wrong with it is told when its turn comes
+
+
+def _first_at(raw: bytes) -> str | None:
+    """Return when the record of a line was set aside first; None if it comes for the first time."""
+    mark = _mark_of(raw) or {}
+    first = mark.get("first_at") or mark.get("at")
+    return str(first) if first else None
 
 
 def _whole(text: str) -> str:
