@@ -215,6 +215,13 @@ SENTENCES: Mapping[str, Phrase] = {
         "Vic.ai lets nobody change an invoice: delete it there and export the document again, or leave it as Vic.ai "
         "has it.",
     ),
+    "corrected_after_posting": Phrase(
+        "Sąskaita jau užregistruota apskaitoje, o dokumentas pakeistas vėliau, todėl pakeitimas ten nepateko: "
+        "{differences}. Jei dokumentas teisingas, skirtumą reikia užregistruoti apskaitos programoje.",
+        "The invoice is booked already, and the document was changed after that, so the change did not get there: "
+        "{differences}. If the document is right, the difference has to be booked in "
+        "the accounting system.",
+    ),
     "moved_to_another_company": Phrase(
         "Dokumentas dabar yra įmonės {company}, bet anksčiau buvo įkeltas į kitos įmonės Vic.ai ir ten liko. "
         "Patikrinkite pirkėją Įvesk; jei jis teisingas, sąskaitą reikia ištrinti toje Vic.ai.",

@@ -35,6 +35,8 @@ _ACCOUNT = "paymentInfo"
 _VAT_CODES = "vat_codes"
 _NO_DOCUMENT = "it waits for its document at Vic.ai: send the record with one"
 _NO_CHANGE = "Vic.ai offers no way to change an invoice"
+_PAID_BY = frozenset({"totalAmount", "currency", "transactionType", "vendor", "paymentInfo"})
+"""Fields by which an invoice is paid: a correction of one is told, however late it comes."""
 _MOST_TOLD = 10
 """Differences that a message names."""
 _exact: Callable[[bytes], JsonObject] = msgspec.json.Decoder(JsonObject, float_hook=Decimal).decode
@@ -188,6 +190,11 @@ class Invoices(InvoiceSink):
         if changes and (status_of(present) not in POSTED or any(one.path == "refNumber" for one in changes)):
             raise _differs(item.key, changes)
         if changes:
+            sent = self.context.ledger.find(self.sent + item.key)
+            # Without the ledger it is not known who has changed it.
+            paid = [one for one in changes if one.path.partition(".")[0] in _PAID_BY] if sent and sent.fields else []
+            if paid:
+                raise _corrected(item.key, status_of(present), paid)
             return self._leave(item.key, changes[0])
         if status_of(present) != _NEW or present.get("postingError") or present.get("externalId", item.key) != item.key:
             return UNCHANGED
@@ -292,6 +299,17 @@ def _differs(key: str, changes: list[Change]) -> Reject:
         "differs_at_vicai",
         **shown[0],
         **({"differences": shown} if len(shown) > 1 else {}),
+    )
+
+
+def _corrected(key: str, status: str, changes: list[Change]) -> Reject:
+    """Return the reject of a record that was corrected in what is paid, after the invoice was posted."""
+    return Reject(
+        f"{_told(key)} {'; '.join(map(_difference, changes))}. It is {status}, and was corrected after that. "
+        f"{_NO_CHANGE}: book the difference in the ERP, or leave the record out.",
+        "corrected_after_posting",
+        status=status,
+        differences=[{"field": one.path, "theirs": _shown(one.old), "ours": _shown(one.new)} for one in changes],
     )
 
 

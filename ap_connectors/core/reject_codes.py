@@ -86,6 +86,8 @@ CODES: Mapping[str, str] = {
     "bank_change": "A change of bank details that waits for approval. vendor, changes: field, from, to.",
     "differs_at_vicai": "Vic.ai has it with another value, and offers no way to change that. field, theirs, "
     "ours; differences: these of each, if there are several.",
+    "corrected_after_posting": "What is paid was corrected after the invoice was posted. status; differences: field, "
+    "theirs and ours of each.",
     "moved_to_another_company": "Its document is another company's now, and it is still at Vic.ai. company: the other.",
     "no_longer_booked": "Its document is a sale now, or of a kind left out, and it is still at Vic.ai. doctype.",
     "changed_at_vicai": "It changed at Vic.ai after the record was set aside. changed, set_aside: times, UTC.",

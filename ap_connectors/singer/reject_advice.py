@@ -36,7 +36,7 @@ ADVICE: Sequence[tuple[str, Sequence[str]]] = (
         "Decide which side is right: it differs at the service",
         (
             *("differs_at_vicai", "changed_at_vicai", "not_changeable", "not_deletable", "wrong_state"),
-            "rejected_before",
+            *("corrected_after_posting", "rejected_before"),
             *("line_matched", "vendor_differs", "moved_to_another_company", "no_longer_booked", "duplicate"),
             "not_a_number_at_vicai",
         ),

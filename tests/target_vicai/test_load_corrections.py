@@ -207,6 +207,43 @@ def test_an_invoice_that_the_erp_has_renamed_is_not_made_again(scene: Scene, tar
     assert target(load("invoices", given)).counts("invoices")["created"] == 1
 
 
+def test_what_is_paid_and_was_corrected_after_posting_is_told_of_each(scene: Scene, target: Target) -> None:
+    """Amount, vendor, account: nothing changes at Vic.ai any more, and each invoice is named; a coding is not."""
+    other = scene.store.all("vendors")[1]["externalId"]
+    corrected: dict[str, Record] = {
+        "totalAmount": {"totalAmount": "110.00"},
+        "currency": {"currency": "NOK"},
+        "transactionType": {"transactionType": "CREDITNOTE"},
+        "vendor.externalId": {"vendor": {"externalId": other}},
+        "paymentInfo.accountNumber": {"paymentInfo": {"kind": "IBAN", "accountNumber": "LT601010012345678901"}},
+        "": {
+            "lineItems": [LINES[0] | {"costAccount": {"externalId": "KTO-1200"}}, *LINES[1:]],
+            "dueDate": "2026-04-30",
+        },
+    }
+    given = [full(scene) | {"externalId": f"PIRK-{number}"} for number in range(len(corrected))]
+    target(load("invoices", *given), duplicates="allow")
+    mine = {one["externalId"]: one["internalId"] for one in scene.vicai.control.vicai.records("invoices")}
+    for number, one in enumerate(given):
+        status = ("POSTED", "TRANSFERRED")[number % 2]
+        scene.vicai.control.vicai.touch("invoices", [mine[one["externalId"]]], status=status)
+    scene.store.look()
+    newer = [one | change for one, change in zip(given, corrected.values(), strict=True)]
+    for _ in range(2):
+        run = target(load("invoices", *newer), expect=1)
+        rejected = {one["record"]["externalId"]: one["rejected"] for one in run.rejects}
+        told = {id_: [each["field"] for each in one["params"]["differences"]] for id_, one in rejected.items()}
+        fields = {one["externalId"]: [field] for one, field in zip(given, corrected, strict=True) if field}
+        assert told == fields
+        assert {one["code"] for one in rejected.values()} == {"corrected_after_posting"}
+        assert (run.counts("invoices")["unchanged"], run.writes) == (1, [])
+    # It was a mistake; or the ledger is lost, and nobody knows who has changed what.
+    assert target(load("invoices", *given)).counts("invoices")["unchanged"] == len(given)
+    (scene.pdf.parent.parent / "ledger.jsonl").unlink()
+    assert target(load("invoices", *newer)).counts("invoices")["unchanged"] == len(given)
+    scene.store.untouched()
+
+
 def test_a_correction_is_set_aside_again_until_it_is_dealt_with(scene: Scene, target: Target) -> None:
     given, newer = invoice(scene), invoice(scene) | {"glDate": "2026-02-28", "totalAmount": "1.00"}
     target(load("invoices", given))
