@@ -111,6 +111,10 @@ class Declared:
         parent, deletions = Link.of(schema.get("x-parent")), Link.of(schema.get("x-deletes"))
         return cls(stream, found, tuple(key), as_text, of_parts, parent, deletions)
 
+    def is_alike(self, other: Declared) -> bool:
+        """Whether rows are told apart, and belong to others, in the same way."""
+        return (self.key, self.parent, self.deletions) == (other.key, other.parent, other.deletions)
+
 
 def kind_of(types: set[str], formats: set[str], prop: Any, most: Kind) -> Kind:
     """Return the kind of a column for the types and formats that a field may have."""
@@ -175,7 +179,13 @@ def _referred(reference: str, whole: Mapping[str, Any]) -> Any:
 
 
 def names(
-    wanted: Sequence[str], existing: Collection[str], ours: Collection[str], longest: int, *, same_case: bool
+    wanted: Sequence[str],
+    existing: Collection[str],
+    ours: Collection[str],
+    longest: int,
+    *,
+    same_case: bool,
+    foreign: Collection[str] = (),
 ) -> dict[str, str]:
     """Return what each field, or stream, is called in the database: as it is, unless that is taken or not possible.
 
@@ -183,6 +193,7 @@ def names(
         wanted: their names.
         existing: names of the table's columns, or of the schema's tables.
         ours: names that we use ourselves.
+        foreign: names of the existing ones that are the user's.
         longest: the most bytes of a name.
         same_case: whether names that differ in case only are one to the database.
     """
@@ -191,16 +202,23 @@ def names(
         return name.lower() if same_case else name
 
     found: dict[str, str] = {}
-    taken = {folded(name): name for name in existing} | {folded(name): "" for name in ours}
+    taken = {folded(name): name for name in existing} | {folded(name): "" for name in foreign}
+    reserved = set(map(folded, ours))
     for name in wanted:
         called = _possible(name, longest)
-        if taken.get(folded(called)) == "":
-            called += "_"
-        elif taken.get(folded(called), called) != called:
+        if folded(called).rstrip("_") in reserved:
+            called += "_"  # to company_, too, or two fields would share a column
+        if taken.get(folded(called), called) != called:
             called = _short(name, longest)
         taken[folded(called)] = called
         found[name] = called
     return found
+
+
+def possible(name: str, ours: Collection[str], longest: int, *, same_case: bool) -> set[str]:
+    """Return what `names` may have made of a name."""
+    (usual,) = names([name], (), ours, longest, same_case=same_case).values()
+    return {usual, _short(name, longest)}
 
 
 def _possible(name: str, longest: int) -> str:

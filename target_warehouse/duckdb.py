@@ -16,7 +16,7 @@ from target_warehouse.declared import COMPANY
 from target_warehouse.dependents import rebind
 from target_warehouse.kinds import Cell, Kind
 from target_warehouse.sql import listed, literal, quoted
-from target_warehouse.tables import Plan
+from target_warehouse.tables import Plan, Table
 from target_warehouse.warehouse import Again, Warehouse
 
 try:
@@ -102,11 +102,13 @@ class DuckDB(Warehouse):
         self.connect(_TRIAL_PATIENCE, read_only=True)
         asked = (
             f"SELECT 1 FROM information_schema.schemata WHERE catalog_name = {literal(self._catalog)} "
-            f"AND schema_name = {literal(self.schema)}"
+            f"AND lower(schema_name) = lower({literal(self.schema)})"
         )
         found = self.execute(asked)
         self.close()
-        return "is there" if found else "is not there yet: the first load makes it, in a file that is there"
+        there = "is there" if found else "is not there yet: the first load makes it, in a file that is there"
+        reader = duckdb_files.reader(self._path)
+        return f"{there}; {reader} has the file open now, and a load would wait for it" if reader else there
 
     @staticmethod
     def _require() -> None:
@@ -199,7 +201,8 @@ class DuckDB(Warehouse):
 
     def described(self) -> tuple[Iterable[tuple[str, str, str]], Mapping[str, str | None]]:
         """Return table, column and type of all columns, and the comments of tables."""
-        where = f"database_name = {literal(self._catalog)} AND schema_name = {literal(self.schema)}"
+        # DuckDB takes names that differ in case only for one.
+        where = f"database_name = {literal(self._catalog)} AND lower(schema_name) = lower({literal(self.schema)})"
         columns = self.execute(
             f"SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE {where} AND NOT internal "
             "ORDER BY table_name, column_index"
@@ -219,9 +222,15 @@ class DuckDB(Warehouse):
     def as_text(self, column: str, kind: Kind) -> str:
         """Return the expression that makes text of a column."""
         name = f"CAST({quoted(column)} AS VARCHAR)"
-        if kind.name == "decimal":
+        if kind.name == "decimal" and kind.scale:
             return f"rtrim(rtrim({name}, '0'), '.')"
         return f"replace({name}, ' ', 'T')" if kind in (kinds.INSTANT, kinds.WALL) else name
+
+    def rekey(self, before: Table, after: Table) -> None:
+        """Let columns that are no longer part of the key be without a value; there is no primary key."""
+        for column in before.key:
+            if column not in after.key:
+                self.execute(f"ALTER TABLE {self.name(after.name)} ALTER COLUMN {quoted(column)} DROP NOT NULL")
 
     # Rows
 

@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -267,11 +267,12 @@ def equal_form(kind: Kind, cell: Cell) -> Cell:
         moment = datetime.fromisoformat(cell[:19])
         fraction = cell[19:].partition(".")[2].rstrip("Z") if "." in cell else ""
         digits = re.match("[0-9]*", fraction)
-        zone = re.search(r"([+-])(\d\d):(\d\d)$", cell)
-        if zone:
-            shift = timedelta(hours=int(zone[2]), minutes=int(zone[3]))
-            moment = moment - shift if zone[1] == "+" else moment + shift
-        return f"{moment.isoformat()}.{digits[0].rstrip('0') if digits else ''}"
+        # As a number: in UTC it may be of the year 0 or 10000.
+        seconds = moment.toordinal() * 86400 + moment.hour * 3600 + moment.minute * 60 + moment.second
+        if zone := re.search(r"([+-])(\d\d):(\d\d)$", cell):
+            shift = int(zone[2]) * 3600 + int(zone[3]) * 60
+            seconds += -shift if zone[1] == "+" else shift
+        return f"{seconds:012d}.{digits[0].rstrip('0') if digits else ''}"
     return cell
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.singer.run_report import RunReport
 from target_warehouse import state as states
-from target_warehouse.declared import Declared
+from target_warehouse.declared import ROW, Declared
 from target_warehouse.incoming import Incoming
 from target_warehouse.plan import Planner
 from target_warehouse.tables import Plan, Settings, Table, Widening
@@ -69,6 +69,7 @@ class Loader:
         self._incoming: dict[str, Incoming] = {}
         self._tables: dict[str, Table] | None = None
         self._state: bytes | None = None
+        self._lacking: set[str] = set()
         self.widened: list[Widening] = []
         """Columns that changed their kinds in this run."""
 
@@ -76,6 +77,10 @@ class Loader:
         """Take records of a stream by a SCHEMA from now on."""
         self.wait()  # what is written has the kinds of its fields from there
         declared = Declared.of(stream, schema, key, self._warehouse.most)
+        before = self._incoming.get(stream)
+        if before and len(before) and not declared.is_alike(before.declared):
+            self.flush()
+            self.wait()
         if stream in self._incoming:
             self._incoming[stream].declare(declared)
         else:
@@ -84,6 +89,10 @@ class Loader:
     def of(self, stream: str) -> Incoming | None:
         """Return where records of a stream go; None before its SCHEMA."""
         return self._incoming.get(stream)
+
+    def lacks(self, stream: str) -> None:
+        """Know that a record of a stream was set aside: what a full load lacks is not deleted by that."""
+        self._lacking.add(stream)
 
     def state(self, value: bytes) -> None:
         """Take a STATE; it is written with the records before it."""
@@ -120,7 +129,8 @@ class Loader:
 
     def _flush(self, taken: Sequence[Incoming], state: bytes | None, activate: tuple[str, int] | None) -> None:
         refused: set[int] = set()
-        for number in range(1, _TRIES + 1):
+        failed = 0
+        while True:
             try:
                 with self._warehouse.attempt():
                     plans = self._prepared(taken)
@@ -134,12 +144,13 @@ class Loader:
                         self._find_refused(error, taken)
             except Again as trouble:
                 self._tables = None
-                if number == _TRIES:
+                failed += 1
+                if failed == _TRIES:
                     raise Outage(
                         f"The warehouse failed {_TRIES} times: {trouble} The next run goes on from the last STATE."
                     ) from None
                 self._logger.info("The warehouse could not write now (%s); trying again.", trouble)
-                time.sleep(random.uniform(0, 0.1) * 2**number)  # noqa: S311 - so that two runs do not meet again
+                time.sleep(random.uniform(0, 0.1) * 2**failed)  # noqa: S311 - so that two runs do not meet again
         self._count(plans, counts)
         for incoming in taken:
             self._report.of(incoming.name).add("received", len(incoming))
@@ -149,6 +160,7 @@ class Loader:
     def _refuse(self, plan: Plan, refused: set[int]) -> None:
         """Set aside what cannot be loaded, once, however often the rest is tried."""
         for line, key, reject in plan.rejects:
+            self.lacks(plan.batch.stream)
             if line[0] not in refused:
                 self._set_aside(plan.batch.stream, key, line, reject)
                 refused.add(line[0])
@@ -204,15 +216,15 @@ class Loader:
         if any(plan.changes_table for plan in plans) or not self._warehouse.has_states:
             with self._warehouse.transaction(changes_tables=True):
                 known, self._tables = self._tables, self._warehouse.tables()
-                if self._tables != known:
+                # A column that had no value may have one of another run by now.
+                if self._tables != known or any(plan.widens for plan in plans):
                     plans = self._planned(taken)
                 for plan in plans:
                     if plan.changes_table:
                         self._warehouse.change(plan)
-                        self._tables[plan.table.name] = plan.table
                 if not self._warehouse.has_states:
                     states.create(self._warehouse)
-                    self._warehouse.has_states = True
+                self._tables = self._warehouse.tables()
             for plan in plans:
                 self._tell(plan.widened)
         return plans
@@ -240,11 +252,23 @@ class Loader:
             for plan in plans:
                 if plan.deletions:
                     counts[plan.batch.stream]["deleted"] += self._writer.delete(plan, tables)
-                if activate and plan.batch.stream == activate[0]:
+                if activate and plan.batch.stream == activate[0] and self._is_whole(plan):
                     counts[activate[0]]["deleted"] += self._writer.activate(plan.table, activate[1])
             if state is not None:
                 states.save(self._warehouse, self._pipeline, state)
         return counts
+
+    def _is_whole(self, plan: Plan) -> bool:
+        """Whether a full load has all that is there, or rows that cannot be deleted by what it lacks: keyless ones."""
+        stream = plan.batch.stream
+        if stream not in self._lacking or ROW in plan.table.key:
+            return True
+        self._logger.warning(
+            "%s: records of the full load were set aside, so rows that it does not have stay as they are, until one "
+            "comes of which all can be loaded.",
+            stream,
+        )
+        return False
 
     def _count(self, plans: list[Plan], counts: dict[str, Counter[str]]) -> None:
         for plan in plans:
@@ -259,12 +283,12 @@ class Loader:
 
     def _tell(self, widened: list[Widening]) -> None:
         for one in widened:
+            what = "what the SCHEMA declares now"
+            if one.line:
+                of = f", {one.key[:_MOST_SHOWN]}" if one.key else ""
+                what = f"{one.value[:_MOST_SHOWN]!r} (line {one.line}{of})"
             self._logger.warning(
                 "%s: the column %s now holds %s; as %s it could not hold %s.",
-                one.table,
-                one.column,
-                one.after,
-                one.before,
-                repr(one.value[:_MOST_SHOWN]) if one.value else "what the SCHEMA declares now",
+                *(one.table, one.column, one.after, one.before, what),
             )
         self.widened += widened

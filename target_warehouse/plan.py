@@ -63,6 +63,7 @@ class Planner:
             self._ours(declared),
             self._database.longest_name,
             same_case=self._database.same_case,
+            foreign=before.columns.keys() - before.made if before else (),
         )
         made = Rows(incoming, self._database, before, columns, segments)
         made.read(declared)
@@ -95,7 +96,8 @@ class Planner:
             raise Stop(
                 f"The table {table.name} was not made by target-warehouse. Nothing was loaded. Choose another database "
                 "or schema; a new one is filled by a run without a state. Tables of target-duckdb cannot be taken "
-                "over, for they have lost types and the letters of names: see docs/upgrade.md."
+                "over, for they have lost types and the letters of names: see docs/upgrade.md. If target-warehouse "
+                "has made it, its comment, which says what it holds, was changed since: put that back."
             )
         if strange := [name for name in table.made if table.columns.get(name, kinds.TEXT) is None]:
             raise Stop(

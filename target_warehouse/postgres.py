@@ -41,6 +41,8 @@ _TYPES: Mapping[str, str] = {
     "json": "json",
 }
 _KINDS = {type_: Kind(name) for name, type_ in _TYPES.items()} | {"numeric": kinds.MOST_OF_POSTGRESQL}
+_LIMITS = (psycopg.errors.TooManyColumns, psycopg.errors.ProgramLimitExceeded) if psycopg else ()
+"""What another try meets again, among errors that another try may not meet."""
 _ROWS = 2000
 """Rows that are written at once."""
 
@@ -61,7 +63,17 @@ class PostgreSQL(Warehouse):
     errors = (psycopg.Error,) if psycopg else ()
     refusals = (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError) if psycopg else ()
     dependent_errors = (psycopg.errors.DependentObjectsStillExist,) if psycopg else ()
-    data_errors = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded) if psycopg else ()
+    data_errors = (
+        (
+            psycopg.DataError,
+            psycopg.IntegrityError,
+            psycopg.errors.ProgramLimitExceeded,
+            psycopg.errors.StatementTooComplex,  # JSON that is nested too deeply
+            psycopg.errors.RaiseException,  # by a trigger of the user's
+        )
+        if psycopg
+        else ()
+    )
 
     def __init__(self, url: str, pipeline: str, wait: Callable[[str], None], *others: Any) -> None:
         super().__init__(*others)
@@ -83,13 +95,13 @@ class PostgreSQL(Warehouse):
         self.require()
         try:
             self._connection = postgresql.connect(self._url, "target-warehouse", autocommit=True)
+            self.execute("SET TimeZone = 'UTC'")
+            self.execute("SET client_min_messages = 'warning'")
+            self.execute(f"SET lock_timeout = '{_PATIENCE}s'")
+            if read_only:
+                self.execute("SET default_transaction_read_only = on")
         except psycopg.Error as error:
             raise self._closed(error) from None
-        self.execute("SET TimeZone = 'UTC'")
-        self.execute("SET client_min_messages = 'warning'")
-        self.execute(f"SET lock_timeout = '{_PATIENCE}s'")
-        if read_only:
-            self.execute("SET default_transaction_read_only = on")
 
     def prove(self) -> str:
         """Look for the schema, and for the right to make tables in it, or to make it."""
@@ -97,10 +109,16 @@ class PostgreSQL(Warehouse):
         name = literal(self.schema)
         found = self.execute(f"SELECT 1 FROM pg_namespace WHERE nspname = {name}")
         right = f"has_schema_privilege({name}, 'CREATE')" if found else "has_database_privilege(d, 'CREATE')"
-        ((is_allowed, user, database),) = self.execute(
-            f"SELECT {right}, current_user, d FROM (SELECT current_database() AS d) AS here"
+        ((is_allowed, user, database, is_read_only),) = self.execute(
+            f"SELECT {right}, current_user, d, pg_is_in_recovery() OR (SELECT reset_val = 'on' FROM pg_settings "
+            "WHERE name = 'default_transaction_read_only') FROM (SELECT current_database() AS d) AS here"
         )
         self.close()
+        if is_read_only:
+            raise Stop(
+                f"database: {database} at {host(self._url)} takes no writes: it is a standby server, or "
+                "default_transaction_read_only is on. Name the server that takes them."
+            )
         if not is_allowed:
             what = f"tables in the schema {self.schema}" if found else f"the schema {self.schema}"
             where = f"SCHEMA {quoted(self.schema)}" if found else f"DATABASE {quoted(database)}"
@@ -113,23 +131,26 @@ class PostgreSQL(Warehouse):
     def open(self, patience: int = _PATIENCE) -> None:
         """Connect, and wait until no other run of the same pipeline is under way."""
         self.connect()
+        try:
+            self._begin(patience)
+        except psycopg.Error as error:
+            raise self._closed(error) from None
+
+    def _begin(self, patience: int) -> None:
         self.execute(f"SET lock_timeout = '{patience}s'")
         run = literal(f"target-warehouse {self.schema} {self.company or ''} {self._pipeline}")
         if not self.execute(f"SELECT pg_try_advisory_lock(hashtextextended({run}, 0))")[0][0]:
             self._wait(f"Another run of {self._pipeline} loads into the schema {self.schema}; waiting until it ends.")
             try:
                 self.execute(f"SELECT pg_advisory_lock(hashtextextended({run}, 0))")
-            except psycopg.errors.LockNotAvailable:
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):  # by the user's statement_timeout
                 raise Outage(
-                    f"Another run of {self._pipeline} loads into the schema {self.schema}, and has not ended for "
-                    f"{patience} s. Nothing was loaded; run again when it has ended."
+                    f"Another run of {self._pipeline} loads into the schema {self.schema}, and has not ended in "
+                    "time. Nothing was loaded; run again when it has ended."
                 ) from None
-        try:
-            with self.transaction(changes_tables=True):
-                if not self.execute(f"SELECT to_regnamespace({literal(quoted(self.schema))}) IS NOT NULL")[0][0]:
-                    self.execute(f"CREATE SCHEMA {quoted(self.schema)}")
-        except psycopg.Error as error:
-            raise self._closed(error) from None
+        with self.transaction(changes_tables=True):
+            if not self.execute(f"SELECT to_regnamespace({literal(quoted(self.schema))}) IS NOT NULL")[0][0]:
+                self.execute(f"CREATE SCHEMA {quoted(self.schema)}")
 
     def _closed(self, error: Exception) -> Stop:
         words = masked(" ".join(str(error).split()) or type(error).__name__, self._url)
@@ -171,10 +192,11 @@ class PostgreSQL(Warehouse):
             self._reconnect()
         try:
             yield
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            words = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise Again(masked(words, self._url)) from None
         except psycopg.Error as error:
+            passes = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+            if (passes and not isinstance(error, _LIMITS)) or self._connection is None or self._connection.closed:
+                words = (str(error).strip() or type(error).__name__).splitlines()[0]
+                raise Again(masked(words, self._url)) from None
             raise Stop(f"{self._closed(error)}. The next run goes on from the last STATE.") from None
 
     def _reconnect(self) -> None:

@@ -54,6 +54,8 @@ class Rows:
     ) -> tuple[Kind, Sequence[Cell]]:
         wanted = declared.kinds[name]
         kind = kinds.join(existing, wanted) if existing else wanted
+        if existing and kind == kinds.TEXT and name in declared.key and existing.name in _OF_MANY_TEXTS:
+            kind = existing
         if kind == kinds.MOMENT:
             kind = kinds.of_moments(segments)
         cells, misfits = self._fit(kind, segments)
@@ -70,18 +72,28 @@ class Rows:
             refused = {text for text in misfits if not numeric or kinds.number(text) is None}
             self._refuse(name, kind, segments, refused)
             misfits = misfits - refused
-        example = min(misfits, default="")
+        first = kind, cells, misfits
         while misfits:
             kind = kinds.widened(kind, misfits, self._database.most, whole)
             if name in declared.key and kind in (kinds.TEXT, kinds.JSON):
-                kind = existing or wanted
+                kind, cells, misfits = first
                 self._refuse(name, kind, segments, misfits)
                 return kind, cells
             cells, misfits = self._fit(kind, segments)
             misfits = misfits - refused
-        if example or (used and kind != existing):
-            self.widened.append(Widening(self.name, column, existing or wanted, kind, example))
+        if first[2] or (used and kind != existing):
+            where = self._where(declared, first[0], segments, first[2]) if first[2] else ()
+            self.widened.append(Widening(self.name, column, existing or wanted, kind, *where))
         return kind, cells
+
+    def _where(
+        self, declared: Declared, kind: Kind, segments: list[Segment], misfits: set[str]
+    ) -> tuple[str, int, str]:
+        """Return the first value that a column cannot hold, the number of its line, and the key of its record."""
+        row, value = next((row, text) for row, text in enumerate(_texts(kind, segments)) if text in misfits)
+        keys = [(name, _texts(kinds.TEXT, self._segments[name])[row]) for name in declared.key]
+        lines = [number for chunk in self.chunks for number, _ in chunk.lines]
+        return str(value), lines[row], ", ".join(f"{name} {text}" for name, text in keys)
 
     def _fit(self, kind: Kind, segments: list[Segment]) -> tuple[Sequence[Cell], set[str]]:
         if len(segments) == 1:
@@ -96,8 +108,7 @@ class Rows:
 
     def _refuse(self, name: str, kind: Kind, segments: list[Segment], misfits: set[str]) -> None:
         """Set rows aside whose key the column cannot hold: with another kind of key old rows would come twice."""
-        found = [text for segment in segments for text in kinds.texts(segment)]
-        for row, text in enumerate(found):
+        for row, text in enumerate(_texts(kind, segments)):
             if text in misfits:
                 self._bad[row] = _no_key(name, kind, text)
 
@@ -152,6 +163,16 @@ class Rows:
         return cells
 
 
+_OF_MANY_TEXTS = {"decimal", "instant", "wall"}
+"""Kinds of which equal values may have several texts: as text a key of them would be another one, beside its row."""
+
+
+def _texts(kind: Kind, segments: list[Segment]) -> list[str | None]:
+    """Return the values of a column as `kinds.fit` says which of them do not fit."""
+    read = kinds.json_texts if kind == kinds.BOOLEAN else kinds.texts
+    return [text for segment in segments for text in read(segment)]
+
+
 def _is_before(one: tuple[Cell, ...], other: tuple[Cell, ...]) -> bool:
     return None not in (*one, *other) and one < other
 
@@ -177,8 +198,15 @@ def _without_parts(segments: list[Segment]) -> tuple[list[Segment], dict[int, st
 
 
 def _no_key(name: str, kind: Kind, text: str) -> Reject:
+    if kind == kinds.TEXT and "\0" in text:
+        reason = "and text in PostgreSQL has no NUL character. Correct the value"
+    else:
+        reason = (
+            f"whose column holds {kind}: with another kind in it every row would come twice. Correct the value; or, if "
+            "it is right, declare the field as it is, drop the table and read the stream once without its state"
+        )
     return Reject(
-        f"{name} is part of the key, whose column holds {kind}, and {text[:60]!r} is something else",
+        f"{text[:60]!r} does not fit {name}, which is part of the key, {reason}",
         "key_does_not_fit",
         field=name,
         value=text[:60],

@@ -72,11 +72,11 @@ def latest(
     if at is None or not lifted:
         return stage, ""
     whole = (
-        f"(SELECT e.*, row_number() OVER (PARTITION BY {listed(keys)} ORDER BY {quoted(at)} DESC) AS place "
+        f"(SELECT e.*, row_number() OVER (PARTITION BY {listed(keys)} ORDER BY {quoted(at)} DESC) AS _sdc_place "
         f"FROM {events} AS e WHERE EXISTS (SELECT 1 FROM {stage} AS n WHERE {same('n', 'e', keys)})) AS x"
     )
     gone, back = (
-        f"(SELECT {listed([*keys, at])} FROM {whole} WHERE x.place = 1 AND ({lifted}) IS {which} TRUE)"
+        f"(SELECT {listed([*keys, at])} FROM {whole} WHERE x._sdc_place = 1 AND ({lifted}) IS {which} TRUE)"
         for which in ("NOT", "")
     )
     return gone, back

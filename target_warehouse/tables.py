@@ -54,13 +54,25 @@ class Table:
 
 @dataclass(frozen=True)
 class Widening:
-    """A column that changed its kind: `value` is one that it could not hold."""
+    """A column that changed its kind.
+
+    Args:
+        table: what the stream is called.
+        column: of it.
+        before: what it held, or was declared to.
+        after: what it holds now.
+        value: the first that it could not hold.
+        line: number of the line that has it; 0 if there is none, and the SCHEMA declares something else now.
+        key: of its record.
+    """
 
     table: str
     column: str
     before: Kind
     after: Kind
-    value: str
+    value: str = ""
+    line: int = 0
+    key: str = ""
 
 
 @dataclass
@@ -114,6 +126,12 @@ class Plan:
     def changes_table(self) -> bool:
         """Whether the table has to be made or changed first."""
         return self.table != self.before
+
+    @property
+    def widens(self) -> bool:
+        """Whether a column that is there has to change its kind."""
+        known = self.before.columns if self.before else {}
+        return any(self.table.columns[name] != kind for name, kind in known.items())
 
 
 class Database:

@@ -255,6 +255,7 @@ class TargetWarehouse(ExactTarget):
             incoming.add(record, line.number, line.raw, message.time_extracted, message.version)
         except Reject as reject:
             self.report.of(stream).add("received")
+            self.loader.lacks(stream)
             self._refuse(stream, None, (line.number, line.raw), reject)
             return
         self._size += len(line.raw)
@@ -271,9 +272,11 @@ class TargetWarehouse(ExactTarget):
 
     def on_activate_version(self, line: Line) -> None:
         """Write what has gathered, and delete what the full load does not have."""
-        message = line.message
-        if message.version is not None and self.loader.of(message.stream or "") is not None:
-            self._flush((message.stream or "", message.version))
+        stream, version = line.message.stream or "", line.message.version
+        called = [name for name, origin in self._origins.items() if origin == stream] if self._maps else [stream]
+        for name in called:
+            if version is not None and self.loader.of(name) is not None:
+                self._flush((name, version))
 
     def after_loading(self) -> None:
         """Write what is left, and make the views that are wanted."""
@@ -333,6 +336,8 @@ class TargetWarehouse(ExactTarget):
                 "was": one.before.name,
                 "is": one.after.name,
                 "for": self.redact(one.value[:100]),
+                "line": one.line or None,
+                "key": self.redact(one.key[:100]) or None,
             }
             for one in (self.loader.widened if "loader" in self.__dict__ else ())
         ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ap_connectors.core.errors import Stop
 from target_warehouse import kinds
-from target_warehouse.declared import COMPANY, ROW, STATE, VERSION, Link
+from target_warehouse.declared import COMPANY, ROW, STATE, VERSION, Link, possible
 from target_warehouse.kinds import Kind
 from target_warehouse.plan import changes
 from target_warehouse.sql import listed, literal, quoted
@@ -136,8 +136,9 @@ class Warehouse(Database):
     def as_text(self, column: str, kind: Kind) -> str:
         """Return the expression that makes text, or JSON for text, of a column: numbers without zeros at their end."""
 
+    @abstractmethod
     def rekey(self, before: Table, after: Table) -> None:
-        """Make other columns those that tell rows apart. A database without such a rule has nothing to do."""
+        """Make other columns those that tell rows apart; those of before need no value any more."""
 
     # Tables
 
@@ -152,7 +153,14 @@ class Warehouse(Database):
         for table, column, type_ in described:
             columns.setdefault(table, {})[column] = self.kind_of(type_)
         self.has_states = columns.pop(STATE, None) is not None
-        return {name: _table(name, found, comments.get(name)) for name, found in columns.items()}
+        return {name: self._table(name, found, comments.get(name)) for name, found in columns.items()}
+
+    def _table(self, name: str, columns: Mapping[str, Kind | None], comment: str | None) -> Table:
+        """Return a table as it is; what we know of it is in its comment, which moves along when it is renamed."""
+        table = _table(name, columns, comment)
+        if table.stream is None or name in possible(table.stream, [STATE], self.longest_name, same_case=self.same_case):
+            return table
+        return Table(name, columns, None, (), frozenset())
 
     def check_tables(self, tables: Mapping[str, Table]) -> None:
         """Check that no other run has changed the tables since they were looked at, where there can be one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -57,6 +58,29 @@ def connect(
                 tell(f"{path} is in use by {_holder(error)}; waiting until it is free, {_long(patience)} at most.")
             told = True
             time.sleep(max(0.0, min(_PAUSE, until - time.monotonic())))
+
+
+def reader(path: str) -> str | None:
+    """Return who reads a file, so that it cannot be written to now; None if nothing does. It is not changed."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl  # noqa: PLC0415 - Windows has none
+
+        with Path(path).expanduser().open("r+b") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _named(path)
+    return None
+
+
+def _named(path: str) -> str | None:
+    import duckdb  # noqa: PLC0415 - as above
+
+    try:
+        duckdb.connect(path).close()
+    except duckdb.Error as error:
+        return _holder(error) if _is_held(error) else None
+    return None  # it has just ended
 
 
 def trouble(error: Exception, path: str) -> Stop:

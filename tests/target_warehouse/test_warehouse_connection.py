@@ -5,10 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
+import select
+import socket
+import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -156,6 +162,131 @@ def test_the_server_does_not_come_back(database: Database, tmp_path: Path) -> No
     assert "The warehouse failed 8 times: database: PostgreSQL at 127.0.0.1: " in complaint
     assert complaint.endswith("The next run goes on from the last STATE.")
     whole(database, 1500)
+
+
+def test_a_value_of_another_run_is_not_lost_where_a_column_becomes_wider(database: Database, tmp_path: Path) -> None:
+    """The column had no value when it was looked at, and has one when it is changed."""
+    head = schema("things", {"id": "string", "at": {"type": ["string", "null"], "format": "date-time"}})
+    with loading(database, tmp_path, company="a") as first:
+        first.send(lines([head, record("things", id="1")]))
+        assert first.end() == 0
+    changes = zlib.crc32(f"target-warehouse {SCHEMA}".encode())
+    with loading(database, tmp_path, company="b") as load, database.connected() as other:
+        load.send(lines([head]))
+        load.until(lambda: sessions(database, "state = 'idle' AND query = 'COMMIT'"), "it does not begin")
+        other.execute("BEGIN")
+        other.execute(f"SELECT pg_advisory_xact_lock_shared({changes})")  # as the other run has it while it writes
+        other.execute(f"UPDATE {SCHEMA}.things SET at = '2026-01-05T10:00:00Z'")
+        load.send(lines([record("things", id="1", at="2026-01-05T10:00:00"), state(1)]))
+        load.feed.close()
+        load.until(lambda: sessions(database, "wait_event_type = 'Lock'"), "it does not wait for the other run")
+        other.execute("COMMIT")
+        assert load.end() == 0, load.err
+    assert database.texts("things", "company", "at") == [("a", "2026-01-05T10:00:00+00"), ("b", "2026-01-05T10:00:00")]
+
+
+def test_a_row_is_refused_in_each_of_many_streams(target: Target, database: Database) -> None:
+    """There are more of them than tries, and each is found by a try of its own."""
+    noise = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=9000))
+    streams = [f"s{number}" for number in range(9)]
+    messages = [
+        message
+        for name in streams
+        for message in (schema(name, {"id": "string"}), record(name, id=noise), record(name, id="1"))
+    ]
+    run = target([*messages, state(1)], expect=1)
+    assert run.states == [{"n": 1}]
+    assert run.report["reject_codes"] == {"warehouse_refused": len(streams)}
+    assert all(database.rows(f"SELECT id FROM {name}") == [("1",)] for name in streams)
+
+
+def test_limits_of_the_server(target: Target, database: Database) -> None:
+    """What no other try changes is said at once; what the server cuts off is tried again."""
+    wide = schema("wide", {"id": "string"} | {f"f{number}": "integer" for number in range(1700)})
+    run = target([wide, record("wide", id="1"), state(1)], expect=1)
+    assert "tables can have at most 1600 columns. The next run goes on from the last STATE." in run.complaint
+    assert "trying again" not in run.err
+    assert run.out == ""
+    target([HEAD, record("things", id="1", n=1)])
+    database.rows(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no %', NEW.id; END $$"
+    )
+    database.rows(
+        "CREATE TRIGGER strict BEFORE INSERT ON things FOR EACH ROW WHEN (NEW.n = 2) EXECUTE FUNCTION refuse()"
+    )
+    run = target([HEAD, record("things", id="2", n=2), record("things", id="3", n=3), state(1)], expect=1)
+    assert [(one["code"], one["params"]) for one in run.rejected] == [("warehouse_refused", {"said": "no 2"})]
+    assert database.rows("SELECT id FROM things ORDER BY id") == [("1",), ("3",)]
+    name = urlsplit(database.url).path[1:]
+    database.rows(f"ALTER DATABASE {name} SET statement_timeout = '200ms'")
+    with database.connected() as other:
+        other.execute("SET statement_timeout = 0")
+        other.execute(f"SELECT pg_advisory_lock(hashtextextended('target-warehouse {SCHEMA}  {SCHEMA}', 0))")
+        run = target([HEAD, record("things", id="4"), state(1)], expect=1)
+    assert "Another run of stored loads into the schema stored, and has not ended in time." in run.complaint
+    database.rows(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    assert "takes no writes: it is a standby server, or default_transact" in target([], "--test", expect=1).complaint
+
+
+@pytest.mark.parametrize("arrives", [True, False], ids=["it was done", "it was not done"])
+def test_the_connection_is_lost_at_the_commit(database: Database, target: Target, arrives: bool) -> None:
+    """Whether it was done is not known: all of it is repeated, and comes once."""
+    log = schema("log", {"n": "integer"}, [])
+    target([HEAD, log])
+    rows = [record("things", id="1", n=1), record("log", n=1), record("log", n=2)]
+    with Wire(database.url, arrives=arrives) as wire:
+        run = target([HEAD, log, *rows, state(1)], database=wire.url)
+    assert wire.cut
+    assert run.states == [{"n": 1}]
+    assert "trying again" in run.err
+    assert database.rows("SELECT id, n FROM things") == [("1", 1)]
+    assert database.rows("SELECT n FROM log ORDER BY n") == [(1,), (2,)]
+    assert database.rows("SELECT CAST(state AS text) FROM _state") == [('{"n":1}',)]
+
+
+class Wire:
+    """A way to the server that breaks once, when rows are committed: before that arrives, or before the answer does."""
+
+    def __init__(self, url: str, *, arrives: bool) -> None:
+        self._server, self._arrives, self.cut = urlsplit(url), arrives, False
+        self._at = self._server.hostname or "", self._server.port or 5432
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = self._server._replace(netloc=f"tester@127.0.0.1:{self._listener.getsockname()[1]}").geturl()
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Wire:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # it was shut down
+            while True:
+                client, _ = self._listener.accept()
+                with client, socket.create_connection(self._at) as server:
+                    self._forward(client, server)
+
+    def _forward(self, client: socket.socket, server: socket.socket) -> None:
+        sent = b""
+        while True:
+            ready, _, _ = select.select([client, server], [], [])
+            if server in ready:
+                client.sendall(server.recv(65536) or b"")
+            if client in ready:
+                if not (said := client.recv(65536)):
+                    return
+                sent += said
+                if b"INSERT INTO" in sent and b"COMMIT\0" in said and not self.cut:
+                    self.cut = True
+                    if self._arrives:
+                        server.sendall(said)
+                        server.recv(65536)  # it is done
+                    return
+                server.sendall(said)
 
 
 def test_what_the_user_may_not_do(database: Database, target: Target) -> None:

@@ -254,7 +254,7 @@ def test_lines_of_a_former_state_go(target: Target, database: Database, deletes:
 def test_a_stream_of_deletions(target: Target, database: Database, deletes: str) -> None:
     gone = schema(
         "invoice_deletions",
-        {"event_id": "string", "internalId": "string", "event": "string", "occurred_at": MOMENT},
+        {"event_id": "string", "internalId": "string", "event": "string", "occurred_at": MOMENT, "place": "string"},
         ["event_id"],
         **{
             "x-deletes": {
@@ -266,7 +266,7 @@ def test_a_stream_of_deletions(target: Target, database: Database, deletes: str)
         },
     )
     events = [
-        record("invoice_deletions", event_id="e1", internalId="A", occurred_at=TUESDAY),
+        record("invoice_deletions", event_id="e1", internalId="A", occurred_at=TUESDAY, place="Oslo"),
         record("invoice_deletions", event_id="e2", internalId="Z", occurred_at=TUESDAY),
     ]
     run = target([gone, *events, LINES, INVOICES, *invoice("A", MONDAY, 2), *invoice("B", MONDAY, 1)], deletes=deletes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -16,6 +17,7 @@ import msgspec
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.conftest import catalogs, discovered, tap_command
+from tests.duckdb_held import held as file_held
 from tests.sandbox.emulated_vic import Vic
 from tests.tap_vicai.test_vicai_streams import RESOURCE_OF
 from tests.target_vicai.conftest import settings
@@ -230,6 +232,13 @@ def test_test_makes_nothing(target: Target, database: Database, tmp_path: Path) 
         assert f"{tmp_path} cannot be written to by this user" in done.stderr.decode()
     target([schema("rates", {"id": "string"}), raw("rates", '{"id": "7"}')])
     assert target([], "--test").out.endswith("is there; a load could begin.\n")
+    if not database.is_postgresql:
+        with file_held(database.url, "read") as pid:
+            said = target([], "--test").out
+        assert (
+            f" is there; {Path(sys.executable).resolve().name} (process {pid}) has the file open now, and a load"
+            in said
+        )
 
 
 def test_a_database_that_would_forget_is_refused(tmp_path: Path) -> None:

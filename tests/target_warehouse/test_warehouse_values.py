@@ -150,6 +150,26 @@ def test_a_column_widens(target: Target, database: Database, at_once: bool) -> N
     assert again.counts("things") == {"received": len(records), "unchanged": len(records)}
 
 
+def test_where_the_value_is_that_a_column_cannot_hold(target: Target, database: Database) -> None:
+    """Line and key of the first one; an empty text is a value, too."""
+    day = {"type": ["string", "null"], "format": "date"}
+    head = schema("lines", {"id": "string", "n": "integer", "amount": "number", "day": day}, ["id", "n"])
+    rows = [
+        '{"id": "A", "n": 1, "amount": 1.5, "day": "2026-01-31"}',
+        '{"id": "B", "n": 7, "amount": "1,5", "day": null}',
+        '{"id": "B", "n": 8, "amount": "0,5", "day": ""}',
+    ]
+    log = schema("log", {"amount": "number"}, [])
+    run = target([head, *(raw("lines", row) for row in rows), log, raw("log", '{"amount": "1,5"}')])
+    assert run.log() == [
+        "lines: the column amount now holds text; as decimals it could not hold '1,5' (line 3, id B, n 7).",
+        "lines: the column day now holds text; as dates it could not hold '' (line 4, id B, n 8).",
+        "log: the column amount now holds text; as decimals it could not hold '1,5' (line 6).",
+    ]
+    kept = [(one["column"], one["for"], one["line"], one["key"]) for one in run.report["widened"]]
+    assert kept == [("amount", "1,5", 3, "id B, n 7"), ("day", "", 4, "id B, n 8"), ("amount", "1,5", 6, None)]
+
+
 def test_an_index_stands_on_a_column_that_has_to_widen(target: Target, database: Database) -> None:
     head = schema("things", {"id": "string", "n": "integer"})
     target([head, record("things", id="1", n=1)])

@@ -1,0 +1,143 @@
+"""What is otherwise than in the last run: names, keys, tables and columns that people have changed, full loads."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.target_vicai.conftest import record, state, version
+from tests.target_warehouse.conftest import Database, Record, Target, raw, schema
+from tests.target_warehouse.test_warehouse_rows import INVOICES, LINES, MOMENT, MONDAY, TUESDAY, WEDNESDAY, invoice
+
+HEAD = schema("things", {"id": "string", "n": "integer"})
+
+
+def of_load(number: int, **fields: object) -> Record:
+    """A record of a full load."""
+    return record("things", **fields) | {"version": number}
+
+
+def test_two_fields_never_share_a_column(target: Target, database: Database) -> None:
+    """`company` is a column of ours, so a field of that name gets `_`; another is called `company_` already."""
+    fields = ["company_", "company", "company__", "_sdc_deleted_at_", "_sdc_table_version"]
+    head = schema("things", {"id": "string"} | dict.fromkeys(fields, "string"))
+    streams = ["_state_", "_state", "_state__"]
+    heads = [schema(stream, {"id": "string"}) for stream in streams]
+    rows = [record(stream, id=stream) for stream in streams]
+    for _ in range(2):
+        target([head, record("things", id="1", **{name: name for name in fields}), *heads, *rows], company="acme")
+    columns = ["company__", "company_", "company___", "_sdc_deleted_at__", "_sdc_table_version_"]
+    assert database.texts("things", "company", "id", *columns) == [("acme", "1", *fields)]
+    for stream in streams:
+        assert database.rows(f"SELECT id FROM {stream}_") == [(stream,)]
+
+
+def test_a_column_of_the_users_is_theirs(target: Target, database: Database) -> None:
+    """A field of the same name that comes later gets a column of its own."""
+    target([HEAD, record("things", id="1", n=1)])
+    database.rows("ALTER TABLE things ADD COLUMN note varchar")
+    database.rows("ALTER TABLE things ADD COLUMN rating real")
+    database.rows("UPDATE things SET note = 'mine', rating = 0.5")
+    head = schema("things", {"id": "string", "n": "integer", "note": "string", "rating": "number"})
+    for n in (2, 3):
+        target([head, record("things", id="1", n=n, note="theirs", rating=n)])
+        assert database.rows("SELECT n, note, rating FROM things") == [(n, "mine", 0.5)]
+        (of_note, of_rating) = (name for name in database.types("things") if name.startswith(("note_", "rating_")))
+        assert database.rows(f"SELECT {of_note}, {of_rating} FROM things") == [("theirs", n)]
+
+
+def test_a_table_that_was_renamed_is_no_longer_ours(target: Target, database: Database) -> None:
+    """It is kept as it is, and lines are compared with the invoices of today."""
+    target([LINES, INVOICES, *invoice("A", MONDAY, 3)])
+    database.rows("ALTER TABLE invoices RENAME TO aside")
+    target([LINES, INVOICES, *invoice("A", TUESDAY, 3)])
+    late = invoice("A", MONDAY, 3, parent=False)
+    target([LINES, *late, *invoice("B", MONDAY, 1, parent=False)])
+    assert database.texts("aside", "id", "updated") == [("A", "2026-01-05 10:00:00+00")]
+    assert database.texts("invoices", "id", "updated") == [("A", "2026-01-06 10:00:00+00")]
+    # And the other way round: lines that were put aside do not go with their invoice.
+    database.rows("ALTER TABLE lines RENAME TO former_lines")
+    target([LINES, INVOICES, *invoice("A", WEDNESDAY, 1)])
+    assert database.rows("SELECT count(*) FROM former_lines WHERE invoice = 'A'") == [(3,)]
+    assert database.rows("SELECT count(*) FROM lines") == [(1,)]
+
+
+def test_a_column_is_no_longer_part_of_the_key(target: Target, database: Database) -> None:
+    fields = {"id": "string", "n": "integer"}
+    target([schema("things", fields, ["id", "n"]), record("things", id="1", n=1)])
+    target([HEAD, record("things", id="1"), record("things", id="2")])
+    assert database.rows("SELECT id, n FROM things ORDER BY id") == [("1", None), ("2", None)]
+    target([schema("log", fields, []), record("log", id="1", n=1)])
+    target([schema("log", fields), record("log", id="1", n=2), record("log", id="2", n=2)])
+    assert database.rows("SELECT id, n FROM log ORDER BY id") == [("1", 2), ("2", 2)]
+
+
+def test_a_key_changes_in_a_run(target: Target, database: Database) -> None:
+    """Records are told apart by the key that was declared before them."""
+    both = schema("things", {"id": "string", "n": "integer"}, ["id", "n"])
+    target([HEAD, record("things", id="1", n=1), record("things", id="1", n=2), both, record("things", id="1", n=3)])
+    assert database.rows("SELECT id, n FROM things ORDER BY n") == [("1", 2), ("1", 3)]
+
+
+def test_a_key_that_is_declared_as_text_keeps_its_kind(target: Target, database: Database) -> None:
+    """As text 10:00:00Z would be another key than the 10:00:00+00 that is there, and the row would come twice."""
+    rows = ('{"id": "2026-01-05T10:00:00Z", "amount": 1.50}', '{"id": "2026-01-05T12:00:00+02:00", "amount": "1.5"}')
+    key = ["id", "amount"]
+    target([schema("things", {"id": MOMENT, "amount": "number"}, key), raw("things", rows[0])])
+    text = schema("things", {"id": "string", "amount": "string"}, key)
+    run = target([text, *(raw("things", row) for row in rows), raw("things", '{"id": "x", "amount": 1}')], expect=1)
+    assert run.counts("things") == {"received": 3, "unchanged": 2, "rejected": 1}
+    (reject,) = run.rejected
+    assert (reject["code"], reject["params"]) == ("key_does_not_fit", {"field": "id", "value": "x"})
+    assert reject["reason"].startswith("'x' does not fit id, which is part of the key, whose column holds instants: ")
+    assert database.rows("SELECT count(*) FROM things") == [(1,)]
+    # A truth value is not missing, it does not fit.
+    run = target([schema("flags", {"id": "boolean"}), raw("flags", '{"id": "t"}')], expect=1)
+    assert [one["code"] for one in run.rejected] == ["key_does_not_fit"]
+
+
+def test_keys_at_the_end_of_time(target: Target, database: Database) -> None:
+    moments = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00Z")
+    head = schema("things", {"id": MOMENT, "n": "integer"})
+    for created in (3, 0):
+        run = target([head, *(record("things", id=one, n=1) for one in (*moments, moments[0]))])
+        assert run.counts("things").get("created", 0) == created
+    assert database.rows("SELECT count(*) FROM things") == [(3,)]
+
+
+@pytest.mark.parametrize("deletes", ["mark", "remove"])
+def test_a_full_load_with_a_reject_deletes_nothing(target: Target, database: Database, deletes: str) -> None:
+    """What was set aside is still there at the service."""
+    log = schema("log", {"n": "integer"}, [])
+
+    def of_log(number: int, n: int) -> Record:
+        return record("log", n=n) | {"version": number}
+
+    both = [HEAD, of_load(1, id="1", n=1), of_load(1, id="2", n=2), version("things", 1)]
+    target([*both, log, of_log(1, 1), version("log", 1)], deletes=deletes)
+    half = raw("things", '{"id": "2", "n": 3, "word": "\\ud800"}', version=2)
+    again = [HEAD, of_load(2, id="1", n=1), half, version("things", 2)]
+    run = target([*again, log, of_log(2, 2), raw("log", "7"), version("log", 2), state(1)], expect=1, deletes=deletes)
+    assert run.states == [{"n": 1}]
+    assert [one["code"] for one in run.rejected] == ["half_a_character", "not_an_object"]
+    assert any(line.startswith("things: records of the full load were set aside, so rows") for line in run.log())
+    gone = "_sdc_deleted_at IS NOT NULL" if deletes == "mark" else "FALSE"
+    assert database.rows(f"SELECT id, n FROM things WHERE NOT ({gone}) ORDER BY id") == [("1", 1), ("2", 2)]
+    assert database.rows("SELECT n FROM log") == [(2,)]  # rows without a key are replaced
+    # The next one that is whole does it.
+    target([HEAD, of_load(3, id="1", n=1), version("things", 3)], deletes=deletes)
+    assert database.rows(f"SELECT id FROM things WHERE NOT ({gone})") == [("1",)]
+
+
+def test_a_full_load_of_a_stream_that_maps_rename(target: Target, database: Database) -> None:
+    maps = {"things": {"__alias__": "objects"}}
+    both = [HEAD, of_load(1, id="1", n=1), of_load(1, id="2", n=2), version("things", 1)]
+    target(both, stream_maps=maps, deletes="remove")
+    target([HEAD, of_load(2, id="1", n=1), version("things", 2)], stream_maps=maps, deletes="remove")
+    assert database.rows("SELECT id FROM objects") == [("1",)]
+
+
+def test_a_schema_by_another_case(target: Target, database: Database) -> None:
+    """To DuckDB it is the same one."""
+    target([HEAD, record("things", id="1", n=1)])
+    target([HEAD, record("things", id="1", n=2), state(1)], schema="Stored")
+    assert database.rows("SELECT n FROM things") == [(1 if database.is_postgresql else 2,)]
