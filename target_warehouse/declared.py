@@ -109,7 +109,7 @@ class Declared:
             if found[name] == kinds.JSON:
                 found[name] = kinds.TEXT  # JSON cannot be compared
         parent, deletions = Link.of(schema.get("x-parent")), Link.of(schema.get("x-deletes"))
-        return cls(stream, found, tuple(key), as_text, of_parts, parent, deletions)
+        return cls(stream, found, tuple(dict.fromkeys(key)), as_text, of_parts, parent, deletions)
 
     def is_alike(self, other: Declared) -> bool:
         """Whether rows are told apart, and belong to others, in the same way."""
@@ -141,7 +141,7 @@ def _types(prop: Any, whole: Mapping[str, Any], depth: int) -> tuple[set[str], s
         return set(), set()
     types: set[str] = set()
     formats = {prop["format"]} if isinstance(prop.get("format"), str) else set()
-    own = prop.get("type", [])
+    own = prop.get("type") or []
     types.update([own] if isinstance(own, str) else own)
     parts = [_referred(prop["$ref"], whole)] if isinstance(prop.get("$ref"), str) else []
     for member in ("anyOf", "oneOf", "allOf"):

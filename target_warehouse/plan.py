@@ -16,7 +16,6 @@ from target_warehouse.tables import (
     BATCHED,
     EXTRACTED,
     METADATA,
-    ORDERED,
     RECEIVED,
     SEQUENCE,
     Batch,
@@ -24,6 +23,7 @@ from target_warehouse.tables import (
     Plan,
     Settings,
     Table,
+    are_ordered,
 )
 
 
@@ -146,7 +146,7 @@ class Planner:
             cells, _ = kinds.fit(kinds.INSTANT, segment)
             raw = kinds.texts(segment)
             when += [cell or (now if text is not None else None) for cell, text in zip(cells, raw, strict=True)]
-        version = [column for column in (parent.version if parent else ()) if made.cells[column][0] in ORDERED]
+        version = [one for one in (parent.version if parent else ()) if are_ordered(*[made.cells[one][0]] * 2)]
         upserts, deletions = made.choose(key, when, version)
         taken = len(upserts) + len(deletions)
         columns = {one: (kind, _taken(cells, upserts, made.size)) for one, (kind, cells) in made.cells.items()}

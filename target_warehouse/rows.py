@@ -147,7 +147,7 @@ class Rows:
         if len(last) < self.size:
             last.clear()
             states = (
-                list(zip(*(self._forms(*self.cells[column]) for column in version), strict=True)) if version else []
+                list(zip(*(self._orders(*self.cells[column]) for column in version), strict=True)) if version else []
             )
             for row, one in enumerate(keys):
                 if row in self._bad:
@@ -156,6 +156,9 @@ class Rows:
                 if not states or one not in of or not _is_before(states[row], states[of[one]]):
                     of[one] = row
         return list(last.values()), [row for one, row in gone.items() if row > last.get(one, -1)]
+
+    def _orders(self, kind: Kind, cells: Sequence[Cell]) -> Sequence[Cell]:
+        return [kinds.order(kind, cell) if row not in self._bad else None for row, cell in enumerate(cells)]
 
     def _forms(self, kind: Kind, cells: Sequence[Cell]) -> Sequence[Cell]:
         if kind.name in ("decimal", "instant", "wall"):

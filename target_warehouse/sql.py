@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from target_warehouse import kinds
 from target_warehouse.declared import COMPANY, DELETED, VERSION
 
 
@@ -87,9 +88,18 @@ def remove(table: str, stage: str, keys: Mapping[str, str], condition: str = "")
     return f"DELETE FROM {table} AS t USING {stage} AS s WHERE {same('t', 's', keys)}{condition}"
 
 
-def older(version: Mapping[str, str]) -> str:
-    """Return the further condition that rows are of a former state: `{column of the table: column of the stage}`."""
-    return "".join(f" AND t.{quoted(ours)} < s.{quoted(theirs)}" for ours, theirs in version.items())
+def order(value: str, *, as_text: bool) -> str:
+    """Return what tells a version to be earlier or later than others; as text its digits (`kinds.order`)."""
+    if not as_text:
+        return value
+    text = f"CAST({value} AS VARCHAR)"
+    digits = f"rpad(regexp_replace({text}, '[^0-9]', '', 'g'), {kinds.DIGITS}, '0')"
+    return f"CASE WHEN {text} ~ '^{kinds.IN_UTC}$' THEN {digits} END"
+
+
+def older(versions: Iterable[tuple[str, str]]) -> str:
+    """Return the further condition that rows are of a former state: `(version of the table, version of the stage)`."""
+    return "".join(f" AND {ours} < {theirs}" for ours, theirs in versions)
 
 
 def of_company(company: str | None, alias: str = "t") -> str:

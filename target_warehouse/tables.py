@@ -26,7 +26,12 @@ METADATA: Mapping[str, Kind] = {
 
 
 ORDERED = {kinds.INSTANT, kinds.WALL, kinds.DATE, kinds.INTEGER}
-"""Kinds of versions that can be told to be earlier or later."""
+"""Kinds of versions that can be told to be earlier or later as they are."""
+
+
+def are_ordered(one: Kind | None, other: Kind | None) -> bool:
+    """Whether one version can be told to be earlier than another: a column of instants may have become one of text."""
+    return (one == other and one in ORDERED) or {one, other} <= {kinds.INSTANT, kinds.TEXT}
 
 
 @dataclass(frozen=True)

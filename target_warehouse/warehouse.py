@@ -14,8 +14,8 @@ from target_warehouse import kinds
 from target_warehouse.declared import COMPANY, ROW, STATE, VERSION, Link, possible
 from target_warehouse.kinds import Kind
 from target_warehouse.plan import changes
-from target_warehouse.sql import listed, literal, quoted
-from target_warehouse.tables import METADATA, ORDERED, Database, Plan, Table
+from target_warehouse.sql import listed, literal, order, quoted
+from target_warehouse.tables import METADATA, Database, Plan, Table, are_ordered
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -251,8 +251,9 @@ class Warehouse(Database):
         condition = " OR ".join(conditions) or "FALSE"
         # A part of a former state never takes the place of one of a later state.
         for name in table.parent.version if table.parent else ():
-            if table.columns[name] in ORDERED:
-                condition = f"({condition}) AND ({stage}.{quoted(name)} < t.{quoted(name)}) IS NOT TRUE"
+            if are_ordered(kind := table.columns[name], kind):
+                one, other = (order(f"{side}.{quoted(name)}", as_text=kind == kinds.TEXT) for side in (stage, "t"))
+                condition = f"({condition}) AND ({one} < {other}) IS NOT TRUE"
         return condition
 
     def _absent(self, plan: Plan) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from target_warehouse import sql
+from target_warehouse import kinds, sql
 from target_warehouse.declared import COMPANY, DELETED, ROW, VERSION, Link
 from target_warehouse.sql import listed, quoted
-from target_warehouse.tables import ORDERED, Plan, Table
+from target_warehouse.tables import Plan, Table, are_ordered
 from target_warehouse.warehouse import Refused, Warehouse
 
 
@@ -56,10 +56,12 @@ class Writer:
         They are found by the parts that came, and by the parents: a parent may have lost all its parts.
         """
         table, removed = plan.table, 0
-        own = self._versions(table, table, _both(table.parent.version)) if table.parent else {}
+        versions = tuple(table.parent.version) if table.parent else ()
+        own = self._versions(table, table, _both(versions))
         if table.parent and own:
             by = (*self._company_key, *table.parent.keys)
-            newest = ", ".join(f"max({quoted(name)}) AS {quoted(name)}" for name in own)
+            newest = ", ".join(f"max({of_stage}) AS newest_{n}" for n, (_, of_stage) in enumerate(own))
+            own = [(of_table, f"s.newest_{n}") for n, (of_table, _) in enumerate(own)]
             latest = f"(SELECT {listed(by)}, {newest} FROM {stage} AS s GROUP BY {listed(by)})"
             removed += self._warehouse.affected(
                 sql.remove(self._warehouse.name(table.name), latest, _both(by), sql.older(own))
@@ -84,14 +86,18 @@ class Writer:
                 )
         return removed
 
-    def _versions(self, part: Table, parent: Table, version: Mapping[str, str]) -> dict[str, str]:
-        """Return the pairs of columns by which a former state is told, if they can be compared."""
-        known = {
-            ours: theirs
-            for ours, theirs in version.items()
-            if part.columns.get(ours) == parent.columns.get(theirs) and part.columns.get(ours) in ORDERED
-        }
-        return known if known.keys() == version.keys() else {}
+    def _versions(self, part: Table, parent: Table, version: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return pairs of versions (of the table, of the stage) that tell a former state, if all can be compared."""
+        found: list[tuple[str, str]] = []
+        for ours, theirs in version.items():
+            held = part.columns.get(ours), parent.columns.get(theirs)
+            if not are_ordered(*held):
+                return []
+            as_text = kinds.TEXT in held
+            found.append(
+                (sql.order(f"t.{quoted(ours)}", as_text=as_text), sql.order(f"s.{quoted(theirs)}", as_text=as_text))
+            )
+        return found
 
     @property
     def _company_key(self) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def connect(
     until, told = time.monotonic() + patience, False
     while True:
         try:
-            return duckdb.connect(path, read_only=read_only, config=dict(config or {}))
+            connection = duckdb.connect(path, read_only=read_only, config=dict(config or {}))
         except duckdb.Error as error:
             if not _is_held(error) or time.monotonic() >= until:
                 raise trouble(error, path) from None
@@ -58,6 +58,10 @@ def connect(
                 tell(f"{path} is in use by {_holder(error)}; waiting until it is free, {_long(patience)} at most.")
             told = True
             time.sleep(max(0.0, min(_PAUSE, until - time.monotonic())))
+        else:
+            # Where it takes a program for a session of a person (python -c), it shows its progress among our output.
+            connection.execute("SET enable_progress_bar = false")
+            return connection
 
 
 def reader(path: str) -> str | None:

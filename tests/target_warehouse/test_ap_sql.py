@@ -77,3 +77,13 @@ def test_a_file_of_another_user(tmp_path: Path) -> None:
     said = str(duckdb_files.trouble(error, str(tmp_path / "w.duckdb")))
     assert "may not read and write the file" in said
     assert "DuckDB 1." not in said
+
+
+def test_no_progress_is_shown_among_what_a_program_prints(tmp_path: Path) -> None:
+    """DuckDB takes a program without a file for a session of a person."""
+    code = (
+        "import sys; from ap_connectors.core import duckdb_files; file = duckdb_files.connect(sys.argv[1], print); "
+        """print(file.execute("SELECT current_setting('enable_progress_bar')").fetchall())"""
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "w.duckdb")], capture_output=True, check=True)
+    assert done.stdout == b"[(False,)]\n"

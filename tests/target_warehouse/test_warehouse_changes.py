@@ -6,7 +6,16 @@ import pytest
 
 from tests.target_vicai.conftest import record, state, version
 from tests.target_warehouse.conftest import Database, Record, Target, raw, schema
-from tests.target_warehouse.test_warehouse_rows import INVOICES, LINES, MOMENT, MONDAY, TUESDAY, WEDNESDAY, invoice
+from tests.target_warehouse.test_warehouse_rows import (
+    INVOICES,
+    LINES,
+    MOMENT,
+    MONDAY,
+    PARENT,
+    TUESDAY,
+    WEDNESDAY,
+    invoice,
+)
 
 HEAD = schema("things", {"id": "string", "n": "integer"})
 
@@ -61,6 +70,27 @@ def test_a_table_that_was_renamed_is_no_longer_ours(target: Target, database: Da
     assert database.rows("SELECT count(*) FROM lines") == [(1,)]
 
 
+def test_lines_of_a_former_state_go_by_times_that_became_text(target: Target, database: Database) -> None:
+    """A ten-millionth of a second makes text of a column of times, and sums counted the lines of before, too."""
+    second = "2026-01-06T10:00:00"
+    for updated, lines in ((MONDAY, 3), (f"{second}Z", 2), (f"{second}.1234567Z", 1), (f"{second}.2Z", 2)):
+        target([LINES, INVOICES, *invoice("A", updated, lines), *invoice("B", MONDAY, 2)])
+        assert database.rows("SELECT invoice, count(*) FROM lines GROUP BY 1 ORDER BY 1") == [("A", lines), ("B", 2)]
+    # What is late changes nothing; nor does what cannot be compared.
+    target([LINES, *invoice("A", f"{second}.1234567Z", 4, parent=False)])
+    assert database.rows("SELECT count(*) FROM lines WHERE invoice = 'A'") == [(2,)]
+    target([LINES, INVOICES, *invoice("A", f"{second}.3Z", 3), *invoice("A", f"{second}.25Z", 1)])
+    assert database.rows("SELECT count(*) FROM lines WHERE invoice = 'A'") == [(3,)]
+    target([LINES, INVOICES, *invoice("A", "2026-01-07T10:00:00+02:00", 1)])
+    assert database.rows("SELECT count(*) FROM lines WHERE invoice = 'A'") == [(3,)]
+    # The times of parts are text, and those of what they are parts of are not.
+    parts, orders = {**LINES, "stream": "parts"}, {**INVOICES, "stream": "orders"}
+    parts["schema"] = {**parts["schema"], "x-parent": {**PARENT, "stream": "orders"}}
+    target([parts, *(record("parts", invoice="C", n=n, invoice_updated=f"{second}.1234567Z") for n in range(2))])
+    target([orders, record("orders", id="C", updated=WEDNESDAY)])
+    assert database.rows("SELECT count(*) FROM parts") == [(0,)]
+
+
 def test_a_column_is_no_longer_part_of_the_key(target: Target, database: Database) -> None:
     fields = {"id": "string", "n": "integer"}
     target([schema("things", fields, ["id", "n"]), record("things", id="1", n=1)])
@@ -69,6 +99,11 @@ def test_a_column_is_no_longer_part_of_the_key(target: Target, database: Databas
     target([schema("log", fields, []), record("log", id="1", n=1)])
     target([schema("log", fields), record("log", id="1", n=2), record("log", id="2", n=2)])
     assert database.rows("SELECT id, n FROM log ORDER BY id") == [("1", 2), ("2", 2)]
+
+
+def test_a_key_that_is_named_twice_and_a_type_that_is_null(target: Target, database: Database) -> None:
+    target([schema("things", {"id": "string", "n": {"type": None}}, ["id", "id"]), record("things", id="1", n=1)])
+    assert database.texts("things", "id", "n") == [("1", "1")]
 
 
 def test_a_key_changes_in_a_run(target: Target, database: Database) -> None:
