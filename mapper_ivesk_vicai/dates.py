@@ -55,6 +55,12 @@ def exported(document: JsonObject) -> str:
     return stated[:-1] if stated.endswith("Z") else instants.LOCAL.text(moment)
 
 
+def stated_export(document: JsonObject) -> str | None:
+    """Return what the document says of when it was exported, or else digitised: it tells its states apart."""
+    stated = (document.get(name) for name in ("exportedat", "digitizedat"))
+    return next((one for one in stated if isinstance(one, str) and one.strip()), None)
+
+
 def payment_days(document: JsonObject, *, least: int) -> int | None:
     """Return the term in days; None if it is not a whole number of at least `least`. The due date says it as well."""
     days = number_or_words(document, "paymentterm")

@@ -17,10 +17,11 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.mapper import ExactMapper
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import DOCUMENTS_FROM, MAX_REJECTS, REPORT_PATH, rejects_path
+from mapper_ivesk_vicai.dates import stated_export
 from mapper_ivesk_vicai.doctypes import load_doctypes
 from mapper_ivesk_vicai.document_files import FileFinder
 from mapper_ivesk_vicai.duplicates import Duplicates, key_of
-from mapper_ivesk_vicai.fields import one_line, shown
+from mapper_ivesk_vicai.fields import given, one_line, shown
 from mapper_ivesk_vicai.lines import LineTables
 from mapper_ivesk_vicai.purchase import LeftOut, MappingOptions, Purchase, SetAside, read
 from mapper_ivesk_vicai.records import INVOICES, KEYS, file, not_booked, schema_of
@@ -278,24 +279,24 @@ class MapperIveskVicai(ExactMapper):
     def _map(self, document: JsonObject, line: Line) -> None:
         found = read(document, self._options, self._files)
         if isinstance(found, Purchase):
-            found = self._write_purchase(found)
+            found = self._write_purchase(found, document)
         if isinstance(found, LeftOut) and isinstance(id_ := document.get("id"), str):
             # If it was booked before it was corrected, target-vicai remembers.
             with suppress(UnicodeEncodeError):
-                self.write_records((self._options.invoices_as, not_booked(id_, found)))
+                self.write_records((self._options.invoices_as, not_booked(id_, found) | _export(document)))
         self._report.add(found)
         aside = (found.reject,) if isinstance(found, SetAside) else ()
         for reject in found.aside if isinstance(found, Purchase) else aside:
             self.set_aside(line, f"document {shown(document)} ({one_line(document.get('id'))})", reject)
 
-    def _write_purchase(self, purchase: Purchase) -> Purchase | SetAside:
-        """Write the records of a purchase; return why not if they cannot be written."""
+    def _write_purchase(self, purchase: Purchase, document: JsonObject) -> Purchase | SetAside:
+        """Write the records of a purchase, read from a document; return why not if they cannot be written."""
         vendor, is_news = self._vendors.of(purchase.seller, purchase.issued)
         purchase = replace(purchase, seller=replace(purchase.seller, key=vendor.key))
         key = key_of(purchase) if self._duplicates else None
         if self._duplicates and (reject := self._duplicates.refusal(purchase, key)):
             return SetAside(reject, purchase.header, purchase.unmapped)
-        ours = {"ivesk_document_id": purchase.id, "ivesk_company_code": purchase.buyer}
+        ours = {"ivesk_document_id": purchase.id, "ivesk_company_code": purchase.buyer} | _export(document)
         stream = self._options.invoices_as
         records: list[tuple[str, JsonObject]] = [(stream, INVOICES[stream](purchase, vendor) | ours | file(purchase))]
         is_sent = is_news and not vendor.is_erps and self._vendors_as != "never"
@@ -342,6 +343,10 @@ class MapperIveskVicai(ExactMapper):
         if path := self.config.get("report_path"):
             facts = {"mapper": self.name, "company_code": self._company, "rejects_path": self.rejects.path}
             self._report.write(path, facts)
+
+
+def _export(document: JsonObject) -> JsonObject:
+    return given(ivesk_exported_at=stated_export(document))
 
 
 _HAPPENED = {"reject": "set aside", "pass": "with the code as it is", "leave_out": "without it"}

@@ -194,6 +194,7 @@ _TEXT = {"type": ["string", "null"]}
 _OURS: JsonObject = {
     "ivesk_document_id": _TEXT | {"description": "Id of the ivesk document that the record stems from."},
     "ivesk_company_code": _TEXT | {"description": "Registration code of the buyer, as ivesk has it."},
+    "ivesk_exported_at": _TEXT | {"description": "When ivesk exported the document, or digitised it."},
     "ivesk_moved_to": _TEXT | {"description": "Code of another company, whose document it is now; then nothing else."},
     "ivesk_left_out_as": _TEXT | {"description": "A sale, or a kind that is not booked; then nothing else."},
 }

@@ -158,7 +158,7 @@ def _is_whole(line: bytes) -> bool:
 
 # Which ivesk document
 
-_DOCUMENT, _COMPANY = canonical("ivesk_document_id"), canonical("ivesk_company_code")
+_DOCUMENT, _COMPANY, _EXPORT = map(canonical, ("ivesk_document_id", "ivesk_company_code", "ivesk_exported_at"))
 """Fields that mapper-ivesk-vicai adds to every record it makes of a document."""
 
 _QUEUES = frozenset(map(canonical, ("exported_documents", "digitized_documents")))
@@ -166,10 +166,17 @@ _QUEUES = frozenset(map(canonical, ("exported_documents", "digitized_documents")
 
 
 class Origin(NamedTuple):
-    """A document: its id, and the registration code of the company that it belongs to."""
+    """A document: its id, the registration code of the company that it belongs to, and its state.
+
+    Args:
+        document, company: id and code.
+        exported: when ivesk exported it, or digitised it; empty if that is not known. Refused again after a new
+            export, it was not mended.
+    """
 
     document: str
     company: str
+    exported: str = ""
 
 
 def fields(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,14 +199,16 @@ def origin(
         Stop: the company of the document is not known.
     """
     document, company = _text(record.get(_DOCUMENT)), _text(record.get(_COMPANY)) or company_code
+    exported = _text(record.get(_EXPORT))
     if not document and canonical(stream) in _QUEUES:
         company = _as_ivesk_has_it(record, _text((mark or {}).get("company_code")) or company_code) or _owner(record)
         document = _text(record.get("id"))
+        exported = _text(record.get("exportedat")) or _text(record.get("digitizedat"))
     if not document:
         return None
     if not company:
         raise Stop(f"document {document} names no company, which ivesk needs: set company_code.")
-    return Origin(document, company)
+    return Origin(document, company, exported)
 
 
 def _as_ivesk_has_it(document: Mapping[str, Any], company: str | None) -> str | None:

@@ -39,6 +39,7 @@ _SCHEMA = {
         "documentid": {"type": ["string"], "description": "Id of the document at ivesk."},
         "companycode": {"type": ["string"], "description": "Registration code of the company that it belongs to."},
         "message": {"type": ["string"], "description": "What is wrong with it, and what to do, for an accountant."},
+        "exportedat": _text("When ivesk exported the document that was refused, or digitised it."),
         "at": _text("When it was refused first.", format="date-time"),
         "stream": _text("Stream of the record that was refused."),
         "key": _text("The record's own id there."),
@@ -47,7 +48,7 @@ _SCHEMA = {
 
 
 class SyncErrors(ExactStream):
-    """Errors for ivesk to show beside its documents: one for each document and cause (reject files)."""
+    """Errors for ivesk to show beside its documents: one for each document, export and cause (reject files)."""
 
     name = "sync_errors"
     key_fields = ("documentid", "companycode", "message")
@@ -149,6 +150,7 @@ class SyncErrors(ExactStream):
             "documentid": found.document,
             "companycode": found.company,
             "message": message,
+            "exportedat": found.exported or None,
             "at": mark.get("first_at") or mark.get("at"),
             "stream": stream,
             "key": record.get("externalid") or record.get("id"),

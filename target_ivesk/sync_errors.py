@@ -17,10 +17,16 @@ _NAMES = (*_IDS, "message")
 
 
 class SyncErrors(IveskSink):
-    """Synchronisation errors (Report synchronization errors), told apart by their three fields."""
+    """Synchronisation errors (Report synchronization errors), told apart by their three fields.
+
+    A document that was exported again and is refused as before was not mended, so that is told once more.
+    """
 
     name = "sync_errors"
-    fields: ClassVar[Mapping[str, Any]] = {name: {"type": "string"} for name in _NAMES}
+    fields: ClassVar[Mapping[str, Any]] = {
+        **{name: {"type": "string"} for name in _NAMES},
+        "exportedat": {"type": ["string", "null"]},
+    }
     # What tap-rejects adds for people.
     expected = frozenset({"at", "stream", "key"})
 
@@ -54,5 +60,10 @@ class SyncErrors(IveskSink):
         def report(doubt: DeliveryUnknown) -> None:
             self.account.client.report_error(document_id, company_code, message, find_done=doubt.refuse)
 
-        key = fingerprint(self.name, document_id, company_code, message)
-        return self.account.once.send(key, f"The error of document {document_id}", report)
+        key, what = fingerprint(self.name, document_id, company_code, message), f"The error of document {document_id}"
+        if exported := item.body.get("exportedat"):
+            # Earlier versions did not know the export.
+            if (known := self.account.once.known(key, what)) is not None:
+                return known
+            key = fingerprint(self.name, document_id, company_code, message, exported)
+        return self.account.once.send(key, what, report)

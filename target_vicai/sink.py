@@ -24,7 +24,8 @@ from target_vicai.record_cache import Reading
 T = TypeVar("T")
 
 _WRITTEN_BY_VIC = ("id", "internalId", "internalUpdatedAt", "displayName")
-_EXPECTED = frozenset(map(canonical, (*_WRITTEN_BY_VIC, "ivesk_document_id", "ivesk_company_code")))
+_OF_IVESK = ("ivesk_document_id", "ivesk_company_code", "ivesk_exported_at")
+_EXPECTED = frozenset(map(canonical, (*_WRITTEN_BY_VIC, *_OF_IVESK)))
 """Unknown fields that need no warning: Vic alone writes the first; the others tell which document a reject is about."""
 _KEY_FIELDS = tuple(map(canonical, ("externalId", "poNumber", "name", "value", "code", "internalId", "id")))
 

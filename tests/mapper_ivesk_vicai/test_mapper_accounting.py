@@ -84,7 +84,7 @@ def written(name: str, tables_of: str, more: Record, mapper: Mapper) -> dict[str
     """What the mapper makes of an example, as the page shows it."""
     invoice = mapper(messages(document(name)), **{**tables(tables_of), **more}).only
     # Who the seller is tells target-vicai which vendor to name; Vic.ai does not get it.
-    apart = ("lineItems", "documentVendor", "ivesk_document_id", "ivesk_company_code")
+    apart = ("lineItems", "documentVendor", "ivesk_document_id", "ivesk_company_code", "ivesk_exported_at")
     return {
         f"invoice: {name}": [*flat({field: value for field, value in invoice.items() if field not in apart})],
         f"items: {name}": [item(line) for line in invoice["lineItems"]],

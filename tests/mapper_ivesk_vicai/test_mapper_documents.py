@@ -16,7 +16,8 @@ from tests.mapper_ivesk_vicai.conftest import (
     messages,
 )
 
-OURS = {"ivesk_document_id": "d-1", "ivesk_company_code": COMPANY}
+AT = "2026-03-06T07:08:09.123Z"
+OURS = {"ivesk_document_id": "d-1", "ivesk_company_code": COMPANY, "ivesk_exported_at": AT}
 LONG, LONG_VAT = Decimal("12345678901234567.89"), Decimal("0.10")
 
 

@@ -43,6 +43,20 @@ def test_each_is_reported_once_in_three_runs(
     assert {line["state"] for line in ledger(tmp_path)} == {"sending", "sent"}
 
 
+def test_the_same_error_of_a_new_export_is_reported_again(
+    ivesk: SandboxProcess, target: Target, errors: list[Record]
+) -> None:
+    first, second = (f"2026-11-{day}T15:00:00.000Z" for day in (20, 21))
+    exported = [errors[0] | {"exportedat": at} for at in (first, first, second)]
+    for created in (2, 0):
+        assert target(load("sync_errors", *exported)).counts("sync_errors")["created"] == created
+    # What an earlier version has reported, without knowing of exports, is not reported again; nor is null an export.
+    target(load("sync_errors", errors[1] | {"exportedat": None}))
+    given = [errors[1] | {"exportedat": at} for at in (None, first)]
+    assert target(load("sync_errors", *given)).counts("sync_errors")["unchanged"] == 2
+    assert ivesk.control.sync_errors() == [errors[0], errors[0], errors[1]]
+
+
 @one_in(3)
 @pytest.mark.parametrize("kind", ["lost", "reset", "html", "status", "truncate"])
 def test_in_doubt_it_is_left_to_a_person(

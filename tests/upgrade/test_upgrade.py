@@ -208,7 +208,9 @@ def test_refusals_are_told_in_the_same_words(rejects: Path, written: Path, tmp_p
     told = [json.loads(line)["record"] for line in (written / "told.jsonl").read_text(encoding="utf-8").splitlines()]
     company = told[0]["companycode"]
     tap = runner("tap_rejects", tmp_path, {"path": str(rejects / "rejects-*.jsonl"), "company_code": company})
-    assert tap().records["sync_errors"] == told
+    # Of which export it was, 0.1.0 did not say.
+    now = [{name: value for name, value in one.items() if name != "exportedat"} for one in tap().records["sync_errors"]]
+    assert now == told
     # The words are part of the key at ivesk: other words would show the same refusal twice.
     assert told
 
