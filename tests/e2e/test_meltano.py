@@ -89,6 +89,7 @@ def test_lines_of_an_older_export_go(meltano: Callable[..., Meltano], sandbox: S
     assert rows(file, "select count(*) from ivesk.exported_document_lines") == [(1,)]
 
 
+@pytest.mark.long
 def test_jsonl_gets_the_same(meltano: Callable[..., Meltano], sandbox: SandboxProcess, tmp_path: Path) -> None:
     control = sandbox.control
     control.reset(documents=30, extra_fields=True)

@@ -12,7 +12,6 @@ import pytest
 from ap_connectors.sandbox.process import SandboxProcess
 from demo.meltano import Meltano, install
 from demo.project import ROOT
-from tests.campaign import one_in
 from tests.target_vicai.store import Store
 
 pytestmark = pytest.mark.e2e
@@ -59,7 +58,7 @@ def in_file(path: Path) -> dict[str, set[str]]:
     return found
 
 
-@one_in(2)
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("folder", "wrong_accounts"),
     [

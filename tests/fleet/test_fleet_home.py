@@ -8,9 +8,12 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from tests.fleet.conftest import Fleet
 
 
+@pytest.mark.long
 def test_the_home_in_a_path(fleet: Fleet) -> None:
     home = fleet.folder / "home"
     home.mkdir()

@@ -249,6 +249,7 @@ def test_faults_are_ordered_and_a_sandbox_that_is_gone_is_told(sandbox: SandboxP
     tab.complaints = [one for one in tab.complaints if "ERR_INTERNET_DISCONNECTED" not in one]
 
 
+@pytest.mark.long
 def test_a_small_dark_window_will_do(browser: Browser, sandbox: SandboxProcess) -> None:
     sandbox.control.add(1, overrides={"docnum": "N" * 300, "sellername": "S" * 300, "total": LONG})
     # 1280 pixels at 400 %.

@@ -10,6 +10,7 @@ import pytest
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.vicai import contract
 from tap_vicai.payment_batches import PaymentBatchReader
+from tests.campaign import one_in
 from tests.conftest import MakeCatalog, Run, RunTap
 
 Batch = dict[str, Any]
@@ -63,6 +64,7 @@ EVENTS = [
 OF_A_PAYMENT = [pair for pair in EVENTS if pair[1] not in {"process", "complete"}]
 
 
+@one_in(3)
 @pytest.mark.parametrize("kind", ["batches", "payments", "credits"])
 def test_every_event_arrives_once(vicai: SandboxProcess, tap: RunTap, streams: dict[str, Any], kind: str) -> None:
     """Each run brings the batch that something has happened to since the last one, and no other."""

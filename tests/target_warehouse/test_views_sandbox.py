@@ -16,7 +16,6 @@ from ap_connectors.sandbox.process import SandboxProcess
 from target_warehouse import ask
 from target_warehouse.views.definition import views
 from tests import preloaded
-from tests.campaign import one_in
 from tests.conftest import catalogs, renewed, tap_command
 from tests.postgresql import empty_database, needs_postgresql
 from tests.target_vicai.conftest import settings
@@ -203,7 +202,7 @@ def warehouse(request: pytest.FixtureRequest, held: Held) -> Warehouse:
     return made
 
 
-@one_in(2)
+@pytest.mark.long
 def test_examples_of_the_documentation(warehouse: Warehouse, capsys: pytest.CaptureFixture[str]) -> None:
     """Each view has one, and its answer is what the page shows (`AP_UPDATE_VIEWS=1` writes it there)."""
     page = PAGE.read_text(encoding="utf-8")
