@@ -76,7 +76,13 @@ def of_file(path: str, since: str, keys: Mapping[int, str]) -> list[Rejected]:
 def in_order(rejects: Iterable[Rejected]) -> list[tuple[Rejected, Message]]:
     """Return rejects with their messages in the order in which a person works them off."""
     read = [(one, one.message()) for one in rejects]
-    return sorted(read, key=lambda pair: order(str((pair[1].get("rejected") or {}).get("code"))))
+    return sorted(read, key=_turn)
+
+
+def _turn(pair: tuple[Rejected, Message]) -> tuple[int, int]:
+    """Return when it is a record's turn: by what is to be done, then as the input has them."""
+    rejected = pair[1].get("rejected") or {}
+    return order(str(rejected.get("code"))), int(rejected.get("line") or 0)
 
 
 def sheets_of(rejects: Iterable[Rejected], *, together: bool) -> list[sheets.Sheet]:

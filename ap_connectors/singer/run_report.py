@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -182,10 +183,12 @@ class PlannedChange:
     reason: str | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
     """What is kept of the record to be approved, and its name."""
+    line: int = 0
+    """Of the input; 0 for what the input no longer has."""
 
 
 class Plan:
-    """Collects what would happen; unchanged records are only counted. Thread-safe."""
+    """Collects what would happen, and tells it in the order of the input; what is unchanged is counted. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -193,21 +196,21 @@ class Plan:
         self._unchanged: Counter[str] = Counter()
         self._bank_changes: list[PlannedChange] = []
 
-    def add(self, stream: str, key: str, outcome: Outcome, kept: Mapping[str, Any]) -> None:
-        """Add the outcome of a record, and what is kept of it."""
+    def add(self, stream: str, key: str, outcome: Outcome, kept: Mapping[str, Any], line: int) -> None:
+        """Add the outcome of a record of a line of the input, and what is kept of it."""
         with self._lock:
             if outcome.effect == "unchanged":
                 self._unchanged[stream] += 1
             else:
-                self._changes.append(PlannedChange(stream, key, outcome.effect, outcome.changes, kept=kept))
+                self._changes.append(PlannedChange(stream, key, outcome.effect, outcome.changes, None, kept, line))
             if outcome.bank_changes:
-                self._bank_changes.append(PlannedChange(stream, key, outcome.effect, outcome.bank_changes))
+                self._bank_changes.append(PlannedChange(stream, key, outcome.effect, outcome.bank_changes, line=line))
 
-    def reject(self, stream: str, key: str, reason: str, name: str = "") -> None:
-        """Add a record that would be set aside; `name` is what people call it."""
+    def reject(self, stream: str, key: str, reason: str, name: str, line: int) -> None:
+        """Add a record that would be set aside; `name` is what people call it, if that is known."""
         kept = {"name": name} if name else {}
         with self._lock:
-            self._changes.append(PlannedChange(stream, key, "rejected", reason=reason, kept=kept))
+            self._changes.append(PlannedChange(stream, key, "rejected", (), reason, kept, line))
 
     @property
     def is_empty(self) -> bool:
@@ -227,7 +230,7 @@ class Plan:
         plan: dict[str, Any] = defaultdict(lambda: {"unchanged": 0, **{effect: [] for effect in _ORDER}})
         for stream, number in self._unchanged.items():
             plan[stream]["unchanged"] = number
-        for planned in self._changes:
+        for planned in _in_order(self._changes):
             plan[planned.stream][planned.effect].append({**_as_json(planned), **(planned.kept if whole else {})})
         return dict(plan)
 
@@ -235,7 +238,7 @@ class Plan:
         by_stream: dict[str, dict[str, list[PlannedChange]]] = defaultdict(lambda: defaultdict(list))
         for stream in self._unchanged:
             by_stream[stream] = defaultdict(list)
-        for planned in self._changes:
+        for planned in _in_order(self._changes):
             by_stream[planned.stream][planned.effect].append(planned)
         if not by_stream:
             yield "Plan: nothing to do; there were no records."
@@ -251,8 +254,13 @@ class Plan:
                     yield f"  {_SIGNS[effect]} ... and {more} more; report_path has them all"
         if self._bank_changes:
             yield "\nBank details that would change:"
-            for planned in self._bank_changes:
+            for planned in _in_order(self._bank_changes):
                 yield from _rows(planned)
+
+
+def _in_order(planned: Iterable[PlannedChange]) -> list[PlannedChange]:
+    """Return changes as the input has them, whichever thread was done first; what it no longer has comes last."""
+    return sorted(planned, key=lambda one: one.line or sys.maxsize)
 
 
 def _rows(planned: PlannedChange) -> Iterator[str]:

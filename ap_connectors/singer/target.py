@@ -298,7 +298,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
                 self.logger.log(note[0], "%s %s: %s.", sink.name, item.key, outcome.note)
         approve = self.done(sink, item, outcome.effect)
         if self.plan is not None:
-            self.plan.add(sink.name, item.key, outcome, approve)
+            self.plan.add(sink.name, item.key, outcome, approve, line.number)
 
     def _set_aside_unparsed(self, sink: Sink, record: Mapping[str, Any], line: Line, reject: Reject) -> None:
         key = sink.key_hint(record)
@@ -317,7 +317,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         self.report.reject(sink.name, name, line.number, reject, self.redact)
         if self.plan is not None:
             called = self.redact(self.name_of(item, line.message.record or {}))
-            self.plan.reject(sink.name, name, self.redact(str(reject)), called)
+            self.plan.reject(sink.name, name, self.redact(str(reject)), called, line.number)
         self.rejects.log(self.logger, f"{sink.name} {key or 'without a key'}", reject, line=line.number)
 
     # The run

@@ -138,6 +138,29 @@ def test_a_wrong_heading_of_a_list(store: Store, target: Target, tmp_path: Path)
     assert "line 2 and line 3 have the same externalId I1" in run.complaints[0]
 
 
+def test_plan_and_rejects_are_in_the_order_of_the_list(target: Target, tmp_path: Path) -> None:
+    """A person has the list beside them; which thread was done first says nothing."""
+    path, keys = tmp_path / "vendors.csv", [f"V{number * 7 % 30}" for number in range(30)]
+    rows = [f"{key};{AT};{'X' * 300 if n % 5 == 4 else key};{'none' * (n % 3 == 0)}" for n, key in enumerate(keys)]
+    path.write_text("\n".join(["externalId;externalUpdatedAt;name;paymentTermName", *rows]), "utf-8")
+    expected = {
+        True: [key for n, key in enumerate(keys) if n % 3 == 0 or n % 5 == 4],
+        False: [key for n, key in enumerate(keys) if n % 3 and n % 5 != 4],
+    }
+    run = target([], "--input", str(path), dry_run=True, plan_path=str(tmp_path / "plan.json"), expect=1)
+    plan = json.loads((tmp_path / "plan.json").read_text())["plan"]["vendors"]
+    assert [one["key"] for one in plan["created"]] == expected[False]
+    assert [one["key"] for one in plan["rejected"]] == expected[True]
+    assert [line.split()[1] for line in run.err.splitlines() if line.startswith("  +")] == expected[False]
+    target([], "--input", str(path), report_path=str(tmp_path / "rejects.csv"), expect=1)
+    told = [dict(row.cells) for row in sheets.read(tmp_path / "rejects.csv")]
+    assert {row["(key)"] for row in told} == {*expected[True]}
+    by_code: dict[str, list[int]] = {}
+    for row in told:
+        by_code.setdefault(row["(code)"], []).append(int(row["(line)"]))
+    assert [lines for lines in by_code.values() if lines != sorted(lines)] == []
+
+
 def test_a_sheet_is_text(target: Target, tmp_path: Path) -> None:
     path = tmp_path / "rejects.xlsx"
     target(wrong(), report_path=str(path), expect=1)
