@@ -35,13 +35,14 @@ def replacing(path: Path, *, mode: int = 0o600, durable: bool = True) -> Iterato
     A link of ours goes on pointing at the file; a device such as /dev/stderr stays what it is.
 
     Args:
-        path: of the file.
+        path: of the file; ~ is the home.
         mode: its permissions; its owner's only unless told otherwise.
         durable: whether it must outlive a power failure from then on.
 
     Raises:
         OSError: it cannot be written; the older file is untouched.
     """
+    path = Path(place(str(path)))
     check_link(path)
     if path.exists() and not path.is_file():
         with path.open("wb") as file:

@@ -305,7 +305,7 @@ def _checked(state: bytes | None) -> bytes | None:
 
 def _there(path: str) -> set[Path]:
     """Return the reject files that a setting may mean."""
-    whole = Path(path)
+    whole = Path(files.place(path))
     return set(whole.parent.glob(whole.name.replace("{timestamp}", "*"))) if whole.parent.is_dir() else set()
 
 

@@ -68,7 +68,7 @@ class RejectFile:
         """Where the rejects are; None before the first one."""
         self._of_sheet = False
         self._dry_run, self._is_own = dry_run, "{timestamp}" in path
-        self._path = path.replace("{timestamp}", time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+        self._path = files.place(path).replace("{timestamp}", time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         self._redact, self._mark = redact, mark or {}
         self._lock = threading.Lock()
         self._schemas: dict[str, bytes] = {}

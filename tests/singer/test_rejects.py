@@ -19,6 +19,7 @@ from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.messages import read
 from ap_connectors.core.redact import Redactor
 from ap_connectors.singer.rejects import RejectFile
+from ap_connectors.singer.run_report import write_json
 
 SCHEMA = b'{"type": "SCHEMA", "stream": "vendors", "schema": {"properties": {}}, "key_properties": ["externalId"]}'
 RECORD = (
@@ -52,6 +53,20 @@ def test_there_is_no_file_without_a_reject(path: Path) -> None:
     rejects.schema("vendors", SCHEMA)
     rejects.sync()
     assert (rejects.count, rejects.path, path.parent.exists()) == (0, None, False)
+
+
+def test_the_home_in_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a reject file, and of what is written whole, such as reports."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    rejects = RejectFile("~/new/rejects.jsonl", None)
+    rejects.schema("vendors", SCHEMA)
+    rejects.add("vendors", RECORD, Reject("too long", "too_long"), line=7)
+    rejects.sync()
+    write_json("report_path", "~/new/report.json", {})
+    assert rejects.path == str(tmp_path / "home/new/rejects.jsonl")
+    assert sorted(path.name for path in (tmp_path / "home/new").iterdir()) == ["rejects.jsonl", "report.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 def test_a_record_leaves_as_it_came_and_says_why(path: Path) -> None:
