@@ -142,7 +142,7 @@ class LineTables:
         return PurchaseLine(net, vat or None, description="Rounding", account=account)
 
 
-def made(agreed: Agreed, lines: list[JsonObject], codes: list[Codes]) -> list[PurchaseLine]:
+def purchase_lines(agreed: Agreed, lines: list[JsonObject], codes: list[Codes]) -> list[PurchaseLine]:
     """Return the lines.
 
     Raises:

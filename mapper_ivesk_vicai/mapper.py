@@ -23,8 +23,8 @@ from mapper_ivesk_vicai.document_files import FileFinder
 from mapper_ivesk_vicai.duplicates import Duplicates, key_of
 from mapper_ivesk_vicai.fields import given, one_line, shown
 from mapper_ivesk_vicai.lines import LineTables
-from mapper_ivesk_vicai.purchase import LeftOut, MappingOptions, Purchase, SetAside, read
-from mapper_ivesk_vicai.records import INVOICES, KEYS, file, not_booked, schema_of
+from mapper_ivesk_vicai.purchase import LeftOut, MappingOptions, Purchase, SetAside, read_document
+from mapper_ivesk_vicai.records import INVOICES, KEYS, document_fields, not_booked, schema_of
 from mapper_ivesk_vicai.report import Report
 from mapper_ivesk_vicai.sellers import Seller, SellerOptions
 from mapper_ivesk_vicai.tables import FIELDS, TABLES, load
@@ -277,7 +277,7 @@ class MapperIveskVicai(ExactMapper):
             self._map(document, line)
 
     def _map(self, document: JsonObject, line: Line) -> None:
-        found = read(document, self._options, self._files)
+        found = read_document(document, self._options, self._files)
         if isinstance(found, Purchase):
             found = self._write_purchase(found, document)
         if isinstance(found, LeftOut) and isinstance(id_ := document.get("id"), str):
@@ -298,7 +298,8 @@ class MapperIveskVicai(ExactMapper):
             return SetAside(reject, purchase.header, purchase.unmapped)
         ours = {"ivesk_document_id": purchase.id, "ivesk_company_code": purchase.buyer} | _export(document)
         stream = self._options.invoices_as
-        records: list[tuple[str, JsonObject]] = [(stream, INVOICES[stream](purchase, vendor) | ours | file(purchase))]
+        invoice: JsonObject = INVOICES[stream](purchase, vendor) | ours | document_fields(purchase)
+        records: list[tuple[str, JsonObject]] = [(stream, invoice)]
         is_sent = is_news and not vendor.is_erps and self._vendors_as != "never"
         if is_sent:
             records.insert(0, ("vendors", vendor.record(update=self._vendors_as == "update") | ours))

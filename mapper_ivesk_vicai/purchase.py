@@ -146,7 +146,7 @@ class Purchase:
         return EXACT.minus(number) if self.turned else number
 
 
-def read(document: JsonObject, options: MappingOptions, files: FileFinder) -> Purchase | LeftOut | SetAside:
+def read_document(document: JsonObject, options: MappingOptions, files: FileFinder) -> Purchase | LeftOut | SetAside:
     """Read a document."""
     try:
         id_ = text(document, "id")
@@ -206,7 +206,7 @@ def read(document: JsonObject, options: MappingOptions, files: FileFinder) -> Pu
             due=due,
             payment_days=days,
             changed_at=exported(document) if is_training else None,
-            lines=[*document_lines.made(agreed, lines, codes), *([rounding] if rounding else [])],
+            lines=[*document_lines.purchase_lines(agreed, lines, codes), *([rounding] if rounding else [])],
             rate=number_or_words(document, "currencyrate"),
             kid=kid,
             rounding=rest.total or Decimal(0),

@@ -77,7 +77,7 @@ def _called(found: LeftOut) -> str:
     return "sale" if found.why == "sale" else one_line(found.name)[:_LONGEST_NAME] or "document without a kind"
 
 
-def file(purchase: Purchase) -> dict[str, str]:
+def document_fields(purchase: Purchase) -> dict[str, str]:
     """Return what a record says of the document's file; a name that is longer than Vic.ai takes is left out."""
     if purchase.file is None:
         return {}
