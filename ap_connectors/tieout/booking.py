@@ -102,6 +102,14 @@ class Booking:
             known = self.owed.get(document.currency, _NOTHING)
             self.owed[document.currency] = _with(known, side, Decimal(document.owed), times)
 
+    def leave_out_codes(self) -> bool:
+        """Forget VAT by code if it differs because lines of the source have no code; return whether it was so."""
+        differs = any(ours != theirs for pairs in self.vat.values() for ours, theirs in pairs)
+        without = any(not code and any(ours for ours, _ in pairs) for (_, code), pairs in self.vat.items())
+        if differs and without:
+            self.vat = {}
+        return differs and without
+
     def vat_as_json(self) -> list[dict[str, Any]]:
         """Return VAT by currency and code; amounts as text, for their digits."""
         return [

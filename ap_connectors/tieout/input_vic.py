@@ -216,11 +216,18 @@ class _Stream:
                 f"Vic.ai holds {counted(len(others), 'record')} that the input does not name (see --complete)."
             )
         compare_snapshots(self._comparison, self._ours, self._theirs, checked=True)
+        self._note_not_compared()
+        self._note_explained()
+        return self._comparison
+
+    def _note_not_compared(self) -> None:
+        if self._comparison.booking.leave_out_codes():
+            self._comparison.not_compared.append(
+                "Lines of the input have no VAT code, and Vic.ai has one for them: VAT by code is not compared."
+            )
         if self._stated.unshown:
             names = ", ".join(sorted(self._stated.unshown))
             self._comparison.not_compared.append(f"Vic.ai does not show {names}: not compared.")
-        self._note_explained()
-        return self._comparison
 
     def _list(self) -> None:
         former = self._former_keys()

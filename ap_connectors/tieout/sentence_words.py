@@ -33,6 +33,11 @@ _SENTENCES = (
         "{0} har ingen kolonne {1}, så mva. per kode og leverandørgjeld vises ikke.",
     ),
     (
+        r"Lines of the input have no VAT code, and Vic\.ai has one for them: VAT by code is not compared\.",
+        "Įkeliamų duomenų eilutės neturi PVM kodo, o „Vic.ai“ jį turi: PVM pagal kodą nelygintas.",
+        "Linjer i inndata har ingen mva-kode, og Vic.ai har en for dem: mva. per kode er ikke sammenlignet.",
+    ),
+    (
         r"(\S+) has no column for (.+): not compared\.",
         "Lentelėje {0} nėra stulpelių: {1}; jie nelyginti.",
         "{0} har ingen kolonne for {1}: ikke sammenlignet.",

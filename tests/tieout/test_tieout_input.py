@@ -159,6 +159,15 @@ def test_all_ties_but_for_what_was_rejected(load: Load, tie_input: TieOut) -> No
     assert periods == {"2026-01", "2026-02", "2026-03"}
 
 
+def test_codes_that_only_vic_has_are_no_difference(load: Load, tie_input: TieOut) -> None:
+    for one in load.streams["training_invoices"][0]["line_items"]:
+        del one["invoiceLineItemInfo"]["vatCode"]
+    result = tie_input(str(load.input), "--rejects", str(load.rejects))
+    assert result.status == 0
+    assert "DOES NOT TIE" not in result.out
+    assert "have no VAT code, and Vic.ai has one for them: VAT by code is not compared." in result.out
+
+
 def test_without_the_rejects_one_is_missing(load: Load, tie_input: TieOut) -> None:
     result = tie_input("-", given=load.input.read_bytes())
     assert result.status == 1
