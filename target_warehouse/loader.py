@@ -16,8 +16,9 @@ from typing import Any
 
 from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.singer.run_report import RunReport
+from target_warehouse import kinds
 from target_warehouse import state as states
-from target_warehouse.declared import ROW, Declared
+from target_warehouse.declared import DELETED, ROW, Declared
 from target_warehouse.incoming import Incoming
 from target_warehouse.plan import Planner
 from target_warehouse.tables import Plan, Settings, Table, Widening
@@ -188,7 +189,11 @@ class Loader:
                     f"{plan.batch.stream}: the database refuses the rows, lately: {said}. Nothing of them was loaded."
                 )
         if not found:
-            raise Stop(f"{plan.batch.stream}: the database refuses the rows together: {refused}. Nothing was loaded.")
+            raise Stop(
+                f"{plan.batch.stream}: the database refuses the rows together, and each of them alone it takes: "
+                f"{refused}. Nothing was loaded. They break a rule that the table {plan.table.name} was given by "
+                "somebody: take that away, and run again."
+            )
         for number, said in found.items():
             incoming.refused[number] = Reject(
                 f"the database refuses the record: {said}", "warehouse_refused", said=said
@@ -213,7 +218,8 @@ class Loader:
     def _prepared(self, taken: Sequence[Incoming]) -> list[Plan]:
         """Plan, and change the tables that have to be changed; a change is a transaction of its own."""
         plans = self._planned(taken)
-        if any(plan.changes_table for plan in plans) or not self._warehouse.has_states:
+        unmarked = self._writer.unmarked(plans, self._tables or {})
+        if unmarked or any(plan.changes_table for plan in plans) or not self._warehouse.has_states:
             with self._warehouse.transaction(changes_tables=True):
                 known, self._tables = self._tables, self._warehouse.tables()
                 # A column that had no value may have one of another run by now.
@@ -221,7 +227,10 @@ class Loader:
                     plans = self._planned(taken)
                 for plan in plans:
                     if plan.changes_table:
-                        self._warehouse.change(plan)
+                        self._warehouse.change(plan.table, plan.before)
+                for table in self._writer.unmarked(plans, self._tables):
+                    marked = {**table.columns, DELETED: kinds.INSTANT}
+                    self._warehouse.change(replace(table, columns=marked, made=table.made | {DELETED}), table)
                 if not self._warehouse.has_states:
                     states.create(self._warehouse)
                 self._tables = self._warehouse.tables()

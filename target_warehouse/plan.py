@@ -179,10 +179,10 @@ def _renamed(parent: Link | None, columns: Mapping[str, str]) -> Link | None:
     return Link(parent.stream, keys, version, columns.get(parent.at or ""), lifted)
 
 
-def changes(plan: Plan) -> Iterator[tuple[str, Any]]:
-    """Yield what to do to the table: columns to add, columns to widen."""
-    known = plan.before.columns if plan.before else {}
-    for column, kind in plan.table.columns.items():
+def changes(table: Table, before: Table) -> Iterator[tuple[str, Any]]:
+    """Yield what to do to a table that there is: columns to add, columns to widen."""
+    known = before.columns
+    for column, kind in table.columns.items():
         if column not in known:
             yield "add", (column, kind)
         elif known[column] != kind:

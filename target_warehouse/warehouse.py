@@ -165,15 +165,14 @@ class Warehouse(Database):
     def check_tables(self, tables: Mapping[str, Table]) -> None:
         """Check that no other run has changed the tables since they were looked at, where there can be one."""
 
-    def change(self, plan: Plan) -> None:
-        """Make the table of a plan, or change it."""
-        table, before = plan.table, plan.before
+    def change(self, table: Table, before: Table | None) -> None:
+        """Make a table, or change the one that there is."""
         name = self.name(table.name)
         if before is None:
             columns = ", ".join(self._column(one, kind, table.key) for one, kind in table.columns.items())
             self.execute(f"CREATE TABLE {name} ({columns}{self.constraint(table.key)})")
         else:
-            for what, (column, *of) in changes(plan):
+            for what, (column, *of) in changes(table, before):
                 if what == "add":
                     self.execute(f"ALTER TABLE {name} ADD COLUMN {quoted(column)} {self.type_of(of[0])}")
                 elif self.type_of(of[0]) != self.type_of(of[1]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from target_warehouse import kinds, sql
 from target_warehouse.declared import COMPANY, DELETED, ROW, VERSION, Link
@@ -119,8 +119,6 @@ class Writer:
             return 0
         if not all(theirs in target.columns for theirs in link.keys.values()):
             return 0
-        if self._marks(target) and DELETED not in target.columns:
-            return 0  # made when deletes was another; its next records add the column
         keys = _both(self._company_key) | {theirs: ours for ours, theirs in link.keys.items()}
         with self._warehouse.staged(plan.batch.columns) as stage:
             gone, back = sql.latest(
@@ -132,6 +130,17 @@ class Writer:
                     if (of_part := self._through(part, keys)) and DELETED in part.columns:
                         self._warehouse.affected(sql.unmark(self._warehouse.name(part.name), back, of_part))
             return self._delete(target, gone, keys, link.at, tables)
+
+    def unmarked(self, plans: Sequence[Plan], tables: Mapping[str, Table]) -> list[Table]:
+        """Return tables that rows of a plan are to mark, and that have no column for it: `deletes` was another."""
+        found = {}
+        planned = {plan.table.name for plan in plans}
+        for plan in plans:
+            target = self._table_of(plan.deletions.stream, tables) if plan.deletions and plan.batch.size else None
+            for table in (target, *_parts(target, tables)) if target else ():
+                if table.name not in planned and self._marks(table) and DELETED not in table.columns:
+                    found[table.name] = table
+        return list(found.values())
 
     def activate(self, table: Table, version: int) -> int:
         """Delete what a full load did not have; return how many rows."""

@@ -171,6 +171,19 @@ def test_a_full_load_of_a_stream_that_maps_rename(target: Target, database: Data
     assert database.rows("SELECT id FROM objects") == [("1",)]
 
 
+def test_deletions_are_marked_where_they_were_ignored_before(target: Target, database: Database) -> None:
+    """Each is told once: what it is about need not be in that run."""
+    target([LINES, INVOICES, *invoice("A", MONDAY, 2), *invoice("B", MONDAY, 1)], deletes="ignore")
+    told: Record = {"x-deletes": {"stream": "invoices", "keys": {"invoice": "id"}, "at": "at"}}
+    gone = schema("gone", {"id": "string", "invoice": "string", "at": MOMENT}, **told)
+    run = target([gone, record("gone", id="1", invoice="A", at=TUESDAY), state(1)])
+    assert run.counts("gone") == {"received": 1, "created": 1, "deleted": 3}
+    assert database.texts("invoices", "id", "_sdc_deleted_at") == [("A", "2026-01-06 10:00:00+00"), ("B", None)]
+    assert database.rows("SELECT count(*) FROM lines WHERE _sdc_deleted_at IS NULL") == [(1,)]
+    target([LINES, INVOICES, *invoice("A", WEDNESDAY, 1)])
+    assert database.rows("SELECT count(*) FROM invoices WHERE _sdc_deleted_at IS NULL") == [(2,)]
+
+
 def test_a_schema_by_another_case(target: Target, database: Database) -> None:
     """To DuckDB it is the same one."""
     target([HEAD, record("things", id="1", n=1)])

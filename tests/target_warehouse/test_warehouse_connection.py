@@ -217,6 +217,10 @@ def test_limits_of_the_server(target: Target, database: Database) -> None:
     run = target([HEAD, record("things", id="2", n=2), record("things", id="3", n=3), state(1)], expect=1)
     assert [(one["code"], one["params"]) for one in run.rejected] == [("warehouse_refused", {"said": "no 2"})]
     assert database.rows("SELECT id FROM things ORDER BY id") == [("1",), ("3",)]
+    database.rows("CREATE UNIQUE INDEX once ON things (n)")
+    run = target([HEAD, record("things", id="4", n=9), record("things", id="5", n=9), state(1)], expect=1)
+    assert 'unique constraint "once". Nothing was loaded. They break a rule that the table things' in run.complaint
+    assert run.out == ""
     name = urlsplit(database.url).path[1:]
     database.rows(f"ALTER DATABASE {name} SET statement_timeout = '200ms'")
     with database.connected() as other:
