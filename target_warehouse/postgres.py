@@ -248,10 +248,8 @@ class PostgreSQL(Warehouse):
         return bool(found[0][0]), 0
 
     def as_text(self, column: str, kind: Kind) -> str:
-        """Return the expression that makes text of a column, or JSON of text."""
+        """Return the expression that makes text of a column."""
         name = quoted(column)
-        if kind == kinds.TEXT:
-            return f"to_json({name})"
         return f"replace({name}::text, ' ', 'T')" if kind in (kinds.INSTANT, kinds.WALL) else f"{name}::text"
 
     def comparable(self, value: str, kind: Kind | None) -> str:

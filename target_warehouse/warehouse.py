@@ -134,7 +134,7 @@ class Warehouse(Database):
 
     @abstractmethod
     def as_text(self, column: str, kind: Kind) -> str:
-        """Return the expression that makes text, or JSON for text, of a column: numbers without zeros at their end."""
+        """Return the expression that makes text of a column: numbers without zeros at their end."""
 
     @abstractmethod
     def rekey(self, before: Table, after: Table) -> None:
@@ -201,7 +201,9 @@ class Warehouse(Database):
 
     def _widened(self, name: str, column: str, before: Kind, after: Kind) -> str:
         type_ = self.type_of(after)
-        using = f" USING {self.as_text(column, before)}" if after in (kinds.TEXT, kinds.JSON) else ""
+        using = f" USING {self.as_text(column, before)}" if after == kinds.TEXT else ""
+        if after == kinds.JSON:
+            using = f" USING CASE WHEN {quoted(column)} IS NOT NULL THEN to_json({quoted(column)}) END"
         if not using and (before.name not in _NUMBERS or after.name not in _NUMBERS):
             using = f" USING CAST(NULL AS {type_})"  # it has no value yet
         return f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} TYPE {type_}{using}"

@@ -212,6 +212,28 @@ def test_nul_and_half_a_character(target: Target, database: Database) -> None:
     assert database.texts("things", "id", "object")[1:] == [("1", '{"x": "\\u0000"}'), ("3", '{"x": "\\ud83d\\ude00"}')]
 
 
+def test_a_column_of_any_kind_becomes_json(target: Target, database: Database) -> None:
+    """By NUL in PostgreSQL; and where the SCHEMA says so, and it has no value yet."""
+    values = {"integer": "7", "number": "1.50", "boolean": "true", "string": '"q\\""', "object": '{"a": 1}'}
+    values |= {"date": '"2026-01-31"', "date-time": '"2026-01-05T10:00:00Z"'}
+    types: Record = {name: {"type": ["string", "null"], "format": name} if "date" in name else name for name in values}
+    head = schema("things", {"id": "string", **types})
+    kept = ", ".join(f'"{name}": {value}' for name, value in values.items())
+    nul = ", ".join(f'"{name}": "a\\u0000b"' for name in values)
+    objects = schema("empty", {"id": "string", **dict.fromkeys(types, "object")})
+    target([head, raw("things", f'{{"id": "1", {kept}}}'), {**head, "stream": "empty"}, record("empty", id="1")])
+    run = target(
+        [head, raw("things", f'{{"id": "2", {nul}}}'), objects, raw("empty", '{"id": "2", "integer": {}}'), state(1)]
+    )
+    assert run.states == [{"n": 1}]
+    assert set(database.types("empty").values()) & {"json"}
+    assert database.texts("empty", "id", *values) == [("1", *[None] * 7), ("2", "{}", *[None] * 6)]
+    if database.is_postgresql:
+        json = ('"2026-01-31"', '"2026-01-05T10:00:00+00:00"')
+        held = ("1", "7", "1.50", "true", '"q\\""', '{"a": 1}', *json)
+        assert database.texts("things", "id", *values) == [held, ("2", *['"a\\u0000b"'] * 7)]
+
+
 def test_fields_that_the_schema_does_not_have(target: Target, database: Database) -> None:
     run = target(
         [
