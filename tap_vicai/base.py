@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import msgspec
@@ -94,18 +95,24 @@ class VicaiStream(ExactStream):
 
     def read(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield the records; where the company has no right to them, or the service lacks them, say so."""
-        try:
+        with self.leaving_out(context):
             yield from self.batches(context)
+
+    @contextmanager
+    def leaving_out(self, context: Mapping[str, Any] | None) -> Iterator[None]:
+        """Leave the stream out, or a part of it, where the company has no right to it or the service lacks it."""
+        try:
+            yield
         except Forbidden as error:
             self.lacks_right = True
-            self.leave_out(f"{error}{self.remedy(context)}")
-        except NotFound:
+            self.leave_out(f"{error}{self.remedy(context)}", context)
+        except NotFound as error:
             if contract.operation(self.operation).since == contract.FIRST:
                 raise
-            self.leave_out(ABSENT)
+            self.leave_out(f"{error} {ABSENT}", context)
 
-    def leave_out(self, why: str) -> None:
-        """Leave the stream out, and what is derived from it; say so once."""
+    def leave_out(self, why: str, part: Mapping[str, Any] | None = None) -> None:
+        """Leave the stream out, or a part of it, and what is derived from it; say so once."""
         streams = [self, *(child for child in self.child_streams if isinstance(child, ExactStream))]
         for stream in streams:
             stream.left_out = why
@@ -113,6 +120,8 @@ class VicaiStream(ExactStream):
                 stream.lacks_right = self.lacks_right
         told = [stream.name for stream in streams if stream.selected]
         names, are = ", ".join(told) or self.name, "are" if len(told) > 1 else "is"
+        if part:
+            names += f" ({', '.join(f'{name} {value}' for name, value in part.items())})"
         self.logger.warning("%s %s left out, the rest goes on. %s", names, are, why)
 
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
@@ -215,6 +224,16 @@ class RequestedStream(ChildStream):
             return
         every = ordered(self._found, parents, workers=at_once(self.config))
         for parent, found in zip(parents, every, strict=True):
+            if isinstance(found, Forbidden):
+                if not self.lacks_right:
+                    self.logger.warning(
+                        "%s Its %s are left out, and those of others of which it says the same; the rest goes on.%s",
+                        found,
+                        self.things,
+                        self.remedy(None),
+                    )
+                self.lacks_right = True
+                continue
             if isinstance(found, Reject):
                 self.logger.warning("%s Its %s are left out, the rest goes on.", found, self.things)
                 continue

@@ -52,26 +52,32 @@ class CompanyInvoices(VicaiStream):
 
     @functools.cached_property
     def _companies(self) -> list[str]:
-        """The ids of the companies to read.
+        """The ids of the companies to read; none where the credentials may not ask for them.
 
         Raises:
             Stop: the credentials may not see one of them.
         """
         wanted = self.config.get("company_ids") or []
-        if not wanted:
-            return []
-        pages = self.source.client.pages_v2("listCompaniesV2")
-        seen = {text(one, "id") or "": text(one, "legacy_id") for page in pages for one in page}
+        if wanted:
+            with self.leaving_out(None):
+                pages = self.source.client.pages_v2("listCompaniesV2")
+                return self._wanted(
+                    wanted, {key_of(one, "id"): text(one, "legacy_id") for page in pages for one in page}
+                )
+        return []
+
+    @staticmethod
+    def _wanted(wanted: list[str], seen: Mapping[str, str | None]) -> list[str]:
         if ALL in wanted:
             return list(seen)
-        by_number = {number: id_ for id_, number in seen.items() if number}
-        found = {one: one if one in seen else by_number.get(one) for one in wanted}
+        by_name = {number: id_ for id_, number in seen.items() if number} | {id_.lower(): id_ for id_ in seen}
+        found = {one: by_name.get(one.lower()) for one in wanted}
         if unknown := [one for one, id_ in found.items() if id_ is None]:
             raise Stop(
                 f"company_ids: the credentials may not see {', '.join(unknown)}. Stream companies lists the ids that "
                 'they may see; ["ALL"] reads them all.'
             )
-        return [id_ for id_ in found.values() if id_ is not None]
+        return list(dict.fromkeys(id_ for id_ in found.values() if id_ is not None))
 
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:
         """Yield what changed after a company's bookmark."""

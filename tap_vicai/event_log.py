@@ -13,6 +13,7 @@ from ap_connectors.core.bookmarks import key_of
 from ap_connectors.core.instants import UTC
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.singer.stream import Batch, ExactStream
+from ap_connectors.vicai.client import Refused
 from tap_vicai.base import ChildStream, VicaiStream
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ _OVERLAP = timedelta(hours=1)
 _AHEAD = timedelta(days=1)
 """How far this machine's clock may be behind the service's."""
 
-_body = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
-_data = msgspec.json.Decoder(Record | None)
+_object = msgspec.json.Decoder(Record)
+_string = msgspec.json.Decoder(str)
 
 
 def _text(description: str) -> dict[str, Any]:
@@ -45,31 +46,44 @@ class WebhookEventLog(VicaiStream):
         """Yield what was recorded since the bookmark; it moves when a window of 30 days was read to its end."""
         known = self.last_bookmark(context)
         latest, seen = known.get("replication_key_value"), dict(known.get("seen") or {})
-        start = self._start(latest)
-        end = datetime.now(timezone.utc) + _AHEAD
+        start, now = self._start(known), datetime.now(timezone.utc)
+        end = now + _AHEAD
         while start < end:
             until = min(start + _WINDOW, end)
-            for page in self.source.client.pages(self.operation, **self._asked(start, until)):
-                fresh = []
-                for event in page:
-                    number, at = key_of(event, "id"), text(event, "occurred_at") or ""
-                    if number in seen:
-                        continue
-                    fresh.append(event)
-                    seen[number] = at if UTC.knows(at) else UTC.text(_milliseconds(until))
-                    if UTC.knows(at) and (latest is None or UTC.milliseconds(at) > UTC.milliseconds(latest)):
-                        latest = at
-                yield Batch(fresh)
-            # So much comes again: in the next window, and in the next run.
-            oldest = min(_milliseconds(until), UTC.milliseconds(latest) if latest else 0) - _milliseconds_of(_OVERLAP)
+            try:
+                for page in self.source.client.pages(self.operation, **self._asked(start, until)):
+                    fresh = []
+                    for event in page:
+                        number, at = key_of(event, "id"), text(event, "occurred_at") or ""
+                        if number in seen:
+                            continue
+                        fresh.append(event)
+                        seen[number] = at if UTC.knows(at) else UTC.text(_milliseconds(until))
+                        if UTC.knows(at) and (latest is None or UTC.milliseconds(at) > UTC.milliseconds(latest)):
+                            latest = at
+                    yield Batch(fresh)
+            except Refused as refused:
+                # How far back the record goes is not said.
+                if start >= now - _WINDOW:
+                    raise
+                self.logger.warning("%s What is older than 30 days is left out.", refused)
+                start = now - _WINDOW
+                continue
+            # So much comes again: in the next window, and in the next run. An event whose time has not come yet must
+            # not hide what happens until then.
+            reached = UTC.milliseconds(latest) if latest else 0
+            settled = min(reached, _milliseconds(now))
+            oldest = min(_milliseconds(until), settled) - _milliseconds_of(_OVERLAP)
             seen = {number: at for number, at in seen.items() if UTC.milliseconds(at) >= oldest}
-            yield Batch([], {"replication_key_value": latest, "seen": seen} if latest else {})
+            ahead = UTC.text(settled) if settled < reached else None
+            yield Batch([], {"replication_key_value": latest, "seen": seen, "settled": ahead} if latest else {})
             start = until - _OVERLAP if until < end else end
 
-    def _start(self, latest: str | None) -> datetime:
+    def _start(self, known: Mapping[str, Any]) -> datetime:
+        latest = known.get("settled") or known.get("replication_key_value")
         begin = instants.setting("start_date", self.config.get("start_date") or _BEGINNING)
         if latest is not None:
-            reached = instants.setting("replication_key_value in --state", str(latest))
+            reached = instants.setting("bookmark in --state", str(latest))
             begin = max(begin, reached - _milliseconds_of(_OVERLAP))
         return datetime.fromtimestamp((begin - 1) / 1000, timezone.utc)
 
@@ -110,14 +124,19 @@ class _Deletions(ChildStream):
         ExactStream.__init__(self, tap, shown)
 
     def derive(self, parents: list[Record]) -> Iterator[Record]:
-        """Yield the deletions among some events."""
+        """Yield the deletions among some events; tell of one that does not say what is gone."""
         for event in parents:
-            if text(event, "type") not in self.kinds:
+            kind = (text(event, "type") or "").lower()
+            if kind not in self.kinds:
                 continue
             about = _about(event.get("body", NULL))
+            if about.get("internalId", NULL) == NULL:
+                number = text(event, "id")
+                self.logger.warning("%s: event %s (%s) does not say what it is about.", self.name, number, kind)
             yield {
                 "event_id": event["id"],
-                "event": event["type"],
+                # In the spelling that `lifted_by` has.
+                "event": msgspec.Raw(msgspec.json.encode(kind)),
                 "occurred_at": event.get("occurred_at", NULL),
                 "internalId": about.get("internalId", NULL),
                 "externalId": about.get("externalId", NULL),
@@ -138,8 +157,17 @@ class PurchaseOrderDeletions(_Deletions):
 
 def _about(body: msgspec.Raw) -> Record:
     """Return what an event is about: its body is the envelope that was delivered, or the data in it."""
-    envelope = _body.decode(body) or {}
-    return (_data.decode(envelope["data"]) or {}) if "data" in envelope else envelope
+    envelope = _read(body)
+    return _read(envelope["data"]) if "data" in envelope else envelope
+
+
+def _read(raw: msgspec.Raw) -> Record:
+    """Return an object, also one that is kept as the text of its JSON; an empty one if it is something else."""
+    try:
+        content = bytes(raw)
+        return _object.decode(_string.decode(content) if content[:1] == b'"' else content)
+    except msgspec.DecodeError:
+        return {}
 
 
 def _milliseconds(moment: datetime) -> int:

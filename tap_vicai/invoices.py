@@ -13,7 +13,7 @@ from ap_connectors.core.errors import Reject
 from ap_connectors.core.instants import LOCAL
 from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.http.bodies import file_pieces
-from ap_connectors.singer.downloads import FILE_FACTS, safe_part
+from ap_connectors.singer.downloads import FILE_FACTS, safe_name, safe_part
 from ap_connectors.vicai.client import document_type
 from tap_vicai.base import (
     INTERNAL,
@@ -121,7 +121,7 @@ class SupportingAttachments(RequestedStream):
     def _stored(self, invoice: Record, attachment: Record) -> StoredFile:
         number, given = text(attachment, "id") or "", text(attachment, "filename") or "unnamed"
         folder = f"supporting_attachments/{safe_part(text(invoice, 'internalId') or '')}"
-        name = f"{folder}/{safe_part(number)}~{safe_part(given)}"
+        name = f"{folder}/{safe_part(number)}~{safe_name(given)}"
 
         def keep(response: requests.Response) -> StoredFile:
             return self.source.files.write(name, file_pieces(response, name), document_type(response))

@@ -62,19 +62,29 @@ class DimensionDependencies(VicaiStream):
     }
 
     def batches(self, context: Mapping[str, Any] | None) -> Iterator[Batch]:  # noqa: ARG002 - there are no partitions
-        """Yield the dependencies of a page of dimensions after the other."""
-        for page in self.source.client.pages("listDimensions", **INTERNAL):
-            found = ordered(self._of, page, workers=at_once(self.config))
-            yield Batch([one for dependencies in found for one in dependencies])
+        """Yield the dependencies of a page of dimensions after the other.
 
-    def _of(self, dimension: Record) -> list[Record]:
+        Raises:
+            NotFound: of no dimension the service has a list.
+        """
+        absent, has_any = None, False
+        for page in self.source.client.pages("listDimensions", **INTERNAL):
+            found = [*ordered(self._of, page, workers=at_once(self.config))]
+            absent = next((one for one in found if isinstance(one, NotFound)), absent)
+            lists = [one for one in found if not isinstance(one, NotFound)]
+            has_any = has_any or bool(lists)
+            yield Batch([one for dependencies in lists for one in dependencies])
+        if absent and not has_any:
+            raise absent
+
+    def _of(self, dimension: Record) -> list[Record] | NotFound:
         client, number = self.source.client, key_of(dimension, "internalId")
         try:
             found = client.whole_list(self.operation, id=number, **INTERNAL)
-        except NotFound:
+        except NotFound as error:
             if client.is_live:
-                # The dimension was deleted meanwhile.
-                return []
+                # The dimension was deleted meanwhile, or the service has no such lists.
+                return error
             raise
         own = {"dimension_id": dimension["internalId"]}
         return [one | own | {"dependent_id": _dependent(one)} for one in found]

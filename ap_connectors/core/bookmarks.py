@@ -14,6 +14,9 @@ from ap_connectors.core.raw_json import Record, text
 SETTLES = 120_000
 """Milliseconds after its time for which a record may still be missing in a list: a service sets the time of a change
 when it begins to write, and shows the record when that is done, or when a copy of its database has it."""
+_DAY = 86_400_000
+"""Milliseconds that a clock may be ahead of this machine's at most: its zone, or an error. What is later is no time of
+a change, and reading does not go on behind it."""
 _MOST_KEPT = 1000
 """Records of that time that a STATE remembers, at most; of a mass change the others come again, and none is lost."""
 
@@ -75,7 +78,8 @@ class DedupWindow:
     A record that has changed has a newer instant, so it is handed out again.
 
     A later run begins `SETTLES` before this one began, if it has read that far: what was written meanwhile may appear
-    behind the newest record. The ERP's wall clock says nothing of that.
+    behind the newest record, and a record whose time has not come yet must not hide what changes until then. The ERP's
+    wall clock says nothing of the former.
 
     Args:
         since: where to go on.
@@ -138,13 +142,15 @@ class DedupWindow:
 
     def _settled(self, newest: int) -> int:
         """Return up to where the list was complete when it was read (milliseconds since 1970)."""
-        if self._clock.local:
-            return newest
         # While a machine sleeps, one of its clocks stands still.
         since = max(int((time.monotonic() - self._begun) * 1000), time.time_ns() // 1_000_000 - self._began_at)
         now = self._service_now()
+        began_at = self._began_at if now is None else now - since
+        if self._clock.local:
+            return newest if newest <= began_at + _DAY else began_at - _DAY
         # This machine's clock may be wrong. If it is behind, the service's own times say how late it is at least.
-        began_at = max(self._began_at, newest - since) if now is None else now - since
+        if now is None and began_at < newest - since < began_at + _DAY:
+            began_at = newest - since
         return min(newest, began_at - SETTLES)
 
     def _kept(self, newest: int) -> Iterator[tuple[str, list[str]]]:

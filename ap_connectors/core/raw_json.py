@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Any, TypeVar
 
@@ -34,6 +35,7 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     Raises:
         Retry: the body is not JSON, not UTF-8, or not of the expected shape (a broken answer, or the wrong address).
     """
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
         body.decode()
         if b"\n" in body or b"\r" in body:

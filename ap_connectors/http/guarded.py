@@ -19,7 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationParseError, NameResolutionError
 from urllib3.util import Timeout, Url, make_headers, parse_url
 
-from ap_connectors.core.errors import Retry
+from ap_connectors.core.errors import Reject, Retry
 from ap_connectors.http.bodies import PLAIN, paced
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -46,6 +46,23 @@ class AddressRefused(Exception):
 
 class PlainHttpRefused(Exception):
     """A host that may be asked, but not over http."""
+
+
+def not_followed(service: str, what: str, error: Exception) -> Reject:
+    """Return why the file behind a link is left out; nothing of the link itself, which may be signed."""
+    begin = f"{service}: {what}: the link"
+    if isinstance(error, AddressRefused):
+        told = f"{begin} leads to {error}, which is not a public address; it is not followed."
+        return Reject(told, "document_not_allowed", document=what)
+    if isinstance(error, PlainHttpRefused):
+        told = (
+            f"{begin} leads to {error} over http, where everyone in between could read it and the file; it is not "
+            "followed. Set allow_http if the network in between is your own."
+        )
+        return Reject(told, "document_not_allowed", document=what)
+    endless = isinstance(error, requests.TooManyRedirects)
+    problem = "it redirects without end" if endless else "it is not an address that can be asked"
+    return Reject(f"{begin} cannot be followed: {problem}.", "document_unreadable", document=what, problem=problem)
 
 
 def is_public(address: Address) -> bool:

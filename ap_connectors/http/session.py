@@ -25,10 +25,10 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry as RetryAfterParser
 
 from ap_connectors.core import validate
-from ap_connectors.core.errors import ApError, Outage, Reject, Retry, Stop
+from ap_connectors.core.errors import ApError, Outage, Retry, Stop
 from ap_connectors.core.redact import Redactor
 from ap_connectors.http import request_counts, shutdown
-from ap_connectors.http.guarded import AddressRefused, GuardedAdapter, PlainHttpRefused
+from ap_connectors.http.guarded import AddressRefused, GuardedAdapter, PlainHttpRefused, not_followed
 from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.http.service_clock import ServiceClock
 
@@ -105,6 +105,7 @@ class HttpClient:
         self._retry_policy = retry_policy or RetryPolicy()
         self._credentials = credentials
         self._limit = limit
+        self._follows_links = links_of is not None
         self._log = logging.getLogger(f"ap_connectors.http.{service}")
         self._session = requests.Session()
         # Proxies and certificates still come from the environment, but are looked up once per host: requests does it
@@ -214,10 +215,10 @@ class HttpClient:
             return None
 
     def _send(self, method: str, url: str, what: str, *, kind: str, **request: Any) -> requests.Response:
-        parts = urlsplit(url)
         if self._credentials:
             request["headers"] = {**(request.get("headers") or {}), **self._credentials.headers()}
         try:
+            parts = urlsplit(url)
             environment = self._environment(f"{parts.scheme}://{parts.netloc}")
             with self._limit.slot(kind) if self._limit else nullcontext():
                 request_counts.count(requests=1)
@@ -225,22 +226,13 @@ class HttpClient:
         except _TRANSIENT as error:
             raised = _NotDone if _never_sent(error) else Retry
             raise raised(describe(error, url)) from None
-        except AddressRefused as refused:
-            raise Reject(
-                f"{self.service}: {what}: the link leads to {refused}, which is not a public address; it is not "
-                "followed.",
-                "document_not_allowed",
-                document=what,
-            ) from None
-        except PlainHttpRefused as refused:
-            raise Reject(
-                f"{self.service}: {what}: the link leads to {refused} over http, where everyone in between could read "
-                "it and the file; it is not followed. Set allow_http if the network in between is your own.",
-                "document_not_allowed",
-                document=what,
-            ) from None
-        except requests.RequestException as error:
-            # Not transient: an address that is not a URL, an unusable proxy, endless redirects.
+        except (AddressRefused, PlainHttpRefused) as refused:
+            raise not_followed(self.service, what, refused) from None
+        except (requests.RequestException, ValueError) as error:
+            # Not transient: an address that is not a URL, an unusable proxy, endless redirects. Where a link stands in
+            # a record, or in an answer (which requests reads in any case), only a file is missing.
+            if self._follows_links or not isinstance(error, requests.RequestException):
+                raise not_followed(self.service, what, error) from None
             raise Stop(
                 f"{self.service}: {what} cannot be sent: {self.redact(str(error))}. Check the address."
             ) from None

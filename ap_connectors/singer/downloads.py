@@ -39,6 +39,7 @@ FILE_FACTS: dict[str, Any] = {
 _IN_MEMORY = 8 * 1024 * 1024
 _CHUNK = 256 * 1024
 _UNSAFE = re.compile(r"[^\w.,+()\-]+")
+_ENDING = re.compile(r"[A-Za-z0-9]{1,8}")
 _as_json = msgspec.json.Encoder().encode
 
 
@@ -54,6 +55,12 @@ def safe_part(text: str, *, longest: int = 80) -> str:
     mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     kept = name.encode()[: longest - 9].decode(errors="ignore")
     return f"{kept}-{mark}" if kept else mark
+
+
+def safe_name(text: str) -> str:
+    """Make a file's name as `safe_part` does; an ordinary ending stays the ending."""
+    stem, _, ending = text.rpartition(".")
+    return f"{safe_part(stem)}.{ending}" if stem and _ENDING.fullmatch(ending) else safe_part(text)
 
 
 @dataclass(frozen=True)

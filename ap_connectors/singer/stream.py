@@ -206,7 +206,7 @@ class ExactStream(SdkStream):
         state = self.stream_state
         reached = {part.get("replication_key_value") for part in (state, *state.get("partitions", ()))} - {None}
         up_to = f", read up to {reached.pop()}" if len(reached) == 1 else ""
-        progress = "left out" if self.left_out else self.progress
+        progress = self.progress if not self.left_out else "left out in part" if self.written else "left out"
         unfinished = f"; {progress}" if progress != "done" else ""
         return f"{self.name}: {counted(self.written, 'record')}{up_to}{unfinished}."
 

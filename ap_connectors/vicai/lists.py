@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import codecs
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -23,7 +24,8 @@ _UNUSABLE = frozenset({400, 422})
 """By which statuses a cursor is refused: the live service says 422."""
 _RESTARTS = 3
 """How often a list is read anew because its cursors are refused."""
-_V2_NAMES = {"since": "updated_after", "cursor": "page[cursor]", "limit": "page[size]"}
+_PAGING_V2 = {"cursor": "page[cursor]", "limit": "page[size]"}
+"""How v2 is asked for pages; where the facts of a page do not lie in `page`, without that."""
 
 
 class Lists:
@@ -31,35 +33,18 @@ class Lists:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._paging_v2 = _PAGING_V2
 
     def pages(
         self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
     ) -> Iterator[list[T]]:
         """Yield the pages of a list."""
-        guard, following, restarts = CursorLoopGuard(operation), query, 0
-        given = set[bytes]()
-        while True:
-            try:
-                records, cursor = self.following(operation, decoder, following)
-            except UnusableCursor as unusable:
-                restarts += 1
-                if restarts > _RESTARTS:
-                    raise unusable.refusal from None
-                guard, following = CursorLoopGuard(operation), query
-                continue
-            # After a restart comes again what was handed out before.
-            fresh = [one for one in records if _digest(one) not in given] if restarts else records
-            yield fresh
-            if not cursor:
-                return
-            guard.follow(cursor, empty=not records)
-            given.update(map(_digest, fresh))
-            following = {**query, "cursor": cursor}
+        return _pages(operation, lambda more: self.following(operation, decoder, {**query, **more}))
 
     def following(
         self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
     ) -> tuple[list[T], str | None]:
-        """Fetch a page.
+        """Fetch a page; return its records, and the cursor of the next one.
 
         Raises:
             UnusableCursor: the service does not take the query's cursor.
@@ -77,7 +62,7 @@ class Lists:
         takes_limit = contract.operation(operation).takes_limit
 
         def read(response: requests.Response) -> tuple[list[T], str | None]:
-            content = whole(response)
+            content = whole(response).removeprefix(codecs.BOM_UTF8)
             # Instead of a list of one, some answer with the object alone.
             is_alone = not takes_limit and content.lstrip().startswith(b"{")
             found = decode(b"[%b]" % content if is_alone else content, decoder)
@@ -90,42 +75,34 @@ class Lists:
 
     def pages_v2(self, operation: str, query: Mapping[str, str]) -> Iterator[list[Record]]:
         """Yield the pages of a list of v2."""
-        guard, following = CursorLoopGuard(operation), query
-        while True:
-            records, cursor = self._page_v2(operation, following)
-            yield records
-            if not cursor:
-                return
-            guard.follow("".join(cursor.values()), empty=not records)
-            following = {**query, **cursor}
+        return _pages(operation, lambda more: self.following_v2(operation, query, more))
 
     def following_v2(
         self, operation: str, query: Mapping[str, str], more: Mapping[str, str]
     ) -> tuple[list[Record], str | None]:
-        """Fetch a page of v2; `more` has the names that v0 has.
+        """Fetch a page of v2, as `following`; `more` has the names that v0 has.
 
         Raises:
             UnusableCursor: the service does not take the cursor.
         """
+        names = {"since": "updated_after", **self._paging_v2}
         try:
-            records, cursor = self._page_v2(
-                operation, {**query, **{_V2_NAMES[name]: value for name, value in more.items()}}
-            )
+            return self._page_v2(operation, {**query, **{names[name]: value for name, value in more.items()}})
         except Refused as refused:
             if "cursor" in more and refused.status in _UNUSABLE:
                 raise UnusableCursor(refused) from None
             raise
-        return records, next(iter(cursor.values()), None)
 
-    def _page_v2(self, operation: str, query: Mapping[str, str]) -> tuple[list[Record], dict[str, str]]:
-        """Return the records of a page of v2, and how the next one is asked for: as the page's own facts name it."""
+    def _page_v2(self, operation: str, query: Mapping[str, str]) -> tuple[list[Record], str | None]:
+        """Fetch a page of v2, and note how the next one is asked for: as the page's own facts name it."""
 
-        def read(response: requests.Response) -> tuple[list[Record], dict[str, str]]:
+        def read(response: requests.Response) -> tuple[list[Record], str | None]:
             answer = decode(whole(response), _V2)
-            nested = (answer.meta.get("page") or {}) if isinstance(answer.meta.get("page"), dict) else None
-            cursor = (answer.meta if nested is None else nested).get("cursor")
-            name = "cursor" if nested is None else "page[cursor]"
-            return answer.data, {name: str(cursor)} if cursor else {}
+            page = answer.meta.get("page")
+            cursor = (page if isinstance(page, dict) else answer.meta).get("cursor")
+            if cursor:
+                self._paging_v2 = _PAGING_V2 if isinstance(page, dict) else {"cursor": "cursor", "limit": "size"}
+            return answer.data, str(cursor) if cursor else None
 
         return self._transport.call(operation, read, query)
 
@@ -135,6 +112,29 @@ class _PageV2(msgspec.Struct):
 
     data: list[Record]
     meta: dict[str, Any] = {}
+
+
+def _pages(what: str, fetch: Callable[[Mapping[str, str]], tuple[list[T], str | None]]) -> Iterator[list[T]]:
+    """Yield the pages of a list that `fetch` fetches; it takes a cursor, if there is one."""
+    guard, following, restarts = CursorLoopGuard(what), dict[str, str](), 0
+    given = set[bytes]()
+    while True:
+        try:
+            records, cursor = fetch(following)
+        except UnusableCursor as unusable:
+            restarts += 1
+            if restarts > _RESTARTS:
+                raise unusable.refusal from None
+            guard, following = CursorLoopGuard(what), {}
+            continue
+        # After a restart comes again what was handed out before.
+        fresh = [one for one in records if _digest(one) not in given] if restarts else records
+        yield fresh
+        if not cursor:
+            return
+        guard.follow(cursor, empty=not records)
+        given.update(map(_digest, fresh))
+        following = {"cursor": cursor}
 
 
 def _digest(record: object) -> bytes:

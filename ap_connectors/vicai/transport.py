@@ -6,6 +6,7 @@ Authentication). The storage behind a link never gets it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 import time
@@ -300,7 +301,9 @@ class Transport:
         status = response.status_code
         link = response.headers.get("Location")
         if 300 <= status < 400 and link:
-            return Redirected(what, status, urljoin(response.url, link))
+            with contextlib.suppress(ValueError):
+                link = urljoin(response.url, link)
+            return Redirected(what, status, link)
         said = self._said(response)
         if status == 401:
             return Retry(f"status 401{_quoted(*said)}, although the token is fresh")

@@ -114,7 +114,12 @@ class TestWindow:
 
 
 class TestLateRecords:
-    """What appears after newer things: an instant that no machine has reached yet stands for "a moment ago"."""
+    """What appears after newer things; this machine's clock is behind the service's by an hour."""
+
+    @pytest.fixture(autouse=True)
+    def _an_hour_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = UTC.milliseconds("2199-01-05T09:00:00Z") * 1_000_000
+        monkeypatch.setattr("time.time_ns", lambda: now)
 
     def test_a_later_run_begins_before_the_newest(self) -> None:
         window = DedupWindow(Bookmark())
@@ -155,6 +160,23 @@ class TestLateRecords:
         monkeypatch.setattr("time.time_ns", lambda: now + 3600 * 1_000_000_000)
         assert show(window, "b", "2199-01-05T10:59:59.000Z")
         assert window.bookmark().settled == "2199-01-05T09:58:00.000Z"
+
+    @pytest.mark.parametrize("clock", [UTC, LOCAL])
+    @pytest.mark.parametrize("is_served", [True, False])
+    def test_a_time_that_has_not_come_hides_nothing(self, clock: Clock, is_served: bool) -> None:
+        """A slip of the pen in the ERP, or of the service's clock: what changes from now on still comes, and once."""
+        bookmark, zone = Bookmark(), "" if clock.local else "Z"
+        now = UTC.milliseconds("2199-01-05T09:00:00Z") if is_served else None
+        shown = [("old", f"2199-01-02T08:00:00{zone}"), ("later", f"2299-01-01T00:00:00{zone}")]
+        for number in range(3):
+            window = DedupWindow(again(bookmark, clock), clock, service_now=lambda: now)
+            assert (window.ask() or "") < f"2199-01-05T08:59:00{zone}"
+            new = (f"new {number}", f"2199-01-05T08:59:0{number}{zone}")
+            assert show(window, *new)
+            assert [show(window, *one) for one in shown] == [number == 0] * len(shown)
+            shown = [new, *(one for one in shown if one[0] != "old")]
+            bookmark = window.bookmark()
+            assert bookmark.instant == shown[-1][1]
 
     def test_a_mass_change_leaves_a_small_state_and_loses_nothing(self) -> None:
         records = [(str(n), f"2199-01-05T10:00:{n // 50:02d}.{n % 50:03d}Z") for n in range(2500)]

@@ -18,8 +18,11 @@ from ap_connectors.vicai import cursors
 from ap_connectors.vicai.changes import ChangeReader
 from tests.campaign import seeds
 
-# Later than any clock, so that all of it was changed "a moment ago".
+# All of it was changed "a moment ago".
 BASE = instants.milliseconds("2199-01-01T00:00:00Z")
+
+
+HOUR = 3_600_000
 
 
 @dataclass
@@ -32,7 +35,8 @@ class Service:
     held: list[tuple[int, str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        span = self.dice.choice([50, 2_000, 60_000, 150_000])
+        self.span = span = self.dice.choice([50, 2_000, 60_000, 150_000])
+        self.says_time = self.dice.random() < 0.5
         self.size, self.counts, self.inclusive = (self.dice.choice(one) for one in ([3, 7, 20], [0, 1], [0, 1]))
         for number in range(self.dice.choice([5, 40, 120])):
             moment = BASE + self.dice.randrange(span)
@@ -65,9 +69,11 @@ class Service:
         until = min(self.size, len(found))
         while 0 < until < len(found) and found[until][0] == found[until - 1][0]:
             until += 1
-        return queue.Answer(
-            [*map(record, found[:until])], instants.text(found[until - 1][0]) if until < len(found) else None
-        )
+        following = instants.text(found[until - 1][0]) if until < len(found) else None
+        return queue.Answer([*map(record, found[:until])], following)
+
+    def now(self) -> int | None:
+        return BASE + (self.step + 1) * self.span // self.steps if self.says_time else None
 
 
 def record(one: tuple[int, str]) -> Record:
@@ -77,16 +83,21 @@ def record(one: tuple[int, str]) -> Record:
 
 def reader(service: Service, kind: str, since: Bookmark) -> Iterable[Page]:
     if kind == "queue":
-        return queue.QueueReader(service.queue_page, "at", since)
-    return ChangeReader("list", service.page, since, key=lambda one: key_of(one, "id"), instant_field="at")
+        return queue.QueueReader(service.queue_page, "at", since, service.now)
+    return ChangeReader(
+        "list", service.page, since, key=lambda one: key_of(one, "id"), instant_field="at", service_now=service.now
+    )
 
 
 @pytest.mark.parametrize("kind", ["list", "queue"])
 @seeds(range(20))
-def test_none_is_lost_and_none_is_doubled(kind: str, seed: int) -> None:
+def test_none_is_lost_and_none_is_doubled(kind: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's clock is an hour behind, and the records' times say it; or ahead, and only the service says it."""
     for number in range(20):
         dice = random.Random(f"{seed} {number}")
         service, bookmark = Service(dice), Bookmark()
+        now = (BASE + (HOUR if service.says_time else -HOUR)) * 1_000_000
+        monkeypatch.setattr("time.time_ns", lambda now=now: now)
         out: list[str | None] = []
         for step in range(service.steps):
             service.step = step

@@ -83,7 +83,17 @@ def _vendor(record: Record, _seed: int, _changed: str, _options: VicaiOptions) -
     record.setdefault("poMatchingDocumentLevel", False)
 
 
-_PAID = ("confirmedAt", "acceptedAt", "failedAt", "failedReason", "remoteId", "remoteError", "remoteErroredAt")
+_PAID = (
+    "confirmedAt",
+    "acceptedAt",
+    "failedAt",
+    "failedReason",
+    "remoteId",
+    "remoteError",
+    "remoteErroredAt",
+    "paymentMethod",
+    "referenceId",
+)
 
 
 def _batch(record: Record, _seed: int, _changed: str, _options: VicaiOptions) -> None:
