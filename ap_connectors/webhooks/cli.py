@@ -94,8 +94,8 @@ def _status(given: argparse.Namespace, chosen: Settings) -> int:
     else:
         subscription = subscriptions.status_vicai(chosen)
         wanted = f"{chosen.public_url}/vicai" if chosen.public_url else None
-        found, lines, good = status.vicai_status(subscription, wanted)
         beside = company_subscriptions.status(chosen)
+        found, lines, good = status.vicai_status(subscription, wanted, () if beside else chosen.rules)
         if beside:
             own, all_there = status.companies(beside)
             lines = [*(lines if subscription else []), *own]
@@ -170,10 +170,12 @@ def _reconcile(given: argparse.Namespace, chosen: Settings) -> int:
     from ap_connectors.webhooks.repair import repair  # noqa: PLC0415
     from ap_connectors.webhooks.runs import opened  # noqa: PLC0415
 
-    report = reconcile.compare(chosen, given.services, days=given.days)
+    with opened(chosen.inbox) as (inbox, _):
+        covered = gaps.covered(gaps.last(inbox.database))
+    report = reconcile.compare(chosen, given.services, days=given.days, covered=covered)
     mended = repair(chosen, report) if given.mend else []
     with opened(chosen.inbox) as (inbox, _):
-        gaps.keep(inbox.database, report, mended, given.days)
+        gaps.keep(inbox.database, report, mended)
     _show(given, report.as_json() | {"mended": mended}, [*reconcile.lines(report, given.named), *mended])
     return PROBLEM if report.gaps else DONE
 
@@ -215,7 +217,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("resources", nargs="+", metavar="RESOURCE", help="accounts, dimensions, vendors, ...")
     command = add("reconcile", _reconcile, "compare the services with the inbox and the runs; status 1: gaps", FAILED)
     command.add_argument("services", nargs="*", metavar="SERVICE", help="ivesk, vicai (default: both)")
-    command.add_argument("--days", type=_days, default=7.0, help="how far to look back (default: 7)")
+    command.add_argument(
+        "--days", type=_days, help="how far to look back (default: 7, or to where the last comparison ended)"
+    )
     command.add_argument(
         "--mend", action="store_true", help="close the gaps: run the rules' commands, fetch missing invoices"
     )

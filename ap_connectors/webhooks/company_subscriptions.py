@@ -51,12 +51,17 @@ def subscribe(settings: Settings, wanted: Sequence[str], events: Sequence[str]) 
     chosen = _companies(client, wanted)
     made = {one.id: Token(secrets.token_urlsafe(48), now(), None, one.id) for one in chosen}
     with settings.tokens.locked():
-        before = settings.tokens.read()
-        others = [replaced(one) if one.subscription in made else one for one in before.vicai]
-        settings.tokens.write(Tokens((*made.values(), *others), before.ivesk))
+        before, sent = settings.tokens.read().live(), set[str]()
+        settings.tokens.write(Tokens((*made.values(), *before.vicai), before.ivesk))
         time.sleep(RELOAD_SECONDS)
-        for company in chosen:
-            _send(client, company, url, made[company.id].token, events)
+        try:
+            for company in chosen:
+                _send(client, company, url, made[company.id].token, events)
+                sent.add(company.id)
+        finally:
+            # A company that Vic.ai does not call with the new token yet is called with the one before.
+            others = [replaced(one) if one.subscription in sent else one for one in before.vicai]
+            settings.tokens.write(Tokens((*made.values(), *others), before.ivesk))
     return [f"vicai: {company.name}: {', '.join(events) or 'all, or those of before,'} to {url}" for company in chosen]
 
 
@@ -83,6 +88,8 @@ def status(settings: Settings) -> list[dict[str, Any]]:
 def kinds_of(settings: Settings) -> set[str] | None:
     """Return the kinds of events that are subscribed for this receiver; None if that is all of them, or not known.
 
+    There are none if no subscription calls it, or not any more.
+
     Raises:
         Outage: Vic.ai failed for too long.
     """
@@ -95,9 +102,10 @@ def kinds_of(settings: Settings) -> set[str] | None:
     except Stop:
         return None
     found = {event for one in companies for event in one["events"] or ()}
-    if own is not None and own.callback_url.rstrip("/") == f"{settings.public_url}/vicai":
+    is_here = own is not None and own.callback_url.rstrip("/") == f"{settings.public_url}/vicai"
+    if own is not None and is_here and (own.days is None or own.days > 0):
         found |= set(own.events) or {"all"}
-    return None if not found or "all" in found else found
+    return None if "all" in found else found
 
 
 def unsubscribe(settings: Settings, wanted: Sequence[str]) -> list[str]:

@@ -101,6 +101,9 @@ def from_record(recorded: Record) -> Delivery:
     if not kind or not id_:
         raise Refused(400, "malformed", "The recorded event has no type or no id.")
     body = bytes(recorded.get("body", NULL))
+    if body[:1] == b'"':
+        # It is kept as the text of what was delivered.
+        body = (member(recorded, "body") or "").encode()
     content = _object(body, "The body of the recorded event")
     if kind in {route.name for route in ROUTES}:
         found = _from_callback(kind, content, body, _text(content.get("requestId")))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import requests
 
 from ap_connectors.http.bodies import file_pieces
-from ap_connectors.vicai.client import VicaiClient, document_type
+from ap_connectors.vicai.client import Forbidden, NotFound, Refused, VicaiClient, document_type
 
 T = TypeVar("T")
 
@@ -33,11 +34,13 @@ def whole(response: requests.Response) -> tuple[bytes, str]:
 def fetch(client: VicaiClient, url: str, invoice: str, read: Callable[[requests.Response], T]) -> T:
     """Fetch a document; `read` gets the streamed answer.
 
-    The token goes to Vic.ai's own address only: a document with another address is asked for by the invoice's id.
+    The token goes to Vic.ai's own address only: a document with another address is asked for by the invoice's id, and
+    so is one whose address Vic.ai does not take any more.
 
     Raises:
         NotFound, Forbidden, Refused: the service refuses. Outage: it failed for too long.
     """
     if client.is_own(url):
-        return client.linked(url, read, f"document of invoice {invoice}")
+        with contextlib.suppress(NotFound, Forbidden, Refused):
+            return client.linked(url, read, f"document of invoice {invoice}")
     return client.document("getInvoiceDocument", read, id=invoice, useSystem="INTERNAL")

@@ -9,9 +9,8 @@ from typing import Any
 
 from ap_connectors.core import instants
 from ap_connectors.core.raw_json import Record, text
-from ap_connectors.vicai.client import NotFound, VicaiClient
-from ap_connectors.webhooks import deliveries
-from ap_connectors.webhooks.errors import Refused
+from ap_connectors.vicai.client import NotFound, Refused, VicaiClient
+from ap_connectors.webhooks import deliveries, errors
 from ap_connectors.webhooks.inbox import Delivery, Inbox
 from ap_connectors.webhooks.kinds import BATCH
 
@@ -123,8 +122,15 @@ def _events(client: VicaiClient, since: int, now: int, **query: str) -> Iterator
     while start <= now:
         end = min(start + _WINDOW, now + _SKEW)
         between = {"occurred_after": instants.text(start - _OVERLAP), "occurred_before": instants.text(end)}
-        for page in client.pages("listWebhookEvents", **between, **query):
-            yield from page
+        try:
+            for page in client.pages("listWebhookEvents", **between, **query):
+                yield from page
+        except Refused as refused:
+            # How far back the record goes is not said.
+            if start >= (last := now + _SKEW - _WINDOW):
+                raise
+            _LOG.warning("%s What is older than 30 days was not compared.", refused)
+            end = last
         start = end
 
 
@@ -132,7 +138,7 @@ def _recorded(one: Record, *, undelivered: bool) -> Recorded | None:
     occurred_at = text(one, "occurred_at") or ""
     try:
         delivery, at = deliveries.from_record(one), instants.milliseconds(occurred_at)
-    except (Refused, ValueError) as error:
+    except (errors.Refused, ValueError) as error:
         _LOG.warning("vicai: the recorded event %s is left out: %s", text(one, "id"), error)
         return None
     content = deliveries.content(delivery.body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,10 +28,17 @@ READY = {kinds.POST: "READY_FOR_POST", kinds.TRANSFER: "READY_FOR_TRANSFER"}
 STATES = READY | {kinds.BEFORE[kind]: state for kind, state in READY.items()}
 """The same, also by the callback of the click."""
 
-NO_EVENT, NOT_PROCESSED = "no event", "not acted on"
+NO_EVENT, NOT_PROCESSED, NOT_SUBSCRIBED = "no event", "not acted on", "not subscribed"
 """What can be missing; the values are part of the JSON report."""
 
-_TITLES = {NO_EVENT: "without an event", NOT_PROCESSED: "stored, but not covered by a finished run"}
+_TITLES = {
+    NOT_SUBSCRIBED: "without a subscription",
+    NO_EVENT: "without an event",
+    NOT_PROCESSED: "stored, but not covered by a finished run",
+}
+_DAY = 86_400_000
+_USUAL_DAYS, _MOST_DAYS = 7, 60
+"""How far a comparison looks back unless told; the second where the one before ended, or began to find gaps, then."""
 _SKEW = 60_000
 """Milliseconds that the service's clock may be ahead of ours."""
 
@@ -41,7 +48,7 @@ class Gap:
     """One thing that is missing.
 
     Args:
-        kind: NO_EVENT or NOT_PROCESSED.
+        kind: NO_EVENT, NOT_PROCESSED or NOT_SUBSCRIBED.
         event: the name of the event: `ivesk.on_exported`.
         key: id of the document, invoice, batch or event.
         at: when it happened, in UTC.
@@ -74,6 +81,11 @@ class Report:
     notes: list[str] = field(default_factory=list)
     recorded: dict[str, Delivery] = field(default_factory=dict)
     """What can be stored of the gaps, by their keys: the events of Vic.ai's own record."""
+    services: list[str] = field(default_factory=list)
+    """Whose events were compared."""
+    since: int = 0
+    """Of which time (milliseconds since 1970)."""
+    until: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return everything."""
@@ -104,13 +116,16 @@ def lines(report: Report, named: int) -> list[str]:
     return [*found, "", last]
 
 
-def compare(settings: Settings, services: Sequence[str], *, days: float) -> Report:
+def compare(
+    settings: Settings, services: Sequence[str], *, days: float | None, covered: Mapping[str, int] | None = None
+) -> Report:
     """Look for gaps.
 
     Args:
         settings: all of them.
         services: `ivesk`, `vicai`; empty = those with credentials.
-        days: how far to look back.
+        days: how far to look back; None = a week, or to where the last comparison ended, or began if it found gaps.
+        covered: that place of each service (milliseconds since 1970).
 
     Raises:
         Stop: credentials are missing or wrong. Outage: a service or the inbox cannot be read.
@@ -118,26 +133,42 @@ def compare(settings: Settings, services: Sequence[str], *, days: float) -> Repo
     for service in services:
         if service not in {"ivesk", "vicai"}:
             raise Stop(f"reconcile: there is no service {service!r}; use ivesk or vicai.")
-    report = Report()
+    report = Report(until=now_ms() - int(settings.grace * 1000))
     with opened(settings.inbox) as (inbox, runs):
-        comparison = _Comparison(settings, inbox, runs, report, days)
         for service, credential in (("ivesk", "ivesk_api_key"), ("vicai", "vicai_client_id")):
             if service in services or (not services and getattr(settings, credential)):
-                getattr(comparison, service)()
+                report.services.append(service)
             elif not services:
                 report.notes.append(f"{service} was not compared: {credential} is not set.")
+        report.since = _since(report, days, [at for name, at in (covered or {}).items() if name in report.services])
+        comparison = _Comparison(settings, inbox, runs, report)
+        for service in report.services:
+            getattr(comparison, service)()
         comparison.events()
     return report
+
+
+def _since(report: Report, days: float | None, covered: Sequence[int]) -> int:
+    """Return from when on to compare."""
+    now = now_ms()
+    if days is not None:
+        return now - int(days * _DAY)
+    usual, reached = now - _USUAL_DAYS * _DAY, min(covered, default=now)
+    since = max(min(usual, reached), now - _MOST_DAYS * _DAY)
+    if since < usual - _DAY:
+        report.notes.append(f"Compared from {instants.text(since)} on, as the last comparison left it.")
+    if reached < since:
+        left = f"--days {(now - reached) // _DAY + 1}"
+        report.notes.append(f"What is from between {instants.text(reached)} and then was not compared: {left}.")
+    return since
 
 
 class _Comparison:
     """One comparison: its methods add to the report."""
 
-    def __init__(self, settings: Settings, inbox: Inbox, runs: Runs, report: Report, days: float) -> None:
+    def __init__(self, settings: Settings, inbox: Inbox, runs: Runs, report: Report) -> None:
         self._settings, self._inbox, self._runs, self._report = settings, inbox, runs, report
-        now = now_ms()
-        self._since = now - int(days * 86_400_000)
-        self._until = now - int(settings.grace * 1000)
+        self._since, self._until = report.since, report.until
         self._coming: dict[str, set[str]] = {}
         _, before = inbox.purged()
         self._purged = instants.milliseconds(before) if before else 0
@@ -173,7 +204,20 @@ class _Comparison:
     def vicai(self) -> None:
         """Compare Vic.ai's own record of events, waiting invoices and processed payment batches with the inbox."""
         client = vicai_client(self._settings)
-        is_live = self._recorded(client)
+        subscribed = company_subscriptions.kinds_of(self._settings)
+        if subscribed == set() and self._settings.with_live_tokens().vicai_token:
+            words = (
+                "Vic.ai has no subscription that calls this receiver: it neither sends nor records events. Run "
+                "`ap-webhooks subscribe vicai`."
+            )
+            at = instants.text(now_ms())
+            self._report.gaps.append(Gap(NOT_SUBSCRIBED, "vicai.*", "subscription", at, None, words))
+        if any(one.subscription for one in self._settings.tokens.read().vicai):
+            self._report.notes.append(
+                "Of companies with a subscription of their own (v2) only what is in the record of the credentials' own "
+                "company was compared."
+            )
+        is_live = self._recorded(client, subscribed)
         for new, state in READY.items():
             kinds_of_it = (new, kinds.BEFORE[new])
             event = f"vicai.{new if is_live else kinds.BEFORE[new]}"
@@ -199,12 +243,14 @@ class _Comparison:
         if self._is_expected(BATCH):
             self._batches(client.pages("listPaymentBatches", status="all"))
 
-    def _recorded(self, client: VicaiClient) -> bool:
+    def _recorded(self, client: VicaiClient, subscribed: set[str] | None) -> bool:
         """Compare the service's own record of events; return whether it has one."""
         try:
             events = event_log.read(client, self._since, now_ms())
         except Forbidden as error:
             self._report.notes.append(f"Vic.ai's own record of events was not compared: {error}")
+            # So it stays to be compared.
+            self._report.services = [service for service in self._report.services if service != "vicai"]
             return True
         if events is None:
             self._report.notes.append("Vic.ai keeps no record of events here (its API 0.20.0 has none).")
@@ -213,7 +259,7 @@ class _Comparison:
         self._report.compared["recorded events"] += len(old)
         if young := len(events) - len(old):
             self._report.notes.append(f"{young} recorded events are younger than grace, and were not compared.")
-        ours = self._ours(old)
+        ours = self._ours(old, subscribed)
         if foreign := len(old) - len(ours):
             self._report.notes.append(
                 f"{foreign} recorded events are of kinds that are neither subscribed here nor wanted by a rule."
@@ -229,11 +275,10 @@ class _Comparison:
                 self._coming.setdefault(delivery.kind, set()).add(event.about)
         return True
 
-    def _ours(self, events: Sequence[event_log.Recorded]) -> list[event_log.Recorded]:
+    def _ours(self, events: Sequence[event_log.Recorded], subscribed: set[str] | None) -> list[event_log.Recorded]:
         """Leave out the kinds that only other receivers' subscriptions name."""
-        subscribed = company_subscriptions.kinds_of(self._settings)
         found = {event.delivery.kind for event in events}
-        if subscribed is not None:
+        if subscribed:
             found = {
                 kind
                 for kind in found

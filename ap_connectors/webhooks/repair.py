@@ -13,7 +13,7 @@ from ap_connectors.vicai.client import NotFound, VicaiClient
 from ap_connectors.webhooks import documents
 from ap_connectors.webhooks.database import NotStorable
 from ap_connectors.webhooks.inbox import Delivery, Inbox
-from ap_connectors.webhooks.reconcile import NOT_PROCESSED, READY, STATES, Gap, Report
+from ap_connectors.webhooks.reconcile import NO_EVENT, NOT_PROCESSED, READY, STATES, Gap, Report
 from ap_connectors.webhooks.runs import Runs, opened
 from ap_connectors.webhooks.settings import Settings
 from ap_connectors.webhooks.subscriptions import vicai_client
@@ -29,7 +29,7 @@ def repair(settings: Settings, report: Report) -> list[str]:
         Stop: Vic.ai's credentials are wrong. Outage: Vic.ai or the inbox failed.
     """
     not_processed = [gap for gap in report.gaps if gap.kind == NOT_PROCESSED]
-    no_event = [gap for gap in report.gaps if gap.kind != NOT_PROCESSED and gap.key not in report.recorded]
+    no_event = [gap for gap in report.gaps if gap.kind == NO_EVENT and gap.key not in report.recorded]
     with opened(settings.inbox) as (inbox, runs):
         done = [_retry(runs, gap) for gap in not_processed]
         done += _store_recorded(inbox, report.recorded)

@@ -70,7 +70,7 @@ class RequestBody:
         """Pass the pieces of the body to `sink` as they arrive.
 
         Raises:
-            Refused: 413, it is too large; 408, it takes too long; 400, it is incomplete; 503, too much is held already.
+            Refused: 413, it is too large; 503, it takes too long, or too much is held already; 400, it is incomplete.
         """
         try:
             with anyio.fail_after(self._seconds):
@@ -82,7 +82,8 @@ class RequestBody:
                         raise unavailable("Too many requests are in progress.", detail="See max_waiting_mb.")
                     sink(piece)
         except TimeoutError:
-            raise Refused(408, "slow", f"The body took longer than {self._seconds:g} s.") from None
+            # Not 408: what Vic.ai gets a 4XX for counts as delivered, and SNS does not send it again.
+            raise Refused(503, "slow", f"The body took longer than {self._seconds:g} s.") from None
         except ClientDisconnect:
             raise Refused(
                 400, "broken", "The body is incomplete.", detail="The sender closed the connection; nothing is stored."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ap_connectors.core import instants
 from ap_connectors.core.errors import Stop
+from ap_connectors.webhooks import kinds
 from ap_connectors.webhooks.database import now_ms
 from ap_connectors.webhooks.inbox import AllowedTopic, EventSummary, Inbox
 from ap_connectors.webhooks.rules import Rule, matching, shown
@@ -64,7 +65,7 @@ def subscription(found: Subscription) -> list[str]:
     return [f"vicai: {', '.join(found.events) or 'all'} to {found.callback_url}", f"       {until}"]
 
 
-def vicai_status(found: Subscription | None, wanted: str | None) -> Shown:
+def vicai_status(found: Subscription | None, wanted: str | None, rules: Sequence[Rule] = ()) -> Shown:
     """Return the state of Vic.ai's subscription as JSON, as lines, and whether it is good."""
     if found is None:
         lines = ["vicai: there is no subscription: run `ap-webhooks subscribe vicai`."]
@@ -78,9 +79,19 @@ def vicai_status(found: Subscription | None, wanted: str | None) -> Shown:
         problems.append("Its token is not one that the receiver accepts: subscribe again.")
     if wanted and found.callback_url.rstrip("/") != wanted:
         problems.append(f"It calls another address than public_url ({wanted}): subscribe again, or correct public_url.")
+    if unmet := _not_subscribed(found.events, rules):
+        warnings.append(f"Rules want {', '.join(unmet)}, which it does not name: add it to `subscribe vicai --events`.")
     shown = {"service": "vicai", "subscribed": True, **dataclasses.asdict(found)}
     lines = [*subscription(found), *(f"       {line}" for line in (*problems, *warnings))]
     return shown | {"problems": problems, "warnings": warnings}, lines, not problems
+
+
+def _not_subscribed(events: Sequence[str], rules: Sequence[Rule]) -> list[str]:
+    """Return the events of Vic.ai's that rules name and that a subscription does not send."""
+    if not events or "all" in events:
+        return []
+    named = dict.fromkeys(name for rule in rules for name in rule.on if name.startswith("vicai.") and name != "vicai.*")
+    return [name for name in named if not any(kinds.is_wanted("vicai", event, {name}) for event in events)]
 
 
 def companies(found: Sequence[Mapping[str, Any]]) -> tuple[list[str], bool]:

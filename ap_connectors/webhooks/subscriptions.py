@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import os
 import secrets
 import time
@@ -37,6 +38,8 @@ _SYNCHRONIZED = {
     "vatCodes": "synchronizeVatCodes",
     "vendors": "synchronizeVendors",
 }
+
+_LOG = logging.getLogger("ap_connectors.webhooks.subscriptions")
 
 _AGENT = "ap-connectors ap-webhooks"
 _TIMEOUT = 60.0
@@ -104,17 +107,22 @@ def subscribe_vicai(
     """
     url = callback_url(settings, "vicai")
     check_vicai_events(events)
-    client = vicai_client(settings)
+    client, before = vicai_client(settings), status_vicai(settings)
+    if before is not None and before.callback_url.rstrip("/") != url:
+        _LOG.warning(
+            "vicai: this takes the place of the subscription that calls %s, which gets no events any more.",
+            before.callback_url,
+        )
     # Today's service ignores it, and that of API 0.20.0 demands it.
     expires_at = instants.text(now_ms() + int(days * 86_400_000))
     with settings.tokens.locked():
-        before = settings.tokens.read()
-        live = before.live()
+        known = settings.tokens.read()
+        live = known.live()
         token = _next_token(settings, live, expires_at, keep=keep_token)
         is_configured = token.token in settings.vicai_token
         others = tuple(one for one in live.vicai if one.token != token.token)
         if not is_configured:
-            settings.tokens.write(Tokens((token, *map(replaced, others)), live.ivesk))
+            settings.tokens.write(Tokens((token, *others), live.ivesk))
             time.sleep(RELOAD_SECONDS)
         order: dict[str, Any] = {"callbackUrl": url, "accessToken": token.token, "expiresAt": expires_at}
         if events:
@@ -124,7 +132,7 @@ def subscribe_vicai(
         except Outage:
             raise
         except ApError as error:
-            settings.tokens.write(before)
+            settings.tokens.write(known)
             raise Stop(str(error)) from None
         found = status_vicai(settings)
         if found is None:
@@ -133,9 +141,9 @@ def subscribe_vicai(
             )
         if not is_configured and found.expires_at is None:
             token = msgspec.structs.replace(token, expires_at=None)
-        kept = [one for one in others if one.subscription or not forget_old]
+        kept = [one if one.subscription else replaced(one) for one in others if one.subscription or not forget_old]
         own = () if is_configured else (token,)
-        settings.tokens.write(Tokens((*own, *map(replaced, kept)), live.ivesk))
+        settings.tokens.write(Tokens((*own, *kept), live.ivesk))
     return found
 
 
@@ -172,7 +180,7 @@ def _days_until(expires_at: str) -> float:
 
 def replaced(token: Token) -> Token:
     """Return a token that another one replaces: it is accepted for as long as deliveries with it may be under way."""
-    if token.subscription or token.expires_at is not None:
+    if token.expires_at is not None:
         return token
     return msgspec.structs.replace(token, expires_at=instants.text(now_ms() + _OVERLAP_MS))
 

@@ -45,6 +45,7 @@ def test_debounce_ends_at_max_wait(tmp_path: Path) -> None:
             hooks.batch(number)
             time.sleep(0.3)
         assert hooks.lines(), "events that never cease must not put the run off for ever"
+        hooks.wait_for(lambda: sum(int(line) for line in hooks.lines()) >= 10)
         hooks.wait_for(lambda: set(hooks.statuses()) == {"done"})
         assert sum(int(line) for line in hooks.lines()) == 10
 

@@ -208,6 +208,21 @@ def test_a_token_of_before_is_accepted_as_long_as_the_service_uses_it(hooks: Web
     assert json.loads(hooks.run("status", "vicai", "--format", "json"))["problems"] == []
 
 
+def test_a_renewal_that_fails_leaves_the_token_of_before(hooks: Webhooks, vic: SandboxProcess) -> None:
+    """Vic.ai goes on with the old one, for as long as nobody tries again."""
+    hooks.serve_public()
+    hooks.run("subscribe", "vicai")
+    [before] = tokens(hooks)
+    vic.control.fault("status", path="/vicai/v0/subscription", status=429, retry_after=1000, after=1, times=1)
+    assert "asks for 1000 s more" in hooks.run("subscribe", "vicai", expect=1)
+    assert before in tokens(hooks)
+    vic.control.clear_faults()
+    hooks.run("subscribe", "vicai")
+    newest, *others = tokens(hooks)
+    assert newest["expires_at"] is None
+    assert all(one["expires_at"] for one in others)
+
+
 def tokens(hooks: Webhooks) -> list[dict[str, Any]]:
     path = hooks.folder / ".webhooks-tokens.json"
     found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["vicai"]
@@ -245,6 +260,7 @@ PLACES = (
     "{elsewhere}\\@{own}/a.pdf",
     "//{other}/a.pdf",
     "file:///etc/passwd",
+    "{base}/documents/an-address-that-has-expired",
 )
 
 
@@ -330,7 +346,14 @@ def test_subscriptions_of_companies_beside_others(hooks: Webhooks, vic: SandboxP
     hooks.run("subscribe", "vicai", "--events", "ping")
     said = hooks.run("subscribe", "vicai", "--companies", "all", "--events", "vendor_created")
     assert said.count("vendor_created to") == 3
+    # One company is refused in mid-way: what calls with the token of before, is accepted for as long as it does.
+    vic.control.fault("status", path="/vicai/v2/companies/", status=422, after=4, times=1)
+    hooks.run("subscribe", "vicai", "--companies", "all", expect=1)
+    vic.control.clear_faults()
+    ends = Counter((one["subscription"], one["expires_at"] is None) for one in tokens(hooks) if one["subscription"])
+    assert sorted(ends.values()) == [1, 1, 1, 1, 2], "of two companies the token of before has an end"
     hooks.run("subscribe", "vicai", "--companies", "all")  # renewed, and not made twice
+    assert Counter(one["subscription"] for one in tokens(hooks) if one["expires_at"] is None).most_common(1)[0][1] == 1
     found = json.loads(hooks.run("status", "vicai", "--format", "json"))
     assert [one["events"] for one in found["companies"]] == [["vendor_created"]] * 3
     assert (found["subscribed"], found["events"]) == (True, ["ping"])
