@@ -23,10 +23,9 @@ from demo import commands, judge, story
 from demo.meltano import Meltano
 from demo.project import ROOT, DemoError, Places, Teller
 from demo.story import Check, Story
-from tests.campaign import one_in
 
 # One worker, for the demo is played once.
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,6 @@ def judged_again(
     shutil.copy(tmp_path / "untouched", played.places.warehouse)
 
 
-@pytest.mark.long
 def test_the_demo_ties(played: Played) -> None:
     assert (played.status, played.err) == (0, ""), played.out
     words = " ".join(played.out.split())
@@ -127,7 +125,6 @@ def test_the_demo_ties(played: Played) -> None:
     assert not [check for check in played.checks if check.found != check.expected]
 
 
-@pytest.mark.long
 def test_sums_are_those_of_the_services(played: Played) -> None:
     """Asked of the control API, which neither the taps nor `ap-tieout` know."""
     sums: dict[str, Any] = {}
@@ -139,13 +136,11 @@ def test_sums_are_those_of_the_services(played: Played) -> None:
         assert [currency, total, total, "ties"] in [line[-4:] for line in said]
 
 
-@pytest.mark.long
 def test_amounts_look_real(played: Played) -> None:
     amounts = [float(amount.replace(",", "")) for amount in re.findall(r"[\d,]+\.\d\d", played.out)]
     assert max(amounts) < 100_000_000
 
 
-@pytest.mark.long
 def test_its_log_is_not_on_the_screen(played: Played) -> None:
     assert "Run completed" in played.places.file("meltano.log").read_text()
     assert "Run completed" not in played.out
@@ -153,7 +148,6 @@ def test_its_log_is_not_on_the_screen(played: Played) -> None:
     assert not secrets
 
 
-@one_in(3)
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
@@ -222,7 +216,6 @@ def test_what_does_not_tie_is_named_and_gives_status_1(
     assert words in text
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     "check",
     [
@@ -246,8 +239,6 @@ def test_a_run_that_did_too_much_or_too_little_gives_status_1(
     assert str(check) in text
 
 
-@pytest.mark.long
-@one_in(2)
 @pytest.mark.parametrize(("service", "comparison"), [("ivesk", "ivesk-warehouse"), ("vicai", "vic-warehouse")])
 def test_a_missing_or_changed_pdf_gives_status_1(
     played: Played, judged_again: Callable[..., tuple[int, str]], tmp_path: Path, service: str, comparison: str
@@ -263,7 +254,6 @@ def test_a_missing_or_changed_pdf_gives_status_1(
     assert judged_again(comparison)[0] == 0
 
 
-@pytest.mark.long
 def test_a_failed_run_gives_status_1_and_the_end_of_the_log(meltano: Callable[..., Meltano], tmp_path: Path) -> None:
     with pytest.raises(DemoError, match="ended with status 1") as caught:
         meltano(TAP_IVESK_API_KEY="wrong").run("tap-ivesk", "target-warehouse")
@@ -278,7 +268,6 @@ def test_somebody_elses_folder_is_left_alone(tmp_path: Path, capsys: pytest.Capt
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-@pytest.mark.long
 def test_the_question_that_it_suggests_has_an_answer(played: Played) -> None:
     command = next(line for line in played.out.splitlines() if "ap-sql --database" in line)
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
@@ -286,7 +275,6 @@ def test_the_question_that_it_suggests_has_an_answer(played: Played) -> None:
     assert "UAB" in done.stdout
 
 
-@pytest.mark.long
 def test_a_careless_load_does_not_tie(played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real target, told to write all it gets: the demo has to notice."""
     settings = story.settings
@@ -301,7 +289,6 @@ def test_a_careless_load_does_not_tie(played: Played, tmp_path: Path, monkeypatc
     assert any(one.startswith("from the start: written: {'created': 0, 'updated': 29") for one in told)
 
 
-@pytest.mark.long
 def test_what_vic_lost_or_changed_of_the_load_gives_status_1(
     played: Played, judged_again: Callable[..., tuple[int, str]]
 ) -> None:
