@@ -130,6 +130,7 @@ def names(page: Any) -> list[str]:
     return [text.split("\t")[0] for text in page.locator("tbody tr:visible").all_inner_texts()]
 
 
+@pytest.mark.long
 def test_sort_and_search_with_the_keyboard(written: Path, tab: Tab) -> None:
     page = tab.open(written)
     field = page.get_by_role("searchbox", name="Search")

@@ -20,7 +20,6 @@ import yaml
 
 from demo import commands
 from tests import preloaded
-from tests.campaign import one_in
 from tests.fleet.conftest import VIC, Fleet, children, needs_postgresql, wait_for
 
 
@@ -107,7 +106,7 @@ def test_check_says_what_is_dangerous_and_silent(fleet: Fleet) -> None:
     assert "c1 and copy (Kopija, UAB) have the same client_id, so" in listed.stderr.decode()
 
 
-@one_in(2)
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["fleet", pytest.param("big_fleet", marks=needs_postgresql)])
 def test_check_offers_no_name_of_swapped_credentials(kind: str, request: pytest.FixtureRequest) -> None:
     fleet: Fleet = request.getfixturevalue(kind)
@@ -247,6 +246,7 @@ def collector() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         server.shutdown()
 
 
+@pytest.mark.long
 def test_events_of_openlineage(fleet: Fleet) -> None:
     with collector() as (address, events):
         fleet.write(
@@ -266,6 +266,7 @@ def test_events_of_openlineage(fleet: Fleet) -> None:
 _NO_PATIENCE = "from ap_connectors.fleet import batch, cli; batch._MARGIN = 0; raise SystemExit(cli.main())"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc")
 def test_events_of_workers_that_cannot_tell(fleet: Fleet) -> None:
     """One is killed, one hangs beyond its time and its grace: the batch sends how they ended, each by its run."""
@@ -310,6 +311,7 @@ def test_events_that_cannot_be_sent_only_warn(fleet: Fleet) -> None:
     assert "OpenLineage: the event could not be sent: 127.0.0.1:9 refuses connections (nothing is listening" in said
 
 
+@pytest.mark.long
 @needs_postgresql
 def test_what_cannot_be_removed_is_told_and_left_for_the_next_time(big_fleet: Fleet) -> None:
     fleet = big_fleet

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.fleet.conftest import Fleet
 from tests.webhooks.serve_process import Webhooks
 
 PIPELINE = "ivesk-to-warehouse"
 
 
+@pytest.mark.long
 def test_a_click_on_export_runs_that_company_alone(fleet: Fleet, tmp_path: Path) -> None:
     codes = {
         number: [one["code"] for one in fleet.of(number).control.ivesk(sums=False)["companies"]] for number in (1, 2)

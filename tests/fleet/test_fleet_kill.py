@@ -201,7 +201,7 @@ def test_a_batch_that_is_told_to_end_ends_and_tells_of_each_pipeline(fleet: Flee
         assert ends == ["ended"] * 4
 
 
-@one_in(2)
+@pytest.mark.long
 @needs_postgresql
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc")
 @pytest.mark.parametrize("place", ["folder", "postgresql"])
@@ -238,6 +238,7 @@ def test_a_batch_that_was_cut_off_is_told_of(big_fleet: Fleet, place: str) -> No
     assert not any(fleet.differences(number) for number in (1, 2))
 
 
+@pytest.mark.long
 def test_a_reader_that_has_enough_ends_the_batch_as_a_signal_does(fleet: Fleet) -> None:
     fleet.write(*fleet.companies(2))
     source, sink = os.pipe()

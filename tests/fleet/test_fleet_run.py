@@ -129,6 +129,7 @@ def test_a_state_in_a_folder_goes_on(fleet: Fleet) -> None:
     assert fleet.run()["c1"]["read"] == 0
 
 
+@pytest.mark.long
 @needs_postgresql
 def test_a_state_in_postgresql_goes_on(big_fleet: Fleet) -> None:
     fleet = big_fleet

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.fleet.conftest import Fleet, needs_postgresql
 from tests.postgresql import empty_database
 
@@ -93,6 +95,7 @@ def test_who_never_answers_is_named_in_time(fleet: Fleet) -> None:
     assert said["run"].count("the history could not be written: state: ") == 1
 
 
+@pytest.mark.long
 @needs_postgresql
 def test_a_batch_goes_on_without_a_database_of_states_that_falls_silent(fleet: Fleet) -> None:
     url = empty_database("silent")

@@ -73,6 +73,7 @@ def test_only_this_machine_is_served(host: str) -> None:
     assert host in said
 
 
+@pytest.mark.long
 def test_a_wrong_option_is_refused() -> None:
     assert refused("--from-is", "maybe")[0] == 2
     assert "from 1 to 999" in refused("--companies", "0")[1]
@@ -98,6 +99,7 @@ def test_it_stops_quietly_and_soon_even_in_the_middle_of_a_call(number: int) -> 
         child.kill()
 
 
+@pytest.mark.long
 def test_it_starts_with_many_documents() -> None:
     with SandboxProcess(100_000) as sandbox:
         assert sandbox.control.ivesk(sums=False)["digitized"]["count"] == 100_000

@@ -56,6 +56,7 @@ def test_wrong_path_in_the_address(sandbox: SandboxProcess, tap: RunTap) -> None
     assert "api_url" in run.complaints[0]
 
 
+@pytest.mark.long
 def test_an_answer_that_is_larger_than_any(sandbox: SandboxProcess, tap: RunTap) -> None:
     sandbox.control.fault("large", path="/ivesk/api/pub/exported", times=2)
     assert "the answer is larger than 100 MB" in tap(expect=1).err

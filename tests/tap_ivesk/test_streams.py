@@ -241,6 +241,7 @@ def test_only_one_kind_of_document(sandbox: SandboxProcess, tap: RunTap) -> None
     assert run.ids() == expected != []
 
 
+@pytest.mark.long
 def test_several_kinds_of_documents(sandbox: SandboxProcess, tap: RunTap) -> None:
     """The service takes one kind only."""
     sandbox.control.add(1, overrides={"doctype": "memo"})

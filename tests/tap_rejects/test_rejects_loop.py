@@ -179,6 +179,7 @@ def test_every_common_refusal_has_words(scene: Scene, target: Target, tap: RunTa
 # With the real target
 
 
+@pytest.mark.long
 @pytest.mark.skipif(importlib.util.find_spec("target_ivesk") is None, reason="target-ivesk is not there")
 def test_through_target_ivesk(scene: Scene, target: Target, tap: RunTap) -> None:
     """Three loads, three reports; before the last one the STATE is lost."""

@@ -226,6 +226,7 @@ def test_broken_zip_files(tap: RunTap, exports: Path) -> None:
     refused(tap, "contains no .xml")
 
 
+@pytest.mark.long
 def test_a_bomb_in_a_zip(tap: RunTap, exports: Path) -> None:
     with zipfile.ZipFile(exports / "x.zip", "w", zipfile.ZIP_DEFLATED) as packed, packed.open("a.xml", "w") as member:
         for _ in range(300):

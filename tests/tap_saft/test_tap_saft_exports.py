@@ -352,6 +352,7 @@ def test_what_cannot_be_read_without_doubt_is_refused(exports: Path, content: by
 # Many files, strange names
 
 
+@pytest.mark.long
 def test_of_thousands_of_small_files_the_output_is_not_state(tap: RunTap, exports: Path) -> None:
     with zipfile.ZipFile(exports / "all.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         for number in range(600):

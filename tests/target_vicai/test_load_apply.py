@@ -408,6 +408,7 @@ def test_a_plan_of_a_run_that_broke_off_is_not_written(
     assert not path.exists()
 
 
+@pytest.mark.long
 @seeds(range(6))
 def test_every_stream_is_applied_exactly_through_kills(vicai: SandboxProcess, tmp_path: Path, seed: int) -> None:
     check_applied(World(vicai, tmp_path, seed), tmp_path)

@@ -20,7 +20,6 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer import reject_sheets
 from tests.browser import Tab
-from tests.campaign import one_in
 from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import Message, Target, load
 from tests.target_vicai.scene import AT, LONG
@@ -193,7 +192,7 @@ def test_csv_runs_no_formula(target: Target, tmp_path: Path) -> None:
     assert "PO-1" in cells
 
 
-@one_in(2)
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["rejects", "plan"])
 def test_a_page_of_it(store: Store, target: Target, browser: Browser, tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"{kind}.html"

@@ -15,7 +15,6 @@ import pytest
 from target_warehouse.views import command
 from target_warehouse.views.definition import views
 from target_warehouse.views.install import Places
-from tests.campaign import one_in
 from tests.postgresql import empty_database, needs_postgresql
 from tests.target_warehouse.conftest import Database
 from tests.target_warehouse.test_views_cases import T, document, invoice, line, payment, vic
@@ -118,7 +117,7 @@ def test_optional_fields(warehouse: Warehouse) -> None:
     assert warehouse.values(query) == [(None, None, True, 0, Decimal("2.50"))]
 
 
-@one_in(3)
+@pytest.mark.long
 @pytest.mark.parametrize("odd", ["n/a", "NaN", "1e400"])
 def test_an_amount_that_is_text(warehouse: Warehouse, odd: str) -> None:
     """A value that is no number makes a column text: its sums are exact, or there are none, and a word about it."""

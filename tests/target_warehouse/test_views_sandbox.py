@@ -235,6 +235,7 @@ def cells(text: str) -> list[Any]:
     return [Decimal(cell) if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", cell) else cell for cell in found]
 
 
+@pytest.mark.long
 def test_invoices_with_signs(warehouse: Warehouse, held: Held) -> None:
     wanted = added(
         ((one["currency"], one["status"]), sign(one) * abs(Decimal(one["totalAmount"])))

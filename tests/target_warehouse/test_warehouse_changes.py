@@ -70,6 +70,7 @@ def test_a_table_that_was_renamed_is_no_longer_ours(target: Target, database: Da
     assert database.rows("SELECT count(*) FROM lines") == [(1,)]
 
 
+@pytest.mark.long
 def test_lines_of_a_former_state_go_by_times_that_became_text(target: Target, database: Database) -> None:
     """A ten-millionth of a second makes text of a column of times, and sums counted the lines of before, too."""
     second = "2026-01-06T10:00:00"

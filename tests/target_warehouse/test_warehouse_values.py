@@ -253,6 +253,7 @@ def test_fields_that_the_schema_does_not_have(target: Target, database: Database
     assert database.rows("SELECT amount FROM things WHERE id = '2'") == [(Decimal("12345678901234567.89"),)]
 
 
+@pytest.mark.long
 def test_too_many_fields_that_the_schema_does_not_have(target: Target, database: Database) -> None:
     records = [record("things", **{"id": str(number), f"f{number}": number}) for number in range(510)]
     run = target([schema("things", {"id": "string"}), *records, state(1)], expect=1)

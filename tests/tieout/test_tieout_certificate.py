@@ -21,7 +21,6 @@ from ap_connectors.tieout.compare import Options
 from ap_connectors.tieout.result import DIFFERENCE_TYPES, Difference, Result
 from ap_connectors.tieout.sentence_words import sentence
 from tests.browser import Tab
-from tests.campaign import one_in
 from tests.tieout.conftest import Tables, TieOut
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def test_it_says_what_was_compared(
     assert {round(float(one.mediabox[3])) for one in printed.pages} == {842}
 
 
-@one_in(2)
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("language", "verdict", "amount", "words"),
     [

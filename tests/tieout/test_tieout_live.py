@@ -95,6 +95,7 @@ def tie(vicai: SandboxProcess, typed: Typed, tmp_path: Path) -> TieOut:
     return run
 
 
+@pytest.mark.long
 def test_they_tie_and_what_does_not_is_told(typed: Typed, tie: TieOut) -> None:
     before = tie()
     assert before.status == 0, before.out

@@ -65,7 +65,7 @@ def everything(module: str) -> tuple[str, ...]:
     return tuple(name for one in streams if (name := one["tap_stream_id"]) not in FILES)
 
 
-@one_in(2)
+@pytest.mark.long
 def test_vic_as_it_is_loaded(vicai: SandboxProcess, warehouse: Loaded, tmp_path: Path) -> None:
     vicai.control.vicai.options(extra_fields=True)
     tap = runner("tap_vicai", tmp_path, vic_settings(vicai))
@@ -169,7 +169,7 @@ def _make_odd(warehouse: Loaded, dice: random.Random, tables: Iterable[str]) -> 
     return done
 
 
-@one_in(2)
+@pytest.mark.long
 @seeds(range(20), sample=1)
 def test_whatever_the_tables_hold_is_told_in_words(
     vicai: SandboxProcess, warehouse: Loaded, tmp_path: Path, seed: int

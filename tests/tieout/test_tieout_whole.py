@@ -82,6 +82,7 @@ def test_what_used_to_tie(whole: Tables, tie_vic: TieOut) -> None:
             assert untied(result) == {stream}, breaking
 
 
+@pytest.mark.long
 def test_the_costly_parts_can_be_left_out_and_are_listed(vicai: SandboxProcess, whole: Tables, tie_vic: TieOut) -> None:
     whole.sql("delete from invoice_line_items", "update vendors set name = 'X'")
     vicai.control.clear_calls()
@@ -110,6 +111,7 @@ def test_lines_without_their_invoices(whole: Tables, tie_vic: TieOut) -> None:
     assert "Tables that are not compared: invoice_documents, invoice_line_items." in tie_vic().report["not_compared"]
 
 
+@pytest.mark.long
 def test_lines_of_an_invoice_that_has_none(vicai: SandboxProcess, whole: Tables, tie_vic: TieOut) -> None:
     service = client(vic_settings(vicai), timeout=30, user_agent="test")
     service.send("createInvoice", {"transactionType": "INVOICE", "externalId": "I-1", "currency": "NOK"})

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.webhooks.inbox import Delivery, Inbox, Stored
-from tests.campaign import one_in
 from tests.postgresql import empty_database, needs_postgresql
 
 
@@ -70,7 +69,7 @@ def test_ids_are_never_given_twice(inbox: Inbox) -> None:
     assert inbox.store([delivery("2")])[0].id > last.id
 
 
-@one_in(2)
+@pytest.mark.long
 def test_a_page_of_large_documents_ends_early_and_nothing_is_left_out(inbox: Inbox) -> None:
     deliveries = [delivery(str(number), document=b"x" * 30_000_000) for number in range(4)]
     ids = [stored.id for stored in inbox.store(deliveries)]
@@ -164,6 +163,7 @@ def test_the_inbox_is_for_its_owner_only(tmp_path: Path) -> None:
     inbox.close()
 
 
+@pytest.mark.long
 def test_others_look_in_while_it_is_open(tmp_path: Path) -> None:
     """If our locks are gone, another process that closes the file is SQLite's last user, and removes our journal."""
     path = tmp_path / "inbox.db"

@@ -45,6 +45,7 @@ def test_runs_with_postgresql(tmp_path: Path) -> None:
         assert "21 events compared" in page
 
 
+@pytest.mark.long
 @needs_postgresql
 @pytest.mark.parametrize("vic", ["live"], indirect=True)
 def test_what_was_missed_is_fetched_into_postgresql(hooks: Webhooks, vic: SandboxProcess, tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_the_newest_stays_so_that_readers_know_the_inbox(tmp_path: Path) -> None
     inbox.close()
 
 
+@pytest.mark.long
 def test_the_command_and_the_setting(tmp_path: Path) -> None:
     with Webhooks(tmp_path, rules=[rule("true", debounce="0s")]).serve() as hooks:
         for number in range(3):
