@@ -67,7 +67,7 @@ class Widening:
         before: what it held, or was declared to.
         after: what it holds now.
         value: the first that it could not hold.
-        line: number of the line that has it; 0 if there is none, and the SCHEMA declares something else now.
+        line: number of the line that has it; 0 where the SCHEMA declares something else now.
         key: of its record.
     """
 

@@ -222,7 +222,7 @@ def test_a_filter_that_leaves_out_everything_is_warned_of(sandbox: SandboxProces
     ours = tap(company_codes=[code]).ids()
     later = tap(company_codes=[code], state=run.state)
     assert later.ids() == ours != []
-    # A bookmark before start_date is none: reading begins there.
+    # A bookmark before start_date does not count: reading begins there.
     begin: dict[str, Any] = {"start_date": "2020-01-02"}
     state = {"bookmarks": {"exported_documents": {"replication_key_value": "2020-01-01T00:00:00.000Z"}}}
     wrong = tap(company_codes=["100000001"], state=state, **begin)
