@@ -88,7 +88,7 @@ class IveskSink(ABC):
     @property
     def list_columns(self) -> ListColumns:
         """The fields. None tells rows apart: what is equal is sent once, and the rest are different things."""
-        return ListColumns(known=[*self.fields])
+        return ListColumns(known=[*self.fields], expected=self.expected)
 
     def parse(self, record: Mapping[str, Any], rejected: Mapping[str, Any] | None) -> Item:  # noqa: ARG002
         """Return a record in our names and types.

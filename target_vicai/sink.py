@@ -8,12 +8,13 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from ap_connectors.core import instants
+from ap_connectors.core.companies import DOCUMENT_VENDOR
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.core.validate import id_text
 from ap_connectors.singer.diff import Change, diff, merge_missing
-from ap_connectors.singer.schema import ObjectSchema, canonical
-from ap_connectors.singer.sink import UNCHANGED, ListColumns, Outcome, UnknownFields, is_deletion, paths
+from ap_connectors.singer.schema import ObjectSchema, ScalarSchema, canonical
+from ap_connectors.singer.sink import UNCHANGED, ListColumns, Outcome, UnknownFields, fields, is_deletion
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import NotFound, Refused
 from target_vicai.context import LoadContext, Reference, ResourceSpec
@@ -29,6 +30,8 @@ _EXPECTED = frozenset(map(canonical, (*_WRITTEN_BY_VIC, *_OF_IVESK)))
 """Unknown fields that need no warning: Vic alone writes the first; the others tell which document a reject is about."""
 _KEY_FIELDS = tuple(map(canonical, ("externalId", "poNumber", "name", "value", "code", "internalId", "id")))
 
+OF_DOCUMENTS = "{} is for records read from documents"
+"""Why a list may not have a field."""
 _NAMES_OF_OTHERS = ("paymentTermName", "vendorGroupName", "tagValue")
 
 TEXT = {"type": "string", "maxLength": 255}
@@ -67,9 +70,7 @@ class VicSink(ABC):
 
     def __init__(self, context: LoadContext) -> None:
         self.context = context
-        self.unknown_fields = UnknownFields(
-            self.name, "Vic.ai", self._warn, _EXPECTED, lambda: paths(self._record_schema)
-        )
+        self.unknown_fields = UnknownFields(self.name, "Vic.ai", self._warn, _EXPECTED, lambda: self.list_columns.known)
         self.lists_all = True
         """Whether a full load may name all that there is; what documents name never is."""
         self.told: list[JsonObject] = []
@@ -109,11 +110,17 @@ class VicSink(ABC):
     @property
     def list_columns(self) -> ListColumns:
         """What the columns of a person's list are called."""
-        known = [*paths(self._record_schema)]
+        # A mark says that a record was read from a document: a person who writes one loses the list's own values.
+        known = {
+            name: schema for name, schema in fields(self._record_schema) if name.partition(".")[0] != DOCUMENT_VENDOR
+        }
         return ListColumns(
             [key for key in self.list_keys if key in known],
-            known,
+            [*known],
             contract.inlined(self.contract_schema()).get("required", ()),
+            [name for name, one in known.items() if isinstance(one, ScalarSchema) and one.kind == "date-time"],
+            _EXPECTED,
+            {DOCUMENT_VENDOR: OF_DOCUMENTS.format(DOCUMENT_VENDOR)},
         )
 
     def key_hint(self, record: Mapping[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.diff import Change, diff, merge_missing
 from ap_connectors.singer.schema import ObjectSchema, canonical
-from ap_connectors.singer.sink import UNCHANGED, Outcome
+from ap_connectors.singer.sink import UNCHANGED, ListColumns, Outcome
 from target_vicai import bank_details
 from target_vicai.compared_sink import Comparison
 from target_vicai.context import ResourceSpec
@@ -21,6 +21,7 @@ from target_vicai.document_vendors import (
     FORMER_MARK,
     MARK,
     NO_ERP_TIME,
+    STEMS_FROM_A_DOCUMENT,
     DocumentVendor,
     aliases,
     is_of_documents,
@@ -29,7 +30,7 @@ from target_vicai.document_vendors import (
 from target_vicai.item import Item
 from target_vicai.master_data import Upsert
 from target_vicai.record_cache import Reading
-from target_vicai.sink import EXTERNAL, TEXT
+from target_vicai.sink import EXTERNAL, OF_DOCUMENTS, TEXT
 
 _NAME_AND_ADDRESS = ("name", "addressStreet", "addressCity", "addressState", "addressPostalCode")
 
@@ -57,6 +58,13 @@ class Vendors(Upsert):
         "paymentTermName": ("paymentTermId", "payment_terms"),
         "vendorGroupName": ("vendorGroupId", "vendor_groups"),
     }
+
+    @property
+    def list_columns(self) -> ListColumns:
+        """What the columns of a person's list are called; a field that marks vendors of documents is not among them."""
+        columns = super().list_columns
+        former = {STEMS_FROM_A_DOCUMENT: OF_DOCUMENTS.format(STEMS_FROM_A_DOCUMENT)}
+        return replace(columns, refused={**columns.refused, **former})
 
     def as_marked(self, item: Item, unknown: JsonObject) -> Item:
         """Return a record; one that a document made has the key of the vendor that is found for it.

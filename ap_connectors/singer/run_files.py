@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from ap_connectors.core import sheets
 from ap_connectors.core.errors import Stop
-from ap_connectors.singer import listing, reject_sheets, run_pages, sheet_lists
+from ap_connectors.singer import list_notes, listing, reject_sheets, run_pages, sheet_lists
+from ap_connectors.singer.list_notes import ListNotes
 from ap_connectors.singer.message_io import byte_lines
 from ap_connectors.singer.run_report import write_json
 from ap_connectors.singer.sink import ListColumns, Sink
@@ -41,7 +43,7 @@ def write_report(path: str, document: Mapping[str, Any]) -> None:
     keys = {one["line"]: one["key"] for one in document["rejects"]}
     aside = document.get("rejects_path")
     rejects = reject_sheets.of_file(aside, document["made_at"], keys) if aside and Path(aside).is_file() else []
-    listing.write("report_path", path, run_pages.report(document, rejects, path))
+    listing.write("report_path", path, list_notes.added(run_pages.report(document, rejects, path), document))
 
 
 def write_plan(path: str, document: Mapping[str, Any]) -> None:
@@ -55,7 +57,7 @@ def write_plan(path: str, document: Mapping[str, Any]) -> None:
         Stop: it cannot be written.
     """
     if listing.is_listing(path):
-        listing.write("plan_path", path, run_pages.plan(document))
+        listing.write("plan_path", path, list_notes.added(run_pages.plan(document), document))
     else:
         write_json("plan_path", path, document)
 
@@ -75,13 +77,16 @@ def advice(command: str, report: str | None, rejects: str | None) -> str:
     return f"{page}Correct them there, and load that file: {command} < {rejects}"
 
 
-def lines(source: IO[str], sink_for: Callable[[str], Sink | None], *, mapped: bool) -> Iterable[bytes]:
+def lines(
+    source: IO[str], sink_for: Callable[[str], Sink | None], notes: ListNotes, streams: Iterable[str]
+) -> Iterable[bytes]:
     """Return the lines of an input: a file of Singer messages, or a sheet: a list, or corrected rejects.
 
     Args:
         source: the input.
         sink_for: the sink of a stream, which knows how the columns of a list are called.
-        mapped: whether stream maps give streams and columns other names.
+        notes: of the columns of a list.
+        streams: that can be loaded; none if stream maps give streams and columns other names.
 
     Raises:
         Stop: it is not what its name says.
@@ -90,13 +95,16 @@ def lines(source: IO[str], sink_for: Callable[[str], Sink | None], *, mapped: bo
     if not sheet_lists.is_sheet(name):
         return _no_sheet(byte_lines(source))
 
+    known_streams = [*streams]
+
     def columns_of(stream: str) -> ListColumns:
         sink = sink_for(stream)
         if sink is None:
             return ListColumns()
-        return ListColumns(sink.list_columns.keys) if mapped else sink.list_columns
+        columns = sink.list_columns
+        return columns if known_streams else replace(columns, known=(), needed=(), times=())
 
-    return sheet_lists.messages(Path(name), columns_of)
+    return sheet_lists.messages(Path(name), columns_of, notes.tell, known_streams)
 
 
 def _no_sheet(given: Iterable[bytes]) -> Iterator[bytes]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from ap_connectors.core import sheets
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.settings import closest
 from ap_connectors.singer import listing, reject_sheets
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.sink import ListColumns
@@ -29,6 +30,8 @@ _not_a_value = re.compile(
 _like_a_day = re.compile(r"[0-9]{1,4}[-./ ]+[0-9]{1,2}[-./ ]+[0-9]{1,4}(?:[^0-9].*)?").match
 _MOST_NAMED = 5
 """Keys, or headings, that a message names."""
+_to_the_minute = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}").fullmatch
+"""What spreadsheets write into CSV of a time that they show without seconds."""
 _is_padded = re.compile(r"0[0-9]+").fullmatch
 _stream = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 
@@ -51,34 +54,80 @@ def stream_of(path: Path) -> str:
     return found.group() if found else path.stem
 
 
-def messages(path: Path, columns_of: Callable[[str], ListColumns] = lambda _: ListColumns()) -> Iterator[bytes]:
-    """Yield the lines of Singer input that a sheet stands for: corrected rejects, or a list.
+Tell = Callable[[str, Mapping[str, str | None], Sequence[str]], None]
+
+
+def messages(
+    path: Path,
+    columns_of: Callable[[str], ListColumns] = lambda _: ListColumns(),
+    tell: Tell = lambda *_: None,
+    streams: Sequence[str] = (),
+) -> Iterator[bytes]:
+    """Return the lines of Singer input that a sheet stands for: corrected rejects, or a list.
 
     A list is read whole before anything of it goes on. Its n-th line is its n-th row, so that messages name the row.
 
     Args:
         path: of the sheet.
         columns_of: what the columns of a stream are called, by its name. Headings are checked where fields are known.
+        tell: takes a list's stream, the headings of what is left out with the fields that may be meant, and those
+            fields without a column that new records need.
+        streams: those that a list may be of; none if that is not known.
 
     Raises:
         Stop: it cannot be read, or not without a guess.
     """
     listing.require("the input", str(path))
-    with closing(sheets.read(path, escaped=False)) as rows:
-        first = next(rows, None)
-        if first is None:
-            raise Stop(f"{path} has no rows below its first one, which names the fields.")
-        is_list = not {reject_sheets.ORIGINAL, *reject_sheets.LEAD} & {head for head, _ in first.cells}
-        lines = _list(path, [first, *rows], columns_of) if is_list else ()
-    yield from lines or reject_sheets.messages(path)
+    rows = sheets.read(path, escaped=False)
+    first = next(rows, None)
+    if first is None:
+        raise Stop(f"{path} has no rows below its first one, which names the fields.")
+    if {reject_sheets.ORIGINAL, *reject_sheets.LEAD} & {head for head, _ in first.cells}:
+        rows.close()
+        return reject_sheets.messages(path)
+    if streams:
+        _check_name(path, streams)
+    return _lines(path, first, rows, columns_of, tell)
 
 
-def _list(path: Path, rows: Sequence[sheets.Row], columns_of: Callable[[str], ListColumns]) -> list[bytes]:
+def _check_name(path: Path, streams: Sequence[str]) -> None:
+    """Check that the name of a list begins with a stream.
+
+    Raises:
+        Stop: it does not.
+    """
+    stream, known = stream_of(path), {canonical(name): name for name in streams}
+    if canonical(stream) in known:
+        return
+    words = (canonical(word) for word in re.findall(r"[A-Za-z_]+", path.stem))
+    found = next((known[word] for word in words if word in known), None)
+    meant = found or known.get(closest(canonical(stream), known) or "")
+    hint = f" Is {meant}{path.suffix} meant?" if meant else ""
+    raise Stop(
+        f"{path}: the name of a list begins with its stream, and {stream} is not one of {', '.join(streams)}. Rename "
+        f"the file.{hint}"
+    )
+
+
+def _lines(
+    path: Path,
+    first: sheets.Row,
+    rows: Generator[sheets.Row, None, None],
+    columns_of: Callable[[str], ListColumns],
+    tell: Tell,
+) -> Iterator[bytes]:
+    with closing(rows):
+        lines = _list(path, [first, *rows], columns_of, tell)
+    yield from lines
+
+
+def _list(path: Path, rows: Sequence[sheets.Row], columns_of: Callable[[str], ListColumns], tell: Tell) -> list[bytes]:
     names = _names(path, [head for head, _ in rows[0].cells])
     stream = stream_of(path)
     columns = columns_of(stream)
     _check_heads(path, stream, [".".join(name) for name in names if name[0]], columns)
     schema = {"type": "object", "properties": {name[0]: {} for name in names if name[0]}}
+    times = {canonical(name) for name in columns.times}
     lines = [_line({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": []})]
     for row in rows:
         if row.page != rows[0].page:
@@ -95,9 +144,19 @@ def _list(path: Path, rows: Sequence[sheets.Row], columns_of: Callable[[str], Li
                 "column if it is to be loaded, else delete it; nothing was loaded."
             )
         lines += [b"\n"] * (row.number - len(lines) - 1)
-        record = _record(names, [_value(text, f"{path}, {row.where}, {head}") for head, text in row.cells])
+        record = _record(
+            names,
+            [
+                _value(text, f"{path}, {row.where}, {head}", is_time=canonical(head) in times)
+                for head, text in row.cells
+            ],
+        )
         lines.append(_line({"type": "RECORD", "stream": stream, "record": record}))
     _check_days(path, rows)
+    if columns.known:
+        filled = {head: None for row in rows for head, text in row.cells if head and text.strip()}
+        there = {*map(canonical, filled)}
+        tell(stream, columns.left_out(filled), [name for name in columns.needed if canonical(name) not in there])
     keys = [canonical(name) for name in columns.keys]
     _check_zeros(path, rows, keys)
     for row in _repeated(path, rows, keys):
@@ -111,15 +170,22 @@ def _check_heads(path: Path, stream: str, heads: Sequence[str], columns: ListCol
     Otherwise each row would be set aside by itself, for one mistake.
 
     Raises:
-        Stop: it is not, or one is.
+        Stop: it is not, or one is; or a column is there that no list may have.
     """
+    refused = {canonical(name): why for name, why in columns.refused.items()}
+    for head in heads:
+        if why := refused.get(canonical(head.partition(".")[0])):
+            member = head.partition(".")[2]
+            field = columns.meant_by(member) if member else None
+            todo = f"in a list use {field}" if field else "take the column out"
+            raise Stop(f"{path}, {head}: {why}; {todo}. Nothing was loaded.")
     if not columns.known:
         return
     there = {canonical(head) for head in heads}
     keyless = bool(columns.keys) and not there & {canonical(name) for name in columns.keys}
     wanted = [name for name in columns.needed if canonical(name) not in there] + [*columns.keys] * keyless
-    unknown = [head for head in heads if canonical(head) not in {canonical(name) for name in columns.known}]
-    meant = {head: field for head in unknown if (field := columns.meant_by(head)) in wanted}
+    unknown = columns.left_out(heads)
+    meant = {head: name for head, name in unknown.items() if name in wanted}
     if meant:
         told = "; ".join(f"{head}: did you mean {field}?" for head, field in meant.items())
         raise Stop(
@@ -128,7 +194,7 @@ def _check_heads(path: Path, stream: str, heads: Sequence[str], columns: ListCol
         )
     if keyless:
         more = [f"{len(unknown) - _MOST_NAMED} more"] if len(unknown) > _MOST_NAMED else []
-        others = f", and has {', '.join([*unknown[:_MOST_NAMED], *more])}" if unknown else ""
+        others = f", and has {', '.join([*[*unknown][:_MOST_NAMED], *more])}" if unknown else ""
         raise Stop(
             f"{path}: no column is called {' or '.join(columns.keys)}, which is the key of {stream}. The first row "
             f"names the columns{others}. Correct the heading; nothing was loaded."
@@ -222,8 +288,8 @@ def _record(names: Sequence[Sequence[str]], cells: Sequence[str]) -> dict[str, A
     return record
 
 
-def _value(text: str, where: str) -> str:
-    """Return a cell; a day that a spreadsheet has as a date is one for fields that are times, too.
+def _value(text: str, where: str, *, is_time: bool) -> str:
+    """Return a cell; a day that a spreadsheet has as a date, and a time to the minute, pass for fields that are times.
 
     Raises:
         Stop: it is not the value, but what a spreadsheet shows instead.
@@ -233,6 +299,8 @@ def _value(text: str, where: str) -> str:
             f"{where}: {text} is what a spreadsheet shows instead of the value. Write the value with all its digits, "
             "and save the list as .xlsx, with the cell as text."
         )
+    if is_time and _to_the_minute(text.strip()):
+        return f"{text.strip()}:00"
     return f"{text}T00:00:00" if _is_day(text) else text
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from ap_connectors.core.errors import Reject
@@ -36,6 +37,7 @@ class Outcome:
 
 
 UNCHANGED = Outcome("unchanged")
+_OF_THE_TARGET = "_sdc_"
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,72 @@ class ListColumns:
 
     Args:
         keys: fields of which the first with a value tells its rows apart; none if they may be equal.
-        known: all fields, members of objects as "taxInfo.orgNumber".
+        known: all fields, members of objects as "taxInfo.orgNumber"; empty if columns are renamed first.
         needed: those without which nothing new can be loaded.
+        times: those that are times.
+        expected: names, in canonical spelling, of what goes nowhere and needs no warning.
+        refused: fields that no list may have, and why.
     """
 
     keys: Sequence[str] = ()
     known: Sequence[str] = ()
     needed: Sequence[str] = ()
+    times: Sequence[str] = ()
+    expected: Collection[str] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
-    def meant_by(self, head: str) -> str | None:
-        """Return the field that a misspelt heading probably means, if there is one."""
-        fields = {canonical(name): name for name in self.known}
-        return fields.get(closest(canonical(head), fields) or "")
+    def meant_by(self, head: str, there: Collection[str] = ()) -> str | None:
+        """Return the field that a misspelt heading probably means, if there is one.
+
+        Args:
+            head: of the column: "orgNumber", "Vendor name".
+            there: other headings of the list, in canonical spelling; what they name cannot be meant again.
+        """
+        leaves = [
+            name
+            for name in self.known
+            if canonical(name) not in there and not any(other.startswith(f"{name}.") for other in self.known)
+        ]
+        # The record's own members before those of objects in it.
+        inmost_first = sorted(leaves, key=lambda path: -path.count("."))
+        names = {_run_together(path.rpartition(".")[2]): path for path in inmost_first}
+        names |= {_run_together(path): path for path in inmost_first}
+        words = _words(head)
+        whole, last = "".join(words), _run_together(head.rpartition(".")[2])
+        endings = [name for name in names if len(last) >= _LONG_ENOUGH and name.endswith(last)]
+        parts = ["".join(part) for at in range(1, len(words)) for part in (words[at:], words[:-at])]
+        candidates = (whole, last, *endings[-1:], *parts, closest(whole, names), closest(last, names))
+        return next((names[name] for name in candidates if name in names), None)
+
+    def left_out(self, heads: Iterable[str]) -> dict[str, str | None]:
+        """Return the headings that are not those of a field, each with the field that may be meant."""
+        heads = [*heads]
+        there = {*map(canonical, heads)}
+        known = {*map(canonical, self.known)}
+        # What is in an object whose members no contract names goes where the object goes.
+        free = tuple(f"{name}." for name in known if not any(other.startswith(f"{name}.") for other in known))
+        unknown = [
+            head
+            for head in heads
+            if self.known
+            and canonical(head) not in known
+            and canonical(head) not in self.expected
+            and not head.lower().startswith(_OF_THE_TARGET)
+            and not canonical(head).startswith(free)
+        ]
+        return {head: self.meant_by(head, there) for head in unknown}
+
+
+_LONG_ENOUGH = 4
+"""Characters of a heading that is the end of a field's name: "postalCode" of addressPostalCode."""
+
+
+def _words(head: str) -> list[str]:
+    return re.findall(r"[^\W_]+", head.lower())
+
+
+def _run_together(name: str) -> str:
+    return "".join(_words(name))
 
 
 class ParsedRecord(Protocol):
@@ -124,7 +180,6 @@ class Sink(Protocol):
 
 # Fields of a record that the service does not take
 
-_OF_THE_TARGET = "_sdc_"
 _DELETED = canonical("_sdc_deleted_at")
 
 
@@ -174,16 +229,19 @@ class UnknownFields:
         ignored = [name for name in new if canonical(name) not in self._expected]
         if ignored:
             kind = "field" if len(ignored) == 1 else "fields"
-            # The record's own members before those of objects in it.
-            inmost_first = sorted(self._known(), key=lambda path: -path.count("."))
-            names = {canonical(path.rpartition(".")[2]): path for path in inmost_first}
-            meant = [names.get(canonical(name)) or names.get(closest(canonical(name), names) or "") for name in ignored]
+            columns = ListColumns(known=[*self._known()])
+            meant = [columns.meant_by(name) for name in ignored]
             hint = f" Did you mean {', '.join(filter(None, meant))}?" if any(meant) else ""
             self._warn(f"{self._stream}: {', '.join(ignored)}: ignored; {self._service} has no such {kind}.{hint}")
 
 
-def paths(schema: Schema, within: str = "") -> Iterator[str]:
-    """Yield the names of an object's members, and of those of objects in it as "taxInfo.orgNumber"."""
+def fields(schema: Schema, within: str = "") -> Iterator[tuple[str, Schema]]:
+    """Yield an object's members by name, those of objects in it as "taxInfo.orgNumber"."""
     for name, member in schema.members.items() if isinstance(schema, ObjectSchema) else ():
-        yield f"{within}{name}"
-        yield from paths(member, f"{within}{name}.")
+        yield f"{within}{name}", member
+        yield from fields(member, f"{within}{name}.")
+
+
+def paths(schema: Schema) -> Iterator[str]:
+    """Yield the names of an object's members, and of those of objects in it as "taxInfo.orgNumber"."""
+    return (name for name, _ in fields(schema))

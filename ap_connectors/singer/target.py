@@ -22,6 +22,7 @@ from ap_connectors.core.messages import Line
 from ap_connectors.core.progress import Progress
 from ap_connectors.http.request_counts import counting
 from ap_connectors.singer import run_files, stream_maps
+from ap_connectors.singer.list_notes import ListNotes
 from ap_connectors.singer.message_io import Interrupted, InterruptibleReader
 from ap_connectors.singer.plugin import ClearPlugin
 from ap_connectors.singer.reject_places import located
@@ -72,6 +73,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         self._ignored: set[str] = set()
         self._notes: Counter[tuple[int, str, str]] = Counter()
         self._progress = Progress(self.name)
+        self._list_notes = ListNotes()
 
     # What a subclass says
 
@@ -164,7 +166,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             else:
                 raise Stop(
                     f"Line {line.number}: the stream {name} is unknown. {self.name} loads {', '.join(self.streams)}. "
-                    "Leave it out (select), rename it (stream_maps; a list: the file), or set unknown_streams: ignore."
+                    "Leave it out (select), rename it (stream_maps), or set unknown_streams: ignore."
                 )
         self.rejects.schema(stream, line.raw)
 
@@ -289,7 +291,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         for change in outcome.bank_changes:
             self.report.bank_change(sink.name, item.key, change)
             head = "Bank details would change" if self.plan is not None else "Bank details changed"
-            told = f"{change.path} {_bank_detail(change.old)} -> {_bank_detail(change.new)}"
+            told = f"{change.path} {change.old or 'none'} -> {change.new or 'none'}"
             self.logger.warning("%s: %s %s: %s.", head, sink.name, item.key, told)
         if outcome.note:
             note = logging.WARNING if outcome.effect == "older" else logging.INFO, sink.name, outcome.note
@@ -318,7 +320,8 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         if self.plan is not None:
             called = self.redact(self.name_of(item, line.message.record or {}))
             self.plan.reject(sink.name, name, self.redact(str(reject)), called, line.number)
-        self.rejects.log(self.logger, f"{sink.name} {key or 'without a key'}", reject, line=line.number)
+        if not self._list_notes.is_told(line.message.stream or sink.name, reject):
+            self.rejects.log(self.logger, f"{sink.name} {key or 'without a key'}", reject, line=line.number)
 
     # The run
 
@@ -337,12 +340,11 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         # Before all else: a report of what went wrong cannot be written either.
         run_files.check(self.config)
         try:
-            self.rejects.check(file_input or sys.stdin)
+            self.rejects.check(source := file_input or sys.stdin)
+            given = run_files.lines(source, self.sink_for, self._list_notes, () if self._maps else self.streams)
             with counting(self.report.request_counts):
                 self.rejects.company = self.company
-            planned = " (a plan only: nothing is written)" * bool(self.plan)
-            self.logger.info("Loading into %s%s.", self.destination, planned)
-            given = run_files.lines(file_input or sys.stdin, self.sink_for, mapped=self._maps)
+            self.logger.info("Loading into %s%s.", self.destination, " (a plan: nothing is written)" * bool(self.plan))
             self.read_lines(self.rejects.guard(given, self.logger))
         except Interrupted as interrupted:
             self._close()
@@ -373,6 +375,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
                 self.logger.log(level, "%s: %d records: %s.", stream, times, note)
         if self.plan is not None and not (failed and self.plan.is_empty):
             sys.stderr.write(self.plan.table())
+        self._list_notes.log(self.logger, planned=self.plan is not None)
         if path := self.config.get("report_path"):
             told = {"plan": self.plan.as_json()} if self.plan is not None else {}
             run_files.write_report(path, {**self.report.as_json(), **self._about_run(), **told})
@@ -389,12 +392,9 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             "dry_run": self.plan is not None,
             "rejects_path": self.rejects.path,
             "made_at": self.report.began_at,
+            **self._list_notes.as_json(),
         }
 
     @functools.cached_property
     def _maps(self) -> bool:
         return bool(self.mapper.stream_maps_dict)
-
-
-def _bank_detail(value: Any) -> str:
-    return "none" if value is None else str(value)
