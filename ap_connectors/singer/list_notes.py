@@ -107,10 +107,9 @@ def _sentences(document: Mapping[str, Any], *, planned: bool) -> Iterator[str]:
             yield f"{stream}: columns left out, as no field is called so: {', '.join(heads)}."
         if number := columns["set_aside"]:
             were = "would be" if planned else "was" if number == 1 else "were"
+            lacking = " and no column ".join(columns["lacking"])
             unclear = [head for head, meant in left_out.items() if meant is None]
             yield (
-                f"{stream}: the list has no column {' and no column '.join(columns['lacking'])}, and what is new "
-                f"needs one: {counted(number, 'record')} {were} set aside."
-                + f" Is {' or '.join(unclear)} meant?"
-                * bool(unclear)
+                f"{stream}: the list has no column {lacking} with values, and what is new needs one: "
+                f"{counted(number, 'record')} {were} set aside." + f" Is {' or '.join(unclear)} meant?" * bool(unclear)
             )

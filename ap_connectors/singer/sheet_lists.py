@@ -6,6 +6,7 @@ Nothing is guessed: a cell is text, an empty one says nothing, and what leaves a
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from ap_connectors.singer import listing, reject_sheets
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.sink import ListColumns
 
+_log = logging.getLogger(__name__)
 _NOT_READ = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".html", ".htm", ".pdf"})
 """Endings of what a person may take for a sheet to be loaded."""
 _day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
@@ -32,6 +34,9 @@ _MOST_NAMED = 5
 """Keys, or headings, that a message names."""
 _to_the_minute = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}").fullmatch
 """What spreadsheets write into CSV of a time that they show without seconds."""
+_MARKS = ("~${}", ".~lock.{}#")
+"""What Excel and LibreOffice call the file that lies beside an open one."""
+_is_mark = re.compile("|".join(re.escape(mark).replace(r"\{\}", ".+") for mark in _MARKS)).fullmatch
 _is_padded = re.compile(r"0[0-9]+").fullmatch
 _stream = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 
@@ -42,7 +47,13 @@ def is_sheet(name: Any) -> TypeGuard[str]:
     Raises:
         Stop: it is one that cannot be read.
     """
-    suffix = Path(name).suffix.lower() if isinstance(name, str) else ""
+    if not isinstance(name, str):
+        return False
+    if _is_mark(Path(name).name):
+        raise Stop(
+            f"{name} is the mark of a sheet that is open, not the sheet. Save the sheet, close it, and name it itself."
+        )
+    suffix = Path(name).suffix.lower()
     if suffix in _NOT_READ:
         raise Stop(f"{name} cannot be loaded. Save it as .xlsx, or load a file of Singer messages (.jsonl).")
     return suffix in sheets.SUFFIXES
@@ -78,6 +89,9 @@ def messages(
         Stop: it cannot be read, or not without a guess.
     """
     listing.require("the input", str(path))
+    for mark in _MARKS:
+        if (beside := path.with_name(mark.format(path.name))).exists():
+            _log.warning("%s is open elsewhere (%s is there): what is not saved yet is not read.", path, beside.name)
     rows = sheets.read(path, escaped=False)
     first = next(rows, None)
     if first is None:

@@ -20,7 +20,8 @@ LEFT_OUT = (
     "IBAN (did you mean defaultPaymentInfo.internationalBankAccount.iban?), pavadinimas."
 )
 LACKING = (
-    "vendors: the list has no column name, and what is new needs one: 3 records {} set aside. Is pavadinimas meant?"
+    "vendors: the list has no column name with values, and what is new needs one: 3 records {} set aside. "
+    "Is pavadinimas meant?"
 )
 
 
@@ -90,15 +91,23 @@ def test_columns_that_no_list_may_have(store: Store, target: Target, tmp_path: P
     store.untouched()
 
 
-def test_the_name_of_a_list_and_times_to_the_minute(store: Store, target: Target, tmp_path: Path) -> None:
-    heads, row = "externalId;externalUpdatedAt;name;description", "V1;2026-11-20 09:03;2026-11-20 09:03;x"
+def test_the_file_of_a_list_and_times_to_the_minute(store: Store, target: Target, tmp_path: Path) -> None:
+    heads, row = "externalId;externalUpdatedAt;name;shoes", "V1;2026-11-20 09:03;2026-11-20 09:03;x"
     for name, meant in (("My vendors", "vendors"), ("vendor 2026", "vendors"), ("list", "")):
         run = target([], "--input", str(made(tmp_path / f"{name}.csv", heads, row)), expect=1)
         told = run.complaints[-1]
         assert f"{name}.csv: the name of a list begins with its stream, and {name.split()[0]} is not one of " in told
         assert (f"Is {meant}.csv meant?" in told) == bool(meant)
         assert run.calls == [], "it is told before anything is asked"
-    assert target([], "--input", str(made(tmp_path / "vendors.csv", heads, row))).counts("vendors")["created"] == 1
+    path = made(tmp_path / "vendors.csv", heads, row)
+    for mark in ("~$vendors.csv", ".~lock.vendors.csv#"):
+        run = target([], "--input", str(made(tmp_path / mark, "x")), expect=1)
+        assert f"{mark} is the mark of a sheet that is open, not the sheet. Save the sheet, close it" in run.err
+    plan = str(tmp_path / "plan.json")
+    target([], "--input", str(path), dry_run=True, plan_path=plan)
+    run = target([], "--input", str(path), apply_plan=plan)
+    assert run.counts("vendors")["created"] == 1, "what a plan says of columns does not stop it from being applied"
+    assert f"{path} is open elsewhere (.~lock.vendors.csv# is there): what is not saved yet is not read." in run.err
     store.look()
     found = store.one("vendors", externalId="V1")
     assert (found["externalUpdatedAt"], found["name"]) == ("2026-11-20 09:03:00", "2026-11-20 09:03")
