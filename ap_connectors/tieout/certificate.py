@@ -14,11 +14,12 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ap_connectors.core import pages
+from ap_connectors.core import pages, sheets
 from ap_connectors.core.exact import EXACT
 from ap_connectors.core.manners import MANNERS
 from ap_connectors.tieout.booking import balance
-from ap_connectors.tieout.certificate_words import KINDS, SIDES, STREAMS, WORDS
+from ap_connectors.tieout.certificate_words import INPUTS, KINDS, STREAMS, WORDS
+from ap_connectors.tieout.reason_words import told as differs
 from ap_connectors.tieout.result import Comparison, Difference, Result, Row, Sums
 from ap_connectors.tieout.sentence_words import sentence
 
@@ -47,19 +48,21 @@ def page(result: Result, data: bytes, language: str = "en") -> str:
         "certificate",
         language=language,
         words={**told, **{f"kind_{kind}": words[place] for kind, words in KINDS.items()}},
-        result=replace(result, source=SIDES[language].get(result.source, result.source)),
+        result=replace(result, source=_source(result, language)),
         made_by=f"ap-tieout {result.name}, ap-connectors {metadata.version('ap-connectors')}",
         companies=[result.company] if result.company else companies,
         records=sum(one.whole.destination.documents for one in result.comparisons),
         failing=sum(found.count for one in result.comparisons for found in one.failing.values()),
         explained=sum(one.count("explained") for one in result.comparisons),
         ages=ages,
+        columns=_columns(result),
         most_of_an_age=max((count for _, count in ages), default=1),
         sums=[sums for one in result.comparisons if (sums := _sums(one))],
         owed=list(balance(one.booking for one in result.comparisons).items()),
         codes=[(one, sorted(one.booking.vat.items())) for one in result.comparisons if _has_codes(one)],
         title_of=lambda stream: STREAMS[stream][place] if stream in STREAMS else stream.replace("_", " ").capitalize(),
         tell=partial(sentence, language),
+        differs=partial(differs, language),
         gap=MANNERS[language].gap,
         link=_link,
         bar=_bar,
@@ -67,6 +70,24 @@ def page(result: Result, data: bytes, language: str = "en") -> str:
         data=base64.b64encode(data).decode(),
         data_name=f"{result.name}-{result.made_at[:10]}.json",
     )
+
+
+def _source(result: Result, language: str) -> str:
+    """Return what the source is called: a file is no system."""
+    if result.source != "input":
+        return result.source
+    is_list = all(Path(name).suffix.lower() in sheets.SUFFIXES for name in result.files)
+    return INPUTS[language][is_list]
+
+
+def _columns(result: Result) -> frozenset[str]:
+    """Return which columns of the differences hold something: "date", "file", and "id", where the name is another."""
+    named = [
+        one for comparison in result.comparisons for found in comparison.differences.values() for one in found.named
+    ]
+    told = {"date": any(one.date for one in named), "file": any(one.file for one in named)}
+    told["id"] = any(one.label and one.label != one.key for one in named)
+    return frozenset(name for name, is_there in told.items() if is_there)
 
 
 def _has_codes(comparison: Comparison) -> bool:

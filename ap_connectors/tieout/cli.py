@@ -7,11 +7,13 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ap_connectors.core import cli, pages
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.files import replace
 from ap_connectors.http import shutdown
+from ap_connectors.ivesk.client import DEFAULT_URL as IVESK_URL
 from ap_connectors.ivesk.settings import client as ivesk_client
 from ap_connectors.tieout import certificate, input_vic, ivesk_warehouse, render, settings, vic_warehouse
 from ap_connectors.tieout.compare import NAMED_BY_DEFAULT, Options
@@ -19,6 +21,7 @@ from ap_connectors.tieout.result import DIFFERENCE_TYPES, Result
 from ap_connectors.tieout.warehouse import Warehouse
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.settings import REQUIRED
+from ap_connectors.vicai.settings import address as vicai_address
 from ap_connectors.vicai.settings import client as vicai_client
 
 TIES, DIFFERS, FAILED = 0, 1, 2
@@ -71,7 +74,7 @@ def _ivesk(given: argparse.Namespace) -> Result:
         chosen, timeout=chosen.get("request_timeout", 60), user_agent=chosen.get("user_agent", _AGENT)
     )
     with Warehouse(given.warehouse, given.schema, given.company) as warehouse:
-        return ivesk_warehouse.compare(
+        result = ivesk_warehouse.compare(
             client,
             warehouse,
             _options(given, chosen),
@@ -79,13 +82,17 @@ def _ivesk(given: argparse.Namespace) -> Result:
             company_codes=chosen.get("company_codes", ()),
             columns=chosen.get("columns", ()),
         )
+    result.source_address = _shown(chosen.get("api_url") or IVESK_URL)
+    return result
 
 
 def _vic(given: argparse.Namespace) -> Result:
     chosen = settings.read(given.config, "tap-vicai", REQUIRED)
     with Warehouse(given.warehouse, given.schema, given.company) as warehouse:
         states = chosen.get("invoice_states", ["POSTED"])
-        return vic_warehouse.compare(_client(chosen), warehouse, _options(given, chosen), invoice_states=states)
+        result = vic_warehouse.compare(_client(chosen), warehouse, _options(given, chosen), invoice_states=states)
+    result.source_address = _shown(vicai_address(chosen))
+    return result
 
 
 def _input(given: argparse.Namespace) -> Result:
@@ -95,7 +102,15 @@ def _input(given: argparse.Namespace) -> Result:
     options = Options(
         named=given.named, allowed=frozenset(given.allow), fields=given.fields, line_items=given.line_items
     )
-    return input_vic.compare(_client(chosen), inputs, options, rejects=rejects, complete=given.complete)
+    result = input_vic.compare(_client(chosen), inputs, options, rejects=rejects, complete=given.complete)
+    result.destination_address = _shown(vicai_address(chosen))
+    return result
+
+
+def _shown(address: str) -> str:
+    """Return the address of a service without what may be a secret."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 
 
 def _client(chosen: dict[str, Any]) -> VicaiClient:

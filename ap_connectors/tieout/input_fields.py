@@ -35,26 +35,37 @@ class GivenRecords:
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as we do
         weakref.finalize(self, self._file.close)
-        self._places: dict[str, tuple[int, int]] = {}
+        self._places: dict[str, tuple[int, int, int]] = {}
 
-    def put(self, key: str, record: Mapping[str, Any]) -> None:
-        """Keep a record, its files left out."""
-        kept = {name: value for name, value in record.items() if not _is_of_others(name)}
+    def put(self, key: str, record: Mapping[str, Any], file: int = 0) -> None:
+        """Keep a record, its files left out.
+
+        Args:
+            key: of the record.
+            record: its fields.
+            file: number of the file that it came from.
+        """
+        kept = {name: value for name, value in record.items() if not is_of_others(name)}
         packed = pickle.dumps(kept)
-        self._places[key] = self._file.seek(0, 2), len(packed)
+        self._places[key] = self._file.seek(0, 2), len(packed), file
         self._file.write(packed)
 
     def get(self, key: str) -> dict[str, Any]:
         """Return a record; empty if it is unknown."""
         if key not in self._places:
             return {}
-        place, length = self._places[key]
+        place, length, _ = self._places[key]
         self._file.seek(place)
         kept: dict[str, Any] = pickle.loads(self._file.read(length))  # noqa: S301 - we wrote it ourselves
         return kept
 
+    def file_of(self, key: str) -> int:
+        """Return the number of the file that a record came from."""
+        return self._places[key][2]
 
-def _is_of_others(name: str) -> bool:
+
+def is_of_others(name: str) -> bool:
+    """Return whether a field is not about the record, whatever it holds."""
     return spelling(name).startswith(_OF_OTHERS)
 
 
@@ -93,12 +104,15 @@ class StatedFields:
 
     def _value(self, schema: Mapping[str, Any], ours: Any, theirs: Any, path: str) -> Iterator[str]:
         schema = _of_value(schema, ours)
+        if isinstance(ours, dict) and schema.get("properties") and theirs is None:
+            # What Vic.ai has nothing of is told member by member.
+            theirs = {}
         if isinstance(ours, dict) and isinstance(theirs, dict):
             yield from self._members(schema, ours, theirs, path)
         elif isinstance(ours, list) and isinstance(theirs, list):
             yield from self._lists(schema.get("items", {}), ours, theirs, path)
         elif not _same(schema, path.rpartition(".")[2], ours, theirs):
-            yield f"{path} {written(ours)} became {written(theirs)}"
+            yield _told(path, ours, theirs)
 
     def _members(
         self, schema: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str, Any], path: str
@@ -117,7 +131,7 @@ class StatedFields:
                 if properties or not path:
                     self.unshown.add(inner)
                 else:
-                    yield f"{inner} {written(value)} became nothing"
+                    yield _told(inner, value, None)
             else:
                 yield from self._value(properties.get(name, {}), value, theirs.get(name), inner)
 
@@ -137,10 +151,14 @@ class StatedFields:
         else:
             ours, theirs = sorted(map(str, ours)), sorted(map(str, theirs))
         if len(ours) != len(theirs):
-            yield f"{path} {written(ours)} became {written(theirs)}"
+            yield _told(path, ours, theirs)
             return
         for place, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
             yield from self._value(schema, mine, other, f"{path}[{place}]")
+
+
+def _told(path: str, ours: Any, theirs: Any) -> str:
+    return f"{path} {written(ours)} " + ("is not at Vic.ai" if theirs is None else f"became {written(theirs)}")
 
 
 def _number(line: Any, key: str) -> Decimal:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -18,6 +20,8 @@ from ap_connectors.singer import sheet_lists
 from ap_connectors.singer.sink import ListColumns
 from ap_connectors.tieout.document_vendors import identity_of
 from ap_connectors.tieout.input_fields import GivenRecords, StatedFields
+from ap_connectors.tieout.known_fields import KnownFields
+from ap_connectors.tieout.result import InputFile, Rejected
 from ap_connectors.tieout.snapshot import Amounts, DocumentSummary, LinesSummary, Snapshot
 from ap_connectors.tieout.vic_streams import (
     MASTER_DATA,
@@ -47,6 +51,8 @@ class StreamInput:
         deleted: keys of what is to be gone: why.
         keyless: lines (as messages name them) that have no natural key.
         marks: who the vendors are of records that name them as a document does (`documentVendor`), by natural key.
+        unknown: fields that Vic.ai does not have, in their order.
+        is_list: whether records of it came in a sheet.
     """
 
     spec: InputSpec
@@ -56,13 +62,19 @@ class StreamInput:
     deleted: dict[str, str] = field(default_factory=dict)
     keyless: list[str] = field(default_factory=list)
     marks: dict[str, Identity] = field(default_factory=dict)
+    unknown: dict[str, None] = field(default_factory=dict)
+    is_list: bool = False
 
-    def put(self, key: str, record: Mapping[str, Any]) -> None:
-        """Take a record; it replaces an earlier one of its key."""
+    def __post_init__(self) -> None:
+        self._known = KnownFields(self.spec.component)
+
+    def put(self, key: str, record: Mapping[str, Any], file: int = 0) -> None:
+        """Take a record, of a file by its number; it replaces an earlier one of its key."""
+        self.unknown.update(dict.fromkeys(self._known.unknown(record)))
         given = by_spelling(record)
         self.names[key] = self.spec.found_by(given)
         self.snapshot.put(key, self.spec.summarize(given))
-        self.records.put(key, record)
+        self.records.put(key, record, file)
 
     def drop(self, key: str) -> None:
         """Leave a record out of the comparison."""
@@ -72,12 +84,12 @@ class StreamInput:
 
 @dataclass
 class Input:
-    """An input by stream; `others` are streams that cannot be compared, and their counts; `files` are its names."""
+    """An input by stream; `others` are streams that cannot be compared, and their counts."""
 
-    files: list[str] = field(default_factory=list)
+    files: list[InputFile] = field(default_factory=list)
     streams: dict[str, StreamInput] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
-    reasons: dict[tuple[str, str], str] = field(default_factory=dict)
+    reasons: dict[tuple[str, str], Rejected] = field(default_factory=dict)
     """Why records were rejected, by stream and natural key."""
 
 
@@ -92,25 +104,40 @@ def read(files: Iterable[str], *, deletes: bool = False) -> Input:
         Stop: a file cannot be read, or holds something else.
     """
     inputs = Input()
-    for file in files:
-        inputs.files.append("standard input" if file == "-" else file)
-        if sheet_lists.is_sheet(file):
-            _take(inputs, file, sheet_lists.messages(Path(file), _list_columns), deletes=deletes)
-            continue
+    found: list[tuple[str, str, int]] = []
+    for number, file in enumerate(files):
+        is_sheet, digest = sheet_lists.is_sheet(file), hashlib.sha256()
+        name = "standard input" if file == "-" else file
         with ExitStack() as opened:
             try:
-                lines: IO[bytes] = sys.stdin.buffer if file == "-" else opened.enter_context(Path(file).open("rb"))
-                _take(inputs, "standard input" if file == "-" else file, lines, deletes=deletes)
+                whole: IO[bytes] = sys.stdin.buffer if file == "-" else opened.enter_context(Path(file).open("rb"))
+                lines = _digested(whole, digest)
+                if is_sheet:
+                    deque(lines, maxlen=0)
+                    lines = sheet_lists.messages(Path(file), _list_columns)
+                count = _take(inputs, name, lines, number, deletes=deletes, is_list=is_sheet)
             except OSError as error:
                 raise Stop(f"{file}: {error.strerror or 'cannot be read'}.") from None
+        found.append((name, digest.hexdigest(), count))
+    counts = Counter(stream.records.file_of(key) for stream in inputs.streams.values() for key in stream.snapshot)
+    inputs.files += [InputFile(*one, counts[number]) for number, one in enumerate(found)]
     return inputs
 
 
-def _take(inputs: Input, file: str, lines: Iterable[bytes], *, deletes: bool) -> None:
+def _digested(lines: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    for line in lines:
+        digest.update(line)
+        yield line
+
+
+def _take(inputs: Input, file: str, lines: Iterable[bytes], number: int, *, deletes: bool, is_list: bool) -> int:
+    """Take the records of a file; return how many there are."""
+    count = 0
     for line in messages.read(lines, file):
         message = line.message
         if message.record is None or message.stream is None:
             continue
+        count += 1
         name = message.stream
         spec = INPUT_SPECS.get(spelling(name))
         if spec is None:
@@ -119,13 +146,14 @@ def _take(inputs: Input, file: str, lines: Iterable[bytes], *, deletes: bool) ->
         if spec.stream not in inputs.streams:
             inputs.streams[spec.stream] = StreamInput(spec)
         stream = inputs.streams[spec.stream]
+        stream.is_list |= is_list
         given = by_spelling(message.record)
         key = spec.key(given)
         if key is None:
             stream.keyless.append(f"line {line.number} of {file}")
             continue
         if message.rejected:
-            inputs.reasons[spec.stream, key] = str(message.rejected.get("reason") or "no reason given")
+            inputs.reasons[spec.stream, key] = _reason(message.rejected)
         is_deleted = given.get(spelling("_sdc_deleted_at")) is not None
         if is_deleted and not deletes:
             continue
@@ -135,10 +163,17 @@ def _take(inputs: Input, file: str, lines: Iterable[bytes], *, deletes: bool) ->
             stream.snapshot.drop(key)
             continue
         stream.deleted.pop(key, None)
-        stream.put(key, message.record)
+        stream.put(key, message.record, number)
         stream.marks.pop(key, None)
         if (identity := identity_of(given)) is not None:
             stream.marks[key] = identity
+    return count
+
+
+def _reason(mark: Mapping[str, Any]) -> Rejected:
+    code, params = mark.get("code"), mark.get("params")
+    known = (code, params) if isinstance(code, str) and isinstance(params, dict) else ("", {})
+    return Rejected(str(mark.get("reason") or "no reason given"), *known)
 
 
 def _list_columns(stream: str) -> ListColumns:

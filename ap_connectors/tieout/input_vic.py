@@ -156,7 +156,8 @@ def compare(
             f"Nothing of the input can be compared: {found}. Hand in what the target loads, with the contract's names "
             "of streams and fields; stream_maps of its settings are not applied here."
         )
-    result = Result("input-vic", "input", "Vic.ai", files=given.files)
+    files = [one.name for one in given.files]
+    result = Result("input-vic", "input", "Vic.ai", files=files, inputs=given.files, reject_files=rejects.files)
     result.company = company = text(client.company(), "company") or ""
     result.notes += settle(client, given)
     for stream in given.streams.values():
@@ -198,7 +199,7 @@ class _Stream:
             if key in self._found.snapshot:
                 words = f"the input says that {why}, and Vic.ai still has it"
                 if reason := self._reasons.get(key):
-                    self._comparison.add("explained", key, "", f"{words}; rejected: {reason}")
+                    self._comparison.add("explained", key, "", words, reason)
                 else:
                     self._comparison.add("changed", key, "", words)
         for place in self._given.keyless:
@@ -213,7 +214,8 @@ class _Stream:
                     )
         elif others:
             self._comparison.notes.append(
-                f"Vic.ai holds {counted(len(others), 'record')} that the input does not name (see --complete)."
+                f"Vic.ai holds {counted(len(others), 'record')} that the input does not name; that does not matter "
+                "here."
             )
         compare_snapshots(self._comparison, self._ours, self._theirs, checked=True)
         self._note_not_compared()
@@ -225,8 +227,14 @@ class _Stream:
             self._comparison.not_compared.append(
                 "Lines of the input have no VAT code, and Vic.ai has one for them: VAT by code is not compared."
             )
-        if self._stated.unshown:
-            names = ", ".join(sorted(self._stated.unshown))
+        if unknown := self._given.unknown:
+            self._comparison.unknown_fields += unknown
+            what = "Columns of the list" if self._given.is_list else "Fields of the input"
+            self._comparison.not_compared.append(
+                f"{what} that Vic.ai does not have: {', '.join(unknown)} (misspelt?): not loaded and not compared."
+            )
+        if unshown := self._stated.unshown - unknown.keys():
+            names = ", ".join(sorted(unshown))
             self._comparison.not_compared.append(f"Vic.ai does not show {names}: not compared.")
 
     def _list(self) -> None:
@@ -318,7 +326,7 @@ class _Stream:
         told = [*changes(mine, other), *self._found.fields.get(key, ())] if other else ["it is not at Vic.ai"]
         words = ", ".join(told)
         if words and (reason := self._reasons.get(key)):
-            self._comparison.add("explained", key, "", f"{words}; rejected: {reason}")
+            self._comparison.add("explained", key, mine.label if mine.label != key else "", words, reason)
             self._explained.setdefault(mine.currency, []).append(mine.amounts[2])
             return
         self._ours.put(key, mine)

@@ -10,6 +10,7 @@ from ap_connectors.core.exact import money
 from ap_connectors.core.manners import MANNERS
 from ap_connectors.tieout.booking import Pair, balance
 from ap_connectors.tieout.certificate_words import KINDS, SIDES, STREAMS
+from ap_connectors.tieout.reason_words import told
 from ap_connectors.tieout.render_words import WORDS
 from ap_connectors.tieout.result import (
     DIFFERENCE_TYPES,
@@ -165,7 +166,7 @@ class _Told:
             yield f"    {self._say['more'].format(self._number(found.count - len(found.named)))}"
 
     def _difference(self, one: Difference) -> str:
-        return str(Difference(one.key, one.label, self._tell(one.words)))
+        return str(Difference(one.key, one.label, told(self._language, one)))
 
     # Numbers and times, in English as programs that read the table know them
 

@@ -34,6 +34,36 @@ DIFFERENCE_TYPES: dict[DifferenceType, str] = {
 
 
 @dataclass(frozen=True)
+class Rejected:
+    """Why a record was set aside: the sentence, and, of version 0.2 on, its code with what belongs to it."""
+
+    reason: str
+    code: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that was read.
+
+    Args:
+        name: as it was given.
+        sha256: of its bytes, as hexadecimal digits.
+        read: how many records it has.
+        compared: how many of them count: of a key that comes again the last one does.
+    """
+
+    name: str
+    sha256: str
+    read: int
+    compared: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {"name": self.name, "sha256": self.sha256, "records": self.read, "compared": self.compared}
+
+
+@dataclass(frozen=True)
 class Difference:
     """One difference.
 
@@ -43,6 +73,7 @@ class Difference:
         words: what is wrong with it.
         date: of the document; "" if it is not known.
         file: path or URL of its file; "" if it is not known.
+        rejected: why the target set it aside, if that explains the difference.
     """
 
     key: str
@@ -50,6 +81,7 @@ class Difference:
     words: str = ""
     date: str = ""
     file: str = ""
+    rejected: Rejected | None = None
 
     def __str__(self) -> str:
         name = f"{self.label} ({self.key})" if self.label and self.label != self.key else self.key
@@ -136,6 +168,7 @@ class Comparison:
         allowed: types of differences that do not count.
         notes: what else there is to say.
         not_compared: what of the stream was not looked at, a sentence each.
+        unknown_fields: what the source has that is no field of the destination: not loaded, and not compared.
     """
 
     stream: str
@@ -146,14 +179,19 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
     allowed: Collection[str] = ()
     not_compared: list[str] = field(default_factory=list)
+    unknown_fields: list[str] = field(default_factory=list)
     booking: Booking = field(default_factory=Booking)
     most: int = 20
     """How many differences of each type are named."""
     sides: tuple[Snapshot, ...] = ()
     """What is compared: by it a difference has the date of its document."""
 
-    def add(self, kind: DifferenceType, key: str, label: str = "", words: str = "") -> None:
-        """Record a difference."""
+    def add(
+        self, kind: DifferenceType, key: str, label: str = "", words: str = "", rejected: Rejected | None = None
+    ) -> None:
+        """Record a difference; what was `rejected` is told behind the words."""
+        if rejected:
+            words = f"{words}; rejected: {rejected.reason}"
         found = self.differences.setdefault(kind, Differences())
         found.count += 1
         # Of a part ("ID NUMBER") that of its document.
@@ -162,7 +200,9 @@ class Comparison:
         date = document.date if document else ""
         found.days[date] += 1
         if len(found.named) < self.most:
-            found.named.append(Difference(key, label or (document.label if document else ""), words, date))
+            found.named.append(
+                Difference(key, label or (document.label if document else ""), words, date, rejected=rejected)
+            )
 
     def name_files(self, files: Mapping[str, str]) -> None:
         """Add to the named differences the files of their documents, by key."""
@@ -229,6 +269,7 @@ class Comparison:
             "vat_by_code": self.booking.vat_as_json(),
             "notes": self.notes + self.not_compared,
             "not_compared": self.not_compared,
+            "unknown_fields": self.unknown_fields,
         }
 
 
@@ -246,6 +287,10 @@ class Result:
         company: whose data it is, as the service says; "" if the rows say it.
         since: what is older was left out; "" if nothing was.
         files: that the source was read from, if it was.
+        inputs: the same, with what tells their contents apart.
+        reject_files: likewise those that say what the load set aside.
+        source_address: where the source is, if it is a service ("https://api.no.vic.ai/v0").
+        destination_address: where the destination is, likewise.
         made_at: when the comparison began (an instant).
     """
 
@@ -258,6 +303,10 @@ class Result:
     company: str = ""
     since: str = ""
     files: list[str] = field(default_factory=list)
+    inputs: list[InputFile] = field(default_factory=list)
+    reject_files: list[InputFile] = field(default_factory=list)
+    source_address: str = ""
+    destination_address: str = ""
     made_at: str = field(default_factory=lambda: instants.text(time.time_ns() // 1_000_000))
 
     @property
@@ -269,6 +318,11 @@ class Result:
     def is_whole(self) -> bool:
         """Whether everything was compared."""
         return not self.not_compared and not any(one.not_compared for one in self.comparisons)
+
+    @property
+    def unknown_fields(self) -> list[str]:
+        """What the source has that is no field of the destination."""
+        return list(dict.fromkeys(name for one in self.comparisons for name in one.unknown_fields))
 
     def differences(self) -> Iterator[str]:
         """Yield what is wrong, a line each: every type's count, and those that are named."""
@@ -283,10 +337,14 @@ class Result:
             "comparison": self.name,
             "source": self.source,
             "destination": self.destination,
+            "source_address": self.source_address or None,
+            "destination_address": self.destination_address or None,
             "company": self.company,
             "made_at": self.made_at,
             "since": self.since or None,
             "files": self.files,
+            "inputs": [one.as_json() for one in self.inputs],
+            "reject_files": [one.as_json() for one in self.reject_files],
             "ties": self.ties,
             "ap_balance": [
                 {"currency": currency, "source": f"{ours:f}", "destination": f"{theirs:f}", "ties": ours == theirs}

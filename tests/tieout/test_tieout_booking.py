@@ -333,7 +333,7 @@ def test_what_was_reported_of_payments(vicai: SandboxProcess, tie_input: TieOut,
 
     before = tie_input(str(path))
     for stream in given:
-        assert "nothing" in before.words(stream, "field")[0]
+        assert "is not at Vic.ai" in before.words(stream, "field")[0]
     hold()
     vic.touch("invoices", [invoice["internalId"]], **whole)
     tied = tie_input(str(path))

@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections import defaultdict
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING
 import pypdf
 import pytest
 
+from ap_connectors.core.reject_codes import CODES
 from ap_connectors.sandbox.process import SandboxProcess
-from ap_connectors.tieout import certificate, certificate_words, render_words
+from ap_connectors.tieout import certificate, certificate_words, reason_words, render_words
 from ap_connectors.tieout.compare import Options
-from ap_connectors.tieout.result import DIFFERENCE_TYPES, Difference, Result
+from ap_connectors.tieout.result import DIFFERENCE_TYPES, Difference, InputFile, Rejected, Result
 from ap_connectors.tieout.sentence_words import sentence
 from tests.browser import Tab
 from tests.tieout.conftest import Tables, TieOut
@@ -214,6 +216,11 @@ SAID = (
     "2 rows of t of columns that the settings do not name: not compared.",
     "2 rows of t of companies or types that the settings do not name: not compared.",
     "The input has no records of streams that can be compared.",
+    "Columns of the list that Vic.ai does not have: IBAN, orgNumber (misspelt?): not loaded and not compared.",
+    "Fields of the input that Vic.ai does not have: IBAN (misspelt?): not loaded and not compared.",
+    "Vic.ai holds 40 records that the input does not name; that does not matter here.",
+    "name UAB is not at Vic.ai, rate 25 became 12",
+    "it is not at Vic.ai; rejected: x",
     "It was refused. So each record was asked for by itself.",
     "vendors: 3 vendors of documents: only whether Vic.ai has them was compared.",
     "Lines of t are not in the warehouse: they are not compared.",
@@ -257,16 +264,84 @@ def test_only_what_a_browser_opens_is_a_link() -> None:
     assert found == links
 
 
-def test_of_a_list() -> None:
-    """It names the file; records without dates have no age."""
+BANK = Rejected(
+    "The account X is wrong.", "bank_account", {"field": "defaultPaymentInfo.bban", "value": "LT121000011101001001"}
+)
+
+
+def of_a_list(*, dated: bool = False, unknown: bool = False) -> Result:
+    """A list of vendors with what may happen to it: a field that differs, two rejects that explain, a correction."""
     comparison = Options().comparison("vendors")
     comparison.add("field", "007", "", "name A became B")
-    result = Result("input-vic", "input", "Vic.ai", [comparison], files=["vendors 2026.xlsx", "rejects.xlsx"])
-    for language, source, ages in (("lt", "įvestis", "amžių dienomis"), ("en", "input", "by age of the document")):
-        comparison.differences["field"].days.pop("2026-01-05", None)
-        page = certificate.page(result, b"{}", language)
-        assert f"<dd>{source}: vendors 2026.xlsx, rejects.xlsx</dd>" in page
-        assert f"{source} → Vic.ai" in page
-        assert ages not in page
+    comparison.add("explained", "00714", "", "defaultPaymentInfo.bban LT121000011101001001 is not at Vic.ai", BANK)
+    comparison.add("explained", "00715", "", "it is not at Vic.ai", replace(BANK, code="of_a_later_version"))
+    comparison.notes.append("Vic.ai holds 40 records that the input does not name; that does not matter here.")
+    if dated:
         comparison.differences["field"].days["2026-01-05"] = 1
-        assert ages in certificate.page(result, b"{}", language)
+    if unknown:
+        comparison.allowed = ("field",)
+        comparison.unknown_fields = ["IBAN"]
+    files = [InputFile("vendors 2026.xlsx", "0a" * 32, 12, 10), InputFile("rejects.xlsx", "0b" * 32, 2, 2)]
+    result = Result("input-vic", "input", "Vic.ai", [comparison], files=[one.name for one in files], inputs=files)
+    result.reject_files = [InputFile("rejects.jsonl", "0c" * 32, 3, 3)]
+    result.destination_address = "http://127.0.0.1:8722/vicai/v0"
+    return result
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "some", "ages", "heads", "reason"),
+    [
+        ("en", "List", "10 of 12 records", "by age of the document", ["Record", "How it differs"], BANK.reason),
+        ("lt", "Sąrašas", "įrašų: 10 iš 12", "amžių dienomis", ["Įrašas", "Kuo skiriasi"], "banko sąskaita LT121"),
+        ("no", "Liste", "10 av 12 poster", "bilagets alder", ["Post", "Hva som avviker"], "kontonummeret LT121"),
+    ],
+)
+def test_of_a_list(
+    *,
+    browser: Browser,
+    tmp_path: Path,
+    language: str,
+    source: str,
+    some: str,
+    ages: str,
+    heads: list[str],
+    reason: str,
+) -> None:
+    """It names files, by their bytes, and the service; it has no empty column, and is one sheet of paper."""
+    (path := tmp_path / "list.html").write_text(certificate.page(of_a_list(), b"{}", language), "utf-8")
+    with Tab(browser, width=320) as tab:
+        page = tab.open(path)
+        told = page.locator("main").inner_text()
+        assert (tab.overflow, tab.sideways, tab.complaints) == (0, False, [])
+        # The head of a column stands beside its cell there.
+        beside = "tr:has(> th[scope=row]) > td[data-head]"
+        pads = page.eval_on_selector_all(beside, "all => all.map(one => getComputedStyle(one).paddingLeft)")
+        assert [*dict.fromkeys(pads)] == ["128px"]
+        listed = page.locator("h2 ~ .listing-searched thead th").all_inner_texts()
+        assert [head.strip() for head in listed] == heads
+        printed = pypdf.PdfReader(io.BytesIO(tab.pdf()))
+    assert len(printed.pages) == 1
+    for words in (f"{source} → Vic.ai", f"vendors 2026.xlsx: {some}", "0a" * 32, "0b" * 32, "rejects.jsonl", "0c" * 32):
+        assert words in told
+    assert "Vic.ai, http://127.0.0.1:8722/vicai/v0" in told
+    assert reason in told
+    # A reason of which only the sentence is known.
+    assert told.count(BANK.reason) == 1 + (language == "en")
+    # An option of a command is no word for a page that is signed.
+    assert "--" not in told
+    assert ages not in told
+    assert ages in certificate.page(of_a_list(dated=True), b"{}", language)
+
+
+def test_fields_that_were_not_loaded_are_no_green_certificate() -> None:
+    page = certificate.page(of_a_list(unknown=True), b"{}")
+    assert '<div class="verdict warn">' in page
+    assert "they were not loaded: IBAN." in page
+    assert '<span class="badge warn">ties</span>' in page
+
+
+def test_reasons_say_what_their_rejects_have() -> None:
+    """Each code has the parameters that its words name."""
+    for code, words in reason_words._REASONS.items():
+        for one in words:
+            assert [name for name in re.findall(r"{(\w+)}", one) if name not in CODES[code]] == [], code
