@@ -6,6 +6,7 @@ A call is what is written: operation, address, body.
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 PLANNED = "planned-"
 """How ids begin that a plan makes up for what it would create."""
+_like_an_id = re.compile(rf"{PLANNED}[0-9]+|[0-9a-f-]{{36}}", re.IGNORECASE).fullmatch
 _encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 _NAMES = ("name", "description", "refNumber", "poNumber", "value", "code", "number")
 """Fields by which people know a record."""
@@ -76,7 +78,7 @@ class Approval:
     def _working_on(self, stream: str, item: Item) -> Iterator[None]:
         if not item.works:
             place = (stream, item.key)
-            item.works.append(Work(place, digest([item.deleted, item.body, item.extras]), _name(item.body)))
+            item.works.append(Work(place, digest([item.deleted, item.body, item.extras]), name_of(item.body)))
             with self._lock:
                 self._met.add(place)
         self._local.work = item.works[0]
@@ -88,7 +90,7 @@ class Approval:
     def compared(self, present: JsonObject, names: Iterable[str]) -> None:
         """Say what Vic has of the record: of that, what can be written counts."""
         if self.is_used and (work := getattr(self._local, "work", None)) is not None and not work.calls:
-            work.name = work.name or _name(present)
+            work.name = work.name or name_of(present)
             work.copy = {name: present[name] for name in names if present.get(name) is not None}
             work.present = digest(work.copy)
 
@@ -131,7 +133,7 @@ class Approval:
     def name_of(item: Item | None, record: Mapping[str, Any]) -> str:
         """Return what people call a record that is set aside: as it says itself, or else as Vic.ai does."""
         own = {canonical(name): value for name, value in record.items()}
-        named = _name({name: own.get(canonical(name)) for name in _NAMES})
+        named = name_of({name: own.get(canonical(name)) for name in _NAMES})
         return named or (item.works[0].name if item and item.works else "")
 
     def _kept(self, work: Work) -> dict[str, Any]:  # noqa: ARG002
@@ -150,8 +152,19 @@ class Planning(Approval):
         return {"name": work.name, "approve": {"record": work.record, **known, "calls": work.calls}}
 
 
-def _name(body: JsonObject) -> str:
+def name_of(body: JsonObject) -> str:
+    """Return what people call a record; "" if it has no name."""
     return next((str(body[name]) for name in _NAMES if body.get(name)), "")
+
+
+def ids_in(value: Any) -> Iterator[str]:
+    """Yield the texts in JSON that look like ids, Vic's or a plan's."""
+    if isinstance(value, str):
+        if _like_an_id(value):
+            yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for member in value.values() if isinstance(value, Mapping) else value:
+            yield from ids_in(member)
 
 
 class WatchedWriter:

@@ -128,7 +128,9 @@ def checked(body: JsonObject, present: JsonObject | None) -> tuple[JsonObject, t
             right[path] = read(number)
         except ValueError as error:
             wrong.append((path, number, str(error)))
-    return _with(body, right, {path for path, _, _ in wrong}), tuple(_reject(*each, keeps=bool(old)) for each in wrong)
+    left = _with(body, right, {path for path, _, _ in wrong})
+    words = "" if flat(left.get(FIELD)) else " its bank details"
+    return left, tuple(_reject(*each, words or f" {_left_out(each[0], info)}", keeps=bool(old)) for each in wrong)
 
 
 def _reader(path: str, country: str | None, number: Any) -> Callable[[str], str] | None:
@@ -159,11 +161,18 @@ def _with(body: JsonObject, right: Mapping[str, str], wrong: set[str]) -> JsonOb
     return others | ({FIELD: info} if info else {})
 
 
-def _reject(path: str, number: str, words: str, *, keeps: bool) -> Reject:
+def _left_out(path: str, info: Mapping[str, Any]) -> str:
+    """Return what goes with an account number, as `_with` takes it out."""
+    outer = path.partition(".")[0]
+    method = ["defaultMethod"] if info.get("defaultMethod") == _METHODS[path] else []
+    return " and ".join([outer, *method])
+
+
+def _reject(path: str, number: str, words: str, without: str, *, keeps: bool) -> Reject:
     kept = ", and keeps the bank details that it has" if keeps else ""
     message = (
-        f"The account {number} ({FIELD}.{path}) {words}. The vendor is loaded without it{kept}. Correct the number, "
-        "and send the record again."
+        f"The account {number} ({FIELD}.{path}) {words}. The vendor is loaded without{without}{kept}. Correct "
+        "the number, and send the record again."
     )
     return Reject(message, "bank_account", field=f"{FIELD}.{path}", value=number)
 

@@ -23,7 +23,7 @@ from ap_connectors.singer.ledger import Ledger
 from ap_connectors.singer.worker_pool import Missing, Parent
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part, VicaiClient
-from target_vicai.approval import PLANNED, Approval, WatchedWriter
+from target_vicai.approval import PLANNED, Approval, WatchedWriter, ids_in, name_of
 from target_vicai.document_vendors import DocumentVendors
 from target_vicai.duplicates import Duplicates, Facts
 from target_vicai.payment_book import PaymentBook
@@ -253,6 +253,12 @@ class LoadContext:
         cache = self.cache(resource)
         if cache.is_read:
             cache.remove(id_)
+
+    def names_of(self, plan: Any) -> dict[str, str]:
+        """Return what people call the records whose ids stand in a plan, as far as their lists were read."""
+        caches = [cache for cache in self._caches.values() if cache.is_read]
+        found = ((id_, cache.by_id(id_)) for id_ in sorted({*ids_in(plan)}) for cache in caches)
+        return {id_: name for id_, record in found if record is not None and (name := name_of(record))}
 
     def _pages(self, spec: ResourceSpec) -> Iterator[list[msgspec.Raw]]:
         # By Vic's own ids, so that the list has what the ERP does not know yet, too.

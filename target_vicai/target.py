@@ -251,7 +251,8 @@ class TargetVicai(ExactTarget):
 
     def plan_document(self, plan: Mapping[str, Any]) -> Mapping[str, Any]:
         """Seal the plan, so that it can be applied."""
-        return sealed(plan, service_of(self.config, self.client.age))
+        names = self.context.names_of(plan["plan"])
+        return sealed({**plan, "names": names}, service_of(self.config, self.client.age))
 
     def working_on(self, sink: Sink, item: ParsedRecord) -> AbstractContextManager[None]:
         """Tell which record this thread loads."""

@@ -27,6 +27,8 @@ class Reject(ApError):
         super().__init__(message)
         self.code = code
         self.params = params
+        self.in_part = False
+        """Whether this is a part only, and the rest of its record is loaded."""
 
     @classmethod
     def several(cls, rejects: Sequence[Reject], *, joint: str = " ") -> Reject:

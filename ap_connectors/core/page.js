@@ -63,7 +63,9 @@ function prepare(root) {
     const field = listing.querySelector("input[type=search]");
     const told = listing.querySelector("output");
     const rows = [...listing.querySelectorAll("tbody tr:not(.head)")];
-    const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent).join(" ").toLocaleLowerCase());
+    /* The heading of a body says of what its rows are. */
+    const textOf = (row) => [...(row.parentElement.querySelector("tr.record")?.cells ?? []), ...row.cells];
+    const texts = rows.map((row) => textOf(row).map((cell) => cell.textContent).join(" ").toLocaleLowerCase());
     const groups = [...listing.querySelectorAll(".group")];
     field.addEventListener("input", () => {
       const words = field.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);

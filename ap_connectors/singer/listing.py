@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from ap_connectors.core import files, pages, sheets
 from ap_connectors.core.errors import Stop
 
 _PAGES = frozenset({".html", ".htm"})
+_LONGEST_WORD = 36
+"""Characters of a word that a page keeps together, as those of an id."""
 _ENDINGS = (".json", ".html", ".htm", ".xlsx", ".csv")
 """Of files that can be written: JSON for programs, the others for people."""
 
@@ -32,6 +35,19 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A group as a table of a page: its columns that are not empty, and bodies, one for each record of several rows.
+
+    Args:
+        columns: heads, with the number of the column in the list.
+        bodies: rows, below the heading of their record; "" where it stands in the rows.
+    """
+
+    columns: Sequence[tuple[int, str]]
+    bodies: Sequence[tuple[str, Sequence[Sequence[str]]]]
+
+
+@dataclass(frozen=True)
 class Listing:
     """A list.
 
@@ -44,6 +60,7 @@ class Listing:
         counts: a table above the list: heads, those of numbers with a #, and rows; the first column is text.
         more: sheets with all that is needed to go on with it; a page does not have them.
         wide: columns with sentences.
+        heads: how many columns say which record a row is of: on a page they head its rows, if it has several.
     """
 
     title: str
@@ -54,6 +71,28 @@ class Listing:
     counts: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
     more: Sequence[sheets.Sheet] = ()
     wide: frozenset[str] = field(default=frozenset())
+    heads: int = 0
+
+    def shown(self, group: Group) -> Shown:
+        """Return how a page shows a group, without empty columns."""
+        used = [(number, head) for number, head in enumerate(self.columns) if any(row[number] for row in group.rows)]
+        records: dict[tuple[str, ...], list[Sequence[str]]] = {}
+        for row in group.rows:
+            records.setdefault(tuple(row[: self.heads]), []).append(row)
+        if not self.heads or len(records) == len(group.rows):
+            return Shown(used, [("", group.rows)])
+        columns = [(number, head) for number, head in used if number >= self.heads]
+        return Shown(columns, [("  ".join(filter(None, heads)), rows) for heads, rows in records.items()])
+
+
+def pieces(text: str) -> list[str]:
+    """Return the parts of a text between which a line may end: paths of fields are long, and so are codes."""
+    return re.split(r"(?<=[A-Za-z\])]\.)(?=[A-Za-z])|(?<=[a-z]_)(?=[a-z])", text)
+
+
+def is_long(text: str) -> bool:
+    """Return whether a text has to break within a word: no bank account, id or field of a path has so many letters."""
+    return any(len(word) > _LONGEST_WORD for piece in pieces(text) for word in piece.split())
 
 
 def is_listing(path: str) -> bool:
@@ -92,7 +131,9 @@ def write(setting: str, path: str, listing: Listing) -> None:
     """
     suffix = Path(path).suffix.lower()
     if suffix in _PAGES:
-        content = pages.render(Path(__file__).parent, "listing", listing=listing).encode()
+        content = pages.render(
+            Path(__file__).parent, "listing", listing=listing, pieces=pieces, is_long=is_long
+        ).encode()
     else:
         own = sheets.Sheet(
             listing.title,

@@ -9,8 +9,10 @@ import gc
 import logging
 import os
 import re
+import shlex
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import click
 from singer_sdk.cli import plugin_cli
@@ -39,6 +41,14 @@ class ClearPlugin(SdkPlugin):
     def timeout(self) -> float:
         """Seconds to wait for a connection, and between two pieces of an answer."""
         return self.config.get("request_timeout") or 60
+
+    given_config: ClassVar[Sequence[str]] = ()
+    """What the command got with --config."""
+
+    @classmethod
+    def own_command(cls) -> str:
+        """Return the command with its --config, to be copied into a shell."""
+        return shlex.join([cls.name, *(f"--config={one}" for one in cls.given_config or ["ENV"])])
 
     # Settings
 
@@ -117,6 +127,7 @@ class ClearPlugin(SdkPlugin):
             Stop: a file cannot be read, or is not a JSON object.
         """
         given: dict[str, Any] = {}
+        cls.given_config = value
         for path in value:
             if path != "ENV":
                 given |= settings.read_file(path, cls.config_jsonschema["properties"])

@@ -43,13 +43,14 @@ ADVICE: Sequence[tuple[str, Sequence[str]]] = (
     ),
     ("Ask who administers the service", ("no_right", "not_offered", "not_found", "warehouse_refused")),
 )
-_CORRECT = "Correct the record where it comes from, or in the sheet"
+_CORRECT = "Correct the record where it comes from"
+_IN_SHEET = ", or in the sheet"
 _RANK = {code: rank for rank, (_, codes) in enumerate(ADVICE) for code in codes}
 
 
-def what_to_do(code: str) -> str:
-    """Return what to do about a reject."""
-    return ADVICE[_RANK[code]][0] if code in _RANK else _CORRECT
+def what_to_do(code: str, *, in_sheet: bool = True) -> str:
+    """Return what to do about a reject, as a sheet says it, which can be corrected, or a page."""
+    return ADVICE[_RANK[code]][0] if code in _RANK else _CORRECT + _IN_SHEET * in_sheet
 
 
 def order(code: str) -> int:

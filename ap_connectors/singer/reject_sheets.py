@@ -24,6 +24,7 @@ from ap_connectors.singer.schema import canonical
 ORIGINAL = "(original line: leave it as it is)"
 LEAD = ("(what to do)", "(what is wrong)", "(field)", "(value)", "(stream)", "(key)", "(line)", "(code)")
 """Heads of the columns before the record's own; in brackets, as no field of a record is."""
+_VALUE = LEAD[3]
 _WIDE = frozenset(LEAD[:2])
 _LONG = "(too long to show)"
 _MOST = 2000
@@ -210,11 +211,29 @@ class _Row:
             )
 
     def changes(self) -> Iterator[tuple[str, Any]]:
-        """Yield the fields that a person has changed, and what they are now."""
+        """Yield the fields that a person has changed, and what they are now.
+
+        Raises:
+            Stop: the correction was written beside the reason, and not into the field.
+        """
+        self._check_value()
         for head, text in self._cells:
             before = self.fields.get(head)
             if head and head != ORIGINAL and head not in LEAD and not self._is_same(before, text, head):
                 yield head, _value(before, text, f"{self._where}, {head}")
+
+    def _check_value(self) -> None:
+        field, shown = field_and_value((self.message.get("rejected") or {}).get("params") or {})
+        text = dict(self._cells).get(_VALUE) or ""
+        head = next((head for head in self.heads if head not in LEAD and canonical(head) == canonical(field)), field)
+        is_equal = bool(_digits(text) and _digits(shown)) and Decimal(text) == Decimal(shown)
+        is_same = _lines(text) in {"", _lines(shown), _lines(printable(shown))} or is_equal or _is_time(text, shown)
+        if not is_same and text != dict(self._cells).get(head):
+            into = f"the column {head}" if head else "the column of the field"
+            raise Stop(
+                f"{self._where}: {_VALUE} was changed, which only says what was wrong. Write {text} into {into}. "
+                "Nothing was loaded."
+            )
 
     def _is_same(self, before: Any, text: str, head: str) -> bool:
         """Return whether a cell says what was there, also if a spreadsheet has made a number or a date of it.

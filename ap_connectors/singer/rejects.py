@@ -62,11 +62,13 @@ class RejectFile:
             raise ValueError("redact changes text without a secret")
         self.count = 0
         """Rejects so far."""
+        self.in_part = 0
+        """Of these, those whose records are loaded otherwise."""
         self.company: str | None = None
         """Whose records they are; set once that is known."""
         self.path: str | None = None
         """Where the rejects are; None before the first one."""
-        self._of_sheet = False
+        self._of_sheet = self._of_workbook = self._of_rejects = False
         self._dry_run, self._is_own = dry_run, "{timestamp}" in path
         self._path = files.place(path).replace("{timestamp}", time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         self._redact, self._mark = redact, mark or {}
@@ -75,6 +77,11 @@ class RejectFile:
         self._unwritten: set[str] = set()
         self._file: int | None = None
         self._unsynced = False
+
+    @property
+    def numbers(self) -> str:
+        """What the numbers of the input's lines count: of a list that is a workbook, its rows."""
+        return "row" if self._of_workbook and not self._of_rejects else "line"
 
     def check(self, source: IO[str] | None = None) -> None:
         """Check that the file can be written, before there is anything to write.
@@ -86,6 +93,7 @@ class RejectFile:
             Stop: the file cannot be written, or is the input.
         """
         self._of_sheet = Path(str(getattr(source, "name", ""))).suffix.lower() in sheets.SUFFIXES
+        self._of_workbook = Path(str(getattr(source, "name", ""))).suffix.lower() == ".xlsx"
         if self._dry_run:
             return
         path = Path(self._path)
@@ -112,7 +120,7 @@ class RejectFile:
             if _mark_of(line) is None:
                 yield line
                 continue
-            unsure: list[int] = []
+            self._of_rejects, unsure = True, list[int]()
             with tempfile.SpooledTemporaryFile(_HELD) as held:
                 for later, held_line in itertools.chain([(number, line)], numbered):
                     rejected = _mark_of(held_line)
@@ -175,6 +183,7 @@ class RejectFile:
         if self._dry_run:
             with self._lock:
                 self.count += 1
+                self.in_part += reject.in_part
             return
         first = _first_at(raw_line) if reject.code not in _LOADED_IN_PART else None
         mark = {
@@ -193,6 +202,7 @@ class RejectFile:
             self._write(b"".join(each + b"\n" for each in lines))
             self._unwritten.discard(stream)
             self.count += 1
+            self.in_part += reject.in_part
 
     def log(self, logger: logging.Logger, what: str, reject: Reject, *, line: int) -> None:
         """Log the reject that was added last. Every reject is in the file; the log shows the first 20.
@@ -206,7 +216,7 @@ class RejectFile:
         if self.count <= _MOST_LOGGED:
             reason = self._masked_text(str(reject))
             head = "Would be set aside" if self._dry_run else "Set aside"
-            logger.warning("%s: %s (line %d): %s [%s]", head, what, line, reason, reject.code)
+            logger.warning("%s: %s (%s %d): %s [%s]", head, what, self.numbers, line, reason, reject.code)
             if self.count == _MOST_LOGGED:
                 logger.warning("More may follow; all are in %s.", "the plan" if self._dry_run else self.path)
 
@@ -235,6 +245,8 @@ class RejectFile:
         if self.count <= allowed:
             return
         records = "1 record" if self.count == 1 else f"{self.count} records"
+        if self.in_part:
+            records += f" ({self.in_part} in part)"
         if self._dry_run:
             raise Stop(f"{records} would be set aside; {allowed} are allowed (max_rejects). The plan names them.")
         were = "was" if self.count == 1 else "were"

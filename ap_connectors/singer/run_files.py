@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -62,19 +63,25 @@ def write_plan(path: str, document: Mapping[str, Any]) -> None:
         write_json("plan_path", path, document)
 
 
-def advice(command: str, report: str | None, rejects: str | None) -> str:
-    """Return what to do with records that were set aside: with the sheet, if one was asked for.
+def advice(command: str, report: str | None, rejects: str | None, source: object) -> str:
+    """Return what to do with records that were set aside: with a sheet, if there is one.
 
     Args:
         command: that loads it.
         report: path of the report.
         rejects: path of the reject file.
+        source: the input.
     """
-    suffix = Path(report or "").suffix.lower()
-    if suffix in sheets.SUFFIXES:
-        return f"{report} lists them: correct them there, and load it: {command} --input {report}"
+    if report and Path(report).suffix.lower() in sheets.SUFFIXES:
+        return f"{report} lists them: correct them there, and load it: {command} --input {shlex.quote(report)}"
     page = f"{report} lists them for people. " if report and listing.is_listing(report) else ""
-    return f"{page}Correct them there, and load that file: {command} < {rejects}"
+    given = getattr(source, "name", None)
+    if isinstance(given, str) and sheet_lists.is_sheet(given):
+        return f"{page}Correct {given}, and load it again: {command} --input {shlex.quote(given)}"
+    return (
+        f"{page}Correct them in {rejects}, and load that file: {command} < {shlex.quote(rejects or '')} (A sheet to "
+        "correct them in: set report_path to a name that ends in .xlsx.)"
+    )
 
 
 def lines(

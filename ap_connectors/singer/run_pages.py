@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -12,9 +13,10 @@ from ap_connectors.core import sheets
 from ap_connectors.core.exact import counted
 from ap_connectors.singer import reject_sheets
 from ap_connectors.singer.listing import Group, Listing
+from ap_connectors.singer.member_columns import flat
 from ap_connectors.singer.reject_advice import field_and_value, order, what_to_do
 from ap_connectors.singer.reject_sheets import Rejected
-from ap_connectors.singer.run_report import METRICS
+from ap_connectors.singer.run_report import METRICS, effect_words, part_words
 
 _EFFECTS = {
     "rejected": "would be set aside",
@@ -24,36 +26,45 @@ _EFFECTS = {
     "older": "are older than Vic.ai's and would be left out",
 }
 """How a plan tells what would happen; what needs a look comes first."""
+_COUNTED_IN_PART = "would be set aside in part: the rest of the record is loaded"
 _PLAN = ("record", "name", "field", "is now", "will be", "why")
 _MOST_WHOLE = 1000
 """New records of a stream that a plan shows field by field; of more it shows keys and names."""
 _MOST_OF_A_NAME = 80
 _made_up = re.compile(r"planned-[0-9]+").fullmatch
 """Ids of what the plan itself creates: they mean nothing to people."""
-_REJECTS = ("record", "what is wrong", "field", "value", "line", "code")
+_REJECTS = ("record", "name", "what is wrong", "field", "value", "line", "code")
 
 
 def plan(document: Mapping[str, Any]) -> Listing:
     """Return a plan, as `plan_path` keeps it, as a list: stream by stream, field by field."""
-    groups, totals = [], dict.fromkeys(_EFFECTS, 0)
+    names = document.get("names") or {}
+    groups, totals, parts = [], dict.fromkeys(_EFFECTS, 0), 0
     for stream, effects in document["plan"].items():
         for effect, words in _EFFECTS.items():
-            entries = effects.get(effect) or []
+            every = effects.get(effect) or []
+            in_part = [entry for entry in every if entry.get("in_part")]
+            entries = [entry for entry in every if not entry.get("in_part")]
             totals[effect] += len(entries)
-            rows = [row for entry in entries for row in _planned(entry, whole=len(entries) <= _MOST_WHOLE)]
-            if rows:
-                groups.append(Group(f"{stream}: {words}", rows, len(entries), _kind(effect)))
+            parts += len(in_part)
+            for told, some in ((words, entries), (_COUNTED_IN_PART, in_part)):
+                rows = [row for entry in some for row in _planned(entry, names, whole=len(some) <= _MOST_WHOLE)]
+                if rows:
+                    groups.append(Group(f"{stream}: {told}", rows, len(some), _kind(effect)))
     for one in document.get("bank_changes") or []:
-        row = [str(one["key"]), "", str(one["field"]), _text(one["from"]), _text(one["to"]), ""]
+        row = [str(one["key"]), "", str(one["field"]), _text(one["from"], names), _text(one["to"], names), ""]
         groups.append(Group(f"{one['stream']}: bank details would change", [row], 1, "bad"))
-    told = ", ".join(f"{totals[effect]} {words}" for effect, words in _EFFECTS.items() if totals[effect])
+    counts = [f"{totals[effect]} {words}" for effect, words in _EFFECTS.items() if totals[effect]]
+    told = ", ".join([*counts, *([part_words(parts, planned=True)] if parts else [])])
+    bad = totals["rejected"] + totals["deleted"] + parts
     return Listing(
         "Plan of a load",
-        (f"Nothing has been written. {told or 'Nothing would change'}.", not totals["rejected"] + totals["deleted"]),
+        (f"Nothing has been written. {told or 'Nothing would change'}.", not bad),
         {"Company": document.get("company") or "not known", "Made at": document["made_at"]},
         _PLAN,
         groups,
         wide=frozenset({"is now", "will be", "why"}),
+        heads=2,
     )
 
 
@@ -61,26 +72,38 @@ def _kind(effect: str) -> str:
     return "bad" if effect in {"rejected", "deleted"} else "good" if effect == "created" else ""
 
 
-def _planned(entry: Mapping[str, Any], *, whole: bool) -> list[list[str]]:
-    """Return a row for each field that would change; of a new record, if it is shown whole, for each that it has."""
+def _planned(entry: Mapping[str, Any], names: Mapping[str, str], *, whole: bool) -> list[list[str]]:
+    """Return a row for each field that would change; of a new record, if it is shown whole, for each that it has.
+
+    Args:
+        entry: of the plan.
+        names: of what ids stand for.
+        whole: whether new records are shown field by field.
+    """
     name = str(entry.get("name") or "")
-    place = [str(entry["key"]), name if len(name) <= _MOST_OF_A_NAME else f"{name[:_MOST_OF_A_NAME]}…"]
-    changes = [(one["field"], _text(one["old"]), _text(one["new"])) for one in entry.get("changes") or []]
+    place = [str(entry["key"]), _short(name)]
+    texts = functools.partial(_text, names=names)
+    changes = [(one["field"], texts(one["old"]), texts(one["new"])) for one in entry.get("changes") or []]
     calls = (entry.get("approve") or {}).get("calls") if whole and "changes" not in entry else None
     body = next((call["body"] for call in calls or () if isinstance(call["body"], dict)), {})
-    changes += [(name, "", _text(value)) for name, value in body.items() if value is not None]
+    changes += [(name, "", texts(value)) for name, value in flat(body).items() if value is not None]
     if not changes:
         return [[*place, "", "", "", str(entry.get("reason") or "")]]
     return [[*place, str(field), old, new, ""] for field, old, new in changes]
 
 
-def _text(value: Any) -> str:
+def _short(name: str) -> str:
+    return name if len(name) <= _MOST_OF_A_NAME else f"{name[:_MOST_OF_A_NAME]}…"
+
+
+def _text(value: Any, names: Mapping[str, str]) -> str:
     if value is None:
         return "(nothing)"
     if isinstance(value, Decimal):
         return f"{value:f}"
-    if isinstance(value, str) and _made_up(value):
-        return "(the new one)"
+    if isinstance(value, str) and (_made_up(value) or value in names):
+        place = "the new one" if _made_up(value) else value
+        return f"{names[value]} ({place})" if value in names else f"({place})"
     return value if isinstance(value, str) else reject_sheets.as_text(value)
 
 
@@ -94,10 +117,12 @@ def report(document: Mapping[str, Any], rejects: Sequence[Rejected], path: str) 
     """
     groups: dict[str, list[list[str]]] = {}
     told: list[Mapping[str, Any]] = document["rejects"]
+    planned, in_sheet = bool(document.get("dry_run")), Path(path).suffix.lower() in sheets.SUFFIXES
     for one in sorted(told, key=lambda row: order(str(row["code"]))):
         field, value = field_and_value(one.get("params") or {})
-        words = f"{what_to_do(str(one['code']))} ({one['stream']})"
-        row = [str(one["key"]), str(one["reason"]), field, value, str(one["line"]), str(one["code"])]
+        words = f"{what_to_do(str(one['code']), in_sheet=in_sheet)} ({one['stream']})"
+        place = [str(one["key"]), _short(str(one.get("name") or ""))]
+        row = [*place, str(one["reason"]), field, value, str(one["line"]), str(one["code"])]
         groups.setdefault(words, []).append(row)
     total = document["total"]
     count = total["rejected"]
@@ -106,24 +131,37 @@ def report(document: Mapping[str, Any], rejects: Sequence[Rejected], path: str) 
         facts["Reject file"] = str(document["rejects_path"])
     if count > len(told):
         facts["Shown"] = f"the first {len(told)} of {count}; the reject file has all"
-    words = f"{counted(count, 'record')} set aside." if count else "Nothing was set aside."
+    in_part: Mapping[str, int] = document.get("in_part") or {}
+    words = f"{counted(count, 'record')} {'would be ' * planned}set aside{_parts(sum(in_part.values()))}."
+    if planned:
+        words = f"Nothing has been written. {words if count else 'Nothing would be set aside.'}"
+    elif not count:
+        words = "Nothing was set aside."
     metrics = [metric for metric in METRICS if total[metric]] or ["received"]
+    heads = ["would be set aside" if m == "rejected" and planned else effect_words(m, planned=planned) for m in metrics]
     rows = [[name, *(str(counts[metric]) for metric in metrics)] for name, counts in document["streams"].items()]
+    if in_part:
+        heads.append("of these in part")
+        rows = [[*row, str(in_part.get(row[0], 0))] for row in rows]
     return Listing(
-        "Report of a load",
+        "Plan of a load" if planned else "Report of a load",
         (words, not count),
         facts,
-        _REJECTS,
+        [document.get("numbers") or "line" if head == "line" else head for head in _REJECTS],
         [Group(name, rows, len(rows), "bad") for name, rows in groups.items()],
-        counts=(["stream", *(f"#{metric}" for metric in metrics)], rows),
-        more=_sheets(rejects, path, metrics, rows),
+        counts=(["stream", *(f"#{head}" for head in heads)], rows),
+        more=_sheets(rejects, path, heads, rows),
         wide=frozenset({"what is wrong"}),
     )
 
 
+def _parts(number: int) -> str:
+    return f", {number} of them in part (the rest of the record is loaded)" if number else ""
+
+
 def _sheets(
-    rejects: Sequence[Rejected], path: str, metrics: Sequence[str], rows: Sequence[Sequence[str]]
+    rejects: Sequence[Rejected], path: str, heads: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> list[sheets.Sheet]:
     is_csv = Path(path).suffix.lower() == ".csv"
     found = reject_sheets.sheets_of(rejects, together=is_csv)
-    return found or [sheets.Sheet("counts", ["stream", *metrics], rows)]
+    return found or [sheets.Sheet("counts", ["stream", *heads], rows)]

@@ -31,8 +31,14 @@ _MOST_REJECTS = 1000
 _WRITTEN = {"created", "updated", "deleted", "rejected"}
 
 
-def _effect(name: str, *, planned: bool) -> str:
+def effect_words(name: str, *, planned: bool) -> str:
+    """Return how a count is called: of what happened, or of what would."""
     return f"would be {name}" if planned and name in _WRITTEN else name
+
+
+def part_words(number: int, *, planned: bool) -> str:
+    """Return how many records are loaded without a part that is set aside by itself."""
+    return f"{number} {'would be ' * planned}set aside in part (the rest of the record is loaded)"
 
 
 class StreamCounts:
@@ -41,6 +47,8 @@ class StreamCounts:
     def __init__(self) -> None:
         self.received = self.created = self.updated = self.unchanged = self.older = 0
         self.deleted = self.rejected = self.failed = 0
+        self.in_part = 0
+        """Of the rejected: those whose records are loaded otherwise, and counted there, too."""
         self.request_counts = RequestCounts()
         """The stream's HTTP requests."""
         self.seconds = 0.0
@@ -48,7 +56,7 @@ class StreamCounts:
         self._began: float | None = None
         self._lock = threading.Lock()
 
-    def add(self, metric: Metric, n: int = 1) -> None:
+    def add(self, metric: Metric | Literal["in_part"], n: int = 1) -> None:
         """Count `n` more records."""
         now = time.monotonic()
         with self._lock:
@@ -66,7 +74,11 @@ class StreamCounts:
     def line(self, *, planned: bool = False) -> str:
         """Return the figures for the log: what happened, or what would."""
         figures = self.as_json()
-        records = ", ".join(f"{figures[metric]} {_effect(metric, planned=planned)}" for metric in METRICS)
+        # A person adds these up.
+        figures["rejected"] -= self.in_part
+        records = ", ".join(f"{figures[metric]} {effect_words(metric, planned=planned)}" for metric in METRICS)
+        if self.in_part:
+            records += f", {part_words(self.in_part, planned=planned)}"
         requests = ", ".join(f"{figures[metric]} {metric}" for metric in _REQUEST_METRICS)
         return f"{records}, {self.seconds:.1f} s; {requests}"
 
@@ -93,7 +105,16 @@ class RunReport:
         with self._lock:
             self.bank_changes.append(row)
 
-    def reject(self, stream: str, key: str, line: int, reject: Reject, redact: Callable[[str], str]) -> None:
+    def reject(
+        self,
+        stream: str,
+        key: str,
+        line: int,
+        reject: Reject,
+        redact: Callable[[str], str],
+        *,
+        name: str = "",
+    ) -> None:
         """Add a record that was set aside.
 
         Args:
@@ -102,12 +123,16 @@ class RunReport:
             line: its number in the input.
             reject: why.
             redact: masks secrets in a text.
+            name: what people call it, if that is known.
         """
         self.of(stream).add("rejected")
+        if reject.in_part:
+            self.of(stream).add("in_part")
         with self._lock:
             self._codes[reject.code] += 1
             if len(self._rejects) < _MOST_REJECTS:
-                self._rejects.append({"stream": stream, "key": key, "line": line, **reject.shown(redact)})
+                called = {"name": name} if name else {}
+                self._rejects.append({"stream": stream, "key": key, "line": line, **called, **reject.shown(redact)})
 
     def of(self, stream: str) -> StreamCounts:
         """Return a stream's counts, made when first asked for."""
@@ -127,9 +152,11 @@ class RunReport:
 
         ``{"streams": {"vendors": {...}}, "total": {...}, "reject_codes": {"missing_field": 7}, "rejects": [{...}]}``
 
-        The total's seconds are those of the run, for streams overlap; its requests include those outside of streams.
+        "in_part" is there if records were set aside in part: how many of the rejected, by stream. The total's seconds
+        are those of the run, for streams overlap; its requests include those outside of streams.
         """
         streams = {name: counts.as_json() for name, counts in self._all()}
+        in_part = {name: counts.in_part for name, counts in self._all() if counts.in_part}
         total: dict[str, Any] = {
             figure: sum(counts[figure] for counts in streams.values()) for figure in StreamCounts().as_json()
         }
@@ -138,7 +165,7 @@ class RunReport:
         total["seconds"] = round(time.monotonic() - self._began, 3)
         with self._lock:
             rejects = {"reject_codes": dict(self._codes), "rejects": list(self._rejects)}
-        return {"streams": streams, "total": total, **rejects}
+        return {"streams": streams, "total": total, **({"in_part": in_part} if in_part else {}), **rejects}
 
     def write(self, path: str, more: Mapping[str, Any] | None = None) -> None:
         """Write the report as JSON, with further members (see `write_json`)."""
@@ -169,6 +196,8 @@ _MOST_ROWS = 40
 _WIDTH = 40
 """Characters of a value that the table shows."""
 _ORDER = ("created", "updated", "deleted", "older", "rejected")
+_PARTS = {"bank_account": "its bank details", "bank_change": "its change of bank details"}
+"""What is set aside by itself, by the code of its reject."""
 _SIGNS = {"created": "+", "updated": "~", "deleted": "-", "older": "<", "rejected": "!"}
 
 
@@ -185,6 +214,12 @@ class PlannedChange:
     """What is kept of the record to be approved, and its name."""
     line: int = 0
     """Of the input; 0 for what the input no longer has."""
+    name: str = ""
+    """What people call it; for the table."""
+    without: str = ""
+    """What of it would be set aside by itself."""
+    in_part: bool = False
+    """Whether it would be set aside, and the rest of its record loaded."""
 
 
 class Plan:
@@ -196,21 +231,24 @@ class Plan:
         self._unchanged: Counter[str] = Counter()
         self._bank_changes: list[PlannedChange] = []
 
-    def add(self, stream: str, key: str, outcome: Outcome, kept: Mapping[str, Any], line: int) -> None:
-        """Add the outcome of a record of a line of the input, and what is kept of it."""
+    def add(self, stream: str, key: str, outcome: Outcome, kept: Mapping[str, Any], line: int, *, name: str) -> None:
+        """Add the outcome of a record of a line of the input, what is kept of it, and what people call it."""
+        without = ", ".join(dict.fromkeys(_PARTS.get(one.code, one.code) for one in outcome.aside))
         with self._lock:
             if outcome.effect == "unchanged":
                 self._unchanged[stream] += 1
             else:
-                self._changes.append(PlannedChange(stream, key, outcome.effect, outcome.changes, None, kept, line))
+                self._changes.append(
+                    PlannedChange(stream, key, outcome.effect, outcome.changes, None, kept, line, name, without)
+                )
             if outcome.bank_changes:
                 self._bank_changes.append(PlannedChange(stream, key, outcome.effect, outcome.bank_changes, line=line))
 
-    def reject(self, stream: str, key: str, reason: str, name: str, line: int) -> None:
-        """Add a record that would be set aside; `name` is what people call it, if that is known."""
+    def reject(self, stream: str, key: str, reason: str, name: str, line: int, *, in_part: bool = False) -> None:
+        """Add a record that would be set aside, or a part of it; `name` is what people call it, if that is known."""
         kept = {"name": name} if name else {}
         with self._lock:
-            self._changes.append(PlannedChange(stream, key, "rejected", (), reason, kept, line))
+            self._changes.append(PlannedChange(stream, key, "rejected", (), reason, kept, line, name, in_part=in_part))
 
     @property
     def is_empty(self) -> bool:
@@ -245,8 +283,14 @@ class Plan:
             return
         yield "Plan: nothing has been written. + new   ~ changed   - deleted   < older, left out   ! would be set aside"
         for stream, changes in by_stream.items():
-            counts = [f"{len(changes[effect])} {_effect(effect, planned=True)}" for effect in _ORDER if changes[effect]]
-            yield f"\n{stream}: {', '.join([*counts, f'{self._unchanged[stream]} unchanged'])}"
+            whole = {effect: [one for one in changes[effect] if not one.in_part] for effect in _ORDER}
+            counts = [
+                f"{len(whole[effect])} {effect_words(effect, planned=True)}" for effect in _ORDER if whole[effect]
+            ]
+            counts.append(f"{self._unchanged[stream]} unchanged")
+            if parts := len(changes["rejected"]) - len(whole["rejected"]):
+                counts.append(part_words(parts, planned=True))
+            yield f"\n{stream}: {', '.join(counts)}"
             for effect in _ORDER:
                 for planned in changes[effect][:_MOST_ROWS]:
                     yield from _rows(planned)
@@ -264,14 +308,20 @@ def _in_order(planned: Iterable[PlannedChange]) -> list[PlannedChange]:
 
 
 def _rows(planned: PlannedChange) -> Iterator[str]:
-    yield f"  {_SIGNS[planned.effect]} {planned.key}" + (f"   {planned.reason}" if planned.reason else "")
+    name = _cut(planned.name) if planned.name != planned.key else ""
+    without = f"without {planned.without}" if planned.without else ""
+    told = "   ".join(text for text in (planned.key, name, without, planned.reason) if text)
+    yield f"  {_SIGNS[planned.effect]} {told}"
     for change in planned.changes:
         cleared = "   (cleared)" if change.new is None else ""
         yield f"      {change.path:32} {_short(change.old)} -> {_short(change.new)}{cleared}"
 
 
 def _short(value: Any) -> str:
-    text = "null" if value is None else str(value) if isinstance(value, Decimal | int) else repr(value)
+    return _cut("null" if value is None else str(value) if isinstance(value, Decimal | int) else repr(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
 
 
@@ -279,6 +329,8 @@ def _as_json(planned: PlannedChange) -> dict[str, Any]:
     row: dict[str, Any] = {"key": planned.key}
     if planned.reason is not None:
         row["reason"] = planned.reason
+    if planned.in_part:
+        row["in_part"] = True
     if planned.effect in {"updated", "older"}:
         row["changes"] = [{"field": one.path, "old": one.old, "new": one.new} for one in planned.changes]
     if planned.effect == "updated":

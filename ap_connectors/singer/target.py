@@ -287,6 +287,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         self._progress.advance()
         self.report.of(sink.name).add(outcome.effect)
         for reject in outcome.aside:
+            reject.in_part = True
             self.set_aside(sink, item.key, line, reject, item)
         for change in outcome.bank_changes:
             self.report.bank_change(sink.name, item.key, change)
@@ -300,7 +301,8 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
                 self.logger.log(note[0], "%s %s: %s.", sink.name, item.key, outcome.note)
         approve = self.done(sink, item, outcome.effect)
         if self.plan is not None:
-            self.plan.add(sink.name, item.key, outcome, approve, line.number)
+            called = str(approve.get("name") or "") or self.name_of(item, line.message.record or {})
+            self.plan.add(sink.name, item.key, outcome, approve, line.number, name=self.redact(called))
 
     def _set_aside_unparsed(self, sink: Sink, record: Mapping[str, Any], line: Line, reject: Reject) -> None:
         key = sink.key_hint(record)
@@ -316,10 +318,10 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         reject.params = located(reject.params, line.message.record or {})
         name = key or f"line {line.number}"
         self.rejects.add(line.message.stream or sink.name, line.raw, reject, line=line.number)
-        self.report.reject(sink.name, name, line.number, reject, self.redact)
+        called = self.redact(self.name_of(item, line.message.record or {}))
+        self.report.reject(sink.name, name, line.number, reject, self.redact, name=called)
         if self.plan is not None:
-            called = self.redact(self.name_of(item, line.message.record or {}))
-            self.plan.reject(sink.name, name, self.redact(str(reject)), called, line.number)
+            self.plan.reject(sink.name, name, self.redact(str(reject)), called, line.number, in_part=reject.in_part)
         if not self._list_notes.is_told(line.message.stream or sink.name, reject):
             self.rejects.log(self.logger, f"{sink.name} {key or 'without a key'}", reject, line=line.number)
 
@@ -362,7 +364,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             raise
         self._close()
         self._write_plan()
-        advice = run_files.advice(f"{self.name} --config ...", self.config.get("report_path"), self.rejects.path)
+        advice = run_files.advice(self.own_command(), self.config.get("report_path"), self.rejects.path, file_input)
         self.rejects.end(self.config.get("max_rejects") or 0, advice)
 
     def _close(self, *, failed: bool = False) -> None:
@@ -391,6 +393,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             "company": self.__dict__.get("company"),
             "dry_run": self.plan is not None,
             "rejects_path": self.rejects.path,
+            "numbers": self.rejects.numbers,
             "made_at": self.report.began_at,
             **self._list_notes.as_json(),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,6 +28,11 @@ class LoadCommand(Target):
         """What `--test` has found out."""
 
     @classmethod
+    @abstractmethod
+    def own_command(cls) -> str:
+        """Return the command with its --config, to be copied into a shell."""
+
+    @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
         """Add the settings of stream maps, but not those that only databases follow (load_method, batch_size_rows)."""
         super(Target, cls).append_builtin_config(config_jsonschema)
@@ -49,7 +55,6 @@ class LoadCommand(Target):
                 click.Option(
                     ["--template"],
                     metavar="FILE",
-                    is_eager=True,
                     expose_value=False,
                     callback=cls.cb_template,
                     help="Write a blank list (vendors.xlsx, vendors.csv) to fill in and to load, and end.",
@@ -77,7 +82,7 @@ class LoadCommand(Target):
             raise Stop(f"--template: {value} cannot be written: {error.strerror or type(error).__name__}.") from None
         click.echo(
             f"{value} has the columns of {blank.name}. Fill in a row for each, delete the columns that are not needed, "
-            f"and load it: {cls.name} --config ... --input {value}"
+            f"and load it: {cls.own_command()} --input {shlex.quote(value)}"
         )
         ctx.exit()
 

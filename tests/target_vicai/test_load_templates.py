@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,12 @@ def test_columns_are_those_of_the_page(stream: str) -> None:
 def test_a_blank_list_is_filled_in_and_loaded(store: Store, target: Target, tmp_path: Path) -> None:
     path = tmp_path / "vendors spring.xlsx"
     run = target([], "--template", str(path))
-    assert (run.calls, run.out.count("--input")) == ([], 1)
+    assert run.calls == []
+    command = shlex.split(run.out.partition("load it: ")[2])
+    assert (command[0], command[2:]) == ("target-vicai", ["--input", str(path)]), (
+        "to be copied, with the blank in the name"
+    )
+    assert Path(command[1].removeprefix("--config=")).is_file()
     assert "has no rows below its first one" in target([], "--input", str(path), expect=1).complaints[-1]
     book = openpyxl.load_workbook(path)
     page = book.active

@@ -1,0 +1,140 @@
+"""What a person reads of a load: counts that add up, plans without JSON, and commands that can be copied."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from ap_connectors.core import sheets
+from ap_connectors.core.errors import Stop
+from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.singer import reject_sheets
+from tests.target_vicai.conftest import Target, load
+from tests.target_vicai.scene import AT
+from tests.target_vicai.store import Store
+
+IBAN, WRONG = "LT601010012345678901", "LT991000011101001000"
+
+
+def listed(path: Path, *rows: Mapping[str, Any]) -> Path:
+    """Write a list of vendors."""
+    book, heads = openpyxl.Workbook(), list(dict.fromkeys(head for row in rows for head in row))
+    assert book.active
+    book.active.append(heads)
+    for row in rows:
+        book.active.append([row.get(head) for head in heads])
+    book.save(path)
+    return path
+
+
+def vendor(number: int, **more: Any) -> dict[str, Any]:
+    at = "defaultPaymentInfo.internationalBankAccount"
+    return {
+        "externalId": f"0071{number}",
+        "externalUpdatedAt": AT,
+        "name": f"UAB Ąžuolas {number}",
+        "taxInfo.orgNumber": "012345670",
+        "paymentTermName": "30 dager netto",
+        f"{at}.iban": IBAN,
+        f"{at}.bic": "CBVILT2X",
+        "defaultPaymentInfo.defaultMethod": "IBAN",
+        **more,
+    }
+
+
+def words(path: Path) -> str:
+    """Return the text of a page, as one line."""
+    body = path.read_text("utf-8").partition("<main")[2]
+    return html.unescape(re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", body.replace("<wbr>", ""))))
+
+
+def test_a_plan_adds_up_and_is_read_by_a_person(store: Store, target: Target, tmp_path: Path) -> None:
+    """Of a vendor with a wrong account number both counts spoke, and the report said that records were created."""
+    rows = [vendor(0), vendor(4), vendor(7, name=None)]
+    rows[1]["defaultPaymentInfo.internationalBankAccount.iban"] = WRONG
+    path, plan, report = listed(tmp_path / "vendors 1.xlsx", *rows), tmp_path / "plan.html", tmp_path / "report.html"
+    run = target([], "--input", str(path), dry_run=True, plan_path=str(plan), report_path=str(report), expect=1)
+    counts = (
+        "2 would be created, 1 would be rejected, 0 unchanged, 1 would be set aside in part (the rest of the record"
+    )
+    assert f"vendors: {counts}" in run.err
+    assert "3 received, 2 would be created, " in run.err
+    assert "  + 00710   UAB Ąžuolas 0\n  + 00714   UAB Ąžuolas 4   without its bank details\n" in run.err
+    assert run.complaints[0].startswith("2 records (1 in part) would be set aside; 0 are allowed")
+    (term,) = [one for one in store.all("paymentTerms") if one["name"] == "30 dager netto"]
+    told = words(plan)
+    assert "1 would be set aside, 2 would be new, 1 would be set aside in part" in told
+    assert f"paymentTermId 30 dager netto ({term['id']})" in told
+    assert "taxInfo.orgNumber 012345670" in told
+    assert f"defaultPaymentInfo.internationalBankAccount.iban {IBAN}" in told
+    assert ("is now" in told, '{"' in told, told.count("00710 UAB Ąžuolas 0")) == (False, False, 1)
+    told = words(report)
+    assert "Plan of a load Nothing has been written. 2 records would be set aside, 1 of them in part" in told
+    assert ("would be created" in told, "would be set aside" in told, "Report of a load" in told) == (True, True, False)
+    assert "record name what is wrong field value row code 00714 UAB Ąžuolas 4 The account" in told
+    assert "or in the sheet" not in told, "a page is none"
+    store.untouched()
+    # The load says it of what happened. What a record has beside a wrong number is named, too.
+    rows[2] = vendor(8, **{"defaultPaymentInfo.bban": "12345"})
+    rows[2]["defaultPaymentInfo.internationalBankAccount.iban"] = WRONG
+    run = target([], "--input", str(listed(path, *rows)), expect=1)
+    assert "0 rejected, 0 failed, 2 set aside in part (the rest of the record is loaded)" in run.err
+    assert (run.counts("vendors")["rejected"], run.report["in_part"]) == (2, {"vendors": 2})
+    reasons = [one["rejected"]["reason"] for one in sorted(run.rejects, key=lambda one: int(one["rejected"]["line"]))]
+    assert "without its bank details. Correct" in reasons[0]
+    assert "without internationalBankAccount and defaultMethod. Correct" in reasons[1]
+    # Who reads no report corrects the list; the command can be copied.
+    assert f"Correct {path}, and load it again: target-vicai --config=" in run.complaints[-1]
+    command = shlex.split(run.complaints[-1].partition("again: ")[2])
+    assert (command[0], command[-2:]) == ("target-vicai", ["--input", str(path)])
+    assert Path(command[1].removeprefix("--config=")).name == "config.json"
+
+
+def test_a_sheet_that_is_replayed_is_what_to_correct(vicai: SandboxProcess, target: Target, tmp_path: Path) -> None:
+    """An accountant cannot edit JSONL; and of a page nothing can be loaded."""
+    wrong = [{"externalId": "R-1", "externalUpdatedAt": "x", "name": "UAB"}]
+    sheet = tmp_path / "my rejects.xlsx"
+    run = target(load("vendors", *wrong), report_path=str(sheet), expect=1)
+    assert f"{sheet} lists them: correct them there, and load it: target-vicai --config=" in run.complaints[-1]
+    assert shlex.split(run.complaints[-1])[-1] == str(sheet)
+    for settings in ({}, {"report_path": str(tmp_path / "page.html")}):
+        run = target([], "--input", str(sheet), expect=1, **settings)
+        assert f"Correct {sheet}, and load it again: " in run.complaints[-1]
+        assert "jsonl, and load" not in run.complaints[-1]
+    assert "R-1 (line" in run.err, "the rows of a sheet are not the lines that it stands for"
+    run = target(load("vendors", *wrong), expect=1)
+    assert f"Correct them in {run.reject_path}, and load that file: target-vicai --config=" in run.complaints[-1]
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "csv"])
+def test_a_correction_beside_the_reason_is_refused(tmp_path: Path, suffix: str) -> None:
+    """It was ignored without a word."""
+    record = {"externalId": "007", "pay": {"iban": WRONG}, "amount": "7"}
+    params = {"field": "pay.iban", "value": WRONG}
+    mark = {"code": "bank_account", "line": 1, "params": params}
+    line = json.dumps({"type": "RECORD", "stream": "vendors", "record": record, "rejected": mark}).encode()
+    path = tmp_path / f"rejects.{suffix}"
+
+    def read(**cells: str) -> dict[str, Any]:
+        (found,) = reject_sheets.sheets_of([reject_sheets.Rejected(line)], together=suffix == "csv")
+        row = list(found.rows[0])
+        for head, text in cells.items():
+            row[found.heads.index({"value": "(value)", "iban": "pay.iban"}[head])] = text
+        changed = sheets.Sheet(found.name, found.heads, [row])
+        path.write_bytes(sheets.csv_bytes(changed) if suffix == "csv" else sheets.xlsx_bytes([changed]))
+        held: dict[str, Any] = json.loads([*reject_sheets.messages(path)][-1])["record"]
+        return held
+
+    with pytest.raises(Stop, match=rf"(row|line) 2: \(value\) was changed.*Write {IBAN} into the column pay.iban"):
+        read(value=IBAN)
+    assert read(value=IBAN, iban=IBAN)["pay"]["iban"] == IBAN, "it stands in both"
+    assert read(iban=IBAN)["pay"]["iban"] == IBAN
+    assert read(value="")["pay"]["iban"] == WRONG
