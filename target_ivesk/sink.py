@@ -97,7 +97,7 @@ class IveskSink(ABC):
             Reject: a field is missing, or does not fit.
         """
         body, unknown = self._schema.coerce_record(record)
-        self._unknown_fields.report(unknown)
+        self._unknown_fields.report(unknown, body)
         body, deleted = self.meant(body), is_deletion(unknown)
         if not deleted:
             self.check(body)

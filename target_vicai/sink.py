@@ -136,7 +136,7 @@ class VicSink(ABC):
         """
         body, unknown = self._record_schema.coerce_record(record)
         body = self._ids.as_meant(body)
-        self.unknown_fields.report(unknown)
+        self.unknown_fields.report(unknown, body)
         self._tell_of_zones(body)
         extras = {name: body.pop(name) for name in self.extras if name in body}
         key = self.key(body, extras)

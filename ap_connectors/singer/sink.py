@@ -218,8 +218,13 @@ class UnknownFields:
         """Do not warn of these, in any spelling."""
         self._expected.update(map(canonical, names))
 
-    def report(self, unknown: Mapping[str, Any]) -> None:
-        """Warn of those fields that were not reported before; the target's own (`_sdc_...`) need no warning."""
+    def report(self, unknown: Mapping[str, Any], there: Iterable[str] = ()) -> None:
+        """Warn of those fields that were not reported before; the target's own (`_sdc_...`) need no warning.
+
+        Args:
+            unknown: the fields.
+            there: names of those that the record has beside them; none of these is meant.
+        """
         if not unknown:
             return
         new = [name for name in unknown if name not in self._reported and not name.lower().startswith(_OF_THE_TARGET)]
@@ -230,7 +235,7 @@ class UnknownFields:
         if ignored:
             kind = "field" if len(ignored) == 1 else "fields"
             columns = ListColumns(known=[*self._known()])
-            meant = [columns.meant_by(name) for name in ignored]
+            meant = [columns.meant_by(name, {*map(canonical, there)}) for name in ignored]
             hint = f" Did you mean {', '.join(filter(None, meant))}?" if any(meant) else ""
             self._warn(f"{self._stream}: {', '.join(ignored)}: ignored; {self._service} has no such {kind}.{hint}")
 
