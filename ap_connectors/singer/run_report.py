@@ -16,6 +16,7 @@ import msgspec
 
 from ap_connectors.core import files, instants
 from ap_connectors.core.errors import Reject, Stop
+from ap_connectors.core.redact import printable
 from ap_connectors.http.request_counts import RequestCounts
 from ap_connectors.singer.diff import Change
 from ap_connectors.singer.sink import Outcome
@@ -308,7 +309,7 @@ def _in_order(planned: Iterable[PlannedChange]) -> list[PlannedChange]:
 
 
 def _rows(planned: PlannedChange) -> Iterator[str]:
-    name = _cut(planned.name) if planned.name != planned.key else ""
+    name = _cut(printable(planned.name)) if planned.name != planned.key else ""
     without = f"without {planned.without}" if planned.without else ""
     told = "   ".join(text for text in (planned.key, name, without, planned.reason) if text)
     yield f"  {_SIGNS[planned.effect]} {told}"
