@@ -37,7 +37,6 @@ from ap_connectors.singer.worker_pool import Job, KeyedWorkerPool, Missing
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-_UNNAMED = "a company whose name the service does not tell"
 _PATIENCE = 8.0
 """Seconds after a signal before pauses between tries are cut short."""
 
@@ -49,8 +48,7 @@ class Unannounced(Stop, RecordsWithoutSchemaException):
 class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
     """A target with a `Sink` for each stream.
 
-    A subclass defines `sink_for` (a stream), `streams`, `company` and `redact`; `after_loading` and `activate_version`
-    are hooks.
+    A subclass defines `sink_for` (a stream), `streams`, `company`, `redact`; `after_loading` is a hook, as others are.
     """
 
     default_sink_class = SdkSink
@@ -101,7 +99,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
     @property
     def destination(self) -> str:
         """What is loaded into, as messages call it; whose it is, that is."""
-        return self.company or _UNNAMED
+        return self.company or "a company whose name the service does not tell"
 
     @property
     def proof(self) -> str:
@@ -305,8 +303,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             self.plan.add(sink.name, item.key, outcome, approve, line.number, name=self.redact(called))
 
     def _set_aside_unparsed(self, sink: Sink, record: Mapping[str, Any], line: Line, reject: Reject) -> None:
-        key = sink.key_hint(record)
-        if key is None:
+        if (key := sink.key_hint(record)) is None:
             self.unread[sink.name] += 1
         elif line.message.version is not None:
             sink.mark_seen(key, line.message.version)
