@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import msgspec
 import requests
 
-from ap_connectors.core.errors import Reject
+from ap_connectors.core.errors import Reject, Retry
 from ap_connectors.core.raw_json import JsonObject, text
 from ap_connectors.http.bodies import file_pieces
 from ap_connectors.singer.sink import UNCHANGED, Outcome
@@ -142,9 +142,13 @@ class SupportingAttachments(_OfInvoice):
         client, sha256 = self.context.client, document.sha256()
 
         def hashed(response: requests.Response) -> str:
-            digest = hashlib.sha256()
+            digest, size = hashlib.sha256(), 0
             for piece in file_pieces(response, document.name):
                 digest.update(piece)
+                size += len(piece)
+            if size != document.size:
+                # A page of what is in between, with status 200: taken for another file it would be sent once more.
+                raise Retry(f"{size} bytes came for an attachment of {document.size}")
             return digest.hexdigest()
 
         def find() -> JsonObject | None:

@@ -12,6 +12,7 @@ from ap_connectors.sandbox.process import SandboxProcess
 from tests.campaign import BOTH_AGES, one_in
 from tests.conftest import catalogs, runner
 from tests.target_vicai.conftest import Record, Target, fresh, load
+from tests.target_vicai.scene import WAITING
 from tests.target_vicai.store import Store
 
 AGES = pytest.mark.parametrize("age", ["0.20", "live"])
@@ -154,6 +155,19 @@ def test_streams_of_today_are_set_aside_by_an_older_service(vicai: SandboxProces
     )
     assert run.writes == []
     assert [message["rejected"]["code"] for message in run.rejects] == ["not_offered"] * 3
+
+
+@pytest.mark.parametrize("kind", ["html", "truncate"])
+def test_a_file_that_cannot_be_looked_at_is_not_sent_again(vicai: SandboxProcess, target: Target, kind: str) -> None:
+    """A page that a proxy answers with status 200 is not the file that Vic has: it was taken for another one."""
+    fresh(vicai, invoices=3)
+    invoice = vicai.control.vicai.records("invoices")[0]["internalId"]
+    vicai.control.vicai.touch("invoices", [invoice], **WAITING)
+    given = load("supporting_attachments", {"internalId": invoice, "documentBase64": "JVBERi0xLjQKQUJD"})
+    assert target(given).writes != []
+    vicai.control.fault(kind, method="GET", path="/vicai/v0/files/supporting", times=2)
+    assert target(given).writes == []
+    assert [one["hits"] for one in vicai.control.faults()] == [2]
 
 
 def test_what_has_become_of_attachments_is_told(vicai: SandboxProcess, target: Target) -> None:
