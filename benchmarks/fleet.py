@@ -130,14 +130,17 @@ class _Fleet:
 
     def loop(self) -> Row:
         """Measure `meltano run` for a few companies, one after the other, with nothing new."""
-        few, project, variables = self._companies[1 : LOOP + 1], self._folder / "meltano", {}
+        few, project, variables = (
+            self._companies[1 : LOOP + 1],
+            self._folder / "meltano",
+            {"TARGET_WAREHOUSE_DATABASE": self._url},
+        )
         progress(f"meltano run, {len(few)} companies")
         export = [*_COMMAND, "export", "meltano", f"--folder={project}", f"--companies={self._path}"]
         subprocess.run(export, check=True, capture_output=True)
         for one in few:
             prefix = one.id.replace("-", "_").upper()
             variables[f"{prefix}_TAP_VICAI_CLIENT_SECRET"] = one.client_secret
-            variables[f"{prefix}_TARGET_WAREHOUSE_DATABASE"] = self._url
         environment = commands.environment(variables)
         lines = [[commands.path("meltano"), "run", f"{one.id}--{_PIPELINE}"] for one in few]
         # The first runs make Meltano's own database and install nothing.
