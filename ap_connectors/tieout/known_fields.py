@@ -9,17 +9,8 @@ from ap_connectors.tieout.input_fields import FORMER_KEY, is_of_others
 from ap_connectors.tieout.warehouse import spelling
 from ap_connectors.vicai import contract
 
-_WRITTEN_BY = {
-    "Account": "upsertAccount",
-    "Dimension": "upsertDimension",
-    "Vendor": "upsertVendor",
-    "VatCode": "upsertVatCode",
-    "VendorGroup": "createVendorGroup",
-    "Tag": "createTag",
-    "PaymentTerm": "createPaymentTerm",
-    "TaxCode": "createTaxCode",
-}
-"""The operation that writes what Vic.ai shows, by the contract's name of that."""
+_MASTER_DATA = frozenset({"Account", "Dimension", "Vendor", "VatCode", "VendorGroup", "Tag", "PaymentTerm", "TaxCode"})
+"""The contract's names of what Vic.ai shows."""
 _OF_THE_TARGET = ("id", "paymentTermName", "vendorGroupName", FORMER_KEY)
 """Fields that target-vicai takes beside the contract's."""
 
@@ -32,12 +23,7 @@ class KnownFields:
     """
 
     def __init__(self, component: str) -> None:
-        operation = _WRITTEN_BY.get(component)
-        schemas = (
-            [contract.component(component), contract.inlined(contract.operation(operation).body["application/json"])]
-            if operation
-            else []
-        )
+        schemas = [contract.component(component), _written(component)] if component in _MASTER_DATA else []
         # A free-form object is known by its name only, as the ERP alone knows its members.
         self._known = {path for schema in schemas for path in _paths(schema)}
         self._known.update(spelling(name) for name in _OF_THE_TARGET if schemas)
@@ -56,6 +42,14 @@ class KnownFields:
                 yield path
             elif isinstance(value, dict) and any(one.startswith(f"{spelling(path)}.") for one in self._known):
                 yield from self._unknown(value, f"{path}.")
+
+
+def _written(component: str) -> Mapping[str, Any]:
+    """Return the schema of what the operation takes that the contract names for writing it."""
+    operations = contract.operations()
+    name = next(one for one in (f"upsert{component}", f"create{component}") if one in operations)
+    schema: Mapping[str, Any] = contract.inlined(operations[name].body["application/json"])
+    return schema
 
 
 def _paths(schema: Mapping[str, Any], within: str = "") -> Iterator[str]:

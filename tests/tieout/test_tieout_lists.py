@@ -89,7 +89,7 @@ def test_a_column_that_no_field_has_is_named_and_no_green_certificate(
 def test_what_the_target_takes_is_known() -> None:
     for sink in ALL:
         fields = KnownFields(sink.component or "")
-        if not sink.component or sink.component not in known_fields._WRITTEN_BY:
+        if not sink.component or sink.component not in known_fields._MASTER_DATA:
             continue
         body = contract.inlined(contract.operation(sink.operation).body["application/json"])
         record = dict.fromkeys([*body["properties"], *sink.extras], "x")
