@@ -63,8 +63,13 @@ def test_it_needs_no_network(site: tuple[Path, str], browser: Browser) -> None:
 def test_its_search_finds(site: tuple[Path, str], browser: Browser) -> None:
     with Tab(browser, online=True) as tab:
         page = tab.open(f"{site[1]}/index.html")
-        page.keyboard.press("Control+k")
         field = page.get_by_placeholder("Search").last
+        for _ in range(30):
+            # The key does nothing until the page's script has come.
+            page.keyboard.press("Control+k")
+            page.wait_for_timeout(1000)
+            if field.is_visible():
+                break
         for words in (*sorted(CODES)[::12], "is not a DuckDB file", "client_id and client_secret are not accepted"):
             field.fill(words)
             page.get_by_text(re.compile(r"^[1-9][\d,]* results?$")).wait_for()
