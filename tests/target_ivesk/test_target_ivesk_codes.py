@@ -91,7 +91,7 @@ def test_what_was_sent_with_another_key(ivesk: SandboxProcess, target: Target, t
     lines = ledger(tmp_path)
     now = lines[0]["owner"]
     before = f"{now.partition(' ')[0]} 0123456789abcdef"
-    # As after a kill: nobody knows whether b.pdf arrived. A line of 0.1.0 has no company.
+    # As after a kill: whether b.pdf arrived is unknown. A line of 0.1.0 has no company.
     lines = [line for line in lines if (line["name"], line["state"]) != ("b.pdf", "sent")]
     assert {(line["name"], line["state"]) for line in lines} >= {("a.pdf", "sent"), ("b.pdf", "sending")}
     lines = [{name: value for name, value in line.items() if name != "company"} | {"owner": before} for line in lines]

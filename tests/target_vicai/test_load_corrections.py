@@ -237,7 +237,7 @@ def test_what_is_paid_and_was_corrected_after_posting_is_told_of_each(scene: Sce
         assert told == fields
         assert {one["code"] for one in rejected.values()} == {"corrected_after_posting"}
         assert (run.counts("invoices")["unchanged"], run.writes) == (1, [])
-    # It was a mistake; or the ledger is lost, and nobody knows who has changed what.
+    # It was a mistake; or the ledger is lost, and who has changed what is unknown.
     assert target(load("invoices", *given)).counts("invoices")["unchanged"] == len(given)
     (scene.pdf.parent.parent / "ledger.jsonl").unlink()
     assert target(load("invoices", *newer)).counts("invoices")["unchanged"] == len(given)

@@ -80,7 +80,7 @@ def test_a_plan_adds_up_and_is_read_by_a_person(store: Store, target: Target, tm
     assert "Plan of a load Nothing has been written. 2 records would be set aside, 1 of them in part" in told
     assert ("would be created" in told, "would be set aside" in told, "Report of a load" in told) == (True, True, False)
     assert "record name what is wrong field value row code 00714 UAB Ąžuolas 4 The account" in told
-    assert "or in the sheet" not in told, "a page is none"
+    assert "or in the sheet" not in told, "a page is not a sheet"
     store.untouched()
     # The load says it of what happened. What a record has beside a wrong number is named, too.
     rows[2] = vendor(8, **{"defaultPaymentInfo.bban": "12345"})

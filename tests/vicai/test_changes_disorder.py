@@ -13,7 +13,7 @@ from ap_connectors.core.bookmarks import Bookmark, key_of
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record
 from ap_connectors.sandbox.process import SandboxProcess
-from ap_connectors.vicai.changes import ChangeReader
+from ap_connectors.vicai.changes import ChangeReader, Fetch
 from ap_connectors.vicai.cursors import Answer
 from tests.vicai.accounts import Accounts, Version, ids, stored, versions
 
@@ -136,6 +136,17 @@ def record(id_: str, at: str) -> Record:
     }
 
 
+def read_by(fetch: Fetch) -> ChangeReader:
+    """Read a list from its beginning, by what fetches a page of it."""
+    return ChangeReader(
+        "listThings",
+        fetch,
+        Bookmark(),
+        key=lambda one: key_of(one, "internalId"),
+        instant_field="internalUpdatedAt",
+    )
+
+
 class TestCircle:
     """Cursors that lead back."""
 
@@ -148,13 +159,7 @@ class TestCircle:
             records = [record("1", day("01"))] if full else []
             return Answer(records, {None: "one", "one": "two", "two": "one"}[query.get("cursor")])
 
-        things = ChangeReader(
-            "listThings",
-            fetch,
-            Bookmark(),
-            key=lambda one: key_of(one, "internalId"),
-            instant_field="internalUpdatedAt",
-        )
+        things = read_by(fetch)
         with pytest.raises(Stop, match="listThings goes round in a circle"):
             list(things)
         assert len(asked) < 20
@@ -164,11 +169,5 @@ class TestCircle:
             number = len(query.get("cursor", ""))
             return Answer([record("1", day("01"))], None) if number == 50 else Answer([], "x" * (number + 1))
 
-        things = ChangeReader(
-            "listThings",
-            fetch,
-            Bookmark(),
-            key=lambda one: key_of(one, "internalId"),
-            instant_field="internalUpdatedAt",
-        )
+        things = read_by(fetch)
         assert [len(page.records) for page in things] == [0] * 50 + [1]

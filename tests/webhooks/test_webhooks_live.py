@@ -209,7 +209,7 @@ def test_a_token_of_before_is_accepted_as_long_as_the_service_uses_it(hooks: Web
 
 
 def test_a_renewal_that_fails_leaves_the_token_of_before(hooks: Webhooks, vic: SandboxProcess) -> None:
-    """Vic.ai goes on with the old one, for as long as nobody tries again."""
+    """Vic.ai goes on with the old one, until a person tries again."""
     hooks.serve_public()
     hooks.run("subscribe", "vicai")
     [before] = tokens(hooks)
