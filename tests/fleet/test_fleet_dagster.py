@@ -14,12 +14,20 @@ from typing import Any
 
 import dagster
 import pytest
-from dagster import AssetKey, AssetSelection, DagsterInstance, RunRequest
+from dagster import (
+    AssetKey,
+    AssetSelection,
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRunStatus,
+    RunRequest,
+)
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.fleet import companies, members
-from ap_connectors.fleet.dagster import assets, automation, events, location
+from ap_connectors.fleet.dagster import assets, automation, events, location, lost
 from ap_connectors.fleet.pipelines import BY_NAME
 from ap_connectors.webhooks.inbox import Delivery, Inbox
 from tests import preloaded
@@ -279,6 +287,31 @@ def test_partitions_follow_the_file(fleet: Fleet, runs: Runs) -> None:
     data = sensor.evaluate_tick(dagster.build_sensor_context(runs.instance))
     asked = {type(one).__name__: list(one.partition_keys) for one in data.dynamic_partitions_requests or []}
     assert asked == {"AddDynamicPartitionsRequest": ["c1"], "DeleteDynamicPartitionsRequest": ["gone"]}
+
+
+def test_a_run_that_nothing_tells_the_end_of(fleet: Fleet, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Started runs: one whose process has died, one whose lives, one that died before it began."""
+    fleet.write(*fleet.companies(1))
+    read, instance = companies.read(fleet.path), runs.instance
+    job = runs.definitions.resolve_implicit_global_asset_job_def()
+    died, lives, early = (instance.create_run_for_job(job).run_id for _ in range(3))
+    for id_ in (died, lives, early):
+        instance.report_dagster_event(DagsterEvent(DagsterEventType.RUN_START.value, job.name, message="Started."), id_)
+    for id_ in (died, lives):
+        lost.hold(instance, read, id_)
+    os.close(lost._held.pop(died))
+    sensor = runs.definitions.resolve_sensor_def("lost_runs")
+
+    def look() -> set[str]:
+        sensor.evaluate_tick(dagster.build_sensor_context(instance))
+        return {run.run_id for run in instance.get_runs() if run.status is DagsterRunStatus.FAILURE}
+
+    assert look() == {died}
+    monkeypatch.setattr(lost, "_UNTOLD", 0.0)
+    assert look() == {died, early}
+    assert [path.name for path in (read.folder / "dagster").iterdir()] == [lives]
+    os.close(lost._held.pop(lives))
+    assert look() == {died, early, lives}
 
 
 class _Ear(http.server.BaseHTTPRequestHandler):

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -180,17 +180,48 @@ def test_killed_at_random_moments(big_fleet: Fleet, seed: int) -> None:
                     with_pid(os.kill, pid)
             daemon.tend()
         change(chance.choice(list(inboxes)))
-        until = time.monotonic() + 900
-        while (left := {number: found for number in inboxes if (found := behind(fleet, number))}) and (
-            time.monotonic() < until
-        ):
-            time.sleep(2)
-            daemon.tend()
+        left = caught_up(fleet, inboxes, daemon)
     finally:
         daemon.kill()
     for inbox in inboxes.values():
         inbox.close()
     assert left == {}, (machine.home / "log").read_text("utf-8", errors="replace")[-5000:]
+
+
+@pytest.mark.parametrize("gone", ["machine", "postgresql"])
+def test_a_run_is_lost_with_whoever_would_have_told(big_fleet: Fleet, gone: str) -> None:
+    """A run that nothing has said the end of: its code server died too, or could not write to the database."""
+    fleet = big_fleet
+    fleet.write(*fleet.companies(COUNT), state=fleet.warehouse, dagster={"inbox": "inbox.db"})
+    machine = Machine(fleet, "one", empty_database("dagster"))
+    inbox = Inbox(str(fleet.folder / "inbox.db"))
+    inbox.store([Delivery("vicai", "vendor_updated", "k", None, None, b"{}")])
+    inbox.close()
+    daemon = Daemon(machine)
+    try:
+        until = time.monotonic() + 300
+        while not of(machine, "ap_connectors.fleet\0") and time.monotonic() < until:
+            time.sleep(0.1)
+        if gone == "machine":
+            daemon.kill()
+        else:
+            with postgresql.stopped("immediate"):
+                time.sleep(5)
+        left = caught_up(fleet, range(1, COUNT + 1), daemon)
+    finally:
+        daemon.kill()
+    assert left == {}, (machine.home / "log").read_text("utf-8", errors="replace")[-5000:]
+
+
+def caught_up(fleet: Fleet, numbers: Iterable[int], daemon: Daemon, seconds: float = 600) -> dict[int, set[str]]:
+    """Wait until all companies are up to date; return what is missing of those that are not."""
+    until = time.monotonic() + seconds
+    while (left := {number: found for number in numbers if (found := behind(fleet, number))}) and (
+        time.monotonic() < until
+    ):
+        time.sleep(2)
+        daemon.tend()
+    return left
 
 
 def behind(fleet: Fleet, number: int) -> set[str]:

@@ -63,7 +63,7 @@ def pipelines(fleet: Fleet) -> dagster.AssetsDefinition:
             ],
             can_subset=True,
             backfill_policy=dagster.BackfillPolicy.single_run(),
-            pool=_pool(fleet),
+            pool=pool(fleet),
         )
         def companies(context: AssetExecutionContext) -> Iterator[Any]:
             yield from runs.batch(context, path)
@@ -93,6 +93,7 @@ def _spec(pipeline: Pipeline, others: list[Pipeline]) -> AssetSpec:
     )
 
 
-def _pool(fleet: Fleet) -> str:
+def pool(fleet: Fleet) -> str:
+    """Return the pool of the fleet's runs."""
     files = [company.duckdb_file for company in fleet.companies if company.duckdb_file]
     return POOL_DUCKDB if len(set(files)) < len(files) else POOL

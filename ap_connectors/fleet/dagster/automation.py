@@ -23,7 +23,7 @@ from dagster import (
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ap_connectors.fleet import companies
-from ap_connectors.fleet.dagster import assets, events, failures
+from ap_connectors.fleet.dagster import assets, events, failures, lost
 from ap_connectors.fleet.dagster.assets import COMPANIES
 from ap_connectors.fleet.members import ALL, TIE_OUT, Fleet
 
@@ -48,10 +48,14 @@ def schedules(fleet: Fleet) -> list[dagster.ScheduleDefinition]:
 
 
 def sensors(fleet: Fleet, pipelines: dagster.AssetsDefinition) -> list[dagster.SensorDefinition]:
-    """Return the sensors: of the file, of the inbox if there is one, of failed runs."""
+    """Return the sensors: of the file, of the inbox if there is one, of failed runs and lost ones."""
     path = fleet.path
     runs = AssetSelection.assets(pipelines).without_checks()
-    found: list[dagster.SensorDefinition] = [_file_sensor(path), failures.sensor(path, on=failures.has_hook(fleet))]
+    found: list[dagster.SensorDefinition] = [
+        _file_sensor(path),
+        failures.sensor(path, on=failures.has_hook(fleet)),
+        lost.sensor(path, assets.pool(fleet)),
+    ]
     if events.has_inbox(fleet):
 
         @dagster.sensor(

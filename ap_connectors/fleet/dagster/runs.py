@@ -23,6 +23,7 @@ from dagster import (
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.fleet import apart, companies
+from ap_connectors.fleet.dagster import lost
 from ap_connectors.fleet.members import Fleet
 from ap_connectors.fleet.results import Result, counts
 
@@ -47,6 +48,7 @@ def batch(context: AssetExecutionContext, path: Path) -> Iterator[Event]:
     context.log.addFilter(lambda record: _NO_OUTPUTS not in record.getMessage())
     try:
         fleet = companies.read(path)
+        lost.hold(context.instance, fleet, context.run.run_id)
         names = [one.path[-1] for one in context.selected_asset_keys]
         compared = [one.asset_key.path[-1] for one in context.selected_asset_check_keys]
         wanted = [name for name in fleet.pipelines if name in {*names, *compared}]
