@@ -79,7 +79,7 @@ class IveskSink(ABC):
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self._unknown_fields = UnknownFields(self.name, SERVICE, account.warn, self.expected)
+        self.unknown_fields = UnknownFields(self.name, SERVICE, account.warn, self.expected)
 
     @functools.cached_property
     def _schema(self) -> ObjectSchema:
@@ -97,7 +97,7 @@ class IveskSink(ABC):
             Reject: a field is missing, or does not fit.
         """
         body, unknown = self._schema.coerce_record(record)
-        self._unknown_fields.report(unknown, body)
+        self.unknown_fields.report(unknown, body)
         body, deleted = self.meant(body), is_deletion(unknown)
         if not deleted:
             self.check(body)

@@ -108,7 +108,9 @@ class InterruptibleReader(SdkReader):
         Raises:
             Interrupted: a signal asked for it. Stop: the input is wrong.
         """
-        self.listen(cast("IO[str]", self._interruptible(byte_lines(file_input))))
+        # Not the SDK's `listen`, which puts a line of its own into what people read.
+        self.process_lines(cast("IO[str]", self._interruptible(byte_lines(file_input))))
+        self.process_endofpipe()
 
     def check_signal(self) -> None:
         """End the run if a signal asked for it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +33,8 @@ _MOST_COLUMNS = 200
 """Beyond that, as where names are data, objects stay whole: a spreadsheet takes 16,384 columns."""
 _number = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?").fullmatch
 _digits = re.compile(r"[-+]?\d+(\.\d+)?").fullmatch
+_to_the_minute = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}").fullmatch
+"""What people write of a time, and spreadsheets write into CSV where they show it without seconds."""
 _shortened = re.compile(r"-?\d+([.,]\d+)?E[-+]?\d+", re.IGNORECASE).fullmatch
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 Message = dict[str, Any]
@@ -128,8 +130,17 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else _encode(value).decode()
 
 
-def messages(path: Path) -> Iterator[bytes]:
+def with_seconds(text: str) -> str:
+    """Return a time to the minute as a whole one, and anything else as it is."""
+    return f"{text.strip()}:00" if _to_the_minute(text.strip()) else text
+
+
+def messages(path: Path, times_of: Callable[[str], Iterable[str]] = lambda _: ()) -> Iterator[bytes]:
     """Yield the lines of Singer input that a corrected sheet stands for; what was not changed is as it came.
+
+    Args:
+        path: of the sheet.
+        times_of: which fields of a stream are times; a person may write them to the minute, as in a list.
 
     Raises:
         Stop: it is not a sheet of rejects, or it is unclear what was meant; or a cell cannot be what it should be.
@@ -139,7 +150,11 @@ def messages(path: Path) -> Iterator[bytes]:
     announced: dict[str, set[str]] = {}
     for row in rows:
         stream, record = row.message["stream"], row.message["record"]
-        changed = dict(row.changes())
+        times = {*map(canonical, times_of(stream))}
+        changed = {
+            head: with_seconds(value) if isinstance(value, str) and canonical(head) in times else value
+            for head, value in row.changes()
+        }
         for head, value in changed.items():
             record = with_member(record, head, value)
         fields = {*record}

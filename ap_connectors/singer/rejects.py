@@ -216,7 +216,9 @@ class RejectFile:
         if self.count <= _MOST_LOGGED:
             reason = self._masked_text(str(reject))
             head = "Would be set aside" if self._dry_run else "Set aside"
-            logger.warning("%s: %s (%s %d): %s [%s]", head, what, self.numbers, line, reason, reject.code)
+            # The lines that a corrected sheet stands for are not its rows.
+            where = "" if self._of_sheet and self._of_rejects else f" ({self.numbers} {line})"
+            logger.warning("%s: %s%s: %s [%s]", head, what, where, reason, reject.code)
             if self.count == _MOST_LOGGED:
                 logger.warning("More may follow; all are in %s.", "the plan" if self._dry_run else self.path)
 
@@ -239,8 +241,12 @@ class RejectFile:
     def end(self, allowed: int, advice: str) -> None:
         """End a run that went well otherwise.
 
+        Args:
+            allowed: how many rejects may be.
+            advice: what to do with them; of a dry run, what names them.
+
         Raises:
-            Stop: there are more rejects than allowed; `advice` says what to do with them.
+            Stop: there are more.
         """
         if self.count <= allowed:
             return
@@ -248,7 +254,7 @@ class RejectFile:
         if self.in_part:
             records += f" ({self.in_part} in part)"
         if self._dry_run:
-            raise Stop(f"{records} would be set aside; {allowed} are allowed (max_rejects). The plan names them.")
+            raise Stop(f"{records} would be set aside; {allowed} are allowed (max_rejects). {advice}")
         were = "was" if self.count == 1 else "were"
         raise Stop(f"{records} {were} set aside in {self.path}; {allowed} are allowed (max_rejects). {advice}")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +16,8 @@ from ap_connectors.singer.list_notes import ListNotes
 from ap_connectors.singer.message_io import byte_lines
 from ap_connectors.singer.run_report import write_json
 from ap_connectors.singer.sink import ListColumns, Sink
+
+_log = logging.getLogger(__name__)
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -61,6 +64,7 @@ def write_plan(path: str, document: Mapping[str, Any]) -> None:
         listing.write("plan_path", path, list_notes.added(run_pages.plan(document), document))
     else:
         write_json("plan_path", path, document)
+    _log.info("The plan is in %s.", path)
 
 
 def advice(command: str, report: str | None, rejects: str | None, source: object) -> str:
@@ -104,6 +108,11 @@ def lines(
 
     known_streams = [*streams]
 
+    def tell(stream: str, left_out: Mapping[str, str | None], lacking: Sequence[str]) -> None:
+        notes.tell(stream, left_out, lacking)
+        if sink := sink_for(stream):
+            sink.unknown_fields.expect(left_out)
+
     def columns_of(stream: str) -> ListColumns:
         sink = sink_for(stream)
         if sink is None:
@@ -111,7 +120,7 @@ def lines(
         columns = sink.list_columns
         return columns if known_streams else replace(columns, known=(), needed=(), times=())
 
-    return sheet_lists.messages(Path(name), columns_of, notes.tell, known_streams)
+    return sheet_lists.messages(Path(name), columns_of, tell, known_streams)
 
 
 def _no_sheet(given: Iterable[bytes]) -> Iterator[bytes]:

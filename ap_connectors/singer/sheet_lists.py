@@ -32,8 +32,6 @@ _not_a_value = re.compile(
 _like_a_day = re.compile(r"[0-9]{1,4}[-./ ]+[0-9]{1,2}[-./ ]+[0-9]{1,4}(?:[^0-9].*)?").match
 _MOST_NAMED = 5
 """Keys, or headings, that a message names."""
-_to_the_minute = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}").fullmatch
-"""What spreadsheets write into CSV of a time that they show without seconds."""
 _MARKS = ("~${}", ".~lock.{}#")
 """What Excel and LibreOffice call the file that lies beside an open one."""
 _is_mark = re.compile("|".join(re.escape(mark).replace(r"\{\}", ".+") for mark in _MARKS)).fullmatch
@@ -98,7 +96,7 @@ def messages(
         raise Stop(f"{path} has no rows below its first one, which names the fields.")
     if {reject_sheets.ORIGINAL, *reject_sheets.LEAD} & {head for head, _ in first.cells}:
         rows.close()
-        return reject_sheets.messages(path)
+        return reject_sheets.messages(path, lambda stream: columns_of(stream).times)
     if streams:
         _check_name(path, streams)
     return _lines(path, first, rows, columns_of, tell)
@@ -313,8 +311,8 @@ def _value(text: str, where: str, *, is_time: bool) -> str:
             f"{where}: {text} is what a spreadsheet shows instead of the value. Write the value with all its digits, "
             "and save the list as .xlsx, with the cell as text."
         )
-    if is_time and _to_the_minute(text.strip()):
-        return f"{text.strip()}:00"
+    if is_time:
+        text = reject_sheets.with_seconds(text)
     return f"{text}T00:00:00" if _is_day(text) else text
 
 

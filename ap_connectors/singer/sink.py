@@ -138,6 +138,10 @@ class Sink(Protocol):
         """The stream's name."""
 
     @property
+    def unknown_fields(self) -> UnknownFields:
+        """What warns of fields that go nowhere."""
+
+    @property
     def list_columns(self) -> ListColumns:
         """What the columns of a person's list are called."""
 

@@ -360,9 +360,8 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
                 self._close(failed=True)
             raise
         self._close()
-        self._write_plan()
         advice = run_files.advice(self.own_command(), self.config.get("report_path"), self.rejects.path, file_input)
-        self.rejects.end(self.config.get("max_rejects") or 0, advice)
+        self.rejects.end(self.config.get("max_rejects") or 0, self._write_plan() or advice)
 
     def _close(self, *, failed: bool = False) -> None:
         self.pool.close(_PATIENCE)
@@ -379,10 +378,11 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
             told = {"plan": self.plan.as_json()} if self.plan is not None else {}
             run_files.write_report(path, {**self.report.as_json(), **self._about_run(), **told})
 
-    def _write_plan(self) -> None:
+    def _write_plan(self) -> str:
         # Not of a run that ended early: who approves it would take it for the whole.
         if self.plan is not None and (path := self.config.get("plan_path")):
             run_files.write_plan(path, self.plan_document({**self._about_run(), "plan": self.plan.as_json(whole=True)}))
+        return "" if self.plan is None else f"{self.config.get('plan_path') or 'The plan'} names them."
 
     def _about_run(self) -> dict[str, Any]:
         return {

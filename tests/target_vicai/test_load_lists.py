@@ -38,9 +38,10 @@ def test_what_of_a_list_is_left_out_is_told_everywhere(store: Store, target: Tar
         plan, report = tmp_path / f"plan.{suffix}", tmp_path / f"report.{suffix}"
         settings = {"dry_run": True, "plan_path": str(plan), "report_path": str(report), "max_rejects": 9}
         run = target([], "--input", str(path), **settings)
-        last = run.err.splitlines()[-2:]
+        last = run.err.splitlines()[-3:]
         assert LEFT_OUT in last[0]
         assert LACKING.format("would be") in last[1]
+        assert f"The plan is in {plan}." in last[2]
         assert run.err.count("Would be set aside: ") == 1, "one mistake is told once in the log"
         for file in (plan, report):
             if suffix == "json":
@@ -104,7 +105,9 @@ def test_the_file_of_a_list_and_times_to_the_minute(store: Store, target: Target
         run = target([], "--input", str(made(tmp_path / mark, "x")), expect=1)
         assert f"{mark} is the mark of a sheet that is open, not the sheet. Save the sheet, close it" in run.err
     plan = str(tmp_path / "plan.json")
-    target([], "--input", str(path), dry_run=True, plan_path=plan)
+    run = target([], "--input", str(path), dry_run=True, plan_path=plan)
+    assert f"The plan is in {plan}." in run.err
+    assert run.err.count("shoes") == 1, "what is told at the end is not told at the beginning, too"
     run = target([], "--input", str(path), apply_plan=plan)
     assert run.counts("vendors")["created"] == 1, "what a plan says of columns does not stop it from being applied"
     assert f"{path} is open elsewhere (.~lock.vendors.csv# is there): what is not saved yet is not read." in run.err
