@@ -167,7 +167,9 @@ def test_fields_are_those_of_the_contract(stream: str) -> None:
         Row(path.strip("`"), kind, most, needed.removeprefix("key").removeprefix(", "))
         for path, kind, most, needed, _ in written
     ]
-    assert found == contract_rows(STREAMS[stream])
+    wanted = contract_rows(STREAMS[stream])
+    rows = "\n".join(f"| `{row.path}` | {row.kind} | {row.limit} | {row.needed} |" for row in wanted)
+    assert found == wanted, f"The table has to be this, with `key` and a description:\n{rows}"
     assert all(row[4] for row in written), "a field is not described"
 
 

@@ -182,7 +182,9 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_every_operation_is_described() -> None:
+    sections = {section["name"] for section in contract.document()["tags"]}
     for name, found in described_operations():
+        assert set(found.get("tags", ())) <= sections, f"{name}: describe {found['tags']} in `tags` of the document"
         assert found["summary"], name
         assert not found["summary"].endswith("."), name
         assert "\n" not in found["summary"], name
