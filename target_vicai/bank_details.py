@@ -16,8 +16,8 @@ _OTHER = frozenset({"paymentTerm"})
 _IBAN = "internationalBankAccount.iban"
 _METHODS = {_IBAN: "IBAN", "bban": "BBAN", "bankAccountNum": "BANKACCOUNT"}
 _NORWEGIAN_DIGITS = 11
-_OF_AN_INVOICE = "accountNumber"
-"""The account in the payment info of an invoice to process."""
+_NUMBERS = frozenset({*_METHODS, "bankGiro", "plusGiro", "accountNumber"})
+"""Numbers that money goes to, of a vendor or a training invoice; the last one, of an invoice to process."""
 
 
 def flat(info: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -35,8 +35,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def accounts(info: Mapping[str, Any] | None) -> frozenset[str]:
     """Return the account numbers of a payment info, plain; a Norwegian IBAN as the number inside the country."""
-    given = flat(info).items()
-    numbers = (bank_accounts.plain(str(number)) for path, number in given if path in _METHODS or path == _OF_AN_INVOICE)
+    numbers = (bank_accounts.plain(str(number)) for path, number in flat(info).items() if path in _NUMBERS)
     return frozenset(number[4:] if number.startswith("NO") else number for number in numbers)
 
 

@@ -135,6 +135,12 @@ class Known:
     is_provisional: bool = True
 
 
+def _known(record: JsonObject) -> Known:
+    """Return a vendor of Vic's."""
+    key, name, id_ = (record.get(member) for member in ("externalId", "name", "internalId"))
+    return Known(key, _identity(record), name, id_, is_of_documents(record))
+
+
 class DocumentVendors:
     """Finds the vendors that documents name. Vic's vendors are read once, when the first of them is looked for.
 
@@ -151,16 +157,22 @@ class DocumentVendors:
         self._told_of: set[tuple[str, ...]] = set()
         self._coming: dict[str, Known] = {}
         self._keys: dict[str, set[str]] = {}
+        # Where those want to be paid, and the date of the newest invoice about them.
+        self._accounts: dict[str, tuple[str, frozenset[str]]] = {}
         self._answers: dict[str, str | Reject] = {}
         self.made: dict[str, str] = {}
         """Vendors that documents made in this run, with the date of the invoice that they were made of."""
         self.others_wait = False
         """Whether vendors of the ERP's may still be on their way."""
 
-    def announced(self, vendor: DocumentVendor) -> Known:
+    def announced(self, vendor: DocumentVendor, info: Mapping[str, Any] | None) -> Known:
         """Return who a vendor is that is going to be written; a new one counts as on its way from now on.
 
         Only the thread that reads the input asks, so that of two records about a new vendor one makes it.
+
+        Args:
+            vendor: as a document names it.
+            info: what the document says of where to pay.
 
         Raises:
             Reject: as `known`.
@@ -172,15 +184,20 @@ class DocumentVendors:
             raise
         if not isinstance(self._answers.get(vendor.key), Reject):
             self._answers[vendor.key] = (found and found.key) or vendor.key
+        key = str((found and found.key) or vendor.key)
+        if found is None or key in self._accounts:
+            date, told = self._accounts.get(key, ("", frozenset()))
+            if vendor.date >= date:
+                self._accounts[key] = vendor.date, accounts(info) or told
         if found is not None and found.id is not None:
             return found
         first = found or Known(vendor.key, vendor.identity, vendor.name)
         # A later document may know a number that the first one lacks.
         mine, its = vendor.identity, first.identity
         whole = Identity(its.country or mine.country, its.code or mine.code, its.vat or mine.vat)
-        coming = self._coming[str(first.key)] = Known(first.key, whole, first.name or vendor.name)
-        for alias in (f"key {first.key}", *_aliases(vendor.identity, vendor.name)):
-            self._keys.setdefault(alias, set()).add(str(first.key))
+        coming = self._coming[key] = Known(key, whole, first.name or vendor.name)
+        for alias in (f"key {key}", *_aliases(vendor.identity, vendor.name)):
+            self._keys.setdefault(alias, set()).add(key)
         return coming
 
     @property
@@ -199,6 +216,18 @@ class DocumentVendors:
             raise answer
         return answer
 
+    def named(self, key: str | None, id_: str | None) -> Known | None:
+        """Return the vendor that a document's record names by an id: the vendor table's choice, or a person's.
+
+        Args:
+            key: the ERP's id of it.
+            id_: Vic's id, where there is no other.
+        """
+        self._settle_others()
+        cache = self._cache()
+        found = [reading.record for reading in cache.by_key(key)] if key else [cache.by_id(id_)] if id_ else []
+        return next((_known(record) for record in found if record), None)
+
     def tell_of_account(self, known: Known, info: Mapping[str, Any] | None) -> None:
         """Warn, once, of an account of a document that is not its vendor's: the invoice may be forged.
 
@@ -207,8 +236,8 @@ class DocumentVendors:
             info: what the document says of where to pay.
         """
         ours = accounts(info)
-        told = (known.id or "", *sorted(ours))
-        if not ours or known.id is None or told in self._told_of:
+        told = (known.key or known.id or "", *sorted(ours))
+        if not ours or told in self._told_of:
             return
         self._told_of.add(told)
         theirs = self._accounts_at_vic(known)
@@ -230,6 +259,9 @@ class DocumentVendors:
         return bool(theirs) and bool(ours := accounts(info)) and not ours & theirs
 
     def _accounts_at_vic(self, known: Known) -> frozenset[str]:
+        if known.is_provisional and known.key in self._accounts:
+            # Documents of this run made it: what Vic has of it at this moment depends on how far the writing is.
+            return self._accounts[known.key][1]
         return accounts((self._cache().by_id(known.id) or {}).get(FIELD)) if known.id else frozenset()
 
     def known(self, vendor: DocumentVendor) -> Known | None:
@@ -238,10 +270,13 @@ class DocumentVendors:
         Raises:
             Reject: several may be meant, or the one that is meant has another country or number.
         """
+        self._settle_others()
+        return self.at_vic(vendor, tuple(self._on_the_way(vendor)))
+
+    def _settle_others(self) -> None:
         if self.others_wait:
             self.others_wait = False
             self._settle()
-        return self.at_vic(vendor, tuple(self._on_the_way(vendor)))
 
     def at_vic(self, vendor: DocumentVendor, more: Iterable[Known] = ()) -> Known | None:
         """Return which of Vic's vendors is meant, or of `more`; None if it is new. Thread-safe.
@@ -280,9 +315,7 @@ class DocumentVendors:
         found = {reading.record["internalId"]: reading.record for reading in cache.by_key(vendor.key)}
         for alias in _aliases(vendor.identity, vendor.name):
             found |= {each.record["internalId"]: each.record for each in cache.by_alias(alias)}
-        for id_, record in found.items():
-            provisional = is_of_documents(record)
-            yield Known(record.get("externalId"), _identity(record), record.get("name"), id_, provisional)
+        yield from map(_known, found.values())
         there = {record.get("externalId") for record in found.values()}
         yield from (each for each in more if each.key not in there)
 

@@ -10,14 +10,15 @@ from msgspec import structs
 
 from ap_connectors.core.companies import Identity
 from ap_connectors.core.errors import Reject
-from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.sink import UNCHANGED, Outcome
-from target_vicai.document_vendors import FORMER_MARK, MARK, Known, vendor_of
+from target_vicai.document_vendors import MARK, STEMS_FROM_A_DOCUMENT, Known, vendor_of
 from target_vicai.item import Item
 from target_vicai.sink import TEXT, VicSink
 
+PAYMENT = "paymentInfo"
+"""Where an invoice says where to pay."""
 _MOVED, _LEFT_OUT = "ivesk_moved_to", "ivesk_left_out_as"
-OF_IVESK: Mapping[str, Any] = {"ivesk_document_id": TEXT, _MOVED: TEXT, _LEFT_OUT: TEXT}
+OF_IVESK: Mapping[str, Any] = {STEMS_FROM_A_DOCUMENT: TEXT, _MOVED: TEXT, _LEFT_OUT: TEXT}
 """What the mapper says of the document: its id; or only that it is another company's, by that one's code, or that it
 is a sale or of a kind that is not booked."""
 
@@ -30,9 +31,11 @@ class InvoiceSink(VicSink):
 
     Attributes:
         sent: how the ledger's keys of what was sent begin.
+        is_paid: Vic.ai pays it.
     """
 
     sent: ClassVar[str]
+    is_paid: ClassVar[bool]
 
     def apply(self, item: Item, compared: Any = None) -> Outcome:
         """Load a record; of one that says that its document is not to be booked here, tell that it was loaded before.
@@ -58,26 +61,41 @@ class InvoiceSink(VicSink):
             Reject: also if it is not clear which vendor that is.
         """
         item = super().parse(record, rejected)
-        mark = item.extras.get(MARK)
         if item.deleted:
             return item
-        key = item.body.get("vendorExternalId") or item.extras.get("vendorExternalId") or ""
+        mark = item.extras.get(MARK)
         if mark is None:
-            return self._as_of_old(item, record, key)
-        known = self.context.document_vendors.known(vendor_of(mark, key))
+            return self._named_by_id(item) if item.extras.get(STEMS_FROM_A_DOCUMENT) else item
+        known = self.context.document_vendors.known(vendor_of(mark, _key(item)))
         if known is None:
             return item
-        self.context.document_vendors.tell_of_account(known, item.body.get("paymentInfo"))
-        return self.with_vendor(structs.replace(item, extras={**item.extras, MARK: None}), known)
+        item = self.with_vendor(structs.replace(item, extras={**item.extras, MARK: None}), known)
+        return self._without_foreign_account(item, known)
 
-    def _as_of_old(self, item: Item, record: Mapping[str, Any], key: str) -> Item:
-        """Return a record without a mark: of version 0.1.0's mapper only the vendor's own record tells who it is."""
-        if not key or not self.context.document_vendors.has_answers:
+    def _named_by_id(self, item: Item) -> Item:
+        """Return a document's record without a mark: its vendor was named by the vendor table, or by a person.
+
+        Of version 0.1.0's mapper only the vendor's own record tells who it is.
+        """
+        vendors, key = self.context.document_vendors, _key(item)
+        if key and vendors.has_answers and (found := vendors.key_instead_of(key)) != key:
+            item, key = self.with_vendor(item, Known(found, Identity(), None)), found
+        if not item.body.get(PAYMENT):
             return item
-        if not any(canonical(name) == FORMER_MARK and value for name, value in record.items()):
+        named = item.body.get("vendor") or {"externalId": key, "internalId": item.extras.get("vendorInternalId")}
+        known = vendors.named(named.get("externalId"), named.get("internalId"))
+        return self._without_foreign_account(item, known) if known else item
+
+    def _without_foreign_account(self, item: Item, known: Known) -> Item:
+        """Return a record of a document, without an account that is not its vendor's if it is to be paid; tell of it.
+
+        The document may be forged.
+        """
+        vendors, info = self.context.document_vendors, item.body.get(PAYMENT)
+        vendors.tell_of_account(known, info)
+        if not self.is_paid or not vendors.is_foreign(known, info):
             return item
-        found = self.context.document_vendors.key_instead_of(key)
-        return item if found == key else self.with_vendor(item, Known(found, Identity(), None))
+        return structs.replace(item, extras={**item.extras, PAYMENT: True})
 
     def with_vendor(self, item: Item, known: Known) -> Item:
         """Return a record that names a vendor by the ERP's id.
@@ -102,9 +120,14 @@ class InvoiceSink(VicSink):
         """
         if item.extras.get(MARK) is None:
             return
-        key = item.body.get("vendorExternalId") or item.extras.get("vendorExternalId") or ""
+        key = _key(item)
         self.context.await_parents([("vendors", key)])
         self.require_parents([("vendors", key)])
+
+
+def _key(item: Item) -> str:
+    """Return the ERP's id of the vendor, which stands in the body, or beside it; empty without one."""
+    return str(item.body.get("vendorExternalId") or item.extras.get("vendorExternalId") or "")
 
 
 def _not_booked(item: Item) -> Reject | None:

@@ -23,7 +23,7 @@ from target_vicai.context import Reference
 from target_vicai.document_vendors import Known
 from target_vicai.documents import Document
 from target_vicai.invoice_diff import changed_fields, differences, hashes
-from target_vicai.invoice_sink import OF_IVESK, InvoiceSink
+from target_vicai.invoice_sink import OF_IVESK, PAYMENT, InvoiceSink
 from target_vicai.item import Item, as_param
 from target_vicai.sink import EXTERNAL, TEXT
 
@@ -31,7 +31,6 @@ POSTED = frozenset({"POSTED", "TRANSFERRED"})
 """Statuses of invoices that are in the books."""
 
 _NEW = "NOT_READY"
-_ACCOUNT = "paymentInfo"
 _VAT_CODES = "vat_codes"
 _NO_DOCUMENT = "it waits for its document at Vic.ai: send the record with one"
 _NO_CHANGE = "Vic.ai offers no way to change an invoice"
@@ -59,7 +58,7 @@ class Invoices(InvoiceSink):
         **document_vendors.FIELDS,
         **OF_IVESK,
     }
-    sent = "invoice: "
+    sent, is_paid = "invoice: ", True
     _warned = False
     _line_extras: ClassVar = {
         "costAccountExternalId": TEXT,
@@ -84,7 +83,7 @@ class Invoices(InvoiceSink):
         with documents.opened(item.extras, self.context.sources, live=self.context.client.is_live) as document:
             try:
                 self._create(
-                    item.key, self.require_complete(body), withheld=_ACCOUNT if item.extras.get(_ACCOUNT) else None
+                    item.key, self.require_complete(body), withheld=PAYMENT if item.extras.get(PAYMENT) else None
                 )
             except Refused:
                 # A call that we gave up on may have been done while we asked once more.
@@ -95,14 +94,9 @@ class Invoices(InvoiceSink):
             return self._with_document(item.key, document, "created")
 
     def with_vendor(self, item: Item, known: Known) -> Item:
-        """Return a record that names a vendor: by Vic's id if the ERP does not know it yet.
-
-        It is not to be paid to an account that only the document says is the vendor's: the document may be forged.
-        """
+        """Return a record that names a vendor: by Vic's id if the ERP does not know it yet."""
         reference = {"internalId": known.id} if known.key is None else {"externalId": known.key}
-        withheld = self.context.document_vendors.is_foreign(known, item.body.get(_ACCOUNT))
-        extras = {**item.extras, _ACCOUNT: withheld}
-        return structs.replace(item, body={**item.body, "vendor": reference}, extras=extras)
+        return structs.replace(item, body={**item.body, "vendor": reference})
 
     def delete(self, item: Item) -> Outcome:
         """Delete an invoice by the ERP's id."""

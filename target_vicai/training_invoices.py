@@ -16,7 +16,7 @@ from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import Part
 from target_vicai import document_vendors, documents
 from target_vicai.documents import Document
-from target_vicai.invoice_sink import OF_IVESK, InvoiceSink
+from target_vicai.invoice_sink import OF_IVESK, PAYMENT, InvoiceSink
 from target_vicai.item import Item
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -35,7 +35,7 @@ class TrainingInvoices(InvoiceSink):
 
     name, operation, component = "training_invoices", "upsertTrainingInvoice", "TrainingInvoice"
     extras: ClassVar[dict[str, Any]] = {**documents.FIELDS, **document_vendors.FIELDS, **OF_IVESK}
-    sent = "training invoice: "
+    sent, is_paid = "training invoice: ", False
 
     def contract_schema(self) -> contract.Schema:
         """Return the contract's schema of the part of the form that holds the data."""
@@ -88,7 +88,7 @@ class TrainingInvoices(InvoiceSink):
             for name, value in body.items()
             if value is not None or members[name].nullable or (name != _LINES and present.get(name) is not None)
         }
-        names = members.keys() - {_LINES} if is_whole else {_PAYMENT} if _has_moved(body, present) else set()
+        names = members.keys() - {_LINES} if is_whole else {PAYMENT} if _has_moved(body, present) else set()
         return _cleared(self.body_schema, written, {name: present.get(name) for name in present.keys() & names})
 
     @staticmethod
@@ -96,7 +96,7 @@ class TrainingInvoices(InvoiceSink):
         """Return what a record that lacks it keeps: all but the lines, which stay by themselves."""
         kept = {name: value for name, value in present.items() if name != _LINES}
         if _has_moved(body, present):
-            kept.pop(_PAYMENT, None)
+            kept.pop(PAYMENT, None)
         if kept.get("fields"):
             # Vic shows more of a field than it takes.
             named = (field for field in kept["fields"] if field.get("label") is not None)
@@ -143,9 +143,6 @@ class TrainingInvoices(InvoiceSink):
 
         vendor = body.get("vendorExternalId")
         self.write_with_parents([("vendors", vendor)] if vendor else [], put)
-
-
-_PAYMENT = "paymentInfo"
 
 
 def _has_moved(body: JsonObject, present: JsonObject) -> bool:

@@ -81,7 +81,7 @@ class Vendors(Upsert):
             return item
         self.lists_all = False
         vendor = vendor_of(item.extras.get(MARK) or {}, item.key, item.body)
-        key = vendors.announced(vendor).key or item.key
+        key = vendors.announced(vendor, item.body.get(bank_details.FIELD)).key or item.key
         extras = {**item.extras, MARK: replace(vendor, key=key)}
         return structs.replace(item, key=key, order_key=(self.name, key), extras=extras, provides=(self.name, key))
 

@@ -125,6 +125,71 @@ def test_the_vendor_of_the_erp_is_found_and_left_alone(store: Store, target: Tar
     assert "another bank account" not in same.err
 
 
+def test_no_invoice_is_paid_to_an_account_that_only_its_document_knows(store: Store, target: Target, pdf: Path) -> None:
+    """However its vendor was named: by the vendor table, by a person in the reject file, by a mark."""
+    giro = {"bankGiro": "991-2346", "defaultMethod": "BANKGIRO"}
+    swedish = {"countryCode": "SE", "name": "Göta AB", "taxInfo": {"orgNumber": "551234-5678"}}
+    target(load("vendors", erp_vendor(), erp_vendor(externalId="50011", defaultPaymentInfo=giro, **swedish)))
+    [internal] = [
+        one["internalId"] for one in store.vicai.control.vicai.records("vendors") if one.get("externalId") == "50010"
+    ]
+
+    def named(number: str, iban: str = OTHER_IBAN, **changes: Any) -> Record:
+        """An invoice to process whose document says where to pay."""
+        own = {"externalId": number, "refNumber": number, "ivesk_document_id": number, "documentVendor": None}
+        return invoice(pdf, paymentInfo={"kind": "IBAN", "accountNumber": iban}, **own | changes)
+
+    def new(iban: str, date: str) -> Record:
+        """A vendor that only documents know."""
+        meant = mark(orgNumber="777888999", taxId=None, date=date)
+        tax = {"orgNumber": "777888999"}
+        return document_vendor("LT-777888999", iban, name="UAB Nauja", taxInfo=tax, documentVendor=meant)
+
+    of_new: Record = {"vendorExternalId": "LT-777888999", "documentVendor": mark(orgNumber="777888999", taxId=None)}
+    foreign = [
+        named("by the table", vendorExternalId="50010"),
+        named("by Vic's id", vendorExternalId=None, vendorInternalId=internal),
+        named("by an object", vendorExternalId=None, vendor={"externalId": "50010"}),
+        named("paid by giro", vendorExternalId="50011"),
+        named("paid by giro, marked", documentVendor=mark(countryCode="SE", orgNumber="5512345678", taxId=None)),
+    ]
+    right = named("its own", "lt60 1010 0123 4567 8901", vendorExternalId="50010")
+    of_erp = named("the ERP's own", vendorExternalId="50010", ivesk_document_id=None)
+    run = target(
+        [
+            *load("vendors", new(ERP_IBAN, "2026-03-05")),
+            *load("invoices", *foreign, right, of_erp, named("new", ERP_IBAN, **of_new), named("older", **of_new)),
+            *load("vendors", new(THIRD_IBAN, "2026-03-06")),
+            *load("invoices", named("newest", THIRD_IBAN, **of_new)),
+        ]
+    )
+    paid = {
+        one["externalId"]: ((one.get("paymentInfo") or {}).get("internationalBankAccount") or {}).get("iban")
+        for one in store.vicai.control.vicai.records("invoices")
+    }
+    assert paid == {
+        **dict.fromkeys((one["externalId"] for one in foreign), None),
+        "its own": "lt60 1010 0123 4567 8901",
+        "the ERP's own": OTHER_IBAN,
+        "new": ERP_IBAN,
+        "older": None,
+        "newest": THIRD_IBAN,
+    }
+    theirs = {"50010": ERP_IBAN, "50011": "9912346", "LT-777888999": ERP_IBAN}
+    for key, account in theirs.items():
+        told = (
+            f"vendors {key}: a document names another bank account, {OTHER_IBAN}. Vic.ai has {account} for the vendor"
+        )
+        assert told in run.err
+    run = target(
+        load(
+            "training_invoices",
+            training(pdf, vendorExternalId="50010", documentVendor=None) | {"ivesk_document_id": "d-1"},
+        )
+    )
+    assert f"vendors 50010: a document names another bank account, {OTHER_IBAN}." in run.err
+
+
 def test_the_erps_own_vendor_goes_before_the_one_that_documents_made(store: Store, target: Target, pdf: Path) -> None:
     """A new seller's document comes first; days later the ERP has the vendor, under a key of its own."""
     target([*load("vendors", document_vendor()), *load("training_invoices", training(pdf))])
