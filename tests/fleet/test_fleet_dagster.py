@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import errno
 import http.server
 import json
+import logging
 import os
 import signal
 import threading
@@ -289,29 +291,68 @@ def test_partitions_follow_the_file(fleet: Fleet, runs: Runs) -> None:
     assert asked == {"AddDynamicPartitionsRequest": ["c1"], "DeleteDynamicPartitionsRequest": ["gone"]}
 
 
-def test_a_run_that_nothing_tells_the_end_of(fleet: Fleet, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Started runs: one whose process has died, one whose lives, one that died before it began."""
+def test_a_run_that_nothing_tells_the_end_of(fleet: Fleet, runs: Runs) -> None:
+    """Of started runs, those whose process has died, or which died before their step, are told of; no other."""
     fleet.write(*fleet.companies(1))
     read, instance = companies.read(fleet.path), runs.instance
     job = runs.definitions.resolve_implicit_global_asset_job_def()
-    died, lives, early = (instance.create_run_for_job(job).run_id for _ in range(3))
-    for id_ in (died, lives, early):
-        instance.report_dagster_event(DagsterEvent(DagsterEventType.RUN_START.value, job.name, message="Started."), id_)
+    for pool in (assets.POOL, assets.POOL_DUCKDB):
+        instance.event_log_storage.set_concurrency_slots(pool, 0)
+
+    def started(*events: DagsterEventType, selected: frozenset[AssetKey] | None = frozenset({AssetKey([VIC])})) -> str:
+        run = instance.create_run_for_job(job, asset_selection=selected)
+        for kind in (DagsterEventType.RUN_START, *events):
+            step = "companies" if kind is DagsterEventType.STEP_START else None
+            event = DagsterEvent(kind.value, job.name, message="Started.", step_key=step)
+            instance.report_dagster_event(event, run.run_id)
+        return run.run_id
+
+    died, lives = started(DagsterEventType.STEP_START), started(DagsterEventType.STEP_START)
+    # The last is of another code location, whose steps are slow to begin.
+    early, other = started(), started(selected=None)
+    # Its file could not be written, or it began before there were such files.
+    without = started(DagsterEventType.STEP_START)
+    waiting = [started(), started()]
+    for pool, id_ in zip((assets.POOL, assets.POOL_DUCKDB), waiting, strict=True):
+        # companies.yml may have changed since, and the name of the pool with it.
+        instance.event_log_storage.claim_concurrency_slot(pool, id_, "companies")
+    log = logging.getLogger(__name__)
     for id_ in (died, lives):
-        lost.hold(instance, read, id_)
+        lost.hold(read, id_, log)
+    folder = read.folder / "dagster"
+    for name in ("old", "new"):
+        (folder / name).touch()
+    os.utime(folder / "old", (0, 0))
     os.close(lost._held.pop(died))
     sensor = runs.definitions.resolve_sensor_def("lost_runs")
+    cursor = None
 
     def look() -> set[str]:
-        sensor.evaluate_tick(dagster.build_sensor_context(instance))
+        nonlocal cursor
+        cursor = sensor.evaluate_tick(dagster.build_sensor_context(instance, cursor=cursor)).cursor
         return {run.run_id for run in instance.get_runs() if run.status is DagsterRunStatus.FAILURE}
 
-    assert look() == {died}
-    monkeypatch.setattr(lost, "_UNTOLD", 0.0)
-    assert look() == {died, early}
-    assert [path.name for path in (read.folder / "dagster").iterdir()] == [lives]
+    assert [look() for _ in range(4)] == [set(), {died}, {died}, {died, early}]
     os.close(lost._held.pop(lives))
-    assert look() == {died, early, lives}
+    assert [look() for _ in range(4)][-1] == {died, early, lives}
+    assert {run.run_id for run in instance.get_runs() if not run.is_finished} == {other, without, *waiting}
+    assert [path.name for path in folder.iterdir()] == ["new"]
+
+
+def test_a_run_whose_file_cannot_be_locked(
+    fleet: Fleet, runs: Runs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a volume without locks, or in a folder of another user, it goes on, and is never told dead."""
+    fleet.write(*fleet.companies(1))
+
+    def refuses(*_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fcntl.flock", refuses)
+        lost.hold(companies.read(fleet.path), "a-run", logging.getLogger(__name__))
+    assert "nothing will tell of it" in caplog.text
+    assert list((companies.read(fleet.path).folder / "dagster").iterdir()) == []
 
 
 class _Ear(http.server.BaseHTTPRequestHandler):

@@ -54,7 +54,7 @@ def sensors(fleet: Fleet, pipelines: dagster.AssetsDefinition) -> list[dagster.S
     found: list[dagster.SensorDefinition] = [
         _file_sensor(path),
         failures.sensor(path, on=failures.has_hook(fleet)),
-        lost.sensor(path, assets.pool(fleet)),
+        lost.sensor(path, pipelines.keys),
     ]
     if events.has_inbox(fleet):
 

@@ -9,44 +9,64 @@ from __future__ import annotations
 
 import atexit
 import fcntl
+import json
+import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import dagster
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, DefaultSensorStatus, RunsFilter, SkipReason
+from dagster import (
+    AssetKey,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RunsFilter,
+    SkipReason,
+)
 
 from ap_connectors.core import files
 from ap_connectors.fleet import companies
 from ap_connectors.fleet.members import Fleet
 
-BEGUN = "ap-fleet/begun"
-"""Tag of a run whose file is there, with its id: a retry has the tags of the run that it is made from."""
 _SECONDS = 30
-_UNTOLD = 120.0
-"""Seconds within which a run that has started gets to its step."""
+"""Between two looks."""
+_DEAD, _NOT_BEGUN = 2, 4
+"""Looks, one after the other, that find a run without its process, or before its step: no clock is asked, and the code
+server, which sees more, has told meanwhile what it can tell."""
+_OLD = 24 * 3600.0
+"""Seconds after which a file is removed whose run this Dagster does not know."""
 _WORDS = "Its process is gone, and could not say so: with its machine, or while the database was down."
 
 _held: dict[str, int] = {}
 
 
-def hold(instance: DagsterInstance, fleet: Fleet, run_id: str) -> None:
-    """Lock the file of a run as long as this process lives; tries of the run share it."""
+def hold(fleet: Fleet, run_id: str, log: logging.Logger) -> None:
+    """Lock the file of a run as long as this process lives; tries of the run share it.
+
+    Where there can be no file or no lock, the run goes on without: whether it is lost is then not known.
+    """
     if run_id in _held:
         return
     path = _folder(fleet) / run_id
-    with files.replacing(path) as file:
-        # Locked before others see it; the lock is that of the file, whatever its name.
-        _held[run_id] = os.dup(file.fileno())
-        fcntl.flock(_held[run_id], fcntl.LOCK_EX)
+    try:
+        with files.replacing(path) as file:
+            # Locked before others see it; the lock is that of the file, whatever its name.
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+            held = os.dup(file.fileno())
+    except OSError as error:
+        log.warning(f"{path}: {error.strerror}. If this run is lost with its machine, nothing will tell of it.")
+        return
+    _held[run_id] = held
     # Of a command such as `dagster asset materialize`; a worker's file is removed by the sensor.
     atexit.register(path.unlink, missing_ok=True)
-    instance.add_run_tags(run_id, {BEGUN: run_id})
 
 
-def sensor(path: Path, pool: str) -> dagster.SensorDefinition:
-    """Return what tells Dagster of lost runs; its `run_retries` start them again."""
+def sensor(path: Path, pipelines: Collection[AssetKey]) -> dagster.SensorDefinition:
+    """Return what tells Dagster of lost runs of some assets; its `run_retries` start them again."""
 
     @dagster.sensor(
         name="lost_runs",
@@ -55,11 +75,15 @@ def sensor(path: Path, pool: str) -> dagster.SensorDefinition:
         description="Tells of runs whose process is gone, so that they are started again and keep no place.",
     )
     def lost_runs(context: dagster.SensorEvaluationContext) -> SkipReason:
-        instance = context.instance
-        lost = [*_unlocked(instance, companies.read(path)), *_not_begun(instance, pool)]
+        instance, before = context.instance, json.loads(context.cursor or "{}")
+        found = [(run, _DEAD) for run in _unlocked(instance, companies.read(path))]
+        found += [(run, _NOT_BEGUN) for run in _not_begun(instance, pipelines)]
+        looks = {run.run_id: before.get(run.run_id, 0) + 1 for run, _ in found}
+        lost = [run for run, most in found if looks[run.run_id] >= most]
         for run in lost:
             context.log.warning(f"Run {run.run_id}: {_WORDS}")
             instance.report_run_failed(run, _WORDS)
+        context.update_cursor(json.dumps(looks))
         return SkipReason(f"Lost runs: {', '.join(run.run_id for run in lost) or 'none'}.")
 
     return lost_runs
@@ -69,42 +93,45 @@ def _unlocked(instance: DagsterInstance, fleet: Fleet) -> Iterator[DagsterRun]:
     """Yield started runs whose lock is free; remove the files of runs that have ended."""
     for file in _folder(fleet).glob("*"):
         # The lock first: whoever has freed it has told the end before, if it could.
-        run = instance.get_run_by_id(file.name) if _is_free(file) else None
+        if not _is_free(file):
+            continue
+        run = instance.get_run_by_id(file.name)
         if run is not None and run.status is DagsterRunStatus.STARTED:
             yield run
-        elif run is not None and run.is_finished:
+        elif run.is_finished if run is not None else _is_old(file):
             file.unlink(missing_ok=True)
 
 
-def _not_begun(instance: DagsterInstance, pool: str) -> Iterator[DagsterRun]:
-    """Yield runs that have started long ago and do not wait for the pool, and have no file yet."""
-    storage = instance.event_log_storage
-    waiting = (
-        {step.run_id for step in storage.get_concurrency_info(pool).pending_steps}
-        if storage.supports_global_concurrency_limits
-        else set()
-    )
-    for record in instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTED])):
-        run, began = record.dagster_run, record.start_time or time.time()
-        if run.tags.get(BEGUN) != run.run_id and run.run_id not in waiting and time.time() - began > _UNTOLD:
+def _not_begun(instance: DagsterInstance, pipelines: Collection[AssetKey]) -> Iterator[DagsterRun]:
+    """Yield started runs of ours whose step has not begun, and does not wait for a pool."""
+    waiting = instance.event_log_storage.get_concurrency_run_ids()
+    for run in instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED])):
+        # Other code locations have runs in the same Dagster, of which nothing is known here.
+        selected = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
+        if not selected or not selected <= set(pipelines) or run.run_id in waiting:
+            continue
+        if not instance.get_records_for_run(run.run_id, of_type=DagsterEventType.STEP_START, limit=1).records:
             yield run
 
 
 def _is_free(path: Path) -> bool:
+    """Return whether the lock can be had; of what cannot be opened or locked nothing is known."""
     try:
         file = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return True
+    except OSError:
+        return False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:
         return False
     finally:
         os.close(file)
     return True
 
 
+def _is_old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > _OLD
+
+
 def _folder(fleet: Fleet) -> Path:
-    found = fleet.folder / "dagster"
-    found.mkdir(parents=True, exist_ok=True)
-    return found
+    return fleet.folder / "dagster"

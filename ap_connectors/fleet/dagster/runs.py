@@ -48,7 +48,7 @@ def batch(context: AssetExecutionContext, path: Path) -> Iterator[Event]:
     context.log.addFilter(lambda record: _NO_OUTPUTS not in record.getMessage())
     try:
         fleet = companies.read(path)
-        lost.hold(context.instance, fleet, context.run.run_id)
+        lost.hold(fleet, context.run.run_id, context.log)
         names = [one.path[-1] for one in context.selected_asset_keys]
         compared = [one.asset_key.path[-1] for one in context.selected_asset_check_keys]
         wanted = [name for name in fleet.pipelines if name in {*names, *compared}]
