@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -99,7 +100,11 @@ def _deletes(folder: Path) -> Callable[[], str]:
 
 
 def _in_warehouse(fleet: Fleet, company: Company, database: str, schema: str, *, rows: bool) -> Iterator[Step]:
-    """Yield the steps in a schema: the STATE always, rows of every table that has the column company if asked for."""
+    """Yield the steps in a schema: the STATE always, rows of every table that has the column company if asked for.
+
+    The STATE goes first, or the next run would go on behind rows that are gone; whose the rows are is known as long as
+    there are any, so that another company's cannot come among them.
+    """
     if not database_urls.is_postgresql(database) and not (fleet.path.parent / files.place(database)).exists():
         return
     with databases.opened(database, fleet.path.parent) as opened:
@@ -118,12 +123,30 @@ def _in_warehouse(fleet: Fleet, company: Company, database: str, schema: str, *,
             table = f"{catalog}{_quoted(schema)}.{_quoted(name)}"
             ((count,),) = opened.rows(f"SELECT count(*) FROM {table} WHERE company = ?", company.id)  # noqa: S608
             counts[name, table] = int(count)
+    whose = []
     for (name, table), count in counts.items():
-        if count:
-            what = (
-                f"the STATE in {schema}._state" if name == "_state" else f"{counted(count, 'row')} of {schema}.{name}"
-            )
-            yield Step(what, _empties(fleet, company, database, table))
+        if count and name == "_state":
+            yield Step(f"the STATE in {schema}._state", _forgets_in(fleet, company, database, table))
+            whose = [Step(f"whose rows they were, in {schema}._state", _empties(fleet, company, database, table))]
+        elif count:
+            yield Step(f"{counted(count, 'row')} of {schema}.{name}", _empties(fleet, company, database, table))
+    if rows:
+        yield from whose
+
+
+def _forgets_in(fleet: Fleet, company: Company, database: str, table: str) -> Callable[[], str]:
+    def do() -> str:
+        with databases.opened(database, fleet.path.parent, write=True) as opened:
+            asked = f"SELECT DISTINCT tenant FROM {table} WHERE company = ?"  # noqa: S608
+            for (tenant,) in opened.rows(asked, company.id):
+                if tenant is None:
+                    opened.rows(f"DELETE FROM {table} WHERE company = ? AND tenant IS NULL", company.id)  # noqa: S608
+                    continue
+                kept = json.dumps({"bookmarks": {"company": {"tenant": tenant}}}, ensure_ascii=False)
+                opened.rows(f"UPDATE {table} SET state = ? WHERE company = ? AND tenant = ?", kept, company.id, tenant)  # noqa: S608
+        return "removed"
+
+    return do
 
 
 def _empties(fleet: Fleet, company: Company, database: str, table: str) -> Callable[[], str]:

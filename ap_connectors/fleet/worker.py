@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Mapping
@@ -54,6 +55,13 @@ _OTHER_STATES = {
     },
 }
 """What takes the place of what a plugin says: a fleet is handed no state."""
+_UNDER_ANOTHER = re.compile(r'(under the name "([^"]+)").*? Nothing was loaded\. Set the name that it has there\.')
+_ROWS_OF_ANOTHER = (
+    r"\1. Nothing was loaded. Look at the credentials first: if they are wrong, set the right ones, and the next run "
+    r"goes on. If they are right, earlier runs of \2 had them: `ap-fleet remove \2 --rows --files --yes` takes those "
+    r"rows out (the subscription to webhooks, too), and the next run begins anew."
+)
+"""The same for what target-warehouse says of rows that are another company's here."""
 _TOO_MANY = "(max_rejects)"
 """In the message of a plugin that has set aside more than allowed."""
 
@@ -174,7 +182,7 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
 def _for_a_fleet(error: str, job: Job) -> str:
     for said, words in _OTHER_STATES.items():
         error = error.replace(said, _OTHER_STATE.format(company=job.company.id, **words))
-    return error
+    return _UNDER_ANOTHER.sub(_ROWS_OF_ANOTHER, error)
 
 
 class _Run:

@@ -140,6 +140,11 @@ def test_check_offers_no_name_of_swapped_credentials(kind: str, request: pytest.
     assert "`ap-fleet remove c1 --rows --files --yes` takes" in said
     for one in ("c1", "c2"):
         assert "from companies.yml, unless" in fleet.ask("remove", one, "--rows", "--files", "--yes")
+        if one == "c1":
+            # The other one still has its rows.
+            told = fleet.run("--only=c1", expect=1)["c1"]["error"]
+            assert "`ap-fleet remove c2 --rows --files --yes` takes" in told
+            assert "Set the name" not in told
     assert all(one["written"] == one["read"] > 0 for one in fleet.run().values())
 
 
@@ -184,10 +189,19 @@ def test_remove_names_everything_first(big_fleet: Fleet) -> None:
     # Without --rows they stay.
     fleet.ask("remove", "c1", "--yes")
     assert fleet.rows("SELECT count(*) FROM vicai.vendors") == before
-    assert fleet.rows("SELECT company FROM vicai._state") == [("c2",)]
+    states = dict(fleet.rows("SELECT company, state::text FROM vicai._state"))
+    assert json.loads(states["c1"]) == {"bookmarks": {"company": {"tenant": fleet.name(1)}}}
+    assert "invoices" in json.loads(states["c2"])["bookmarks"]
+    # Another company's do not come among them; its own are read anew.
+    fleet.write({"id": "c1", "settings": {"tap-vicai": fleet.credentials(3)}}, fleet.company(2))
+    assert f'it is of "{fleet.name(1)}", the credentials' in fleet.run("--only=c1", expect=1)["c1"]["error"]
+    assert fleet.rows("SELECT count(*) FROM vicai.vendors") == before
+    fleet.write(*fleet.companies(2))
+    assert fleet.run("--only=c1")["c1"]["read"] > 20
     said = fleet.ask("remove", "c1", "--rows", "--files", "--yes")
     assert "Now remove c1 from companies.yml" in said
     assert fleet.rows("SELECT DISTINCT company FROM vicai.vendors") == [("c2",)]
+    assert fleet.rows("SELECT company FROM vicai._state") == [("c2",)]
     assert not (fleet.folder / "output" / "logs" / "c1").exists()
     assert (fleet.folder / "output" / "logs" / "c2").exists()
     assert fleet.run("--only=c2")["c2"]["written"] == 0
