@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import typing
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import astuple
@@ -30,7 +31,7 @@ LIBRARIES = {
         "mapper_ivesk_vicai.mapper",
         "ap_connectors.tieout.cli",
         "ap_connectors.fleet.cli",
-        *("duckdb", "psycopg"),
+        *("target_warehouse.duckdb", "target_warehouse.postgres"),
     ),
     "webhooks": (
         *("ap_connectors.webhooks.cli", "ap_connectors.webhooks.serve", "ap_connectors.webhooks.subscriptions"),
@@ -141,7 +142,10 @@ def _prepare() -> None:
         metadata.version(package)
     contract = sys.modules.get("ap_connectors.vicai.contract")
     if contract is not None:
-        contract.operations()
+        for age in (contract.FIRST, contract.LIVE):
+            contract.operations(age)
+    # A library's last deed is to empty the caches of `typing`: each page of memory would be copied for that.
+    vars(typing)["_cleanups"].clear()
 
 
 def _make_haste() -> None:
