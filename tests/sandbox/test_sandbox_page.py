@@ -251,6 +251,11 @@ def test_faults_are_ordered_and_a_sandbox_that_is_gone_is_told(sandbox: SandboxP
 
 @pytest.mark.long
 def test_a_small_dark_window_will_do(browser: Browser, sandbox: SandboxProcess) -> None:
+    with Tab(browser, width=1280, online=True) as tab:
+        # The buttons of a row stay in sight, and would lie over what is beside them.
+        for view in VIEWS:
+            tab.open(f"{sandbox.url}/?view={view}").wait_for_selector("h2")
+            assert tab.sideways == 0, view
     sandbox.control.add(1, overrides={"docnum": "N" * 300, "sellername": "S" * 300, "total": LONG})
     # 1280 pixels at 400 %.
     with Tab(browser, scheme="dark", width=320, online=True) as tab:

@@ -31,7 +31,7 @@ VIEWS: dict[str, tuple[str, View]] = {
     "vendors": ("Vendors", vicai_lists.vendors),
     "orders": ("Orders", vicai_lists.orders),
     "payments": ("Payments", vicai_lists.payments),
-    "received": ("Received", traffic_lists.received),
+    "received": ("Uploads, reports", traffic_lists.received),
     "webhooks": ("Webhooks", traffic_lists.webhooks),
     "faults": ("Faults", traffic_lists.faults),
     "calls": ("Calls", traffic_lists.calls),
@@ -99,6 +99,7 @@ def _overview(tenant: Tenant) -> list[Listing]:
     def of(view: str) -> str:
         return link("/", **{naming.PARAMETER: tenant.id, "view": view})
 
+    reports = sum(map(len, (ivesk.uploads, ivesk.sync_errors, vicai.confirmations, vicai.synchronized)))
     exported = f"{MANNERS['en'].number(len(ivesk.exported))} exported"
     held = [
         ("Documents at Įvesk", "documents", len(ivesk.digitized), exported),
@@ -106,7 +107,7 @@ def _overview(tenant: Tenant) -> list[Listing]:
         ("Vendors", "vendors", len(vicai["vendors"]), ""),
         ("Purchase orders", "orders", len(vicai["purchaseOrders"]), ""),
         ("Payment batches", "payments", len(vicai["paymentBatches"]), ""),
-        ("Sent to them", "received", len(ivesk.uploads) + len(ivesk.sync_errors) + len(vicai.confirmations), ""),
+        ("Uploads, reports", "received", reports, "files, sync errors, payments confirmed or failed, syncs asked for"),
         ("Deliveries of webhooks", "webhooks", tenant.dispatcher.count, f"{tenant.dispatcher.waiting} waiting"),
         ("Faults on order", "faults", len(tenant.faults.orders), ""),
         ("Calls", "calls", tenant.calls.count, f"{tenant.services.vicai.limit.throttled} refused by the rate limit"),
