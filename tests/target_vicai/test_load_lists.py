@@ -1,14 +1,18 @@
-"""Lists whose columns are not all known: what is left out, and what lacks, is told wherever a person looks."""
+"""Lists of a spreadsheet as input (`--input`): what is loaded, what is refused, and what of a list is left out."""
 
 from __future__ import annotations
 
 import html
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openpyxl
 
+from ap_connectors.core import sheets
+from ap_connectors.sandbox.process import SandboxProcess
+from tests.singer.sheet_files import sheet
 from tests.target_vicai.conftest import Target
 from tests.target_vicai.scene import AT
 
@@ -114,3 +118,93 @@ def test_the_file_of_a_list_and_times_to_the_minute(store: Store, target: Target
     store.look()
     found = store.one("vendors", externalId="V1")
     assert (found["externalUpdatedAt"], found["name"]) == ("2026-11-20 09:03:00", "2026-11-20 09:03")
+
+
+def test_a_list_is_loaded(store: Store, target: Target, tmp_path: Path) -> None:
+    heads = ["externalId", "externalUpdatedAt", "name", "taxInfo.orgNumber", "email", "nonsense"]
+    path = sheet(
+        tmp_path,
+        heads,
+        ["L-1", datetime(2026, 3, 1), "Ąžuolas", 914782345, "a@b.lt", None],
+        ["L-2", "01.03.2026", "Bad time", None, None, None],
+        [None] * 6,
+        ["L-3", datetime(2026, 3, 1, 10), "Third", None, None, "x"],
+    ).rename(tmp_path / "Vendors 2026.xlsx")
+    run = target([], "--input", str(path), expect=1)
+    assert (run.counts("vendors")["created"], run.counts("vendors")["rejected"]) == (2, 1)
+    assert "L-2 (row 3)" in run.err
+    assert ": columns left out, as no field is called so: nonsense." in run.err
+    store.look()
+    first = store.one("vendors", externalId="L-1")
+    assert (first["taxInfo"]["orgNumber"], first["externalUpdatedAt"]) == ("914782345", "2026-03-01T00:00:00")
+    # An empty cell says nothing, and what is the same is not written.
+    path = sheet(tmp_path, heads[:5], ["L-1", datetime(2026, 3, 2), "Ąžuolas", None, None]).rename(path)
+    assert target([], "--input", str(path)).counts("vendors")["updated"] == 1
+    store.look()
+    kept = store.one("vendors", externalId="L-1")
+    assert (kept["email"], kept["taxInfo"]["orgNumber"]) == ("a@b.lt", "914782345")
+    assert target([], "--input", str(path)).writes == []
+
+
+def test_a_key_that_stands_twice_in_a_list(vicai: SandboxProcess, target: Target, tmp_path: Path) -> None:
+    """Each load would flip the vendor there and back: nothing of the list is loaded until it says one thing."""
+    path = tmp_path / "vendors.csv"
+    rows = [f"V1;{AT};Ąžuolas", f"V2;{AT};B", f"V3;{AT};C", f"V3;{AT};D", f"V1;{AT};Ąžuolas"]
+    path.write_text("\n".join(["externalId;externalUpdatedAt;name", *rows]), "utf-8")
+    run = target([], "--input", str(path), expect=1)
+    assert "line 4 and line 5 have the same externalId V3: name differs. Which row counts?" in run.err
+    assert run.writes == []
+    path.write_text(path.read_text("utf-8").replace(rows[3], ""), "utf-8")
+    assert target([], "--input", str(path)).counts("vendors")["created"] == 3
+    # A group has no id of the ERP's: the name is its key.
+    path = tmp_path / "vendor_groups.csv"
+    path.write_text("name;description\nA;x\nA;y\n", "utf-8")
+    assert "line 2 and line 3 have the same name A" in target([], "--input", str(path), expect=1).err
+
+
+def test_a_wrong_heading_of_a_list(store: Store, target: Target, tmp_path: Path) -> None:
+    """It is told once, before anything is loaded, and not of each row."""
+    path = tmp_path / "vendors.csv"
+    rows = [f"V{number};{AT};B" for number in range(20)]
+
+    def refused(heads: str) -> str:
+        path.write_text("\n".join([heads, *rows]), "utf-8")
+        run = target([], "--input", str(path), expect=1)
+        assert (run.writes, run.rejects, len(run.complaints)) == ([], [], 1)
+        return run.complaints[0]
+
+    assert "External ID: did you mean externalId?" in refused("External ID;externalUpdatedAt;name")
+    assert "externalUpdated: did you mean externalUpdatedAt?" in refused("externalId;externalUpdated;name")
+    assert "no column is called externalId" in refused("Supplier no;externalUpdatedAt;name")
+    store.untouched()
+    # Stream maps give columns other names; an invoice is known by either id.
+    path.write_text("\n".join(["Supplier no;Changed;name", *rows]), "utf-8")
+    maps = {"vendors": {"externalId": "record['Supplier no']", "externalUpdatedAt": "Changed", "name": "name"}}
+    assert target([], "--input", str(path), stream_maps=maps).counts("vendors")["created"] == 20
+    path = tmp_path / "invoice_payments.csv"
+    path.write_text("externalId;externalPaymentMethod\nI1;a\nI1;b\n", "utf-8")
+    run = target([], "--input", str(path), expect=1)
+    assert "line 2 and line 3 have the same externalId I1" in run.complaints[0]
+
+
+def test_plan_and_rejects_are_in_the_order_of_the_list(target: Target, tmp_path: Path) -> None:
+    """A person has the list beside them; which thread was done first says nothing."""
+    path, keys = tmp_path / "vendors.csv", [f"V{number * 7 % 30}" for number in range(30)]
+    rows = [f"{key};{AT};{'X' * 300 if n % 5 == 4 else key};{'none' * (n % 3 == 0)}" for n, key in enumerate(keys)]
+    path.write_text("\n".join(["externalId;externalUpdatedAt;name;paymentTermName", *rows]), "utf-8")
+    expected = {
+        True: [key for n, key in enumerate(keys) if n % 3 == 0 or n % 5 == 4],
+        False: [key for n, key in enumerate(keys) if n % 3 and n % 5 != 4],
+    }
+    run = target([], "--input", str(path), dry_run=True, plan_path=str(tmp_path / "plan.json"), expect=1)
+    plan = json.loads((tmp_path / "plan.json").read_text())["plan"]["vendors"]
+    assert [one["key"] for one in plan["created"]] == expected[False]
+    assert [one["key"] for one in plan["rejected"]] == expected[True]
+    assert [line.split()[1] for line in run.err.splitlines() if line.startswith("  +")] == expected[False]
+    target([], "--input", str(path), report_path=str(tmp_path / "rejects.csv"), expect=1)
+    told = [dict(row.cells) for row in sheets.read(tmp_path / "rejects.csv")]
+    assert {row["(key)"] for row in told} == {*expected[True]}
+    by_code: dict[str, list[int]] = {}
+    for row in told:
+        by_code.setdefault(row["(code)"], []).append(int(row["(line)"]))
+    assert [lines for lines in by_code.values() if lines != sorted(lines)] == []
