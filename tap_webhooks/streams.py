@@ -16,7 +16,7 @@ from ap_connectors.singer.downloads import StoredFile, safe_part
 from ap_connectors.singer.stream import Batch, ExactStream
 from ap_connectors.vicai.client import document_type
 from ap_connectors.webhooks import documents
-from ap_connectors.webhooks.kinds import BEFORE
+from ap_connectors.webhooks.event_kinds import BEFORE
 
 if TYPE_CHECKING:
     from ap_connectors.webhooks.inbox import Event

@@ -17,8 +17,8 @@ from ap_connectors.core.errors import Retry
 from ap_connectors.core.raw_json import NULL, Record, decode
 from ap_connectors.core.raw_json import text as member
 from ap_connectors.webhooks.errors import Refused
+from ap_connectors.webhooks.event_kinds import BATCH, known_kind
 from ap_connectors.webhooks.inbox import Delivery
-from ap_connectors.webhooks.kinds import BATCH, known_kind
 from ap_connectors.webhooks.request_bodies import Invoice
 from ap_connectors.webhooks.sns import Message
 

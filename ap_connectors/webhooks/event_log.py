@@ -11,8 +11,8 @@ from ap_connectors.core import instants
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.vicai.client import NotFound, Refused, VicaiClient
 from ap_connectors.webhooks import deliveries, errors
+from ap_connectors.webhooks.event_kinds import BATCH
 from ap_connectors.webhooks.inbox import Delivery, Inbox
-from ap_connectors.webhooks.kinds import BATCH
 
 _LOG = logging.getLogger("ap_connectors.webhooks.event_log")
 

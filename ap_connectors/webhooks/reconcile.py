@@ -14,7 +14,7 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record, text
 from ap_connectors.ivesk.contract import companies
 from ap_connectors.vicai.client import Forbidden, VicaiClient
-from ap_connectors.webhooks import company_subscriptions, deliveries, event_log, kinds
+from ap_connectors.webhooks import company_subscriptions, deliveries, event_kinds, event_log
 from ap_connectors.webhooks.database import now_ms
 from ap_connectors.webhooks.inbox import Delivery, Inbox
 from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, WAITING, Runs, opened
@@ -22,10 +22,10 @@ from ap_connectors.webhooks.settings import Settings
 from ap_connectors.webhooks.status import UNPLANNED, RuleStatus, rule_statuses
 from ap_connectors.webhooks.subscriptions import ivesk_client, vicai_client
 
-EXPORTED, BATCH = "ivesk.on_exported", f"vicai.{kinds.BATCH}"
-READY = {kinds.POST: "READY_FOR_POST", kinds.TRANSFER: "READY_FOR_TRANSFER"}
+EXPORTED, BATCH = "ivesk.on_exported", f"vicai.{event_kinds.BATCH}"
+READY = {event_kinds.POST: "READY_FOR_POST", event_kinds.TRANSFER: "READY_FOR_TRANSFER"}
 """The state of an invoice between a click in Vic.ai and our answer, by the event of the click."""
-STATES = READY | {kinds.BEFORE[kind]: state for kind, state in READY.items()}
+STATES = READY | {event_kinds.BEFORE[kind]: state for kind, state in READY.items()}
 """The same, also by the callback of the click."""
 
 NO_EVENT, NOT_PROCESSED, NOT_SUBSCRIBED = "no event", "not acted on", "not subscribed"
@@ -219,8 +219,8 @@ class _Comparison:
             )
         is_live = self._recorded(client, subscribed)
         for new, state in READY.items():
-            kinds_of_it = (new, kinds.BEFORE[new])
-            event = f"vicai.{new if is_live else kinds.BEFORE[new]}"
+            kinds_of_it = (new, event_kinds.BEFORE[new])
+            event = f"vicai.{new if is_live else event_kinds.BEFORE[new]}"
             if not self._is_expected(event, *(f"vicai.{kind}" for kind in kinds_of_it)):
                 continue
             seen = set().union(*(self._ids(kind) for kind in kinds_of_it))
@@ -289,7 +289,7 @@ class _Comparison:
         return [event for event in events if event.delivery.kind in found]
 
     def _batches(self, pages: Iterable[list[Record]]) -> None:
-        seen = self._ids(kinds.BATCH)
+        seen = self._ids(event_kinds.BATCH)
         self._report.compared["processed payment batches"] += 0
         try:
             for batch in (one for page in pages for one in page):

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from ap_connectors.webhooks import kinds
+from ap_connectors.webhooks import event_kinds
 from ap_connectors.webhooks.config_file import (
     UNSET,
     Command,
@@ -29,7 +29,7 @@ from ap_connectors.webhooks.inbox import EventSummary
 
 _ALL_OF_A_SERVICE = ("ivesk.*", "vicai.*")
 
-PER_REQUEST = f"vicai.{kinds.SYNC}"
+PER_REQUEST = f"vicai.{event_kinds.SYNC}"
 """Vic.ai waits for writes with the id of this very request, so two requests never share a run."""
 
 
@@ -76,7 +76,7 @@ class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         if not self.on:
             raise WrongSetting("has no `on`: the events that it is for, such as ivesk.on_exported.")
         for index, event in enumerate(self.on):
-            known = (*kinds.events(), *_ALL_OF_A_SERVICE)
+            known = (*event_kinds.events(), *_ALL_OF_A_SERVICE)
             # Vic.ai may have more events than are known here, but not ones that are nearly called like them.
             if event not in known and (not event.startswith("vicai.") or is_close(event, known)):
                 raise WrongSetting(f"there is no event {event!r}.{did_you_mean(event, known)}", "on", index)
@@ -110,7 +110,7 @@ class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     def wants(self, service: str, kind: str, company: str | None) -> bool:
         """Return whether the rule is for an event."""
-        return kinds.is_wanted(service, kind, self.on) and (
+        return event_kinds.is_wanted(service, kind, self.on) and (
             not self.companies or company is None or company in self.companies
         )
 

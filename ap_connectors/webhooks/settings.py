@@ -14,7 +14,7 @@ import msgspec
 from ap_connectors.core import validate
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.settings import closest, unknown_variables, warn_if_open
-from ap_connectors.webhooks import kinds, rules
+from ap_connectors.webhooks import event_kinds, rules
 from ap_connectors.webhooks.config_file import (
     UNSET,
     PositiveSeconds,
@@ -183,7 +183,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             yield f"page_host: {self.page_host} lets other machines connect, and page_token goes there without TLS."
         for rule in self.rules:
             for event in rule.on:
-                if event not in (*kinds.events(), "ivesk.*", "vicai.*"):
+                if event not in (*event_kinds.events(), "ivesk.*", "vicai.*"):
                     yield f"rules: {rule.shown}: {event} is not an event that is known here; it is taken as Vic.ai's."
         if self.ivesk_test_hosts:
             places = ", ".join(self.ivesk_test_hosts)

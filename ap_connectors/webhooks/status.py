@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ap_connectors.core import instants
 from ap_connectors.core.errors import Stop
-from ap_connectors.webhooks import kinds
+from ap_connectors.webhooks import event_kinds
 from ap_connectors.webhooks.database import now_ms
 from ap_connectors.webhooks.inbox import AllowedTopic, EventSummary, Inbox
 from ap_connectors.webhooks.rules import Rule, matching, shown
@@ -91,7 +91,7 @@ def _not_subscribed(events: Sequence[str], rules: Sequence[Rule]) -> list[str]:
     if not events or "all" in events:
         return []
     named = dict.fromkeys(name for rule in rules for name in rule.on if name.startswith("vicai.") and name != "vicai.*")
-    return [name for name in named if not any(kinds.is_wanted("vicai", event, {name}) for event in events)]
+    return [name for name in named if not any(event_kinds.is_wanted("vicai", event, {name}) for event in events)]
 
 
 def companies(found: Sequence[Mapping[str, Any]]) -> tuple[list[str], bool]:

@@ -19,11 +19,11 @@ from ap_connectors.ivesk import settings as ivesk
 from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.vicai import settings as vicai
 from ap_connectors.vicai.client import Forbidden, NotFound, Refused, VicaiClient
-from ap_connectors.webhooks import kinds
+from ap_connectors.webhooks import event_kinds
 from ap_connectors.webhooks.config_file import did_you_mean, is_close
 from ap_connectors.webhooks.database import now, now_ms
+from ap_connectors.webhooks.event_kinds import SYNC
 from ap_connectors.webhooks.inbox import AllowedTopic
-from ap_connectors.webhooks.kinds import SYNC
 from ap_connectors.webhooks.runs import opened
 from ap_connectors.webhooks.settings import PREFIX, URL_EXAMPLE, Settings
 from ap_connectors.webhooks.tokens import Secret, Token, Tokens
@@ -316,7 +316,7 @@ def callback_url(settings: Settings, path: str) -> str:
 
 def check_vicai_events(events: Sequence[str]) -> None:
     """Refuse misspelt names; Vic.ai may have more events than are known here."""
-    known = ("all", *kinds.of_vicai())
+    known = ("all", *event_kinds.of_vicai())
     for event in events:
         if event not in known and is_close(event, known):
             raise Stop(f"--events: there is no event {event!r}.{did_you_mean(event, known)}")
