@@ -1,11 +1,10 @@
-"""Settings of `target-vicai`, what puts its parts together, and the deletes of full loads."""
+"""Settings of `target-vicai`, and what puts its parts together."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
@@ -39,33 +38,11 @@ from target_vicai.approval import Approval, WatchedWriter
 from target_vicai.approved_plan import Applying, approval_of, sealed, service_of
 from target_vicai.context import DryRunWriter, LoadContext, LoadOptions
 from target_vicai.document_vendors import KEPT
+from target_vicai.full_loads import FullLoad, deletes_of, refusals_of
 from target_vicai.item import Item
 from target_vicai.list_templates import template
 from target_vicai.sink import VicSink
 from target_vicai.streams import ALL
-
-
-@dataclass(frozen=True)
-class _FullLoad:
-    """A complete full load of a stream: its version, the input's name of the stream, and what holds back its STATE."""
-
-    version: int
-    stream: str
-    number: int
-
-
-@dataclass(frozen=True)
-class _Deletes:
-    """What a full load no longer has: the stream, the natural keys, and how many records Vic has with such a key."""
-
-    stream: str
-    keys: tuple[str, ...]
-    total: int
-
-    @property
-    def fraction(self) -> float:
-        """The part of the records that would be deleted."""
-        return len(self.keys) / self.total if self.total else 0.0
 
 
 class TargetVicai(ExactTarget):
@@ -191,7 +168,7 @@ class TargetVicai(ExactTarget):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._full_loads: dict[str, _FullLoad] = {}
+        self._full_loads: dict[str, FullLoad] = {}
         zone = self.config.get("erp_timezone")
         self._erp_zone = instants.time_zone("erp_timezone", zone) if zone else None
         self._sources = DocumentSources(self.config.get("documents_from"), api_url=self.config.get("api_url") or "")
@@ -281,7 +258,7 @@ class TargetVicai(ExactTarget):
         number = self.state_gate.begin()
         if sink.name in self._full_loads:
             self.state_gate.ack(self._full_loads[sink.name].number)
-        self._full_loads[sink.name] = _FullLoad(version, stream, number)
+        self._full_loads[sink.name] = FullLoad(version, stream, number)
 
     def after_loading(self) -> None:
         """Delete what full loads no longer have, unless it is too much.
@@ -291,8 +268,8 @@ class TargetVicai(ExactTarget):
         """
         for sink in self._sinks_by_name.values():
             sink.after_loading()
-        deletes = list(self._deletes())
-        refusals = list(self._refusals(deletes))
+        deletes = list(deletes_of(self._full_loads, self._sinks_by_name, self.context))
+        refusals = list(refusals_of(deletes, self.unread, most=float(self.config["max_delete_fraction"])))
         if not refusals:
             for one in deletes:
                 for key in one.keys:
@@ -321,27 +298,6 @@ class TargetVicai(ExactTarget):
                 f"apply_plan: the input has no record of {named}{more}, which the plan has; the rest was done. Give "
                 "the input that the plan was made of."
             )
-
-    # Deletes of full loads
-
-    def _deletes(self) -> Iterator[_Deletes]:
-        """Yield what is to be deleted, children before parents. Records without an id of the ERP's do not count."""
-        for sink in reversed(ALL):
-            if load := self._full_loads.get(sink.name):
-                cache, owns = self.context.cache(sink.name), self._sinks_by_name[canonical(sink.name)].owns
-                unseen = cache.unseen_keys(load.version)
-                keys = tuple(key for key in unseen if all(owns(each.record) for each in cache.by_key(key)))
-                yield _Deletes(sink.name, keys, cache.count_keyed())
-
-    def _refusals(self, deletes: Iterable[_Deletes]) -> Iterator[str]:
-        """Yield the reasons why nothing may be deleted."""
-        most = float(self.config["max_delete_fraction"])
-        for one in deletes:
-            if one.keys and (unread := self.unread[one.stream]):
-                yield f"{unread} records of {one.stream} could not be read, so it is not known what is gone"
-            elif one.fraction > most:
-                told = f"{len(one.keys)} of {one.total} {one.stream} would be deleted"
-                yield f"{told}, more than max_delete_fraction ({most:g})"
 
     def _submit_delete(self, stream: str, key: str) -> None:
         sink, told = self._sinks_by_name[canonical(stream)], self._full_loads[stream].stream
