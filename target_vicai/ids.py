@@ -71,7 +71,7 @@ def as_meant(record: JsonObject, keys: Collection[str] = _OF_REFERENCES) -> Json
     changed: JsonObject = {}
     for name, value in record.items():
         kind = type(value)
-        # Most fields are no ids: a call for each would cost a tenth of a load.
+        # Most fields are not ids: a call for each would cost a tenth of a load.
         if (_IS_ID[name] or name in keys) if kind is str else (kind is dict or kind is list):
             meant = _meant(name, value, keys)
             # The very same object where nothing changes, as in nearly all records.

@@ -15,8 +15,8 @@ SETTLES = 120_000
 """Milliseconds after its time for which a record may still be missing in a list: a service sets the time of a change
 when it begins to write, and shows the record when that is done, or when a copy of its database has it."""
 _DAY = 86_400_000
-"""Milliseconds that a clock may be ahead of this machine's at most: its zone, or an error. What is later is no time of
-a change, and reading does not go on behind it."""
+"""Milliseconds that a clock may be ahead of this machine's at most: its zone, or an error. What is later is not the
+time of a change, and reading does not go on behind it."""
 _MOST_KEPT = 1000
 """Records of that time that a STATE remembers, at most; of a mass change the others come again, and none is lost."""
 

@@ -74,7 +74,7 @@ def run(
         order: what to run.
         on_result: is told of each result as it comes.
         work: what is done with each job, in a process of its own.
-        history: gets each result, and word of the batch meanwhile; None: what is done is no run.
+        history: gets each result, and word of the batch meanwhile; None: what is done is not a run.
 
     Raises:
         Stop: nothing could begin. BrokenPipeError: `on_result` raised it; the batch was then ended as by a signal.

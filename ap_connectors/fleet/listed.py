@@ -79,7 +79,7 @@ def _company(row: Mapping[str, Any], number: int) -> Value:
 
 
 def _setting(text: str, number: int) -> Value:
-    """Return a cell: a list in JSON is one, true and 7 are what they look like where the setting is no text."""
+    """Return a cell: a list in JSON is one, true and 7 are what they look like where the setting is not text."""
     if text.startswith("["):
         try:
             found = json.loads(text)

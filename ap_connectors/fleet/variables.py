@@ -33,7 +33,7 @@ def wrong(value: Any, names: Mapping[str, str]) -> str:
         if _BARE.fullmatch(text):
             right = _right(f"${{{text[1:]}}}")
             return (
-                f"{text} is no variable here; write '{right}' (a secret that reads so belongs into a {{file: PATH}})."
+                f"{text} is not a variable here; write '{right}' (a secret that reads so belongs in a {{file: PATH}})."
             )
         for found in _BRACED.findall(text):
             if not _NAME.fullmatch(meant := values.places(found, names)):

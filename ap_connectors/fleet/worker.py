@@ -307,7 +307,7 @@ def _checked(state: bytes | None) -> bytes | None:
     except ValueError:
         whole = None
     if not isinstance(whole, dict):
-        raise Stop("its STATE is damaged: it is no JSON object. Restore it, or remove it to read everything anew.")
+        raise Stop("its STATE is damaged: it is not a JSON object. Restore it, or remove it to read everything anew.")
     return state
 
 

@@ -307,7 +307,7 @@ def _copied(chunks: Iterable[bytes], grow: Grow, exits: ExitStack) -> Path:
     return Path(copy.name)
 
 
-# What is said of documents that are no use
+# What is said of documents that are of no use
 
 
 def show(text: str) -> str:

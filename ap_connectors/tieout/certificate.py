@@ -73,7 +73,7 @@ def page(result: Result, data: bytes, language: str = "en") -> str:
 
 
 def _source(result: Result, language: str) -> str:
-    """Return what the source is called: a file is no system."""
+    """Return what the source is called: a file is not a system."""
     if result.source != "input":
         return result.source
     is_list = all(Path(name).suffix.lower() in sheets.SUFFIXES for name in result.files)

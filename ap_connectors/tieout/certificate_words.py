@@ -216,7 +216,7 @@ INPUTS: Mapping[str, tuple[str, str]] = {
 """What a source of files is called, and one of sheets."""
 
 SIDES: Mapping[str, Mapping[str, str]] = {"en": {}, "lt": {"input": "įvestis"}, "no": {"input": "inndata"}}
-"""Sides of a comparison that are no names."""
+"""Sides of a comparison that are not names."""
 
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "missing": ("Not at the destination", "Nėra paskirties sistemoje", "Finnes ikke i målet"),

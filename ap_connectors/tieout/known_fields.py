@@ -16,7 +16,7 @@ _OF_THE_TARGET = ("id", "paymentTermName", "vendorGroupName", FORMER_KEY)
 
 
 class KnownFields:
-    """Finds the fields of records that are no fields of Vic.ai.
+    """Finds the fields of records that are not fields of Vic.ai.
 
     Args:
         component: of the contract ("Vendor"). Of what is not master data every field counts as known.

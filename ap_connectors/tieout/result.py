@@ -168,7 +168,7 @@ class Comparison:
         allowed: types of differences that do not count.
         notes: what else there is to say.
         not_compared: what of the stream was not looked at, a sentence each.
-        unknown_fields: what the source has that is no field of the destination: not loaded, and not compared.
+        unknown_fields: what the source has that is not a field of the destination: not loaded, and not compared.
     """
 
     stream: str
@@ -321,7 +321,7 @@ class Result:
 
     @property
     def unknown_fields(self) -> list[str]:
-        """What the source has that is no field of the destination."""
+        """What the source has that is not a field of the destination."""
         return list(dict.fromkeys(name for one in self.comparisons for name in one.unknown_fields))
 
     def differences(self) -> Iterator[str]:

@@ -25,14 +25,14 @@ companies:
     told = complaint(tmp_path, text + "".join(f"- id: {one}\n" for one in IDS))
     own = "line 9, acme: tap-vicai:"
     assert [one for one in told if "user_agent" not in one] == [
-        "line 7, defaults: tap-vicai: client_id: $VIC_{COMPANY} is no variable here; write '${VIC_{COMPANY}}' "
-        "(a secret that reads so belongs into a {file: PATH}).",
+        "line 7, defaults: tap-vicai: client_id: $VIC_{COMPANY} is not a variable here; write '${VIC_{COMPANY}}' "
+        "(a secret that reads so belongs in a {file: PATH}).",
         "line 7, defaults: tap-vicai: client_secret: ${VIC_{COMPANI}} names no variable; write '${VIC_{COMPANY}}'.",
-        "line 1: warehouse: $WAREHOUSE is no variable here; write '${WAREHOUSE}' "
-        "(a secret that reads so belongs into a {file: PATH}).",
+        "line 1: warehouse: $WAREHOUSE is not a variable here; write '${WAREHOUSE}' "
+        "(a secret that reads so belongs in a {file: PATH}).",
         f"{own} client_id: ${{AP-ID}} names no variable; write '${{AP_ID}}'.",
-        f"{own} client_secret: $x is no variable here; write '${{x}}' "
-        f"(a secret that reads so belongs into a {{file: PATH}}).",
+        f"{own} client_secret: $x is not a variable here; write '${{x}}' "
+        f"(a secret that reads so belongs in a {{file: PATH}}).",
         "line 10, imone-01: tap-ivesk: api_key: ${IVESK_{company}} names no variable, for it gives ${IVESK_imone-01}; "
         "write '${IVESK_{COMPANY}}'. (So 39 times more.)",
     ]
