@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tap_saft.fingerprints import Fingerprints, Identity, packed, unpacked
@@ -46,6 +46,10 @@ class FileState:
     def file(self, name: str) -> Mapping[str, Any]:
         """Return the facts of a file: `size`, `sha256`, and the `streams` that have its records; empty if unknown."""
         return self._files.get(name, {})
+
+    def companies(self, streams: Collection[str]) -> set[str]:
+        """Return the companies whose records some streams have handed out."""
+        return {company for stream, company in self._known if stream in streams}
 
     def as_of(self, stream: str, company: str, external_id: str, record: Mapping[str, Any], created: str) -> str | None:
         """Return the time of change of a record for Vic.ai, without a zone; None if the file has no date.

@@ -70,6 +70,8 @@ class Header(SaftStream):
         state = FileState(self.last_bookmark(context))
         sources = find(self.config["path"])
         exports, unsaved = Exports(sources), 0
+        if wanted & _FOR_VIC and not (self.config.get("company_id") or "").strip():
+            _require_one_company(sources, exports, state)
         try:
             for source, streams in self._in_order(list(self._changed(sources, wanted, state)), exports, len(sources)):
                 checked = self._checked(source, streams, state, exports)
@@ -109,7 +111,7 @@ class Header(SaftStream):
         self, found: list[tuple[Source, frozenset[str]]], exports: Exports, files: int
     ) -> list[tuple[Source, frozenset[str]]]:
         """Return the files in the order in which they were made, so that the latest has the last word."""
-        only, companies, dated = (self.config.get("company_id") or "").strip(), set(), []
+        only, dated = (self.config.get("company_id") or "").strip(), []
         others: set[str] = set()
         for source, streams in found:
             company = exports.company(source)
@@ -117,8 +119,6 @@ class Header(SaftStream):
                 self.logger.info("%s: skipped; it is of company %s (company_id)", source.shown, company.id)
                 others.add(company.id)
                 continue
-            if company:
-                companies.add(company.id)
             # An unreadable file comes last: those before it are loaded.
             dated.append(((company is None, company.created if company else "", source.name), source, streams))
         if others and not dated and len(found) == files:
@@ -128,13 +128,6 @@ class Header(SaftStream):
                 only,
                 files,
                 _some(others),
-            )
-        if len(companies) > 1 and any(self.tap.streams[name].selected for name in ("vendors", "vat_codes")):
-            self.logger.warning(
-                "The files are of %d companies (%s). Vic.ai has one company behind its credentials: set company_id, "
-                "and load each company by itself.",
-                len(companies),
-                _some(companies),
             )
         return [(source, streams) for _, source, streams in sorted(dated, key=lambda one: one[0])]
 
@@ -263,6 +256,30 @@ class VatCodes(Part):
     name, section, key_fields = "vat_codes", None, ("company_id", "externalId")
     selected_by_default = False
     own_fields: ClassVar = contract.FORMER_KEY
+
+
+_FOR_VIC = frozenset({Vendors.name, VatCodes.name})
+"""Streams that nobody selects but to load them into Vic.ai."""
+
+
+def _require_one_company(sources: list[Source], exports: Exports, state: FileState) -> None:
+    """Check that all files are of one company, those of earlier runs too: its ids are another one's with another.
+
+    Raises:
+        Stop: they are of several.
+    """
+    found = {company.id for source in sources if (company := exports.company(source))} | state.companies(_FOR_VIC)
+    different: list[str] = []
+    for one in sorted(found):
+        if not any(same_company(one, other) for other in different):
+            different.append(one)
+    if len(different) > 1:
+        raise Stop(
+            f"The files, with those of earlier runs, are of {len(different)} companies ({_some(set(different))}), and "
+            f"Vic.ai has one company behind its credentials: vendors of one would overwrite those of another. Set "
+            f"company_id, and load each company by itself, with a STATE of its own. For a warehouse, deselect "
+            f"{' and '.join(sorted(_FOR_VIC))}: suppliers and tax_codes have more. Nothing was read."
+        )
 
 
 def _some(companies: set[str]) -> str:

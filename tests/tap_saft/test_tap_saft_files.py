@@ -86,15 +86,28 @@ def test_records_keep_the_date_on_which_they_first_looked_so(tap: RunTap, write:
     assert back == ["2026-06-01T00:00:00"]
 
 
-def test_one_company_of_several(tap: RunTap, write: Write, catalog: MakeCatalog) -> None:
+def test_one_company_of_several(tap: RunTap, write: Write, exports: Path, catalog: MakeCatalog) -> None:
+    """Vendors of one would be written over those of another: their ids are the same (2000)."""
     write("a.xml")
-    write("b.xml", ELSEWHERE)
-    both = tap(catalog=catalog(*EVERYTHING))
-    assert "The files are of 2 companies" in both.err
+    write("as its ledger says.xml", NORWAY_110, ("912345678", "NO 912 345 678 MVA"), ("2026-02-01", "2026-01-01"))
+    alone = tap(catalog=catalog(*TO_VIC))
+    write("b.xml", NORWAY_110, ("912345678", "987654321"), ("2026-02-01", "2026-03-01"))
+    told = "are of 2 companies (912345678, 987654321)"
+    # Together, and a month later; also when the first company's files are no longer there.
+    assert told in tap(catalog=catalog(*TO_VIC), expect=1).err
+    later = tap(catalog=catalog(*TO_VIC), state=alone.state, expect=1)
+    (exports / "a.xml").rename(exports / "a.old")
+    (exports / "as its ledger says.xml").unlink()
+    gone = tap(catalog=catalog("vendors"), state=alone.state, expect=1)
+    for run in (later, gone):
+        assert told in run.err
+        assert not any(run.records.values())
+    (exports / "a.old").rename(exports / "a.xml")
+    both = tap(catalog=catalog("header", "suppliers"))
+    assert {record["company_id"] for record in both.records["suppliers"]} == {"912345678", "987654321"}
     one = tap(catalog=catalog(*EVERYTHING), company_id="912345678")
     assert {record["company_id"] for records in one.records.values() for record in records} == {"912345678"}
     assert set(known(one.state)) == {"a.xml"}
-    assert "The files are of" not in one.err
 
 
 @one_in(3)
