@@ -52,6 +52,11 @@ def _row(where: str, said: Mapping[str, str | None]) -> _Row:
     if not any(said.get(name) for name in _FINDS):
         raise Stop(f"{where}: there is neither code nor vat nor seller_id.")
     identity = Identity.of(said.get("country"), said.get("code"), said.get("vat"))
+    if not identity.numbers and not said.get("seller_id"):
+        number = said.get("code") or said.get("vat")
+        raise Stop(
+            f"{where}: {number} tells no seller from another. Give its code or VAT number, or ivesk's seller_id."
+        )
     if said.get("country") and identity.country is None:
         raise Stop(f"{where}: country {said['country']} is not a code of two letters, such as LT.")
     return _Row(identity, said.get("seller_id"), external_id)

@@ -74,9 +74,12 @@ class Identity:
 
     @classmethod
     def of(cls, country: str | None, code: str | None, vat: str | None) -> Identity:
-        """Return the identity that three fields tell, however they are written."""
-        code_country, number = _parts(code or "")
-        vat_country, vat_number = _parts(vat or "")
+        """Return the identity that three fields tell, however they are written.
+
+        What stands in for a number that is not known ("0", "n/a") is none: by it, strangers would be one company.
+        """
+        code_country, number = _parts(_number(code))
+        vat_country, vat_number = _parts(_number(vat))
         if not vat_country and (found := _VAT.fullmatch(vat_number)):
             vat_country, vat_number = found.groups()  # letters may follow: ATU12345678
         home = two_letters(country) or two_letters(code_country) or two_letters(vat_country)
@@ -103,6 +106,11 @@ class Identity:
         if not elsewhere and set(self.numbers) & set(other.numbers):
             return "perhaps"
         return "other" if differs else "unknown"
+
+
+def _number(written: str | None) -> str:
+    """Return a number as it is written; empty if it has no digit but 0."""
+    return written if written and any(each.isdigit() and each != "0" for each in written) else ""
 
 
 _SWEDISH = 10

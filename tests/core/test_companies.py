@@ -28,6 +28,10 @@ ZALIA = of("LT", "304111222", "LT100001234567")
         # Registered for VAT in another country than its own.
         (("DE", "HRB 86 000", "LT100009876543"), Identity("DE", "HRB86000", "LT100009876543")),
         (("Lithuania", " ", ""), Identity()),
+        # What people write where a number is asked for that they do not have.
+        (("LT", "0", "nėra"), Identity("LT")),
+        (("NO", "000 000 000", "NO 000000000 MVA"), Identity("NO")),
+        (("LT", "N/A", "-"), Identity("LT")),
     ],
 )
 def test_an_identity_however_it_is_written(written: tuple[str | None, ...], meant: Identity) -> None:

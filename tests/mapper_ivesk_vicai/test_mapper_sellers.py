@@ -35,6 +35,9 @@ def test_the_key_of_a_vendor_that_is_new(mapper: Mapper) -> None:
         ({"sellercode": None, "sellervat": "NO 914 345 678 MVA", "sellercountry": "Norge"}, "NO-914345678"),
         ({"sellercode": "777", "sellervat": None, "sellercountry": "Lietuva"}, "777"),
         ({"sellercode": "", "sellervat": None, "sellerid": "s-9", "sellername": "MB Be kodų"}, "s-9"),
+        # Strangers were one vendor, and the account of the second became that of the first.
+        ({"sellercode": "0", "sellervat": None, "sellerid": "s-10", "sellername": "Jonas"}, "s-10"),
+        ({"sellercode": "0", "sellervat": "nėra", "sellerid": "s-11", "sellername": "Petras"}, "s-11"),
     ]
     done = mapper(documents(*(changes for changes, _ in cases)))
     assert [vendor["externalId"] for vendor in done.records("vendors")] == [key for _, key in cases]
@@ -217,6 +220,7 @@ def test_the_vendor_table_says_which_vendor_a_seller_is(mapper: Mapper, tmp_path
     [
         ([{"code": "1"}], "vendor_table[0]: external_id is empty."),
         ([{"external_id": "1"}], "vendor_table[0]: there is neither code nor vat nor seller_id."),
+        ([{"external_id": "1", "code": "n/a"}], "vendor_table[0]: n/a tells no seller from another."),
         (
             [{"name": "1", "external_id": "1"}],
             "vendor_table[0]: name is unknown; known are country, code, vat, seller_id",
