@@ -11,7 +11,7 @@ from typing import Any
 
 from ap_connectors.core import database_urls, files
 from ap_connectors.core.exact import counted
-from ap_connectors.fleet import databases, worker
+from ap_connectors.fleet import databases, owners, plugins, worker
 from ap_connectors.fleet.members import Company, Fleet
 from ap_connectors.fleet.state import Store
 from ap_connectors.vicai.settings import client
@@ -65,6 +65,11 @@ def steps(fleet: Fleet, company: Company, *, rows: bool, files: bool) -> tuple[l
             tables[str(target["database"]), str(target.get("schema") or "")] = None
         else:
             found.append(Step(f"the STATE of {pipeline.name}", _forgets(store)))
+    if any(
+        not one.to_warehouse and plugins.has(one.target, "expected_company")
+        for one in map(fleet.pipeline, company.pipelines)
+    ):
+        found.append(Step("the name of its company at Vic.ai", _forgets(owners.remembered(fleet, company))))
     for (database, schema), _ in tables.items():
         found += _in_warehouse(fleet, company, database, schema, rows=rows)
     for folder in (fleet.folder / name / company.id for name in _FOLDERS) if files else ():

@@ -22,6 +22,7 @@ from ap_connectors.core.redact import Redactor
 from ap_connectors.fleet import children, lineage, plugins, rejects, since, values
 from ap_connectors.fleet.flow import GRACE, Flow, Start
 from ap_connectors.fleet.members import Company, Fleet
+from ap_connectors.fleet.owners import Owner
 from ap_connectors.fleet.pipelines import Pipeline
 from ap_connectors.fleet.results import Result, Status
 from ap_connectors.fleet.state import Busy, DuckDBStore, FolderStore, PostgresStore, Store, WarehouseStore
@@ -194,6 +195,7 @@ class _Run:
         """By plugin: where its reject files are, and those that were there before."""
         self._store: Store | None = None
         self._flow: Flow | None = None
+        self._owner: Owner | None = None
         self._signals: list[int] = []
         self._state: bytes | None = None
         self._kept_at = 0.0
@@ -216,6 +218,8 @@ class _Run:
             raise
         if self._job.again:
             state = since.set_back(state, *self._job.again)
+        if not pipeline.to_warehouse:
+            self._owner = Owner(self._fleet, self._job.company, pipeline.target, given.of[pipeline.target])
         self._make_room(given)
         self._flow = Flow(self._log, self.redact.mask, self._take_state, self._until)
         if self._signals:
@@ -224,9 +228,13 @@ class _Run:
         if self._signals:
             self._flow.stop("ended")
         self._flow.follow()
+        if self._owner:
+            self._owner.learn(self._report)
         if self._state is not None:
             self._store.write(self._state)
         status, error = self._flow.ending()
+        if self._owner:
+            error = self._owner.words(error)
         if self._flow.stopped and status != "done":
             return self._flow.stopped, _ENDS[self._flow.stopped].format(self._fleet.time_limit)
         return status, error

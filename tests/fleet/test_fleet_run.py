@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -127,6 +129,29 @@ def test_a_state_in_a_folder_goes_on(fleet: Fleet) -> None:
     state = json.loads((fleet.folder / "output" / "state" / "c1" / "erp-to-vic.json").read_text(encoding="utf-8"))
     assert state["bookmarks"]
     assert fleet.run()["c1"]["read"] == 0
+    path = fleet.folder / "output" / "state" / "c1" / "erp-to-vic.json"
+    goes_where_it_went(fleet, path.unlink)
+
+
+def goes_where_it_went(fleet: Fleet, forget: Callable[[], object], **top: Any) -> None:
+    """Load anew with the credentials of another company, of which the file says nothing; then it says so."""
+    vic, names = fleet.of(2).control.vicai, [fleet.name(1), fleet.name(2)]
+    before = vic.records("vendors")
+    settings = {"tap-saft": {"path": SAFT}, "target-vicai": {**fleet.credentials(2), "max_rejects": 1000}}
+    other = {"id": "c1", "pipelines": ["erp-to-vic"], "settings": settings}
+    forget()
+    fleet.write(other, **top)
+    error = fleet.run(expect=1)["c1"]["error"]
+    assert f'are of "{names[1]}"; what earlier runs loaded went to "{names[0]}". Nothing was loaded.' in error
+    assert "write its name into the file, as expected_company." in error
+    assert vic.records("vendors") == before
+    fleet.write({**other, "expected_company": names[1]}, **top)
+    assert fleet.run()["c1"]["written"] > 0
+    assert vic.records("vendors") != before
+    # From now on it is that one; who leaves is forgotten.
+    fleet.write(other, **top)
+    assert fleet.run()["c1"]["status"] == "done"
+    assert "the name of its company at Vic.ai: removed" in fleet.ask("remove", "c1", "--yes")
 
 
 @pytest.mark.long
@@ -144,7 +169,7 @@ def test_a_state_in_postgresql_goes_on(big_fleet: Fleet) -> None:
     assert first["state"] == "postgresql"
     assert first["read"] > 0
     assert fleet.run()["c1"]["read"] == 0
-    ((version,),) = fleet.rows("SELECT version FROM fleet_state")
+    ((version,),) = fleet.rows("SELECT version FROM fleet_state WHERE pipeline = 'erp-to-vic'")
     assert version >= 1
     assert not (fleet.folder / "output" / "state" / "c1").exists()
     assert fleet.rows("SELECT company, result ->> 'status' FROM fleet_history") == [("c1", "done")] * 2
@@ -166,6 +191,10 @@ def test_a_state_in_postgresql_goes_on(big_fleet: Fleet) -> None:
         assert "done" in said
         assert "could not be written" not in said
     assert fleet.rows("SELECT count(*) FROM fleet_history") == [(3,)]
+    fleet.rows("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    goes_where_it_went(
+        fleet, lambda: fleet.rows("DELETE FROM fleet_state WHERE pipeline = 'erp-to-vic'"), state=fleet.warehouse
+    )
 
 
 @pytest.mark.long
