@@ -12,7 +12,7 @@ from singer_sdk import typing as th
 
 from ap_connectors.core.companies import two_letters
 from ap_connectors.core.errors import Reject, Stop
-from ap_connectors.core.messages import Line
+from ap_connectors.core.messages import Line, too_deep
 from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.mapper import ExactMapper
 from ap_connectors.singer.schema import canonical
@@ -277,7 +277,7 @@ class MapperIveskVicai(ExactMapper):
             self._map(document, line)
 
     def _map(self, document: JsonObject, line: Line) -> None:
-        found = read_document(document, self._options, self._files)
+        found = SetAside(too_deep()) if line.too_deep else read_document(document, self._options, self._files)
         if isinstance(found, Purchase):
             found = self._write_purchase(found, document)
         if isinstance(found, LeftOut) and isinstance(id_ := document.get("id"), str):

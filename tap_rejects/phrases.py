@@ -49,6 +49,7 @@ CLAUSES: Mapping[str, Phrase] = {
     ),
     "too_many_digits": Phrase("Per ilgas skaičius: {field}", "A number is too long: {field}"),
     "not_text": Phrase("Netinkamas tekstas: {field}", "Not a text: {field}"),
+    "nested_too_deeply": Phrase("Dokumento duomenų nepavyko perskaityti", "The document's data cannot be read"),
     "half_a_character": Phrase(
         "Yra ženklas, kurio negalima perduoti: {field}", "There is a character that cannot be sent: {field}"
     ),

@@ -215,24 +215,32 @@ class RequestedStream(ChildStream):
     things: ClassVar[str]
     """What the lists are of, for messages."""
 
+    def __init__(self, tap: Tap) -> None:
+        super().__init__(tap)
+        self._told: set[type[Reject]] = set()
+
     def derive(self, parents: list[Record]) -> Iterator[Record]:
         """Ask for the lists of several records at once; yield what is in them in the parents' order."""
         if self.left_out == ABSENT:
             return
-        if contract.operation(self.operation).since != contract.FIRST and not self.source.client.is_live:
+        is_new = contract.operation(self.operation).since != contract.FIRST
+        if is_new and not self.source.client.is_live:
             self.leave_out(ABSENT)
             return
         every = ordered(self._found, parents, workers=at_once(self.config))
         for parent, found in zip(parents, every, strict=True):
-            if isinstance(found, Forbidden):
-                if not self.lacks_right:
+            if isinstance(found, Forbidden) or (is_new and isinstance(found, NotFound)):
+                if type(found) not in self._told:
                     self.logger.warning(
                         "%s Its %s are left out, and those of others of which it says the same; the rest goes on.%s",
                         found,
                         self.things,
-                        self.remedy(None),
+                        self.remedy(None)
+                        if isinstance(found, Forbidden)
+                        else f" It may be gone by now. Else: {ABSENT}",
                     )
-                self.lacks_right = True
+                self._told.add(type(found))
+                self.lacks_right = self.lacks_right or isinstance(found, Forbidden)
                 continue
             if isinstance(found, Reject):
                 self.logger.warning("%s Its %s are left out, the rest goes on.", found, self.things)

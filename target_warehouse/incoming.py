@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ap_connectors.core.errors import Reject
+from ap_connectors.core.messages import too_deep
 from ap_connectors.core.raw_json import Record
 from target_warehouse import kinds
 from target_warehouse.declared import Declared
@@ -96,12 +97,15 @@ class Incoming:
         """Add a record.
 
         Raises:
-            Reject: it is not an object, or has half a character.
+            Reject: it is not an object, has half a character, or is nested too deeply.
         """
         try:
-            row = self._decode(record)
-        except msgspec.MsgspecError:
-            row = self._read_slowly(record)
+            try:
+                row = self._decode(record)
+            except msgspec.MsgspecError:
+                row = self._read_slowly(record)
+        except RecursionError:
+            raise too_deep() from None
         chunk = self._chunk
         if chunk is None:
             self._chunk = chunk = Chunk(dict(self._hows))

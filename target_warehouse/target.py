@@ -234,7 +234,7 @@ class TargetWarehouse(ExactTarget):
     def on_record(self, line: Line) -> None:
         """Take a record; write what has gathered when it is much."""
         self._line = line
-        if self._maps:
+        if self._maps and not line.too_deep:
             (exact,) = messages.read([line.raw])
             super().on_record(Line(line.number, line.raw, exact.message))
             return
@@ -252,7 +252,7 @@ class TargetWarehouse(ExactTarget):
             return
         message = cast("RawMessage", line.message)
         try:
-            incoming.add(record, line.number, line.raw, message.time_extracted, message.version)
+            incoming.add(line.checked(record), line.number, line.raw, message.time_extracted, message.version)
         except Reject as reject:
             self.report.of(stream).add("received")
             self.loader.lacks(stream)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from ap_connectors.core import text_files
-from ap_connectors.core.errors import Stop
+from ap_connectors.core.errors import Reject, Stop
 
 _QUOTED = 60
+T = TypeVar("T")
 
 
 class Message(msgspec.Struct, kw_only=True, gc=False):
@@ -49,6 +51,23 @@ class Line(msgspec.Struct, gc=False):
     number: int
     raw: bytes
     message: Message
+    too_deep: bool = False
+    """Whether the record is nested too deeply to be read: the message has the fields that are not, null for others."""
+
+    def checked(self, record: T) -> T:
+        """Return the record, as the message has it or as something else was made of it.
+
+        Raises:
+            Reject: the message has not all of it, as it is nested too deeply.
+        """
+        if self.too_deep:
+            raise too_deep()
+        return record
+
+
+def too_deep() -> Reject:
+    """Return the reject of a record that is nested more deeply than programs can read."""
+    return Reject("the record is nested too deeply to be read", "nested_too_deeply")
 
 
 _REQUIRED = {
@@ -82,15 +101,18 @@ def read(lines: Iterable[bytes], source: str = "the input", *, raw_records: bool
             continue
         if not raw.isascii():
             _check_text(f"Line {number} of {source}", raw)
+        shallow: bytes | None = None
         try:
             message = decode(raw)
-        except (msgspec.DecodeError, InvalidOperation, RecursionError):
-            message = _read_slowly(f"Line {number} of {source}", raw)
+        except (msgspec.DecodeError, InvalidOperation, RecursionError) as error:
+            if isinstance(error, RecursionError):
+                shallow = _shallow(raw)
+            message = _read_slowly(f"Line {number} of {source}", shallow or raw)
             if raw_records:
                 message = _without_record(message)
         if message.type != "RECORD" or message.stream is None or message.record is None:
             _check(f"Line {number} of {source}", message)
-        yield Line(number, raw, message)
+        yield Line(number, raw, message, shallow is not None)
 
 
 def _check_text(where: str, raw: bytes) -> None:
@@ -115,6 +137,31 @@ def _check(where: str, message: Message) -> None:
         value = getattr(message, name)
         if value is None or (name == "value" and not value):
             raise Stop(f"{where} is of type {kind}, but has no {name!r}; see the Singer specification.")
+
+
+_PIECES = re.compile(rb'[^"\[\]{}]+|"(?:[^"\\]|\\.)*"|[\[\]{}]|"')
+
+
+_MOST_LEVELS = 20
+"""Levels that are kept of a message that is nested too deeply: no field that a target reads lies deeper."""
+
+
+def _shallow(raw: bytes) -> bytes | None:
+    """Return the JSON of a RECORD with null for what is nested deeply in it; None for any other message."""
+    kept, depth = bytearray(), 0
+    for piece in _PIECES.findall(raw):
+        opens = piece in (b"[", b"{")
+        depth += opens
+        if depth <= _MOST_LEVELS:
+            kept += piece
+        elif opens and depth == _MOST_LEVELS + 1:
+            kept += b"null"
+        depth -= piece in (b"]", b"}")
+    try:
+        kind = _decode(bytes(kept)).type
+    except (msgspec.DecodeError, InvalidOperation):
+        return None
+    return bytes(kept) if kind == "RECORD" else None
 
 
 def _read_slowly(where: str, raw: bytes) -> Message:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 CODES: Mapping[str, str] = {
     "several": "Several reasons at once. reasons: the code, params and reason of each.",
     "unclassified": "A reason without a code of its own.",
+    "nested_too_deeply": "The record is nested more deeply (some 900 levels) than programs can read, or a field than "
+    "can be compared (100 levels). field: only of the latter.",
     # A field of the record: field is its path (lineItems[2].amount), value what it is, quoted.
     "not_text": "The field is not text. field, value.",
     "too_long": "The text has more characters than allowed. field, most, length, value: its beginning.",

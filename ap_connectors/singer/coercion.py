@@ -27,6 +27,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 # Beyond this many digits a number is a mistake or an attack: 1e999999999 would fill the memory as text.
 _MOST_DIGITS = 1000
 _MOST_BITS = 3322  # as many digits
+_MOST_LEVELS = 100
 _QUOTED = 60
 _as_json = msgspec.json.Encoder().encode
 
@@ -130,6 +131,16 @@ def check_encodable(value: Any) -> None:
     except UnicodeEncodeError:
         words = "holds half a character (a lone surrogate), which JSON can't carry"
         raise CoercionError(words, "half_a_character") from None
+
+
+def _check_depth(value: Any) -> None:
+    """Raise CoercionError if a value is nested too deeply to be compared."""
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        inside = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        if not (level := [child for children in inside for child in children]):
+            return
+    raise CoercionError(f"is nested in more than {_MOST_LEVELS} levels", "nested_too_deeply")
 
 
 def _checked_text(check: Callable[[str], str]) -> Callable[[Mapping[str, Any]], Reader]:
@@ -290,6 +301,7 @@ def _in_text(
 
 def _free(_schema: Mapping[str, Any]) -> Reader:
     def read(value: Any) -> Any:
+        _check_depth(value)
         check_encodable(value)
         return value
 
@@ -305,6 +317,7 @@ def _free_object(_schema: Mapping[str, Any]) -> Reader:
     def read(value: Any) -> Any:
         if type(value) is not dict:
             raise not_an_object(value)
+        _check_depth(value)
         check_encodable(value)
         return value
 

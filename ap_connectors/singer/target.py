@@ -182,7 +182,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         """Load the record, or what stream maps make of it."""
         self.begin(line)
         stream, record = line.message.stream or "", line.message.record or {}
-        if not self._maps:
+        if not self._maps or line.too_deep:
             self._load(stream, record, line)
             return
         if stream not in self.mapper.stream_maps:
@@ -231,7 +231,7 @@ class ExactTarget(ClearPlugin, InterruptibleReader, LoadCommand):
         counts = self.report.of(sink.name)
         counts.add("received")
         try:
-            item = sink.parse(record, line.message.rejected)
+            item = sink.parse(line.checked(record), line.message.rejected)
         except Reject as error:
             self._set_aside_unparsed(sink, record, line, error)
             return

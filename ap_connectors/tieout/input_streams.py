@@ -137,6 +137,8 @@ def _take(inputs: Input, file: str, lines: Iterable[bytes], number: int, *, dele
         message = line.message
         if message.record is None or message.stream is None:
             continue
+        if line.too_deep:
+            raise Stop(f"Line {line.number} of {file} is nested too deeply to be read.")
         count += 1
         name = message.stream
         spec = INPUT_SPECS.get(spelling(name))

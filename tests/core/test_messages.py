@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ap_connectors.core.errors import Stop
+from ap_connectors.core.errors import Reject, Stop
 from ap_connectors.core.messages import Line, Message, read
 
 
@@ -67,6 +67,24 @@ def test_half_a_character_is_for_the_fields_to_judge() -> None:
     found = one(record_line(r'{"name": "a\ud800b", "amount": 0.10, "whole": "\ud83d\ude00"}', ', "version": 5'))
     assert found.record == {"name": "a\ud800b", "amount": Decimal("0.10"), "whole": "😀"}
     assert (found.type, found.stream, found.version) == ("RECORD", "vendors", 5)
+
+
+def test_a_record_that_is_nested_too_deeply_keeps_the_rest() -> None:
+    """So it is set aside alone; its mark says why it was before."""
+    mark = {"code": "too_long", "params": {"reasons": [{"code": "a"}]}}
+    rest = f', "rejected": {json.dumps(mark)}, "version": 7'
+    for levels in (1_500, 100_000):
+        deep = '{"x":' * levels + "1" + "}" * levels
+        raw_line = record_line(f'{{"id": "a\\"[{{", "deep": {deep}, "lines": [{{"n": 0.10}}]}}', rest)
+        (found,) = read([raw_line])
+        assert found.too_deep
+        assert found.raw == raw_line.strip()
+        assert found.message.record is not None
+        assert found.message.record["id"] == 'a"[{'
+        assert found.message.record["lines"] == [{"n": Decimal("0.10")}]
+        assert (found.message.rejected, found.message.version) == (mark, 7)
+        with pytest.raises(Reject, match="nested too deeply"):
+            found.checked(found.message.record)
 
 
 def test_of_equal_names_the_last_counts() -> None:
@@ -151,7 +169,8 @@ def test_a_reject_file_is_input() -> None:
         (record_line('{"a": "?"}').replace(b"?", b"\xff"), "is not UTF-8 text. Singer"),
         (record_line("{}", ', "more": "?"').replace(b"?", b"\xff"), "is not UTF-8 text. Singer"),
         (record_line('{"a": "?"}').replace(b"?", b"\xed\xa0\x80"), "is not UTF-8 text"),
-        (record_line("[" * 5000 + "]" * 5000), "nested too deeply"),
+        (b'{"type": "STATE", "value": ' + b"[" * 5000 + b"]" * 5000 + b"}", "nested too deeply"),
+        (record_line('{"a": ' + "[" * 5000), "nested too deeply"),
         (record_line("[1]"), "not a Singer message: Expected `object | null`, got `array` - at `$.record`"),
         (b"[1]", "not a Singer message"),
         (b"7", "not a Singer message"),

@@ -204,6 +204,13 @@ def test_rights_that_are_lacking_in_part(read: Callable[..., Run]) -> None:
         assert "company_invoices: 2 records" in first.err
         assert "; left out in part." in first.err
         assert "Rights are missing for 2 streams: company_invoices, supporting_attachments" in first.err
+        # A service of today that has not switched it on says so of each invoice.
+        routes |= {f"/v0/invoices/{n}/supporting-attachments": Said({}, status=404) for n in range(5)}
+        absent = read(service, *streams[:2])
+        assert len(absent.records["invoices"]) == 5
+        assert absent.err.count("supporting-attachments") == 1
+        assert "This Vic.ai does not have it" in absent.err
+        assert "Rights are missing" not in absent.err
         for status, words in ((403, "no right to it"), (404, "This Vic.ai does not have it")):
             routes["/v2/companies"] = Said({}, status=status)
             run = read(service, *streams[2:4], company_ids=["ALL"], state=first.state)

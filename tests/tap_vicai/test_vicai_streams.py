@@ -251,7 +251,7 @@ def test_many_records_of_one_instant_come_once(vicai: SandboxProcess, tap: RunTa
 def test_states_are_read_as_set(vicai: SandboxProcess, tap: RunTap, catalog: MakeCatalog) -> None:
     store = vicai.control.vicai.records("invoices")
     count = Counter(record["status"] for record in store)
-    assert len(count) == 6
+    assert set(count) - {"APPROVED"} == {*contract.component("InvoiceState", contract.FIRST)["enum"]}
     posted = tap(catalog=catalog("invoices"))
     assert Counter(record["status"] for record in posted.records["invoices"]) == {"POSTED": count["POSTED"]}
     assert "replication_key_value" in posted.state["bookmarks"]["invoices"]

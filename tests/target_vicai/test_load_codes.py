@@ -16,7 +16,7 @@ from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer.document_sources import DocumentSources
 from target_vicai import documents
 from tests.target_vicai.cases_documents import order_line
-from tests.target_vicai.conftest import PREFIX, Message, Record, Target, fresh, load, record
+from tests.target_vicai.conftest import PREFIX, Message, Record, Target, fresh, load, record, state
 from tests.target_vicai.scene import AT, LONG, PDF, Scene
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_deletes import GONE
@@ -201,6 +201,31 @@ def test_half_a_character_and_a_tag_that_vic_cannot_delete(target: Target, store
         ("not_changeable", {"fields": ["description"]}),
         ("not_deletable", {"stream": "tax_codes"}),
     ]
+
+
+def test_what_is_nested_too_deeply_ends_no_load(target: Target) -> None:
+    """In a field that takes any value, in one that takes text, in one that Vic.ai does not have."""
+    levels = (30, 200, 330, 500, 960, 990, 1_100, 100_000)
+    head, after = load("accounts", account())
+    for value in "12":
+        lists = {n: "[" * n + value + "]" * n for n in levels}
+        fields = {"E": '"S", "externalData": {"x": %s}', "N": "%s", "O": '"S", "other": %s'}
+        deep = [
+            f'{{"type": "RECORD", "stream": "accounts", "record": {{"externalId": "{name}{n}", "number": "1", '
+            f'"externalUpdatedAt": "{AT}", "name": {given % nested}}}}}'
+            for n, nested in lists.items()
+            for name, given in fields.items()
+        ]
+        run = target([head, *deep, after, state(1)], expect=1)
+        assert run.states == [{"n": 1}]
+        codes = {one["key"]: one["code"] for one in run.report["rejects"]}
+        counts = run.report["streams"]["accounts"]
+        assert (counts["received"], counts["failed"], counts["rejected"]) == (3 * len(levels) + 1, 0, len(codes))
+        assert {codes.get(f"{name}100000") for name in fields} == {"nested_too_deeply"}
+        assert [codes.get(f"{name}30") for name in fields] == [None, "not_text", None]
+        assert {*codes.values()} == {"nested_too_deeply", "not_text"}
+        assert counts["created" if value == "1" else "unchanged"] >= 1
+        assert counts["created"] + counts["updated"] + counts["unchanged"] == counts["received"] - len(codes)
 
 
 def test_documents(target: Target, scene: Scene, tmp_path: Path) -> None:

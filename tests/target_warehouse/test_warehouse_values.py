@@ -185,6 +185,24 @@ def test_an_index_stands_on_a_column_that_has_to_widen(target: Target, database:
     assert database.texts("things", "id", "n") == [("1", "1"), ("2", "two")]
 
 
+def test_what_is_nested_too_deeply_is_set_aside_alone(target: Target, database: Database) -> None:
+    """Loaded to the byte, or set aside: what comes before and after it is loaded, and the STATE comes out."""
+    levels = (1, 300, 900, *range(980, 1003), 3_000, 100_000)
+    kinds = [("[", "1", "]"), ('{"a":', "null", "}")]
+    values = {f"{n}{kind[0][0]}": kind[0] * n + kind[1] + kind[2] * n for n in levels for kind in kinds}
+    head = schema("things", {"id": "string", "words": "string", "object": "object"})
+    deep = [raw("things", f'{{"id": "{id_}", "object": {value}}}') for id_, value in values.items()]
+    odd = [raw("things", f'{{"id": "new {id_}", "odd": {value}}}') for id_, value in values.items()]
+    run = target([head, *deep, *odd, state(1)], expect=1)
+    assert run.states == [{"n": 1}]
+    rejected = run.report["rejects"]
+    assert {one["code"] for one in rejected} == {"nested_too_deeply"}
+    stored = dict(database.rows("SELECT id, cast(coalesce(object, odd) AS varchar) FROM things"))
+    assert 2 * len(values) == len(stored) + len(rejected)
+    assert stored.keys() >= {"1[", "900[", "900{", "new 900{"}
+    assert all(value == values[id_.removeprefix("new ")] for id_, value in stored.items())
+
+
 def test_nul_and_half_a_character(target: Target, database: Database) -> None:
     head = schema("things", {"id": "string", "words": "string", "object": "object"})
     target([head, raw("things", '{"id": "0", "words": "plain \\"q\\""}')])

@@ -19,6 +19,12 @@ def complete(resource: str, record: Record, seed: int, changed: str, options: Vi
         _BY_RESOURCE[resource](record, seed, changed, options)
 
 
+def approve(record: Record, number: int) -> None:
+    """Make every second seeded invoice that is in approval an approved one: 0.20.0 has no such status."""
+    if record["status"] == "IN_APPROVALS" and number % 2:
+        record["status"] = "APPROVED"
+
+
 def _invoice(record: Record, seed: int, changed: str, options: VicaiOptions) -> None:
     number = record.get("poNumber")
     for name, value in (

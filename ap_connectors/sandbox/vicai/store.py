@@ -251,7 +251,10 @@ class Store:
     def _seeded_invoices(self) -> Iterator[Entry]:
         spec = RESOURCES["invoices"]
         for number in range(self.invoices):
-            yield self._seeded(spec, self.maker.invoice(number).record, number)
+            record = self.maker.invoice(number).record
+            if self.age == "live":
+                live_fields.approve(record, number)
+            yield self._seeded(spec, record, number)
 
 
 @functools.lru_cache(maxsize=16)

@@ -28,7 +28,7 @@ LIVE_RETRIES = 4
 # What a click makes of an invoice, and what of it the receiver's 201 then makes.
 _CLICKED = {"invoicePost": ("READY_FOR_POST", "POSTED"), "invoiceTransfer": ("READY_FOR_TRANSFER", "TRANSFERRED")}
 _EVENTS = {"invoicePost": "invoice_post", "invoiceTransfer": "invoice_transfer"}
-CLICKABLE = ("NOT_READY", "IN_APPROVALS", "READY_FOR_POST", "READY_FOR_TRANSFER")
+CLICKABLE = ("NOT_READY", "IN_APPROVALS", "APPROVED", "READY_FOR_POST", "READY_FOR_TRANSFER")
 CLICKS = (*_CLICKED, "vendorNew", "syncRequest")
 
 
