@@ -229,6 +229,12 @@ SENTENCES: Mapping[str, Phrase] = {
         "The document belongs to company {company} now, but was loaded into the Vic.ai of another company before, and "
         "is still there. Check the buyer in ivesk; if it is right, the invoice has to be deleted in that Vic.ai.",
     ),
+    "older_export": Phrase(
+        "Šis įrašas pasenęs: vėliau eksportuotas dokumentas šiai įmonei nebeapskaitomas. Jei jį vis dėlto reikia "
+        "apskaityti, eksportuokite dokumentą iš naujo.",
+        "This record is out of date: a later export of the document says that it is not booked in this company. If it "
+        "is to be booked after all, export the document again.",
+    ),
     "no_longer_booked": Phrase(
         "Dokumentas dabar nelaikomas pirkimu (pardavimas arba neapskaitoma rūšis: {doctype}), bet anksčiau buvo "
         "įkeltas į Vic.ai ir ten liko. Patikrinkite jo rūšį, pirkėją ir pardavėją Įvesk; jei jie teisingi, sąskaitą "

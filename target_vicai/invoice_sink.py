@@ -6,10 +6,12 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import msgspec
 from msgspec import structs
 
 from ap_connectors.core.companies import Identity
 from ap_connectors.core.errors import Reject
+from ap_connectors.core.instants import UTC
 from ap_connectors.singer.sink import UNCHANGED, Outcome
 from target_vicai.document_vendors import MARK, STEMS_FROM_A_DOCUMENT, Known, vendor_of
 from target_vicai.item import Item
@@ -17,10 +19,13 @@ from target_vicai.sink import TEXT, VicSink
 
 PAYMENT = "paymentInfo"
 """Where an invoice says where to pay."""
-_MOVED, _LEFT_OUT = "ivesk_moved_to", "ivesk_left_out_as"
-OF_IVESK: Mapping[str, Any] = {STEMS_FROM_A_DOCUMENT: TEXT, _MOVED: TEXT, _LEFT_OUT: TEXT}
-"""What the mapper says of the document: its id; or only that it is another company's, by that one's code, or that it
-is a sale or of a kind that is not booked."""
+_MOVED, _LEFT_OUT, _EXPORTED = "ivesk_moved_to", "ivesk_left_out_as", "ivesk_exported_at"
+OF_IVESK: Mapping[str, Any] = {STEMS_FROM_A_DOCUMENT: TEXT, _EXPORTED: TEXT, _MOVED: TEXT, _LEFT_OUT: TEXT}
+"""What the mapper says of the document: its id and its export; or only that it is another company's, by that one's
+code, or that it is a sale or of a kind that is not booked."""
+_NOT_BOOKED = "not booked: "
+"""Of lines in the ledger: what the last export said that must not be booked here."""
+_read_note = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class InvoiceSink(VicSink):
@@ -41,14 +46,52 @@ class InvoiceSink(VicSink):
         """Load a record; of one that says that its document is not to be booked here, tell that it was loaded before.
 
         Raises:
-            Reject: it was, and is still there.
+            Reject: it was, and is still there; or an older export is loaded than the one that said so.
         """
         why = _not_booked(item)
-        if why is None or item.deleted:
+        if item.deleted:
             return super().apply(item, compared)
+        if why is None:
+            self._check_export(item)
+            return super().apply(item, compared)
+        self._note_export(item)
         if self.context.company_ledger.find(self.sent + item.key) is None or not self.is_there(item.key):
             return UNCHANGED
         raise why
+
+    def _note_export(self, item: Item) -> None:
+        """Note which export says that a document is not to be booked here: one of before may still wait as a reject."""
+        ledger, key = self.context.ledger, _NOT_BOOKED + item.key
+        said = {name: item.extras[name] for name in (_EXPORTED, _MOVED, _LEFT_OUT) if item.extras.get(name)}
+        note = msgspec.json.encode(said).decode()
+        known = ledger.find(key)
+        if not self.context.options.dry_run and (known is None or known.fields != note):
+            # There may be thousands, and one that is lost with the machine comes again with the STATE.
+            ledger.end(key, "sent", fields=note, waits=False)
+
+    def _check_export(self, item: Item) -> None:
+        """Check that no later export of a record's document says that it is not to be booked here.
+
+        Raises:
+            Reject: one does: the record would be booked twice, or though it is no purchase any more.
+        """
+        noted = self.context.company_ledger.find(_NOT_BOOKED + item.key)
+        if noted is None or noted.fields is None:
+            return
+        said, ours = _read_note(noted.fields), str(item.extras.get(_EXPORTED) or "")
+        # Without a time of export only a record that was set aside before tells that it is older.
+        exports = (ours, said.get(_EXPORTED, "")) if ours else (item.replayed or "", noted.at)
+        if not all(map(UTC.knows, exports)) or UTC.milliseconds(exports[0]) >= UTC.milliseconds(exports[1]):
+            return
+        company, kind = said.get(_MOVED), said.get(_LEFT_OUT)
+        now = f"belongs to the company {company}" if company else f"is a {kind}, which is left out,"
+        raise Reject(
+            f"The document {item.key} {now} since its export of {exports[1]}, and this record is an older one "
+            f"({exports[0]}). Leave it out; if it is to be booked here after all, export the document again in ivesk.",
+            "older_export",
+            company=company,
+            doctype=kind,
+        )
 
     @abstractmethod
     def is_there(self, key: str) -> bool:

@@ -92,6 +92,7 @@ CODES: Mapping[str, str] = {
     "theirs and ours of each.",
     "moved_to_another_company": "Its document is another company's now, and it is still at Vic.ai. company: the other.",
     "no_longer_booked": "Its document is a sale now, or of a kind left out, and it is still at Vic.ai. doctype.",
+    "older_export": "A later export of its document says that it is not booked here. company: the other; or doctype.",
     "changed_at_vicai": "It changed at Vic.ai after the record was set aside. changed, set_aside: times, UTC.",
     "not_changeable": "Vic.ai offers no way to change these fields. fields.",
     "not_deletable": "Vic.ai offers no way to delete records of this stream. stream.",

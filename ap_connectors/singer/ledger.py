@@ -126,13 +126,24 @@ class Ledger:
             self._write(file, self._entry(key, "sending", name=name))
             return None
 
-    def end(self, key: str, state: State, id_: str | None = None, *, fields: str | None = None) -> None:
-        """Record what became of a thing that was about to be sent; `fields`: what was sent."""
+    def end(
+        self, key: str, state: State, id_: str | None = None, *, fields: str | None = None, waits: bool = True
+    ) -> None:
+        """Record what became of a thing that was about to be sent.
+
+        Args:
+            key: of the thing.
+            state: what became of it.
+            id_: what the service calls it.
+            fields: what was sent.
+            waits: whether the line is to be on the disk afterwards.
+        """
         with self._lock, self._opened(os.O_RDWR | os.O_CREAT) as file:
             assert file is not None  # noqa: S101 - it is made
             self._read(file)
             begun = self._entries.get(key)
-            self._write(file, self._entry(key, state, name=begun.name if begun else None, id_=id_, fields=fields))
+            entry = self._entry(key, state, name=begun.name if begun else None, id_=id_, fields=fields)
+            self._write(file, entry, waits=waits)
 
     def _entry(
         self, key: str, state: State, *, name: str | None, id_: str | None = None, fields: str | None = None
@@ -228,7 +239,7 @@ class Ledger:
             path,
         )
 
-    def _write(self, file: int, entry: Entry) -> None:
+    def _write(self, file: int, entry: Entry, *, waits: bool = True) -> None:
         """Add a line, and wait until it is on the disk."""
         whole = self._read_to + len(self._unended)
         if unfinished := os.pread(file, _LONGEST, whole):
@@ -241,7 +252,8 @@ class Ledger:
         os.lseek(file, 0, os.SEEK_END)
         if os.write(file, added) < len(added):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(file)
+        if waits:
+            os.fsync(file)
         self._lines += 2 if self._unended else 1
         self._take(line, self._lines)
         self._read_to += len(self._unended) + len(added)

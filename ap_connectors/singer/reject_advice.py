@@ -38,6 +38,7 @@ ADVICE: Sequence[tuple[str, Sequence[str]]] = (
             *("differs_at_vicai", "changed_at_vicai", "not_changeable", "not_deletable", "wrong_state"),
             *("corrected_after_posting", "rejected_before"),
             *("line_matched", "vendor_differs", "moved_to_another_company", "no_longer_booked", "duplicate"),
+            "older_export",
             "not_a_number_at_vicai",
         ),
     ),

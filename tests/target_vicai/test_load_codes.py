@@ -34,6 +34,7 @@ ELSEWHERE = {
     # test_load_corrections.py
     "moved_to_another_company",
     "no_longer_booked",
+    "older_export",
     "corrected_after_posting",
     # of downloads, and of the mapper
     "document_moved_on",

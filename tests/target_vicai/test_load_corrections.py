@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -367,6 +368,32 @@ def test_a_document_that_is_not_booked_here_any_more_is_told(
     gone = given | {"_sdc_deleted_at": LATER, "externalUpdatedAt": LATER}
     target(load(stream, gone), deletes="records")
     assert target(run.reject_lines).counts(stream)["unchanged"] == 1
+
+
+@pytest.mark.parametrize("stream", ["invoices", "training_invoices"])
+def test_a_reject_of_a_document_that_moved_since_is_not_booked_here(scene: Scene, target: Target, stream: str) -> None:
+    """It was never loaded here, so Vic.ai knows nothing of it, and the other company's run loads it there."""
+    given = invoice(scene) if stream == "invoices" else training_invoice(scene)
+    id_ = given["externalId"]
+    given |= {"ivesk_document_id": id_, "ivesk_company_code": "302320404"}
+    first, moved, back = (f"2026-03-{day}T08:00:00.000Z" for day in ("01", "03", "05"))
+    bad = target(load(stream, given | {"ivesk_exported_at": first, "issueDate": "never"}), expect=1)
+    rejected = [text.replace("never", given["issueDate"]) for text in bad.reject_text.splitlines()]
+    said = {"externalId": id_, "ivesk_document_id": id_, "ivesk_moved_to": "391016469", "ivesk_exported_at": moved}
+    assert target(load(stream, said)).counts(stream)["unchanged"] == 1
+    # Replayed, with its mark or without; a plan says the same.
+    plain = load(stream, given | {"ivesk_exported_at": first})
+    # A mapper that does not say when: what was set aside before the note is older.
+    former = [text.replace(first, "") for text in rejected]
+    former = [re.sub(r'("(?:first_)?at":")[^"]+', r"\g<1>2026-03-01T08:00:00.000Z", text) for text in former]
+    for messages, more in ((rejected, {}), (former, {}), (plain, {}), (plain, {"dry_run": True})):
+        run = target(messages, expect=1, **more)
+        [reject] = run.report["rejects"]
+        assert (reject["code"], reject["params"]) == ("older_export", {"company": "391016469", "doctype": None})
+        assert run.writes == []
+    assert target(load(stream, given | {"ivesk_exported_at": moved}), dry_run=True).counts(stream)["created"] == 1
+    # It comes back, and is loaded; it moves to and fro as it likes.
+    assert target(load(stream, given | {"ivesk_exported_at": back})).counts(stream)["created"] == 1
 
 
 # The bookkeeper's cases
