@@ -48,6 +48,7 @@ class Work:
         present: the fingerprint of what Vic has; None if it has no such record, as far as is known.
         copy: what Vic has, of what can be written.
         calls: those that it has made.
+        form: what the form of its next file says beside the file.
     """
 
     place: Place
@@ -56,6 +57,7 @@ class Work:
     present: str | None = None
     copy: JsonObject = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)
+    form: JsonObject | None = None
 
 
 class Approval:
@@ -102,13 +104,19 @@ class Approval:
         """
         self._say({"operation": operation, "arguments": arguments, "body": body}, is_file=False)
 
+    def form(self, body: JsonObject) -> None:
+        """Say what the form of the next file says beside the file."""
+        if self.is_used and (work := getattr(self._local, "work", None)) is not None:
+            work.form = body
+
     def file(self, operation: str, **arguments: str) -> None:
         """Say that a file is about to be sent, and where.
 
         Raises:
             Reject: the plan does not have it.
         """
-        self._say({"operation": operation, "arguments": arguments, "body": None}, is_file=True)
+        work: Work | None = getattr(self._local, "work", None)
+        self._say({"operation": operation, "arguments": arguments, "body": work.form if work else None}, is_file=True)
 
     def _say(self, made: dict[str, Any], *, is_file: bool) -> None:
         if self.is_used and (work := getattr(self._local, "work", None)) is not None:

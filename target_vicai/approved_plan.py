@@ -22,7 +22,7 @@ from ap_connectors.singer.diff import same_json
 from ap_connectors.vicai.settings import address
 from target_vicai.approval import PLANNED, Approval, Place, Planning, Work, digest
 
-VERSION = 2
+VERSION = 3
 _SEAL = "seal"
 _in_order = msgspec.json.Encoder(decimal_format="number").encode
 """Writes members in the order in which people read them."""

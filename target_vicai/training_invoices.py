@@ -139,6 +139,7 @@ class TrainingInvoices(InvoiceSink):
         def put() -> JsonObject:
             if document is None:
                 return self.context.writer.send(self.operation, body, id=key)
+            self.context.approval.form(body)
             return self.context.writer.upload(self.operation, lambda: parts(document), id=key)
 
         vendor = body.get("vendorExternalId")

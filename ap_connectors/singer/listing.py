@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,19 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Data:
+    """A file that a page holds, to be saved: its name, and its bytes."""
+
+    name: str
+    content: bytes
+
+    @property
+    def in_base64(self) -> str:
+        """The bytes, as a link has them."""
+        return base64.b64encode(self.content).decode()
+
+
+@dataclass(frozen=True)
 class Listing:
     """A list.
 
@@ -61,6 +75,7 @@ class Listing:
         more: sheets with all that is needed to go on with it; a page does not have them.
         wide: columns with sentences.
         heads: how many columns say which record a row is of: on a page they head its rows, if it has several.
+        data: of a plan, what apply_plan takes.
     """
 
     title: str
@@ -72,6 +87,7 @@ class Listing:
     more: Sequence[sheets.Sheet] = ()
     wide: frozenset[str] = field(default=frozenset())
     heads: int = 0
+    data: Data | None = None
 
     def shown(self, group: Group) -> Shown:
         """Return how a page shows a group, without empty columns."""

@@ -14,10 +14,11 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.singer import list_notes, listing, reject_sheets, run_pages, sheet_lists
 from ap_connectors.singer.list_notes import ListNotes
 from ap_connectors.singer.message_io import byte_lines
-from ap_connectors.singer.run_report import write_json
+from ap_connectors.singer.run_report import json_bytes, write_json
 from ap_connectors.singer.sink import ListColumns, Sink
 
-_log = logging.getLogger(__name__)
+_MOST_IN_A_PAGE = 10_000_000
+"""Bytes of JSON that a page holds; a browser is slow with more."""
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -61,10 +62,14 @@ def write_plan(path: str, document: Mapping[str, Any]) -> None:
         Stop: it cannot be written.
     """
     if listing.is_listing(path):
-        listing.write("plan_path", path, list_notes.added(run_pages.plan(document), document))
+        shown = list_notes.added(run_pages.plan(document), document)
+        # Who has read a page wants to approve that, and not what another run would plan.
+        data = json_bytes(document) if "plan_version" in document else b""
+        kept = listing.Data(f"{Path(path).stem}.json", data) if 0 < len(data) <= _MOST_IN_A_PAGE else None
+        listing.write("plan_path", path, replace(shown, data=kept))
     else:
         write_json("plan_path", path, document)
-    _log.info("The plan is in %s.", path)
+    logging.getLogger(document["target"]).info("The plan is in %s.", path)
 
 
 def advice(command: str, report: str | None, rejects: str | None, source: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -60,7 +61,11 @@ def plan(document: Mapping[str, Any]) -> Listing:
     return Listing(
         "Plan of a load",
         (f"Nothing has been written. {told or 'Nothing would change'}.", not bad),
-        {"Company": document.get("company") or "not known", "Made at": document["made_at"]},
+        {
+            "Company": document.get("company") or "not known",
+            **({"Service": document["service"]["address"]} if "service" in document else {}),
+            "Made at": document["made_at"],
+        },
         _PLAN,
         groups,
         wide=frozenset({"is now", "will be", "why"}),
@@ -83,13 +88,31 @@ def _planned(entry: Mapping[str, Any], names: Mapping[str, str], *, whole: bool)
     name = str(entry.get("name") or "")
     place = [str(entry["key"]), _short(name)]
     texts = functools.partial(_text, names=names)
-    changes = [(one["field"], texts(one["old"]), texts(one["new"])) for one in entry.get("changes") or []]
+    changes = [
+        (field, texts(old), texts(new))
+        for one in entry.get("changes") or []
+        for field, old, new in _by_line(one["field"], one["old"], one["new"])
+    ]
     calls = (entry.get("approve") or {}).get("calls") if whole and "changes" not in entry else None
     body = next((call["body"] for call in calls or () if isinstance(call["body"], dict)), {})
-    changes += [(name, "", texts(value)) for name, value in flat(body).items() if value is not None]
+    changes += [
+        (field, "", texts(value))
+        for name, held in flat(body).items()
+        for field, _, value in _by_line(name, [], held)
+        if value is not None
+    ]
     if not changes:
         return [[*place, "", "", "", str(entry.get("reason") or "")]]
     return [[*place, str(field), old, new, ""] for field, old, new in changes]
+
+
+def _by_line(field: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
+    """Return a change as field, old and new value; of lists of objects, as lines are, one for each that differs."""
+    both = [side or [] for side in (old, new)]
+    if not all(isinstance(side, list) and all(isinstance(one, dict) for one in side) for side in both):
+        return [(field, old, new)]
+    lines = enumerate(itertools.zip_longest(*both))
+    return [(f"{field}[{number}]", *pair) for number, pair in lines if pair[0] != pair[1]] or [(field, old, new)]
 
 
 def _short(name: str) -> str:
@@ -104,6 +127,12 @@ def _text(value: Any, names: Mapping[str, str]) -> str:
     if isinstance(value, str) and (_made_up(value) or value in names):
         place = "the new one" if _made_up(value) else value
         return f"{names[value]} ({place})" if value in names else f"({place})"
+    if isinstance(value, dict):
+        told = [f"{name} {_text(held, names)}" for name, held in flat(value).items() if held is not None]
+        return " · ".join(told) or "(nothing)"
+    if isinstance(value, list):
+        told = [f"({_text(one, names)})" if isinstance(one, dict) else _text(one, names) for one in value]
+        return ", ".join(told) or "(nothing)"
     return value if isinstance(value, str) else reject_sheets.as_text(value)
 
 

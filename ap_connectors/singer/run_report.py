@@ -183,11 +183,16 @@ def write_json(setting: str, path: str, document: Any) -> None:
     Raises:
         Stop: it cannot be written.
     """
-    encoded = msgspec.json.Encoder(decimal_format="number").encode(document)
     try:
-        files.replace(Path(path), msgspec.json.format(encoded, indent=2) + b"\n")
+        files.replace(Path(path), json_bytes(document))
     except OSError as error:
         raise Stop(f"{setting}: {path} cannot be written: {error.strerror or type(error).__name__}.") from None
+
+
+def json_bytes(document: Any) -> bytes:
+    """Return JSON to be read by people, too, decimals with all their digits."""
+    encoded = msgspec.json.Encoder(decimal_format="number").encode(document)
+    return msgspec.json.format(encoded, indent=2) + b"\n"
 
 
 # The plan of a dry run

@@ -127,6 +127,10 @@ def test_a_page_of_it(store: Store, target: Target, browser: Browser, tmp_path: 
             page.get_by_role("searchbox").fill("too_long" if kind == "rejects" else "pervadinta")
             assert page.locator("tbody.group:visible").count() == 1
             assert (tab.complaints, tab.requests) == ([], [path.as_uri()])
+            if kind == "plan":
+                with page.expect_download() as saved:
+                    page.get_by_role("link", name="plan.json").click()
+                assert json.loads(saved.value.path().read_bytes())["plan_version"]
 
 
 @pytest.mark.parametrize("suffix", ["xlsx", "csv"])

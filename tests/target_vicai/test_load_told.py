@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -17,8 +18,9 @@ from ap_connectors.core import sheets
 from ap_connectors.core.errors import Stop
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer import reject_sheets
+from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import Target, load
-from tests.target_vicai.scene import AT
+from tests.target_vicai.scene import AT, PDF
 from tests.target_vicai.store import Store
 
 IBAN, WRONG = "LT601010012345678901", "LT991000011101001000"
@@ -98,6 +100,47 @@ def test_a_plan_adds_up_and_is_read_by_a_person(store: Store, target: Target, tm
     command = shlex.split(run.complaints[-1].partition("again: ")[2])
     assert (command[0], command[-2:]) == ("target-vicai", ["--input", str(path)])
     assert Path(command[1].removeprefix("--config=")).name == "config.json"
+
+
+def test_lines_are_rows_and_what_was_read_is_what_is_applied(store: Store, target: Target, tmp_path: Path) -> None:
+    """Of an invoice with its document the plan had no field, and lines were JSON."""
+    lines = [
+        {"index": 0, "amount": 12.50, "description": "Kėdė „Ąžuolas“", "dimensions": [{"externalId": "D-1"}]},
+        {"index": 1, "amount": 0.10, "description": "Stalas"},
+    ]
+    invoice: dict[str, Any] = {
+        "externalId": "B-7",
+        "externalUpdatedAt": AT,
+        "transactionType": "INVOICE",
+        "refNumber": "88213",
+    }
+    invoice |= {"vendorExternalId": "50000", "documentBase64": base64.b64encode(PDF).decode(), "lineItems": lines}
+    order: dict[str, Any] = {"externalId": "PO-7", "poNumber": "007", "issuedOn": "2026-03-01"}
+    order |= {"vendorExternalId": "50000", "amount": "10.00", "lineItems": [order_line(1, "2", "5.00", "10.00")]}
+    errors: dict[str, Any] = {
+        "externalId": "50000",
+        "externalUpdatedAt": "2027-01-01T00:00:00",
+        "errors": [{"message": "Be PVM"}],
+    }
+    messages = [*load("training_invoices", invoice), *load("purchase_orders", order), *load("vendors", errors)]
+    plan = tmp_path / "plan 1.html"
+    target(messages, dry_run=True, plan_path=str(plan))
+    told = words(plan)
+    assert "lineItems[0] index 0 · amount 12.5 · description Kėdė „Ąžuolas“ · dimensions (externalId D-1) " in told
+    assert "lineItems[1] index 1 · amount 0.1 · description Stalas " in told
+    assert "lineItems[0] lineNumber 1 · productNumber P-1 · " in told
+    assert "errors[0] (nothing) message Be PVM " in told
+    assert ("refNumber 88213" in told, '{"' in told, "/vicai/v0 Made at" in told) == (True, False, True)
+    # The page holds the plan itself: another run might plan something else.
+    (held,) = re.findall(r'download="plan 1.json" href="data:application/json;base64,([^"]*)"', plan.read_text("utf-8"))
+    kept = tmp_path / "plan.json"
+    kept.write_bytes(base64.b64decode(held))
+    later = {**invoice, "refNumber": "88214"}
+    refused = target(load("training_invoices", later), apply_plan=str(kept), max_rejects=9, expect=1)
+    assert [one["rejected"]["code"] for one in refused.rejects] == ["not_as_approved"]
+    store.untouched()
+    assert target(messages, apply_plan=str(kept)).rejects == []
+    store.change().only(trainingInvoices=(1, 0, 0), purchaseOrders=(1, 0, 0), vendors=(0, 1, 0))
 
 
 def test_a_sheet_that_is_replayed_is_what_to_correct(vicai: SandboxProcess, target: Target, tmp_path: Path) -> None:
