@@ -57,7 +57,6 @@ def main() -> int:
     parser.add_argument(
         "--memory", type=_positive, nargs="+", default=[], metavar="N", help="records for memory (10000 and 100000)"
     )
-    parser.add_argument("--full", action="store_true", help="memory also at 1,000,000 records; takes minutes")
     parser.add_argument(
         "--only",
         choices=PARTS,
@@ -73,7 +72,7 @@ def main() -> int:
 
     other = chosen.against and chosen.against.resolve()
     parts = frozenset(chosen.only).intersection(COMPARABLE if other else PARTS)
-    order = Order(chosen.records, chosen.rounds, tuple(chosen.memory), chosen.full, other)
+    order = Order(chosen.records, chosen.rounds, tuple(chosen.memory), other)
     left_out = {"distances", "fleet", "webhooks"} if other else set()
     found: dict[str, Results] = {}
     print(machine())

@@ -19,14 +19,12 @@ class Order:
     records: int | None = None
     rounds: int = 3
     memory: tuple[int, ...] = ()
-    full: bool = False
-    """Memory also at 1,000,000 records."""
     against: Path | None = None
     """Another checkout, whose commands are measured beside ours."""
 
-    def sizes(self, *usual: int) -> list[int]:
+    def sizes(self, *usual: int) -> tuple[int, ...]:
         """Return the sizes for memory, given those that are usual for a service."""
-        return list(dict.fromkeys([*(self.memory or usual), *[1_000_000] * self.full]))
+        return self.memory or usual
 
 
 @dataclass

@@ -6,8 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ap_connectors.sandbox.process import SandboxProcess
+
+PASSING_FAULTS: list[dict[str, Any]] = [
+    {"kind": "status", "status": 503},
+    {"kind": "status", "status": 429},
+    {"kind": "status", "status": 429, "retry_after": 1},
+    {"kind": "reset"},
+    {"kind": "truncate"},
+    {"kind": "html"},
+]
+"""Faults that pass, as the sandbox takes them."""
 
 
 @contextmanager

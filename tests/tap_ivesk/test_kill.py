@@ -15,6 +15,7 @@ from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.campaign import seeds
 from tests.conftest import Run, tap_command
+from tests.trouble import PASSING_FAULTS
 
 DOCUMENTS = 1_000
 
@@ -85,15 +86,7 @@ def test_random_faults_lose_nothing_and_double_nothing(sandbox: SandboxProcess, 
     """Every kind of fault at once, one request in eight: one run is complete, or several together are."""
     dice = random.Random(100 + seed)
     sandbox.control.reset(documents=800, borders=dice.choice(["whole", "cut"]), page_size=20)
-    faults: list[dict[str, Any]] = [
-        {"kind": "status", "status": 503},
-        {"kind": "status", "status": 429},
-        {"kind": "status", "status": 429, "retry_after": 1},
-        {"kind": "reset"},
-        {"kind": "truncate"},
-        {"kind": "html"},
-    ]
-    for number, fault in enumerate(faults):
+    for number, fault in enumerate(PASSING_FAULTS):
         sandbox.control.fault(**fault, rate=0.02, seed=seed * 10 + number)
     settings = {"api_key": sandbox.api_key, "api_url": sandbox.ivesk_url}
     state: dict[str, Any] | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
 
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
@@ -12,7 +11,7 @@ from tests.campaign import seeds
 from tests.conftest import MakeCatalog, Run
 from tests.tap_ivesk.test_kill import last_state
 from tests.tap_vicai.union import Union, command, furnish
-from tests.trouble import revoking
+from tests.trouble import PASSING_FAULTS, revoking
 
 
 @seeds(range(20))
@@ -34,16 +33,7 @@ def check_faults(vicai: SandboxProcess, tmp_path: Path, catalog: MakeCatalog, se
     vicai.control.reset(documents=0, invoices=60, vicai=options | {"age": age})
     if age == "live":
         furnish(vicai)
-    kinds: list[dict[str, Any]] = [
-        {"kind": "status", "status": 503},
-        {"kind": "status", "status": 429},
-        {"kind": "status", "status": 429, "retry_after": 1},
-        {"kind": "reset"},
-        {"kind": "truncate"},
-        {"kind": "html"},
-        {"kind": "lost"},
-    ]
-    for number, fault in enumerate(dice.sample(kinds, 4)):
+    for number, fault in enumerate(dice.sample([*PASSING_FAULTS, {"kind": "lost"}], 4)):
         vicai.control.fault(**fault, path="/vicai/v", rate=0.02, seed=seed * 10 + number)
     union, state = Union(age), None
     with revoking(vicai, lambda: 0.4):
