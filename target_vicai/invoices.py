@@ -89,7 +89,7 @@ class Invoices(InvoiceSink):
                 # A call that we gave up on may have been done while we asked once more.
                 if (present := self._now(item.key)) is None:
                     raise
-                if changes := self._changes(item.key, body, present):
+                if changes := self._changes(item, body, present):
                     raise _differs(item.key, changes) from None
             return self._with_document(item.key, document, "created")
 
@@ -155,13 +155,19 @@ class Invoices(InvoiceSink):
         lines = self.context.client.raw_pages("getInvoicelineItems", id=invoice["internalId"], useSystem="INTERNAL")
         return [_exact(line) for page in lines for line in page]
 
-    def _changes(self, key: str, body: JsonObject, present: JsonObject) -> list[Change]:
-        """Return what a record says otherwise than Vic's invoice, as far as it is a correction."""
+    def _changes(self, item: Item, body: JsonObject, present: JsonObject) -> list[Change]:
+        """Return what a record says otherwise than Vic's invoice, as far as it is a correction.
+
+        That a document names a foreign account is warned of; it is not advised to put that into Vic's invoice.
+        """
+        key = item.key
         sent = self.context.ledger.find(self.sent + key)
         changed = changed_fields(sent.fields, body) if sent is not None and sent.fields else None
         if changed == []:
             return []
         found = differences(self.body_schema, body, present, lambda: self._lines(present), changed)
+        if item.extras.get(PAYMENT):
+            found = [one for one in found if one.path.partition(".")[0] != PAYMENT]
         if not found and status_of(present) not in POSTED:
             self._remember(key, body, present)
         return found
@@ -180,7 +186,7 @@ class Invoices(InvoiceSink):
             Reject: the record was corrected, and Vic offers no way to change its invoice.
         """
         self.context.approval.compared(present, ("status", *self.body_schema.members))
-        changes = self._changes(item.key, body, present)
+        changes = self._changes(item, body, present)
         if changes and (status_of(present) not in POSTED or any(one.path == "refNumber" for one in changes)):
             raise _differs(item.key, changes)
         if changes:

@@ -181,6 +181,14 @@ def test_no_invoice_is_paid_to_an_account_that_only_its_document_knows(store: St
             f"vendors {key}: a document names another bank account, {OTHER_IBAN}. Vic.ai has {account} for the vendor"
         )
         assert told in run.err
+    # Exported again with a foreign account, an invoice is not told to be corrected to that.
+    for status, iban in {"READY_FOR_POST": THIRD_IBAN, "POSTED": "LT021000011101002000"}.items():
+        forged = [one | {"paymentInfo": {"kind": "IBAN", "accountNumber": iban}} for one in (right, foreign[0])]
+        ids = [one["internalId"] for one in store.vicai.control.vicai.records("invoices")]
+        store.vicai.control.vicai.touch("invoices", ids, status=status)
+        run = target(load("invoices", *forged))
+        assert run.counts("invoices")["unchanged"] == 2
+        assert f"vendors 50010: a document names another bank account, {iban.removeprefix('NO93')}." in run.err
     run = target(
         load(
             "training_invoices",
