@@ -13,6 +13,7 @@ from singer_sdk import typing as th
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.raw_json import Record
+from ap_connectors.core.redact import whole
 from ap_connectors.singer.stream import Batch, ExactStream
 from ap_connectors.singer.tap import ExactTap
 from tap_rejects.source import DEFAULT, Origin, Place, Source, fields, find, origin, places
@@ -160,7 +161,7 @@ class SyncErrors(ExactStream):
 
 def _raw(value: Any) -> msgspec.Raw:
     """Return a value as the JSON of text; a lone surrogate becomes a question mark."""
-    return msgspec.Raw(_encode(None if value is None else str(value).encode(errors="replace").decode()))
+    return msgspec.Raw(_encode(None if value is None else whole(str(value))))
 
 
 def _fingerprint(found: Origin, message: str) -> bytes:

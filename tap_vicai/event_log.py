@@ -46,6 +46,9 @@ class WebhookEventLog(VicaiStream):
         """Yield what was recorded since the bookmark; it moves when a window of 30 days was read to its end."""
         known = self.last_bookmark(context)
         latest, seen = known.get("replication_key_value"), dict(known.get("seen") or {})
+        if latest not in seen.values():
+            # It was set by hand: what follows it comes again.
+            known, seen = {"replication_key_value": latest}, {}
         start, now = self._start(known), datetime.now(timezone.utc)
         end = now + _AHEAD
         while start < end:

@@ -41,6 +41,8 @@ class Bookmark:
     def from_state(cls, state: Mapping[str, Any], start_date: str | None, clock: Clock = UTC) -> Bookmark:
         """Read a Singer bookmark; a later `start_date` wins.
 
+        One that was set by hand says of no record that it was handed out then: all that follows it comes again.
+
         Raises:
             Stop: the bookmark or the setting is not an instant.
         """
@@ -48,8 +50,10 @@ class Bookmark:
         bookmark = state.get("replication_key_value")
         if bookmark is None or clock.setting("replication_key_value in --state", str(bookmark)) < not_before:
             return cls(not_before=not_before)
-        settled = state.get("settled")
-        return cls(str(bookmark), state.get("seen") or {}, not_before, None if settled is None else str(settled))
+        seen, settled = state.get("seen") or {}, state.get("settled")
+        if bookmark not in seen:
+            seen, settled = {}, None
+        return cls(str(bookmark), seen, not_before, None if settled is None else str(settled))
 
     def to_state(self) -> dict[str, Any]:
         """Return the Singer bookmark."""

@@ -101,6 +101,11 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() or one == "\xa0" else one.encode("unicode_escape").decode() for one in text)
 
 
+def whole(text: str) -> str:
+    """Return `text` without lone surrogates: a quoted value may have one, but a file cannot."""
+    return text.encode(errors="replace").decode()
+
+
 def shortened(text: str, most: int) -> str:
     """Return a text cut behind a word, with an ellipsis, if it is longer."""
     if len(text) <= most:

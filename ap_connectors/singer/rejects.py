@@ -19,6 +19,7 @@ import msgspec
 
 from ap_connectors.core import files, instants, messages, sheets, text_files
 from ap_connectors.core.errors import Reject, Stop
+from ap_connectors.core.redact import whole
 
 _log = logging.getLogger(__name__)
 
@@ -189,7 +190,7 @@ class RejectFile:
         mark = {
             **self._mark,
             **({"company": self.company} if self.company is not None else {}),
-            **reject.shown(lambda text: _whole(self._masked_text(text))),
+            **reject.shown(lambda text: whole(self._masked_text(text))),
             "at": instants.text(time.time_ns() // 1_000_000),
             **({"first_at": first} if first else {}),
             "line": line,
@@ -342,11 +343,6 @@ def _first_at(raw: bytes) -> str | None:
     mark = _mark_of(raw) or {}
     first = mark.get("first_at") or mark.get("at")
     return str(first) if first else None
-
-
-def _whole(text: str) -> str:
-    """Return a text without lone surrogates: a quoted value may have one, but a file cannot."""
-    return text.encode(errors="replace").decode()
 
 
 def _marked(line: bytes, mark: bytes) -> bytes:

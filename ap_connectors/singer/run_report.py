@@ -16,7 +16,7 @@ import msgspec
 
 from ap_connectors.core import files, instants
 from ap_connectors.core.errors import Reject, Stop
-from ap_connectors.core.redact import printable
+from ap_connectors.core.redact import printable, whole
 from ap_connectors.http.request_counts import RequestCounts
 from ap_connectors.singer.diff import Change
 from ap_connectors.singer.sink import Outcome
@@ -132,8 +132,9 @@ class RunReport:
         with self._lock:
             self._codes[reject.code] += 1
             if len(self._rejects) < _MOST_REJECTS:
-                called = {"name": name} if name else {}
-                self._rejects.append({"stream": stream, "key": key, "line": line, **called, **reject.shown(redact)})
+                called = {"name": whole(name)} if name else {}
+                shown = reject.shown(lambda text: whole(redact(text)))
+                self._rejects.append({"stream": stream, "key": whole(key), "line": line, **called, **shown})
 
     def of(self, stream: str) -> StreamCounts:
         """Return a stream's counts, made when first asked for."""
@@ -252,6 +253,7 @@ class Plan:
 
     def reject(self, stream: str, key: str, reason: str, name: str, line: int, *, in_part: bool = False) -> None:
         """Add a record that would be set aside, or a part of it; `name` is what people call it, if that is known."""
+        key, reason, name = whole(key), whole(reason), whole(name)
         kept = {"name": name} if name else {}
         with self._lock:
             self._changes.append(PlannedChange(stream, key, "rejected", (), reason, kept, line, name, in_part=in_part))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Mapping
 from typing import IO, Any
 
+import msgspec
 from singer_sdk import Stream
 from singer_sdk.singerlib import Catalog
 
@@ -48,7 +49,25 @@ def state(where: str, text: str, logger: logging.Logger) -> dict[str, Any]:
                 f"{where}: the bookmark of {stream} is not an object. Restore it; or remove it, and the stream is read "
                 "from the beginning."
             )
+        try:
+            msgspec.convert(bookmark, _Bookmark)
+        except msgspec.ValidationError as error:
+            place = str(error).rpartition("`$")[2].strip(".`")
+            raise Stop(
+                f"{where}: the bookmark of {stream} is damaged: {place} cannot be read. Restore it; or remove the "
+                "bookmark, and the stream is read from the beginning."
+            ) from None
     return found
+
+
+class _Bookmark(msgspec.Struct):
+    """The shape of the members that bookmarks of several taps have; the others are the streams' own business."""
+
+    replication_key: str | None = None
+    replication_key_value: str | bool | int | float | None = None
+    seen: dict[str, list[str] | str] | None = None
+    served: list[str] = []
+    partitions: list[_Bookmark] = []
 
 
 def _is_log(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -197,7 +198,8 @@ class TestLateRecords:
 
 class TestState:
     def test_comes_back_as_it_went(self) -> None:
-        bookmark = Bookmark("2026-01-05T10:00:00.123456Z", {T0: ["a", 'ą/7 "x"'], T1: ["b"]})
+        newest = "2026-01-05T10:00:00.001456Z"
+        bookmark = Bookmark(newest, {T0: ["a", 'ą/7 "x"'], T1: ["b"], newest: ["c"]})
         assert again(bookmark) == bookmark
         assert Bookmark().to_state() == {}
         assert again(Bookmark()) == Bookmark()
@@ -221,8 +223,14 @@ class TestState:
             Bookmark.from_state({}, "soon", clock)
         with pytest.raises(Stop, match="seen in --state: 'once'"):
             DedupWindow(Bookmark(T0, {"once": ["a"]}), clock)
+        state = {"replication_key_value": T0, "seen": {T0: ["a"]}, "settled": 7}
         with pytest.raises(Stop, match="settled in --state: '7'"):
-            DedupWindow(Bookmark.from_state({"replication_key_value": T0, "settled": 7}, None, clock), clock)
+            DedupWindow(Bookmark.from_state(state, None, clock), clock)
+
+    @pytest.mark.parametrize("seen", [{T1: ["b"]}, {}, None])
+    def test_that_was_set_by_hand_begins_there_and_all_comes_again(self, seen: Any) -> None:
+        state = Bookmark(T1, {T1: ["b"]}, settled=T1).to_state() | {"replication_key_value": T0, "seen": seen}
+        assert Bookmark.from_state(state, None) == Bookmark(T0)
 
 
 def test_keys() -> None:

@@ -75,6 +75,20 @@ OF_ANOTHER = {"bookmarks": {"invoices": {"replication_key_value": "2026-01-05T10
         ({"bookmarks": []}, "has no 'bookmarks'"),
         ({"bookmarks": {"exported_documents": None}}, "the bookmark of exported_documents is not an object"),
         ({"bookmarks": {"exported_documents": "2026-01-05T10:11:12Z"}}, "exported_documents is not an object"),
+        *(
+            (
+                {"bookmarks": {"exported_documents": {**AT, **damage}}},
+                f"the bookmark of exported_documents is damaged: {place} cannot be read. Restore it;",
+            )
+            for damage, place in (
+                ({"seen": ["a"]}, "seen"),
+                ({"seen": {AT["replication_key_value"]: [1]}}, "seen[...][0]"),
+                ({"replication_key_value": {"a": 1}}, "replication_key_value"),
+                ({"served": None}, "served"),
+                ({"partitions": ["a"]}, "partitions[0]"),
+                ({"partitions": [{"context": {}, "seen": 5}]}, "partitions[0].seen"),
+            )
+        ),
         (OF_ANOTHER, "is not a state of tap-ivesk: it has bookmarks of invoices, which it does not have"),
         ({"type": "STATE", "value": OF_ANOTHER}, "is not a state of tap-ivesk"),
         ({"singer_state": {"bookmarks": {"vendors": {}, "company": {}}}}, "bookmarks of company, vendors, which"),

@@ -277,6 +277,11 @@ def test_incremental(sandbox: SandboxProcess, tap: RunTap) -> None:
     assert third.ids() == []
     # A run that found nothing ends with a STATE all the same, and it is the same.
     assert third.state == second.state
+    # A person who sets the bookmark back leaves the rest of it as it was.
+    held = sandbox.control.documents()
+    back = held[200]["exportedat"]
+    second.state["bookmarks"]["exported_documents"]["replication_key_value"] = back
+    assert tap(state=second.state).ids() == [d["id"] for d in held if d["exportedat"] >= back]
 
 
 def test_the_whole_table_when_the_catalog_wants_it(tap: RunTap, catalog: MakeCatalog) -> None:

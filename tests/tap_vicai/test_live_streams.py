@@ -68,6 +68,11 @@ def test_every_recorded_event_comes_once(vic: Vic, tap: RunTap, catalog: MakeCat
     new = vic.control.event("invoice_posted")
     second = tap(state=first.state, catalog=catalog("webhook_event_log"))
     assert sorted(one["id"] for one in second.records["webhook_event_log"]) == sorted(late + new)
+    # A person who sets the bookmark back leaves the rest of it as it was.
+    second.state["bookmarks"]["webhook_event_log"]["replication_key_value"] = ago(1.5)
+    anew = {one["id"] for one in held(vic) if one["occurred_at"] > ago(1.5)}
+    third = tap(state=second.state, catalog=catalog("webhook_event_log"))
+    assert {one["id"] for one in third.records["webhook_event_log"]} >= anew > {*late, *new}
 
 
 def test_a_page_whose_cursor_is_refused_is_asked_for_anew(vic: Vic, tap: RunTap, catalog: MakeCatalog) -> None:

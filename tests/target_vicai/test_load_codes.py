@@ -188,9 +188,9 @@ def test_fields_and_keys(target: Target) -> None:
     )
 
 
-def test_half_a_character_and_a_tag_that_vic_cannot_delete(target: Target, store: Store) -> None:
+def test_half_a_character_and_a_tag_that_vic_cannot_delete(target: Target, store: Store, tmp_path: Path) -> None:
     code = store.all("taxCodes")[0]
-    half = '{"type": "RECORD", "stream": "accounts", "record": {"externalId": "K", "name": "a\\ud800"}}'
+    half = '{"type": "RECORD", "stream": "accounts", "record": {"externalId": "K\\ud800", "name": "a"}}'
     messages = [
         load("accounts", account())[0],
         half,
@@ -198,10 +198,13 @@ def test_half_a_character_and_a_tag_that_vic_cannot_delete(target: Target, store
     ]
     run = target(messages, deletes="records", expect=1)
     assert told(run.rejects) == [
-        ("half_a_character", {"field": "name"}),
+        ("half_a_character", {"field": "externalId"}),
         ("not_changeable", {"fields": ["description"]}),
         ("not_deletable", {"stream": "tax_codes"}),
     ]
+    plan = target([messages[0], half], dry_run=True, plan_path=str(tmp_path / "plan.json"), expect=1)
+    assert "K?" in (tmp_path / "plan.json").read_text(encoding="utf-8")
+    assert "K?" in plan.report_text
 
 
 def test_what_is_nested_too_deeply_ends_no_load(target: Target) -> None:
