@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
 import re
 import stat
 from collections.abc import Callable, Iterator
@@ -71,9 +72,7 @@ class InputFile:
             raise unreadable(self.shown, error) from None
         if size != self.size:
             file.close()
-            raise Reject(
-                f"The document {self.shown} changed while it was being sent.", "document_changed", document=self.shown
-            )
+            raise _changed(self.shown)
         return file
 
     def start(self, size: int) -> bytes:
@@ -132,8 +131,37 @@ def opened(
             return
         text = document or ""
         shown = show(text)
-        path, size = _found(_fetched(text, shown, sources, limit, exits), shown)
-        yield _checked(InputFile(shown, name or _file_name(text), size, lambda: path.open("rb")), limit)
+        path, facts = _found(_fetched(text, shown, sources, limit, exits), shown)
+        found = InputFile(shown, name or _file_name(text), facts.st_size, lambda: _Unchanged(path, facts, shown))
+        yield _checked(found, limit)
+
+
+class _Unchanged(io.BufferedReader):
+    """A file of this machine; its last bytes come only if nothing has been written to it since it was found.
+
+    A scanner, or a copy that is under way, writes on while the file is sent: the service must not get half of it.
+    """
+
+    def __init__(self, path: Path, facts: os.stat_result, shown: str) -> None:
+        super().__init__(path.open("rb", buffering=0))
+        self._facts, self._shown = facts, shown
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as any file does.
+
+        Raises:
+            Reject: it is at its end, and was written to.
+        """
+        piece = super().read(size)
+        if not piece or self.tell() >= self._facts.st_size:
+            now = os.fstat(self.fileno())
+            if (now.st_size, now.st_mtime_ns) != (self._facts.st_size, self._facts.st_mtime_ns):
+                raise _changed(self._shown)
+        return piece
+
+
+def _changed(shown: str) -> Reject:
+    return Reject(f"The document {shown} changed while it was being sent.", "document_changed", document=shown)
 
 
 def _checked(file: InputFile, limit: Limit) -> InputFile:
@@ -143,8 +171,8 @@ def _checked(file: InputFile, limit: Limit) -> InputFile:
     return file
 
 
-def _found(path: Path, shown: str) -> tuple[Path, int]:
-    """Return the path of a readable file and its size in bytes.
+def _found(path: Path, shown: str) -> tuple[Path, os.stat_result]:
+    """Return the path of a readable file, and what the file system says of it.
 
     Raises:
         Reject: it is not a readable file.
@@ -154,7 +182,7 @@ def _found(path: Path, shown: str) -> tuple[Path, int]:
         if not stat.S_ISREG(facts.st_mode):
             raise unusable(shown, f"is {'a folder' if path.is_dir() else 'not a regular file'}")
         with path.open("rb"):
-            return path, facts.st_size
+            return path, facts
     except OSError as error:
         raise unreadable(shown, error) from None
 

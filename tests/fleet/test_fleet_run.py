@@ -133,6 +133,38 @@ def test_a_state_in_a_folder_goes_on(fleet: Fleet) -> None:
     goes_where_it_went(fleet, path.unlink)
 
 
+def test_credentials_of_each_other_load_nothing(fleet: Fleet) -> None:
+    """Before anything is loaded, the names in the file tell it, though no company is expected."""
+    names = [fleet.name(1), fleet.name(2).upper()]
+
+    def companies(*credentials: int) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": f"c{place}",
+                "name": names[place - 1],
+                "pipelines": ["erp-to-vic", VIC],
+                "settings": {
+                    "tap-saft": {"path": SAFT},
+                    "tap-vicai": fleet.credentials(number),
+                    "target-vicai": {**fleet.credentials(number), "max_rejects": 1000},
+                },
+            }
+            for place, number in enumerate(credentials, 1)
+        ]
+
+    before = [fleet.of(number).control.vicai.records("vendors") for number in (1, 2)]
+    fleet.write(*companies(2, 1))
+    found = fleet.run(expect=1)
+    assert len(found) == 4
+    for one in found.values():
+        assert "they look swapped. Nothing was loaded. Set the right credentials; if these" in one["error"], one
+    assert [fleet.of(number).control.vicai.records("vendors") for number in (1, 2)] == before
+    assert not (fleet.folder / fleet.warehouse).exists()
+    fleet.write(*companies(1, 2))
+    fleet.run()
+    assert not fleet.differences(1)
+
+
 def goes_where_it_went(fleet: Fleet, forget: Callable[[], object], **top: Any) -> None:
     """Load anew with the credentials of another company, of which the file says nothing; then it says so."""
     vic, names = fleet.of(2).control.vicai, [fleet.name(1), fleet.name(2)]
