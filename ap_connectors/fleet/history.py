@@ -25,12 +25,20 @@ _LOG = logging.getLogger(__name__)
 TABLE = "fleet_history"
 _MOST = 64 * 1024 * 1024
 """Bytes after which the file is put aside for a new one; that of before is dropped."""
+_DAYS, _AT_ONCE = 90, 5000
+"""For so long rows are kept, and longer the last one of a pipeline; so many of the oldest are looked at by a batch."""
 _REST = 9
 """For so many times as long as it took to fail, a database is left alone: a batch waits a tenth of its time for it."""
 _DECODE = msgspec.json.Decoder(Result).decode
 _CUT_OFF = (
     "the run that began at {0} was cut off before this was done, at {1} or a few seconds later: it was killed, or the "
     "machine went down; the next run goes on."
+)
+
+_FORGET = (
+    f"DELETE FROM {TABLE} AS old USING (SELECT id FROM {TABLE} ORDER BY id LIMIT %s) AS oldest "  # noqa: S608
+    "WHERE old.id = oldest.id AND old.at < now() - make_interval(days => %s) AND EXISTS ("
+    f"SELECT 1 FROM {TABLE} AS l WHERE l.company = old.company AND l.pipeline = old.pipeline AND l.id > old.id)"
 )
 
 
@@ -75,6 +83,8 @@ class History:
                         for result in self._missing(word) if free else ():
                             self._write(result)
             self._journal.begin(begun)
+            if self._url is not None:
+                self._opened().execute(_FORGET, (_AT_ONCE, _DAYS))
 
     def beat(self) -> None:
         """Say that the batch lives."""

@@ -208,6 +208,12 @@ def test_a_state_in_postgresql_goes_on(big_fleet: Fleet) -> None:
     assert fleet.ask("status").splitlines()[1].endswith("done")
     assert len(fleet.ask("history", "--only=c1", "--format=json").splitlines()) == 2
     assert len(fleet.ask("history", "--limit=1", "--format=json").splitlines()) == 1
+    # What is old goes, but for the last of each pipeline.
+    fleet.rows(
+        "INSERT INTO fleet_history (id, at, company, pipeline, result) SELECT id, now() - interval '91 days', name, "
+        "'erp-to-vic', json_build_object('company', name, 'pipeline', 'erp-to-vic', 'status', 'done') "
+        "FROM (VALUES (-3, 'c1'), (-2, 'gone'), (-1, 'gone')) AS old (id, name)"
+    )
     assert fleet.ask("history", "--only=other", "--format=json") == ""
     # Tables that are there take no right to make some, and looking none to write.
     own, database = urlsplit(fleet.warehouse), urlsplit(fleet.warehouse).path[1:]
@@ -222,7 +228,7 @@ def test_a_state_in_postgresql_goes_on(big_fleet: Fleet) -> None:
         said = fleet.ask(command)
         assert "done" in said
         assert "could not be written" not in said
-    assert fleet.rows("SELECT count(*) FROM fleet_history") == [(3,)]
+    assert fleet.rows("SELECT company FROM fleet_history ORDER BY id") == [("gone",), *[("c1",)] * 3]
     fleet.rows("GRANT CREATE ON SCHEMA public TO PUBLIC")
     goes_where_it_went(
         fleet, lambda: fleet.rows("DELETE FROM fleet_state WHERE pipeline = 'erp-to-vic'"), state=fleet.warehouse
