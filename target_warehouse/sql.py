@@ -56,9 +56,17 @@ def unmark(table: str, stage: str, keys: Mapping[str, str]) -> str:
 
 
 def latest(
-    events: str, stage: str, keys: Sequence[str], at: str | None, lifted_by: Mapping[str, Sequence[str]]
+    events: str,
+    stage: str,
+    keys: Sequence[str],
+    at: str | None,
+    lifted_by: Mapping[str, Sequence[str]],
+    *,
+    as_text: bool,
 ) -> tuple[str, str]:
-    """Return what names the objects that are gone, and those that are there again, by the last event of each.
+    """Return what names the objects that are gone, and those that are there again, by the last events of each.
+
+    Events of one instant have no order, so they are counted: deleted and restored as often, what was before stays.
 
     Args:
         events: the table of all events: one that comes again must not undo a later one.
@@ -66,19 +74,28 @@ def latest(
         keys: columns that name an object.
         at: the column that says when; without it every event counts.
         lifted_by: values of columns that say that a deletion was lifted.
+        as_text: whether the column that says when holds text.
     """
     lifted = " OR ".join(
-        f"x.{quoted(name)} IN ({', '.join(map(literal, values))})" for name, values in lifted_by.items() if values
+        f"e.{quoted(name)} IN ({', '.join(map(literal, values))})" for name, values in lifted_by.items() if values
     )
-    if at is None or not lifted:
+    if at is None or (not lifted and not as_text):
         return stage, ""
-    whole = (
-        f"(SELECT e.*, row_number() OVER (PARTITION BY {listed(keys)} ORDER BY {quoted(at)} DESC) AS _sdc_place "
-        f"FROM {events} AS e WHERE EXISTS (SELECT 1 FROM {stage} AS n WHERE {same('n', 'e', keys)})) AS x"
+    if not lifted:
+        moment = instant(f"e.{quoted(at)}", as_text=True)
+        return f"(SELECT {listed(keys)}, {moment} AS {quoted(at)} FROM {stage} AS e)", ""
+    by_time = (
+        f"(SELECT {listed(keys)}, {order(f'e.{quoted(at)}', as_text=as_text)} AS _sdc_order, "
+        f"min({instant(f'e.{quoted(at)}', as_text=as_text)}) AS {quoted(at)}, "
+        f"sum(CASE WHEN ({lifted}) IS TRUE THEN -1 ELSE 1 END) AS _sdc_balance FROM {events} AS e "
+        f"WHERE EXISTS (SELECT 1 FROM {stage} AS n WHERE {same('n', 'e', keys)}) GROUP BY {listed(keys)}, _sdc_order)"
     )
-    gone, back = (
-        f"(SELECT {listed([*keys, at])} FROM {whole} WHERE x._sdc_place = 1 AND ({lifted}) IS {which} TRUE)"
-        for which in ("NOT", "")
+    place = f"row_number() OVER (PARTITION BY {listed(keys)} ORDER BY _sdc_order DESC NULLS LAST)"
+    whole = f"(SELECT b.*, {place} AS _sdc_place FROM {by_time} AS b WHERE b._sdc_balance <> 0)"
+    gone = f"(SELECT {listed([*keys, at])} FROM {whole} AS x WHERE x._sdc_place = 1 AND x._sdc_balance > 0)"
+    back = (
+        f"(SELECT DISTINCT {listed(keys)} FROM {stage} AS m "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {gone} AS g WHERE {same('g', 'm', keys)}))"
     )
     return gone, back
 
@@ -95,6 +112,13 @@ def order(value: str, *, as_text: bool) -> str:
     text = f"CAST({value} AS VARCHAR)"
     digits = f"rpad(regexp_replace({text}, '[^0-9]', '', 'g'), {kinds.DIGITS}, '0')"
     return f"CASE WHEN {text} ~ '^{kinds.IN_UTC}$' THEN {digits} END"
+
+
+def instant(value: str, *, as_text: bool) -> str:
+    """Return an instant; of text null if it is none that we can order."""
+    if not as_text:
+        return value
+    return f"CASE WHEN {value} ~ '^{kinds.IN_UTC}$' THEN CAST({value} AS TIMESTAMPTZ) END"
 
 
 def older(versions: Iterable[tuple[str, str]]) -> str:

@@ -121,9 +121,9 @@ class Writer:
             return 0
         keys = _both(self._company_key) | {theirs: ours for ours, theirs in link.keys.items()}
         with self._warehouse.staged(plan.batch.columns) as stage:
-            gone, back = sql.latest(
-                self._warehouse.name(plan.table.name), stage, list(keys.values()), link.at, link.lifted_by
-            )
+            events, by = self._warehouse.name(plan.table.name), list(keys.values())
+            as_text = plan.table.columns.get(link.at or "") == kinds.TEXT
+            gone, back = sql.latest(events, stage, by, link.at, link.lifted_by, as_text=as_text)
             if back and self._marks(target):
                 self._warehouse.affected(sql.unmark(self._warehouse.name(target.name), back, keys))
                 for part in _parts(target, tables):

@@ -289,6 +289,51 @@ def test_a_stream_of_deletions(target: Target, database: Database, deletes: str)
             assert database.rows("SELECT count(*) FROM lines WHERE _sdc_deleted_at IS NULL") == [(3,)]
 
 
+@pytest.mark.parametrize("odd", [False, True], ids=["times", "text"])
+def test_events_of_one_instant_have_no_order(target: Target, database: Database, odd: bool) -> None:
+    """Deleted and restored in one instant: what was before it is so after it. Nothing hangs on which comes first."""
+    fields = {"event_id": "string", "internalId": "string", "event": "string", "occurred_at": MOMENT}
+    link = {"stream": "things", "keys": {"internalId": "id"}, "at": "occurred_at"} | {
+        "lifted_by": {"event": ["restored"]}
+    }
+    head = schema("gone", fields, ["event_id"], **{"x-deletes": link})
+    said = {
+        "back at once": [(TUESDAY, "deleted"), (TUESDAY, "restored")],
+        "gone at last": [(MONDAY, "deleted"), (TUESDAY, "restored"), (TUESDAY, "deleted")],
+        "gone twice": [(TUESDAY, "restored"), (TUESDAY, "deleted"), (TUESDAY, "deleted")],
+        "back at last": [(MONDAY, "deleted"), (TUESDAY, "restored"), (WEDNESDAY, "deleted"), (WEDNESDAY, "restored")],
+        "digits": [
+            (MONDAY, "deleted"),
+            (TUESDAY, "restored"),
+            (TUESDAY.replace(".000", ""), "deleted"),
+            (TUESDAY, "deleted"),
+        ],
+        "gone": [(MONDAY, "restored"), (TUESDAY, "deleted")],
+    }
+    gone = {"gone at last", "gone twice", "digits", "gone"}
+    target([schema("things", {"id": "string"}), *(record("things", id=f"{n} {id_}") for n in range(3) for id_ in said)])
+    if odd:
+        target([head, record("gone", event_id="?", internalId="?", event="deleted", occurred_at="soon")])
+        final = schema("orders_gone", fields, ["event_id"], **{"x-deletes": {**link, "lifted_by": {"event": []}}})
+        dates = {"1": "soon", "2": TUESDAY}
+        both = [record("orders_gone", event_id=n, internalId=n, occurred_at=at) for n, at in dates.items()]
+        target([schema("things", {"id": "string"}), *(record("things", id=n) for n in dates), final, *both])
+        assert ("2", "2026-01-06 10:00:00+00") in database.texts("things", "id", "_sdc_deleted_at")
+        assert None not in database.rows("SELECT _sdc_deleted_at FROM things WHERE id = '1'")[0]
+        database.rows("DELETE FROM things WHERE id IN ('1', '2')")
+    for n in range(3):
+        made = [
+            record("gone", event_id=f"{n} {id_} {place}", internalId=f"{n} {id_}", event=event, occurred_at=at)
+            for id_, events in said.items()
+            for place, (at, event) in enumerate(events)
+        ]
+        for part in ([made], [made[::-1]], [made[1::2], made[::2]])[n]:
+            target([head, *part])
+        found = database.rows("SELECT id, _sdc_deleted_at FROM things WHERE _sdc_deleted_at IS NOT NULL")
+        assert {id_ for id_, _ in found} == {f"{before} {id_}" for before in range(n + 1) for id_ in gone}
+        assert all(at.isoformat().startswith("2026-01-0") for _, at in found)
+
+
 # Companies
 
 
