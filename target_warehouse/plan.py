@@ -77,13 +77,18 @@ class Planner:
             key = (COMPANY, *key)
         if self._settings.deletes == "mark":
             wanted.setdefault(DELETED, kinds.INSTANT)
+        if (most := self._database.most_columns) and len(wanted) > most:
+            raise Stop(
+                f"{incoming.name}: its table would have {len(wanted)} columns, and a table here holds {most}. Select "
+                "fewer fields of the stream at the tap, or load into DuckDB. Nothing of this part was loaded."
+            )
         known = before.made if before else frozenset()
         added = wanted.keys() - (before.columns.keys() if before else set())
         table = Table(name, wanted, incoming.name, key, known | added, parent, by_company)
         return Plan(table, before, batch, _renamed(declared.deletions, columns), made.widened, made.rejects)
 
     def _ours(self, declared: Declared) -> list[str]:
-        ours = [VERSION, DELETED]
+        ours = [VERSION, DELETED, *self._database.names_of_its_own]
         if self._settings.company is not None:
             ours.append(COMPANY)
         if not declared.key:
@@ -103,6 +108,11 @@ class Planner:
             raise Stop(
                 f"The table {table.name}: the type of {', '.join(strange)} was changed to one that target-warehouse "
                 "does not know. Nothing was loaded. Change it back, or drop the table and read it without a state."
+            )
+        if gone := [name for name in table.key if name not in table.columns]:
+            raise Stop(
+                f"The table {table.name}: {', '.join(gone)}, part of its key, was dropped, so every row would come twice. "
+                "Nothing was loaded. Drop the table, and read the stream once without a state."
             )
         wants = self._settings.company is not None
         if table.by_company and not wants:

@@ -60,6 +60,8 @@ class PostgreSQL(Warehouse):
     most = kinds.MOST_OF_POSTGRESQL
     has_nul = False
     longest_name = 63
+    names_of_its_own = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
+    most_columns = 1600
     errors = (psycopg.Error,) if psycopg else ()
     refusals = (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError) if psycopg else ()
     dependent_errors = (psycopg.errors.DependentObjectsStillExist,) if psycopg else ()
@@ -300,11 +302,17 @@ class PostgreSQL(Warehouse):
         sets = ", ".join(f"{quoted(one)} = {value}" for one, value in self.written(plan, "excluded").items())
         changed = self.changed(plan, "excluded")
         update = f"DO UPDATE SET {sets} WHERE {changed}" if sets else "DO NOTHING"
-        found = self.execute(
-            f"WITH done AS (INSERT INTO {name} AS t ({columns}) SELECT {columns} FROM {stage} "
-            f"ON CONFLICT ({listed(plan.table.key)}) {update} RETURNING xmax = 0 AS fresh) "
-            "SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM done"
-        )
+        try:
+            found = self.execute(
+                f"WITH done AS (INSERT INTO {name} AS t ({columns}) SELECT {columns} FROM {stage} "
+                f"ON CONFLICT ({listed(plan.table.key)}) {update} RETURNING xmax = 0 AS fresh) "
+                "SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM done"
+            )
+        except psycopg.errors.InvalidColumnReference:
+            key = f"ALTER TABLE {name} ADD PRIMARY KEY ({listed(plan.table.key)});"
+            raise Stop(
+                f"The table {plan.table.name}: its primary key was dropped, so nothing was loaded. Make it again: {key}"
+            ) from None
         return int(found[0][0]), int(found[0][1])
 
 

@@ -147,6 +147,10 @@ class Database:
     has_nul = True
     """Whether text may have NUL characters."""
     longest_name = 255
+    names_of_its_own: frozenset[str] = frozenset()
+    """Columns that every table has, so that no field can have the name."""
+    most_columns: int | None = None
+    """Of a table; None if there is no limit."""
     same_case = False
     """Whether names that differ in case only are one."""
 

@@ -190,3 +190,39 @@ def test_a_schema_by_another_case(target: Target, database: Database) -> None:
     target([HEAD, record("things", id="1", n=1)])
     target([HEAD, record("things", id="1", n=2), state(1)], schema="Stored")
     assert database.rows("SELECT n FROM things") == [(1 if database.is_postgresql else 2,)]
+
+
+def test_a_key_that_was_dropped_by_hand(target: Target, database: Database) -> None:
+    """Nothing is doubled, and what to do is said."""
+    both = [HEAD, record("things", id="1", n=1), state(1)]
+    target(both)
+    if database.is_postgresql:
+        database.rows("ALTER TABLE things DROP CONSTRAINT things_pkey")
+        run = target(both, expect=1)
+        statement = run.complaint.partition("Make it again: ")[2]
+        assert statement.startswith("ALTER TABLE ")
+        database.rows(statement)
+        assert target(both).states == [{"n": 1}]
+    database.rows("ALTER TABLE things DROP COLUMN id")
+    run = target(both, expect=1)
+    assert "The table things: id, part of its key, was dropped, so every row would come twice." in run.complaint
+    assert run.states == []
+    assert database.rows("SELECT n FROM things") == [(1,)]
+
+
+def test_names_and_numbers_of_columns_that_a_database_has_not(target: Target, database: Database) -> None:
+    """PostgreSQL gives every table columns of its own, and has at most 1600."""
+    names = ("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid", "rowid", "xmax_", "CTID")
+    odd = schema("odd", {"id": "string"} | dict.fromkeys(names, "string"))
+    fields = {name: f"of {name}" for name in names}
+    for created in (1, 0):
+        run = target([odd, record("odd", id="1", **fields), state(1)])
+        assert run.states == [{"n": 1}]
+        assert run.counts("odd").get("created", 0) == created
+    (row,) = database.rows("SELECT * FROM odd")
+    assert {*row} == {"1", *fields.values(), None}
+    if database.is_postgresql:
+        wide = schema("wide", {"id": "string"} | {f"c{n}": "string" for n in range(1600)})
+        run = target([HEAD, wide, record("wide", id="1"), state(2)], expect=1)
+        assert run.complaint.startswith("wide: its table would have 1602 columns, and a table here holds 1600. Select")
+        assert run.states == []
