@@ -111,8 +111,8 @@ class Planner:
             )
         if gone := [name for name in table.key if name not in table.columns]:
             raise Stop(
-                f"The table {table.name}: {', '.join(gone)}, part of its key, was dropped, so every row would come twice. "
-                "Nothing was loaded. Drop the table, and read the stream once without a state."
+                f"The table {table.name}: {', '.join(gone)}, part of its key, was dropped, so every row would come "
+                "twice. Nothing was loaded. Drop the table, and read the stream once without a state."
             )
         wants = self._settings.company is not None
         if table.by_company and not wants:
