@@ -14,11 +14,11 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ap_connectors.core import pages, sheets
+from ap_connectors.core import pages
 from ap_connectors.core.exact import EXACT
 from ap_connectors.core.manners import MANNERS
 from ap_connectors.tieout.booking import balance
-from ap_connectors.tieout.certificate_words import INPUTS, KINDS, STREAMS, WORDS
+from ap_connectors.tieout.certificate_words import KINDS, STREAMS, WORDS, source_of
 from ap_connectors.tieout.reason_words import told as differs
 from ap_connectors.tieout.result import Comparison, Difference, Result, Row, Sums
 from ap_connectors.tieout.sentence_words import sentence
@@ -48,7 +48,7 @@ def page(result: Result, data: bytes, language: str = "en") -> str:
         "certificate",
         language=language,
         words={**told, **{f"kind_{kind}": words[place] for kind, words in KINDS.items()}},
-        result=replace(result, source=_source(result, language)),
+        result=replace(result, source=source_of(result, language)),
         made_by=f"ap-tieout {result.name}, ap-connectors {metadata.version('ap-connectors')}",
         companies=[result.company] if result.company else companies,
         records=sum(one.whole.destination.documents for one in result.comparisons),
@@ -70,14 +70,6 @@ def page(result: Result, data: bytes, language: str = "en") -> str:
         data=base64.b64encode(data).decode(),
         data_name=f"{result.name}-{result.made_at[:10]}.json",
     )
-
-
-def _source(result: Result, language: str) -> str:
-    """Return what the source is called: a file is not a system."""
-    if result.source != "input":
-        return result.source
-    is_list = all(Path(name).suffix.lower() in sheets.SUFFIXES for name in result.files)
-    return INPUTS[language][is_list]
 
 
 def _columns(result: Result) -> frozenset[str]:

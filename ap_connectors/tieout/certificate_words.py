@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+
+from ap_connectors.core import sheets
+from ap_connectors.tieout.result import Result
 
 WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
@@ -215,8 +219,12 @@ INPUTS: Mapping[str, tuple[str, str]] = {
 }
 """What a source of files is called, and one of sheets."""
 
-SIDES: Mapping[str, Mapping[str, str]] = {"en": {}, "lt": {"input": "įvestis"}, "no": {"input": "inndata"}}
-"""Sides of a comparison that are not names."""
+COUNTED: Mapping[str, str] = {
+    **{"Input": "input", "List": "in the list"},
+    **{"Įvestis": "įvestyje", "Sąrašas": "sąraše"},
+    **{"Inndata": "i inndata", "Liste": "i listen"},
+}
+"""The same behind a number of records."""
 
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "missing": ("Not at the destination", "Nėra paskirties sistemoje", "Finnes ikke i målet"),
@@ -268,3 +276,11 @@ STREAMS: Mapping[str, tuple[str, str, str]] = {
     "webhook_event_log": ("Events", "Įvykiai", "Hendelser"),
 }
 """What people call a stream, in the same three languages."""
+
+
+def source_of(result: Result, language: str) -> str:
+    """Return what the source is called: a file is no system."""
+    if result.source != "input":
+        return result.source
+    is_list = all(Path(name).suffix.lower() in sheets.SUFFIXES for name in result.files)
+    return INPUTS[language][is_list]

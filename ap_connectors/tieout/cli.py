@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ap_connectors.core import cli, pages
 from ap_connectors.core.errors import Stop
-from ap_connectors.core.files import replace
+from ap_connectors.core.files import place, replace
 from ap_connectors.http import shutdown
 from ap_connectors.ivesk.client import DEFAULT_URL as IVESK_URL
 from ap_connectors.ivesk.settings import client as ivesk_client
@@ -50,6 +50,8 @@ def _compare(given: argparse.Namespace, compare: Callable[[argparse.Namespace], 
         pages.require("--format html")
     result = compare(given)
     data = json.dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n"
+    # Whoever has misspelt a folder looks for the page in another one.
+    written = [(path, not Path(place(path)).parent.exists()) for path in given.report]
     for path in given.report:
         _write(path, certificate.page(result, data.encode(), given.language) if _is_page(path) else data)
     if given.format == "html":
@@ -58,7 +60,7 @@ def _compare(given: argparse.Namespace, compare: Callable[[argparse.Namespace], 
         shown = (
             data
             if given.format == "json"
-            else "\n".join([*render.lines(result, brief=given.brief, language=given.language), ""])
+            else "\n".join([*render.lines(result, brief=given.brief, language=given.language, written=written), ""])
         )
     print(shown, end="")  # noqa: T201
     return TIES if result.ties else DIFFERS

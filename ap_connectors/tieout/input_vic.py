@@ -325,6 +325,9 @@ class _Stream:
             self._spec.comparable(mine, other)
         told = [*changes(mine, other), *self._found.fields.get(key, ())] if other else ["it is not at Vic.ai"]
         words = ", ".join(told)
+        if words and mine.label == key:
+            # A key says little to people.
+            mine.label = text_of(by_spelling(self._given.records.get(key)), "name") or key
         if words and (reason := self._reasons.get(key)):
             self._comparison.add("explained", key, mine.label if mine.label != key else "", words, reason)
             self._explained.setdefault(mine.currency, []).append(mine.amounts[2])

@@ -9,7 +9,7 @@ from functools import partial
 from ap_connectors.core.exact import money
 from ap_connectors.core.manners import MANNERS
 from ap_connectors.tieout.booking import Pair, balance
-from ap_connectors.tieout.certificate_words import KINDS, SIDES, STREAMS
+from ap_connectors.tieout.certificate_words import COUNTED, KINDS, STREAMS, source_of
 from ap_connectors.tieout.reason_words import told
 from ap_connectors.tieout.render_words import WORDS
 from ap_connectors.tieout.result import (
@@ -28,15 +28,18 @@ _COUNTS = ("documents", "lines")
 _GROUP = ("company", "period", "currency")
 
 
-def lines(result: Result, *, brief: bool = False, language: str = "en") -> Iterator[str]:
+def lines(
+    result: Result, *, brief: bool = False, language: str = "en", written: Sequence[tuple[str, bool]] = ()
+) -> Iterator[str]:
     """Yield the lines of the page.
 
     Args:
         result: what to show.
         brief: sums by currency, and of companies and periods only those that differ.
         language: one of `WORDS`.
+        written: files that the result was written to, and whether their folder is new.
     """
-    return _Told(result, language).lines(brief=brief)
+    return _Told(result, language).lines(brief=brief, written=written)
 
 
 class _Told:
@@ -46,12 +49,12 @@ class _Told:
         self._result, self._language = result, language
         self._say, self._manner = WORDS[language], MANNERS[language]
         self._tell = partial(sentence, language)
-        self._source, self._destination = (SIDES[language].get(one, one) for one in (result.source, result.destination))
+        self._source, self._destination = source_of(result, language), result.destination
 
-    def lines(self, *, brief: bool) -> Iterator[str]:
+    def lines(self, *, brief: bool, written: Sequence[tuple[str, bool]]) -> Iterator[str]:
         """Yield the lines of the page."""
         result, say = self._result, self._say
-        yield f"{self._source} → {self._destination}"
+        yield f"{self._source} → {self._destination}" + f", {result.company}" * bool(result.company)
         for comparison in result.comparisons:
             yield ""
             yield from self._comparison(comparison, brief)
@@ -59,6 +62,8 @@ class _Told:
         more = [*map(self._tell, (*result.notes, *result.not_compared))]
         yield from ("", *more) if more else ()
         yield ""
+        for path, is_new in written:
+            yield say["written"].format(path) + say["new_folder"] * is_new
         wrong = [self._title(one.stream) for one in result.comparisons if not one.ties]
         explained = sum(one.count("explained") for one in result.comparisons)
         if wrong:
@@ -86,7 +91,10 @@ class _Told:
         newer = say["newer"].format(self._number(comparison.newer)) if comparison.newer else ""
         counts = ", ".join(
             f"{self._number(side.documents)} {name}"
-            for side, name in ((whole.source, self._source), (whole.destination, self._destination))
+            for side, name in (
+                (whole.source, COUNTED.get(self._source, self._source)),
+                (whole.destination, self._destination),
+            )
         )
         yield f"{self._title(comparison.stream)}{as_of}: {counts}{newer}: {self._verdict(comparison.ties)}"
         if _has_amounts(comparison):

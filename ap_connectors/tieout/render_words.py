@@ -36,6 +36,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "stream": "1 stream",
         "explained": ", but for {} rejected",
         "rest": "; not all was compared, see above",
+        "written": "Written: {}",
+        "new_folder": " (a new folder)",
     },
     "lt": {
         "as_of": ", duomenys iki {}",
@@ -68,6 +70,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "stream": "rūšių: 1",
         "explained": " (išskyrus atmestus, {})",
         "rest": "; palyginta ne viskas, žr. aukščiau",
+        "written": "Įrašyta: {}",
+        "new_folder": " (naujas aplankas)",
     },
     "no": {
         "as_of": ", data til og med {}",
@@ -100,5 +104,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "stream": "ett slag",
         "explained": ", bortsett fra avviste ({})",
         "rest": "; ikke alt er sammenlignet, se over",
+        "written": "Skrevet: {}",
+        "new_folder": " (ny mappe)",
     },
 }

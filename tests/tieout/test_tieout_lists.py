@@ -84,6 +84,15 @@ def test_a_column_that_no_field_has_is_named_and_no_green_certificate(
     found = tie_input(str(path), "--report", str(page))
     assert found.stream("vendors")["unknown_fields"] == []
     assert 'class="verdict good"' in page.read_text("utf-8")
+    assert found.out.startswith("List → Vic.ai, Fjordlys Regnskap AS\n\nvendors: 3 in the list, 3 Vic.ai: ties\n")
+    assert f"\nWritten: {page}\n" in found.out
+    # A key says little to people; and who has misspelt a folder looks for the page elsewhere.
+    path.write_text(path.read_text("utf-8") + "00990;Šiaulių Tiekimas UAB\n", "utf-8")
+    elsewhere = tmp_path / "ouptut" / "certificate.html"
+    found = tie_input(str(path), "--report", str(elsewhere), "--language", "lt")
+    assert found.out.startswith("Sąrašas → Vic.ai, Fjordlys Regnskap AS\n\nTiekėjai: 4 sąraše, 3 Vic.ai: NESUTAMPA")
+    assert "    Šiaulių Tiekimas UAB (00990)\n" in found.out
+    assert f"\nĮrašyta: {elsewhere} (naujas aplankas)\n" in found.out
 
 
 def test_what_the_target_takes_is_known() -> None:
