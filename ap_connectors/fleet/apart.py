@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 from collections.abc import Generator, Sequence
@@ -10,7 +11,7 @@ from subprocess import DEVNULL, PIPE, Popen
 
 import msgspec
 
-from ap_connectors.core.errors import Stop
+from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.fleet.batch import OnResult
 from ap_connectors.fleet.members import Fleet
 from ap_connectors.fleet.results import Result
@@ -40,7 +41,7 @@ def run_batch(
         on_result: is told of each result as it comes.
 
     Raises:
-        Stop: nothing could begin.
+        Stop: nothing could begin. Outage: it was cut off before all was told.
     """
     more = [f"--jobs={jobs}"] if jobs else []
     more += ["--stream", again[0], "--from", again[1]] if again else []
@@ -69,7 +70,7 @@ def stream(
         more: arguments.
 
     Raises:
-        Stop: nothing could begin.
+        Stop: nothing could begin. Outage: it was cut off before all was told.
     """
     command = [sys.executable, "-m", *program, "--companies", str(fleet.path), *more]
     command += [part for name in company_ids for part in ("--only", name)]
@@ -93,5 +94,10 @@ def stream(
         finally:
             status = process.wait()
             listener.join()
-    if status not in {0, 1} and not begun:
-        raise Stop(b"".join(said).decode(errors="replace").strip() or f"ap-fleet ended with status {status}.")
+    if status in {0, 1}:
+        return
+    words = b"".join(said).decode(errors="replace").strip() or f"ap-fleet ended with status {status}."
+    if status < 0:
+        words = f"The batch was killed ({signal.Signals(-status).name}), as when memory runs out; the next run goes on."
+    # Without a result of each, who reads on would take the rest for done.
+    raise (Outage if begun or status < 0 else Stop)(words)

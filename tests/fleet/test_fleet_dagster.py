@@ -157,6 +157,48 @@ def test_a_failed_company_hides_no_other_and_is_run_again_alone(fleet: Fleet, ru
     assert "| invoices | NOK |" in str(evaluation.dagster_event)
 
 
+def test_an_outage_is_tried_again_whatever_else_failed(fleet: Fleet, runs: Runs) -> None:
+    """Of one company; another has to be set right, and is tried once."""
+    taps = {"flaky": "[ $(wc -l < flaky) -gt 1 ] || exit 75", "broken": "exit 1"}
+    pipelines = {}
+    for name, does in taps.items():
+        program = fleet.folder / f"tap-{name}"
+        program.write_text(f"#!/bin/sh\necho >> {name}\n{does}\n", "utf-8")
+        program.chmod(0o700)
+        pipelines[name] = {"tap": str(program), "target": "target-warehouse", "schema": name}
+    companies = [{"id": f"c{number}", "pipelines": [name]} for number, name in enumerate(taps, 1)]
+    fleet.write(*companies, pipelines=pipelines, retries=0)
+    assert not runs.run("c1", "c2")
+    assert [len((fleet.folder / name).read_text("utf-8").splitlines()) for name in taps] == [2, 1]
+    assert runs.done("flaky") == {"c1"}
+    first, line = runs.failure.splitlines()
+    assert first == "1 of 2 companies not done (1 failed); the others are."
+    assert line.startswith("c2 broken: failed: ")
+
+
+def test_a_batch_that_is_killed_goes_on(fleet: Fleet, runs: Runs) -> None:
+    """As when memory runs out, after the first of two companies is told: the other one is not taken for done."""
+    program = fleet.folder / "tap-kills"
+    parent = "$(cut -d' ' -f4 /proc/$PPID/stat)"
+    program.write_text(
+        "#!/bin/sh\n[ -e killed ] && exit\nuntil grep -q c1 output/state/history.jsonl; do sleep 0.1; done\n"
+        f"touch killed\nkill -9 {parent}\n",
+        "utf-8",
+    )
+    program.chmod(0o700)
+    kills = {"tap": str(program), "target": "target-warehouse", "schema": "killed"}
+    warehouses = [{"warehouse": f"{number}.duckdb"} for number in (1, 2)]
+    quick, killing = [{"id": f"c{number}", **one} for number, one in enumerate(warehouses, 1)]
+    fleet.write(
+        {**fleet.company(1), **quick},
+        {**killing, "pipelines": ["kills"]},
+        pipelines={"kills": kills},
+    )
+    assert runs.run("c1", "c2"), runs.failure
+    assert runs.done() == {"c1"}
+    assert runs.done("kills") == {"c2"}
+
+
 @pytest.mark.parametrize(
     ("wanted", "most", "found"),
     [

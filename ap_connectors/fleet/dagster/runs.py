@@ -21,7 +21,7 @@ from dagster import (
     RetryRequested,
 )
 
-from ap_connectors.core.errors import Stop
+from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.fleet import apart, companies
 from ap_connectors.fleet.dagster import lost
 from ap_connectors.fleet.members import Fleet
@@ -30,9 +30,15 @@ from ap_connectors.fleet.results import Result, counts
 RETRIES, PAUSES = 2, 10
 """Of a run some of whose companies met an outage, after the retries of the batch itself; each waits so many times
 `retry_pause`."""
+_PAUSE = 300.0
+"""Seconds where the file, which would say it, cannot be read now."""
 _NO_OUTPUTS = "did not yield or return expected outputs"
 _BUSY_PAUSE = 5.0
 """Seconds before companies are tried again that another run had under way."""
+
+_TO_RETRY = {"outage", "late", "busy"}
+_settled: dict[str, list[Result]] = {}
+"""By run: what an earlier try has found of companies that are not worth another."""
 
 Event = AssetMaterialization | AssetCheckEvaluation
 
@@ -42,36 +48,45 @@ def batch(context: AssetExecutionContext, path: Path) -> Iterator[Event]:
 
     Raises:
         Failure: some companies failed; the others are done, and told.
-        RetryRequested: all that failed met an outage.
+        RetryRequested: some met an outage, or the batch did; a company that failed otherwise is not tried again.
     """
     # Companies are told one by one, as outputs cannot be; of that Dagster tells as if something were missing.
     context.log.addFilter(lambda record: _NO_OUTPUTS not in record.getMessage())
+    pause = _PAUSE
     try:
         fleet = companies.read(path)
+        pause = PAUSES * fleet.retry_pause
         lost.hold(fleet, context.run.run_id, context.log)
         names = [one.path[-1] for one in context.selected_asset_keys]
         compared = [one.asset_key.path[-1] for one in context.selected_asset_check_keys]
         wanted = [name for name in fleet.pipelines if name in {*names, *compared}]
         ids = _companies(context, fleet, wanted)
-        failed: list[Result] = []
+        failed = _settled.pop(context.run.run_id, [])
         if names:
-            failed += yield from _run(context, fleet, _left(context, fleet, ids, names), names)
+            settled = {one.company for one in failed}
+            left = [id_ for id_ in _left(context, fleet, ids, names) if id_ not in settled]
+            failed += yield from _run(context, fleet, left, names)
         if compared and not _to_retry(context, failed):
             failed += yield from _compare(context, fleet, ids, compared)
     except Stop as error:
-        raise Failure(str(error), allow_retries=False) from None
+        failure = Failure(str(error), allow_retries=False)
+        if not isinstance(error, Outage) or context.retry_number >= RETRIES:
+            raise failure from None
+        context.log.warning(str(error))
+        raise RetryRequested(RETRIES, pause) from failure
     if not failed:
         return
     failure = Failure(_words(fleet, failed, len(ids)), _facts_of_failed(failed), allow_retries=False)
     if _to_retry(context, failed):
         context.log.warning(failure.description or "")
-        raise RetryRequested(RETRIES, PAUSES * fleet.retry_pause) from failure
+        again = {one.company for one in failed if one.status in _TO_RETRY}
+        _settled[context.run.run_id] = [one for one in failed if one.company not in again]
+        raise RetryRequested(RETRIES, pause) from failure
     raise failure
 
 
 def _to_retry(context: AssetExecutionContext, failed: Sequence[Result]) -> bool:
-    outage = bool(failed) and all(one.status in {"outage", "late", "busy"} for one in failed)
-    return outage and context.retry_number < RETRIES
+    return context.retry_number < RETRIES and any(one.status in _TO_RETRY for one in failed)
 
 
 def _companies(context: AssetExecutionContext, fleet: Fleet, pipelines: Sequence[str]) -> list[str]:
