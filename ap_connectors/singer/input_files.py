@@ -137,7 +137,7 @@ def opened(
 
 
 class _Unchanged(io.BufferedReader):
-    """A file of this machine; its last bytes come only if nothing has been written to it since it was found.
+    """A file of this machine, read as long as nothing is written to it after it was found.
 
     A scanner, or a copy that is under way, writes on while the file is sent: the service must not get half of it.
     """
@@ -150,13 +150,11 @@ class _Unchanged(io.BufferedReader):
         """Read as any file does.
 
         Raises:
-            Reject: it is at its end, and was written to.
+            Reject: it was written to.
         """
-        piece = super().read(size)
-        if not piece or self.tell() >= self._facts.st_size:
-            now = os.fstat(self.fileno())
-            if (now.st_size, now.st_mtime_ns) != (self._facts.st_size, self._facts.st_mtime_ns):
-                raise _changed(self._shown)
+        piece, now = super().read(size), os.fstat(self.fileno())
+        if (now.st_size, now.st_mtime_ns) != (self._facts.st_size, self._facts.st_mtime_ns):
+            raise _changed(self._shown)
         return piece
 
 

@@ -7,16 +7,19 @@ import hashlib
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from ap_connectors.core.errors import Reject
+from ap_connectors.ivesk.client import IveskClient
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer import input_files as given
 from ap_connectors.singer.document_sources import DocumentSources
+from ap_connectors.singer.input_files import InputFile
 from target_ivesk.documents import LIMIT
 from tests.conftest import Run, runner
 from tests.target_ivesk.conftest import Record, held, ledger, pdf, puts
@@ -215,6 +218,33 @@ def test_a_document_that_is_still_being_written_is_not_sent(tmp_path: Path) -> N
             writer.write(b"more")
         with pytest.raises(Reject, match=r"sąskaita 1\.pdf changed while it was being sent\.$"):
             found.open()
+
+
+def test_a_document_that_is_written_to_while_it_is_sent_does_not_arrive(ivesk: SandboxProcess, tmp_path: Path) -> None:
+    client = IveskClient(ivesk.api_key, ivesk.ivesk_url)
+    changes: dict[str, Callable[[bytes], bytes]] = {
+        "grows": lambda content: content + b"more",
+        "is written anew": lambda content: content.replace(b"x", b"y"),
+        "is cut": lambda content: content[:-1],
+    }
+    for name, change in changes.items():
+        path = pdf(tmp_path, f"{name}.pdf", "x" * 1_000_000)
+        with given.opened(str(path), None, None, sources=DocumentSources([str(tmp_path)]), limit=LIMIT) as found:
+            assert found is not None
+            assert found.sha256() == sha256(path.read_bytes())
+
+            def read(
+                found: InputFile = found, path: Path = path, change: Callable[[bytes], bytes] = change
+            ) -> IO[bytes]:
+                file, before = found.open(), path.stat().st_mtime_ns
+                path.write_bytes(change(path.read_bytes()))
+                # The clock of a file system has ticks of some milliseconds.
+                os.utime(path, ns=(before + 1, before + 1))
+                return file
+
+            with pytest.raises(Reject, match=r"changed while it was being sent\.$"):
+                client.put(client.location(path.name, {}), read, what=path.name)
+    assert held(ivesk) == []
 
 
 def test_a_deleted_record_is_left_alone(ivesk: SandboxProcess, target: Target, tmp_path: Path) -> None:
