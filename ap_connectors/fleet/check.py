@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import os
-import signal
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from ap_connectors.core.companies import same_spelling
 from ap_connectors.core.errors import ApError, Outage
 from ap_connectors.core.exact import counted
-from ap_connectors.core.raw_json import text
 from ap_connectors.core.redact import Redactor, printable, shortened
 from ap_connectors.fleet import children, dangers
 from ap_connectors.fleet.members import Fleet
 from ap_connectors.fleet.results import WIDE, Result, Status, counts
+from ap_connectors.fleet.trial import Failed, Trial, tried
 from ap_connectors.fleet.worker import Job, Settings, store
-from ap_connectors.vicai.settings import client
 
 _SECONDS = 300.0
 _UNSURE = {"same_client_id", "several_owners", "owner_is_another"}
@@ -45,10 +39,6 @@ _ROWS_ARE_WRONG = (
 )
 
 
-class _Failed(ApError):
-    """A plugin has said why it could not run."""
-
-
 def work(fleet: Fleet, job: Job, until: float) -> Result:
     """Try each plugin of a pipeline with a company's settings; nothing is read or written but what it takes to try."""
     began = time.monotonic()
@@ -61,8 +51,8 @@ def work(fleet: Fleet, job: Job, until: float) -> Result:
         given = Settings(fleet, job.company, job.pipeline)
         redact = given.redact
         for plugin in job.pipeline.plugins:
-            trial = _Trial(plugin, min(until, time.monotonic() + _SECONDS), _teller(job, plugin, redact))
-            told, owner = _tried(trial, given.of[plugin])
+            trial = Trial(plugin, min(until, time.monotonic() + _SECONDS), _teller(job, plugin, redact))
+            told, owner = tried(trial, given.of[plugin])
             said.append(f"{plugin}: {told}")
             if owner:
                 _require_own_rows(fleet, job, given, owner)
@@ -146,14 +136,6 @@ class Checked:
                 yield f"- id: {id_}\n  expected_company: {json.dumps(self._names[id_], ensure_ascii=False)}"
 
 
-@dataclass(frozen=True)
-class _Trial:
-    plugin: str
-    until: float
-    tell: Callable[[str], None]
-    """Is told of warnings as they come, such as for what it waits."""
-
-
 def _teller(job: Job, plugin: str, redact: Redactor) -> Callable[[str], None]:
     def tell(words: str) -> None:
         said = printable(redact(f"{job.company.called} {job.pipeline.name}: {plugin}: {words}"))
@@ -166,7 +148,7 @@ def _require_own_rows(fleet: Fleet, job: Job, given: Settings, own: str) -> None
     """Check that the rows that a pipeline has brought into the warehouse are those of the credentials' company.
 
     Raises:
-        _Failed: they are another company's. Outage: the warehouse did not answer.
+        Failed: they are another company's. Outage: the warehouse did not answer.
     """
     if job.pipeline.tap != "tap-vicai" or not job.pipeline.to_warehouse:
         return
@@ -181,103 +163,7 @@ def _require_own_rows(fleet: Fleet, job: Job, given: Settings, own: str) -> None
         return
     if kept and not same_spelling(kept, own):
         is_sure = bool(given.of[job.pipeline.tap].get("expected_company"))
-        raise _Failed(
+        raise Failed(
             f'the rows in the warehouse are of "{kept}", but these are the credentials of "{own}"'
             f"{_ROWS_ARE_WRONG.format(job.company.id) if is_sure else _LOOK_SWAPPED}"
         )
-
-
-def _tried(trial: _Trial, settings: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what the trial has shown, and whose the credentials are if the service says so.
-
-    Raises:
-        _Failed: it did not work.
-    """
-    plugin = trial.plugin
-    if {"client_id", "client_secret"} <= settings.keys():
-        own = _captured(trial, lambda: _whose(settings))
-        return f'the credentials of "{own}"' if own else "the credentials of a company without a name", own
-    if plugin.startswith("mapper-"):
-        # Without input it checks its settings and tables.
-        _captured(trial, lambda: _run(plugin, settings, []))
-        return "the settings are right", ""
-    lines = _captured(trial, lambda: _run(plugin, settings, ["--test"])).splitlines()
-    told = [line.removeprefix(f"{plugin}: ") for line in lines if line.strip()]
-    return told[0].rstrip(".") if len(told) == 1 else f"{len(told)} streams can be read", ""
-
-
-def _whose(settings: Mapping[str, Any]) -> int:
-    """Print whose credentials of Vic.ai these are; say so if another company is expected."""
-    vic = client(
-        {**settings, "max_concurrency": 1}, timeout=settings.get("request_timeout") or 60, user_agent="ap-fleet"
-    )
-    try:
-        own = (text(vic.company(), "company") or "").strip()
-    except ApError as error:
-        print(error)  # noqa: T201
-        return children.OUTAGE if isinstance(error, Outage) else 1
-    expected = (settings.get("expected_company") or "").strip()
-    if not expected or same_spelling(own, expected):
-        print(own)  # noqa: T201
-    else:
-        print(f'expected_company is "{expected}", but these are the credentials of "{own}".')  # noqa: T201
-        return 1
-    return 0
-
-
-def _run(plugin: str, settings: Mapping[str, Any], arguments: list[str]) -> int:
-    """Be a plugin's command."""
-    config = children.sealed(json.dumps(settings, ensure_ascii=False).encode())
-    return children.command(plugin, ["--config", f"/dev/fd/{config}", *arguments])
-
-
-def _captured(trial: _Trial, do: Callable[[], int]) -> str:
-    """Return what a process prints that does something.
-
-    Raises:
-        _Failed: it did not end well. Outage: the service failed.
-    """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as log, open(os.devnull, "rb") as null:  # noqa: PTH123
-        files = (null.fileno(), out.fileno(), log.fileno())
-        pid = children.fork(lambda: children.with_files(files, do))
-        status = _waited(pid, trial.until, _follower(log.fileno(), trial.tell))
-        out.seek(0)
-        log.seek(0)
-        printed, said = out.read().decode(errors="replace"), log.read().decode(errors="replace")
-    if status == 0:
-        return printed.strip()
-    errors = [line.split(" | ")[-1].strip() for line in said.splitlines() if "| ERROR" in line]
-    told = " ".join(errors) or printed.strip().split("\n")[-1] or said.strip().split("\n")[-1]
-    if status == children.OUTAGE:
-        raise Outage(f"{trial.plugin}: {told}")
-    raise _Failed(
-        f"{trial.plugin}: {told or 'it did not answer in time' if status >= 0 else 'it did not answer in time'}"
-    )
-
-
-def _follower(log: int, tell: Callable[[str], None]) -> Callable[[], None]:
-    """Return what tells of the warnings that a log has gained."""
-    place = 0
-
-    def look() -> None:
-        nonlocal place
-        whole, end, _ = os.pread(log, 1 << 16, place).rpartition(b"\n")
-        place += len(whole + end)
-        for line in whole.decode(errors="replace").splitlines():
-            if "| WARNING" in line:
-                tell(line.split(" | ")[-1].strip())
-
-    return look
-
-
-def _waited(pid: int, until: float, look: Callable[[], None]) -> int:
-    """Wait for a process, and look what it does meanwhile; kill it when its time is over. Return its status."""
-    while time.monotonic() < until:
-        found, status = os.waitpid(pid, os.WNOHANG)
-        look()
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

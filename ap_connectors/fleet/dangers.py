@@ -45,7 +45,7 @@ def found(fleet: Fleet, owners: Mapping[str, Collection[str]]) -> list[Danger]:
             message = f"{' and '.join(one.called for one in those)} {_SAME.format(name)}"
             dangers.append(Danger(f"same_{name}", tuple(one.id for one in those), message))
     companies = [company for company in fleet.companies if company.id in owners]
-    dangers += _of_others(fleet, companies, owners)
+    dangers += of_others(fleet, companies, owners)
     for kind, words in _EACH.items():
         dangers += [Danger(kind, (one.id,), f"{words}: {one.called}.") for one in companies if _is(kind, fleet, one)]
     return dangers
@@ -65,7 +65,7 @@ def lines(fleet: Fleet, dangers: Sequence[Danger], checked: int) -> Iterator[str
             yield f"{words}: {', '.join(those) if len(those) < max(checked, _FEW) else f'all {checked} companies'}."
 
 
-def _of_others(fleet: Fleet, companies: Sequence[Company], owners: Mapping[str, Collection[str]]) -> Iterator[Danger]:
+def of_others(fleet: Fleet, companies: Sequence[Company], owners: Mapping[str, Collection[str]]) -> Iterator[Danger]:
     """Yield whose credentials are, by their name, those of another company of the file."""
     called: dict[str, Company] = {}
     for company in fleet.companies:

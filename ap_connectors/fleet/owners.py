@@ -1,4 +1,4 @@
-"""Whose credentials of Vic.ai a company has had, where the file does not say whose they must be (`expected_company`).
+"""Whose credentials of Vic.ai a company has, where the file does not say whose they must be (`expected_company`).
 
 What is loaded into Vic.ai would else go into whatever company the credentials are of that day. A warehouse knows it by
 itself: the STATE in it has the tenant.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core.errors import ApError
-from ap_connectors.fleet import plugins, values
+from ap_connectors.core.errors import ApError, Stop
+from ap_connectors.fleet import dangers, plugins, trial, values
 from ap_connectors.fleet.members import Company, Fleet
 from ap_connectors.fleet.state import FolderStore, PostgresStore, Store
 
@@ -20,6 +22,32 @@ _NAME = ".vicai"
 """Beside the states; no pipeline is called so."""
 _EXPECTED, _FOUND = 'expected_company is "{0}"', 'what earlier runs loaded went to "{0}"'
 _CHANGE, _WRITE = "change expected_company.", "write its name into the file, as expected_company."
+_SWAPPED = "Set the right credentials; if these are the right ones, write expected_company into the file."
+_SECONDS = 120.0
+
+
+def require_own_name(fleet: Fleet, company: Company, plugin: str, given: Mapping[str, Any], until: float) -> None:
+    """Ask whose the credentials are before a company's first load, and compare with the names in the file.
+
+    Args:
+        fleet: of the company.
+        company: whose.
+        plugin: that has the credentials.
+        given: its settings.
+        until: when the time is over, by `time.monotonic`.
+
+    Raises:
+        Stop: another company of the file is called so. Outage: the service failed.
+    """
+    others = [one for one in fleet.companies if one is not company and (one.name != one.id or one.expected_company)]
+    if not others or not {"client_id", "client_secret"} <= given.keys() or given.get("expected_company"):
+        return
+    # What is wrong with the credentials is told by the plugin.
+    with contextlib.suppress(trial.Failed):
+        limit = min(until, time.monotonic() + _SECONDS)
+        _, own = trial.tried(trial.Trial(plugin, limit, lambda _: None), given)
+        for danger in dangers.of_others(fleet, [company], {company.id: [own]}):
+            raise Stop(f"{danger.message} Nothing was loaded. {_SWAPPED}")
 
 
 class Owner:

@@ -22,7 +22,7 @@ from ap_connectors.core.redact import Redactor
 from ap_connectors.fleet import children, lineage, plugins, rejects, since, values
 from ap_connectors.fleet.flow import GRACE, Flow, Start
 from ap_connectors.fleet.members import Company, Fleet
-from ap_connectors.fleet.owners import Owner
+from ap_connectors.fleet.owners import Owner, require_own_name
 from ap_connectors.fleet.pipelines import Pipeline
 from ap_connectors.fleet.results import Result, Status
 from ap_connectors.fleet.state import Busy, DuckDBStore, FolderStore, PostgresStore, Store, WarehouseStore
@@ -220,6 +220,9 @@ class _Run:
             state = since.set_back(state, *self._job.again)
         if not pipeline.to_warehouse:
             self._owner = Owner(self._fleet, self._job.company, pipeline.target, given.of[pipeline.target])
+        if state is None or not pipeline.to_warehouse:
+            for plugin in pipeline.plugins:
+                require_own_name(self._fleet, self._job.company, plugin, given.of[plugin], self._until)
         self._make_room(given)
         self._flow = Flow(self._log, self.redact.mask, self._take_state, self._until)
         if self._signals:
