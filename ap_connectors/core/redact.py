@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 MASK = "***"
+Mask = Callable[[str], str]
 
 _SHORT = 6
 """A secret below this many characters is masked only as a whole word: the key "k" is not masked in "network"."""
@@ -52,9 +54,9 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: Counter[str] = Counter()
-        self._patterns: dict[str, re.Pattern[str]] = {}
+        self._masks: dict[str, Mask] = {}
         self._lock = threading.Lock()
-        self._secrets: list[re.Pattern[str]] = []
+        self._secrets: list[Mask] = []
         for secret in secrets:
             self.add(secret)
 
@@ -64,8 +66,8 @@ class Redactor:
             return
         with self._lock:
             self._known[secret] += 1
-            if secret not in self._patterns:
-                self._patterns[secret] = _pattern(secret)
+            if secret not in self._masks:
+                self._masks[secret] = _mask(secret)
                 self._order()
 
     def forget(self, secret: str) -> None:
@@ -74,17 +76,17 @@ class Redactor:
             self._known[secret] -= 1
             if self._known[secret] <= 0:
                 del self._known[secret]
-                self._patterns.pop(secret, None)
+                self._masks.pop(secret, None)
                 self._order()
 
     def _order(self) -> None:
         # The longest first, for one secret may be part of another.
-        self._secrets = [self._patterns[secret] for secret in sorted(self._patterns, key=len, reverse=True)]
+        self._secrets = [self._masks[secret] for secret in sorted(self._masks, key=len, reverse=True)]
 
     def mask(self, text: str) -> str:
         """Return `text` without the known secrets, and otherwise as it is."""
-        for secret in self._secrets:
-            text = secret.sub(MASK, text)
+        for masked in self._secrets:
+            text = masked(text)
         return text
 
     def __call__(self, text: str, *, limit: int = 300) -> str:
@@ -114,9 +116,15 @@ def shortened(text: str, most: int) -> str:
     return f"{head.rpartition(' ')[0] or head}…"
 
 
-def _pattern(secret: str) -> re.Pattern[str]:
+def _mask(secret: str) -> Mask:
+    """Return what masks a secret in a text."""
     literal = re.escape(secret)
     if f" {secret.lower()} " in _WORDS or (secret.isdecimal() and len(secret) < _SHORT):
         # To mask it everywhere would eat the words of messages, and show what it is: so only where a value stands.
-        return re.compile(rf"(?m:^{literal}$)|(?:(?<=[=:\"'@])|(?<=Bearer )|(?<=Basic )){literal}(?!\w)")
-    return re.compile(literal if len(secret) >= _SHORT else rf"(?<!\w){literal}(?!\w)")
+        pattern = rf"(?m:^{literal}$)|(?:(?<=[=:\"'@])|(?<=Bearer )|(?<=Basic )){literal}(?!\w)"
+    elif len(secret) < _SHORT:
+        pattern = rf"(?<!\w){literal}(?!\w)"
+    else:
+        # Most are long, and to compile a pattern for each takes longer than to mask all messages of a run.
+        return lambda text: text.replace(secret, MASK)
+    return functools.partial(re.compile(pattern).sub, MASK)

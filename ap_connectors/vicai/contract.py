@@ -146,8 +146,9 @@ def singer_schema(name: str) -> Schema:
     of wall-clock times, so that no destination adds a zone to them: `x-clock` tells them. `x-decimal` marks text that
     holds decimals.
     """
-    schema = _plain(component(name))
-    for field, own in component(name).get("properties", {}).items():
+    shown = component(name)
+    schema = _plain(shown)
+    for field, own in shown.get("properties", {}).items():
         chosen = _chosen(own)
         if chosen.get("format") == "decimal":
             schema["properties"][field]["x-decimal"] = True
