@@ -77,6 +77,7 @@ def test_what_failed_is_shown_and_retried_in_a_browser(hooks: Paged, browser: Br
                 page.locator("[data-live=rules]").get_by_text("its program no-such-program is not found").is_visible()
             )
             assert (tab.overflow, tab.sideways) == (0, 0)
+            assert "1 rule cannot run: see Rules." in page.locator(".verdict.bad").inner_text()
             assert page.locator("main img, main script").count() == 0
             if width == 1280:
                 (hooks.folder / "good").touch()
@@ -85,12 +86,21 @@ def test_what_failed_is_shown_and_retried_in_a_browser(hooks: Paged, browser: Br
                 page.get_by_text("Retry run 1: it is due now.").wait_for()
                 # By itself.
                 page.get_by_text("No run has failed for good.").wait_for()
+                assert page.locator(".verdict.good").count() == 0, "a rule cannot run"
                 page.locator("[data-live=runs] .badge.good").wait_for()
                 assert page.title() == "ap-webhooks"
             assert tab.complaints == []
             assert all(url.startswith((hooks.page, "data:")) for url in tab.requests)
     assert hooks.lines() == ["again"]
     assert hooks.statuses() == ["done"]
+
+
+def test_a_run_that_is_tried_again_is_told_at_the_top(hooks: Paged) -> None:
+    first, *others = hooks.settings["rules"]
+    hooks.write(rules=[{**first, "retries": 9}, *others])
+    hooks.serve()
+    assert hooks.post("events", {"event": "vendor_new", "data": {"id": "1", "companyId": "7"}}) == 200
+    hooks.wait_for(lambda: "1 run has failed and is tried again by itself." in hooks.get().text)
 
 
 def test_only_the_page_itself_can_retry(hooks: Paged) -> None:
