@@ -16,6 +16,7 @@ import msgspec
 
 from ap_connectors.core import instants
 from ap_connectors.core.errors import Reject
+from ap_connectors.core.validate import id_text
 
 Reader = Callable[[Any], Any]
 
@@ -280,9 +281,11 @@ def _odd_date_time(value: str) -> str:
 
 
 def _uuid(value: str) -> str:
-    if not _UUID(value):
+    """Return a UUID as Vic.ai writes it: databases pad theirs, and some (SQL Server) write capitals."""
+    meant = id_text(value)
+    if not _UUID(meant):
         raise CoercionError(f"is not a UUID: {quoted(value)}", "not_a_uuid", value=quoted(value))
-    return value
+    return meant.lower()
 
 
 def _in_text(

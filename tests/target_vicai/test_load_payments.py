@@ -108,6 +108,9 @@ def test_many_go_in_few_calls_and_equal_ones_not_again(vicai: SandboxProcess, pa
     # The same instant, written otherwise, and a remoteId that the record does not tell.
     again = target(load(STREAM, {"id": paid[0], "confirmedAt": "2026-03-03T11:00:00.000+02:00"}))
     assert again.writes == []
+    # The same payment, as SQL Server writes its id, in a column of fixed width.
+    again = target(load(STREAM, {"id": f"{paid[0].upper()}  ", "confirmedAt": BOOKED}))
+    assert (again.writes, again.counts(STREAM)["unchanged"]) == ([], 1)
 
 
 def test_what_is_wrong_is_set_aside_alone(vicai: SandboxProcess, paid: list[str], target: Target) -> None:
