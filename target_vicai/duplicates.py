@@ -65,7 +65,7 @@ class Facts(NamedTuple):
 
 
 class Duplicates:
-    """Vic's invoices by their facts: read once, from a quarter before the oldest new invoice on.
+    """Vic's invoices by their facts: read once, from a quarter before the oldest new invoice on, or before today.
 
     An invoice does not come to Vic.ai long before it is issued, so what was last changed before that is another one.
 
@@ -106,7 +106,7 @@ class Duplicates:
         facts, vendor = self._facts_of(body), _vendor(body)
         if facts is None or not vendor:
             return
-        for known in self._present(facts):
+        for known in self._present(facts, body):
             if not _is_of(vendor, known) or known.get("externalId") == key:
                 continue
             theirs = str(known.get("currency") or "").upper()
@@ -126,14 +126,15 @@ class Duplicates:
             for owners in self._claims.values():
                 owners.pop(key, None)
 
-    def _present(self, facts: Facts) -> Iterator[JsonObject]:
-        try:
-            issued = datetime.date.fromisoformat(facts.issued)
-        except ValueError:
+    def _present(self, facts: Facts, body: JsonObject) -> Iterator[JsonObject]:
+        issued = _day(facts.issued)
+        if issued is None:
             return
+        # A date that is misread may be years ahead, and what Vic has was changed by today.
+        known = min(filter(None, (issued, datetime.datetime.now(datetime.timezone.utc).date(), _changed(body))))
         with self._lock:
-            if self._cache is None or issued < self._since:
-                since = _before(issued, self._margin)
+            if self._cache is None or known < self._since:
+                since = _before(known, self._margin)
                 # Old invoices may come one by one, each older than the one before.
                 self._margin, self._since = 2 * self._margin, since
                 self._cache = RecordCache(lambda: self._read_since(since), self._keys)
@@ -157,6 +158,18 @@ def _named(invoice: JsonObject) -> str:
     if invoice.get("internalId"):
         return f"{invoice['internalId']} (Vic.ai's id)"
     return f"a training invoice of {invoice.get('externalUpdatedAt')}"
+
+
+def _day(written: str) -> datetime.date | None:
+    try:
+        return datetime.date.fromisoformat(written[:10])
+    except ValueError:
+        return None
+
+
+def _changed(body: JsonObject) -> datetime.date | None:
+    """Return the day of a training invoice's own time of change, by which Vic lists them."""
+    return _day(str(body.get("externalUpdatedAt") or ""))
 
 
 def _before(day: datetime.date, margin: datetime.timedelta) -> datetime.date:

@@ -143,6 +143,20 @@ def test_a_document_that_teaches_twice_is_set_aside(scene: Scene, target: Target
     assert target(load("training_invoices", same), duplicates="allow").counts("training_invoices")["created"] == 1
 
 
+def test_a_copy_whose_date_is_misread_as_years_ahead(scene: Scene, target: Target) -> None:
+    """Vic's list was asked for what had changed from that date on: nothing had, and the copy was created."""
+    ahead: Record = {"issueDate": "2062-02-01", "glDate": None, "dueDate": None}
+    taught = without(training_invoice(scene), "totalAmount") | ahead | {"ivesk_document_id": "d-1"}
+    target(load("training_invoices", taught | {"externalId": "T-1"}))
+    run = target(load("training_invoices", taught | {"externalId": "T-2"}), expect=1)
+    assert [one["rejected"]["code"] for one in run.rejects] == ["duplicate"]
+    target([*vendors("T-1"), *copies(scene, {})])
+    run = target(copies(scene, {}, ahead))
+    [asked] = lists(run.calls)
+    assert "since=2062" not in asked["query"]
+    assert datetime.date.fromisoformat(asked["query"].partition("since=")[2][:10]) < datetime.date.today()
+
+
 def test_old_invoices_do_not_read_the_list_again_and_again() -> None:
     asked: list[datetime.date] = []
 
@@ -151,13 +165,13 @@ def test_old_invoices_do_not_read_the_list_again_and_again() -> None:
         return []
 
     finder = Duplicates(read_since)
-    day = datetime.date(2026, 6, 30)
+    day = datetime.date(2020, 6, 30)
     for number in range(1000):
         issued = (day - datetime.timedelta(days=number)).isoformat()
         body = {"refNumber": f"R-{number}", "issueDate": issued, "totalAmount": "1", "vendor": {"externalId": "1"}}
         with finder.claim(str(number), body):
             pass
-    assert asked[0] == datetime.date(2026, 3, 30)
+    assert asked[0] == datetime.date(2020, 3, 30)
     assert len(asked) < 8
 
 
