@@ -129,7 +129,7 @@ class DedupWindow:
             self._oldest = min(self._oldest, moment)
         elif key in known:
             return False
-        if moment < self.not_before:
+        if self.not_before and moment < self.not_before:
             return False
         known[key] = None
         if at and moment >= self.newest:

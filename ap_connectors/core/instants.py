@@ -15,6 +15,7 @@ from ap_connectors.core.errors import Stop
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FIRST_DAY = _EPOCH.toordinal()
+_LAST = 253_402_300_799_999
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*(Z|z|[+-]\d\d:?(?:\d\d)?)?"
 )
@@ -105,8 +106,8 @@ def _offset_minutes(zone: str | None) -> int:
 
 
 def text(moment: int) -> str:
-    """Write milliseconds since 1970 the way the services want to be asked; nothing before 1970 is asked for."""
-    return (_EPOCH + timedelta(milliseconds=max(0, moment))).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    """Write milliseconds since 1970 the way the services want to be asked; nothing before 1970 or after 9999 is."""
+    return (_EPOCH + timedelta(milliseconds=min(max(0, moment), _LAST))).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def setting(name: str, value: str) -> int:

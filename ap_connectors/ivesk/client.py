@@ -77,7 +77,7 @@ class NotFound(Refused):
 class ColumnAnswer(msgspec.Struct):
     """A page of a master-data column: values, and the token of the next page unless it is the last."""
 
-    items: list[Record]
+    items: list[Record] | None
     next: str | None = None
 
 
@@ -171,7 +171,7 @@ class IveskClient:
             answer = self._api.fetch(
                 "GET", url, lambda r: decode(body(r), self._columns), what=what, stream=True, params=query
             )
-            yield answer.items
+            yield answer.items or []
             if not answer.next:
                 return
             if answer.next in tokens:

@@ -37,7 +37,7 @@ _LONG_PAGE = 50
 class Answer(msgspec.Struct):
     """A page as the service sends it: documents in ascending order, and ``next`` unless it is the last page."""
 
-    documents: list[Record]
+    documents: list[Record] | None
     next: str | None = None
 
 
@@ -72,11 +72,12 @@ class QueueReader:
             pages.request(ask)
             while True:
                 answer = pages.take(ask)
-                places = [self._window.place(document, self._field) for document in answer.documents]
-                pairs = zip(answer.documents, places, strict=True)
+                documents = answer.documents or []
+                places = [self._window.place(document, self._field) for document in documents]
+                pairs = zip(documents, places, strict=True)
                 fresh = [document for document, place in pairs if self._window.is_new(key_of(document, "id"), place)]
                 # Documents at the very instant that was asked for: `from` is inclusive, no need to look back.
-                own = text(answer.documents[0], self._field) if answer.documents else None
+                own = text(documents[0], self._field) if documents else None
                 self._inclusive |= own == instants.text(ask)
                 if looking_back:
                     self._looked_back_in_vain = not fresh
@@ -93,7 +94,7 @@ class QueueReader:
 
         Nowhere at the end of the queue.
         """
-        if answer.next is None:
+        if not answer.next:
             return [], False
         edge = instants.setting("ivesk: next", answer.next)
         if not moments and edge <= asked:

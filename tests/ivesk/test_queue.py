@@ -6,13 +6,15 @@ import itertools
 import logging
 from typing import Any
 
+import msgspec
 import pytest
 
 from ap_connectors.core.bookmarks import Bookmark
 from ap_connectors.core.errors import Outage, Stop
-from ap_connectors.core.raw_json import text
+from ap_connectors.core.raw_json import decode, text
 from ap_connectors.http.session import RetryPolicy
 from ap_connectors.ivesk.client import IveskClient, Queue
+from ap_connectors.ivesk.queue import Answer, QueueReader
 from ap_connectors.sandbox.process import Control, SandboxProcess
 from tests.campaign import one_in
 
@@ -250,6 +252,23 @@ def test_a_document_without_an_instant_does_not_pass_for_an_inclusive_from(
     sandbox.control.add(1, company="395901624")
     marks, _ = read(client)
     assert sorted(id_ for id_, _ in marks) == sorted(d["id"] for d in sandbox.control.documents())
+
+
+def test_the_edges_of_time_and_what_stands_for_nothing() -> None:
+    """The first and the last instant stand for none in many systems; a list without documents may be null."""
+    page = b"""{"documents": [{"id": "a", "exportedat": "0001-01-01T00:00:00Z"},
+        {"id": "b", "exportedat": "9999-12-31T23:59:59.999Z"}], "next": "9999-12-31T23:59:59.999Z"}"""
+    later = page.replace(b'{"id": "a", "exportedat": "0001-01-01T00:00:00Z"},', b"")
+    answers, asked = [page, later, later, b'{"documents": null, "next": ""}'], []
+
+    def fetch(moment: str) -> Answer:
+        asked.append(moment)
+        return decode(answers.pop(0), msgspec.json.Decoder(Answer))
+
+    pages = [*QueueReader(fetch, "exportedat", Bookmark())]
+    assert [text(document, "id") for page in pages for document in page.records] == ["a", "b"]
+    assert len(asked) == 4
+    assert asked[-1] == "9999-12-31T23:59:59.999Z"
 
 
 def test_a_document_without_id_stops(sandbox: SandboxProcess, client: IveskClient) -> None:
