@@ -97,14 +97,14 @@ class Documents(IveskStream):
         wrong code, it would pass those that are to come.
 
         Raises:
-            Stop: the bookmark is of another account.
+            Stop: the bookmark is of another account, or company_codes has blanks only.
         """
         state = self.last_bookmark(context)
         self._require_own(state)
         since = Bookmark.from_state(state, self.config.get("start_date"))
         # A bookmark before start_date counts no more than none.
         began = since.instant is not None
-        codes = [code for code in self.config.get("company_codes") or () if code.strip()]
+        codes = self._wanted_companies()
         kinds = Doctypes(self.config.get("doctype"))
         read = kept = of_other_kinds = 0
         others: set[str] = set()
@@ -129,6 +129,17 @@ class Documents(IveskStream):
                 ", ".join(sorted(others)[:_MOST_NAMED]) or "companies without a code",
                 _PASSED if began else _KEPT,
             )
+
+    def _wanted_companies(self) -> list[str]:
+        given = self.config.get("company_codes") or []
+        codes = [code for code in given if code.strip()]
+        if given and not codes:
+            # All companies' documents are not what somebody wants who has a variable without a value.
+            raise Stop(
+                "company_codes names no company: it has blanks only, as of a variable that is empty. Name the "
+                "companies; or take the setting out, and the documents of all are read."
+            )
+        return codes
 
     def _require_own(self, state: Mapping[str, Any]) -> None:
         """Stop if the documents that were read last cannot be seen with this key, which is another than theirs.

@@ -208,7 +208,11 @@ def test_only_the_wanted_companies(sandbox: SandboxProcess, tap: RunTap) -> None
     # What was left out is behind the bookmark all the same.
     assert tap(company_codes=[code], state=run.state).ids() == []
     assert "left out all" not in run.err
-    assert tap(company_codes=["304567899", f"LT {code[:3]} {code[3:]}"]).ids() == expected
+    assert tap(company_codes=["304567899", f"LT {code[:3]} {code[3:]}", ""]).ids() == expected
+    # An empty variable does not stand for all companies.
+    nameless = tap(company_codes=["", " "], expect=1)
+    assert (nameless.ids(), nameless.states) == ([], [])
+    assert "company_codes names no company: " in nameless.complaints[0]
 
 
 def test_a_filter_that_leaves_out_everything_is_warned_of(sandbox: SandboxProcess, tap: RunTap) -> None:
