@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ap_connectors.core import instants
@@ -28,6 +29,7 @@ _DAY = 86_400_000
 _WITHOUT_ID = frozenset({BATCH, *(route.name for route in deliveries.ROUTES)})
 """Kinds whose deliveries may come without the id that the record has."""
 
+Pages = Callable[..., Iterable[list[Record]]]
 Subject = tuple[str, str, str]
 """What an event is about: its kind, the id, and when a batch was processed."""
 
@@ -53,20 +55,24 @@ class Recorded:
     undelivered: bool
 
 
-def read(client: VicaiClient, since: int, now: int) -> list[Recorded] | None:
+def read(client: VicaiClient, since: int, now: int, company: str | None = None) -> list[Recorded] | None:
     """Return the events of a time, each once, the oldest first; None if the service keeps no record.
 
     Args:
         client: of Vic.ai.
         since: milliseconds since 1970; the service may know nothing so old.
         now: likewise.
+        company: whose events, by its id of v2; None = those of the credentials' own company.
 
     Raises:
         Forbidden, Refused: the service refuses. Outage: it failed for too long.
     """
+    pages = partial(client.pages, "listWebhookEvents")
+    if company is not None:
+        pages = partial(client.pages_v2, "listCompanyWebhookEventsV2", company_id=company)
     try:
-        undelivered = {text(one, "id") for one in _events(client, since, now, undelivered="true")}
-        found = {text(one, "id"): one for one in _events(client, since, now)}
+        undelivered = {text(one, "id") for one in _events(pages, since, now, undelivered="true")}
+        found = {text(one, "id"): one for one in _events(pages, since, now)}
     except NotFound:
         return None
     events = [_recorded(one, undelivered=id_ in undelivered) for id_, one in found.items()]
@@ -117,13 +123,13 @@ def _subject(kind: str, content: Mapping[str, Any]) -> Subject | None:
     return None if about is None else (kind, about, str(data.get("processedAt") or ""))
 
 
-def _events(client: VicaiClient, since: int, now: int, **query: str) -> Iterator[Record]:
+def _events(pages: Pages, since: int, now: int, **query: str) -> Iterator[Record]:
     start = since
     while start <= now:
         end = min(start + _WINDOW, now + _SKEW)
         between = {"occurred_after": instants.text(start - _OVERLAP), "occurred_before": instants.text(end)}
         try:
-            for page in client.pages("listWebhookEvents", **between, **query):
+            for page in pages(**between, **query):
                 yield from page
         except Refused as refused:
             # How far back the record goes is not said.

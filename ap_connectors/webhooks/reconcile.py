@@ -212,11 +212,6 @@ class _Comparison:
             )
             at = instants.text(now_ms())
             self._report.gaps.append(Gap(NOT_SUBSCRIBED, "vicai.*", "subscription", at, None, words))
-        if any(one.subscription for one in self._settings.tokens.read().vicai):
-            self._report.notes.append(
-                "Of companies with a subscription of their own (v2) only what is in the record of the credentials' own "
-                "company was compared."
-            )
         is_live = self._recorded(client, subscribed)
         for new, state in READY.items():
             kinds_of_it = (new, event_kinds.BEFORE[new])
@@ -245,16 +240,23 @@ class _Comparison:
 
     def _recorded(self, client: VicaiClient, subscribed: set[str] | None) -> bool:
         """Compare the service's own record of events; return whether it has one."""
-        try:
-            events = event_log.read(client, self._since, now_ms())
-        except Forbidden as error:
-            self._report.notes.append(f"Vic.ai's own record of events was not compared: {error}")
-            # So it stays to be compared.
-            self._report.services = [service for service in self._report.services if service != "vicai"]
-            return True
-        if events is None:
-            self._report.notes.append("Vic.ai keeps no record of events here (its API 0.20.0 has none).")
-            return False
+        companies = sorted({one.subscription for one in self._settings.tokens.read().vicai if one.subscription})
+        found: dict[str, event_log.Recorded] = {}
+        for company in (None, *companies):
+            try:
+                events = event_log.read(client, self._since, now_ms(), company)
+            except Forbidden as error:
+                self._report.notes.append(f"Vic.ai's own record of events was not compared: {error}")
+                # So it stays to be compared.
+                self._report.services = [service for service in self._report.services if service != "vicai"]
+                continue
+            if events is None and company is None:
+                self._report.notes.append("Vic.ai keeps no record of events here (its API 0.20.0 has none).")
+                return False
+            if events is None:
+                self._report.notes.append(f"Vic.ai has no record of the events of the company {company} (v2).")
+            found.update({event.id: event for event in events or () if event.id not in found})
+        events = sorted(found.values(), key=lambda event: (event.at, event.id))
         old = [event for event in events if event.at <= self._until + _SKEW]
         self._report.compared["recorded events"] += len(old)
         if young := len(events) - len(old):

@@ -180,6 +180,8 @@ def companies(vic: Vic) -> None:
     body = {"callback_url": "https://example.org/hooks", "access_token": "t"}
     made = vic.call("createSubscription", company["id"], body=body)["data"]
     assert vic.call("listSubscriptions", company["id"])["data"] == [made]
+    window = {"occurred_after": "2026-01-01T00:00:00Z", "occurred_before": "2026-01-02T00:00:00Z"}
+    assert vic.call("listCompanyWebhookEventsV2", company["id"], params=window)["data"] == []
     assert vic.call("updateSubscription", company["id"], made["id"], body={"events": ["ping"]})["data"]["events"]
     assert vic.call("getSubscriptionById", company["id"], made["id"])["data"]["events"] == ["ping"]
     vic.call("deleteSubscription", company["id"], made["id"])
@@ -256,6 +258,7 @@ NOWHERE = "00000000-0000-4000-a000-000000000000"
 def test_an_unknown_id_is_not_found(live: Vic, name: str) -> None:
     operation = contract.operation(name)
     uuid = any(parameter.schema.get("format") == "uuid" for parameter in operation.parameters)
-    answer = live.ask(operation.method, filled(operation.path, (NOWHERE if uuid else "0",) * 2))
+    needed = {one.name: "2026-01-01T00:00:00Z" for one in operation.parameters if one.where == "query" and one.required}
+    answer = live.ask(operation.method, filled(operation.path, (NOWHERE if uuid else "0",) * 2), params=needed)
     assert answer.status_code == 404
     assert answer.json()["errors" if operation.path.startswith("/v2/") else "code"]

@@ -390,3 +390,27 @@ def test_what_only_others_subscribed_is_not_missing_here(hooks: Webhooks, vic: S
     found = reconciled(hooks, expect=1)
     assert [gap["event"] for gap in found["gaps"]] == ["vicai.vendor_created", "vicai.invoice_deleted"]
     assert "1 recorded events are of kinds that are neither subscribed here nor wanted by a rule." in found["notes"]
+
+
+def test_events_of_companies_that_never_came(hooks: Webhooks, vic: SandboxProcess) -> None:
+    """The record of v0 has only those of the credentials' own company."""
+    control = vic.control.vicai
+    control.options(companies=3)
+    hooks.write(rules=[rule("true", on=["vicai.vendor_created"], debounce="0s")])
+    hooks.serve_public()
+    hooks.run("subscribe", "vicai", "--companies", "all", "--events", "vendor_created")
+    lost = [
+        control.event("vendor_created", data={"internalId": f"{company}-{n}", "companyId": company}, send=False)[0]
+        for company in "123"
+        for n in range(2)
+    ]
+    vic.control.fault("status", path="/vicai/v2/companies/", status=403, after=5, times=1)
+    refused = reconciled(hooks, expect=1)
+    assert any("record of events was not compared" in note for note in refused["notes"])
+    vic.control.clear_faults()
+    found = reconciled(hooks, "--mend", expect=1)
+    assert sorted(gap["key"] for gap in found["gaps"]) == sorted(lost)
+    assert sorted(gap["company"] for gap in found["gaps"]) == [*"112233"]
+    assert found["compared"]["recorded events"] == len(lost)
+    hooks.wait_for(lambda: len(hooks.rows("events")) == len(lost) and settled(hooks))
+    assert reconciled(hooks, expect=0)["compared"]["recorded events"] == len(lost)

@@ -13,6 +13,7 @@ from ap_connectors.sandbox.vicai import times
 from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal, value_answer
 from ap_connectors.sandbox.vicai.lists import token, token_position
 from ap_connectors.sandbox.vicai.resources import Entry, Record
+from ap_connectors.sandbox.vicai.rules import events
 from ap_connectors.sandbox.vicai.store import Store
 from ap_connectors.sandbox.webhooks import sender
 
@@ -131,6 +132,15 @@ def _company(call: Call) -> Record:
     return found
 
 
+# Events
+
+
+def list_events(call: Call) -> Response:
+    """Answer a page of what happened in a company."""
+    found = events.happened(call, _company(call)["legacy_id"])
+    return _page(call, [(event.id, event) for event in found], lambda event: events.shown(call, event))
+
+
 # Subscriptions
 
 
@@ -196,6 +206,7 @@ def _found(call: Call) -> Record:
 HANDLERS: dict[str, Handler] = {
     "listCompaniesV2": list_companies,
     "listInvoicesV2": list_invoices,
+    "listCompanyWebhookEventsV2": list_events,
     "listSubscriptions": list_subscriptions,
     "createSubscription": create_subscription,
     "getSubscriptionById": get_subscription,
