@@ -259,7 +259,7 @@ class VatCodes(Part):
 
 
 _FOR_VIC = frozenset({Vendors.name, VatCodes.name})
-"""Streams that nobody selects but to load them into Vic.ai."""
+"""Streams that are selected only to be loaded into Vic.ai."""
 
 
 def _require_one_company(sources: list[Source], exports: Exports, state: FileState) -> None:
