@@ -115,7 +115,7 @@ def order(value: str, *, as_text: bool) -> str:
 
 
 def instant(value: str, *, as_text: bool) -> str:
-    """Return an instant; of text null if it is none that we can order."""
+    """Return an instant; of text null if it is not one that we can order."""
     if not as_text:
         return value
     return f"CASE WHEN {value} ~ '^{kinds.IN_UTC}$' THEN CAST({value} AS TIMESTAMPTZ) END"
