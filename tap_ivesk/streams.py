@@ -39,6 +39,7 @@ _KEPT = (
     "nothing is missed."
 )
 
+_PAGES = {"text/html", "application/xhtml+xml"}
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _as_json = msgspec.json.Encoder().encode
 _lines = msgspec.json.Decoder(list[Record | None] | None)
@@ -288,7 +289,7 @@ class DocumentFiles(FileStream):
 
         def keep(response: requests.Response) -> StoredFile:
             kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            if kind in {"text/html", "application/xhtml+xml"}:
+            if kind in _PAGES and not name.endswith((".html", ".htm")):
                 raise Retry("the storage sends an HTML page where a file was expected", tries=3)
             return store.write(name, file_pieces(response, name), kind or "application/octet-stream")
 

@@ -173,6 +173,18 @@ def test_passing_trouble_is_borne(sandbox: SandboxProcess, tap: RunTap, folder: 
     check_all_there(tap(documents_dir=str(folder)), sandbox, folder)
 
 
+def test_a_document_that_is_a_web_page_itself(sandbox: SandboxProcess, tap: RunTap, folder: Path) -> None:
+    """Only by its name is it told from the page of a proxy, and it must not stop all others for ever."""
+    (page,) = sandbox.control.add(1, overrides={"filename": "sąskaita.HTML"})
+    sandbox.control.file(page, "html")
+    run = tap(documents_dir=str(folder))
+    record = next(one for one in run.records["document_files"] if one["document_id"] == page)
+    assert (record["content_type"], record["error"]) == ("text/html", None)
+    assert b"<html" in Path(record["path"]).read_bytes().lower()
+    assert record["path"].endswith(f"~{page}.html")
+    assert len(files_in(folder)) == len(run.records["document_files"]) > 30
+
+
 def test_a_lost_file_is_reported_and_the_rest_goes_on(sandbox: SandboxProcess, tap: RunTap, folder: Path) -> None:
     lost = sandbox.control.documents()[5]["id"]
     sandbox.control.file(lost, "gone")
