@@ -150,6 +150,14 @@ def big_fleet(_companies: SandboxProcess, tmp_path: Path) -> Fleet:
     return Fleet(tmp_path, _companies, empty_database("fleet"))
 
 
+@pytest.fixture
+def runs(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Runs of the fleet on Dagster, which takes seconds to load."""
+    from tests.fleet import dagster_runs  # noqa: PLC0415
+
+    yield from dagster_runs.of(fleet, monkeypatch)
+
+
 def children(pid: int) -> list[int]:
     """The processes that one has started."""
     with contextlib.suppress(OSError):

@@ -3,109 +3,28 @@
 from __future__ import annotations
 
 import ast
-import errno
 import http.server
 import json
-import logging
-import os
-import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster
 import pytest
-from dagster import (
-    AssetKey,
-    AssetSelection,
-    DagsterEvent,
-    DagsterEventType,
-    DagsterInstance,
-    DagsterRunStatus,
-    RunRequest,
-)
-from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
+from dagster import AssetKey, RunRequest
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.fleet import companies, members
-from ap_connectors.fleet.dagster import assets, automation, events, location, lost
+from ap_connectors.fleet.dagster import assets, automation, events, location
 from ap_connectors.fleet.pipelines import BY_NAME
 from ap_connectors.webhooks.inbox import Delivery, Inbox
-from tests import preloaded
 from tests.fleet.conftest import VIC, Fleet
+from tests.fleet.dagster_runs import END, START, Runs
 from tests.postgresql import empty_database, needs_postgresql
 
 ROOT = Path(__file__).parent.parent.parent
 IVESK = "ivesk-to-warehouse"
-START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-
-
-class Runs:
-    """Runs of a fleet, in this process, with what Dagster remembers of them."""
-
-    def __init__(self, fleet: Fleet, instance: DagsterInstance) -> None:
-        self._fleet, self.instance = fleet, instance
-        self.failure = ""
-
-    @property
-    def definitions(self) -> dagster.Definitions:
-        return location.definitions(self._fleet.path)
-
-    def run(self, first: str, last: str, *, checks: bool = False) -> bool:
-        """Run a batch; return whether it went well."""
-        read = companies.read(self._fleet.path)
-        automation.keep_up(self.instance, read)
-        made = assets.pipelines(read)
-        selection = AssetSelection.checks(*assets.checks(read)) if checks else AssetSelection.all().without_checks()
-        done = dagster.materialize(
-            [made], selection=selection, instance=self.instance, tags={START: first, END: last}, raise_on_error=False
-        )
-        failures = [event.step_failure_data for event in done.all_events if event.is_step_failure]
-        told = [one.user_failure_data.description or "" for one in failures if one.user_failure_data]
-        self.failure = told[0] if told else ""
-        return done.success
-
-    def done(self, pipeline: str = VIC) -> set[str]:
-        return set(self.instance.get_materialized_partitions(AssetKey([pipeline])))
-
-    def failed(self, pipeline: str = VIC) -> set[str]:
-        cache = get_and_update_asset_status_cache_value(
-            self.instance, AssetKey([pipeline]), assets.COMPANIES, self.instance
-        )
-        assert cache
-        subset = cache.deserialize_failed_partition_subsets(assets.COMPANIES)
-        return set(subset.get_partition_keys())
-
-    @property
-    def told(self) -> str:
-        """All that Dagster has kept of all runs."""
-        runs = self.instance.get_runs()
-        return "\n".join(str(event) for run in runs for event in self.instance.all_logs(run.run_id))
-
-
-class _Forked(preloaded.Piped):
-    """What `subprocess.Popen` would start, from the process that has everything loaded."""
-
-    def __init__(self, command: Sequence[str], **_: Any) -> None:
-        source, sink = os.pipe()
-        with os.fdopen(sink, "wb") as errors, Path(os.devnull).open() as stdin:
-            super().__init__(lambda out: preloaded.start(command, stdin=stdin, stdout=out, stderr=errors))
-        self.stderr = os.fdopen(source, "rb")
-
-    def __exit__(self, *_: object) -> None:
-        super().__exit__()
-        self.stderr.close()
-
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
-
-
-@pytest.fixture
-def runs(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    monkeypatch.setattr("ap_connectors.fleet.apart.Popen", _Forked)
-    with DagsterInstance.ephemeral() as instance:
-        yield Runs(fleet, instance)
 
 
 def wrong(number: int) -> dict[str, Any]:
@@ -155,48 +74,6 @@ def test_a_failed_company_hides_no_other_and_is_run_again_alone(fleet: Fleet, ru
     (evaluation,) = [one.event for one in history if one.partition == "c1"]
     assert evaluation
     assert "| invoices | NOK |" in str(evaluation.dagster_event)
-
-
-def test_an_outage_is_tried_again_whatever_else_failed(fleet: Fleet, runs: Runs) -> None:
-    """Of one company; another has to be set right, and is tried once."""
-    taps = {"flaky": "[ $(wc -l < flaky) -gt 1 ] || exit 75", "broken": "exit 1"}
-    pipelines = {}
-    for name, does in taps.items():
-        program = fleet.folder / f"tap-{name}"
-        program.write_text(f"#!/bin/sh\necho >> {name}\n{does}\n", "utf-8")
-        program.chmod(0o700)
-        pipelines[name] = {"tap": str(program), "target": "target-warehouse", "schema": name}
-    companies = [{"id": f"c{number}", "pipelines": [name]} for number, name in enumerate(taps, 1)]
-    fleet.write(*companies, pipelines=pipelines, retries=0)
-    assert not runs.run("c1", "c2")
-    assert [len((fleet.folder / name).read_text("utf-8").splitlines()) for name in taps] == [2, 1]
-    assert runs.done("flaky") == {"c1"}
-    first, line = runs.failure.splitlines()
-    assert first == "1 of 2 companies not done (1 failed); the others are."
-    assert line.startswith("c2 broken: failed: ")
-
-
-def test_a_batch_that_is_killed_goes_on(fleet: Fleet, runs: Runs) -> None:
-    """As when memory runs out, after the first of two companies is told: the other one is not taken for done."""
-    program = fleet.folder / "tap-kills"
-    parent = "$(cut -d' ' -f4 /proc/$PPID/stat)"
-    program.write_text(
-        "#!/bin/sh\n[ -e killed ] && exit\nuntil grep -q c1 output/state/history.jsonl; do sleep 0.1; done\n"
-        f"touch killed\nkill -9 {parent}\n",
-        "utf-8",
-    )
-    program.chmod(0o700)
-    kills = {"tap": str(program), "target": "target-warehouse", "schema": "killed"}
-    warehouses = [{"warehouse": f"{number}.duckdb"} for number in (1, 2)]
-    quick, killing = [{"id": f"c{number}", **one} for number, one in enumerate(warehouses, 1)]
-    fleet.write(
-        {**fleet.company(1), **quick},
-        {**killing, "pipelines": ["kills"]},
-        pipelines={"kills": kills},
-    )
-    assert runs.run("c1", "c2"), runs.failure
-    assert runs.done() == {"c1"}
-    assert runs.done("kills") == {"c2"}
 
 
 @pytest.mark.parametrize(
@@ -331,70 +208,6 @@ def test_partitions_follow_the_file(fleet: Fleet, runs: Runs) -> None:
     data = sensor.evaluate_tick(dagster.build_sensor_context(runs.instance))
     asked = {type(one).__name__: list(one.partition_keys) for one in data.dynamic_partitions_requests or []}
     assert asked == {"AddDynamicPartitionsRequest": ["c1"], "DeleteDynamicPartitionsRequest": ["gone"]}
-
-
-def test_a_run_that_nothing_tells_the_end_of(fleet: Fleet, runs: Runs) -> None:
-    """Of started runs, those whose process has died, or which died before their step, are told of; no other."""
-    fleet.write(*fleet.companies(1))
-    read, instance = companies.read(fleet.path), runs.instance
-    job = runs.definitions.resolve_implicit_global_asset_job_def()
-    for pool in (assets.POOL, assets.POOL_DUCKDB):
-        instance.event_log_storage.set_concurrency_slots(pool, 0)
-
-    def started(*events: DagsterEventType, selected: frozenset[AssetKey] | None = frozenset({AssetKey([VIC])})) -> str:
-        run = instance.create_run_for_job(job, asset_selection=selected)
-        for kind in (DagsterEventType.RUN_START, *events):
-            step = "companies" if kind is DagsterEventType.STEP_START else None
-            event = DagsterEvent(kind.value, job.name, message="Started.", step_key=step)
-            instance.report_dagster_event(event, run.run_id)
-        return run.run_id
-
-    died, lives = started(DagsterEventType.STEP_START), started(DagsterEventType.STEP_START)
-    # The last is of another code location, whose steps are slow to begin.
-    early, other = started(), started(selected=None)
-    # Its file could not be written, or it began before there were such files.
-    without = started(DagsterEventType.STEP_START)
-    waiting = [started(), started()]
-    for pool, id_ in zip((assets.POOL, assets.POOL_DUCKDB), waiting, strict=True):
-        # companies.yml may have changed since, and the name of the pool with it.
-        instance.event_log_storage.claim_concurrency_slot(pool, id_, "companies")
-    log = logging.getLogger(__name__)
-    for id_ in (died, lives):
-        lost.hold(read, id_, log)
-    folder = read.folder / "dagster"
-    for name in ("old", "new"):
-        (folder / name).touch()
-    os.utime(folder / "old", (0, 0))
-    os.close(lost._held.pop(died))
-    sensor = runs.definitions.resolve_sensor_def("lost_runs")
-    cursor = None
-
-    def look() -> set[str]:
-        nonlocal cursor
-        cursor = sensor.evaluate_tick(dagster.build_sensor_context(instance, cursor=cursor)).cursor
-        return {run.run_id for run in instance.get_runs() if run.status is DagsterRunStatus.FAILURE}
-
-    assert [look() for _ in range(4)] == [set(), {died}, {died}, {died, early}]
-    os.close(lost._held.pop(lives))
-    assert [look() for _ in range(4)][-1] == {died, early, lives}
-    assert {run.run_id for run in instance.get_runs() if not run.is_finished} == {other, without, *waiting}
-    assert [path.name for path in folder.iterdir()] == ["new"]
-
-
-def test_a_run_whose_file_cannot_be_locked(
-    fleet: Fleet, runs: Runs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """On a volume without locks, or in a folder of another user, it goes on, and is never told dead."""
-    fleet.write(*fleet.companies(1))
-
-    def refuses(*_: int) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    with monkeypatch.context() as patched:
-        patched.setattr("fcntl.flock", refuses)
-        lost.hold(companies.read(fleet.path), "a-run", logging.getLogger(__name__))
-    assert "nothing will tell of it" in caplog.text
-    assert list((companies.read(fleet.path).folder / "dagster").iterdir()) == []
 
 
 class _Ear(http.server.BaseHTTPRequestHandler):

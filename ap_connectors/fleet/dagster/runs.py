@@ -123,17 +123,25 @@ def _run(
     until = time.monotonic() + fleet.time_limit
     while ids:
         busy: dict[str, Result] = {}
-        with contextlib.closing(apart.stream(apart.RUN, fleet, ids, pipelines)) as results:
-            for result in results:
-                if result.is_done:
-                    yield AssetMaterialization(
-                        AssetKey([result.pipeline]), partition=result.company, metadata=_facts(result)
-                    )
-                elif result.status == "busy" and time.monotonic() < until:
-                    busy[result.company] = result
-                else:
-                    failed.append(result)
-                    context.log.error(_line(fleet, result))
+        try:
+            with contextlib.closing(apart.stream(apart.RUN, fleet, ids, pipelines)) as results:
+                for result in results:
+                    if result.is_done:
+                        yield AssetMaterialization(
+                            AssetKey([result.pipeline]), partition=result.company, metadata=_facts(result)
+                        )
+                    elif result.status == "busy" and time.monotonic() < until:
+                        busy[result.company] = result
+                    else:
+                        failed.append(result)
+                        context.log.error(_line(fleet, result))
+        except Stop:
+            # The file may have been changed since it was read here; who has left it holds up no other.
+            there = _companies(context, companies.read(fleet.path), pipelines)
+            if not set(ids) - set(there):
+                raise
+            ids = [id_ for id_ in ids if id_ in there]
+            continue
         ids = list(busy)
         if busy:
             context.log.info(f"Waiting for another run of {', '.join(busy)}")
