@@ -25,7 +25,8 @@ _UNUSABLE = frozenset({400, 422})
 _RESTARTS = 3
 """How often a list is read anew because its cursors are refused."""
 _PAGING_V2 = {"cursor": "page[cursor]", "limit": "page[size]"}
-"""How v2 is asked for pages; where the facts of a page do not lie in `page`, without that."""
+_PLAIN_V2 = {"cursor": "cursor", "limit": "size"}
+"""How v2 is asked for pages: plainly where the facts of a page do not lie in `page`, or the first way is not known."""
 
 
 class Lists:
@@ -34,6 +35,7 @@ class Lists:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._paging_v2 = _PAGING_V2
+        self._is_plain_v2 = False
 
     def pages(
         self, operation: str, decoder: msgspec.json.Decoder[list[T]], query: Mapping[str, str]
@@ -87,11 +89,16 @@ class Lists:
         """
         names = {"since": "updated_after", **self._paging_v2}
         try:
-            return self._page_v2(operation, {**query, **{names[name]: value for name, value in more.items()}})
+            found, cursor = self._page_v2(operation, {**query, **{names[name]: value for name, value in more.items()}})
         except Refused as refused:
             if "cursor" in more and refused.status in _UNUSABLE:
                 raise UnusableCursor(refused) from None
             raise
+        if cursor and cursor == more.get("cursor") and not self._is_plain_v2:
+            # The same page came again: its cursor was not understood.
+            self._is_plain_v2, self._paging_v2 = True, _PLAIN_V2
+            return self.following_v2(operation, query, more)
+        return found, cursor
 
     def _page_v2(self, operation: str, query: Mapping[str, str]) -> tuple[list[Record], str | None]:
         """Fetch a page of v2, and note how the next one is asked for: as the page's own facts name it."""
@@ -101,7 +108,7 @@ class Lists:
             page = answer.meta.get("page")
             cursor = (page if isinstance(page, dict) else answer.meta).get("cursor")
             if cursor:
-                self._paging_v2 = _PAGING_V2 if isinstance(page, dict) else {"cursor": "cursor", "limit": "size"}
+                self._paging_v2 = _PAGING_V2 if isinstance(page, dict) and not self._is_plain_v2 else _PLAIN_V2
             return answer.data, str(cursor) if cursor else None
 
         return self._transport.call(operation, read, query)

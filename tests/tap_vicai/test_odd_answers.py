@@ -223,7 +223,8 @@ def test_rights_that_are_lacking_in_part(read: Callable[..., Run]) -> None:
             assert kept == first.state["bookmarks"]["company_invoices"]["partitions"]
 
 
-def test_pages_as_the_answer_names_them(read: Callable[..., Run]) -> None:
+@pytest.mark.parametrize("inside", [False, True], ids=["beside", "in page"])
+def test_pages_as_the_answer_names_them(read: Callable[..., Run], inside: bool) -> None:
     """v2 with facts beside `data` instead of in `page`, cursors that are refused, a byte order mark, doubled keys."""
     bills = [{"id": str(n), "updated_at": at(days=2, seconds=-n)} for n in range(250)]
     companies = [{"id": f"{COMPANY}{n}", "legacy_id": str(n)} for n in range(3)]
@@ -238,7 +239,10 @@ def test_pages_as_the_answer_names_them(read: Callable[..., Run]) -> None:
             found = [one for one in records if one.get("updated_at", "~") > after]
             until = start + int(asked.query.get("size", size))
             cursor = str(until) if until < len(found) else None
-            return Said({"data": found[start:until], "meta": {"cursor": cursor}})
+            # Its description can be read so, too: `cursor` is asked for, and `page[cursor]` is not understood.
+            return Said(
+                {"data": found[start:until], "meta": {"page": {"cursor": cursor}} if inside else {"cursor": cursor}}
+            )
 
         return answer
 
