@@ -76,7 +76,7 @@ class Identity:
     def of(cls, country: str | None, code: str | None, vat: str | None) -> Identity:
         """Return the identity that three fields tell, however they are written.
 
-        What stands in for a number that is not known ("0", "n/a") does not count: by it, strangers would be one company.
+        What stands in for a number that is not known ("0", "n/a") does not count: strangers would be one company.
         """
         code_country, number = _parts(_number(code))
         vat_country, vat_number = _parts(_number(vat))
