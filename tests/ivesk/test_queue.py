@@ -66,6 +66,7 @@ def test_each_document_comes_once(
     assert marks == held(sandbox.control, queue)
 
 
+@one_in(3)
 @pytest.mark.parametrize("size", [99, 100, 101, 250])
 def test_documents_that_share_an_instant_and_fill_pages(
     sandbox: SandboxProcess, client: IveskClient, meaning: tuple[str, ...], size: int
