@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ap_connectors.core import bank_accounts
@@ -15,6 +15,7 @@ _OTHER = frozenset({"paymentTerm"})
 """Members of the payment info that say when to pay, not where."""
 _IBAN = "internationalBankAccount.iban"
 _METHODS = {_IBAN: "IBAN", "bban": "BBAN", "bankAccountNum": "BANKACCOUNT"}
+_INSIDE_A_COUNTRY = frozenset({"bban", "bankAccountNum"})
 _NORWEGIAN_DIGITS = 11
 _NUMBERS = frozenset({*_METHODS, "bankGiro", "plusGiro", "accountNumber"})
 """Numbers that money goes to, of a vendor or a training invoice; the last one, of an invoice to process."""
@@ -22,15 +23,19 @@ _NUMBERS = frozenset({*_METHODS, "bankGiro", "plusGiro", "accountNumber"})
 
 def flat(info: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return bank details by their paths inside the payment info, without what is empty."""
-    return dict(_leaves("", {name: value for name, value in (info or {}).items() if name not in _OTHER}))
+    leaves: dict[str, Any] = {}
+    for name, value in (info or {}).items():
+        if name not in _OTHER:
+            _add_leaves(leaves, name, value)
+    return leaves
 
 
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
+def _add_leaves(leaves: dict[str, Any], path: str, value: Any) -> None:
+    if isinstance(value, dict):
         for name, member in value.items():
-            yield from _leaves(f"{path}.{name}" if path else name, member)
+            _add_leaves(leaves, f"{path}.{name}", member)
     elif value not in (None, ""):
-        yield path, value
+        leaves[path] = value
 
 
 def accounts(info: Mapping[str, Any] | None) -> frozenset[str]:
@@ -124,9 +129,14 @@ def checked(body: JsonObject, present: JsonObject | None) -> tuple[JsonObject, t
         if read is None or _same(number, old.get(path)):
             continue
         try:
-            right[path] = read(number)
+            plain = read(number)
         except ValueError as error:
             wrong.append((path, number, str(error)))
+        else:
+            if plain != number:
+                right[path] = plain
+    if not right and not wrong:
+        return body, ()
     left = _with(body, right, {path for path, _, _ in wrong})
     words = "" if flat(left.get(FIELD)) else " its bank details"
     return left, tuple(_reject(*each, words or f" {_left_out(each[0], info)}", keeps=bool(old)) for each in wrong)
@@ -138,10 +148,10 @@ def _reader(path: str, country: str | None, number: Any) -> Callable[[str], str]
         return None
     if path == _IBAN:
         return bank_accounts.iban
-    is_norwegian = country == "NO" and len(bank_accounts.plain(number)) == _NORWEGIAN_DIGITS
-    if country == "NO" and (path == "bban" or (path == "bankAccountNum" and is_norwegian)):
-        return bank_accounts.norwegian
-    return None
+    if country != "NO" or path not in _INSIDE_A_COUNTRY:
+        return None
+    is_other = path == "bankAccountNum" and len(bank_accounts.plain(number)) != _NORWEGIAN_DIGITS
+    return None if is_other else bank_accounts.norwegian
 
 
 def _with(body: JsonObject, right: Mapping[str, str], wrong: set[str]) -> JsonObject:

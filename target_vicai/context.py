@@ -238,10 +238,8 @@ class LoadContext:
         """Store what Vic answered to a read or a write; in a dry run the answer is made up, and so is its id."""
         if self.options.dry_run and instead_of is not None:
             record = {**instead_of, **record, **{name: instead_of[name] for name in _IDS if name in instead_of}}
-        cache, key = self.cache(resource), self.resources[resource].keys_of(record).key
-        reading = Reading(record, time.monotonic())
-        if cache.is_read:
-            cache.put(reading)
+        cache, reading = self.cache(resource), Reading(record, time.monotonic())
+        key = (cache.put(reading) if cache.is_read else self.resources[resource].keys_of(record)).key
         if key is not None and (not cache.is_read or (resource, key) in self._known):
             # A list that is being read may still show what was before.
             self._known[resource, key] = reading

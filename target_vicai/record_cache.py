@@ -107,13 +107,15 @@ class RecordCache:
         ((at,),) = self._query("SELECT max(at) FROM records WHERE id = ?", id_)
         return None if at is None else float(at)
 
-    def put(self, reading: Reading) -> None:
-        """Store what Vic answered to a read or a write."""
+    def put(self, reading: Reading) -> Keys:
+        """Store what Vic answered to a read or a write; return what it is found by."""
+        keys, body = self._keys_of(reading.record), _encode(reading.record)
         with self._lock:
-            self._insert(self._open(), [(*self._keys_of(reading.record), _encode(reading.record), reading.at)])
+            self._insert(self._open(), [(*keys, body, reading.at)])
             if self._has_aliases:
-                self._query("DELETE FROM aliases WHERE id = ?", self._keys_of(reading.record).id)
+                self._query("DELETE FROM aliases WHERE id = ?", keys.id)
                 self._add_aliases(reading.record)
+        return keys
 
     def remove(self, id_: str) -> None:
         """Remove a record that Vic no longer has."""

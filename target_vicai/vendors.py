@@ -113,7 +113,7 @@ class Vendors(Upsert):
         present = compared.present
         if present is None:
             outcome = self._make(item, compared.body) if MARK in item.extras else super().write(item, compared)
-            return replace(outcome, aside=compared.aside)
+            return replace(outcome, aside=compared.aside) if compared.aside else outcome
         whole = self._over(item, compared.body, present)
         self._put(item.key, whole, present)
         if MARK in item.extras and item.key in self.context.document_vendors.made:

@@ -112,7 +112,7 @@ class HttpClient:
         # for every call, which costs more than the call. A netrc file must not add credentials to signed links.
         self._session.trust_env = False
         self._environment = functools.lru_cache(_environment)
-        self._session.headers.update(headers or {})
+        self._headers = {**self._session.headers, **(headers or {})}
         adapter = (
             GuardedAdapter(links_of, allow_http=allow_http, pool_maxsize=connections)
             if links_of
@@ -214,15 +214,24 @@ class HttpClient:
         except Outage:
             return None
 
-    def _send(self, method: str, url: str, what: str, *, kind: str, **request: Any) -> requests.Response:
-        if self._credentials:
-            request["headers"] = {**(request.get("headers") or {}), **self._credentials.headers()}
+    def _send(
+        self, method: str, url: str, what: str, *, kind: str, stream: bool, allow_redirects: bool, **request: Any
+    ) -> requests.Response:
+        request["headers"] = {
+            **self._headers,
+            **(request.get("headers") or {}),
+            **(self._credentials.headers() if self._credentials else {}),
+        }
         try:
             parts = urlsplit(url)
             environment = self._environment(f"{parts.scheme}://{parts.netloc}")
+            # `Session.request` would merge all kinds of settings that this session does not have, which takes longer.
+            prepared = requests.Request(method, url, cookies=self._session.cookies, **request).prepare()
             with self._limit.slot(kind) if self._limit else nullcontext():
                 request_counts.count(requests=1)
-                return self._session.request(method, url, timeout=self._timeout, **environment, **request)
+                return self._session.send(
+                    prepared, timeout=self._timeout, stream=stream, allow_redirects=allow_redirects, **environment
+                )
         except _TRANSIENT as error:
             raised = _NotDone if _never_sent(error) else Retry
             raise raised(describe(error, url)) from None

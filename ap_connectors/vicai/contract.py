@@ -9,11 +9,12 @@ ERP's wall clock, which must never be given a zone.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal
+
+import msgspec
 
 from ap_connectors.core import instants
 
@@ -67,20 +68,18 @@ class Operation:
     @property
     def takes_limit(self) -> bool:
         """Whether every age that has it lists page by page, so that it can be told how long a page may be."""
-        in_first = operations(FIRST).get(self.name, self)
+        in_first = operation(self.name, FIRST) if self.name in _places(FIRST) else self
         return any(parameter.name == "limit" for parameter in in_first.parameters)
 
 
 @functools.cache
 def document(age: Age = LIVE) -> dict[str, Any]:
     """Return the whole contract of an age; not to be changed."""
-    return _file("openapi.json") if age == FIRST else _merged(_file("openapi.json"), _file("live.json"))
+    return _file("openapi.json") if age == FIRST else _merged(document(FIRST), _file("live.json"))
 
 
 def _file(name: str) -> dict[str, Any]:
-    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-    contract: dict[str, Any] = json.loads(text)
-    return contract
+    return msgspec.json.decode(resources.files(__package__).joinpath(name).read_bytes(), type=Schema)
 
 
 def _merged(target: Any, patch: Any) -> Any:
@@ -99,16 +98,42 @@ def _merged(target: Any, patch: Any) -> Any:
 @functools.cache
 def operations(age: Age = LIVE) -> Mapping[str, Operation]:
     """Return all operations by name. Their schemas still hold references; `inlined` resolves them."""
-    return {operation.name: operation for operation in _operations(age)}
+    return {name: operation(name, age) for name in _places(age)}
 
 
+@functools.cache
 def operation(name: str, age: Age = LIVE) -> Operation:
-    """Return one operation.
+    """Return one operation; a run needs few of them.
 
     Raises:
         KeyError: the contract does not have it.
     """
-    return operations(age)[name]
+    path, method = _places(age)[name]
+    found = document(age)["paths"][path][method]
+    body = _resolved(found.get("requestBody", {}), age)
+    return Operation(
+        name=name,
+        method=method.upper(),
+        path=path,
+        parameters=tuple(_parameter(_resolved(one, age)) for one in found.get("parameters", [])),
+        body=_schemas(body),
+        body_required=body.get("required", False),
+        answers={status: _schemas(_resolved(answer, age)) for status, answer in found["responses"].items()},
+        tag=found["tags"][0],
+        age=age,
+        since=FIRST if name in _places(FIRST) else LIVE,
+    )
+
+
+@functools.cache
+def _places(age: Age) -> Mapping[str, tuple[str, str]]:
+    """Return where operations are described, by name: under which path and method."""
+    return {
+        item[method]["operationId"]: (path, method)
+        for path, item in document(age)["paths"].items()
+        for method in _METHODS
+        if method in item
+    }
 
 
 def unused() -> Mapping[str, tuple[str, str]]:
@@ -181,27 +206,6 @@ def _plain(schema: Schema) -> Schema:
     if "description" in schema:
         plain["description"] = schema["description"]
     return plain
-
-
-def _operations(age: Age) -> Iterator[Operation]:
-    in_first = {found["operationId"] for item in document(FIRST)["paths"].values() for found in item.values()}
-    for path, item in document(age)["paths"].items():
-        for method in _METHODS:
-            if (found := item.get(method)) is None:
-                continue
-            body = _resolved(found.get("requestBody", {}), age)
-            yield Operation(
-                name=found["operationId"],
-                method=method.upper(),
-                path=path,
-                parameters=tuple(_parameter(_resolved(one, age)) for one in found.get("parameters", [])),
-                body=_schemas(body),
-                body_required=body.get("required", False),
-                answers={status: _schemas(_resolved(answer, age)) for status, answer in found["responses"].items()},
-                tag=found["tags"][0],
-                age=age,
-                since=FIRST if found["operationId"] in in_first else LIVE,
-            )
 
 
 def _parameter(found: Schema) -> Parameter:

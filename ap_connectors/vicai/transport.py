@@ -209,6 +209,7 @@ class Transport:
                 for too long.
         """
         called = contract.operation(operation)
+        path = _path(called.path, arguments)
         headers = {**(headers or {}), **(self._write_headers if called.method != "GET" else {})}
         if json is not None:
             headers["Content-Type"] = "application/json"
@@ -221,9 +222,9 @@ class Transport:
 
         return self._api.fetch(
             called.method,
-            self._root(called.path) + _path(called.path, arguments),
+            self._root(called.path) + path,
             read,
-            what=self.what(operation, arguments),
+            what=f"{called.method} {path}",
             stream=True,
             find_done=find_done,
             prepare=prepare,

@@ -25,6 +25,14 @@ def test_an_answer_that_tells_no_time(header: str | None) -> None:
     assert clock.now() is None
 
 
+def test_an_answer_that_cannot_be_read_leaves_the_time_of_the_one_before() -> None:
+    response, clock = requests.Response(), ServiceClock()
+    for text in ("Thu, 26 Nov 2026 14:12:36 GMT", "Thu, 26 Nov 2026 14:12:36 GMT", "soon"):
+        response.headers["Date"] = text
+        clock.note(response)
+    assert instants.text(clock.now() or 0).startswith("2026-11-26T14:12:3")
+
+
 def ivesk(sandbox: SandboxProcess) -> Iterator[Page]:
     return IveskClient(sandbox.api_key, sandbox.ivesk_url).pages("exported", Bookmark())
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -253,3 +255,31 @@ def test_retry_after_in_any_form(header: str, seconds: float | None) -> None:
     response = requests.Response()
     response.headers["Retry-After"] = header
     assert _retry_after(response) == seconds
+
+
+def test_cookies_of_a_service_and_headers_of_all_requests_are_sent() -> None:
+    """A load balancer keeps a client to one server by a cookie."""
+    met: list[Mapping[str, str]] = []
+
+    class Service(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            met.append(dict(self.headers))
+            self.send_response(204)
+            self.send_header("Set-Cookie", "server=7")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as service:
+        threading.Thread(target=service.serve_forever).start()
+        client = HttpClient("service", explain=lambda *_: Stop("refused"), headers={"User-Agent": "we", "X-Own": "1"})
+        for query in ({}, {"a": "ž b"}):
+            url = f"http://127.0.0.1:{service.server_port}/"
+            client.fetch("get", url, lambda _: None, what="GET /", params=query, headers={"x-own": "2"})
+        service.shutdown()
+    assert [one.get("Cookie") for one in met] == [None, "server=7"]
+    for one in met:
+        assert one["User-Agent"] == "we"
+        assert [value for name, value in one.items() if name.lower() == "x-own"] == ["2"]
+        assert "gzip" in one["Accept-Encoding"]
