@@ -40,6 +40,7 @@ class Kind:
 BOOLEAN, INTEGER, HUGE = Kind("boolean"), Kind("integer"), Kind("huge")
 DATE, INSTANT, WALL = Kind("date"), Kind("instant"), Kind("wall")
 TEXT, JSON = Kind("text"), Kind("json")
+TIMES = (DATE, INSTANT, WALL)
 MOMENT = Kind("moment")
 """A date and time of which only the values tell whether they have a zone. Never the kind of a column."""
 
@@ -276,8 +277,17 @@ def equal_form(kind: Kind, cell: Cell) -> Cell:
     return cell
 
 
-IN_UTC = "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+]00(:?00)?)"
-"""Texts of instants whose digits say which one is earlier, as a regular expression; of any other texts nothing does."""
+_FOURS = "(0[48]|[2468][048]|[13579][26])"
+_YEAR = "([0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)"
+_DAYS = (
+    f"({_YEAR}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+    f"|([0-9]{{2}}{_FOURS}|{_FOURS}00)-02-29)"
+)
+IN_UTC = f"{_DAYS}[T ]([01][0-9]|2[0-3])(:[0-5][0-9]){{2}}([.][0-9]+)?(Z|[+]00(:?00)?)"
+"""Texts of instants whose digits say which one is earlier, as a regular expression; of any other texts nothing does.
+
+Days that no calendar has (30 February) are not among them: PostgreSQL cannot try a cast without failing.
+"""
 DIGITS = 40
 _in_utc = re.compile(IN_UTC).fullmatch
 

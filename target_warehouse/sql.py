@@ -74,10 +74,12 @@ def latest(
         keys: columns that name an object.
         at: the column that says when; without it every event counts.
         lifted_by: values of columns that say that a deletion was lifted.
-        as_text: whether the column that says when holds text.
+        as_text: whether the column that says when holds text, or anything else that is no time.
     """
     lifted = " OR ".join(
-        f"e.{quoted(name)} IN ({', '.join(map(literal, values))})" for name, values in lifted_by.items() if values
+        f"CAST(e.{quoted(name)} AS VARCHAR) IN ({', '.join(map(literal, values))})"
+        for name, values in lifted_by.items()
+        if values
     )
     if at is None or (not lifted and not as_text):
         return stage, ""
@@ -118,7 +120,8 @@ def instant(value: str, *, as_text: bool) -> str:
     """Return an instant; of text null if it is not one that we can order."""
     if not as_text:
         return value
-    return f"CASE WHEN {value} ~ '^{kinds.IN_UTC}$' THEN CAST({value} AS TIMESTAMPTZ) END"
+    text = f"CAST({value} AS VARCHAR)"
+    return f"CASE WHEN {text} ~ '^{kinds.IN_UTC}$' THEN CAST({text} AS TIMESTAMPTZ) END"
 
 
 def older(versions: Iterable[tuple[str, str]]) -> str:

@@ -122,7 +122,7 @@ class Writer:
         keys = _both(self._company_key) | {theirs: ours for ours, theirs in link.keys.items()}
         with self._warehouse.staged(plan.batch.columns) as stage:
             events, by = self._warehouse.name(plan.table.name), list(keys.values())
-            as_text = plan.table.columns.get(link.at or "") == kinds.TEXT
+            as_text = plan.table.columns.get(link.at or "") not in kinds.TIMES
             gone, back = sql.latest(events, stage, by, link.at, link.lifted_by, as_text=as_text)
             if back and self._marks(target):
                 self._warehouse.affected(sql.unmark(self._warehouse.name(target.name), back, keys))

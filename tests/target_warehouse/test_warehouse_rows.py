@@ -289,6 +289,30 @@ def test_a_stream_of_deletions(target: Target, database: Database, deletes: str)
             assert database.rows("SELECT count(*) FROM lines WHERE _sdc_deleted_at IS NULL") == [(3,)]
 
 
+def test_a_deletion_at_a_time_that_is_none(target: Target, database: Database) -> None:
+    """It counts from now on; times beside it stay what they are, and the next load is not stopped by it."""
+    link = {"stream": "things", "keys": {"internalId": "id"}, "at": "at"}
+    times = {"1": "2026-02-30T10:00:00Z", "2": "2024-02-29T23:59:59.5Z", "3": "0000-01-01T00:00:00Z", "4": "2026-01-31"}
+    times |= {"5": "2026-01-05T24:00:01Z", "6": "2025-02-29T10:00:00Z", "7": "2026-04-30T10:00:00+00:00", "8": "\0"}
+    kinds = {"texts": MOMENT, "integers": "integer", "objects": "object"}
+    odd: dict[str, dict[str, Any]] = {"texts": times, "integers": {"9": 1767607200}, "objects": {"10": {"at": TUESDAY}}}
+    target([schema("things", {"id": "string"}), *(record("things", id=str(n)) for n in range(1, 11))])
+    ((began,),) = database.rows("SELECT CAST(now() AS VARCHAR)")
+    for lifted in ({}, {"event": ["restored"]}):
+        database.rows("UPDATE things SET _sdc_deleted_at = NULL")
+        for kind, by_id in odd.items():
+            fields = {"event_id": "string", "internalId": "string", "event": "integer", "at": kinds[kind]}
+            head = schema(f"{kind}{len(lifted)}", fields, ["event_id"], **{"x-deletes": {**link, "lifted_by": lifted}})
+            events = [record(head["stream"], event_id=n, internalId=n, event=1, at=at) for n, at in by_id.items()]
+            # Those without a NUL first: in PostgreSQL the column then becomes JSON.
+            target([head, *events[:7], state(1)])
+            target([head, *events[7:], state(2)])
+        found = {str(id_): since for id_, since in database.texts("things", "id", "_sdc_deleted_at")}
+        assert (found.pop("2"), found.pop("7")) == ("2024-02-29 23:59:59.5+00", "2026-04-30 10:00:00+00")
+        assert len(found) == 8
+        assert all(since and since > began for since in found.values()), found
+
+
 @pytest.mark.parametrize("odd", [False, True], ids=["times", "text"])
 def test_events_of_one_instant_have_no_order(target: Target, database: Database, odd: bool) -> None:
     """Deleted and restored in one instant: what was before it is so after it. Nothing hangs on which comes first."""
