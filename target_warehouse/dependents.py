@@ -63,6 +63,23 @@ FROM (SELECT reader, max(depth) AS depth FROM reading GROUP BY reader) AS r
 JOIN pg_class AS c ON c.oid = r.reader JOIN pg_namespace AS n ON n.oid = c.relnamespace ORDER BY r.depth
 """
 
+_READ = """
+SELECT DISTINCT n.nspname, c.relname, a.attname FROM pg_rewrite AS r
+JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+  AND d.refobjid <> r.ev_class
+JOIN pg_class AS c ON c.oid = d.refobjid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+WHERE r.ev_class = to_regclass({relation}) ORDER BY 1, 2, 3
+"""
+
+
+def columns_read(execute: Execute, relation: str) -> str:
+    """Return the columns that a view of PostgreSQL reads, as they are called now.
+
+    It goes on reading a table, or a column, that got another name, whatever has taken the former one.
+    """
+    return repr(execute(_READ.replace("{relation}", literal(relation))))
+
 
 Savepoint = Callable[[], AbstractContextManager[Any]]
 

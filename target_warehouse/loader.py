@@ -73,6 +73,8 @@ class Loader:
         self._lacking: set[str] = set()
         self.widened: list[Widening] = []
         """Columns that changed their kinds in this run."""
+        self.has_changed = False
+        """Whether a table was made or changed in this run."""
 
     def declare(self, stream: str, schema: dict[str, Any], key: list[str]) -> None:
         """Take records of a stream by a SCHEMA from now on."""
@@ -235,6 +237,7 @@ class Loader:
                     states.create(self._warehouse)
                 self._tables = self._warehouse.tables()
             for plan in plans:
+                self.has_changed |= plan.changes_table
                 self._tell(plan.widened)
         return plans
 

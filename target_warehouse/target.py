@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -283,25 +284,33 @@ class TargetWarehouse(ExactTarget):
         self._flush()
         self.loader.wait()
         if self.config["views"]:
-            self._make_views([Installer(self.warehouse, Places.beside(self.schema))])
-        elif self.loader.widened:
+            self._make_views(Installer(self.warehouse, Places.beside(self.schema)))
+        elif self.loader.has_changed:
             # Those that are there follow the tables.
-            self._make_views(Installer.reading(self.warehouse))
+            with self._only_told():
+                for installer in Installer.reading(self.warehouse):
+                    self._make_views(installer)
 
-    def _make_views(self, installers: Iterable[Installer]) -> None:
-        """Make views. The data are loaded and their STATE is out, so what goes wrong here is only told."""
-        failures: tuple[type[Exception], ...] = (Stop, *self.warehouse.errors)
-        for installer in installers:
-            try:
-                outcome = installer.apply()
-            except failures as error:
-                words = self.redact(str(error).strip().splitlines()[0])
-                self.logger.warning("All is loaded, but the views could not be made: %s Run ap-views apply.", words)
-                continue
+    def _make_views(self, installer: Installer) -> None:
+        with self._only_told():
+            outcome = installer.apply()
             for name, lacking in outcome.left_out.items():
                 level = logging.INFO if isinstance(lacking, Absent) else logging.WARNING
                 self.logger.log(level, "The view %s is left out: %s.", name, self.redact(str(lacking)))
+            for name, reason in outcome.kept.items():
+                words = self.redact(reason)
+                self.logger.warning("The view %s stays as it is, for it cannot be dropped: %s.", name, words)
             self.logger.info("%s views are in the schema %s.", len(outcome.made), installer.places.into)
+
+    @contextlib.contextmanager
+    def _only_told(self) -> Iterator[None]:
+        """Tell what goes wrong with views: the data are loaded, and their STATE is out."""
+        failures: tuple[type[Exception], ...] = (Stop, *self.warehouse.errors)
+        try:
+            yield
+        except failures as error:
+            words = self.redact((str(error).strip() or type(error).__name__).splitlines()[0])
+            self.logger.warning("All is loaded, but the views could not be made: %s Run ap-views apply.", words)
 
     def _flush(self, activate: tuple[str, int] | None = None) -> None:
         self.loader.flush(activate)

@@ -280,8 +280,16 @@ def _table(name: str, columns: Mapping[str, Kind | None], comment: str | None) -
         said = json.loads(comment or "")
     except ValueError:
         said = None
-    if not isinstance(said, dict) or said.get("made_by") != MADE_BY:
+    if not isinstance(said, dict) or said.get("made_by") != MADE_BY or not _is_whole(said):
         return Table(name, columns, None, (), frozenset())
     made = frozenset(said["columns"])
     parent = Link.of(said.get("parent"))
     return Table(name, columns, said["stream"], tuple(said["key"]), made, parent, bool(said.get("by_company")))
+
+
+def _is_whole(said: Mapping[str, Any]) -> bool:
+    """Return whether a comment says all that we need; people can change it."""
+    lists = said.get("key"), said.get("columns")
+    return isinstance(said.get("stream"), str) and all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists
+    )

@@ -80,12 +80,18 @@ def _with(installer: Installer, places: Places, given: argparse.Namespace) -> No
         outcome = installer.apply()
         for name, lacking in outcome.left_out.items():
             _tell(f"{name} is left out: {lacking}.")
+        for name, reason in outcome.kept.items():
+            _tell(f"{name} stays as it is, for it cannot be dropped: {reason}.")
         for service in SERVICES:
             if installer.loaded(service):
                 _advise(f"tap-{service}", outcome.left_out.values(), service)
         sys.stdout.write(f"{len(outcome.made)} views are in the schema {places.into}: {', '.join(outcome.made)}\n")
     elif given.what == "drop":
-        sys.stdout.write(f"{len(installer.drop())} views are dropped from the schema {places.into}.\n")
+        gone, kept = installer.drop()
+        sys.stdout.write(f"{gone} views are dropped from the schema {places.into}.\n")
+        if kept:
+            stay = "; ".join(f"{name} ({reason})" for name, reason in kept.items())
+            raise Stop(f"Not dropped: {stay}.")
     elif given.what == "list":
         there, width = installer.existing(), max(map(len, views()))
         for name, view in views().items():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from ap_connectors.core.errors import Stop
+from target_warehouse.dependents import columns_read
 from target_warehouse.sql import literal, quoted
 from target_warehouse.views.definition import DUCKDB, POSTGRESQL, SERVICES, Compiler, Lacking, View, views
 from target_warehouse.warehouse import Warehouse
@@ -45,10 +46,14 @@ class Places:
 
 @dataclass
 class Outcome:
-    """What became of the views: the names of those that are there, and of the others with what is missing."""
+    """What became of the views: the names of those that are there, and of the others with what is missing.
+
+    Those of the others that are from before, and cannot be dropped, are `kept`, with the reason.
+    """
 
     made: list[str] = field(default_factory=list)
     left_out: dict[str, Lacking] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
 
 
 class Installer:
@@ -79,11 +84,10 @@ class Installer:
             try:
                 self._make(view, compiler, existing, outcome)
             except Lacking as lacking:
-                if _is_ours(existing.get(view.name)):
-                    self._drop(view.name)
                 outcome.left_out[view.name] = lacking
             else:
                 outcome.made.append(view.name)
+        outcome.kept = self._dropped(name for name in outcome.left_out if _is_ours(existing.get(name)))
         if self._is_duckdb and self._changed:
             # Views that people have made of ours.
             with self._target.transaction(changes_tables=True):
@@ -94,17 +98,14 @@ class Installer:
         """Return whether tables of a service are there; of one that is not used none are missed."""
         return any(table.stream for table in self._tables.get(service, {}).values())
 
-    def drop(self) -> list[str]:
-        """Remove the views that we have made; return their names."""
+    def drop(self) -> tuple[int, dict[str, str]]:
+        """Remove the views that we have made; return how many went, and the others with the reason."""
         ours = [name for name, comment in self.existing().items() if _is_ours(comment)]
-        order = list(views())
-        ours.sort(key=lambda name: order.index(name) if name in order else -1, reverse=True)
-        for name in ours:
-            self._drop(name)
+        kept = self._dropped(ours)
         if not self.existing() and ours:
             with self._changing():
                 self._warehouse.execute(f"DROP SCHEMA {self._into}")
-        return ours
+        return len(ours) - len(kept), kept
 
     @classmethod
     def reading(cls, warehouse: Warehouse) -> list[Installer]:
@@ -184,20 +185,11 @@ class Installer:
             raise kind(f"it reads the view {missing[0]}, which is left out")
         select = compiler.compile(view)
         self._check(compiler)
-        said = json.dumps(
-            {
-                "made_by": MADE_BY,
-                "question": view.question,
-                "schemas": self.places.schemas,
-                "sha256": hashlib.sha256(select.encode()).hexdigest(),
-            },
-            ensure_ascii=False,
-        )
+        name = f"{self._into}.{quoted(view.name)}"
         # The SQL has a cast for each column of another type, so an equal one has the same types.
-        if existing.get(view.name) == said:
+        if existing.get(view.name) == self._comment(view, select, name):
             return
         self._changed = True
-        name = f"{self._into}.{quoted(view.name)}"
         with self._trouble(), self._changing():
             if view.name in existing and not self._is_duckdb:
                 # PostgreSQL replaces only by a view of the same columns.
@@ -206,7 +198,18 @@ class Installer:
                     self._warehouse.execute(f"CREATE VIEW {name} AS {select}")
             else:
                 self._warehouse.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")
-            self._warehouse.execute(f"COMMENT ON VIEW {name} IS {literal(said)}")
+            self._warehouse.execute(f"COMMENT ON VIEW {name} IS {literal(self._comment(view, select, name))}")
+
+    def _comment(self, view: View, select: str, name: str) -> str:
+        """Return what the comment of a view says; that of one which is as it was made says it still."""
+        reads = "" if self._is_duckdb else columns_read(self._warehouse.execute, name)
+        said = {
+            "made_by": MADE_BY,
+            "question": view.question,
+            "schemas": self.places.schemas,
+            "sha256": hashlib.sha256((select + reads).encode()).hexdigest(),
+        }
+        return json.dumps(said, ensure_ascii=False)
 
     def _check(self, compiler: Compiler) -> None:
         """Check that columns of text hold what a view wants."""
@@ -221,20 +224,28 @@ class Installer:
         """Change views alone: in PostgreSQL another run may be about to."""
         return self._target.transaction(changes_tables=not self._is_duckdb)
 
+    def _dropped(self, names: Iterable[str]) -> dict[str, str]:
+        """Drop views, those that read others before them; return those that have to stay, with the reason."""
+        order, kept = list(views()), {}
+        for name in sorted(names, key=lambda name: order.index(name) if name in order else len(order), reverse=True):
+            try:
+                with self._trouble(), self._changing():
+                    self._warehouse.execute(f"DROP VIEW IF EXISTS {self._into}.{quoted(name)}")
+            except Lacking as reason:
+                kept[name] = str(reason)
+        return kept
+
     @contextmanager
     def _trouble(self) -> Iterator[None]:
         """Make of what the database does not take a reason to leave a view out."""
-        refusals: tuple[type[Exception], ...] = (Stop, *self._warehouse.refusals)
+        refusals: tuple[type[Exception], ...] = (Stop, *self._warehouse.refusals, *self._warehouse.dependent_errors)
         try:
             yield
         except refusals as error:
-            raise Lacking(str(error).strip().splitlines()[0].rstrip(".")) from None
-
-    def _drop(self, name: str) -> None:
-        """Drop a view. In PostgreSQL it stays while others read it; it shows an error then, never a wrong sum."""
-        dependent = self._warehouse.dependent_errors
-        with suppress(*dependent), self._trouble(), self._changing():
-            self._warehouse.execute(f"DROP VIEW IF EXISTS {self._into}.{quoted(name)}")
+            words, *more = str(error).strip().splitlines()
+            # PostgreSQL says here what reads a view.
+            detail = next((f" ({line[8:].strip()})" for line in more if line.startswith("DETAIL:")), "")
+            raise Lacking(words.rstrip(".") + detail) from None
 
 
 def _name(schema: str, table: str) -> str:
@@ -248,7 +259,10 @@ def _said(comment: str | None) -> dict[str, Any] | None:
         said = json.loads(comment or "")
     except ValueError:
         return None
-    return said if isinstance(said, dict) and said.get("made_by") == MADE_BY else None
+    if not isinstance(said, dict) or said.get("made_by") != MADE_BY:
+        return None
+    schemas = said.get("schemas")
+    return said if isinstance(schemas, dict) and schemas.keys() >= set(SERVICES) else None
 
 
 def _is_ours(comment: str | None) -> bool:

@@ -296,6 +296,72 @@ def test_views_of_other_columns_replace_those_of_before(tmp_path: Path) -> None:
     assert warehouse.values("SELECT 'answers.invoices'::regclass::oid") == [(before,)]
 
 
+@needs_postgresql
+def test_views_of_a_table_that_was_renamed(tmp_path: Path) -> None:
+    """PostgreSQL's go on reading it under its new name, and its column under a new one; sums would never change."""
+    warehouse = Warehouse(empty_database("warehouse"), tmp_path)
+    warehouse.fill("vicai", vic(invoices=[invoice("1", "1.00")]))
+    warehouse.ap_views("apply")
+    warehouse.values("CREATE VIEW answers.mine AS SELECT sum(total) AS total FROM answers.invoices")
+    warehouse.values("ALTER TABLE vicai.invoices RENAME TO backup")
+    warehouse.fill("vicai", vic(invoices=[invoice("1", "2.00")]))
+    assert warehouse.sums(TOTALS) == {"NOK": Decimal(2)}
+    assert warehouse.values("SELECT total FROM answers.mine") == [(Decimal(2),)]
+    warehouse.values('ALTER TABLE vicai.invoices RENAME COLUMN "totalAmount" TO former')
+    warehouse.fill("vicai", vic(invoices=[invoice("1", "3.00")]))
+    assert warehouse.sums(TOTALS) == {"NOK": Decimal(3)}
+    # Without their table they go, but for those that others need.
+    warehouse.values("ALTER TABLE vicai.invoices RENAME TO former")
+    complaint = warehouse.ap_views("apply")[1]
+    assert "invoices stays as it is, for it cannot be dropped: cannot drop view answers.invoices because" in complaint
+    assert "(view answers.mine depends on view answers.invoices)." in complaint
+    assert of_schema(warehouse, "answers") == {"invoices", "mine"}
+    assert "Not dropped: invoices (" in warehouse.ap_views("drop", expect=1)[1]
+    warehouse.values("DROP VIEW answers.mine")
+    assert warehouse.ap_views("drop")[0] == "1 views are dropped from the schema answers.\n"
+
+
+@needs_postgresql
+def test_views_of_another_owner(tmp_path: Path) -> None:
+    warehouse = Warehouse(empty_database("warehouse"), tmp_path)
+    warehouse.fill("vicai", vic(invoices=[invoice("1", "1.00")]))
+    warehouse.ap_views("apply")
+    warehouse.values("DROP ROLE IF EXISTS other")
+    warehouse.values("CREATE ROLE other LOGIN")
+    warehouse.values("GRANT ALL ON SCHEMA vicai, answers TO other")
+    warehouse.values("GRANT ALL ON ALL TABLES IN SCHEMA vicai TO other")
+    warehouse.values("ALTER TABLE vicai.invoices RENAME TO backup")
+    other = Warehouse(warehouse.url.replace("//tester@", "//other@"), tmp_path)
+    assert "invoices (must be owner of view invoices)" in other.ap_views("drop", expect=1)[1]
+    assert (
+        "ledger stays as it is, for it cannot be dropped: must be owner of view ledger." in other.ap_views("apply")[1]
+    )
+    log = other.fill("vicai", vic(invoices=[invoice("1", "2.00")]), views=True)
+    assert re.search(r"The view invoices is left out: must be owner of view \w+\.", log), log
+    warehouse.values("DROP OWNED BY other CASCADE")
+    warehouse.values("DROP ROLE other")
+
+
+def test_comments_that_people_changed(warehouse: Warehouse) -> None:
+    warehouse.fill("vicai", vic(invoices=[invoice("1", "1.00")]))
+    warehouse.ap_views("apply")
+    for said in (
+        "null",
+        "{}",
+        '{"made_by": "target-warehouse"}',
+        '{"made_by": "target-warehouse", "stream": "invoices"}',
+    ):
+        warehouse.values(f"COMMENT ON TABLE vicai.invoices IS '{said}'")
+        assert "the table vicai.invoices was not made by target-warehouse" in warehouse.ap_views("apply")[1]
+        assert "its comment, which says what it holds, was changed" in warehouse.fill(
+            "vicai", vic(invoices=[]), expect=1
+        )
+    warehouse.values("CREATE VIEW answers.mine AS SELECT 1 AS one")
+    warehouse.values("""COMMENT ON VIEW answers.mine IS '{"made_by": "ap-views"}'""")
+    warehouse.fill("vicai", vic(payments=[payment("p", "1", "1.00")]), schema="other")
+    assert warehouse.values("SELECT one FROM answers.mine") == [(1,)]
+
+
 def test_a_file_called_as_a_schema_and_a_copy_of_a_file(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path / "vicai.duckdb"), tmp_path)
     log = warehouse.fill("vicai", vic(invoices=[invoice("1", "1.00")]), views=True)
