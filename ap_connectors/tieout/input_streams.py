@@ -50,6 +50,7 @@ class StreamInput:
         names: what each is found by.
         deleted: keys of what is to be gone: why.
         keyless: lines (as messages name them) that have no natural key.
+        too_deep: lines by natural key whose record is nested too deeply to be read whole.
         marks: who the vendors are of records that name them as a document does (`documentVendor`), by natural key.
         unknown: fields that Vic.ai does not have, in their order.
         is_list: whether records of it came in a sheet.
@@ -61,6 +62,7 @@ class StreamInput:
     names: dict[str, Names] = field(default_factory=dict)
     deleted: dict[str, str] = field(default_factory=dict)
     keyless: list[str] = field(default_factory=list)
+    too_deep: dict[str, str] = field(default_factory=dict)
     marks: dict[str, Identity] = field(default_factory=dict)
     unknown: dict[str, None] = field(default_factory=dict)
     is_list: bool = False
@@ -75,6 +77,7 @@ class StreamInput:
         self.names[key] = self.spec.found_by(given)
         self.snapshot.put(key, self.spec.summarize(given))
         self.records.put(key, record, file)
+        self.too_deep.pop(key, None)
 
     def drop(self, key: str) -> None:
         """Leave a record out of the comparison."""
@@ -137,8 +140,6 @@ def _take(inputs: Input, file: str, lines: Iterable[bytes], number: int, *, dele
         message = line.message
         if message.record is None or message.stream is None:
             continue
-        if line.too_deep:
-            raise Stop(f"Line {line.number} of {file} is nested too deeply to be read.")
         count += 1
         name = message.stream
         spec = INPUT_SPECS.get(spelling(name))
@@ -166,6 +167,8 @@ def _take(inputs: Input, file: str, lines: Iterable[bytes], number: int, *, dele
             continue
         stream.deleted.pop(key, None)
         stream.put(key, message.record, number)
+        if line.too_deep:
+            stream.too_deep[key] = f"line {line.number} of {file}"
         stream.marks.pop(key, None)
         if (identity := identity_of(given)) is not None:
             stream.marks[key] = identity

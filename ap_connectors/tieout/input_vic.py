@@ -193,6 +193,9 @@ class _Stream:
         self._ask_one_by_one()
         if self._options.line_items:
             self._compare_single_lines()
+        for key, place in self._given.too_deep.items():
+            words = f"{place} is nested too deeply to be read, so it is not compared whole"
+            self._found.fields.setdefault(key, []).append(words)
         for key in self._given.snapshot:
             self._pair(key)
         for key, why in sorted(self._given.deleted.items()):

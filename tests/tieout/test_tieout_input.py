@@ -40,6 +40,7 @@ class Load:
 
     def __init__(self, vicai: SandboxProcess, folder: Path) -> None:
         self.vicai, self.folder = vicai, folder
+        self.more = ""
         vendors = [one["externalId"] for one in vicai.control.vicai.records("vendors") if one.get("externalId")]
         self.streams: dict[str, list[Record]] = {
             "accounts": [
@@ -117,7 +118,7 @@ class Load:
         for stream, records in self.streams.items():
             messages.append({"type": "SCHEMA", "stream": stream, "schema": {"properties": {}}, "key_properties": []})
             messages += [{"type": "RECORD", "stream": stream, "record": one} for one in records]
-        path.write_text("".join(f"{written(one)}\n" for one in messages), encoding="utf-8")
+        path.write_text("".join(f"{written(one)}\n" for one in messages) + self.more, encoding="utf-8")
         return path
 
     @property
@@ -166,6 +167,24 @@ def test_codes_that_only_vic_has_are_no_difference(load: Load, tie_input: TieOut
     assert result.status == 0
     assert "DOES NOT TIE" not in result.out
     assert "have no VAT code, and Vic.ai has one for them: VAT by code is not compared." in result.out
+
+
+def test_a_record_that_is_nested_too_deeply(load: Load, tie_input: TieOut) -> None:
+    """It is named, and the others are compared; the target sets it aside."""
+    deep = "[" * 2000 + "]" * 2000
+    account = (
+        f'{{"externalId": "K-%s", "externalUpdatedAt": "{AT}", "number": "9%s", "name": "Sąnaudos %s", "x": {deep}}}'
+    )
+    lines = [f'{{"type": "RECORD", "stream": "accounts", "record": {account % (n, n, n)}}}' for n in (0, 9)]
+    load.more = "".join(f"{one}\n" for one in lines)
+    load.run()
+    result = tie_input(str(load.input))
+    assert result.status == 1, result.err
+    assert result.found("accounts") == {"field": (1, ["K-0"]), "missing": (1, ["K-9"])}
+    assert "is nested too deeply to be read, so it is not compared whole" in result.words("accounts", "field")[0]
+    result = tie_input(str(load.input), "--rejects", str(load.rejects))
+    assert (result.status, result.err) == (0, "")
+    assert result.found("accounts") == {"explained": (2, ["K-0", "K-9"])}
 
 
 def test_without_the_rejects_one_is_missing(load: Load, tie_input: TieOut) -> None:
