@@ -91,7 +91,7 @@ class DuckDB(Warehouse):
         if self._path.startswith(":memory:"):
             raise duckdb_files.forgets(self._path)
         path = Path(self._path)
-        is_there = path.exists()
+        is_there = duckdb_files.is_made(path)
         folder = next(each for each in path.absolute().parents if each.exists())
         # Beside the file there is its log while it is written to.
         for place in ([path] if is_there else []) + [folder]:

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ap_connectors.core import files
 from ap_connectors.core.errors import Outage, Stop
@@ -21,6 +21,8 @@ VARIABLE = "AP_DUCKDB_WAIT"
 PATIENCE = 300.0
 _PAUSE = 0.2
 _LONGEST = 300
+_HEADERS = 3 * 4096
+"""Bytes that every file has once it is made, before the first table."""
 
 Tell = Callable[[str], None]
 
@@ -47,11 +49,14 @@ def connect(
 
     path = files.place(path)
     patience = min(most, _patience())
-    until, told = time.monotonic() + patience, False
+    until, told, tries_anew = time.monotonic() + patience, False, not read_only
     while True:
         try:
             connection = duckdb.connect(path, read_only=read_only, config=dict(config or {}))
         except duckdb.Error as error:
+            if tries_anew and not _is_held(error) and _drop(path):
+                tries_anew = False
+                continue
             if not _is_held(error) or time.monotonic() >= until:
                 raise trouble(error, path) from None
             if not told:
@@ -62,6 +67,37 @@ def connect(
             # Where it takes a program for a session of a person (python -c), it shows its progress among our output.
             connection.execute("SET enable_progress_bar = false")
             return connection
+
+
+def is_made(path: str | Path) -> bool:
+    """Return whether there is a file, and not only what a full disk or a kill has left of its making."""
+    try:
+        with Path(path).open("rb") as file:
+            return not _is_rest(file, path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def _is_rest(file: IO[bytes], path: str | Path) -> bool:
+    """Return whether DuckDB began to make a file, and did not come to its first table; it then opens it no more."""
+    size = os.fstat(file.fileno()).st_size
+    return size < _HEADERS and (size == 0 or file.read(12)[8:] == b"DUCK") and not Path(f"{path}.wal").exists()
+
+
+def _drop(path: str) -> bool:
+    """Remove what is left of a file's making, unless another program is at it; return whether that was done."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl  # noqa: PLC0415 - Windows has none
+
+        with Path(path).open("r+b") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another program may have made it anew before we had the lock.
+            if _is_rest(file, path) and os.path.samestat(os.fstat(file.fileno()), Path(path).stat()):
+                Path(path).unlink()
+                return True
+    return False
 
 
 def reader(path: str) -> str | None:
@@ -102,8 +138,11 @@ def trouble(error: Exception, path: str) -> Stop:
             f"database: {path} cannot be opened: the user that runs this may not read and write the file, or not write "
             "to its folder (Permission denied). Change their owner or mode."
         )
-    if not Path(path).exists():
-        return Stop(f"database: {path}: there is no such file; the first load of target-warehouse makes it.")
+    if "No space left" in words:
+        return Stop(f"database: {path} cannot be written: No space left on device. Make room, and run again.")
+    if not is_made(path):
+        there = "the file is empty" if Path(path).exists() else "there is no such file"
+        return Stop(f"database: {path}: {there}; the first load of target-warehouse makes it.")
     if "not a valid DuckDB" in words:
         return Stop(f"database: {path} is not a DuckDB file. Name one; a new one is made by the first load.")
     import duckdb  # noqa: PLC0415 - as above

@@ -31,8 +31,8 @@ _REST = 9
 """For so many times as long as it took to fail, a database is left alone: a batch waits a tenth of its time for it."""
 _DECODE = msgspec.json.Decoder(Result).decode
 _CUT_OFF = (
-    "the run that began at {0} was cut off before this was done, at {1} or a few seconds later: it was killed, or the "
-    "machine went down; the next run goes on."
+    "the run that began at {0} was cut off before this was done, at {1} or a few seconds later: it was killed, the "
+    "machine went down, or a full disk kept its result; the next run goes on."
 )
 
 _FORGET = (

@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import files, postgresql
+from ap_connectors.core import duckdb_files, files, postgresql
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.fleet import children, databases
 
@@ -274,7 +274,7 @@ class DuckDBStore(FolderStore):
 
     def _read(self, *, write: bool) -> bytes | None:
         """Read the row in a process of its own: DuckDB leaves threads behind, and we have to fork."""
-        if not Path(self._row[0]).exists():
+        if not duckdb_files.is_made(self._row[0]):
             return None
         source, sink = os.pipe()
         self._reader = children.fork(lambda: self._tell(sink, write))

@@ -10,8 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from ap_connectors.core import duckdb_files
+from ap_connectors.core.errors import Stop
 from tests import preloaded
 from tests.campaign import one_in
 from tests.duckdb_held import held
@@ -98,3 +101,21 @@ def test_it_goes_on_once_the_file_is_free_and_a_signal_ends_the_wait(fleet: Flee
         wait_for(lambda: waits(fleet))
     assert process.wait(60) == 0, (fleet.folder / "said").read_text(encoding="utf-8")
     assert not any(fleet.differences(number) for number in (1, 2))
+
+
+def test_a_file_that_was_never_made_is_made_anew(fleet: Fleet) -> None:
+    """What a full disk or a kill leaves of the making of a file held up its company for good."""
+    whole = fleet.folder / "whole.duckdb"
+    duckdb.connect(whole).close()
+    cut = {"c1": b"", "c2": whole.read_bytes()[:8192], "c3": b"a,b\n1,2\n"}
+    for company, content in cut.items():
+        (fleet.folder / f"{company}.duckdb").write_bytes(content)
+    fleet.write(*fleet.companies(3), warehouse="{company}.duckdb")
+    assert "c1 vic-to-warehouse: " in (said := fleet.ask("check", expect=1))
+    assert said.count("is not there yet: the first load makes the file") == 2
+    with pytest.raises(Stop, match=r"c1\.duckdb: the file is empty; the first load of target-warehouse makes it\."):
+        duckdb_files.connect(str(fleet.folder / "c1.duckdb"), print, read_only=True)
+    found = fleet.run(expect=1)
+    assert {name: one["status"] for name, one in found.items()} == {"c1": "done", "c2": "done", "c3": "failed"}
+    assert "c3.duckdb is not a DuckDB file" in found["c3"]["error"]
+    assert (fleet.folder / "c3.duckdb").read_bytes() == cut["c3"]
