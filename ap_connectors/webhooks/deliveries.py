@@ -248,18 +248,19 @@ def check_age(timestamp: str, max_age: float, max_skew: float) -> None:
     """Accept a message that is at most `max_age` seconds old, and at most `max_skew` ahead of our clock.
 
     Raises:
-        Refused: 403, it is older or further ahead; 400, its time is not an instant.
+        Refused: 503, it is older or further ahead, which our clock may have to answer for: SNS sends it again while
+            that is put right, and gives up after any other status. 400, its time is not an instant.
     """
     try:
         age = time.time() - instants.milliseconds(timestamp) / 1000
     except ValueError:
         raise Refused(400, "malformed", "The Timestamp is not an instant.") from None
     if age > max_age:
-        raise Refused(403, "stale", "The message is too old.", detail=f"{age:.0f} s; max_age is {max_age:.0f} s.")
+        detail = f"{age:.0f} s; max_age is {max_age:.0f} s; check the clock of this machine."
+        raise Refused(503, "stale", "The message is too old.", detail=detail)
     if age < -max_skew:
-        raise Refused(
-            403, "stale", "The message is from the future.", detail=f"By {-age:.0f} s; check the clock of this machine."
-        )
+        detail = f"By {-age:.0f} s; check the clock of this machine."
+        raise Refused(503, "stale", "The message is from the future.", detail=detail)
 
 
 def from_sns(message: Message) -> Delivery:
