@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from ap_connectors.core import cli, database_urls, duckdb_files, postgresql
+from ap_connectors.core import cli, duckdb_files, postgresql
 from ap_connectors.core.errors import Stop
 
 _MOST = 1000
@@ -45,7 +45,7 @@ def _ask(given: argparse.Namespace) -> int:
 
 def _answer(database: str, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     connection: Any
-    if database_urls.is_postgresql(database):
+    if postgresql.is_postgresql(database):
         from target_warehouse.postgres import PostgreSQL  # noqa: PLC0415 - DuckDB does without it
 
         PostgreSQL.require()
@@ -57,7 +57,7 @@ def _answer(database: str, query: str) -> tuple[list[str], list[tuple[Any, ...]]
                 cursor = connection.execute(query.encode())
                 return [column.name for column in cursor.description or ()], cursor.fetchall()
         except psycopg.Error as error:
-            raise Stop(database_urls.masked(str(error).strip(), database)) from None
+            raise Stop(postgresql.masked(str(error).strip(), database)) from None
     with duckdb_files.connect(database, _tell, read_only=True) as connection:
         import duckdb  # noqa: PLC0415 - PostgreSQL does without it
 

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ap_connectors.core import postgresql
-from ap_connectors.core.database_urls import host, masked
 from ap_connectors.core.errors import Outage, Stop
+from ap_connectors.core.postgresql import host, masked
 from target_warehouse import kinds
 from target_warehouse.declared import COMPANY
 from target_warehouse.dependents import aside

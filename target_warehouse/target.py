@@ -13,7 +13,7 @@ import msgspec
 from singer_sdk import typing as th
 from singer_sdk.mapper import RemoveRecordTransform
 
-from ap_connectors.core import database_urls, messages
+from ap_connectors.core import messages, postgresql
 from ap_connectors.core.errors import Outage, Reject, Stop
 from ap_connectors.core.messages import Line, RawMessage
 from ap_connectors.singer.message_io import Interrupted, LineReader, write_out
@@ -156,7 +156,7 @@ class TargetWarehouse(ExactTarget):
 
     def redact(self, text: str) -> str:
         """Mask the password of the database in a text."""
-        return database_urls.masked(text, self._database)
+        return postgresql.masked(text, self._database)
 
     @property
     def _database(self) -> str:
@@ -164,7 +164,7 @@ class TargetWarehouse(ExactTarget):
 
     @property
     def _is_postgresql(self) -> bool:
-        return database_urls.is_postgresql(self._database)
+        return postgresql.is_postgresql(self._database)
 
     @functools.cached_property
     def warehouse(self) -> Warehouse:

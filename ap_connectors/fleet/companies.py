@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonschema import Draft7Validator
 
-from ap_connectors.core import database_urls, files, settings
+from ap_connectors.core import files, postgresql, settings
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.exact import counted
 from ap_connectors.core.redact import printable
@@ -362,7 +362,7 @@ class _Reader:
             found = None
         elif found is not None and not isinstance(found, str | values.File | values.Command):
             self._wrong(value, where, f"{name} must be a text, {{file: PATH}} or {{command: [PROGRAM, ...]}}.")
-        if isinstance(found, str) and any(database_urls.passwords(found)):
+        if isinstance(found, str) and any(postgresql.passwords(found)):
             self._holders.add(self._path)
         if value and found is None:
             self._meant.add(name)

@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import database_urls, duckdb_files, files, postgresql
-from ap_connectors.core.database_urls import host, is_postgresql
+from ap_connectors.core import duckdb_files, files, postgresql
 from ap_connectors.core.errors import Outage, Stop
+from ap_connectors.core.postgresql import host, is_postgresql
 
 _EXTRAS = {"psycopg": "postgres", "duckdb": "duckdb"}
 
 
 def masked(text: str, database: str) -> str:
     """Return a text on one line, without the secrets of a database's URL."""
-    return " ".join(database_urls.masked(text, database).split())
+    return " ".join(postgresql.masked(text, database).split())
 
 
 def trouble(error: Exception, database: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import database_urls, files, settings
+from ap_connectors.core import files, postgresql, settings
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.redact import printable, shortened
 from ap_connectors.fleet import plugins, values
@@ -61,7 +61,7 @@ class Company:
         if not isinstance(self.warehouse, str):
             return None
         where = files.place(os.path.expandvars(values.places(self.warehouse, self.places)))
-        return None if database_urls.is_postgresql(where) else where
+        return None if postgresql.is_postgresql(where) else where
 
 
 ALL, TIE_OUT = "all", "tie-out"

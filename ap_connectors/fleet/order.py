@@ -15,7 +15,7 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.fleet import children, databases, plugins, values
 from ap_connectors.fleet.members import Fleet, meant
 from ap_connectors.fleet.worker import Job
-from ap_connectors.http.shared_window import FOLDER
+from ap_connectors.http.rate_limit import FOLDER
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import database_urls, files
+from ap_connectors.core import files, postgresql
 from ap_connectors.core.exact import counted
 from ap_connectors.fleet import databases, owners, plugins, worker
 from ap_connectors.fleet.members import Company, Fleet
@@ -110,7 +110,7 @@ def _in_warehouse(fleet: Fleet, company: Company, database: str, schema: str, *,
     The STATE goes first, or the next run would go on behind rows that are gone; whose the rows are is known as long as
     there are any, so that another company's cannot come among them.
     """
-    if not database_urls.is_postgresql(database) and not (fleet.path.parent / files.place(database)).exists():
+    if not postgresql.is_postgresql(database) and not (fleet.path.parent / files.place(database)).exists():
         return
     with databases.opened(database, fleet.path.parent) as opened:
         schema = schema or ("public" if opened.is_postgresql else "main")

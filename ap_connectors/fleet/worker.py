@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import database_urls, files
+from ap_connectors.core import files, postgresql
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.core.redact import Redactor
 from ap_connectors.fleet import children, lineage, plugins, rejects, since, values
@@ -106,7 +106,7 @@ class Settings:
             for name, value in fleet.settings_of(company, pipeline, plugin).items():
                 found = self.of[plugin][name] = values.fetched(value, f"{plugin}: {name}", secrets)
                 if known.get(name, {}).get("secret") and isinstance(found, str):
-                    secrets += database_urls.passwords(found) if name == "database" else [found]
+                    secrets += postgresql.passwords(found) if name == "database" else [found]
         self.redact = Redactor(filter(None, secrets))
         """Masks them in texts."""
 
@@ -128,7 +128,7 @@ def store(fleet: Fleet, company: Company, pipeline: Pipeline, given: Mapping[str
             return PostgresStore(str(values.fetched(fleet.state, "state", [])), company.id, pipeline.name)
         return FolderStore(fleet.folder / "state", company.id, pipeline.name)
     database = str(given["database"])
-    is_postgresql = database_urls.is_postgresql(database)
+    is_postgresql = postgresql.is_postgresql(database)
     schema = str(given.get("schema") or ("public" if is_postgresql else "main"))
     where = schema, str(given.get("state_id") or schema)
     if is_postgresql:

@@ -17,7 +17,7 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.exact import EXACT
 from ap_connectors.core.instants import UTC
 from ap_connectors.core.redact import printable
-from ap_connectors.singer.member_columns import flat, with_member
+from ap_connectors.singer.listing import flat, with_member
 from ap_connectors.singer.reject_advice import field_and_value, order, what_to_do
 from ap_connectors.singer.schema import canonical
 

@@ -25,7 +25,7 @@ from ap_connectors.singer import run_files, stream_maps
 from ap_connectors.singer.list_notes import ListNotes
 from ap_connectors.singer.message_io import Interrupted, InterruptibleReader
 from ap_connectors.singer.plugin import ClearPlugin
-from ap_connectors.singer.reject_places import located
+from ap_connectors.singer.reject_advice import located
 from ap_connectors.singer.rejects import RejectFile
 from ap_connectors.singer.run_report import Plan, RunReport
 from ap_connectors.singer.schema import canonical

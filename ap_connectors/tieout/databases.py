@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ap_connectors.core import duckdb_files, files, postgresql
-from ap_connectors.core.database_urls import POSTGRESQL, is_postgresql, masked
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.postgresql import POSTGRESQL, is_postgresql, masked
 from ap_connectors.core.redact import printable
 
 _ROWS_AT_ONCE = 5000

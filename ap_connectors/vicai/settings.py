@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ap_connectors.core.errors import Stop
-from ap_connectors.http import shared_window
-from ap_connectors.http.adaptive_concurrency import MOST
+from ap_connectors.http import rate_limit
+from ap_connectors.http.concurrency import MOST
 from ap_connectors.http.rate_limit import RateLimit
 from ap_connectors.vicai.client import VicaiClient
 from ap_connectors.vicai.transport import REGIONS
@@ -82,7 +82,7 @@ def client(settings: Mapping[str, Any], *, timeout: float, user_agent: str) -> V
     """
     api_url = address(settings)
     rate = {"requests": 500, "seconds": 10} | (settings.get("rate_limit") or {})
-    shared = shared_window.of(settings["client_id"], urlsplit(api_url).netloc)
+    shared = rate_limit.shared_window(settings["client_id"], urlsplit(api_url).netloc)
     adapts = not isinstance(settings.get("max_concurrency"), int)
     return VicaiClient(
         settings["client_id"],

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ap_connectors.core import cli, database_urls, files
+from ap_connectors.core import cli, files, postgresql
 from ap_connectors.core.errors import Stop
 from target_warehouse.views.definition import SERVICES, Absent, Lacking, views
 from target_warehouse.views.install import Installer, Places
@@ -69,7 +69,7 @@ def _do(given: argparse.Namespace) -> int:
     try:
         _with(Installer(warehouse, places), places, given)
     except warehouse.errors as error:
-        raise Stop(database_urls.masked(str(error).strip().splitlines()[0], given.database)) from None
+        raise Stop(postgresql.masked(str(error).strip().splitlines()[0], given.database)) from None
     finally:
         warehouse.close()
     return 0
@@ -121,7 +121,7 @@ def _advise(tap: str, reasons: Iterable[Lacking], service: str) -> None:
 
 
 def _warehouse(database: str) -> Warehouse:
-    if database_urls.is_postgresql(database):
+    if postgresql.is_postgresql(database):
         from target_warehouse.postgres import PostgreSQL  # noqa: PLC0415 - DuckDB does without it
 
         return PostgreSQL(database, "ap-views", _tell, "public", None)

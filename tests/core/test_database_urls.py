@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ap_connectors.core.database_urls import host, is_postgresql, masked
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.postgresql import host, is_postgresql, masked
 
 
 @pytest.mark.parametrize(

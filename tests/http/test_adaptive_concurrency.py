@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from ap_connectors.http.adaptive_concurrency import LEAST, MOST, AdaptiveConcurrency
+from ap_connectors.http.concurrency import LEAST, MOST, AdaptiveConcurrency
 from ap_connectors.http.rate_limit import RateLimit
 from tests.campaign import one_in
 from tests.target_vicai.conftest import Record, Target, load, target, vicai

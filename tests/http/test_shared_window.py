@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ap_connectors.http import shared_window
-from ap_connectors.http.rate_limit import RateLimit
-from ap_connectors.http.shared_window import SharedWindow
+from ap_connectors.http import rate_limit
+from ap_connectors.http.rate_limit import RateLimit, SharedWindow
 
 MOST, SECONDS = 25, 0.4
 
@@ -51,7 +50,7 @@ def test_no_window_holds_too_many_of_all_processes(tmp_path: Path) -> None:
 
 
 def test_a_process_that_was_killed_gives_its_place_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_window, "_LEASE", 0.2)
+    monkeypatch.setattr(rate_limit, "_LEASE", 0.2)
     first, second = (SharedWindow(tmp_path / "window") for _ in range(2))
     assert first.take(1) == (1, 0.0)
     place, wait = second.take(1)
@@ -80,11 +79,11 @@ def test_times_from_before_the_machine_started_do_not_count(tmp_path: Path) -> N
 def test_accounts_have_files_of_their_own_that_do_not_name_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(shared_window.FOLDER, raising=False)
-    assert shared_window.of("acme", "api.no.vic.ai") is None
-    monkeypatch.setenv(shared_window.FOLDER, str(tmp_path / "limits"))
+    monkeypatch.delenv(rate_limit.FOLDER, raising=False)
+    assert rate_limit.shared_window("acme", "api.no.vic.ai") is None
+    monkeypatch.setenv(rate_limit.FOLDER, str(tmp_path / "limits"))
     for account, host in (("acme", "api.no.vic.ai"), ("acme", "api.us.vic.ai"), ("beta", "api.no.vic.ai")):
-        assert shared_window.of(account, host)
+        assert rate_limit.shared_window(account, host)
     names = os.listdir(tmp_path / "limits")  # noqa: PTH208 - names only
     assert len(names) == 3
     assert not any("acme" in name or "beta" in name for name in names)

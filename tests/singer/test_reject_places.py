@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ap_connectors.singer.reject_places import located
+from ap_connectors.singer.reject_advice import located
 
 
 @pytest.mark.parametrize(

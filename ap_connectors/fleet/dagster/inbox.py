@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ap_connectors.core import database_urls, files
+from ap_connectors.core import files, postgresql
 from ap_connectors.core.errors import Outage, Stop
 from ap_connectors.fleet import databases
 
@@ -59,7 +59,7 @@ def newest(place: str) -> int:
 
 
 def _rows(place: str, statement: str, values: Sequence[int]) -> list[tuple[Any, ...]]:
-    if database_urls.is_postgresql(place):
+    if postgresql.is_postgresql(place):
         with databases.opened(place) as opened:
             return opened.rows(statement, *values)
     path = Path(files.place(place.removeprefix("sqlite:///")))
