@@ -11,12 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ap_connectors.core.pages import HEADERS
 from ap_connectors.sandbox import control, faults
 from ap_connectors.sandbox.answers import EXCEPTION_HANDLERS
-from ap_connectors.sandbox.call_log import LoggedCall
 from ap_connectors.sandbox.ivesk.control import IveskCalls
 from ap_connectors.sandbox.ivesk.service import PREFIX
 from ap_connectors.sandbox.page import home, reference
-from ap_connectors.sandbox.tenant import Services, Setup
-from ap_connectors.sandbox.tenants import Tenants
+from ap_connectors.sandbox.tenants import LoggedCall, Services, Setup, Tenants
 from ap_connectors.sandbox.vicai.control import VicaiCalls
 from ap_connectors.sandbox.vicai.documents import PREFIX as VICAI_STORAGE
 from ap_connectors.sandbox.vicai.service import PREFIX as VICAI

@@ -22,7 +22,7 @@ from ap_connectors.sandbox.app import build
 from ap_connectors.sandbox.control import MOST_NEW
 from ap_connectors.sandbox.ivesk.service import PREFIX
 from ap_connectors.sandbox.options import AnyOptions, Options, VicaiOptions, described
-from ap_connectors.sandbox.tenant import Setup
+from ap_connectors.sandbox.tenants import Setup
 from ap_connectors.sandbox.vicai.service import PREFIX as VICAI
 
 

@@ -25,8 +25,7 @@ from ap_connectors.sandbox.options import AnyOptions
 from ap_connectors.sandbox.webhooks import sender
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.tenant import Tenant
-    from ap_connectors.sandbox.tenants import Tenants
+    from ap_connectors.sandbox.tenants import Tenant, Tenants
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]

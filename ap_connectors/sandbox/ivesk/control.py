@@ -20,7 +20,7 @@ from ap_connectors.sandbox.ivesk.service import base_url
 from ap_connectors.sandbox.ivesk.store import FILE_STATES, QUEUES, ColumnItem, Store, UnknownDocumentError, Variant
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.tenant import Tenant
+    from ap_connectors.sandbox.tenants import Tenant
 
 
 class NewDocuments(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -13,24 +13,23 @@ from ap_connectors.core import pages
 from ap_connectors.core.manners import MANNERS
 from ap_connectors.sandbox import naming
 from ap_connectors.sandbox.ivesk.control import companies
-from ap_connectors.sandbox.page import ivesk_lists, traffic_lists, vicai_lists
+from ap_connectors.sandbox.page import record_lists, traffic_lists
 from ap_connectors.sandbox.page.listing import Act, Cell, Listing, Row, amount, count, link
 from ap_connectors.sandbox.vicai.control import sums
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.tenant import Setup, Tenant
-    from ap_connectors.sandbox.tenants import Tenants
+    from ap_connectors.sandbox.tenants import Setup, Tenant, Tenants
 
 _HERE = Path(__file__).parent
 # With more documents or invoices than this, to sum them up would take too long for a page.
 MOST_SUMMED = 2_000
 View = Callable[["Tenant", int], list[Listing]]
 VIEWS: dict[str, tuple[str, View]] = {
-    "documents": ("Įvesk documents", ivesk_lists.documents),
-    "invoices": ("Invoices", vicai_lists.invoices),
-    "vendors": ("Vendors", vicai_lists.vendors),
-    "orders": ("Orders", vicai_lists.orders),
-    "payments": ("Payments", vicai_lists.payments),
+    "documents": ("Įvesk documents", record_lists.documents),
+    "invoices": ("Invoices", record_lists.invoices),
+    "vendors": ("Vendors", record_lists.vendors),
+    "orders": ("Orders", record_lists.orders),
+    "payments": ("Payments", record_lists.payments),
     "received": ("Uploads, reports", traffic_lists.received),
     "webhooks": ("Webhooks", traffic_lists.webhooks),
     "faults": ("Faults", traffic_lists.faults),
@@ -90,7 +89,7 @@ def _acts(tenant: Tenant) -> list[Act]:
         Act("Ask for a sync", "/vicai/click", {"kind": "syncRequest"}),
         Act("A new vendor", "/vicai/click", {"kind": "vendorNew"}),
     ]
-    return found + [one for one in (vicai_lists.voidable(store), vicai_lists.closable(store)) if one is not None]
+    return found + [one for one in (record_lists.voidable(store), record_lists.closable(store)) if one is not None]
 
 
 def _overview(tenant: Tenant) -> list[Listing]:

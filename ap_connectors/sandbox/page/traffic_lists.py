@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
-from ap_connectors.sandbox.call_log import LoggedCall
 from ap_connectors.sandbox.faults import Fault, FaultType
 from ap_connectors.sandbox.page.listing import PAGE, Act, Cell, Listing, Row, count, moment, row
+from ap_connectors.sandbox.tenants import LoggedCall
 from ap_connectors.sandbox.webhooks import sender
 from ap_connectors.sandbox.webhooks.dispatcher import Attempt
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.tenant import Tenant
+    from ap_connectors.sandbox.tenants import Tenant
 
 
 def received(tenant: Tenant, _: int) -> list[Listing]:

@@ -22,7 +22,7 @@ from ap_connectors.sandbox.vicai.store import FILE_STATES, Store
 from ap_connectors.sandbox.webhooks.callbacks import ClickError
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.tenant import Tenant
+    from ap_connectors.sandbox.tenants import Tenant
 
 
 class _Amount(msgspec.Struct):

@@ -5,8 +5,6 @@ from ap_connectors.sandbox.vicai.call import Handler
 from ap_connectors.sandbox.vicai.rules import (
     attached,
     companies,
-    company,
-    dependencies,
     events,
     invoices,
     master_data,
@@ -17,8 +15,6 @@ from ap_connectors.sandbox.vicai.rules import (
 HANDLERS: dict[str, Handler] = {
     **attached.HANDLERS,
     **companies.HANDLERS,
-    **company.HANDLERS,
-    **dependencies.HANDLERS,
     **documents.HANDLERS,
     **events.HANDLERS,
     **invoices.HANDLERS,

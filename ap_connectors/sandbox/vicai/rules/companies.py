@@ -1,4 +1,4 @@
-"""v2 (live age): the companies that the credentials may see, their invoices, and their subscriptions."""
+"""Companies: access token, health check, the one webhook subscription; and what v2 has of all of them (live age)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,71 @@ from starlette.responses import Response
 
 from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.fake_data import uuid_like
-from ap_connectors.sandbox.vicai import times
+from ap_connectors.sandbox.vicai import crud, times
 from ap_connectors.sandbox.vicai.call import Call, Handler, Refusal, value_answer
 from ap_connectors.sandbox.vicai.lists import token, token_position
-from ap_connectors.sandbox.vicai.resources import Entry, Record
+from ap_connectors.sandbox.vicai.resources import ENCODER, Entry, Record
 from ap_connectors.sandbox.vicai.rules import events
 from ap_connectors.sandbox.vicai.store import Store
 from ap_connectors.sandbox.webhooks import sender
 
+_VERSIONS = {"0.20": "0.20.0", "live": "10.40.4"}
 _SIZE = 50
 _STATES = {"not_ready", "in_approvals", "ready_for_post", "ready_for_transfer", "posted", "transferred"}
+
+
+def obtain_token(call: Call) -> Response:
+    """Grant an access token for the right credentials."""
+    if not call.tokens.knows(call.body["client_id"], call.body["client_secret"]):
+        raise Refusal(401, "The client id or the client secret is wrong.")
+    seconds = call.store.options.token_seconds
+    token = call.tokens.grant(seconds)
+    return value_answer({"access_token": token, "token_type": "Bearer", "expires_in": int(seconds)})
+
+
+def health(call: Call) -> Response:
+    """Say that all is well, and whose data this is."""
+    return value_answer({"status": "PASS", "version": _VERSIONS[call.age], "company": call.store.options.company})
+
+
+def get_own_subscription(call: Call) -> Response:
+    """Answer the subscription."""
+    return call.done(ENCODER.encode(_current(call)))
+
+
+def subscribe(call: Call) -> Response:
+    """Subscribe, or change the subscription; events that are left out stay as they were."""
+    body = call.body
+    status = crud.refused_by(call.operation)
+    if not sender.acceptable(body["callbackUrl"]):
+        raise Refusal(status, "callbackUrl must be an https address (the sandbox also takes http on 127.0.0.1).")
+    if call.age == "live":
+        # Ignored when sent, and not shown.
+        body = {name: value for name, value in body.items() if name != "expiresAt"}
+    else:
+        try:
+            times.read_utc(body["expiresAt"])
+        except (ValueError, OverflowError) as error:
+            raise Refusal(status, f"expiresAt: {error}.") from None
+    events = body.get("events")
+    if events is not None and "all" in events and len(events) > 1:
+        raise Refusal(status, "events: all must stand by itself.")
+    before = call.store.subscription or {"events": ["all"]}
+    call.store.subscription = {**body, "events": before["events"] if events is None else events}
+    return call.done(ENCODER.encode(call.store.subscription), created=True)
+
+
+def unsubscribe(call: Call) -> Response:
+    """End the subscription."""
+    _current(call)
+    call.store.subscription = None
+    return call.done(b'"OK"')
+
+
+def _current(call: Call) -> Record:
+    if call.store.subscription is None:
+        raise Refusal(404, "The company has no subscription.")
+    return call.store.subscription
 
 
 def companies(store: Store) -> list[Record]:
@@ -212,4 +267,9 @@ HANDLERS: dict[str, Handler] = {
     "getSubscriptionById": get_subscription,
     "updateSubscription": update_subscription,
     "deleteSubscription": delete_subscription,
+    "obtainToken": obtain_token,
+    "healthCheck": health,
+    "getSubscription": get_own_subscription,
+    "subscribe": subscribe,
+    "unsubscribe": unsubscribe,
 }

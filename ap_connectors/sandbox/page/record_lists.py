@@ -1,10 +1,11 @@
-"""Vic.ai's records as lists for the page, the last changed first."""
+"""Documents of Įvesk and records of Vic.ai as lists for the page; those of Vic.ai with the last changed first."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.naming import PARAMETER
 from ap_connectors.sandbox.page.listing import PAGE, Act, Cell, Listing, Row, amount, count, link, moment, part
 from ap_connectors.sandbox.vicai import documents as files
@@ -13,10 +14,45 @@ from ap_connectors.sandbox.vicai.store import Store
 from ap_connectors.sandbox.webhooks.callbacks import CLICKABLE
 
 if TYPE_CHECKING:
-    from ap_connectors.sandbox.tenant import Tenant
+    from ap_connectors.sandbox.tenants import Tenant
 
 _GOOD, _BAD = {"POSTED", "TRANSFERRED", "acknowledged", "CONFIRMED"}, {"voided", "rejected", "failed"}
 VOIDABLE = ("approved", "acknowledged")
+
+
+def documents(tenant: Tenant, page: int) -> list[Listing]:
+    """List Įvesk's documents in the order in which they were digitized."""
+    store = tenant.services.ivesk.store
+    rows = []
+    for place in part(len(store.digitized), page):
+        number = store.digitized.numbers[place]
+        document, exported = store.document(number), store.exported_at[number]
+        id_ = store.id_of(number)
+        pdf = link("/_control/ivesk/files", **{PARAMETER: tenant.id, "id": id_})
+        name = _text(document, "docnum") or id_
+        export = Act("Export", "/ivesk/export", {"ids": [id_]}, about=f"{name}, again" if exported else name)
+        cells = (
+            Cell(name, href=pdf),
+            Cell(_text(document, "doctype")),
+            Cell(_text(document, "sellername")),
+            Cell(_text(document, "buyername")),
+            amount(document.get("total")),
+            Cell(_text(document, "currency")),
+            moment(document.get("digitizedat")),
+            moment(clock.iso(exported)) if exported else Cell("not yet", "dim"),
+        )
+        rows.append(Row(cells, (export,)))
+    heads = ("document", "type", "seller", "buyer", "#total", "currency", "digitized", "exported")
+    acts = (
+        Act("Three new documents", "/ivesk/documents", {"count": 3, "export": False}),
+        Act("Export three", "/ivesk/export", {"new": 3}),
+    )
+    return [Listing("documents", "Documents at Įvesk", heads, rows, len(store.digitized), page, acts=acts)]
+
+
+def _text(document: Mapping[str, Any], name: str) -> str:
+    value = document.get(name)
+    return "" if value is None else str(value)
 
 
 def invoices(tenant: Tenant, page: int) -> list[Listing]:
