@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime, timezone
 from functools import partial
+from typing import TypeVar
 
 import requests
 from cryptography import x509
@@ -18,10 +22,9 @@ from ap_connectors.core.errors import ApError, Outage
 from ap_connectors.http.session import HttpClient, RetryPolicy
 from ap_connectors.webhooks.errors import Refused, unavailable
 from ap_connectors.webhooks.sns import Hosts, Message
-from ap_connectors.webhooks.time_limits import TimeLimit
 
+T = TypeVar("T")
 _CERTIFICATE_OWNER = re.compile(r"sns[a-z0-9.-]*\.amazonaws\.com(\.cn)?")
-
 _LARGEST_ANSWER = 64 * 1024
 _CACHED_CERTIFICATES = 16
 _CACHE_SECONDS = 24 * 3600.0
@@ -30,6 +33,44 @@ _RETRY_POLICY = RetryPolicy(tries=2, first_pause=0.2, longest_asked=2)
 _LIMIT_SECONDS = 8.0
 """SNS waits 15 s for our answer, and the message has to be stored afterwards."""
 _MOST_CALLS = 16
+
+
+class _TimeLimit:
+    """Runs calls in daemon threads, so that one that never ends cannot keep the process from ending.
+
+    Args:
+        seconds: the longest time that a caller waits.
+        most: calls under way at once, those included that no caller waits for any more.
+    """
+
+    def __init__(self, seconds: float, most: int) -> None:
+        self._seconds = seconds
+        self._free = threading.BoundedSemaphore(most)
+
+    async def call(self, function: Callable[[], T], what: str) -> T:
+        """Return what a function returns.
+
+        Raises:
+            Refused: 503, it takes too long, or too many are under way. What the function raises.
+        """
+        if not self._free.acquire(blocking=False):
+            raise unavailable(f"{what} has to wait.", detail="Too many such calls are under way.")
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+            finally:
+                self._free.release()
+
+        threading.Thread(target=run, name="time-limit", daemon=True).start()
+        try:
+            # Shielded: the thread cannot be stopped, and a future that is cancelled takes no result.
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), self._seconds)
+        except asyncio.TimeoutError:
+            raise unavailable(f"{what} takes too long.", detail=f"More than {self._seconds:g} s.") from None
 
 
 class _UnusableAnswer(ApError):
@@ -47,7 +88,7 @@ class Certificates:
     def __init__(self, hosts: Hosts, *, timeout: float = 3) -> None:
         self._hosts = hosts
         self._http = HttpClient("SNS", explain=_explain, timeout=timeout, retry_policy=_RETRY_POLICY)
-        self._time_limit = TimeLimit(_LIMIT_SECONDS, _MOST_CALLS)
+        self._time_limit = _TimeLimit(_LIMIT_SECONDS, _MOST_CALLS)
         self._fetching: dict[str, asyncio.Task[RSAPublicKey | Refused]] = {}
         self._cache: OrderedDict[str, tuple[float, RSAPublicKey | Refused]] = OrderedDict()
 

@@ -1,11 +1,13 @@
-"""Rules: which events run which command, after which pause, and how often it is retried."""
+"""Rules: which events run which command, after which pause, how often; and whether the command can be run at all."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -154,3 +156,27 @@ def matching(rules: Sequence[Rule], event: EventSummary) -> list[tuple[Rule, str
     """Return the rules that want an event, each with the request id that its run is for."""
     wanting = (rule for rule in rules if rule.wants(event.service, event.kind, event.company))
     return [(rule, rule.request_of(event.service, event.kind, event.request_id)) for rule in wanting]
+
+
+def search_path(own: str | None) -> str:
+    """Return where programs are looked for: a service has no environment activated, but `meltano` is beside us."""
+    return os.pathsep.join(part for part in (own, str(Path(sys.executable).parent)) if part)
+
+
+def problem_of(rule: Rule) -> str:
+    """Return why a rule's command cannot be run; "" if nothing speaks against it."""
+    program = rule.command[0]
+    if not rule.cwd.is_dir():
+        return f"its folder {rule.cwd} does not exist: create it, or correct `cwd`."
+    # A relative path starts in the rule's folder.
+    place = str(rule.cwd / program) if os.sep in program else program
+    if shutil.which(place, path=rule.variables.get("PATH") or search_path(os.environ.get("PATH"))) is None:
+        return f"its program {program} is not found: install it for the receiver, or write its whole path."
+    return ""
+
+
+def problems(rules: Sequence[Rule]) -> Iterator[str]:
+    """Say of each rule whose command cannot be run why that is."""
+    for rule in rules:
+        if problem := problem_of(rule):
+            yield f"rules: {rule.shown}: {problem} Until then its runs fail, and are retried."

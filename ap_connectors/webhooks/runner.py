@@ -13,12 +13,11 @@ from dataclasses import dataclass
 
 from ap_connectors.core import instants, validate
 from ap_connectors.core.errors import Outage, Stop
-from ap_connectors.webhooks.commands import search_path
 from ap_connectors.webhooks.database import RunnerLock, now_ms
 from ap_connectors.webhooks.fetching import Fetching
 from ap_connectors.webhooks.inbox import EventSummary, Inbox
 from ap_connectors.webhooks.processes import Child, is_running, send_signal
-from ap_connectors.webhooks.rules import Rule, shown
+from ap_connectors.webhooks.rules import Rule, search_path, shown
 from ap_connectors.webhooks.runs import RUNNING, WAITING, Run, Runs
 from ap_connectors.webhooks.settings import PREFIX, Settings
 

@@ -15,19 +15,19 @@ from starlette.applications import Starlette
 
 from ap_connectors.core import pages
 from ap_connectors.core.errors import Outage, Stop
-from ap_connectors.webhooks.commands import problems
 from ap_connectors.webhooks.config_file import UNSET
 from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.metrics import Gauges
 from ap_connectors.webhooks.protocol import bounded_config
 from ap_connectors.webhooks.purge import purge
 from ap_connectors.webhooks.receiver import Receiver
+from ap_connectors.webhooks.rules import problems
 from ap_connectors.webhooks.runner import Runner
 from ap_connectors.webhooks.runs import Runs
 from ap_connectors.webhooks.settings import Settings
 
 if TYPE_CHECKING:
-    from ap_connectors.webhooks.page.server import PageServer
+    from ap_connectors.webhooks.page.app import PageServer
 
 _LOG = logging.getLogger("ap_connectors.webhooks.serve")
 _WATCH_SECONDS = 0.5
@@ -95,10 +95,10 @@ def serve(settings: Settings, ready: Callable[[str], None], shows: Callable[[str
 
 def _page(settings: Settings, port: int, inbox: Inbox, runner: Runner | None) -> PageServer:
     # What it needs takes long to load, and most receivers have no page.
-    from ap_connectors.webhooks.page import app, server  # noqa: PLC0415
+    from ap_connectors.webhooks.page import app  # noqa: PLC0415
 
     pages.require("page_port")
-    return server.PageServer(
+    return app.PageServer(
         app.create(settings, inbox, runner.wake if runner else lambda: None), listen(settings.page_host, port)
     )
 

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from ap_connectors.core.errors import Stop
-from ap_connectors.webhooks import commands, settings
+from ap_connectors.webhooks import rules, settings
 from tests.browser import Tab
 from tests.webhooks.serve_process import TOKEN, Webhooks, rule
 
@@ -245,7 +245,7 @@ def test_a_command_is_looked_for_where_it_will_run(tmp_path: Path, monkeypatch: 
 
     def problems(given: str) -> list[str]:
         path.write_text(f"rules:\n- on: vicai.*\n  {given}\n", encoding="utf-8")
-        return list(commands.problems(settings.read(str(path)).rules))
+        return list(rules.problems(settings.read(str(path)).rules))
 
     assert "tool is not found" in problems("run: bin/tool --key hush")[0]
     tool.chmod(0o755)

@@ -1,25 +1,87 @@
-"""Which companies an event of the inbox concerns, and which of their pipelines it runs."""
+"""The inbox of `ap-webhooks`: which companies an event concerns, and which of their pipelines it runs.
+
+Of the inbox's table `events` only that is read which its page describes: whose an event is, and what.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ap_connectors.core.errors import ApError
-from ap_connectors.fleet import values
-from ap_connectors.fleet.dagster import inbox
-from ap_connectors.fleet.dagster.inbox import Event
+from ap_connectors.core import files, postgresql
+from ap_connectors.core.errors import ApError, Outage, Stop
+from ap_connectors.fleet import databases, values
 from ap_connectors.fleet.members import Company, Fleet
 
+_EVENTS_AFTER = "SELECT id, service, company, received_at FROM events WHERE id > ? ORDER BY id LIMIT ?"
+_NEWEST_EVENT = "SELECT coalesce(max(id), 0) FROM events"
+_SECONDS = 5.0
 VARIABLE = "AP_FLEET_INBOX"
 _TAPS: Mapping[str, str] = {"ivesk": "tap-ivesk", "vicai": "tap-vicai"}
 """What reads the news of a service."""
 _OF_EVERY = "tap-webhooks"
 _PAGE = 1000
+
+
+@dataclass(frozen=True)
+class _Event:
+    """What a service sent.
+
+    Args:
+        id: number of arrival; it grows, and is never used again.
+        service: `vicai` or `ivesk`.
+        company: the service's own name for whose it is; None if the event does not say.
+        received_at: when it came first, in UTC.
+    """
+
+    id: int
+    service: str
+    company: str | None
+    received_at: str
+
+
+def _events_after(place: str, number: int, limit: int) -> list[_Event]:
+    """Return the events after a number, ascending.
+
+    Args:
+        place: path of the SQLite file, or URL of PostgreSQL.
+        number: of the last event that is known.
+        limit: how many.
+
+    Raises:
+        Outage: it cannot be read now. Stop: there is no inbox.
+    """
+    return [_Event(*row) for row in _rows(place, _EVENTS_AFTER, number, limit)]
+
+
+def _newest_event(place: str) -> int:
+    """Return the number of the newest event; 0 in an empty inbox.
+
+    Raises:
+        Outage: it cannot be read now. Stop: there is no inbox.
+    """
+    return int(_rows(place, _NEWEST_EVENT)[0][0])
+
+
+def _rows(place: str, statement: str, *parameters: int) -> list[tuple[Any, ...]]:
+    if postgresql.is_postgresql(place):
+        with databases.opened(place) as opened:
+            return opened.rows(statement, *parameters)
+    path = Path(files.place(place.removeprefix("sqlite:///")))
+    if not path.is_file():
+        raise Stop(f"inbox: there is no file {path}; `ap-webhooks serve` makes it.")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_SECONDS)) as connection:
+            return connection.execute(statement, parameters).fetchall()
+    except sqlite3.Error as error:
+        raise Outage(f"inbox: {path} cannot be read: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -53,19 +115,19 @@ def look(fleet: Fleet, cursor: Mapping[str, int]) -> News:
         Stop: there is no inbox.
     """
     reached: dict[str, int] = {}
-    last_of: dict[str, Event] = {}
+    last_of: dict[str, _Event] = {}
     lines: list[str] = []
     errors: list[ApError] = []
     wanted: dict[str, dict[str, None]] = {}
     for name, place, own in _inboxes(fleet):
         try:
             last = cursor.get(name, 0)
-            if last and inbox.newest(place) < last:
+            if last and _newest_event(place) < last:
                 lines.append(
                     f"The inbox {name} does not have event {last}: it is another one, and read from its first."
                 )
                 last = 0
-            while found := inbox.after(place, last, _PAGE):
+            while found := _events_after(place, last, _PAGE):
                 last, last_of[name] = found[-1].id, found[-1]
                 for service, company in dict.fromkeys((event.service, event.company) for event in found):
                     ids = [own.id] if own else _concerned(fleet, service, company)

@@ -1,4 +1,7 @@
-"""The page's routes: one that shows it, and one that makes runs due again."""
+"""The page: its routes, one that shows it and one that makes runs due again; and a server of its own.
+
+The server has a port, a thread and an event loop, so that it holds up no delivery.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import asyncio
 import hmac
 import logging
 import secrets
+import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -24,6 +30,7 @@ from ap_connectors.webhooks import status
 from ap_connectors.webhooks.inbox import Inbox
 from ap_connectors.webhooks.page.content import Content
 from ap_connectors.webhooks.page.gate import Gate
+from ap_connectors.webhooks.protocol import bounded_config
 from ap_connectors.webhooks.runs import Runs
 from ap_connectors.webhooks.settings import Settings
 
@@ -32,6 +39,8 @@ _LOG = logging.getLogger("ap_connectors.webhooks.page")
 _MOST_BYTES = 4096
 _SHARE = 10
 """What takes S seconds to read is read again after this many times S, however many people look at it."""
+_CONNECTIONS = 50
+_STOP_SECONDS = 5.0
 
 
 def create(settings: Settings, inbox: Inbox, wake: Callable[[], None]) -> ASGIApp:
@@ -112,3 +121,38 @@ class _Page:
 
 def _plain(text: str, code: int) -> Response:
     return PlainTextResponse(f"{text}\n", code, pages.HEADERS)
+
+
+class PageServer:
+    """Serves the page from `start` to `stop`.
+
+    Args:
+        app: the page.
+        listener: a bound socket.
+    """
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._listener = listener
+        config = bounded_config(app, lifespan="off", limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listener]}, name="page", daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        host, port = self._listener.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+    def start(self) -> None:
+        """Accept connections from now on."""
+        self._listener.listen(_CONNECTIONS)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(_STOP_SECONDS)
+        self._listener.close()

@@ -15,11 +15,10 @@ import sqlalchemy as sa
 from ap_connectors.core import instants
 from ap_connectors.core.redact import Redactor
 from ap_connectors.webhooks import gaps
-from ap_connectors.webhooks.commands import problem_of
 from ap_connectors.webhooks.database import EVENTS, PLANNED, RUN_EVENTS, RUNS, Database, now_ms
 from ap_connectors.webhooks.inbox import EventSummary, summaries
 from ap_connectors.webhooks.inbox_url import address, passwords
-from ap_connectors.webhooks.rules import matching, shown
+from ap_connectors.webhooks.rules import matching, problem_of, shown
 from ap_connectors.webhooks.runs import DONE, FAILED, RUNNING, WAITING, Run
 from ap_connectors.webhooks.settings import Settings
 
