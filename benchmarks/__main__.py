@@ -10,12 +10,42 @@ from functools import partial
 from pathlib import Path
 
 from ap_connectors.sandbox.process import SandboxError
-from benchmarks import distances, fleet, loading, reading, warehouse, webhooks
+from benchmarks import contestants, fleet, loading, reading, warehouse, webhooks
 from benchmarks.contestants import beside
 from benchmarks.processes import FailedError
 from benchmarks.results import Order, Results, machine
+from benchmarks.services import LIMIT, LIMITED
 
+_DISTANCES_MS = (50, 300, 800)
+"""Milliseconds that every answer of the service takes: a service near by, and on another continent."""
+_CREATE_SECONDS, _CHILD_SECONDS, _TIMES_LATENCY = 22.0, 12.0, 10.0
+"""Aims: so many seconds, and ten times the latency beside; not one 429."""
 Parts = Mapping[str, Callable[[Results], None]]
+
+
+def _distances(results: Results) -> None:
+    """Measure both at each distance; one run each."""
+    records = results.order.records or loading.RECORDS
+    creates, lines = [], []
+    for distance in _DISTANCES_MS:
+        target = contestants.creating(f"target-vicai at {distance} ms", records)
+        tap = contestants.with_lines(f"tap-vicai at {distance} ms")
+        creates.append(loading.create(target, records, distance, results)[0])
+        lines.append(reading.read_lines(tap, distance, LIMIT, results))
+    titles = {
+        "creates": f"{records:,} new vendors, 1 % bad",
+        "child calls": f"Lines of {reading.LINE_INVOICES} invoices",
+    }
+    for (what, title), rows, most in zip(
+        titles.items(), (creates, lines), (_CREATE_SECONDS, _CHILD_SECONDS), strict=True
+    ):
+        shown = ("seconds", "cpu_seconds", "requests", "throttled")
+        results.table(what.replace(" ", "_"), f"{title}, {LIMITED}; one run each", shown, rows)
+        for distance, row in zip(_DISTANCES_MS, rows, strict=True):
+            aim = most + _TIMES_LATENCY * distance / 1000
+            words = f"{row['seconds']:.1f} s for the {what} at {distance} ms; aim {aim:.1f}"
+            met = row["seconds"] <= aim and not row["throttled"]
+            results.aim(met, f"{words}; {row['throttled']} times 429; aim 0")
 
 
 def _reading(tap: reading.Tap, **more: Callable[[Results], None]) -> Parts:
@@ -30,7 +60,7 @@ SERVICES: Mapping[str, tuple[str, Parts]] = {
         "target-vicai",
         {one.__name__: one for one in (loading.rejects, loading.unchanged, loading.writes, loading.memory)},
     ),
-    "distances": ("distances", {"distances": distances.measure}),
+    "distances": ("distances", {"distances": _distances}),
     "warehouse": ("target-warehouse", {"speed": warehouse.speed, "memory": warehouse.memory}),
     "fleet": ("ap-fleet", {"speed": fleet.speed}),
     "webhooks": ("ap-webhooks", {"speed": webhooks.speed}),

@@ -17,19 +17,17 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.singer.mapper import ExactMapper
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.settings import DOCUMENTS_FROM, MAX_REJECTS, REPORT_PATH, rejects_path
-from mapper_ivesk_vicai.dates import stated_export
 from mapper_ivesk_vicai.doctypes import load_doctypes
 from mapper_ivesk_vicai.document_files import FileFinder
 from mapper_ivesk_vicai.duplicates import Duplicates, key_of
-from mapper_ivesk_vicai.fields import given, one_line, shown
+from mapper_ivesk_vicai.fields import given, one_line, shown, stated_export
 from mapper_ivesk_vicai.lines import LineTables
 from mapper_ivesk_vicai.purchase import LeftOut, MappingOptions, Purchase, SetAside, read_document
 from mapper_ivesk_vicai.records import INVOICES, KEYS, document_fields, not_booked, schema_of
 from mapper_ivesk_vicai.report import Report
 from mapper_ivesk_vicai.sellers import Seller, SellerOptions
-from mapper_ivesk_vicai.tables import FIELDS, TABLES, load
+from mapper_ivesk_vicai.tables import FIELDS, TABLES, load, load_vendor_table
 from mapper_ivesk_vicai.tolerance import Tolerance
-from mapper_ivesk_vicai.vendor_table import load_vendor_table
 from mapper_ivesk_vicai.vendors import Vendors
 
 _DOCUMENTS = {canonical(name) for name in ("exported_documents", "digitized_documents")}

@@ -15,10 +15,21 @@ from ap_connectors.core.raw_json import JsonObject
 from ap_connectors.ivesk import contract
 from mapper_ivesk_vicai import lines as document_lines
 from mapper_ivesk_vicai.amounts import Header, read_header, read_lines
-from mapper_ivesk_vicai.dates import check_due, exported, payment_days
 from mapper_ivesk_vicai.doctypes import DoctypeFates, Fate, fate_of, refusal
 from mapper_ivesk_vicai.document_files import FileFinder
-from mapper_ivesk_vicai.fields import as_words, code, further, given, missing, number_or_words, plain, text
+from mapper_ivesk_vicai.fields import (
+    as_words,
+    check_due,
+    code,
+    exported,
+    further,
+    given,
+    missing,
+    number_or_words,
+    payment_days,
+    plain,
+    text,
+)
 from mapper_ivesk_vicai.lines import LineTables, PurchaseLine, UnmappedCode
 from mapper_ivesk_vicai.sellers import HIDDEN, Seller, SellerOptions, is_of_a_person, read_kid, read_seller
 from mapper_ivesk_vicai.tables import Rows

@@ -12,7 +12,7 @@ from ap_connectors.core.companies import Identity, same_company
 from ap_connectors.core.errors import Reject
 from ap_connectors.core.raw_json import JsonObject
 from mapper_ivesk_vicai.fields import code, one_line, text
-from mapper_ivesk_vicai.vendor_table import VendorTable
+from mapper_ivesk_vicai.tables import VendorTable
 
 HIDDEN = "hidden"
 """Stands for the code of a person in messages."""

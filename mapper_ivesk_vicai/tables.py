@@ -1,22 +1,28 @@
-"""Tables from ivesk's codes to Vic's: inline in the settings, or in a CSV file."""
+"""Tables from ivesk's codes and sellers to Vic's codes and vendors: inline in the settings, or in a CSV file."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ap_connectors.core import settings, text_files
+from ap_connectors.core.companies import Identity
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.validate import id_text
 
 Row = tuple[str | None, ...]
 """What a code becomes: a text for each of its table's columns; None to leave the field out."""
 
 Rows = Mapping[str, Row]
 """The rows of a table, by code."""
+_VENDOR_TABLE = "vendor_table"
+_FINDS = ("code", "vat", "seller_id")
+_COLUMNS = ("country", *_FINDS, "external_id")
 
 
 @dataclass(frozen=True)
@@ -149,3 +155,80 @@ def read_csv(
 def _delimiter(text: str) -> str:
     first = text.splitlines()[0]
     return max(",;\t", key=first.count)
+
+
+class _VendorRow(NamedTuple):
+    identity: Identity
+    seller_id: str | None
+    external_id: str
+
+
+class VendorTable:
+    """Rows of sellers, found by country and number, or by ivesk's id of the seller.
+
+    Args:
+        rows: each with its place, for messages.
+    """
+
+    def __init__(self, rows: Iterator[tuple[str, Mapping[str, str | None]]]) -> None:
+        self._rows: dict[str, list[_VendorRow]] = {}
+        for where, said in rows:
+            row = _vendor_row(where, said)
+            for name in (*row.identity.numbers, *([f"id {row.seller_id}"] if row.seller_id else [])):
+                self._rows.setdefault(name, []).append(row)
+
+    def find(self, identity: Identity, seller_id: str | None) -> list[str]:
+        """Return the ERP's ids of a seller; several if rows disagree."""
+        by_number = (row for number in identity.numbers for row in self._rows.get(number, ()))
+        found = [row.external_id for row in by_number if row.identity.relation(identity) == "same"]
+        if seller_id:
+            found += [row.external_id for row in self._rows.get(f"id {seller_id}", ())]
+        return list(dict.fromkeys(found))
+
+
+def _vendor_row(where: str, said: Mapping[str, str | None]) -> _VendorRow:
+    external_id = id_text(said.get("external_id") or "")
+    if not external_id:
+        raise Stop(f"{where}: external_id is empty.")
+    if not any(said.get(name) for name in _FINDS):
+        raise Stop(f"{where}: there is neither code nor vat nor seller_id.")
+    identity = Identity.of(said.get("country"), said.get("code"), said.get("vat"))
+    if not identity.numbers and not said.get("seller_id"):
+        number = said.get("code") or said.get("vat")
+        raise Stop(
+            f"{where}: {number} tells no seller from another. Give its code or VAT number, or ivesk's seller_id."
+        )
+    if said.get("country") and identity.country is None:
+        raise Stop(f"{where}: country {said['country']} is not a code of two letters, such as LT.")
+    return _VendorRow(identity, said.get("seller_id"), external_id)
+
+
+def load_vendor_table(given: Any) -> VendorTable:
+    """Return the table.
+
+    Args:
+        given: the setting: a list of objects, the JSON of one, or the path of a CSV file; None if it is not set.
+
+    Raises:
+        Stop: it cannot be read.
+    """
+    if isinstance(given, str) and given.lstrip().startswith("["):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            raise Stop(
+                f"{_VENDOR_TABLE}: this is not JSON. Give a list of objects, or the path of a CSV file."
+            ) from None
+    if isinstance(given, str):
+        return VendorTable(read_csv(_VENDOR_TABLE, given, ("external_id",), one_of=_FINDS))
+    return VendorTable(_inline_vendors(given or []))
+
+
+def _inline_vendors(rows: Any) -> Iterator[tuple[str, Mapping[str, str | None]]]:
+    for place, row in enumerate(rows):
+        where = f"{_VENDOR_TABLE}[{place}]"
+        if not isinstance(row, Mapping):
+            raise Stop(f"{where} is not an object of {', '.join(_COLUMNS)}.")
+        if unknown := sorted(row.keys() - set(_COLUMNS)):
+            raise Stop(f"{where}: {unknown[0]} is unknown; known are {', '.join(_COLUMNS)}.")
+        yield where, {name: word(where, value) for name, value in row.items()}

@@ -15,8 +15,7 @@ from ap_connectors.core.exact import EXACT
 from ap_connectors.core.raw_json import Record
 from tap_saft.balances import STREAMS, Balances, Movement, Movements, Reconciled
 from tap_saft.company import Company
-from tap_saft.file_state import FileState
-from tap_saft.fingerprints import Fingerprints
+from tap_saft.file_state import FileState, Fingerprints
 from tap_saft.lines import SIDES, identity, numbers_of, transaction_of
 from tap_saft.record_builder import RecordBuilder
 from tap_saft.sources import Source

@@ -2,21 +2,74 @@
 
 SAF-T does not say when a record was last changed, but Vic.ai asks for it. A file does say on which day it was made: on
 that day the record was like this. So a record has the date of the first file in which it was. A later file with the
-same record changes nothing.
+same record changes nothing. A sample of a file's transactions tells whether they come again from another file.
 """
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from tap_saft.fingerprints import Fingerprints, Identity, packed, unpacked
 from tap_saft.values import encode
 
+_MOST = 256
+_KEY, _MARK = 6, 2
+"""Bytes of a transaction's key and of its content."""
+
+_Identity = tuple[str, ...]
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+
+
+class Fingerprints:
+    """The transactions of a file whose keys have the lowest hashes: two files with the same keys have the same ones.
+
+    Files of up to 256 transactions are compared as wholes. STATE holds 16 hexadecimal digits for each transaction.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[bytes, tuple[_Identity, Any]] = {}
+        self._highest: list[int] = []
+
+    def begin(self, identity: _Identity, date: str) -> Any:
+        """Return a hash that takes the transaction's content, None if it is not in the sample."""
+        key = hashlib.blake2b(encode(identity), digest_size=_KEY).digest()
+        if key not in self._kept:
+            rank = -int.from_bytes(key, "big")
+            if len(self._kept) < _MOST:
+                heapq.heappush(self._highest, rank)
+            elif rank > self._highest[0]:
+                del self._kept[(-heapq.heapreplace(self._highest, rank)).to_bytes(_KEY, "big")]
+            else:
+                return None
+            self._kept[key] = identity, hashlib.blake2b(digest_size=_MARK)
+        content = self._kept[key][1]
+        content.update(date.encode())
+        return content
+
+    def identity(self, key: str) -> _Identity:
+        """Return the transaction of a key that `__iter__` gave."""
+        return self._kept[bytes.fromhex(key)][0]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Yield keys and what they stand for, both as hashes."""
+        return ((key.hex(), content.hexdigest()) for key, (_, content) in self._kept.items())
+
+
+def _packed(marks: dict[str, str]) -> str:
+    """Return keys and contents as one text, for STATE."""
+    return "".join(key + content for key, content in sorted(marks.items()))
+
+
+def _unpacked(text: Any) -> dict[str, str]:
+    """Return keys and contents from STATE; nothing of what is not such a text."""
+    if not isinstance(text, str):
+        return {}
+    whole, key = 2 * (_KEY + _MARK), 2 * _KEY
+    return {text[at : at + key]: text[at + key : at + whole] for at in range(0, len(text) - whole + 1, whole)}
 
 
 class FileState:
@@ -73,9 +126,9 @@ class FileState:
             self._fresh.setdefault((stream, company), {})[external_id] = (time, mark)
         return time
 
-    def elsewhere(self, name: str, transactions: Fingerprints) -> dict[str, list[Identity]]:
+    def elsewhere(self, name: str, transactions: Fingerprints) -> dict[str, list[_Identity]]:
         """Return which of a file's transactions other files have with another content, by file."""
-        found: dict[str, list[Identity]] = {}
+        found: dict[str, list[_Identity]] = {}
         for key, content in transactions:
             for other, theirs in self._transactions.get(key, {}).items():
                 if other != name and theirs != content:
@@ -91,7 +144,7 @@ class FileState:
             "sha256": sha256,
             "streams": sorted({*streams, *(last.get("streams", ()) if same else ())}),
         }
-        marks = packed(dict(transactions)) or (last.get("transactions", "") if same else "")
+        marks = _packed(dict(transactions)) or (last.get("transactions", "") if same else "")
         if marks:
             now["transactions"] = marks
         self._index(name, marks, last.get("transactions"))
@@ -110,9 +163,9 @@ class FileState:
         return {"files": dict(self._files), "as_of": self._written()}
 
     def _index(self, name: str, marks: Any, before: Any = None) -> None:
-        for key in unpacked(before):
+        for key in _unpacked(before):
             self._transactions.get(key, {}).pop(name, None)
-        for key, content in unpacked(marks).items():
+        for key, content in _unpacked(marks).items():
             self._transactions.setdefault(key, {})[name] = content
             self._size += 16
 

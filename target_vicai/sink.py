@@ -18,8 +18,7 @@ from ap_connectors.singer.sink import UNCHANGED, ListColumns, Outcome, UnknownFi
 from ap_connectors.vicai import contract
 from ap_connectors.vicai.client import NotFound, Refused
 from target_vicai.context import LoadContext, Reference, ResourceSpec
-from target_vicai.ids import IdFields
-from target_vicai.item import Item, missing_key
+from target_vicai.item import IdFields, Item, missing_key
 from target_vicai.record_cache import Reading
 
 T = TypeVar("T")

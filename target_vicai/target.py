@@ -38,11 +38,9 @@ from target_vicai.approval import Approval, WatchedWriter
 from target_vicai.approved_plan import Applying, approval_of, sealed, service_of
 from target_vicai.context import DryRunWriter, LoadContext, LoadOptions
 from target_vicai.document_vendors import KEPT
-from target_vicai.full_loads import FullLoad, deletes_of, refusals_of
 from target_vicai.item import Item
-from target_vicai.list_templates import template
 from target_vicai.sink import VicSink
-from target_vicai.streams import ALL
+from target_vicai.streams import ALL, FullLoad, deletes_of, refusals_of, template
 
 
 class TargetVicai(ExactTarget):

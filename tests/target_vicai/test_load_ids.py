@@ -10,7 +10,7 @@ import pytest
 from ap_connectors.core.validate import id_text
 from ap_connectors.singer.schema import ChoiceSchema, ListSchema, ObjectSchema, ScalarSchema, Schema
 from ap_connectors.vicai import contract
-from target_vicai.ids import IdFields, as_meant
+from target_vicai.item import IdFields, as_meant
 from tests.campaign import one_in
 from tests.target_vicai.cases_documents import order_line
 from tests.target_vicai.conftest import Record, Target, load

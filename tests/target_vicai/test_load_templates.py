@@ -12,8 +12,7 @@ import pytest
 from openpyxl.utils import get_column_letter
 
 from ap_connectors.core.errors import Stop
-from target_vicai.list_templates import template
-from target_vicai.streams import ALL
+from target_vicai.streams import ALL, template
 from tests.target_vicai.conftest import Target
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_docs import Page
