@@ -19,9 +19,9 @@ from ap_connectors.core.exact import EXACT
 from ap_connectors.core.manners import MANNERS
 from ap_connectors.tieout.booking import balance
 from ap_connectors.tieout.certificate_words import KINDS, STREAMS, WORDS, source_of
-from ap_connectors.tieout.reason_words import told as differs
 from ap_connectors.tieout.result import Comparison, Difference, Result, Row, Sums
 from ap_connectors.tieout.sentence_words import sentence
+from ap_connectors.tieout.sentence_words import told as differs
 
 LANGUAGES = tuple(WORDS)
 _AMOUNTS = ("subtotal", "vat", "total")

@@ -19,8 +19,7 @@ from ap_connectors.core.raw_json import Record, text
 from ap_connectors.singer import sheet_lists
 from ap_connectors.singer.sink import ListColumns
 from ap_connectors.tieout.document_vendors import identity_of
-from ap_connectors.tieout.input_fields import GivenRecords, StatedFields
-from ap_connectors.tieout.known_fields import KnownFields
+from ap_connectors.tieout.input_fields import GivenRecords, KnownFields, StatedFields
 from ap_connectors.tieout.result import InputFile, Rejected
 from ap_connectors.tieout.snapshot import Amounts, DocumentSummary, LinesSummary, Snapshot
 from ap_connectors.tieout.vic_streams import (

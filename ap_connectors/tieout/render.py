@@ -10,7 +10,6 @@ from ap_connectors.core.exact import money
 from ap_connectors.core.manners import MANNERS
 from ap_connectors.tieout.booking import Pair, balance
 from ap_connectors.tieout.certificate_words import COUNTED, KINDS, STREAMS, source_of
-from ap_connectors.tieout.reason_words import told
 from ap_connectors.tieout.render_words import WORDS
 from ap_connectors.tieout.result import (
     DIFFERENCE_TYPES,
@@ -21,7 +20,7 @@ from ap_connectors.tieout.result import (
     Result,
     Row,
 )
-from ap_connectors.tieout.sentence_words import sentence
+from ap_connectors.tieout.sentence_words import sentence, told
 
 _AMOUNTS = ("subtotal", "vat", "total")
 _COUNTS = ("documents", "lines")

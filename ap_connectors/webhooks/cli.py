@@ -167,13 +167,12 @@ def _purge(given: argparse.Namespace, chosen: Settings) -> int:
 
 def _reconcile(given: argparse.Namespace, chosen: Settings) -> int:
     from ap_connectors.webhooks import gaps, reconcile  # noqa: PLC0415
-    from ap_connectors.webhooks.repair import repair  # noqa: PLC0415
     from ap_connectors.webhooks.runs import opened  # noqa: PLC0415
 
     with opened(chosen.inbox) as (inbox, _):
         covered = gaps.covered(gaps.last(inbox.database))
     report = reconcile.compare(chosen, given.services, days=given.days, covered=covered)
-    mended = repair(chosen, report) if given.mend else []
+    mended = gaps.repair(chosen, report) if given.mend else []
     with opened(chosen.inbox) as (inbox, _):
         gaps.keep(inbox.database, report, mended)
     _show(given, report.as_json() | {"mended": mended}, [*reconcile.lines(report, given.named), *mended])

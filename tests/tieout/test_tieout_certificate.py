@@ -18,7 +18,7 @@ import pytest
 
 from ap_connectors.core.reject_codes import CODES
 from ap_connectors.sandbox.process import SandboxProcess
-from ap_connectors.tieout import certificate, certificate_words, reason_words, render_words
+from ap_connectors.tieout import certificate, certificate_words, render_words, sentence_words
 from ap_connectors.tieout.compare import Options
 from ap_connectors.tieout.result import DIFFERENCE_TYPES, Difference, InputFile, Rejected, Result
 from ap_connectors.tieout.sentence_words import sentence
@@ -343,6 +343,6 @@ def test_fields_that_were_not_loaded_are_no_green_certificate() -> None:
 
 def test_reasons_say_what_their_rejects_have() -> None:
     """Each code has the parameters that its words name."""
-    for code, words in reason_words._REASONS.items():
+    for code, words in sentence_words._REASONS.items():
         for one in words:
             assert [name for name in re.findall(r"{(\w+)}", one) if name not in CODES[code]] == [], code

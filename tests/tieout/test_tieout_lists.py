@@ -12,8 +12,8 @@ from ap_connectors.core.errors import Stop
 from ap_connectors.core.sheets import Sheet, csv_bytes
 from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer.reject_sheets import ORIGINAL
-from ap_connectors.tieout import input_vic, known_fields
-from ap_connectors.tieout.known_fields import KnownFields
+from ap_connectors.tieout import input_fields, input_vic
+from ap_connectors.tieout.input_fields import KnownFields
 from ap_connectors.vicai import contract
 from target_vicai.streams import ALL
 from tests.tieout.conftest import TieOut
@@ -98,7 +98,7 @@ def test_a_column_that_no_field_has_is_named_and_no_green_certificate(
 def test_what_the_target_takes_is_known() -> None:
     for sink in ALL:
         fields = KnownFields(sink.component or "")
-        if not sink.component or sink.component not in known_fields._MASTER_DATA:
+        if not sink.component or sink.component not in input_fields._MASTER_DATA:
             continue
         body = contract.inlined(contract.operation(sink.operation).body["application/json"])
         record = dict.fromkeys([*body["properties"], *sink.extras], "x")

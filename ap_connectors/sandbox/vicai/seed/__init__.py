@@ -13,8 +13,7 @@ from typing import Any
 
 from ap_connectors.sandbox.fake_data import SeededRandom
 from ap_connectors.sandbox.vicai.seed import master_data, payment_batches, plan, purchase_orders, vendors
-from ap_connectors.sandbox.vicai.seed.invoice_lines import LineMaker
-from ap_connectors.sandbox.vicai.seed.invoices import Invoice, InvoiceMaker
+from ap_connectors.sandbox.vicai.seed.invoices import Invoice, InvoiceMaker, LineMaker
 
 Record = dict[str, Any]
 

@@ -10,8 +10,7 @@ from ap_connectors.sandbox import clock
 from ap_connectors.sandbox.fake_data import SeededRandom
 from ap_connectors.sandbox.vicai import times
 from ap_connectors.sandbox.vicai.seed import chart
-from ap_connectors.sandbox.vicai.seed.invoice_lines import money
-from ap_connectors.sandbox.vicai.seed.invoices import InvoiceMaker
+from ap_connectors.sandbox.vicai.seed.invoices import InvoiceMaker, money
 from ap_connectors.sandbox.vicai.seed.plan import MOST_MATCHED, MOST_ORDER_LINES, Plan, line_id, po_number
 
 Record = dict[str, Any]
