@@ -26,10 +26,9 @@ from ap_connectors.singer.settings import (
 )
 from ap_connectors.singer.sink import Sink
 from ap_connectors.singer.target import ExactTarget
-from target_ivesk.documents import Documents
 from target_ivesk.options import SWITCHES, TAGS, WORDS, defaults
 from target_ivesk.sink import SERVICE, Account, IveskSink
-from target_ivesk.sync_errors import SyncErrors
+from target_ivesk.sinks import Documents, SyncErrors
 
 ALL: tuple[type[IveskSink], ...] = (Documents, SyncErrors)
 

@@ -26,8 +26,7 @@ from ap_connectors.vicai.client import Part, VicaiClient
 from target_vicai.approval import PLANNED, Approval, WatchedWriter, ids_in, name_of
 from target_vicai.document_vendors import DocumentVendors
 from target_vicai.duplicates import Duplicates, Facts
-from target_vicai.payment_book import PaymentBook
-from target_vicai.record_cache import Keys, Reading, RecordCache
+from target_vicai.record_cache import Keys, PaymentBook, Reading, RecordCache
 
 _SINGLE_READS = 16
 """How many records are read one by one before their whole list is read: an hourly load has a handful of changes,

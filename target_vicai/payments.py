@@ -17,7 +17,7 @@ from ap_connectors.vicai import contract
 from target_vicai.bulk import BulkCalls
 from target_vicai.context import LoadContext
 from target_vicai.item import Item
-from target_vicai.payment_book import PaymentBook
+from target_vicai.record_cache import PaymentBook
 from target_vicai.sink import VicSink
 
 MOST = 100

@@ -20,7 +20,7 @@ from ap_connectors.sandbox.process import SandboxProcess
 from ap_connectors.singer import input_files as given
 from ap_connectors.singer.document_sources import DocumentSources
 from ap_connectors.singer.input_files import InputFile
-from target_ivesk.documents import LIMIT
+from target_ivesk.sinks import LIMIT
 from tests.conftest import Run, runner
 from tests.target_ivesk.conftest import Record, held, ledger, pdf, puts
 from tests.target_vicai.conftest import STYLES, Target, load, state, styled
