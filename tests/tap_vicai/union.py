@@ -55,6 +55,7 @@ class Union:
             record = given
             own = ("internalId",) if "internalId" in record else ("id",)
             key = tuple(record.get(name) for name in KEYS.get(stream, own))
+            assert any(key), f"{stream}: a record without {KEYS.get(stream, own)}; name its key in KEYS"
             if stream == "company_invoices":
                 record = {name: record.get(name) for name in _OF_COMPANY_INVOICES}
             elif stream == ATTACHMENTS:
