@@ -73,7 +73,7 @@ class InvoiceSink(VicSink):
         """Check that no later export of a record's document says that it is not to be booked here.
 
         Raises:
-            Reject: one does: the record would be booked twice, or though it is no purchase any more.
+            Reject: one does: the record would be booked twice, or although it is not a purchase any more.
         """
         noted = self.context.company_ledger.find(_NOT_BOOKED + item.key)
         if noted is None or noted.fields is None:

@@ -279,7 +279,7 @@ STREAMS: Mapping[str, tuple[str, str, str]] = {
 
 
 def source_of(result: Result, language: str) -> str:
-    """Return what the source is called: a file is no system."""
+    """Return what the source is called: a file is not a system."""
     if result.source != "input":
         return result.source
     is_list = all(Path(name).suffix.lower() in sheets.SUFFIXES for name in result.files)

@@ -102,11 +102,11 @@ def test_a_table_of_kinds_that_cannot_be_meant_is_explained(mapper: Mapper, tabl
 
 
 def test_a_receipt_without_a_buyer_is_left_out_and_an_invoice_without_one_is_not(mapper: Mapper) -> None:
-    nobody = {"buyercode": None, "buyerisfavorite": False}
+    of_unknown = {"buyercode": None, "buyerisfavorite": False}
     done = mapper(
         messages(
-            document(doctype="cashreceipt", **nobody),
-            document(id="d-2", **nobody),
+            document(doctype="cashreceipt", **of_unknown),
+            document(id="d-2", **of_unknown),
             document(id="d-3", doctype="cashreceipt", buyercode=OTHER),
             document(id="d-4", doctype="cashreceipt", buyercode=OTHER, buyerisfavorite=False, sellercode=COMPANY),
         ),

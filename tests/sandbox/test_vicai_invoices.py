@@ -69,8 +69,8 @@ def test_references_in_an_invoice_are_looked_up(vic: Vic) -> None:
     ):
         assert create(vic, vendor=reference)["vendorInternalId"] == vendor["internalId"], reference
     for wrong in (
-        {"externalId": "nobody"},
-        {"name": "nobody"},
+        {"externalId": "unknown"},
+        {"name": "unknown"},
         {**org, **country, "bankAccount": "1", "bankAccountType": kind},
     ):
         body = {"transactionType": "INVOICE", "vendor": wrong}
@@ -145,7 +145,7 @@ def test_a_training_invoice_needs_its_document_the_first_time(vic: Vic) -> None:
     assert vic.ask("PUT", "/trainingInvoices/T-1", training(vic, lineItems=[])).json()["lineItems"] == []
     assert put_training(vic, "T-1", data, PDF + b"2").status_code == 201
     assert vic.ask("GET", "/trainingInvoices/T-1/document").content == PDF + b"2"
-    vic.refused("upsertTrainingInvoice", "T-1", status=400, body=training(vic, vendorExternalId="nobody"))
+    vic.refused("upsertTrainingInvoice", "T-1", status=400, body=training(vic, vendorExternalId="unknown"))
 
 
 def test_training_invoices_tell_their_id_only_as_an_extra(vic: Vic) -> None:

@@ -168,7 +168,7 @@ def test_an_order_is_processed_when_its_amount_is_the_exact_sum(vic: Vic) -> Non
 
 def test_wrong_orders_are_refused(vic: Vic) -> None:
     for wrong, named in (
-        ({"vendor": {"externalId": "nobody"}}, "vendor"),
+        ({"vendor": {"externalId": "unknown"}}, "vendor"),
         ({"lineItems": [line(1, "1"), line(1, "2")]}, "lineNumber"),
         ({"lineItems": [line(1, "1", quantityReceived=None)]}, "quantityReceived"),
         ({"lineItems": [line(1, "1", matchingType="FOUR_WAY")]}, "quantityAccepted"),

@@ -220,7 +220,7 @@ def test_any_order_of_a_whole_family(pool: KeyedWorkerPool, log: Log, seed: int)
     dice = random.Random(seed)
     jobs = [log.job(f"root {n}", f"root {n}", provides=f"root {n}") for n in range(20)]
     jobs += [log.job(f"leaf {n}", ("leaf", n), needs=f"root {n % 20}") for n in range(200)]
-    jobs += [log.job(f"orphan {n}", ("orphan", n), needs="nobody") for n in range(7)]
+    jobs += [log.job(f"orphan {n}", ("orphan", n), needs="unknown") for n in range(7)]
     dice.shuffle(jobs)
     for job in jobs:
         pool.submit(job)

@@ -52,7 +52,7 @@ class Scene:
                 invoice(third, vendorExternalId="300000002"),
                 invoice(fourth, vendorExternalId="300000002", document=self.pdf),
                 invoice(fifth, vendorExternalId="300000002", document=self.pdf, dueDate="31.01.2026"),
-                invoice(sixth, vendorExternalId="nobody", document=self.pdf),
+                invoice(sixth, vendorExternalId="unknown", document=self.pdf),
             ),
         ]
 
@@ -105,7 +105,7 @@ def check_lithuanian(scene: Scene) -> None:
     assert "countryCode" in said[first]
     assert said[third].startswith("Nėra sąskaitos failo (PDF)")
     assert said[fifth].startswith("Netinkama data: apmokėjimo terminas – '31.01.2026'. Pataisykite Įvesk")
-    assert "pardavėjas nobody" in said[sixth]
+    assert "pardavėjas unknown" in said[sixth]
     assert all("request id" not in words and "[" not in words for words in said.values())
 
 
@@ -131,7 +131,7 @@ def test_in_english(scene: Scene, target: Target, tap: RunTap) -> None:
     assert said[first].startswith("Vic.ai did not take the seller UAB „Ąžuolas“ (300000001), and so none of ")
     assert said[third].startswith("The invoice's file (PDF) is missing")
     assert said[fifth].startswith("Not a date: due date, '31.01.2026'. Correct it in ivesk")
-    assert "vendor nobody" in said[sixth]
+    assert "vendor unknown" in said[sixth]
 
 
 def test_every_common_refusal_has_words(scene: Scene, target: Target, tap: RunTap) -> None:
@@ -153,14 +153,14 @@ def test_every_common_refusal_has_words(scene: Scene, target: Target, tap: RunTa
         {"lineItems": [{"index": 0}]},
         {"lineItems": [{"index": 0, "amount": "12,50"}]},
         {"currency": "E1R"},
-        {"vendorExternalId": "nobody"},
+        {"vendorExternalId": "unknown"},
     ]
     amount = {"amount": "10.00"}
     others: list[Record] = [
         {"lineItems": [{**amount, "costAccount": {"number": "nowhere"}}]},
         {"lineItems": [{**amount, "costAccount": {"externalId": "nowhere"}}]},
         {"lineItems": [{**amount, "dimensions": [{"name": "nowhere"}]}]},
-        {"vendor": {"name": "nobody"}},
+        {"vendor": {"name": "unknown"}},
     ]
     base = invoice(scene.documents[0], vendorExternalId=seller, document=pdf, currency="EUR", issueDate="2026-03-01")
     whole = {**base, "totalAmount": "10.00", "lineItems": [amount]}

@@ -32,7 +32,7 @@ def check_clear(run: Run) -> str:
     ("settings", "said"),
     [
         ({"client_secret": "wrong-secret"}, "client_id and client_secret are not accepted"),
-        ({"client_id": "nobody"}, "Check both, and region"),
+        ({"client_id": "unknown"}, "Check both, and region"),
         (
             {"client_secret": None},
             "client_secret is missing: set it in the file of --config, or as TAP_VICAI_CLIENT_SECRET",

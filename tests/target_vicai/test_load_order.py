@@ -317,7 +317,7 @@ def test_names_may_be_renamed_and_used_again(store: Store, target: Target) -> No
     assert change.changed("tags")[0][1] == {"id": tag["id"], "value": "EHF senas"}
 
 
-def test_one_bad_record_holds_nobody_up(store: Store, target: Target) -> None:
+def test_one_bad_record_holds_no_other_up(store: Store, target: Target) -> None:
     """An object's later change is done though an earlier one was no good."""
     base = {"externalId": "K-1", "externalUpdatedAt": AT, "number": "1"}
     run = target([*load("accounts", base | {"name": "a"}, base | {"name": "Ą" * 300}, base | {"name": "b"})], expect=1)

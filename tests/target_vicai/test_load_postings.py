@@ -67,7 +67,7 @@ def test_nothing_is_said_of_an_invoice_that_vic_still_has(
     scene.store.untouched()
 
 
-def test_a_status_that_nobody_knows_is_left_to_vic_to_judge(scene: Scene, target: Target) -> None:
+def test_an_unknown_status_is_left_to_vic_to_judge(scene: Scene, target: Target) -> None:
     becomes(scene, status="READY_FOR_SOMETHING")
     run = target(load("invoice_confirmations", confirmation(scene)), expect=1)
     assert "READY_FOR_SOMETHING" in run.reasons[0]
@@ -313,7 +313,7 @@ def test_throttled_attachments_are_sent_once(scene: Scene, target: Target) -> No
     scene.store.change().only(attachments=(1, 0, 0))
 
 
-def test_killed_while_nobody_knows(scene: Scene, target: Target, tmp_path: Path) -> None:
+def test_killed_while_the_outcome_is_unknown(scene: Scene, target: Target, tmp_path: Path) -> None:
     """The intention is on the disk before the first byte leaves, so the next run knows what it does not know."""
     scene.vicai.control.fault("slow", method="POST", path=f"{PREFIX}/attachments", seconds=2)
     folder = tmp_path / "killed"

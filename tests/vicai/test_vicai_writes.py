@@ -278,9 +278,9 @@ class TestFound:
         assert repr(found["externalData"]) == repr({"rate": LONG, "count": 3})
 
     def test_none(self, vic: SandboxProcess, client: VicaiClient) -> None:
-        assert client.found("getVendor", id="nobody", useSystem="EXTERNAL") is None
+        assert client.found("getVendor", id="unknown", useSystem="EXTERNAL") is None
         vic.control.fault("status", status=410, path=f"{VIC}/vendors")
-        assert client.found("getVendor", id="nobody") is None
+        assert client.found("getVendor", id="unknown") is None
 
     @pytest.mark.parametrize(("status", "kind"), [(403, Forbidden), (400, Refused), (500, Outage)])
     def test_no_answer_is_not_none(
@@ -467,7 +467,7 @@ class TestExists:
 
     @pytest.mark.parametrize("status", [404, 410])
     def test_sees_none(self, vic: SandboxProcess, client: VicaiClient, status: int) -> None:
-        assert client.exists("getInvoiceDocument", id="nobody", useSystem="INTERNAL") is False
+        assert client.exists("getInvoiceDocument", id="unknown", useSystem="INTERNAL") is False
         vic.control.fault("status", status=status, path=f"{VIC}/invoices")
         assert client.exists("getInvoiceDocument", id="1") is False
 

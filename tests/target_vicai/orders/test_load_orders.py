@@ -209,7 +209,7 @@ def test_an_order_of_that_number_with_another_id_is_somebody_elses(given: Record
     assert held(store) == theirs
 
 
-def test_two_orders_of_one_number_are_nobodys(given: Record, store: Store, target: Target) -> None:
+def test_of_two_orders_of_one_number_neither_is_meant(given: Record, store: Store, target: Target) -> None:
     target(load(STREAM, given, given | {"externalId": "UZS-78"}))
     store.change().only(purchaseOrders=(2, 0, 0))
     run = target(load(STREAM, without(given, "externalId") | {"description": "Kitas"}), expect=1)
