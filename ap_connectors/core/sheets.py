@@ -22,6 +22,8 @@ from ap_connectors.core.redact import printable
 
 SUFFIXES = frozenset({".csv", ".xlsx"})
 _MOST = 32_000
+_LARGE_PART, _MOST_TIMES = 100_000_000, 250
+"""A part of a workbook that is larger than so many bytes, and than so many times what it takes packed, is no list."""
 """Characters of a cell; Excel takes 32,767. What is longer goes on in the next column of its name."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _EXACT = 15
@@ -222,11 +224,26 @@ def _read_xlsx(path: Path) -> Iterator[Row]:
         ) from None
 
 
+def _require_harmless(path: Path, archive: Any) -> None:
+    """Refuse what would fill the memory, before it is unpacked: no spreadsheet writes either.
+
+    Raises:
+        Stop: a part unpacks to far more than its size, or declares entities.
+    """
+    for part in archive.infolist():
+        bomb = part.file_size > _LARGE_PART and part.file_size > _MOST_TIMES * part.compress_size
+        with archive.open(part) as opened:
+            if bomb or b"<!DOCTYPE" in opened.read(4096):
+                what = f"unpacks to {part.file_size} bytes" if bomb else "has a DOCTYPE"
+                raise Stop(f"{path}: {part.filename} in it {what}, which can do harm. Save the list anew as .xlsx.")
+
+
 def _rows_of_book(path: Path, content: IO[bytes]) -> Iterator[Row]:
     from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415
 
     # What `load_workbook` does; but only the reader tells which part of the file a sheet is.
     reader = ExcelReader(content, read_only=True, data_only=False)
+    _require_harmless(path, reader.archive)
     reader.read()
     parts = {sheet.name: part.target for sheet, part in reader.parser.find_sheets()}
     hidden = []

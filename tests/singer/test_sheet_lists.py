@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import openpyxl
 import pytest
 
-from ap_connectors.core import messages
+from ap_connectors.core import messages, sheets
 from ap_connectors.core.errors import Stop
 from ap_connectors.singer import sheet_lists
 from ap_connectors.singer.sink import ListColumns
@@ -186,6 +186,24 @@ def test_a_workbook_that_is_spoilt(tmp_path: Path) -> None:
     write_parts(path, parts)
     with pytest.raises(Stop, match="is not an Excel workbook"):
         read(path)
+
+
+def test_a_workbook_that_would_fill_the_memory(tmp_path: Path) -> None:
+    source = tmp_path / "source.xlsx"
+    openpyxl.Workbook().save(source)
+    harms = {
+        "unpacks to": (b"</sheetData>", b" " * 101_000_000 + b"</sheetData>"),
+        "DOCTYPE": (b"<w", b"<!DOCTYPE a><w"),
+    }
+    for number, (words, (old, new)) in enumerate(harms.items()):
+        path = tmp_path / f"vendors-{number}.xlsx"
+        with ZipFile(source) as read, ZipFile(path, "w", ZIP_DEFLATED) as written:
+            for name in read.namelist():
+                content = read.read(name)
+                content = content.replace(b"<sheetData/>", b"<sheetData></sheetData>") if "sheet1" in name else content
+                written.writestr(name, content.replace(old, new, 1) if "sheet1" in name else content)
+        with pytest.raises(Stop, match=words):
+            list(sheets.read(path))
 
 
 def test_a_key_that_has_lost_its_zeros(tmp_path: Path) -> None:
