@@ -22,9 +22,9 @@ from ap_connectors.core.redact import printable
 
 SUFFIXES = frozenset({".csv", ".xlsx"})
 _MOST = 32_000
-_LARGE_PART, _MOST_TIMES = 100_000_000, 250
-"""A part of a workbook that is larger than so many bytes, and than so many times what it takes packed, is no list."""
 """Characters of a cell; Excel takes 32,767. What is longer goes on in the next column of its name."""
+_LARGE_PART, _MOST_TIMES = 100_000_000, 250
+"""A part of a workbook that is larger than so many bytes, and than so many times what it takes packed, is not a list."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _EXACT = 15
 """Digits that a number of a spreadsheet keeps."""
