@@ -24,7 +24,7 @@ SUFFIXES = frozenset({".csv", ".xlsx"})
 _MOST = 32_000
 """Characters of a cell; Excel takes 32,767. What is longer goes on in the next column of its name."""
 _LARGE_PART, _MOST_TIMES = 100_000_000, 250
-"""A part of a workbook that is larger than so many bytes, and than so many times what it takes packed, is not a list."""
+"""A part of a workbook is refused above so many bytes, if that is also so many times what it takes packed."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _EXACT = 15
 """Digits that a number of a spreadsheet keeps."""
