@@ -19,7 +19,7 @@ import pytest
 from ap_connectors.sandbox.process import SandboxProcess
 from tests import preloaded
 from tests.conftest import renewed
-from tests.target_vicai.scene import Scene
+from tests.target_vicai.scene import PDF, Scene
 from tests.target_vicai.store import Store
 
 Record = dict[str, Any]
@@ -56,6 +56,14 @@ def fresh(vicai: SandboxProcess, invoices: int = 0, **options: Any) -> None:
 def store(vicai: SandboxProcess) -> Store:
     """Everything that Vic holds, remembered at the start."""
     return Store(vicai)
+
+
+@pytest.fixture
+def pdf(tmp_path: Path) -> Path:
+    """A document that target-vicai may read."""
+    path = tmp_path / "doc.pdf"
+    path.write_bytes(PDF)
+    return path
 
 
 def settings(vicai: SandboxProcess, folder: Path) -> dict[str, Any]:

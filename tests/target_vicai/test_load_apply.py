@@ -14,10 +14,10 @@ from ap_connectors.sandbox.process import SandboxProcess
 from tests.campaign import seeds
 from tests.target_vicai.cases_documents import confirmation, order_line
 from tests.target_vicai.conftest import PREFIX, Message, Target, fresh, load, loading
+from tests.target_vicai.document_vendors import document_vendor, erp_vendor, mark
 from tests.target_vicai.scene import AT, LATER, PDF, Scene
 from tests.target_vicai.store import Store
 from tests.target_vicai.test_load_deletes import owned
-from tests.target_vicai.test_load_document_vendors import document_vendor, erp_vendor, mark
 from tests.target_vicai.test_load_kill import interrupted
 from tests.target_vicai.test_load_payments import REPORTS, STREAM, given_payments, shown
 from tests.target_vicai.test_load_plan import planned
