@@ -39,6 +39,11 @@ class _Parser(argparse.ArgumentParser):
 
         named = re.search(r"unrecognized arguments: .*?(--?\w[\w-]*)", message)
         chosen = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if required := re.fullmatch(r"the following arguments are required: (\w+)", message):
+            needed = next(
+                (one for one in self._actions if required[1] in {one.dest, one.metavar} and one.choices), None
+            )
+            message += f", one of {', '.join(map(str, needed.choices or ()))}" if needed else ""
         meant = None
         if named:
             meant = closest(named[1], list(_options(self)))

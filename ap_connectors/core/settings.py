@@ -151,6 +151,26 @@ def unknown_variables(properties: Collection[str], prefix: str) -> dict[str, str
     return {name: variable for name, variable in names.items() if name not in known and name[:1] not in {"", "_"}}
 
 
+def idle_variables(given: Collection[str], properties: Collection[str], prefix: str) -> Iterator[str]:
+    """Yield a warning for each variable that is meant for a command which reads files only.
+
+    Args:
+        given: settings that the files have; Meltano writes those of the environment there.
+        properties: settings that exist.
+        prefix: of the variables.
+    """
+    unset = [name for name in properties if name not in given]
+    for name in unset:
+        variable = prefix + name.upper().replace("-", "_")
+        if os.environ.get(variable, "").strip():
+            yield f"{variable} has no effect here: add --config=ENV, or set {name} in the file of --config."
+    for name, variable in unknown_variables(properties, prefix).items():
+        # Of a Meltano plugin that inherits (TAP_IVESK_ACME_API_KEY), and of a member (TAP_VICAI_RATE_LIMIT_SECONDS).
+        others = any(name.endswith(f"_{one}") or name.startswith(f"{one}_") for one in properties)
+        if not others and (meant := closest(name, unset)):
+            yield f"{variable} sets nothing; did you mean {prefix}{meant.upper()}?"
+
+
 _AS_GIVEN = {"flattening_separator", "stream_maps"}
 """Settings of the SDK in which null and blanks have a meaning: a stream that is null is left out."""
 

@@ -45,6 +45,8 @@ def read(path: str | Path) -> Fleet:
     Raises:
         Stop: something is wrong; the message has a line for each problem, and shows no secret.
     """
+    if not Path(path).exists():
+        raise Stop(f"{path}: No such file or directory. Name the file of the fleet with --companies.")
     return _Reader(Path(path)).fleet()
 
 

@@ -71,6 +71,7 @@ class ClearPlugin(SdkPlugin):
     def settings_problems(self) -> list[str]:
         """Return what is wrong with the settings; warn of unknown ones that are not a misspelling of a known one."""
         # Before the schema is looked at, which fills in the defaults.
+        in_files = set(self.given_settings)
         unknown = list(settings.unknown(self.given_settings, self.config_jsonschema["properties"]))
         # The SDK may name what is required twice.
         problems = list(dict.fromkeys(settings.explain(self.schema_errors(), self.env_prefix())))
@@ -86,6 +87,10 @@ class ClearPlugin(SdkPlugin):
                 problems.append(f"{variable} sets nothing; did you mean {self.env_prefix()}{meant.upper()}?")
             else:
                 problems.append(f"{name} is not a setting; did you mean {meant}?")
+        if self.given_config and "ENV" not in self.given_config:
+            known = self.config_jsonschema["properties"]
+            for warning in settings.idle_variables(in_files, known, self.env_prefix()):
+                self.logger.warning("%s", warning)
         begin = self.config.get("start_date")
         if isinstance(begin, str) and not any(problem.startswith("start_date") for problem in problems):
             try:
@@ -199,7 +204,14 @@ class ClearCommand(SingerCommand):
         for arg in args:
             style = _ABOUT.fullmatch(arg)
             plain += ["--about", f"--format={style[1]}"] if style else [arg]
-        return super().parse_args(ctx, plain)
+        try:
+            return super().parse_args(ctx, plain)
+        except click.UsageError as error:
+            named = {option for one in self.params for option in one.opts}
+            if "unexpected extra argument" not in error.message or not (files := {"--config", "--input"} & named):
+                raise
+            advice = f"{error.message.rstrip('.')}. Name a file with {' or '.join(sorted(files))}."
+            raise click.UsageError(advice, ctx=error.ctx) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; say when the reader of our output has ended, which click would keep to itself."""

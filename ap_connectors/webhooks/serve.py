@@ -207,5 +207,6 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except (OSError, OverflowError) as error:
         listener.close()
-        raise Stop(f"Cannot listen on {host}:{port} ({error}). Set another port, or 0 for any free one.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise Stop(f"Cannot listen on {host}:{port} ({reason}). Set another port, or 0 for any free one.") from None
     return listener

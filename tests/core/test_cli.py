@@ -125,3 +125,14 @@ def test_an_interrupt_while_parts_are_loaded_is_told_in_a_line(tmp_path: Path) -
         env={"PYTHONPATH": str(tmp_path)},
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "ap-test: Interrupted.\n")
+
+
+def test_a_command_that_is_missing_is_told_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    for metavar in ("COMMAND", None):
+        parser = cli.parser("ap-test", "Test.")
+        commands = parser.add_subparsers(dest="what", required=True, metavar=metavar)
+        commands.add_parser("run")
+        commands.add_parser("check")
+        with pytest.raises(SystemExit):
+            parser.parse_args([])
+        assert f"are required: {metavar or 'what'}, one of run, check\n" in capsys.readouterr().err

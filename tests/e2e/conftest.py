@@ -45,13 +45,14 @@ def _forks() -> Iterator[None]:
 
 
 @pytest.fixture
-def meltano(installed: None, sandbox: SandboxProcess, tmp_path: Path) -> Callable[..., Meltano]:
+def meltano(installed: None, sandbox: SandboxProcess, tmp_path: Path) -> Iterator[Callable[..., Meltano]]:
     """Makes a `Meltano` that reads the sandbox; its files are in `tmp_path`."""
+    log = tmp_path / "meltano.log"
 
     def make(**settings: str) -> Meltano:
         return Meltano(
             tmp_path / "meltano",
-            tmp_path / "meltano.log",
+            log,
             {
                 "TAP_IVESK_API_URL": sandbox.ivesk_url,
                 "TAP_IVESK_API_KEY": sandbox.api_key,
@@ -64,4 +65,8 @@ def meltano(installed: None, sandbox: SandboxProcess, tmp_path: Path) -> Callabl
             },
         )
 
-    return make
+    yield make
+    # Meltano writes into a file what it has in variables, which count for nothing beside that.
+    said = log.read_text(encoding="utf-8")
+    assert "has no effect here" not in said
+    assert "sets nothing" not in said

@@ -12,7 +12,7 @@ import pytest
 from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
 
-from ap_connectors.singer.plugin import ClearPlugin
+from ap_connectors.singer.plugin import ClearCommand, ClearPlugin
 from ap_connectors.singer.settings import MAX_REJECTS, REJECTS_PATH, REPORT_PATH
 
 
@@ -73,6 +73,21 @@ def test_a_misspelt_variable_is_named_as_in_a_file(
     assert Plugin(config={}).config["max_rejects"] == 0
 
 
+def test_variables_that_files_alone_leave_without_effect_are_warnings(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("MAX_REJECTS", "REPORT_PAHT", "_SELECT", "COLOUR", "ACME_REPORT_PATH", "REPORT_PATH_X", "REJECTS_PATH")
+    for name in names:
+        monkeypatch.setenv(f"TARGET_TRIAL_{name}", "3")
+    monkeypatch.setattr(Plugin, "given_config", ("config.json",))
+    with caplog.at_level(logging.WARNING):
+        Plugin(config={"rejects_path": "a.jsonl"})
+    assert caplog.messages == [
+        "TARGET_TRIAL_MAX_REJECTS has no effect here: add --config=ENV, or set max_rejects in the file of --config.",
+        "TARGET_TRIAL_REPORT_PAHT sets nothing; did you mean TARGET_TRIAL_REPORT_PATH?",
+    ]
+
+
 @pytest.mark.parametrize("empty", [None, "", "  ", "\u00a0\n"])
 def test_what_is_empty_is_left_out(empty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     plugin = Plugin(config={"max_rejects": empty, "rejects_path": empty, "report_path": empty})
@@ -127,3 +142,9 @@ def test_a_number_may_be_given_as_text_in_a_file(given: Any, read: Any, tmp_path
     command = Fraction.get_singer_command()
     read_settings = Fraction.cb_config(click.Context(command), click.Option(["--config"]), (str(file),))
     assert Fraction(config=read_settings.config, validate_config=False).config == {"fraction": read, "name": "1.5"}
+
+
+def test_a_file_without_its_option_is_told_the_option() -> None:
+    command = ClearCommand("target-trial", params=[click.Option(["--input"]), click.Option(["--config"])], logger=None)
+    with pytest.raises(click.UsageError, match=r"argument \(vendors.xlsx\)\. Name a file with --config or --input\."):
+        command.make_context("target-trial", ["vendors.xlsx"])
