@@ -198,7 +198,7 @@ def compare(
             check_document(comparison, key, mine)
         if other is None:
             comparison.add("missing", key, mine.label, describe(mine))
-        elif words := ", ".join(changes(mine, other, clock, lines=lines)):
+        elif words := ", ".join([*changes(mine, other, clock, lines=lines), *(() if checked else _held(mine, other))]):
             comparison.add("older" if (other.at or 0) < (mine.at or 0) else "changed", key, mine.label, words)
     for key in theirs:
         other = theirs.get(key)
@@ -280,6 +280,16 @@ def changes(mine: DocumentSummary, other: DocumentSummary, clock: Clock = UTC, *
         yield f"{counted(mine.lines.count, 'line')} became something that is not a list of lines"
     else:
         yield from _line_changes(mine.lines, other.lines)
+
+
+def _held(mine: DocumentSummary, other: DocumentSummary) -> Iterator[str]:
+    """Yield what the destination holds in place of an amount, which no sum has: NaN, 1,50."""
+    for words in other.unreadable:
+        if words not in mine.unreadable:
+            yield f"the destination's {words}"
+    known = mine.lines.unreadable if mine.lines else ()
+    if new := [words for words in (other.lines.unreadable if other.lines else ()) if words not in known]:
+        yield f"the destination's line has: {new[0]}"
 
 
 def _line_changes(mine: LinesSummary, other: LinesSummary) -> Iterator[str]:

@@ -23,6 +23,8 @@ class Engine(Protocol):
     name: str
     catalog: str
     """What stands before the schema in names, so that a schema of the same name is not meant; "" without."""
+    has_to_json: bool
+    """Whether its function to_json writes lists and structures as JSON."""
 
     def columns(self) -> Iterable[tuple[str, str, str, str]]:
         """Yield schema, table, column and type of everything that there is, in the order of the columns."""
@@ -30,8 +32,8 @@ class Engine(Protocol):
     def tables(self) -> Iterable[tuple[str, str, str | None]]:
         """Yield schema, name and comment of the tables; not of views."""
 
-    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows that a query finds."""
+    def rows(self, query: str, table: str = "it") -> Iterator[tuple[Any, ...]]:
+        """Yield the rows that a query finds; what cannot be read is told by the name of the table."""
 
     def slices(self, table: str, column: str) -> Iterable[str]:
         """Yield conditions that cut a table into parts, each small enough to be sorted in little memory."""
@@ -69,6 +71,7 @@ class DuckDB:
 
     name = "DuckDB"
     catalog = ""
+    has_to_json = True
 
     def __init__(self, path: str) -> None:
         path = files.place(path)
@@ -98,7 +101,7 @@ class DuckDB:
             "select schema_name, table_name, comment from duckdb_tables() where database_name = current_database()"
         )
 
-    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+    def rows(self, query: str, table: str = "it") -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query."""
         cursor = self._connection.cursor()
         try:
@@ -106,13 +109,13 @@ class DuckDB:
             while piece := cursor.fetchmany(_ROWS_AT_ONCE):
                 yield from piece
         except self._duckdb.Error as error:
-            raise self._trouble(error) from None
+            raise self._trouble(error, table) from None
         finally:
             cursor.close()
 
     def slices(self, table: str, column: str) -> Iterator[str]:
         """Yield parts, as DuckDB hands out a result when all of it is in memory."""
-        ((rows,),) = self.rows(f"select count(*) from {table}")  # noqa: S608 - names are the warehouse's own
+        ((rows,),) = self.rows(f"select count(*) from {table}", table)  # noqa: S608 - names are the warehouse's own
         parts = 1 + rows // _SLICE
         yield from (f"coalesce(hash({column}) % {parts}, 0) = {part}" for part in range(parts))
 
@@ -120,9 +123,9 @@ class DuckDB:
         """Close the file."""
         self._connection.close()
 
-    def _trouble(self, error: Exception) -> Stop:
+    def _trouble(self, error: Exception, table: str = "it") -> Stop:
         problem = str(error).splitlines()[0]
-        return Stop(f"--warehouse {self._path}: DuckDB cannot read it: {problem[:200]}")
+        return Stop(f"--warehouse {self._path}: DuckDB cannot read {table}: {problem[:200]}")
 
 
 class PostgreSQL:
@@ -130,11 +133,13 @@ class PostgreSQL:
 
     name = "PostgreSQL"
     catalog = ""
+    has_to_json = True
 
     def __init__(self, url: str) -> None:
         import psycopg  # noqa: PLC0415 - only who asks for it needs it
 
         self._url, self._error, self._numbers = url, psycopg.Error, itertools.count(1)
+        self._outage = psycopg.OperationalError
         try:
             # One moment for all queries, though a load may be under way.
             self._connection = postgresql.connect(
@@ -147,7 +152,11 @@ class PostgreSQL:
     def columns(self) -> Iterator[tuple[str, str, str, str]]:
         """Yield what there is."""
         yield from self.rows(
-            "select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod) from pg_attribute as a "
+            # What a domain is of; types of texts by other names are text.
+            "select n.nspname, c.relname, a.attname, case when t.typtype = 'e' then 'enum' "
+            "when t.typname = 'citext' then 'text' when t.typtype = 'd' then format_type(t.typbasetype, t.typtypmod) "
+            "else format_type(a.atttypid, a.atttypmod) end "
+            "from pg_attribute as a join pg_type as t on t.oid = a.atttypid "
             "join pg_class as c on c.oid = a.attrelid join pg_namespace as n on n.oid = c.relnamespace "
             "where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') "
             "and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg_toast%' "
@@ -161,7 +170,7 @@ class PostgreSQL:
             "join pg_namespace as n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'f')"
         )
 
-    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+    def rows(self, query: str, table: str = "it") -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query, as they come from the server."""
         try:
             # Two queries may be read side by side.
@@ -170,7 +179,7 @@ class PostgreSQL:
                 cursor.execute(query.encode())
                 yield from cursor
         except self._error as error:
-            raise self._trouble(error) from None
+            raise self._trouble(error, table) from None
 
     def slices(self, table: str, column: str) -> Iterator[str]:  # noqa: ARG002 - one will do, as rows are streamed
         """Yield one part."""
@@ -180,9 +189,14 @@ class PostgreSQL:
         """Close the connection."""
         self._connection.close()
 
-    def _trouble(self, error: Exception) -> Stop:
+    def _trouble(self, error: Exception, table: str = "it") -> Stop:
         # What the driver says may repeat the whole URL, with the password.
         words = printable(masked((str(error).splitlines() or ["it failed"])[0], self._url))[:200]
+        if table != "it" and not isinstance(error, self._outage):
+            return Stop(
+                f"--warehouse: PostgreSQL cannot read {table}: {words}. Give the user the right to read it; if it is a "
+                "view, see that it works."
+            )
         return Stop(
             f"--warehouse: PostgreSQL: {words}. Check address, user and password, and whether the database is up."
         )
@@ -192,6 +206,7 @@ class Sql:
     """Any other database; its driver has to be installed beside us."""
 
     catalog = ""
+    has_to_json = False
 
     def __init__(self, url: str) -> None:
         try:
@@ -228,13 +243,13 @@ class Sql:
         """Yield the tables."""
         yield from {(schema, table, None) for schema, table, _, _ in self.columns()}
 
-    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+    def rows(self, query: str, table: str = "it") -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query."""
         try:
             streamed = self._connection.execution_options(yield_per=_ROWS_AT_ONCE)
             yield from (tuple(row) for row in streamed.execute(self._sql.text(query.replace(":", r"\:"))))
         except self._sql.exc.SQLAlchemyError as error:
-            raise self._trouble(error) from None
+            raise self._trouble(error, table) from None
 
     def slices(self, table: str, column: str) -> Iterator[str]:  # noqa: ARG002 - one will do, as rows are streamed
         """Yield one part."""
@@ -245,8 +260,8 @@ class Sql:
         self._connection.close()
         self._engine.dispose()
 
-    def _trouble(self, error: Exception) -> Stop:
+    def _trouble(self, error: Exception, table: str = "it") -> Stop:
         return Stop(
-            f"--warehouse {self._shown}: {type(error).__name__}. Check address, user and password, and whether the "
-            "database is up."
+            f"--warehouse {self._shown}: cannot read {table}: {type(error).__name__}. Check address, user, password "
+            "and rights, and whether the database is up."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,7 @@ import fsspec
 import msgspec
 
 from ap_connectors.core.exact import NotAnAmountError, canonical
-from ap_connectors.core.raw_json import Record, text
+from ap_connectors.core.raw_json import NULL, Record, text
 from ap_connectors.tieout.result import Comparison
 from ap_connectors.tieout.snapshot import Fields, instant_or_none
 from ap_connectors.tieout.warehouse import TEXT, Table, spelling
@@ -24,7 +24,14 @@ _CHUNK = 1 << 20
 _PUT_ASIDE = re.compile(r"(.+?)\d{12}").fullmatch
 """How target-duckdb names a column whose type has changed: name_date_time."""
 _exact_json = msgspec.json.Decoder(float_hook=Decimal)
+_microseconds = re.compile(r":\d\d[.,]\d{3}(\d{1,3})").search
 _as_json = msgspec.json.Encoder(decimal_format="number").encode
+TRUE = frozenset({"true", "t", "1"})
+"""How warehouses write true."""
+_BOOLEANS: Mapping[bytes, Collection[str]] = {b"true": TRUE, b"false": {"false", "f", "0"}}
+_AS_WRITTEN = (*TEXT, "ENUM")
+"""Types whose values are compared letter by letter: 007 is not 7 there."""
+_IN_ANY_CASE = ("BOOL", "UUID", "UNIQUEIDENTIFIER")
 _ABSENT: Any = object()
 """What stands for a member of JSON that is not there."""
 
@@ -152,7 +159,8 @@ class FieldCheck:
         for field, type_ in self._types.items():
             name = named.get(field, field)
             ours, theirs = text(record, name) or None, row[field]
-            if ours == theirs or _same(type_, ours, theirs) or self._is_told(field, ours, theirs):
+            sent = bytes(record.get(name, NULL))
+            if ours == theirs or _same(type_, sent, ours, theirs) or self._is_told(field, ours, theirs):
                 continue
             yield from _changes(name, ours, theirs)
 
@@ -161,25 +169,40 @@ class FieldCheck:
         return (what := self._compared.get(field)) is not None and what(ours) != what(theirs)
 
 
-def _same(type_: str, ours: str | None, theirs: str | None) -> bool:
-    """Whether a column of this type holds what was sent, in its own way of writing it."""
-    if type_.startswith("JSON") and theirs is not None and theirs[0] not in "{[":
-        # A field without a declared type, or a text that no text column holds.
-        value = _json(theirs)
-        theirs = value if isinstance(value, str) else theirs
-        if ours == (theirs or None):
-            return True
+def _same(type_: str, sent: bytes, ours: str | None, theirs: str | None) -> bool:
+    """Whether a column of this type holds what was sent, in its own way of writing it.
+
+    Args:
+        type_: of the column.
+        sent: the field as the service wrote it.
+        ours: its text.
+        theirs: text of the column.
+    """
     if ours is None or theirs is None:
         return False
-    if ours[0] in "{[":
-        return _json(ours) == _json(theirs)
-    if type_.startswith(TEXT):
+    if sent[:1] in (b"{", b"["):
+        held = _json(theirs)
+        return held is not None and held == _json(ours)
+    if sent in _BOOLEANS:
+        return theirs.lower() in _BOOLEANS[sent]
+    at = _moment(ours)
+    if at is not None and at == _moment(theirs):
+        return True
+    if type_.startswith(_AS_WRITTEN) or (type_.startswith("JSON") and sent[:1] == b'"'):
         return False
     try:
         return canonical(ours) == canonical(theirs)
     except NotAnAmountError:
-        at = instant_or_none(ours)
-        return at == instant_or_none(theirs) if at is not None else ours.lower() == theirs.lower()
+        return type_.startswith(_IN_ANY_CASE) and ours.lower() == theirs.lower()
+
+
+def _moment(value: str) -> tuple[int, str] | None:
+    """Return an instant in milliseconds, and the microseconds that it has besides; None if it is something else."""
+    at = instant_or_none(value)
+    if at is None:
+        return None
+    more = _microseconds(value)
+    return at, more[1].rstrip("0") if more else ""
 
 
 def _json(value: str) -> object:
@@ -199,10 +222,11 @@ def amount(value: str | None) -> str | None:
 
 def _changes(name: str, ours: str | None, theirs: str | None) -> Iterator[str]:
     """Yield what has become of a field; of JSON, of each member that differs."""
+    members: list[str] = []
     if ours and theirs and ours[0] == theirs[0] and ours[0] in "{[" and (held := _json(theirs)) is not None:
-        yield from _members(name, _json(ours), held)
-    else:
-        yield f"{name} {_short(ours)} became {_short(theirs)}"
+        members = list(_members(name, _json(ours), held))
+    # Texts that look like JSON may differ in letters only.
+    yield from members or [f"{name} {_short(ours)} became {_short(theirs)}"]
 
 
 def _members(name: str, ours: Any, theirs: Any) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from ap_connectors.ivesk.contract import PARTIES, companies_of
 from ap_connectors.ivesk.doctypes import Doctypes
 from ap_connectors.tieout.compare import Options, Window
 from ap_connectors.tieout.compare import compare as compare_snapshots
-from ap_connectors.tieout.fields import Compared, FieldCheck, amount
+from ap_connectors.tieout.fields import TRUE, Compared, FieldCheck, amount
 from ap_connectors.tieout.result import Comparison, Result
 from ap_connectors.tieout.snapshot import (
     AmountReader,
@@ -42,6 +43,8 @@ _LINE = ("document_id", "line_number", "vatclass", *_AMOUNTS, *_MORE_OF_A_LINE)
 _OF_DOCUMENT: Mapping[str, Compared] = {**dict.fromkeys(_AMOUNTS, amount), "date": str, "currency": str}
 """What counts and sums compare of a document's fields. Of lines they say only that one differs; so each field does."""
 
+_MIDNIGHT = re.compile(r"[T ]00:00:00(\.0+)?(Z|[+]00(:?00)?)?$")
+"""What a column of times adds to a date."""
 _decode_lines = msgspec.json.Decoder(list[Record | None] | None).decode
 
 
@@ -113,7 +116,7 @@ def _compare_queue(
     left_out = 0
     for row in documents.records((*_DOCUMENT, instant)):
         if chosen.covers(row):
-            theirs.add(str(row["id"]), _summarize(row, instant, _summarize_lines(()) if lines else None))
+            theirs.add(row["id"] or "", _summarize(row, instant, _summarize_lines(()) if lines else None))
         else:
             left_out += 1
     window = options.window(theirs)
@@ -196,8 +199,8 @@ def _column_value(fields: Fields, key: Iterable[str]) -> tuple[str, DocumentSumm
 
 
 def companies(fields: Fields) -> list[str]:
-    """Return the codes of a document's companies; a warehouse may write true as "true" or "t"."""
-    own = [party for party in PARTIES if (fields.get(f"{party}isfavorite") or "").lower() in {"true", "t"}]
+    """Return the codes of a document's companies, however a warehouse writes true."""
+    own = [party for party in PARTIES if (fields.get(f"{party}isfavorite") or "").lower() in TRUE]
     return companies_of({party: fields.get(f"{party}code") for party in PARTIES}, own)
 
 
@@ -259,7 +262,7 @@ def _summarize(fields: Fields, instant: str, lines: LinesSummary | None) -> Docu
     read = AmountReader()
     stated = _line_amounts(read, fields)
     company = next(iter(companies(fields)), "")
-    date, currency = fields.get("date") or "", fields.get("currency") or ""
+    date, currency = _MIDNIGHT.sub("", fields.get("date") or ""), fields.get("currency") or ""
     at = instant_or_none(fields.get(instant))
     is_credit = "credit" in (fields.get("doctype") or "").lower()
     return DocumentSummary(

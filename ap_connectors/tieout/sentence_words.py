@@ -218,6 +218,8 @@ _PARTS = (
     (r"it is not at Vic\.ai", "Vic.ai jo nėra", "finnes ikke hos Vic.ai"),
     (r"(\S+) (.+?) is not at Vic\.ai", "{0} {1}: Vic.ai to nėra", "{0} {1}: finnes ikke hos Vic.ai"),
     (r"rejected: (.+)", "atmesta: {0}", "avvist: {0}"),
+    (r"the destination's line has: (\S+) is ('.*?')", "ten eilutės {0} yra {1}", "der er linjens {0} {1}"),
+    (r"the destination's (\S+) is ('.*?')", "ten {0} yra {1}", "der er {0} {1}"),
     (r"a line's (\S+) is ('.*?')", "eilutės {0} yra {1}", "linjens {0} er {1}"),
     (r"(\S+) is ('.*?')", "{0} yra {1}", "{0} er {1}"),
     (r"(\d+) lines? became (\d+)", "eilučių {0} → {1}", "linjer {0} → {1}"),

@@ -181,6 +181,9 @@ class Snapshot:
             document: what is known of it.
             keyed: whether a second row of the same version is one too many.
         """
+        if keyed and not key.strip("- "):
+            # No two rows without a key are one document.
+            key = f"no key, row {len(self) + 1}"
         known = self.get(key)
         if known is None:
             self.put(key, document)

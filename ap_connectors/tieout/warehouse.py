@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from ap_connectors.core.errors import Stop
 from ap_connectors.tieout.databases import Engine, connect
 from ap_connectors.tieout.snapshot import Fields
@@ -21,6 +23,7 @@ _COMPANY, _DELETED, _STATE = "company", "_sdc_deleted_at", "_state"
 _INEXACT = ("DOUBLE", "FLOAT", "REAL")
 _JSON = ("JSON", "STRUCT", "MAP")
 TEXT = ("VARCHAR", "CHAR", "TEXT", "STRING", "CLOB", "NVARCHAR")
+_text = msgspec.json.Decoder(str).decode
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,12 @@ class Table:
         """Return whose rows the table has, if they say it."""
         if not self._by_company:
             return []
-        found = self._engine.rows(f"select distinct {quoted(_COMPANY)} from {self._table}")  # noqa: S608 - as below
+        found = self._engine.rows(f"select distinct {quoted(_COMPANY)} from {self._table}", self._table)  # noqa: S608 - as below
         return sorted(str(company) for (company,) in found)
 
     def count(self) -> int:
         """Return how many rows there are."""
-        ((rows,),) = self._engine.rows(f"select count(*) from {self._table}{self._filter()}")  # noqa: S608 - as below
+        ((rows,),) = self._engine.rows(f"select count(*) from {self._table}{self._filter()}", self._table)  # noqa: S608 - as below
         return int(rows)
 
     def _filter(self, *more: str) -> str:
@@ -157,12 +160,15 @@ class Table:
         here = [name for name in names if self.has(name)]
         if not here:
             return
-        columns = ", ".join(f"cast({self._quoted(name)} as varchar)" for name in here)
+        columns = ", ".join(self._as_text(name) for name in here)
+        json_names = [name for name in here if self._columns[spelling(name)].type.startswith("JSON")]
         query = f"select {columns} from {self._table}"  # noqa: S608 - names are the warehouse's own
         for part in self._parts(together) if among is None else [self._condition(*among)]:
-            for row in self._engine.rows(query + part):
+            for row in self._engine.rows(query + part, self._table):
                 record: dict[str, str | None] = dict.fromkeys(names)
                 record.update((name, value or None) for name, value in zip(here, row, strict=True))
+                for name in json_names:
+                    record[name] = _content(record[name])
                 yield record
 
     def _parts(self, together: str | None) -> Iterator[str]:
@@ -180,8 +186,30 @@ class Table:
         compared = self._quoted(column) if is_text else f"cast({self._quoted(column)} as varchar)"
         return self._filter(f"{compared} in ({listed or 'null'})")
 
+    def _as_text(self, name: str) -> str:
+        column = self._quoted(name)
+        is_nested = self._engine.has_to_json and _is_nested(self._columns[spelling(name)].type)
+        return f"cast({f'to_json({column})' if is_nested else column} as varchar)"
+
     def _quoted(self, name: str) -> str:
         return quoted(self._columns[spelling(name)].name)
+
+
+def _is_nested(type_: str) -> bool:
+    """Whether a column holds lists or structures, which databases write in ways of their own, unlike JSON."""
+    return type_.startswith(("STRUCT", "MAP")) or type_.endswith("]")
+
+
+def _content(value: str | None) -> str | None:
+    """Return what a JSON column says: the content of a text, nothing of null, all else as it is."""
+    if value == "null":
+        return None
+    if value is None or value[0] != '"':
+        return value
+    try:
+        return _text(value) or None
+    except msgspec.DecodeError:
+        return value
 
 
 def _literal(value: str) -> str:

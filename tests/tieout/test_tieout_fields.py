@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import cast
 
+import msgspec
 import pytest
 
 from ap_connectors.sandbox.process import SandboxProcess
+from ap_connectors.tieout.fields import FieldCheck
+from ap_connectors.tieout.result import Comparison
+from ap_connectors.tieout.warehouse import Table
 from tests.tieout.conftest import Tables, TieOut
 
 LINE = {
@@ -107,3 +112,48 @@ def test_what_of_vic_is_not_as_it_was_sent(vicai: SandboxProcess, vic: Tables, t
             assert {one["stream"] for one in result.report["streams"] if not one["ties"]} == {told}
             if stream not in {"purchase_order_line_items", "invoices", "payments"}:
                 assert tie_vic("--no-fields", "--no-line-items").status == 0
+
+
+def test_what_only_looks_alike_differs_and_what_means_the_same_does_not() -> None:
+    def differences(type_: str, sent: str, held: str | None) -> list[str]:
+        class Held:
+            """A table of one row."""
+
+            name, types = "t", {"id": "VARCHAR", "x": type_}
+
+            def require(self, names: object) -> None: ...
+
+            def has(self, name: str) -> bool:
+                return name in self.types
+
+            def records(self, *_: object, **__: object) -> list[dict[str, str | None]]:
+                return [{"id": "1", "x": held}]
+
+        comparison = Comparison("t")
+        check = FieldCheck(comparison, cast("Table", Held()), ("id",))
+        check.add({"id": msgspec.Raw(b'"1"'), "x": msgspec.Raw(sent.encode())})
+        check.finish()
+        return [one.words for one in comparison.differences["field"].named] if comparison.differences else []
+
+    for type_, sent, held, same in (
+        ("VARCHAR", '"[sic] one"', "[sic] other", False),
+        ("VARCHAR", '"{x"', "y", False),
+        ("VARCHAR", '"[1.0]"', "[1]", False),
+        ("JSON", "[1.0]", "[1]", True),
+        ("JSON", '"abc"', "ABC", False),
+        ("JSON", '"007"', "7", False),
+        ("JSON", "12.50", "12.5", True),
+        ("ENUM('EUR')", '"EUR"', "eur", False),
+        ("ENUM('7')", '"007"', "7", False),
+        ("INTERVAL", '"x"', "X", False),
+        ("UUID", '"AB"', "ab", True),
+        ("INTEGER", "true", "1", True),
+        ("VARCHAR", "false", "F", True),
+        ("INTEGER", "true", "0", False),
+        ("DECIMAL(38,9)", '"1e3"', "1000.000000000", True),
+        ("DECIMAL(38,9)", '"1.50"', "NaN", False),
+        ("VARCHAR", '"2026-01-06T09:16:43.500Z"', "2026-01-06 11:16:43.5+02", True),
+        ("TIMESTAMP", '"2026-01-06T09:16:43.500001Z"', "2026-01-06 09:16:43.500002", False),
+        ("TIMESTAMP", '"2026-01-06"', "2026-01-06 00:00:00", True),
+    ):
+        assert (not differences(type_, sent, held)) is same, (type_, sent, held)
