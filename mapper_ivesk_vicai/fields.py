@@ -177,6 +177,9 @@ def exported(document: JsonObject) -> str:
         raise Reject("exportedat is missing (and digitizedat).", "missing_field", fields=["exportedat"])
     try:
         moment = instants.milliseconds(stated)
+        written = stated[:-1] if stated.endswith("Z") else instants.LOCAL.text(moment)
+        if instants.LOCAL.milliseconds(written) != moment:
+            raise ValueError  # noqa: TRY301 - in UTC it is before 1970, or after 9999
     except ValueError:
         raise Reject(
             f"exportedat is not a time such as 2026-01-31T10:11:12.000Z: {quoted(stated)}.",
@@ -184,7 +187,7 @@ def exported(document: JsonObject) -> str:
             field="exportedat",
             value=quoted(stated),
         ) from None
-    return stated[:-1] if stated.endswith("Z") else instants.LOCAL.text(moment)
+    return written
 
 
 def stated_export(document: JsonObject) -> str | None:

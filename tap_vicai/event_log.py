@@ -84,10 +84,13 @@ class WebhookEventLog(VicaiStream):
 
     def _start(self, known: Mapping[str, Any]) -> datetime:
         latest = known.get("settled") or known.get("replication_key_value")
-        begin = instants.setting("start_date", self.config.get("start_date") or _BEGINNING)
+        given = instants.setting("start_date", self.config.get("start_date") or _BEGINNING)
+        begin = max(given, UTC.milliseconds(_BEGINNING))
         if latest is not None:
             reached = instants.setting("bookmark in --state", str(latest))
             begin = max(begin, reached - _milliseconds_of(_OVERLAP))
+        # Nothing is read from there on; and in UTC a time of the year 9999 may be of the year 10000.
+        begin = min(begin, _milliseconds(datetime.now(timezone.utc) + _AHEAD))
         return datetime.fromtimestamp((begin - 1) / 1000, timezone.utc)
 
     def _asked(self, start: datetime, until: datetime) -> dict[str, str]:

@@ -16,9 +16,9 @@ from ap_connectors.core.errors import Stop
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FIRST_DAY = _EPOCH.toordinal()
 _LAST = 253_402_300_799_999
-_INSTANT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*(Z|z|[+-]\d\d:?(?:\d\d)?)?"
-)
+_ZONE = r"(Z|z|[+-](?:0\d|1[0-5]):?(?:[0-5]\d)?)"
+"""Databases take offsets up to 15:59, and no clock on Earth has a larger one."""
+_INSTANT = re.compile(rf"(\d{{4}})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*{_ZONE}?", re.ASCII)
 
 
 USUAL_DAY = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
@@ -90,7 +90,7 @@ def milliseconds(instant: str) -> int:
     return seconds * 1000 + int((fraction or "0").ljust(3, "0")[:3])
 
 
-_ZONE_OF_A_CLOCK = re.compile(r"(:\d\d(?:[.,]\d+)?)\s*(?:Z|z|[+-]\d\d:?(?:\d\d)?)$")
+_ZONE_OF_A_CLOCK = re.compile(rf"(:\d\d(?:[.,]\d+)?)\s*{_ZONE}$", re.ASCII)
 
 
 def _on_the_wall(instant: str) -> str:

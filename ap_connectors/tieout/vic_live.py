@@ -38,8 +38,10 @@ class EventLog(StreamSpec):
     def read(self, client: VicaiClient, since: int | None) -> Iterator[Record]:
         """Yield events, each once."""
         only = {"event_types": ",".join(self.kinds)} if self.kinds else {}
-        start = _BEGINNING if since is None else datetime.fromtimestamp(since / 1000, timezone.utc) - _OVERLAP
         end, seen = datetime.now(timezone.utc) + timedelta(days=1), set()
+        # Within it: a time of the year 1 or 9999 may have no date in UTC.
+        begin = min(max(since or 0, _BEGINNING.timestamp() * 1000), end.timestamp() * 1000)
+        start = datetime.fromtimestamp(begin / 1000, timezone.utc) - _OVERLAP
         while start < end:
             until = min(start + _WINDOW, end)
             times = {"occurred_after": _text(start), "occurred_before": _text(until)}

@@ -66,7 +66,12 @@ def test_what_is_usual_is_an_instant() -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", "soon", "2026", "2026-13-01", "2026-02-30", "2026-01-01T25:00:00Z", "1767225600"]
+    "written",
+    [
+        *("", "soon", "2026", "2026-13-01", "2026-02-30", "2026-01-01T25:00:00Z", "1767225600"),
+        *(f"2026-01-01T10:00:00{zone}" for zone in ("+99:99", "-16:00", "+02:60", "+9960")),
+        *("٢٠٢٦-01-01T10:00:00Z", "2026-01-01T10:00:0５Z", "2026-01-01T10:00:00+０2:00"),
+    ],
 )
 def test_what_is_none(written: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any words will do

@@ -60,7 +60,10 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "not_a_number",
     ),
     ({"exportedat": None}, "exportedat is missing (and digitizedat).", "missing_field"),
-    ({"exportedat": "vakar"}, "exportedat is not a time such as 2026-01-31T10:11:12.000Z: 'vakar'.", "not_a_time"),
+    *(
+        ({"exportedat": at}, f"exportedat is not a time such as 2026-01-31T10:11:12.000Z: '{at}'.", "not_a_time")
+        for at in ("vakar", "2026-03-06T07:08:09+99:99", "2026-03-06T07:08:0٩Z", "0001-01-01T00:00:00+02:00")
+    ),
     (
         {"sellercode": None, "sellervat": "", "sellerid": None},
         "The seller has neither a registration code nor a VAT number nor an id (sellercode, sellervat).",

@@ -99,6 +99,17 @@ def test_a_time_that_has_not_come_hides_nothing(read: Callable[..., Run]) -> Non
     assert out[1:] == [{stream: [new] for stream in keys} for new in ("0", "1")]
 
 
+def test_events_from_the_first_day_of_calendars_and_from_behind_the_last(read: Callable[..., Run]) -> None:
+    """Such dates are written for "all", and for "never"; in UTC an offset makes days of them that no calendar has."""
+    events = [{"id": "e", "type": "ping", "occurred_at": at(days=1), "body": {}}]
+    for start, offset, found in (("0001-01-01T00:00:00", "+14:00", ["e"]), ("9999-12-31T23:59:59", "-12:00", [])):
+        with vicai({"/v0/webhooks/events": happened(events)}) as service:
+            run = read(service, "webhook_event_log", start_date=start + offset)
+            assert [one["id"] for one in run.records["webhook_event_log"]] == found
+            # There are no events from before 2024, and each window is a request.
+            assert all(one.query.get("occurred_after", "2024") >= "2023-12-31" for one in service.asked)
+
+
 def test_events_whose_bodies_are_odd(read: Callable[..., Run]) -> None:
     """The body of one event does not keep back the others; what can be read of it, is read."""
     bodies = [

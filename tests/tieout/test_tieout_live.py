@@ -121,6 +121,8 @@ def test_they_tie_and_what_does_not_is_told(typed: Typed, tie: TieOut) -> None:
     (words,) = result.words("supporting_attachments", "field")
     assert words.endswith("-a.pdf became b.pdf")
     assert result.words("dimension_dependencies", "field") == ["active true became false"] * 2
+    for since in ("0001-01-01", "9999-12-31T23:59:59-12:00"):
+        assert tie("--no-line-items", "--since", since).found("webhook_event_log") is not None
     brief = tie("--no-line-items")
     for stream in ("supporting_attachments", "dimension_dependencies"):
         assert f"{stream} is not compared (--no-line-items)." in brief.out
