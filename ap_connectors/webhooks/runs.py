@@ -22,6 +22,8 @@ from ap_connectors.webhooks.rules import Rule, matching
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 
 _EVENTS_AT_ONCE = 1000
+_AHEAD = 60_000
+"""Milliseconds that clocks of receivers of one inbox may differ."""
 _COVER = sa.text("INSERT INTO run_events (run_id, event_id) VALUES (:run_id, :event_id) ON CONFLICT DO NOTHING")
 
 
@@ -96,8 +98,13 @@ class Runs:
             return connection.execute(sa.select(sa.func.count()).where(EVENTS.c.id > planned)).scalar_one()
 
     def due(self, jobs: Iterable[str]) -> list[Run]:
-        """Return the waiting runs of these jobs that are due, the longest due first."""
-        due = sa.and_(_is_waiting(jobs), RUNS.c.not_before <= now())
+        """Return the waiting runs of these jobs that are due, the longest due first.
+
+        So are those that wait since a time that has not come: the clock that their wait was reckoned by was ahead.
+        """
+        since = sa.func.coalesce(RUNS.c.ended_at, RUNS.c.created_at)
+        is_due = sa.or_(RUNS.c.not_before <= now(), since > instants.text(now_ms() + _AHEAD))
+        due = sa.and_(_is_waiting(jobs), is_due)
         return self._select(sa.select(RUNS).where(due).order_by(RUNS.c.not_before, RUNS.c.id))
 
     def of_status(self, *statuses: str) -> list[Run]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from contextlib import suppress
@@ -48,6 +49,20 @@ def test_debounce_ends_at_max_wait(tmp_path: Path) -> None:
         hooks.wait_for(lambda: sum(int(line) for line in hooks.lines()) >= 10)
         hooks.wait_for(lambda: set(hooks.statuses()) == {"done"})
         assert sum(int(line) for line in hooks.lines()) == 10
+
+
+def test_a_clock_that_was_ahead_puts_nothing_off(tmp_path: Path) -> None:
+    """What it had planned waited until then, and so did all events that came meanwhile."""
+    rules = [rule("true", debounce="1h"), rule("test -e good", name="failed", retries=9)]
+    with Webhooks(tmp_path, rules=rules, first_pause="1h").serve() as hooks:
+        hooks.batch(1)
+        hooks.wait_for(lambda: any(row["ended_at"] for row in hooks.rows("runs")))
+        hooks.stop()
+        with sqlite3.connect(tmp_path / "webhooks.db") as inbox:
+            for name in ("created_at", "not_before", "due_by", "ended_at"):
+                inbox.execute(f"UPDATE runs SET {name} = '2199' || substr({name}, 5)")
+        (tmp_path / "good").touch()
+        hooks.serve().wait_for(lambda: hooks.statuses() == ["done", "done"])
 
 
 def test_each_sync_request_has_a_run_with_its_id(tmp_path: Path) -> None:
