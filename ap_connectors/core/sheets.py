@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import zip_longest
 from pathlib import Path
@@ -19,12 +19,15 @@ from typing import IO, Any
 
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.redact import printable
+from ap_connectors.core.validate import id_text
 
 SUFFIXES = frozenset({".csv", ".xlsx"})
 _MOST = 32_000
 """Characters of a cell; Excel takes 32,767. What is longer goes on in the next column of its name."""
 _LARGE_PART, _MOST_TIMES = 100_000_000, 250
 """A part of a workbook is refused above so many bytes, if that is also so many times what it takes packed."""
+_LEAP = datetime(1900, 3, 1)
+"""Before it Excel counts a day that never was, so that its dates are of two minds."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _EXACT = 15
 """Digits that a number of a spreadsheet keeps."""
@@ -39,6 +42,7 @@ _merged = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?\bref=[\"']([^\"']+)").search
 _elements = re.compile(rb"<(?:\w+:)?(row|col)\b([^>]*)>").finditer
 _is_hidden = re.compile(rb"\bhidden=[\"'](?:1|true)[\"']").search
 _attribute = re.compile(rb"\b(r|min|max)=[\"'](\d+)[\"']").findall
+_NOT_UTF_8 = "{} is not UTF-8 text. Save it as “CSV UTF-8”, or as .xlsx."
 _MOST_HIDDEN = 5
 """Hidden rows that a message names."""
 
@@ -175,8 +179,10 @@ def read(path: Path, *, escaped: bool = True) -> Generator[Row, None, None]:
     except OSError as error:
         raise Stop(f"{path} cannot be read: {error.strerror or type(error).__name__}.") from None
     except UnicodeDecodeError:
-        raise Stop(f"{path} is not UTF-8 text. Save it as “CSV UTF-8”, or as .xlsx.") from None
+        raise Stop(_NOT_UTF_8.format(path)) from None
     except csv.Error as error:
+        if "NUL" in str(error):  # Python 3.10
+            raise Stop(_NOT_UTF_8.format(path)) from None
         raise Stop(
             f"{path} is not CSV: {error}. Look for a quotation mark that is not closed, or save it as .xlsx."
         ) from None
@@ -189,10 +195,22 @@ def _read_csv(path: Path, *, escaped: bool) -> Iterator[Row]:
         delimiter = max(",;\t", key=file.readline().count)
         file.seek(0)
         rows = csv.reader(file, delimiter=delimiter, strict=True)
-        heads = [head.strip() for head in next(rows, [])]
+        heads = [id_text(head) for head in next(rows, [])]
+        _require_text(path, heads)
         for number, row in enumerate(rows, 2):
+            _require_text(path, row)
             cells = [_unescaped(cell) for cell in row] if escaped else row
             yield from _row("", f"line {rows.line_num}", number, heads, cells)
+
+
+def _require_text(path: Path, row: Sequence[str]) -> None:
+    """Check that a row has no half of a character of UTF-16, whose Latin letters pass for UTF-8 with NULs.
+
+    Raises:
+        Stop: it has.
+    """
+    if any("\0" in cell for cell in row):
+        raise Stop(_NOT_UTF_8.format(path))
 
 
 def _unescaped(cell: str) -> str:
@@ -256,7 +274,7 @@ def _rows_of_book(path: Path, content: IO[bytes]) -> Iterator[Row]:
         if 1 in unseen.rows:
             hidden.append(f"sheet {page.title}, row 1")
         rows = page.iter_rows()
-        heads = [str(head.value or "").strip() for head in next(rows, ())]
+        heads = [id_text(str(head.value or "")) for head in next(rows, ())]
         for number, row in enumerate(rows, 2):
             where = f"sheet {page.title}, row {number}"
             places = (f"{path}, {where}, {head}".removesuffix(", ") for head in [*heads, *[""] * len(row)])
@@ -340,6 +358,9 @@ def _text(cell: Any, where: str) -> str:
         raise Stop(f"{where}: this is {kind}, not a value. Put the value itself there: copy, and paste values only.")
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, timedelta) or (isinstance(value, datetime) and value < _LEAP):
+        kind = "a number of hours" if isinstance(value, timedelta) else f"a number that is shown as a day ({value:%Y})"
+        raise Stop(f"{where}: this is {kind}. Make the cell text, and type it anew.")
     if isinstance(value, datetime):
         is_day = (value.hour, value.minute, value.second) == (0, 0, 0)
         return Retyped(value.date().isoformat() if is_day else value.isoformat())

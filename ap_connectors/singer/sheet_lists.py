@@ -17,6 +17,7 @@ from typing import Any, TypeGuard
 from ap_connectors.core import sheets
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.settings import closest
+from ap_connectors.core.validate import id_text
 from ap_connectors.singer import listing, reject_sheets
 from ap_connectors.singer.schema import canonical
 from ap_connectors.singer.sink import ListColumns
@@ -228,7 +229,7 @@ def _repeated(path: Path, rows: Sequence[sheets.Row], keys: Sequence[str]) -> li
         head = next((by_name[name] for name in keys if name in by_name), None)
         if head is None:
             continue
-        first, said = firsts.setdefault((canonical(head), cells[head]), (row, cells))
+        first, said = firsts.setdefault((canonical(head), id_text(cells[head])), (row, cells))
         if cells != said:
             differ = [name for name in {**said, **cells} if said.get(name) != cells.get(name)]
             doubled.append(

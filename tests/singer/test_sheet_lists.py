@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -92,6 +92,7 @@ def test_csv_as_spreadsheets_write_it(tmp_path: Path, sign: str) -> None:
             ["External_ID;name", "V3;A", "V3 ;B"],
             "line 2 and line 3 have the same External_ID V3: name differs. Which row",
         ),
+        (["externalId;b", "V3;x", "V3\u200b;y"], "line 2 and line 3 have the same externalId V3"),
         (["externalId;b", *(f"{n};{b}" for b in "xyz" for n in (1, 2, 3))], "externalId 2: b differs; 1 more. Which"),
         ([HEADS], "has no rows below its first one"),
         ([], "has no rows below its first one"),
@@ -132,7 +133,7 @@ def test_a_heading_that_is_wrong_is_told_once(tmp_path: Path) -> None:
 
 def test_rows_that_say_the_same_are_one(tmp_path: Path) -> None:
     path = tmp_path / "purchase_orders.csv"
-    path.write_text("poNumber;externalId;a\n7;;x\n8;7;x\n7; ;x \n;;y\n;;y\n", "utf-8")
+    path.write_text("\ufeff\u200bpoNumber;externalId;a\n7;;x\n8;7;x\n7; ;x \n;;y\n;;y\n", "utf-8")
     first, other, none = {"poNumber": "7", "a": "x"}, {"poNumber": "8", "externalId": "7", "a": "x"}, {"a": "y"}
     assert read(path)[1] == [(2, first), (3, other), (5, none), (6, none)]
 
@@ -142,6 +143,8 @@ def test_workbooks_that_leave_a_doubt(tmp_path: Path) -> None:
     for rows, more, words in (
         ([["a", "b"], ["1", "=A2&A2"]], None, "row 2, b: this is a formula"),
         ([["a", "b"], ["1", "#N/A"]], None, "this is an error"),
+        ([["a", "b"], ["1", timedelta(hours=30)]], None, "row 2, b: this is a number of hours"),
+        ([["a", "b"], ["1", datetime(1900, 1, 8)]], None, r"row 2, b: .* that is shown as a day \(1900\)"),
         ([["a", "b"], ["1", 1234567890123456789.0]], None, "may have rounded"),
         ([["a"], ["1"]], ["a"], "in more than one sheet"),
         ([["a", "b"], ["1", "MAR-A"], ["2", date(2026, 3, 1)]], None, "row 3, b: this is the day 2026-03-01"),
@@ -157,8 +160,11 @@ def test_workbooks_that_leave_a_doubt(tmp_path: Path) -> None:
     path.write_bytes("a;b\nĄ;1".encode("cp1257"))
     with pytest.raises(Stop, match="not an Excel workbook"):
         read(path)
-    with pytest.raises(Stop, match="is not UTF-8 text"):
-        read(path.rename(tmp_path / "accounts.csv"))
+    path = path.rename(tmp_path / "accounts.csv")
+    for encoding in ("cp1257", "utf-16", "utf-16-le", "utf-16-be"):
+        path.write_bytes("externalId;b\nV;1".encode(encoding) + "Ą".encode("cp1257") * (encoding == "cp1257"))
+        with pytest.raises(Stop, match="is not UTF-8 text"):
+            read(path)
     for name in ("vendors.xls", "vendors.ods"):
         with pytest.raises(Stop, match="Save it as"):
             sheet_lists.is_sheet(name)
