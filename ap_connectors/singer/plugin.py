@@ -234,7 +234,8 @@ class ClearCommand(SingerCommand):
     def _fail(self, message: str) -> None:
         shutdown.request()
         debug = logging.getLogger().isEnabledFor(logging.DEBUG)
-        self.logger.error("%s", message, exc_info=debug)
+        for number, line in enumerate(message.split("\n")):
+            self.logger.error("%s", line, exc_info=debug and not number)
         sys.exit(1)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ap_connectors.core import sheets
+from ap_connectors.core.doubts import Doubts
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.settings import closest
 from ap_connectors.core.validate import id_text
@@ -75,7 +76,8 @@ def messages(
 ) -> Iterator[bytes]:
     """Return the lines of Singer input that a sheet stands for: corrected rejects, or a list.
 
-    A list is read whole before anything of it goes on. Its n-th line is its n-th row, so that messages name the row.
+    A list is read whole before anything of it goes on, and all that is wrong with it is told at once. Its n-th line is
+    its n-th row, so that messages name the row.
 
     Args:
         path: of the sheet.
@@ -91,16 +93,18 @@ def messages(
     for mark in _MARKS:
         if (beside := path.with_name(mark.format(path.name))).exists():
             _log.warning("%s is open elsewhere (%s is there): what is not saved yet is not read.", path, beside.name)
-    rows = sheets.read(path, escaped=False)
+    doubts = Doubts()
+    rows = sheets.read(path, escaped=False, doubt=doubts.add)
     first = next(rows, None)
     if first is None:
+        doubts.end()
         raise Stop(f"{path} has no rows below its first one, which names the fields.")
     if {reject_sheets.ORIGINAL, *reject_sheets.LEAD} & {head for head, _ in first.cells}:
         rows.close()
         return reject_sheets.messages(path, lambda stream: columns_of(stream).times)
     if streams:
         _check_name(path, streams)
-    return _lines(path, first, rows, columns_of, tell)
+    return _lines(path, first, rows, columns_of, tell=tell, doubts=doubts)
 
 
 def _check_name(path: Path, streams: Sequence[str]) -> None:
@@ -127,52 +131,71 @@ def _lines(
     first: sheets.Row,
     rows: Generator[sheets.Row, None, None],
     columns_of: Callable[[str], ListColumns],
+    *,
     tell: Tell,
+    doubts: Doubts,
 ) -> Iterator[bytes]:
     with closing(rows):
-        lines = _list(path, [first, *rows], columns_of, tell)
+        lines = _list(path, [first, *rows], columns_of, tell, doubts)
     yield from lines
 
 
-def _list(path: Path, rows: Sequence[sheets.Row], columns_of: Callable[[str], ListColumns], tell: Tell) -> list[bytes]:
+def _list(
+    path: Path,
+    rows: Sequence[sheets.Row],
+    columns_of: Callable[[str], ListColumns],
+    tell: Tell,
+    doubts: Doubts,
+) -> list[bytes]:
     names = _names(path, [head for head, _ in rows[0].cells])
     stream = stream_of(path)
     columns = columns_of(stream)
-    _check_heads(path, stream, [".".join(name) for name in names if name[0]], columns)
+    with doubts.of("heads"):
+        _check_heads(path, stream, [".".join(name) for name in names if name[0]], columns)
     schema = {"type": "object", "properties": {name[0]: {} for name in names if name[0]}}
     times = {canonical(name) for name in columns.times}
     lines = [_line({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": []})]
+    if any(row.page != rows[0].page for row in rows):
+        message = f"{path} has lists in more than one sheet. Save the one that is meant as a file of its own."
+        doubts.add("sheets", message)
+        rows = [row for row in rows if row.page == rows[0].page]
     for row in rows:
-        if row.page != rows[0].page:
-            raise Stop(f"{path} has lists in more than one sheet. Save the one that is meant as a file of its own.")
         if row.beyond:
             more = "1 more cell" if row.beyond == 1 else f"{row.beyond} more cells"
-            raise Stop(
+            doubts.add(
+                "beyond",
                 f"{path}, {row.where}: {more} than the first row has heads. The first row names the fields; in CSV a "
-                "text with a comma stands in quotation marks."
+                "text with a comma stands in quotation marks.",
             )
         if row.unseen:
-            raise Stop(
+            doubts.add(
+                "hidden column",
                 f"{path}, {row.where}: the hidden column {row.unseen[0]} has a value, which you may not see. Show the "
-                "column if it is to be loaded, else delete it; nothing was loaded."
+                "column if it is to be loaded, else delete it; nothing was loaded.",
             )
         lines += [b"\n"] * (row.number - len(lines) - 1)
         record = _record(
             names,
             [
-                _value(text, f"{path}, {row.where}, {head}", is_time=canonical(head) in times)
+                _value(text, f"{path}, {row.where}, {head}", doubts, is_time=canonical(head) in times)
                 for head, text in row.cells
             ],
         )
         lines.append(_line({"type": "RECORD", "stream": stream, "record": record}))
-    _check_days(path, rows)
+    keys = [canonical(name) for name in columns.keys]
+    repeated: list[sheets.Row] = []
+    with doubts.of("days"):
+        _check_days(path, rows)
+    with doubts.of("zeros"):
+        _check_zeros(path, rows, keys)
+    with doubts.of("one key"):
+        repeated = _repeated(path, rows, keys)
+    doubts.end()
     if columns.known:
         filled = {head: None for row in rows for head, text in row.cells if head and text.strip()}
         there = {*map(canonical, filled)}
         tell(stream, columns.left_out(filled), [name for name in columns.needed if canonical(name) not in there])
-    keys = [canonical(name) for name in columns.keys]
-    _check_zeros(path, rows, keys)
-    for row in _repeated(path, rows, keys):
+    for row in repeated:
         lines[row.number - 1] = b"\n"
     return lines
 
@@ -301,16 +324,16 @@ def _record(names: Sequence[Sequence[str]], cells: Sequence[str]) -> dict[str, A
     return record
 
 
-def _value(text: str, where: str, *, is_time: bool) -> str:
+def _value(text: str, where: str, doubts: Doubts, *, is_time: bool) -> str:
     """Return a cell; a day that a spreadsheet has as a date, and a time to the minute, pass for fields that are times.
 
-    Raises:
-        Stop: it is not the value, but what a spreadsheet shows instead.
+    What is not the value, but what a spreadsheet shows instead, is noted.
     """
     if _not_a_value(text):
-        raise Stop(
+        doubts.add(
+            "no value",
             f"{where}: {text} is what a spreadsheet shows instead of the value. Write the value with all its digits, "
-            "and save the list as .xlsx, with the cell as text."
+            "and save the list as .xlsx, with the cell as text.",
         )
     if is_time:
         text = reject_sheets.with_seconds(text)

@@ -172,6 +172,53 @@ def test_workbooks_that_leave_a_doubt(tmp_path: Path) -> None:
     assert not sheet_lists.is_sheet(0)
 
 
+def test_what_is_wrong_with_a_list_is_told_at_once(tmp_path: Path) -> None:
+    """One mistake a run, a person would correct and load it ten times; a thousand formulas are one line."""
+    path = tmp_path / "vendors.xlsx"
+    made = openpyxl.load_workbook(
+        book(
+            path,
+            ["externalId", "names", "email", "phone", "iban"],
+            ["007", "=A1", "MAR-A", "#N/A", "1E+12"],
+            [8, "=A1", date(2026, 3, 1), 1234567890123456789.0, "#####"],
+            ["V3", "x", "", timedelta(hours=30), ""],
+            ["V3", "y", "", "", "", "beyond"],
+            ["V4", "=A1", "", "", ""],
+        )
+    )
+    page = made.worksheets[0]
+    page.merge_cells("B4:C4")
+    page.row_dimensions[6].hidden = True
+    made.save(path)
+    told = [
+        "the cells B4:C4 are merged",
+        "row 2, names: this is a formula",
+        "row 2, phone: this is an error",
+        "row 3, phone: 1234567890123457000 is a number that the spreadsheet may have rounded",
+        "row 4, phone: this is a number of hours",
+        "1 row is hidden by a filter or by hand",
+        "names: did you mean name?",
+        "row 2, iban: 1E+12 is what a spreadsheet shows",
+        "row 5: 1 more cell than the first row has heads",
+        "3 more kinds of mistakes are told when these are corrected.",
+    ]
+    with pytest.raises(Stop) as stop:
+        read(path)
+    lines = str(stop.value).split("\n")
+    assert len(lines) == len(told), lines
+    for line, words in zip(lines, told, strict=True):
+        assert words in line
+    assert lines[1].endswith("(2 more like this.)")
+    page.unmerge_cells("B4:C4")
+    page.row_dimensions[6].hidden = False
+    page["B1"] = "name"
+    made.save(path)
+    with pytest.raises(Stop, match="phone: this is an error") as stop:
+        read(path)
+    for words in ("email: this is the day 2026-03-01", "externalId: 8 is a number", "have the same externalId V3"):
+        assert words in str(stop.value)
+
+
 @pytest.mark.parametrize("said", [b"A1", b"A1:B2", b""])
 def test_a_workbook_that_is_larger_than_it_says(tmp_path: Path, said: bytes) -> None:
     """Programs other than spreadsheets write a wrong dimension, or none."""
