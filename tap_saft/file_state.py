@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from ap_connectors.core.instants import LOCAL
 from tap_saft.values import encode
 
 _MOST = 256
@@ -182,8 +183,7 @@ class FileState:
 def timestamp(created: str) -> str | None:
     """Return a file's date as Vic.ai takes times: without zone, a day as its midnight. None if it is not a date."""
     text = created.strip()
-    if found := _TIME.match(text):
-        return found[0]
-    if found := _DAY.match(text):
-        return f"{found[0]}T00:00:00"
-    return None
+    found = _TIME.match(text) or _DAY.match(text)
+    if not found or not LOCAL.knows(found[0]):
+        return None
+    return found[0] if "T" in found[0] else f"{found[0]}T00:00:00"

@@ -86,6 +86,14 @@ def test_records_keep_the_date_on_which_they_first_looked_so(tap: RunTap, write:
     assert back == ["2026-06-01T00:00:00"]
 
 
+def test_a_file_whose_date_is_none(tap: RunTap, write: Write, catalog: MakeCatalog) -> None:
+    """Vic.ai would have refused every record of it, new or not, for a time that is not one."""
+    for number, written in enumerate(("2026-02-30", "٢٠٢٦-02-01", "2026-02-01T24:00:00", "01.02.2026", "0000-00-00")):
+        write(f"{number}.xml", NORWAY_110, ("2026-02-01", written))
+    records = tap(catalog=catalog(*TO_VIC)).records
+    assert {record.get("externalUpdatedAt") for stream in TO_VIC for record in records[stream]} == {None}
+
+
 def test_one_company_of_several(tap: RunTap, write: Write, exports: Path, catalog: MakeCatalog) -> None:
     """Vendors of one would be written over those of another: their ids are the same (2000)."""
     write("a.xml")
