@@ -175,6 +175,7 @@ def compare(
     lines: bool = True,
     checked: bool = False,
     clock: Clock = UTC,
+    versioned: bool = False,
 ) -> None:
     """Fill a comparison with sums and differences of two snapshots.
 
@@ -185,6 +186,7 @@ def compare(
         lines: whether both know the lines.
         checked: whether `check_document` was called before.
         clock: in whose time their versions are.
+        versioned: whether the destination keeps the time of change: a record without it is of an unknown state.
     """
     comparison.newer = len(ours.newer)
     rows: dict[Group, Row] = {}
@@ -198,8 +200,11 @@ def compare(
             check_document(comparison, key, mine)
         if other is None:
             comparison.add("missing", key, mine.label, describe(mine))
-        elif words := ", ".join([*changes(mine, other, clock, lines=lines), *(() if checked else _held(mine, other))]):
-            comparison.add("older" if (other.at or 0) < (mine.at or 0) else "changed", key, mine.label, words)
+        elif words := ", ".join(
+            [*changes(mine, other, clock, lines=lines), *(() if checked else _held(mine, other, clock, versioned))]
+        ):
+            is_older = mine.at is not None and other.at is not None and other.at < mine.at
+            comparison.add("older" if is_older else "changed", key, mine.label, words)
     for key in theirs:
         other = theirs.get(key)
         assert other is not None  # noqa: S101 - as above
@@ -282,8 +287,10 @@ def changes(mine: DocumentSummary, other: DocumentSummary, clock: Clock = UTC, *
         yield from _line_changes(mine.lines, other.lines)
 
 
-def _held(mine: DocumentSummary, other: DocumentSummary) -> Iterator[str]:
-    """Yield what the destination holds in place of an amount, which no sum has: NaN, 1,50."""
+def _held(mine: DocumentSummary, other: DocumentSummary, clock: Clock, versioned: bool) -> Iterator[str]:
+    """Yield what the destination holds in place of a time or an amount, which no sum has: NaN, 1,50."""
+    if versioned and mine.at is not None and other.at is None:
+        yield f"its state of {clock.text(mine.at)} is there without a time"
     for words in other.unreadable:
         if words not in mine.unreadable:
             yield f"the destination's {words}"

@@ -182,6 +182,8 @@ def _same(type_: str, sent: bytes, ours: str | None, theirs: str | None) -> bool
         return False
     if sent[:1] in (b"{", b"["):
         held = _json(theirs)
+        if "STRUCT" in type_:
+            return held is not None and _stated(held) == _stated(_json(ours))
         return held is not None and held == _json(ours)
     if sent in _BOOLEANS:
         return theirs.lower() in _BOOLEANS[sent]
@@ -210,6 +212,13 @@ def _json(value: str) -> object:
         return _exact_json.decode(value)
     except msgspec.DecodeError:
         return None
+
+
+def _stated(value: Any) -> Any:
+    """Return JSON without members that are null: a structure has all members in each row."""
+    if isinstance(value, dict):
+        return {name: _stated(member) for name, member in value.items() if member is not None}
+    return [_stated(one) for one in value] if isinstance(value, list) else value
 
 
 def amount(value: str | None) -> str | None:

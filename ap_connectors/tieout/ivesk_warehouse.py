@@ -136,7 +136,7 @@ def _compare_queue(
     checks = _checks(comparison, documents, lines, instant, fields=options.fields)
     _read(client, window, queue, chosen, total=len(theirs), into=ours, checks=checks)
     window.leave_out(ours, theirs)
-    compare_snapshots(comparison, ours, theirs, lines=lines is not None)
+    compare_snapshots(comparison, ours, theirs, lines=lines is not None, versioned=True)
     options.compare_files(comparison, warehouse.find("document_files"), "document_id", theirs)
     if theirs.older:
         comparison.notes.append(
@@ -189,7 +189,7 @@ def _compare_columns(
                 check.add(record)
     check.finish()
     window.leave_out(ours, theirs)
-    compare_snapshots(comparison, ours, theirs, lines=False)
+    compare_snapshots(comparison, ours, theirs, lines=False, versioned=table.has("modifiedat"))
     return comparison
 
 

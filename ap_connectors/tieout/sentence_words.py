@@ -211,6 +211,11 @@ _PARTS = (
         "tilstanden fra {0} er der slik den var {1}",
     ),
     (
+        r"its state of (\S+) is there without a time",
+        "čia {0} būklė, ten – be laiko",
+        "tilstanden fra {0} er der uten tid",
+    ),
+    (
         r"(\d+) lines? became something that is not a list of lines",
         "eilučių čia {0}, o ten ne eilučių sąrašas",
         "{0} linjer her, og der noe som ikke er en liste av linjer",

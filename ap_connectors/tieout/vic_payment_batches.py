@@ -46,7 +46,7 @@ def compare(client: VicaiClient, warehouse: Warehouse, options: Options, company
                 fields = fields_of(part, spec.names)
                 sides[spec.stream].take(fields, _part(spec, company, fields, document.at), part)
     if batch_table:
-        yield sides[PAYMENT_BATCHES.stream].compared(loaded)
+        yield sides[PAYMENT_BATCHES.stream].compared(loaded, versioned=_has(batch_table, "last_event_at"))
     newer = sides[PAYMENT_BATCHES.stream].snapshot.newer
     for spec in PAYMENTS_AND_CREDITS:
         if table := tables[spec.stream]:
@@ -76,12 +76,12 @@ class _Side:
         if not self._window.is_newer(document.at):
             self._check.add(record)
 
-    def compared(self, theirs: Snapshot) -> Comparison:
+    def compared(self, theirs: Snapshot, *, versioned: bool = False) -> Comparison:
         """Return the comparison with the warehouse's snapshot."""
         self._comparison.sides = (self.snapshot, theirs)
         self._check.finish()
         self._window.leave_out(self.snapshot, theirs)
-        compare_snapshots(self._comparison, self.snapshot, theirs, lines=False)
+        compare_snapshots(self._comparison, self.snapshot, theirs, lines=False, versioned=versioned)
         return self._comparison
 
 

@@ -114,7 +114,8 @@ def _compare(client: VicaiClient, options: Options, loaded: _WarehouseStream, co
         check.finish()
     window.leave_out(ours, theirs)
     comparison.not_compared += loaded.notes
-    compare_snapshots(comparison, ours, theirs, lines=loaded.has_lines, clock=spec.clock)
+    versioned = spec.instant is not None and loaded.table.has(spec.instant)
+    compare_snapshots(comparison, ours, theirs, lines=loaded.has_lines, clock=spec.clock, versioned=versioned)
     if spec.stream == "invoices":
         options.compare_files(comparison, loaded.files, "invoice_id", theirs)
         _explain(client, comparison)

@@ -197,7 +197,8 @@ class Table:
 
 def _is_nested(type_: str) -> bool:
     """Whether a column holds lists or structures, which databases write in ways of their own, unlike JSON."""
-    return type_.startswith(("STRUCT", "MAP")) or type_.endswith("]")
+    # Lists of JSON are written as JSON; DuckDB's to_json would round their numbers.
+    return type_.startswith(("STRUCT", "MAP")) or (type_.endswith("]") and not type_.startswith("JSON"))
 
 
 def _content(value: str | None) -> str | None:

@@ -235,6 +235,7 @@ SAID = (
     "/srv/a.pdf does not exist",
     "the SHA-256 of /srv/a.pdf is not the one in the warehouse",
     "3 lines became something that is not a list of lines",
+    "its state of 2026-01-05T10:00:00Z is there without a time",
     "total is 'x', a line's vat is 'y'",
     "total 1.00 became nothing, the destination's total is '1,50', the destination's line has: vat is 'NaN'",
     "total 1.00 became 2.00; rejected: x",

@@ -160,6 +160,23 @@ def test_json_columns_hold_texts_and_numbers(vicai: SandboxProcess, typed: Typed
     assert tie("--no-line-items").words("invoices", "field") == ['unheardOf {"a":null} became other']
 
 
+def test_a_state_whose_time_is_lost_and_structures(vicai: SandboxProcess, typed: Typed, tie: TieOut) -> None:
+    for odd in ("null", "'infinity'"):
+        with typed.broken(f"update invoices set internalUpdatedAt = {odd} where internalId = '1000001'"):
+            result = tie("--no-line-items")
+            assert result.found("invoices")["changed"] == (1, ["1000001"])
+            assert result.words("invoices", "changed")[0].endswith(" is there without a time")
+    invoices = [one for one in vicai.control.vicai.records("invoices") if one["status"] == "POSTED"]
+    members = sorted({member for one in invoices for member in one["vendor"] or ()})
+    kinds = ", ".join(f'"{member}" varchar' for member in [*members, "extra"])
+    shape = encode(dict.fromkeys([*members, "extra"], "VARCHAR")).decode()
+    typed.sql(f"alter table invoices alter vendor type struct({kinds}) using from_json(vendor, '{shape}')")
+    result = tie("--no-line-items")
+    assert result.status == 0, result.out
+    typed.sql("update invoices set vendor = struct_update(vendor, extra := 'x') where internalId = '1000001'")
+    assert tie("--no-line-items").found("invoices")["field"] == (1, ["1000001"])
+
+
 def test_companies_of_one_schema(vicai: SandboxProcess, tmp_path: Path) -> None:
     typed = Typed(tmp_path / "all.duckdb", "vicai")
     load(vicai, typed, "acme")
