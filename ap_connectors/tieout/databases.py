@@ -143,7 +143,10 @@ class PostgreSQL:
         try:
             # One moment for all queries, though a load may be under way.
             self._connection = postgresql.connect(
-                url, "ap-tieout", options="-c timezone=UTC -c default_transaction_read_only=on"
+                url,
+                "ap-tieout",
+                options="-c timezone=UTC -c default_transaction_read_only=on",
+                client_encoding="UTF8",  # a database of SQL_ASCII would hand out bytes
             )
             self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         except (psycopg.Error, UnicodeError) as error:
@@ -178,7 +181,7 @@ class PostgreSQL:
                 cursor.itersize = _ROWS_AT_ONCE
                 cursor.execute(query.encode())
                 yield from cursor
-        except self._error as error:
+        except (self._error, UnicodeError) as error:
             raise self._trouble(error, table) from None
 
     def slices(self, table: str, column: str) -> Iterator[str]:  # noqa: ARG002 - one will do, as rows are streamed

@@ -74,7 +74,14 @@ class Table:
         self._by_company = bool(said and said.get("by_company"))
         own = {_COMPANY} if self._by_company else set()
         # A field of that name stands beside the column: `company_`.
-        self._columns = {spelling(column.name): column for column in columns if column.name not in own}
+        self._columns: dict[str, Column] = {}
+        self._alike: dict[str, str] = {}
+        for column in columns:
+            if column.name not in own:
+                other = self._columns.get(spelling(column.name))
+                if other and other.name.lower() == column.name.lower():
+                    self._alike[spelling(column.name)] = f"{other.name} and {column.name}"
+                self._columns[spelling(column.name)] = column
         self._kept: list[str] = []
         if self._by_company and company is not None:
             self._kept.append(f"{quoted(_COMPANY)} = {_literal(company)}")
@@ -156,8 +163,16 @@ class Table:
             names: of the columns.
             together: column whose equal values are to come one after the other.
             among: column, and the values that the rows wanted have in it.
+
+        Raises:
+            Stop: two columns differ in capitals only.
         """
         here = [name for name in names if self.has(name)]
+        if alike := next((self._alike[name] for name in map(spelling, here) if name in self._alike), None):
+            raise Stop(
+                f"The warehouse's table {self.name} has the columns {alike}, which differ in capitals only, so it is "
+                "not clear which is meant. Rename or drop one."
+            )
         if not here:
             return
         columns = ", ".join(self._as_text(name) for name in here)
@@ -250,9 +265,11 @@ class Warehouse:
             found.setdefault((its_schema, table), []).append(Column(column, type_.upper()))
         comments = {(its_schema, table): comment for its_schema, table, comment in self._engine.tables()}
         self._views: set[str] = set()
-        for place, columns in found.items():
+        is_there = any(its_schema == schema for its_schema, _ in found)
+        # Of names that differ in capitals only the one that is asked for counts: it comes last.
+        for place, columns in sorted(found.items(), key=lambda one: one[0][1] == one[0][1].lower()):
             its_schema, table = place
-            if its_schema.lower() == schema.lower():
+            if its_schema == schema or (not is_there and its_schema.lower() == schema.lower()):
                 self._tables[table.lower()] = Table(
                     self._engine, its_schema, table, columns, comment=comments.get(place), company=company
                 )

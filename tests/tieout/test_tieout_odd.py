@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -161,6 +162,22 @@ def test_postgresql_as_somebody_has_filled_it(server: Server) -> None:
 
 
 @needs_postgresql
+def test_names_that_differ_in_capitals_only(server: Server) -> None:
+    server.sql(
+        'create table ivesk."Exported_documents" as select * from ivesk.exported_documents limit 3',
+        'create table ivesk."EXPORTED_documents" as select * from ivesk.exported_documents limit 3',
+        'create schema "IVESK"; create table "IVESK".document_files (document_id text, path text)',
+        "insert into \"IVESK\".document_files values ('x', 'x')",
+    )
+    result = server.tie()
+    assert result.status == 0, result.out + result.err
+    server.sql('alter table ivesk.exported_documents add "Total" numeric default 1')
+    result = server.tie()
+    assert result.status == 2
+    assert "has the columns total and Total, which differ in capitals only" in result.err
+
+
+@needs_postgresql
 def test_postgresql_that_does_not_let_in(server: Server) -> None:
     reader = f"reader_{os.getpid()}"
     server.sql(
@@ -183,3 +200,23 @@ def test_postgresql_that_does_not_let_in(server: Server) -> None:
         assert said in result.err
         assert "Unexpected" not in result.err
         assert "password" not in result.err
+
+
+@needs_postgresql
+def test_a_database_that_knows_no_letters(sandbox: SandboxProcess, ivesk: Tables, tmp_path: Path) -> None:
+    """SQL_ASCII: PostgreSQL hands out the bytes that it was given."""
+    url = empty_database("letters")
+    other = urlsplit(url)._replace(path=f"{urlsplit(url).path}_ascii").geturl()
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = urlsplit(other).path[1:]
+        connection.execute(f'drop database if exists "{name}" with (force)'.encode())
+        connection.execute(f"create database \"{name}\" encoding 'SQL_ASCII' template template0 locale 'C'".encode())
+    with psycopg.connect(other, autocommit=True, client_encoding="UTF8") as connection:
+        server = Server(connection, other, sandbox, ivesk, tmp_path)
+        result = server.tie()
+        assert result.status == 0, result.out + result.err
+        connection.execute("update ivesk.exported_documents set docnum = E'\\xe6'")
+        result = server.tie()
+        assert (result.status, result.out) == (2, "")
+        assert 'cannot read "ivesk"."exported_documents": ' in result.err
+        assert "Unexpected" not in result.err
