@@ -17,8 +17,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any
 
-from ap_connectors.core.doubts import Doubt, at_once
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.mistakes import OnMistake, at_once
 from ap_connectors.core.redact import printable
 from ap_connectors.core.validate import id_text
 
@@ -161,14 +161,14 @@ class Row:
     unseen: Sequence[str] = ()
 
 
-def read(path: Path, *, escaped: bool = True, doubt: Doubt = at_once) -> Generator[Row, None, None]:
+def read(path: Path, *, escaped: bool = True, on_mistake: OnMistake = at_once) -> Generator[Row, None, None]:
     """Yield the rows of a sheet that are not empty.
 
     Args:
         path: of the file.
         escaped: whether `csv_bytes` has put apostrophes before cells of CSV.
-        doubt: takes what leaves a doubt: a formula, a number whose digits a spreadsheet has rounded, merged cells, or,
-            at the end, rows that are hidden. Such a cell passes for an empty one then.
+        on_mistake: takes what is not clear: a formula, a number whose digits a spreadsheet has rounded, merged cells,
+            or, at the end, rows that are hidden. Such a cell passes for an empty one then.
 
     Raises:
         Stop: the file cannot be read.
@@ -177,7 +177,7 @@ def read(path: Path, *, escaped: bool = True, doubt: Doubt = at_once) -> Generat
         if path.suffix.lower() == ".csv":
             yield from _read_csv(path, escaped=escaped)
         else:
-            yield from _read_xlsx(path, doubt)
+            yield from _read_xlsx(path, on_mistake)
     except OSError as error:
         raise Stop(f"{path} cannot be read: {error.strerror or type(error).__name__}.") from None
     except UnicodeDecodeError:
@@ -227,7 +227,7 @@ def _row(page: str, where: str, number: int, heads: Sequence[str], cells: Sequen
         yield Row(page, where, number, [*zip(heads, whole, strict=False)], len(beyond))
 
 
-def _read_xlsx(path: Path, doubt: Doubt) -> Iterator[Row]:
+def _read_xlsx(path: Path, on_mistake: OnMistake) -> Iterator[Row]:
     from xml.etree.ElementTree import ParseError  # noqa: PLC0415
     from zipfile import BadZipFile  # noqa: PLC0415
     from zlib import error as zlib_error  # noqa: PLC0415
@@ -237,7 +237,7 @@ def _read_xlsx(path: Path, doubt: Doubt) -> Iterator[Row]:
     # Of bytes, as a file would stay open when a row is refused.
     content = io.BytesIO(path.read_bytes())
     try:
-        yield from _rows_of_book(path, content, doubt)
+        yield from _rows_of_book(path, content, on_mistake)
     except (BadZipFile, InvalidFileException, KeyError, IndexError, ValueError, ParseError, EOFError, zlib_error):
         raise Stop(
             f"{path} is not an Excel workbook (.xlsx), or is damaged. Open it in a spreadsheet, and save it as .xlsx."
@@ -258,7 +258,7 @@ def _require_harmless(path: Path, archive: Any) -> None:
                 raise Stop(f"{path}: {part.filename} in it {what}, which can do harm. Save the list anew as .xlsx.")
 
 
-def _rows_of_book(path: Path, content: IO[bytes], doubt: Doubt) -> Iterator[Row]:
+def _rows_of_book(path: Path, content: IO[bytes], on_mistake: OnMistake) -> Iterator[Row]:
     from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415
 
     # What `load_workbook` does; but only the reader tells which part of the file a sheet is.
@@ -269,7 +269,7 @@ def _rows_of_book(path: Path, content: IO[bytes], doubt: Doubt) -> Iterator[Row]
     hidden = []
     for page in reader.wb.worksheets:
         part = reader.archive.read(parts[page.title])
-        _require_unmerged(path, part, doubt)
+        _require_unmerged(path, part, on_mistake)
         unseen = _Unseen.of(part)
         # How large a sheet is, some programs write wrongly; what is beyond would be left out.
         page.reset_dimensions()
@@ -280,7 +280,7 @@ def _rows_of_book(path: Path, content: IO[bytes], doubt: Doubt) -> Iterator[Row]
         for number, row in enumerate(rows, 2):
             where = f"sheet {page.title}, row {number}"
             places = (f"{path}, {where}, {head}".removesuffix(", ") for head in [*heads, *[""] * len(row)])
-            texts = [_text(cell, place, doubt) for cell, place in zip(row, places, strict=False)]
+            texts = [_text(cell, place, on_mistake) for cell, place in zip(row, places, strict=False)]
             for found in _row(page.title, where, number, heads, texts):
                 if page.sheet_state != "visible":
                     raise Stop(
@@ -295,7 +295,7 @@ def _rows_of_book(path: Path, content: IO[bytes], doubt: Doubt) -> Iterator[Row]
                     if head and text.strip() and any(column in columns for columns in unseen.columns)
                 ]
                 yield replace(found, unseen=heads_unseen)
-    _require_shown(path, hidden, doubt)
+    _require_shown(path, hidden, on_mistake)
 
 
 @dataclass(frozen=True)
@@ -321,12 +321,12 @@ class _Unseen:
         return cls(frozenset(rows), columns)
 
 
-def _require_shown(path: Path, hidden: Sequence[str], doubt: Doubt) -> None:
+def _require_shown(path: Path, hidden: Sequence[str], on_mistake: OnMistake) -> None:
     """Check that no row with something in it is hidden: in the file it is there, for who looks at it it is not."""
     if hidden:
         more = [f"{len(hidden) - _MOST_HIDDEN} more"] if len(hidden) > _MOST_HIDDEN else []
         rows = "1 row is hidden" if len(hidden) == 1 else f"{len(hidden)} rows are hidden"
-        doubt(
+        on_mistake(
             "hidden rows",
             f"{path}: {rows} by a filter or by hand ({'; '.join([*hidden[:_MOST_HIDDEN], *more])}), so it is not clear "
             "whether they are to be loaded; nothing was. Show them if they are; else delete them, or copy what is "
@@ -334,24 +334,24 @@ def _require_shown(path: Path, hidden: Sequence[str], doubt: Doubt) -> None:
         )
 
 
-def _require_unmerged(path: Path, part: bytes, doubt: Doubt) -> None:
+def _require_unmerged(path: Path, part: bytes, on_mistake: OnMistake) -> None:
     """Check that no cells are merged: all of them but the first are empty in the file, and do not look it."""
     if found := _merged(part):
-        doubt(
+        on_mistake(
             "merged cells",
             f"{path}: the cells {found[1].decode()} are merged, so only the first of them has the value. Unmerge them, "
             "and write into each cell what it is to have.",
         )
 
 
-def _text(cell: Any, where: str, doubt: Doubt) -> str:
+def _text(cell: Any, where: str, on_mistake: OnMistake) -> str:
     """Return a cell as text; what a spreadsheet has made a number of must have all its digits."""
     value = cell.value
     if value is None:
         return ""
     if cell.data_type in {"f", "e"}:
         kind = "a formula" if cell.data_type == "f" else f"an error ({value})"
-        doubt(
+        on_mistake(
             "formula" if cell.data_type == "f" else "error",
             f"{where}: this is {kind}, not a value. Put the value itself there: copy, and paste values only.",
         )
@@ -360,7 +360,7 @@ def _text(cell: Any, where: str, doubt: Doubt) -> str:
         return "true" if value else "false"
     if isinstance(value, timedelta) or (isinstance(value, datetime) and value < _LEAP):
         kind = "a number of hours" if isinstance(value, timedelta) else f"a number that is shown as a day ({value:%Y})"
-        doubt("number", f"{where}: this is {kind}. Make the cell text, and type it anew.")
+        on_mistake("number", f"{where}: this is {kind}. Make the cell text, and type it anew.")
         return ""
     if isinstance(value, datetime):
         is_day = (value.hour, value.minute, value.second) == (0, 0, 0)
@@ -371,7 +371,7 @@ def _text(cell: Any, where: str, doubt: Doubt) -> str:
         text = f"{Decimal(repr(value)):f}".removesuffix(".0")
         # Beyond the digits that it keeps, a spreadsheet writes zeros.
         if sum(one.isdigit() for one in text.strip("0.-")) > _EXACT or len(text.partition(".")[0].strip("-")) > _EXACT:
-            doubt(
+            on_mistake(
                 "rounded",
                 f"{where}: {text} is a number that the spreadsheet may have rounded. Make the cell text, and type it "
                 "anew.",

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ap_connectors.core import sheets
-from ap_connectors.core.doubts import Doubts
 from ap_connectors.core.errors import Stop
+from ap_connectors.core.mistakes import Mistakes
 from ap_connectors.core.settings import closest
 from ap_connectors.core.validate import id_text
 from ap_connectors.singer import listing, reject_sheets
@@ -93,18 +93,18 @@ def messages(
     for mark in _MARKS:
         if (beside := path.with_name(mark.format(path.name))).exists():
             _log.warning("%s is open elsewhere (%s is there): what is not saved yet is not read.", path, beside.name)
-    doubts = Doubts()
-    rows = sheets.read(path, escaped=False, doubt=doubts.add)
+    mistakes = Mistakes()
+    rows = sheets.read(path, escaped=False, on_mistake=mistakes.add)
     first = next(rows, None)
     if first is None:
-        doubts.end()
+        mistakes.tell()
         raise Stop(f"{path} has no rows below its first one, which names the fields.")
     if {reject_sheets.ORIGINAL, *reject_sheets.LEAD} & {head for head, _ in first.cells}:
         rows.close()
         return reject_sheets.messages(path, lambda stream: columns_of(stream).times)
     if streams:
         _check_name(path, streams)
-    return _lines(path, first, rows, columns_of, tell=tell, doubts=doubts)
+    return _lines(path, first, rows, columns_of, tell=tell, mistakes=mistakes)
 
 
 def _check_name(path: Path, streams: Sequence[str]) -> None:
@@ -133,10 +133,10 @@ def _lines(
     columns_of: Callable[[str], ListColumns],
     *,
     tell: Tell,
-    doubts: Doubts,
+    mistakes: Mistakes,
 ) -> Iterator[bytes]:
     with closing(rows):
-        lines = _list(path, [first, *rows], columns_of, tell, doubts)
+        lines = _list(path, [first, *rows], columns_of, tell, mistakes)
     yield from lines
 
 
@@ -145,30 +145,30 @@ def _list(
     rows: Sequence[sheets.Row],
     columns_of: Callable[[str], ListColumns],
     tell: Tell,
-    doubts: Doubts,
+    mistakes: Mistakes,
 ) -> list[bytes]:
     names = _names(path, [head for head, _ in rows[0].cells])
     stream = stream_of(path)
     columns = columns_of(stream)
-    with doubts.of("heads"):
+    with mistakes.noting("heads"):
         _check_heads(path, stream, [".".join(name) for name in names if name[0]], columns)
     schema = {"type": "object", "properties": {name[0]: {} for name in names if name[0]}}
     times = {canonical(name) for name in columns.times}
     lines = [_line({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": []})]
     if any(row.page != rows[0].page for row in rows):
         message = f"{path} has lists in more than one sheet. Save the one that is meant as a file of its own."
-        doubts.add("sheets", message)
+        mistakes.add("sheets", message)
         rows = [row for row in rows if row.page == rows[0].page]
     for row in rows:
         if row.beyond:
             more = "1 more cell" if row.beyond == 1 else f"{row.beyond} more cells"
-            doubts.add(
+            mistakes.add(
                 "beyond",
                 f"{path}, {row.where}: {more} than the first row has heads. The first row names the fields; in CSV a "
                 "text with a comma stands in quotation marks.",
             )
         if row.unseen:
-            doubts.add(
+            mistakes.add(
                 "hidden column",
                 f"{path}, {row.where}: the hidden column {row.unseen[0]} has a value, which you may not see. Show the "
                 "column if it is to be loaded, else delete it; nothing was loaded.",
@@ -177,20 +177,20 @@ def _list(
         record = _record(
             names,
             [
-                _value(text, f"{path}, {row.where}, {head}", doubts, is_time=canonical(head) in times)
+                _value(text, f"{path}, {row.where}, {head}", mistakes, is_time=canonical(head) in times)
                 for head, text in row.cells
             ],
         )
         lines.append(_line({"type": "RECORD", "stream": stream, "record": record}))
     keys = [canonical(name) for name in columns.keys]
     repeated: list[sheets.Row] = []
-    with doubts.of("days"):
+    with mistakes.noting("days"):
         _check_days(path, rows)
-    with doubts.of("zeros"):
+    with mistakes.noting("zeros"):
         _check_zeros(path, rows, keys)
-    with doubts.of("one key"):
+    with mistakes.noting("one key"):
         repeated = _repeated(path, rows, keys)
-    doubts.end()
+    mistakes.tell()
     if columns.known:
         filled = {head: None for row in rows for head, text in row.cells if head and text.strip()}
         there = {*map(canonical, filled)}
@@ -324,13 +324,13 @@ def _record(names: Sequence[Sequence[str]], cells: Sequence[str]) -> dict[str, A
     return record
 
 
-def _value(text: str, where: str, doubts: Doubts, *, is_time: bool) -> str:
+def _value(text: str, where: str, mistakes: Mistakes, *, is_time: bool) -> str:
     """Return a cell; a day that a spreadsheet has as a date, and a time to the minute, pass for fields that are times.
 
     What is not the value, but what a spreadsheet shows instead, is noted.
     """
     if _not_a_value(text):
-        doubts.add(
+        mistakes.add(
             "no value",
             f"{where}: {text} is what a spreadsheet shows instead of the value. Write the value with all its digits, "
             "and save the list as .xlsx, with the cell as text.",

@@ -1,4 +1,4 @@
-"""What leaves a doubt in a file that people keep: all of it is told at once, so that they correct it once."""
+"""Mistakes in a file that people keep: all kinds are told at once, so that they correct the file once."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from ap_connectors.core.errors import Stop
 from ap_connectors.core.redact import printable
 
-Doubt = Callable[[str, str], None]
-"""Takes a kind of doubt, and the message of one that has arisen; it may raise `Stop`."""
+OnMistake = Callable[[str, str], None]
+"""Takes the kind of a mistake, and its message; it may raise `Stop`."""
 _MOST = 10
 """Lines that are told at once, a kind each."""
 
 
-def at_once(kind: str, message: str) -> None:  # noqa: ARG001 - a Doubt
-    """Tell the first doubt, and end the reading.
+def at_once(kind: str, message: str) -> None:  # noqa: ARG001 - an OnMistake
+    """Tell the first mistake, and end the reading.
 
     Raises:
         Stop: always.
@@ -23,31 +23,31 @@ def at_once(kind: str, message: str) -> None:  # noqa: ARG001 - a Doubt
     raise Stop(message)
 
 
-class Doubts:
-    """Gathers doubts: the first of each kind, and how many more of it there are."""
+class Mistakes:
+    """Gathers mistakes: the first of each kind, and how many more of it there are."""
 
     def __init__(self) -> None:
         self._first: dict[str, str] = {}
         self._more: dict[str, int] = {}
 
     def add(self, kind: str, message: str) -> None:
-        """Note a doubt."""
+        """Note a mistake."""
         self._more[kind] = self._more.get(kind, -1) + 1
         self._first.setdefault(kind, printable(message))
 
     @contextmanager
-    def of(self, kind: str) -> Iterator[None]:
-        """Note what ends a check; what follows goes on."""
+    def noting(self, kind: str) -> Iterator[None]:
+        """Note the `Stop` of a check, and go on behind it."""
         try:
             yield
         except Stop as stop:
             self.add(kind, str(stop))
 
-    def end(self) -> None:
+    def tell(self) -> None:
         """Tell what was noted, each kind on a line of its own.
 
         Raises:
-            Stop: something was.
+            Stop: there are mistakes.
         """
         lines = [
             f"{message} ({more} more like this.)" if (more := self._more[kind]) else message
