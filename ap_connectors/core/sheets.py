@@ -28,7 +28,7 @@ _MOST = 32_000
 _LARGE_PART, _MOST_TIMES = 100_000_000, 250
 """A part of a workbook is refused above so many bytes, if that is also so many times what it takes packed."""
 _LEAP = datetime(1900, 3, 1)
-"""Before it Excel counts a day that never was, so that its dates are of two minds."""
+"""Before it Excel counts a day that never was (29 February 1900), so that its dates are one off."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _EXACT = 15
 """Digits that a number of a spreadsheet keeps."""
@@ -322,7 +322,7 @@ class _Unseen:
 
 
 def _require_shown(path: Path, hidden: Sequence[str], on_mistake: OnMistake) -> None:
-    """Check that no row with something in it is hidden: in the file it is there, for who looks at it it is not."""
+    """Check that no row with something in it is hidden: the file has it, and people do not see it."""
     if hidden:
         more = [f"{len(hidden) - _MOST_HIDDEN} more"] if len(hidden) > _MOST_HIDDEN else []
         rows = "1 row is hidden" if len(hidden) == 1 else f"{len(hidden)} rows are hidden"
