@@ -94,8 +94,8 @@ def _serve(given: argparse.Namespace) -> int:
 def _many(companies: int) -> str:
     if companies == 1:
         return ""
-    last = f"-{companies:03d}"
-    return f"{companies} companies, those from the second on with -002 to {last} behind each credential; "
+    endings = "-002" if companies == 2 else f"-002 to -{companies:03d}"
+    return f"{companies} companies (behind each credential of all but the first: {endings}); "
 
 
 # Arguments
